@@ -1,0 +1,185 @@
+"""One page of one endpoint: asked for, judged, and asked for again where that helps."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import requests
+from singer_sdk.streams import RESTStream
+from singer_sdk.streams.rest import PageContext
+from typing_extensions import override
+
+from tap_zohovoice.errors import (
+    NotUnderstoodError,
+    Outcome,
+    RefusedError,
+    UnavailableError,
+    Verdict,
+    ZohoVoiceError,
+    judge,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from singer_sdk.streams.rest import HTTPRequest
+
+    from tap_zohovoice.auth import ThrottledAuthenticator
+    from tap_zohovoice.tap import TapZohoVoice
+    from tap_zohovoice.throttle import Throttle
+
+_T = TypeVar("_T")
+_LOGGER = logging.getLogger("tap-zohovoice.client")
+_LOCKS = 3
+"""Locks in a row that are waited out."""
+_TRIES = 6
+"""Times that a request without a usable answer is sent."""
+_LONGEST_WAIT = 6 * 3600.0
+"""Seconds; a server that asks for more is not waited for."""
+
+
+class ZohoVoiceStream(RESTStream[Any]):
+    """A stream of the REST API of Zoho Voice."""
+
+    allow_redirects = False  # the token must go nowhere else
+
+    def __init__(self, tap: TapZohoVoice) -> None:
+        """Make the stream.
+
+        Args:
+            tap: Its tap, which owns settings, authenticator, throttle and session.
+        """
+        self.tap = tap
+        super().__init__(tap)
+
+    @property
+    @override
+    def url_base(self) -> str:
+        return f"{self.tap.settings.api_url}/rest/json/"
+
+    @property
+    @override
+    def http_headers(self) -> dict[str, str]:
+        return {"Accept": "application/json", "User-Agent": self.tap.user_agent}
+
+    @property
+    @override
+    def requests_session(self) -> requests.Session:
+        return self.tap.session
+
+    @cached_property
+    def throttle(self) -> Throttle:
+        """The throttle of this stream's URL."""
+        return self.tap.throttle_for(self.get_url(None))
+
+    @cached_property
+    def signer(self) -> ThrottledAuthenticator:
+        """The authenticator of this stream's URL."""
+        return self.tap.authenticator_for(self.throttle)
+
+    @property
+    @override
+    def authenticator(self) -> ThrottledAuthenticator:
+        return self.signer
+
+    @override
+    def get_http_request(self, *, page: PageContext[Mapping[str, str]]) -> HTTPRequest:
+        request = super().get_http_request(page=page)
+        request.params = dict(page.next_page_token or {})
+        return request
+
+    def fetch(self, params: Mapping[str, str], read: Callable[[dict[str, Any]], _T]) -> _T:
+        """Ask one question until it is answered.
+
+        Args:
+            params: Query parameters.
+            read: Reads the answer, and raises `NotUnderstoodError` if it cannot.
+
+        Returns:
+            What `read` made of the answer.
+
+        Raises:
+            RefusedError: If the server refuses a value that was asked for.
+            UnavailableError: If no answer is usable.
+            ZohoVoiceError: If anything else forbids to go on.
+        """
+        tries: Counter[Outcome] = Counter()
+        while True:
+            verdict = self._attempt(params)
+            if verdict.outcome is Outcome.OK:
+                try:
+                    return read(verdict.body)
+                except NotUnderstoodError as error:
+                    verdict = Verdict(Outcome.RETRY, f"answer not understood: {error}")
+            tries[verdict.outcome] += 1
+            self._react(verdict, tries[verdict.outcome])
+
+    def _attempt(self, params: Mapping[str, str]) -> Verdict:
+        """Send a request once, with the throttle's leave, and judge the answer."""
+        request = self.get_http_request(page=PageContext(None, params))
+        # Signing a request, and so taking a slot, is part of preparing it.
+        prepared = self.build_prepared_request(
+            method=request.method,
+            url=request.url,
+            params=request.encode_params(),
+            headers=request.headers,
+        )
+        session = self.requests_session
+        # Sessions look at proxies and certificates of the environment for their own requests only.
+        surroundings = session.merge_environment_settings(prepared.url, {}, None, None, None)
+        try:
+            response = session.send(
+                prepared,
+                timeout=self.tap.settings.request_timeout,
+                allow_redirects=self.allow_redirects,
+                **surroundings,
+            )
+        except requests.exceptions.SSLError as error:
+            message = "Zoho Voice: the server's certificate is not trusted; check api_url"
+            raise ZohoVoiceError(message) from error
+        except requests.exceptions.Timeout:
+            return Verdict(Outcome.RETRY, "no answer in time")
+        except requests.exceptions.InvalidURL as error:
+            message = "api_url is no usable address"
+            raise ZohoVoiceError(message) from error
+        except requests.RequestException as error:
+            return Verdict(Outcome.RETRY, f"connection failed ({type(error).__name__})")
+        finally:
+            self.throttle.release()
+        return judge(
+            response.status_code,
+            response.headers,
+            response.content,
+            now=self.tap.clock.now(),
+            hide=[*self.tap.tokens.secrets, *self.tap.settings.filters.values()],
+        )
+
+    def _react(self, verdict: Verdict, times: int) -> None:
+        """Do what a verdict asks for, so that the request can be sent again, or raise."""
+        reason = f"Zoho Voice: {verdict.reason}"
+        match verdict.outcome:
+            case Outcome.WAIT:
+                wait = verdict.wait
+                wait = float(self.tap.settings.lock_seconds) if wait is None else wait
+                if times > _LOCKS or wait > _LONGEST_WAIT:
+                    message = f"{reason}: the lock lasts too long; run again later"
+                    raise ZohoVoiceError(message)
+                self.throttle.close(wait, f"{reason}: the API is locked")
+            case Outcome.RENEW:
+                if times > 1:
+                    message = f"{reason}: a new access token is refused too; check data_center"
+                    raise ZohoVoiceError(message)
+                _LOGGER.info("%s; fetching a new access token", reason)
+                self.tap.tokens.drop()
+            case Outcome.RETRY:
+                if times >= _TRIES:
+                    message = f"{reason}; asked {times} times"
+                    raise UnavailableError(message)
+                self.throttle.pause(max(2.0 ** (times - 1), min(verdict.wait or 0, 600)), reason)
+            case Outcome.REFUSED:
+                raise RefusedError(reason, blames=verdict.blames, is_value=verdict.is_value)
+            case _:
+                raise ZohoVoiceError(reason)

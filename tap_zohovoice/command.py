@@ -1,0 +1,116 @@
+"""The command line: the SDK's, with one plain line for each error and an honest exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import click
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.plugin_base import SingerCommand
+from typing_extensions import override
+
+from tap_zohovoice.errors import ZohoVoiceError
+from tap_zohovoice.stopping import StoppedError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Sequence
+
+_FAILED = 1
+
+
+class TapCommand(SingerCommand):
+    """The SDK's command for a tap.
+
+    Exit codes: 0 all done, 1 failed (or nobody reads the output any more), 2 wrong usage,
+    128 + n stopped by signal n.
+    """
+
+    @classmethod
+    def like(cls, command: click.Command, logger: logging.Logger) -> TapCommand:
+        """Make one with the name, options and callback of another command.
+
+        Args:
+            command: The other command.
+            logger: Where errors are told.
+        """
+        return cls(
+            name=command.name,
+            callback=command.callback,
+            context_settings=command.context_settings,
+            params=command.params,
+            help=command.help,
+            logger=logger,
+        )
+
+    @override
+    def main(  # type: ignore[override] # the rest of the signature is passed on
+        self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
+    ) -> Any:  # noqa: ANN401
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        signals = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            code = self._run(args, **extra)
+        finally:
+            for signum, handler in signals.items():
+                signal.signal(signum, handler)
+        sys.exit(code)
+
+    def _run(self, args: Sequence[str] | None, **extra: Any) -> int:  # noqa: C901 - a case an error
+        """Run, and tell the exit code."""
+        try:
+            code = super().main(args, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_output()
+            return _FAILED
+        except StoppedError as stop:
+            return self._stop(stop)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except ConfigValidationError as error:
+            lines = error.errors or [str(error)]
+        except ZohoVoiceError as error:
+            lines = [str(error)]
+        except json.JSONDecodeError as error:
+            lines = [f"A file given with --config, --state or --catalog is no JSON: {error}"]
+        except UnicodeDecodeError:
+            lines = ["A file given with --config, --state or --catalog is no UTF-8 text"]
+        except OSError as error:
+            name = f": {error.filename}" if error.filename else ""
+            lines = [f"{error.strerror or error}{name}"]
+        except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
+            lines = [self._unexpected(error)]
+        else:
+            return code if isinstance(code, int) else 0
+        for line in lines:
+            self.logger.error(line)
+        return _FAILED
+
+    def _stop(self, stop: StoppedError) -> int:
+        name = signal.Signals(stop.signum).name
+        try:
+            stop.last_words()
+            self.logger.warning("Stopped by %s; the last STATE says how far the sync got", name)
+        except BrokenPipeError:
+            _forget_output()
+        return 128 + stop.signum
+
+    def _unexpected(self, error: Exception) -> str:
+        """Describe a mistake of the tap by its place, since its text may hold personal data."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
+        kind = type(error).__name__
+        return f"Unexpected {kind} at {where}; please report this as a bug of the tap"
+
+
+def _forget_output() -> None:
+    """Let nothing complain about output that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

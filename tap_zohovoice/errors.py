@@ -1,0 +1,273 @@
+"""What an answer means: one function from an HTTP answer to what to do next."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from tap_zohovoice.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+SCOPE = "ZohoVoice.call.READ"
+"""Scope of everything under `zv/logs`. Source: documentation."""
+
+
+class ZohoVoiceError(Exception):
+    """Something that ends the run; its text is one plain line that says what to do."""
+
+
+class UnavailableError(ZohoVoiceError):
+    """The server gave no usable answer, however often it was asked."""
+
+
+class NotUnderstoodError(Exception):
+    """An answer that is no error, but not what it should be either."""
+
+
+class RefusedError(ZohoVoiceError):
+    """The server refuses a value that was asked for: a size, an offset, dates.
+
+    Attributes:
+        blames: `size` or `dates` where the answer names what it refuses, else an empty text.
+        is_value: Whether the answer says that it was a value (`ZVT015`).
+    """
+
+    def __init__(self, text: str, *, blames: str = "", is_value: bool = False) -> None:
+        super().__init__(text)
+        self.blames = blames
+        self.is_value = is_value
+
+
+class Outcome(Enum):
+    """What to do after an answer."""
+
+    OK = "go on"
+    WAIT = "throttled: wait"
+    RENEW = "token refused: renew"
+    RETRY = "no usable answer: ask again"
+    REFUSED = "a value was refused"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer means.
+
+    Attributes:
+        outcome: What to do next.
+        reason: Plain text without personal data; empty if all is well.
+        body: The JSON object of a good answer.
+        wait: Seconds that the server asks to wait, if it says.
+        blames: See `RefusedError`.
+        is_value: See `RefusedError`.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
+    wait: float | None = None
+    blames: str = ""
+    is_value: bool = False
+
+
+# Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
+_THROTTLED = re.compile(
+    r"throttl|threshold|rate.?limit|limit.?exceeded|too.?many|access.?blocked|lock.?period"
+    r"|try.?again.?(?:after|later|in)\b|\b(?:locked|blocked)\b",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(
+    r"oauth.?token|invalid.{0,10}token|expired.{0,20}token|token.{0,20}(?:expired|invalid)",
+    re.IGNORECASE,
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_NAMED_WAIT = re.compile(
+    r"(?:again|retry|lock\w*|block\w*|wait)\D{0,30}?(\d{1,5})\s*"
+    r"(s(?:ec|ecs|econd|econds)?|m(?:in|ins|inute|inutes)?|h(?:our|ours)?)\b",
+    re.IGNORECASE,
+)
+_BLAMES = (
+    ("size", re.compile(r"\bsize\b|page.?size|\bper.?page\b", re.IGNORECASE)),
+    ("dates", re.compile(r"date|\bdays?\b|\brange\b|\bperiod\b|future", re.IGNORECASE)),
+)
+_SUCCESS = {"success", "ok"}
+_LONGEST_ERROR = 20_000
+
+
+def judge(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    now: float,
+    hide: Collection[str] = (),
+) -> Verdict:
+    """Tell what an answer of the API means.
+
+    Args:
+        status: HTTP status.
+        headers: HTTP headers, with names in any case.
+        body: The whole body.
+        now: Seconds since the epoch, for a `Retry-After` that is a date.
+        hide: Texts that must not stand in the reason, such as tokens and filters.
+
+    Returns:
+        The verdict. Sources of the forms: the documentation of `zv/logs`, and answers of Zoho's
+        other products where Voice's own is not known.
+    """
+    is_2xx = 200 <= status < 300  # noqa: PLR2004
+    if is_2xx and not body.strip():
+        return Verdict(Outcome.OK)
+    try:
+        content = json.loads(body, parse_constant=str, parse_float=_finite)
+    except (ValueError, RecursionError):
+        content = None
+    if is_2xx and content == []:
+        return Verdict(Outcome.OK)
+    if is_2xx and isinstance(content, dict) and _is_success(content):
+        return Verdict(Outcome.OK, body=content)
+    complaint = _Complaint.of(status, content, body)
+    return _judge_complaint(complaint, status, _retry_after(headers, now), hide)
+
+
+def _finite(text: str) -> float | str:
+    """Keep a number that no float can hold as the text that it was."""
+    number = float(text)
+    return text if number in {float("inf"), float("-inf")} else number
+
+
+def _is_success(content: dict[str, Any]) -> bool:
+    if content.get("error"):
+        return False
+    status = content.get("status")
+    if status is None:
+        return "logs" in content or not ({"code", "message", "error_description"} & set(content))
+    word = str(status).strip().lower()
+    return word in _SUCCESS or (len(word) == 3 and word.startswith("2"))  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class _Complaint:
+    """The parts of an error in any of the shapes that Zoho's products use."""
+
+    code: str
+    message: str
+    text: str
+    understood: bool
+
+    @classmethod
+    def of(cls, status: int, content: object, body: bytes) -> _Complaint:
+        if not isinstance(content, dict):
+            # Rows are no complaint, whatever words stand in them.
+            start = b"" if isinstance(content, list) else body[:_LONGEST_ERROR]
+            return cls("", "", start.decode("utf-8", "replace"), understood=False)
+        code = _first(content, ("code", "title", "error", "status_code"))
+        message = _first(content, ("message", "error_description", "description"))
+        words = "" if "logs" in content else " ".join(_texts(content))[:_LONGEST_ERROR]
+        return cls(code if code != str(status) else "", message, words, understood=True)
+
+    def reason(self, status: int, hide: Collection[str]) -> str:
+        parts = [f"HTTP {status}"]
+        if self.code:
+            parts.append(redact(self.code, hide))
+        if self.message and self.message != self.code:
+            parts.append(f'"{redact(self.message, hide)}"')
+        return ", ".join(parts)
+
+
+def _first(content: dict[str, Any], names: tuple[str, ...]) -> str:
+    """Find a member by name, at the top or inside `error` and `details`."""
+    for name in names:
+        value = content.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            return str(value)
+    for name in ("error", "details", "data"):
+        inner = content.get(name)
+        if isinstance(inner, dict) and (found := _first(inner, names)):
+            return found
+    return ""
+
+
+def _texts(value: object, depth: int = 5) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict) and depth:
+        for inner in value.values():
+            yield from _texts(inner, depth - 1)
+    elif isinstance(value, list) and depth:
+        for inner in value[:20]:
+            yield from _texts(inner, depth - 1)
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(email.utils.parsedate_to_datetime(value).timestamp() - now, 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _judge_complaint(
+    complaint: _Complaint, status: int, retry_after: float | None, hide: Collection[str]
+) -> Verdict:
+    reason = complaint.reason(status, hide)
+    code, text = complaint.code.upper(), complaint.text
+    if code == "ZVT022" or (complaint.understood and re.search(r"scope", text, re.IGNORECASE)):
+        advice = f"the refresh token lacks a scope; make a new one with {SCOPE}"
+        return Verdict(Outcome.STOP, f"{reason}: {advice}")
+    if code in _ADVICE:
+        return Verdict(Outcome.STOP, f"{reason}: {_ADVICE[code]}")
+    if code == "ZVT015":
+        advice = "Zoho refuses a value; check filters"
+        blames = _blames(text)
+        return Verdict(Outcome.REFUSED, f"{reason}: {advice}", blames=blames, is_value=True)
+    if status in {423, 429} or _THROTTLED.search(text):
+        wait = retry_after if retry_after is not None else _named_wait(text)
+        return Verdict(Outcome.WAIT, reason, wait=wait)
+    if status == 401 or (complaint.understood and _TOKEN.search(text)):  # noqa: PLR2004
+        return Verdict(Outcome.RENEW, reason)
+    return _judge_status(complaint, status, reason, retry_after)
+
+
+def _judge_status(
+    complaint: _Complaint, status: int, reason: str, retry_after: float | None
+) -> Verdict:
+    if status in {408, 425} or status >= 500 or re.fullmatch(r"5\d\d", complaint.code):  # noqa: PLR2004
+        return Verdict(Outcome.RETRY, reason, wait=retry_after)
+    if 300 <= status < 400:  # noqa: PLR2004
+        advice = "the server redirects; check data_center, or api_url if it is set"
+        return Verdict(Outcome.STOP, f"{reason}: {advice}")
+    if status in {404, 405}:
+        advice = "nothing answers at this address; check data_center, or api_url if it is set"
+        return Verdict(Outcome.STOP, f"{reason}: {advice}")
+    if status == 403:  # noqa: PLR2004
+        advice = "access denied; the token must be made by an administrator of Zoho Voice"
+        return Verdict(Outcome.STOP, f"{reason}: {advice}")
+    if not complaint.understood and status < 400:  # noqa: PLR2004
+        return Verdict(Outcome.RETRY, f"{reason}, not the JSON of a call log list")
+    advice = "Zoho refuses the request; check filters and the other settings"
+    blames = _blames(complaint.text)
+    return Verdict(Outcome.REFUSED, f"{reason}: {advice}", blames=blames, is_value=bool(blames))
+
+
+_ADVICE = {
+    "ZVT010": "Zoho does not know a parameter; check filters",
+    "ZVT011": "Zoho does not know this address; check data_center, or api_url if it is set",
+}
+
+
+def _named_wait(text: str) -> float | None:
+    found = _NAMED_WAIT.search(text)
+    return int(found[1]) * float(_UNITS[found[2][0].lower()]) if found else None
+
+
+def _blames(text: str) -> str:
+    return next((name for name, pattern in _BLAMES if pattern.search(text)), "")

@@ -1,0 +1,187 @@
+"""The whole history: window after window, each read to its end, in order and without repeats."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.errors import RefusedError, ZohoVoiceError
+from tap_zohovoice.paging import Pager, TooManyRowsError
+from tap_zohovoice.settings import CALL_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from tap_zohovoice.paging import Page, Reach
+    from tap_zohovoice.records import Record
+    from tap_zohovoice.sizes import PageSize
+    from tap_zohovoice.windows import Planner, Window
+
+_FEW = 10
+_SLACK = dt.timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What one request asks for.
+
+    Attributes:
+        window: Days.
+        offset: First row, from 0.
+        size: Number of rows.
+        call_type: Kind of call; None: as the filters say.
+    """
+
+    window: Window
+    offset: int
+    size: int
+    call_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one window added.
+
+    Attributes:
+        window: Days that were read.
+        rows: Records that are new in this run, by `start_time`, then `logid`.
+        found: How many rows the window held, repeats and rows out of bounds included.
+        covered_until: Before this moment no call is left unread.
+    """
+
+    window: Window
+    rows: list[Record]
+    found: int
+    covered_until: dt.datetime
+
+
+class History:
+    """Reads all calls between two moments.
+
+    Args:
+        fetch: Asks for one page.
+        planner: Cuts history into windows.
+        reach: What is known of the server's paging.
+        size: The size of pages.
+        bounds: `start_time` of the first call of interest, and of the first beyond it (None: no
+            end), both in the text form of records.
+        is_typed: Whether a filter already asks for one kind of call.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of the machine, each by its name
+        self,
+        *,
+        fetch: Callable[[Query], Page],
+        planner: Planner,
+        reach: Reach,
+        size: PageSize,
+        bounds: tuple[str, str | None],
+        is_typed: bool,
+    ) -> None:
+        self._fetch = fetch
+        self._planner = planner
+        self._reach = reach
+        self._size = size
+        self._start, self._end = bounds
+        self._is_typed = is_typed
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Read window after window, oldest first.
+
+        Yields:
+            What each window added.
+
+        Raises:
+            ZohoVoiceError: If history cannot be read completely.
+        """
+        previous: Collection[str] = ()
+        while window := self._planner.window():
+            found = self._read(window)
+            if found is None:
+                continue
+            self._check_dates(window, found)
+            rows = [row for key, row in found.items() if key not in previous and self._is_in(row)]
+            rows.sort(key=lambda row: (row["start_time"], row["logid"]))
+            covered_until = self._planner.covered_until(window)
+            self._planner.done(window, len(found))
+            previous = frozenset(found)
+            count = len(found)
+            del found  # the rows are held once
+            yield Chunk(window, rows, count, covered_until)
+
+    def _read(self, window: Window) -> dict[str, Record] | None:
+        """Read a window; None: another one must be asked for first."""
+        divisible = self._planner.can_narrow(window)
+        try:
+            return self._pager(window, divisible=divisible).read()
+        except TooManyRowsError as error:
+            if divisible:
+                self._planner.narrow(window, error.total)
+                return None
+            return self._read_by_type(window, error.total)
+        except RefusedError as error:
+            if not self._relax(window, error):
+                raise
+            return None
+
+    def _pager(self, window: Window, *, divisible: bool, call_type: str | None = None) -> Pager:
+        return Pager(
+            lambda offset: self._ask(window, offset, call_type),
+            self._reach,
+            divisible=divisible,
+            name=f"{window} {call_type}" if call_type else str(window),
+        )
+
+    def _ask(self, window: Window, offset: int, call_type: str | None) -> Page:
+        while True:
+            size = self._size.next
+            try:
+                page = self._fetch(Query(window, offset, size, call_type))
+            except RefusedError as error:
+                if self._size.refuse(size, error.blames):
+                    continue
+                raise
+            self._size.accept(size)
+            moments = [dt.datetime.fromisoformat(row["start_time"]) for row in page.rows]
+            self._planner.boundary.learn(window, moments)
+            return page
+
+    def _relax(self, window: Window, error: RefusedError) -> bool:
+        """Ask for less of what the server may have refused: the future, many rows, many days."""
+        if not error.is_value:
+            return False
+        lowered = error.blames != "dates" and self._size.suspect()
+        avoided = error.blames != "size" and self._planner.avoid_future(window)
+        return lowered or avoided or self._planner.halve(window) or self._size.lower()
+
+    def _read_by_type(self, window: Window, total: int | None) -> dict[str, Record]:
+        """Read a day that holds more rows than offsets reach, one kind of call after the other."""
+        trouble = (
+            f"Zoho does not hand out all calls of {window.first}: there are more than its offsets "
+            "reach; read this day with several runs that differ in filters"
+        )
+        if self._is_typed:
+            raise ZohoVoiceError(trouble)
+        rows: dict[str, Record] = {}
+        for call_type in CALL_TYPES:
+            try:
+                rows.update(self._pager(window, divisible=False, call_type=call_type).read())
+            except TooManyRowsError as error:
+                raise ZohoVoiceError(trouble) from error
+        if total is not None and len(rows) < total and self._reach.trusts_total:
+            raise ZohoVoiceError(trouble)
+        return rows
+
+    def _check_dates(self, window: Window, found: dict[str, Record]) -> None:
+        """Make sure that the server keeps to the dates: else every window would be everything."""
+        after = (dt.datetime.combine(window.first, dt.time()) - _SLACK).isoformat()
+        before = (dt.datetime.combine(window.last, dt.time()) + _SLACK + _SLACK).isoformat()
+        astray = sum(not after <= row["start_time"] <= before for row in found.values())
+        if astray > _FEW and astray * 2 > len(found):
+            message = f"Zoho answers with calls of other days than {window}; they are not stored"
+            raise ZohoVoiceError(message)
+
+    def _is_in(self, row: Record) -> bool:
+        started = row["start_time"]
+        return bool(started >= self._start and (self._end is None or started < self._end))

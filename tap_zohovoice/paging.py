@@ -1,0 +1,263 @@
+"""All rows of one window: from/size, advanced by rows received and stitched at the seams."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.errors import RefusedError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_zohovoice.records import Record
+
+_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
+_REREADS = 3
+_ROUND = 50
+"""Servers cap pages at round figures, so a page of such a length may be a capped one."""
+_SURE_OFFSET = 5_000
+"""Offsets that clients use; whether deeper ones are answered is found out before relying on it."""
+_LIKELY_OFFSET = 10_000
+"""Where `from` + `size` likely ends: the default of the search engine that the metrics suggest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of call logs.
+
+    Attributes:
+        rows: The records, in the server's order.
+        total: How many rows the server says there are in all; None if it does not say.
+        size: How many rows were asked for.
+    """
+
+    rows: list[Record]
+    total: int | None
+    size: int
+
+
+class TooManyRowsError(Exception):
+    """A window holds more rows than can be paged through.
+
+    Attributes:
+        total: How many it holds, if known.
+    """
+
+    def __init__(self, total: int | None) -> None:
+        super().__init__(total)
+        self.total = total
+
+
+@dataclass
+class Reach:
+    """How far paging gets with this server, as learnt in this run.
+
+    Attributes:
+        most: Rows that a window may hold.
+        sure: Offset up to which no proof is asked for.
+        deepest: Offset up to which rows have come.
+        trusts_total: Whether totals have been right so far.
+    """
+
+    most: int
+    sure: int = _SURE_OFFSET
+    deepest: int = 0
+    trusts_total: bool = True
+
+    @classmethod
+    def for_size(cls, size: int) -> Reach:
+        """Start without experience.
+
+        Args:
+            size: Rows asked for in one request.
+        """
+        return cls(most=_LIKELY_OFFSET - size)
+
+    def ends_at(self, offset: int) -> None:
+        """Learn that rows at an offset do not come."""
+        self.most = max(min(self.most, offset // 2), self.deepest, 1)
+        self.sure = min(self.sure, self.deepest)
+
+
+class Pager:
+    """Reads one window to its end.
+
+    Args:
+        ask: Asks for the page that starts at an offset.
+        reach: What is known of the server; added to.
+        divisible: Whether the window can be narrowed if it holds too many rows.
+        name: The window, for the log.
+    """
+
+    def __init__(
+        self, ask: Callable[[int], Page], reach: Reach, *, divisible: bool, name: str
+    ) -> None:
+        self.rows: dict[str, Record] = {}
+        self._ask = ask
+        self._reach = reach
+        self._divisible = divisible
+        self._name = name
+        self._totals: list[int] = []
+        self._seen: set[str] = set()
+        self._longest = 1
+
+    def read(self) -> dict[str, Record]:
+        """Read the window, again if it came out short.
+
+        Returns:
+            The rows by `logid`.
+
+        Raises:
+            TooManyRowsError: If the window must be narrowed.
+            RefusedError: If the server refuses the window or the size.
+        """
+        for _ in range(1 + _REREADS):
+            before = len(self.rows)
+            owed = self._read_through()
+            if len(self.rows) >= owed or not self._reach.trusts_total:
+                return self.rows
+            if before == len(self.rows):
+                break
+        _LOGGER.warning(
+            "%s: Zoho counts %d calls but hands out %d, however often it is asked; going on with "
+            "these, and no longer relying on its counts",
+            self._name,
+            owed,
+            len(self.rows),
+        )
+        self._reach.trusts_total = False
+        return self.rows
+
+    def _read_through(self) -> int:
+        """Read from the first row to the last.
+
+        Returns:
+            How many rows the window held throughout, at least by the server's count.
+        """
+        self._totals.clear()
+        self._seen.clear()
+        page: Page | None = self._get(0)
+        self._check_fits(page)
+        tail = self._tail(page)
+        offset = 0
+        while page and page.rows:
+            self._keep(page)
+            if any(row["logid"] in tail for row in page.rows):
+                self.rows.update(tail)
+                break
+            if self._is_last(page, offset):
+                break
+            offset, page = self._next(offset, page)
+        return min(self._totals, default=0)
+
+    def _next(self, offset: int, page: Page) -> tuple[int, Page | None]:
+        """Ask for the page behind a page; none or an empty one: there is none."""
+        end = offset + len(page.rows)
+        if page.total is None and self._divisible and len(self.rows) > self._reach.sure:
+            raise TooManyRowsError(None)
+        # The last row is asked for again: if it is not where it was, rows have slid.
+        is_stitched = len(page.rows) > 1
+        offset = end - 1 if is_stitched else end
+        try:
+            following = self._get(offset)
+        except TooManyRowsError:
+            if page.total is not None and end >= page.total:
+                return offset, None  # all rows are here, and were only asked for to be sure
+            raise
+        if is_stitched and not self._knows_first(following):
+            return self._step_back(offset, following)
+        if not following.rows:
+            self._check_dry(offset, following)
+        return offset, following
+
+    def _get(self, offset: int) -> Page:
+        try:
+            page = self._ask(offset)
+        except RefusedError as error:
+            if not offset:
+                raise
+            raise self._too_deep(offset) from error
+        except UnavailableError as error:
+            # Some search engines answer an offset beyond their limit with a server error.
+            if offset < max(self._reach.sure, self._reach.deepest):
+                raise
+            raise self._too_deep(offset) from error
+        if page.rows:
+            self._reach.deepest = max(self._reach.deepest, offset + len(page.rows))
+            self._longest = max(self._longest, len(page.rows))
+        if page.total is not None:
+            self._totals.append(page.total)
+        return page
+
+    def _too_deep(self, offset: int) -> TooManyRowsError:
+        self._reach.ends_at(offset)
+        return TooManyRowsError(min(self._totals, default=None))
+
+    def _check_fits(self, page: Page) -> None:
+        if self._divisible and page.total is not None and page.total > self._reach.most:
+            raise TooManyRowsError(page.total)
+
+    def _tail(self, page: Page) -> dict[str, Record]:
+        """Read the end of a long window first, which proves that its offsets are answered."""
+        total = page.total
+        if total is None or total <= max(self._reach.sure, self._reach.deepest) or not page.rows:
+            return {}
+        offset = max(total - len(page.rows), 1)
+        tail = self._get(offset)
+        if not tail.rows:
+            raise self._too_deep(offset)
+        reaches_end = tail.total is not None and offset + len(tail.rows) >= tail.total
+        return {row["logid"]: row for row in tail.rows} if reaches_end else {}
+
+    def _keep(self, page: Page) -> None:
+        self.rows.update((row["logid"], row) for row in page.rows)
+        self._seen.update(row["logid"] for row in page.rows)
+
+    def _knows_first(self, page: Page) -> bool:
+        return bool(page.rows) and page.rows[0]["logid"] in self._seen
+
+    def _is_last(self, page: Page, offset: int) -> bool:
+        """Tell whether a page ends the window."""
+        length = len(page.rows)
+        if page.total is None:
+            # A short page may be a capped one; nothing but the seam's row is the end for sure.
+            return bool(offset) and length == 1 and self._longest > 1
+        return offset + length >= page.total and length % _ROUND != 0 and length < page.size
+
+    def _step_back(self, offset: int, page: Page) -> tuple[int, Page]:
+        """Go back to a row that is known, after rows before the seam vanished.
+
+        Args:
+            offset: Where the seam was.
+            page: What stands there now.
+
+        Returns:
+            Where to go on, and with which page; an empty one is the end of the window.
+        """
+        lower, back = offset, page
+        while lower and not any(row["logid"] in self._seen for row in back.rows):
+            lower = max(lower - max(self._longest - 1, 1), 0)
+            back = self._get(lower)
+        self._keep(back)
+        if not page.rows:
+            if lower + len(back.rows) > offset:
+                self._check_dry(offset, page)
+            return offset, page
+        self._keep(page)
+        is_gapless = bool(back.rows) and back.rows[-1]["logid"] in {r["logid"] for r in page.rows}
+        return (offset, page) if is_gapless else (lower, back)
+
+    def _check_dry(self, offset: int, page: Page) -> None:
+        """Judge an empty page where the total promises rows.
+
+        Raises:
+            TooManyRowsError: If offsets may end here. Where deeper ones were answered in this run,
+                or a first page had room for more rows, they do not, and the total is wrong.
+        """
+        total = page.total if page.total is not None else min(self._totals, default=None)
+        if total is None or total <= offset or not self._reach.trusts_total:
+            return
+        if offset + 1 >= self._reach.deepest and offset + 1 >= page.size:
+            raise self._too_deep(offset)

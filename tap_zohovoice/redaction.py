@@ -1,0 +1,41 @@
+"""What may be said of an answer: texts of the server without secrets and personal data."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+HIDDEN = "[hidden]"
+_LONGEST = 200
+_SHORTEST_VALUE = 3
+_MARKUP = re.compile(r"<[^>]*>")
+_EMAIL = re.compile(r"[^\s\"'<>]+@[^\s\"'<>]+")
+_TOKEN = re.compile(r"\b(?=[\w.-]*\d)[\w.-]{20,}", re.ASCII)
+_NUMBER = re.compile(r"\+?\d(?:[\s().-]*\d){4,}")
+_QUOTED = re.compile(r"\"(?!\w{1,30}\")[^\"]*\"|'(?!\w{1,30}')[^']*'|`(?!\w{1,30}`)[^`]*`")
+_FOREIGN = re.compile(r"\S*[^\x20-\x7e]+\S*")
+# Zoho capitalises its own words too, so what starts a sentence and a few names may stay.
+_NAME = re.compile(r"(?<!^)(?<![.!?] )\b(?!(?:OAuth|Zoho|Voice|Accounts)\b)[A-Z][a-z]+\w*")
+
+
+def redact(text: str, hide: Collection[str] = ()) -> str:
+    """Shorten a text of the server to what may be logged.
+
+    Args:
+        text: An error code or message as the server sent it.
+        hide: Values that it may quote: tokens, secrets, filters.
+
+    Returns:
+        About 200 characters of plain ASCII on one line, without those values, long numbers,
+        e-mail addresses, quoted values (names of parameters stay), names, and tokens.
+    """
+    for value in sorted(hide, key=len, reverse=True):
+        if len(value) >= _SHORTEST_VALUE:
+            text = re.sub(re.escape(value), HIDDEN, text, flags=re.IGNORECASE)
+    text = " ".join(text[: 10 * _LONGEST].split())
+    for pattern in (_MARKUP, _EMAIL, _TOKEN, _NUMBER, _QUOTED, _FOREIGN, _NAME):
+        text = pattern.sub(HIDDEN, text)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

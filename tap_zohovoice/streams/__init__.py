@@ -1,0 +1,1 @@
+"""The streams of the tap, one module per family of endpoints."""
