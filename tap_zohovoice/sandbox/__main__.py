@@ -1,0 +1,146 @@
+"""The sandbox as a command: `python -m tap_zohovoice.sandbox`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.clock import Clock
+from tap_zohovoice.sandbox import faults
+from tap_zohovoice.sandbox.dialect import Dialect, choices
+from tap_zohovoice.sandbox.history import History
+from tap_zohovoice.sandbox.server import Sandbox
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sandbox until it is told to stop.
+
+    Args:
+        arguments: The command line, by default that of the process.
+
+    Returns:
+        The exit code of the process.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        sandbox = _sandbox(options)
+    except (OverflowError, ValueError) as error:
+        parser.error(str(error))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with sandbox:
+            _announce(sandbox, options.config_file)
+            # A wait without end cannot be interrupted on every platform.
+            while not stop.wait(1.0):
+                pass
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    _say({"stats": sandbox.stats.summary(), "calls": len(sandbox.store)})
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="python -m tap_zohovoice.sandbox",
+        description="A made-up Zoho Voice account on this machine, to try the tap on.",
+    )
+    parser.add_argument("--port", type=int, default=0, help="where to listen (default: any port)")
+    parser.add_argument(
+        "--calls", type=int, default=1000, metavar="N", help="at the start (default: 1000)"
+    )
+    parser.add_argument(
+        "--days", type=int, default=30, metavar="N", help="up to --last (default: 30)"
+    )
+    parser.add_argument("--first", type=date.fromisoformat, metavar="DAY", help="instead of --days")
+    parser.add_argument("--last", type=date.fromisoformat, metavar="DAY", help="default: today")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same calls")
+    parser.add_argument("--grow", type=float, default=0, metavar="N", help="new calls per hour")
+    parser.add_argument("--config-file", type=Path, metavar="PATH", help="write the config here")
+    for name, what in (("fault", "logs"), ("token-fault", "tokens")):
+        parser.add_argument(
+            f"--{name}",
+            type=_fault,
+            action="append",
+            default=[],
+            metavar="N=KIND",
+            help=f"what goes wrong at the Nth request for {what}: {', '.join(faults.KINDS)}",
+        )
+    group = parser.add_argument_group("behaviour that Zoho does not document")
+    defaults = Dialect()
+    for name, (kind, known) in choices().items():
+        flag = f"--{name.replace('_', '-')}"
+        default = getattr(defaults, name)
+        if kind is bool:
+            group.add_argument(flag, action=BooleanOptionalAction, default=default)
+        else:
+            group.add_argument(
+                flag,
+                type=kind,
+                choices=known or None,
+                default=default,
+                metavar=None if known else "N",
+                help=f"default: {default}",
+            )
+    return parser
+
+
+def _sandbox(options: Namespace) -> Sandbox:
+    last = options.last or datetime.fromtimestamp(Clock().now(), UTC).date()
+    first = options.first or last - timedelta(days=options.days - 1)
+    return Sandbox(
+        history=History(seed=options.seed, calls=options.calls, first=first, last=last),
+        dialect=Dialect(**{name: getattr(options, name) for name in choices()}),
+        faults=dict(options.fault),
+        token_faults=dict(options.token_fault),
+        grow_per_hour=options.grow,
+        port=options.port,
+    )
+
+
+def _announce(sandbox: Sandbox, path: Path | None) -> None:
+    config = json.dumps(sandbox.config)
+    if path:
+        # The values are made up, but a file like this should not teach bad habits.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            path.chmod(0o600)
+            file.write(config + "\n")
+    where = path or "config.json"
+    sys.stderr.write(
+        f"Zoho Voice sandbox with {len(sandbox.store)} calls on {sandbox.url}, stop with Ctrl-C.\n"
+        f"The line below is a config of the tap: tap-zohovoice --config {where}\n"
+    )
+    sys.stderr.flush()
+    _say(sandbox.config)
+
+
+def _say(value: object) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def _fault(text: str) -> tuple[int, str]:
+    number, _, kind = text.partition("=")
+    try:
+        return int(number), faults.check(kind)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""What a made-up call looks like in the list of logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tap_zohovoice.sandbox import names
+
+if TYPE_CHECKING:
+    from tap_zohovoice.sandbox.facts import Facts
+
+Row: TypeAlias = dict[str, Any]
+
+_NUMBERS = names.customer_numbers()
+_OWN_NUMBERS = names.own_numbers()
+_LATE_MS = 60_000
+_HOUR = 3600
+
+
+def write(facts: Facts, start_ms: int, now_ms: int) -> Row:
+    """Write a call down as the server holds it at a moment.
+
+    Recordings, transcripts and ratings come within five minutes of a call's end, as in life.
+
+    Args:
+        facts: The outline of the call.
+        start_ms: When it began, in milliseconds since the epoch.
+        now_ms: When it is looked at, in milliseconds since the epoch.
+
+    Returns:
+        The log, with the keys that a call of its type has.
+    """
+    end_ms = start_ms + (facts.ring + facts.talk) * 1000
+    row = _base(facts, start_ms, end_ms)
+    if facts.talk:
+        _add_answer(row, facts, start_ms)
+    _add_undocumented(row, facts, start_ms)
+    if now_ms >= end_ms + _LATE_MS + facts.dice[30] * 900:
+        _add_late(row, facts)
+    return row
+
+
+def _base(facts: Facts, start_ms: int, end_ms: int) -> Row:
+    dice = facts.dice
+    customer = _NUMBERS[dice[16]]
+    name = names.CUSTOMERS[dice[16] % 16] if dice[16] % 3 else ""
+    own, own_id = _OWN_NUMBERS[dice[17] % 4]
+    outward = facts.call_type in {"outgoing", "forward"}
+    unanswered = "NO_ANSWER" if dice[18] % 3 else "USER_BUSY"
+    cause = "NORMAL_CLEARING" if facts.talk else unanswered
+    text, description = names.HANGUP_TEXTS[max(0, dice[19] % 8 - 5)][cause]
+    voice = dice[20] / 4 if facts.talk else 0
+    return {
+        "logid": facts.logid,
+        "call_type": facts.call_type,
+        "start_time": str(start_ms),
+        "end_time": str(end_ms),
+        "duration": clock_text(facts.talk),
+        "caller_id_number": own if outward else customer,
+        "caller_id_name": "Zoho" if outward else name or customer,
+        "destination_number": customer if outward else own,
+        "user_number": customer,
+        "did_number": own,
+        "number_id": own_id,
+        "department": names.DEPARTMENTS[dice[21] % 4],
+        "zsoid": "800000001",
+        "service": 58_000_000_000_003_001 + dice[17] % 4,
+        "hangup_cause": cause,
+        "hangup_cause_displayname": text,
+        "hangup_cause_description": description,
+        "sip_hangup_disposition": "send_bye" if dice[22] & 1 else "recv_bye",
+        "isBlocked": dice[22] == 0,
+        "is_test_call": dice[23] == 0,
+        "voicemail_read_by": False,
+        "call_recording_transcription_status": "not_initiated",
+        "voice_credits": {
+            "voice": voice,
+            "free_minutes": 0,
+            "total": voice,
+            "surcharge": 0,
+        },
+        "is_archived": False,
+    }
+
+
+def _add_answer(row: Row, facts: Facts, start_ms: int) -> None:
+    dice = facts.dice
+    agent = names.AGENTS[dice[24] % 8]
+    answer = str(start_ms + facts.ring * 1000)
+    row["answer_time"] = answer
+    row["agent_number"] = agent
+    row["disconnected_by"] = "agent" if dice[22] & 2 else "customer"
+    if facts.call_type != "outgoing":
+        row["destination_name"] = agent
+    if facts.call_type in {"incoming", "bridged"}:
+        row["bridged_agent"] = {
+            "agent": agent,
+            "domain": "sip.example.com",
+            "time": answer,
+            "uuid": f"{dice[8:12].hex()}-{dice[25:27].hex()}-4a00-a000-{dice[0:6].hex()}",
+            "user_agent": "Softphone/1.0 (été)",
+        }
+
+
+def _add_undocumented(row: Row, facts: Facts, start_ms: int) -> None:
+    """Add what Zoho sends without documenting it: keys seen in clients, and made-up ones."""
+    dice = facts.dice
+    if dice[16] % 3:
+        row["contact_name"] = names.CUSTOMERS[dice[16] % 16]
+    if dice[27] & 3:
+        row["bh_profile"] = names.PROFILES[dice[27] >> 7]
+        row["is_bh_off_duty"] = dice[27] & 4 == 0
+    if facts.call_type != "outgoing":
+        row["queue_name"] = names.QUEUES[dice[28] % 3]
+        row["ivr_path"] = ["root", str(dice[28] % 9), "ü"][: 1 + dice[28] % 3]
+    elif dice[28] % 4 == 0:
+        row["campaign_name"] = names.CAMPAIGNS[dice[28] >> 7]
+    if dice[29] & 1:
+        row["notes_count"] = dice[29] >> 5
+        row["retention"] = {"days": 365, "until": str(start_ms + 365 * 86_400_000)}
+
+
+def _add_late(row: Row, facts: Facts) -> None:
+    dice = facts.dice
+    if not facts.talk:
+        if dice[31] % 3 == 0:
+            row["voicemail"] = _file(f"{row['logid']}_voicemail.mp3", 3 + dice[32] % 57, dice)
+            row["voicemail_read_by"] = bool(dice[33] & 1)
+        return
+    if dice[31] % 5 and dice[31] & 3:
+        row["call_recording"] = _file(f"{row['logid']}_recording.mp3", facts.talk, dice)
+        row["voice_credits"]["recording"] = 0.5
+        if dice[32] & 3 == 0:
+            row["call_recording_transcription_status"] = "completed"
+            row["voice_credits"]["transcription"] = 1.25
+    if dice[33] % 8 == 0:
+        row["feedback"] = 1 + dice[34] % 5
+
+
+def clock_text(seconds: int) -> str:
+    """Write a duration as Zoho does.
+
+    Args:
+        seconds: The duration.
+
+    Returns:
+        `MM:SS`, or `HH:MM:SS` from an hour on.
+    """
+    minutes, rest = divmod(seconds, 60)
+    if seconds < _HOUR:
+        return f"{minutes:02}:{rest:02}"
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
+
+
+def _file(name: str, seconds: int, dice: bytes) -> Row:
+    return {
+        "recording_filename": name,
+        "recording_duration": seconds,
+        "content_type": "audio/mpeg",
+        "dfs_path": f"/dfs/{dice[35]}",
+        "block_id": dice[36:40].hex(),
+        "recording_size_in_bytes": seconds * 4000,
+    }

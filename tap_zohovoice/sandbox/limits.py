@@ -1,0 +1,73 @@
+"""How many requests an address takes, and the lock that follows too many."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tap_zohovoice.clock import Clock
+    from tap_zohovoice.sandbox.dialect import Dialect
+
+
+class Limiter:
+    """Counts the requests of a rolling window.
+
+    Attributes:
+        violations: How many requests came over the limit and started a lock.
+        locked_calls: How many requests came during a lock, each of which restarted it.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Start with an empty window.
+
+        Args:
+            clock: Where the time comes from.
+        """
+        self.violations = 0
+        self.locked_calls = 0
+        self._clock = clock
+        self._hits: deque[float] = deque()
+        self._locked_until: float | None = None
+        self._guard = threading.Lock()
+
+    def hit(self, dialect: Dialect) -> float:
+        """Count a request at the moment at which it is received.
+
+        Args:
+            dialect: The figures of the limit.
+
+        Returns:
+            Seconds for which the address is locked, 0 if the request may be answered.
+        """
+        with self._guard:
+            now = self._clock.monotonic()
+            if self._locked_until is not None and now < self._locked_until:
+                self.locked_calls += 1
+                return self._close(now, dialect)
+            self._locked_until = None
+            while self._hits and self._hits[0] <= now - dialect.limit_seconds:
+                self._hits.popleft()
+            self._hits.append(now)
+            if len(self._hits) > dialect.limit_calls:
+                self.violations += 1
+                return self._close(now, dialect)
+            return 0.0
+
+    def lock(self, dialect: Dialect) -> float:
+        """Lock the address now, whatever was counted.
+
+        Args:
+            dialect: The figures of the limit.
+
+        Returns:
+            Seconds for which the address is locked.
+        """
+        with self._guard:
+            return self._close(self._clock.monotonic(), dialect)
+
+    def _close(self, now: float, dialect: Dialect) -> float:
+        self._hits.clear()
+        self._locked_until = now + dialect.lock_seconds
+        return dialect.lock_seconds
