@@ -51,7 +51,7 @@ class TapCommand(SingerCommand):
     @override
     def main(  # type: ignore[override] # the rest of the signature is passed on
         self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **extra)
         signals = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
@@ -62,7 +62,7 @@ class TapCommand(SingerCommand):
                 signal.signal(signum, handler)
         sys.exit(code)
 
-    def _run(self, args: Sequence[str] | None, **extra: Any) -> int:  # noqa: C901 - a case an error
+    def _run(self, args: Sequence[str] | None, **extra: Any) -> int:  # noqa: ANN401, C901
         """Run, and tell the exit code."""
         try:
             code = super().main(args, standalone_mode=False, **extra)

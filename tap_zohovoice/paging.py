@@ -138,11 +138,11 @@ class Pager:
         """
         self._totals.clear()
         self._seen.clear()
-        page: Page | None = self._get(0)
-        self._check_fits(page)
-        tail = self._tail(page)
-        offset = 0
-        while page and page.rows:
+        first = self._get(0)
+        self._check_fits(first)
+        tail = self._tail(first)
+        offset, page = 0, first if first.rows else None
+        while page is not None:
             self._keep(page)
             if any(row["logid"] in tail for row in page.rows):
                 self.rows.update(tail)
@@ -153,7 +153,7 @@ class Pager:
         return min(self._totals, default=0)
 
     def _next(self, offset: int, page: Page) -> tuple[int, Page | None]:
-        """Ask for the page behind a page; none or an empty one: there is none."""
+        """Ask for the page behind a page, if there is one."""
         end = offset + len(page.rows)
         if page.total is None and self._divisible and len(self.rows) > self._reach.sure:
             raise TooManyRowsError(None)
@@ -168,9 +168,10 @@ class Pager:
             raise
         if is_stitched and not self._knows_first(following):
             return self._step_back(offset, following)
-        if not following.rows:
-            self._check_dry(offset, following)
-        return offset, following
+        if following.rows:
+            return offset, following
+        self._check_dry(offset, following)
+        return offset, None
 
     def _get(self, offset: int) -> Page:
         try:
@@ -226,7 +227,7 @@ class Pager:
             return bool(offset) and length == 1 and self._longest > 1
         return offset + length >= page.total and length % _ROUND != 0 and length < page.size
 
-    def _step_back(self, offset: int, page: Page) -> tuple[int, Page]:
+    def _step_back(self, offset: int, page: Page) -> tuple[int, Page | None]:
         """Go back to a row that is known, after rows before the seam vanished.
 
         Args:
@@ -234,7 +235,7 @@ class Pager:
             page: What stands there now.
 
         Returns:
-            Where to go on, and with which page; an empty one is the end of the window.
+            Where to go on, and with which page; without one the window is read.
         """
         lower, back = offset, page
         while lower and not any(row["logid"] in self._seen for row in back.rows):
@@ -244,7 +245,7 @@ class Pager:
         if not page.rows:
             if lower + len(back.rows) > offset:
                 self._check_dry(offset, page)
-            return offset, page
+            return offset, None
         self._keep(page)
         is_gapless = bool(back.rows) and back.rows[-1]["logid"] in {r["logid"] for r in page.rows}
         return (offset, page) if is_gapless else (lower, back)

@@ -94,7 +94,7 @@ class TapZohoVoice(Tap):
                 raise
             raise ConfigValidationError(_INVALID, errors=errors) from error
         stopper.listen()
-        if validate_config and (errors := problems(self.config, self.config_jsonschema)):
+        if validate_config and (errors := problems(dict(self.config), self.config_jsonschema)):
             raise ConfigValidationError(_INVALID, errors=errors)
         if setup_mapper:
             self.setup_mapper()

@@ -1,0 +1,138 @@
+"""What the tests share: a clock that takes no time, and a tap run by its command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typing_extensions import override
+
+from tap_zohovoice.clock import Clock
+from tap_zohovoice.tap import TapZohoVoice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NOW = 1_772_366_400.0  # 2026-03-01 12:00:00 UTC
+
+
+class FakeClock(Clock):
+    """A clock that only moves when somebody sleeps."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    @override
+    def now(self) -> float:
+        return self.time
+
+    @override
+    def monotonic(self) -> float:
+        return self.time - NOW + 1000.0
+
+    @override
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+@dataclass
+class Run:
+    """What a run of the tap left behind."""
+
+    exit_code: int
+    messages: list[dict[str, Any]]
+    log: str
+    stdout: str = field(repr=False, default="")
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.messages if message["type"] == kind]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [message["record"] for message in self.of("RECORD")]
+
+    @property
+    def ids(self) -> list[str]:
+        return [record["logid"] for record in self.records]
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        return [message["value"] for message in self.of("STATE")]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.states[-1]
+
+    @property
+    def bookmark(self) -> str:
+        return bookmark(self.state)
+
+
+def bookmark(state: dict[str, Any]) -> str:
+    """Return the bookmark of the call logs in a state, or an empty text."""
+    stream = state.get("bookmarks", {}).get("call_logs", {})
+    return str(stream.get("replication_key_value", ""))
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the slots that runs share inside the test."""
+    home = tmp_path / "state-home"
+    monkeypatch.setenv("XDG_STATE_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def run_tap(clock: FakeClock, tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Run the tap's command line in this process, by the test's clock."""
+
+    class TapByClock(TapZohoVoice):
+        pass
+
+    TapByClock.clock = clock
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+
+    def run(
+        config: dict[str, Any],
+        *args: str,
+        state: dict[str, Any] | None = None,
+        catalog: dict[str, Any] | None = None,
+    ) -> Run:
+        files = {"--config": config, "--state": state, "--catalog": catalog}
+        options = list(args)
+        for option, content in files.items():
+            if content is not None:
+                path = tmp_path / f"{option.strip('-')}.json"
+                path.write_text(json.dumps(content))
+                options += [option, str(path)]
+        # `cli` sets up logging each time it is called; a handler of an earlier run has no stream.
+        for handler in [handler for handler in root.handlers if handler not in handlers]:
+            root.removeHandler(handler)
+        out, log = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(log), pytest.raises(SystemExit) as end:
+            TapByClock.cli(options)
+        lines = [line for line in out.getvalue().splitlines() if line.startswith('{"type"')]
+        return Run(
+            exit_code=int(end.value.code or 0),
+            messages=[json.loads(line) for line in lines],
+            log=log.getvalue(),
+            stdout=out.getvalue(),
+        )
+
+    yield run
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
