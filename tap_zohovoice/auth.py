@@ -10,7 +10,8 @@ import requests
 from requests.auth import AuthBase
 from typing_extensions import override
 
-from tap_zohovoice.errors import SCOPE, UnavailableError, ZohoVoiceError
+from tap_zohovoice.errors import SCOPE
+from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
 from tap_zohovoice.redaction import redact
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ class AccessTokens:
         error = str(answer.get("error", "")) if isinstance(answer, dict) else ""
         if error:
             advice = _ADVICE.get(error.lower(), "check client_id, client_secret and refresh_token")
-            message = f"{where}, {redact(error, self.secrets)}: {advice}"
+            word = error if error.lower() in _ADVICE else redact(error, self.secrets)
+            message = f"{where}, {word}: {advice}"
             raise ZohoVoiceError(message)
         if 300 <= response.status_code < 500 and response.status_code not in {408, 429}:  # noqa: PLR2004
             message = f"{where}, no token; check data_center, or accounts_url if it is set"

@@ -14,7 +14,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
 
-from tap_zohovoice.errors import ZohoVoiceError
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.stopping import StoppedError
 
 if TYPE_CHECKING:

@@ -9,39 +9,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from tap_zohovoice.redaction import redact
+from tap_zohovoice.complaints import Complaint
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
 SCOPE = "ZohoVoice.call.READ"
 """Scope of everything under `zv/logs`. Source: documentation."""
-
-
-class ZohoVoiceError(Exception):
-    """Something that ends the run; its text is one plain line that says what to do."""
-
-
-class UnavailableError(ZohoVoiceError):
-    """The server gave no usable answer, however often it was asked."""
-
-
-class NotUnderstoodError(Exception):
-    """An answer that is no error, but not what it should be either."""
-
-
-class RefusedError(ZohoVoiceError):
-    """The server refuses a value that was asked for: a size, an offset, dates.
-
-    Attributes:
-        blames: `size` or `dates` where the answer names what it refuses, else an empty text.
-        is_value: Whether the answer says that it was a value (`ZVT015`).
-    """
-
-    def __init__(self, text: str, *, blames: str = "", is_value: bool = False) -> None:
-        super().__init__(text)
-        self.blames = blames
-        self.is_value = is_value
 
 
 class Outcome(Enum):
@@ -97,7 +71,6 @@ _BLAMES = (
     ("dates", re.compile(r"date|\bdays?\b|\brange\b|\bperiod\b|future", re.IGNORECASE)),
 )
 _SUCCESS = {"success", "ok"}
-_LONGEST_ERROR = 20_000
 
 
 def judge(
@@ -132,7 +105,7 @@ def judge(
         return Verdict(Outcome.OK)
     if is_2xx and isinstance(content, dict) and _is_success(content):
         return Verdict(Outcome.OK, body=content)
-    complaint = _Complaint.of(status, content, body)
+    complaint = Complaint.of(status, content, body)
     return _judge_complaint(complaint, status, _retry_after(headers, now), hide)
 
 
@@ -152,59 +125,6 @@ def _is_success(content: dict[str, Any]) -> bool:
     return word in _SUCCESS or (len(word) == 3 and word.startswith("2"))  # noqa: PLR2004
 
 
-@dataclass(frozen=True, slots=True)
-class _Complaint:
-    """The parts of an error in any of the shapes that Zoho's products use."""
-
-    code: str
-    message: str
-    text: str
-    understood: bool
-
-    @classmethod
-    def of(cls, status: int, content: object, body: bytes) -> _Complaint:
-        if not isinstance(content, dict):
-            # Rows are no complaint, whatever words stand in them.
-            start = b"" if isinstance(content, list) else body[:_LONGEST_ERROR]
-            return cls("", "", start.decode("utf-8", "replace"), understood=False)
-        code = _first(content, ("code", "title", "error", "status_code"))
-        message = _first(content, ("message", "error_description", "description"))
-        words = "" if "logs" in content else " ".join(_texts(content))[:_LONGEST_ERROR]
-        return cls(code if code != str(status) else "", message, words, understood=True)
-
-    def reason(self, status: int, hide: Collection[str]) -> str:
-        parts = [f"HTTP {status}"]
-        if self.code:
-            parts.append(redact(self.code, hide))
-        if self.message and self.message != self.code:
-            parts.append(f'"{redact(self.message, hide)}"')
-        return ", ".join(parts)
-
-
-def _first(content: dict[str, Any], names: tuple[str, ...]) -> str:
-    """Find a member by name, at the top or inside `error` and `details`."""
-    for name in names:
-        value = content.get(name)
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            return str(value)
-    for name in ("error", "details", "data"):
-        inner = content.get(name)
-        if isinstance(inner, dict) and (found := _first(inner, names)):
-            return found
-    return ""
-
-
-def _texts(value: object, depth: int = 5) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict) and depth:
-        for inner in value.values():
-            yield from _texts(inner, depth - 1)
-    elif isinstance(value, list) and depth:
-        for inner in value[:20]:
-            yield from _texts(inner, depth - 1)
-
-
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
     if value.strip().isdecimal():
@@ -216,7 +136,7 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _judge_complaint(
-    complaint: _Complaint, status: int, retry_after: float | None, hide: Collection[str]
+    complaint: Complaint, status: int, retry_after: float | None, hide: Collection[str]
 ) -> Verdict:
     reason = complaint.reason(status, hide)
     code, text = complaint.code.upper(), complaint.text
@@ -238,7 +158,7 @@ def _judge_complaint(
 
 
 def _judge_status(
-    complaint: _Complaint, status: int, reason: str, retry_after: float | None
+    complaint: Complaint, status: int, reason: str, retry_after: float | None
 ) -> Verdict:
     if status in {408, 425} or status >= 500 or re.fullmatch(r"5\d\d", complaint.code):  # noqa: PLR2004
         return Verdict(Outcome.RETRY, reason, wait=retry_after)

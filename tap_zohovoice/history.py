@@ -6,19 +6,22 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_zohovoice.errors import RefusedError, ZohoVoiceError
+from tap_zohovoice.days import Window
+from tap_zohovoice.exceptions import RefusedError, UnavailableError, ZohoVoiceError
+from tap_zohovoice.filters import CALL_TYPES
 from tap_zohovoice.paging import Pager, TooManyRowsError
-from tap_zohovoice.settings import CALL_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from tap_zohovoice.paging import Page, Reach
+    from tap_zohovoice.paging import Page
+    from tap_zohovoice.reach import Reach
     from tap_zohovoice.records import Record
     from tap_zohovoice.sizes import PageSize
-    from tap_zohovoice.windows import Planner, Window
+    from tap_zohovoice.windows import Planner
 
 _FEW = 10
+_DAY = dt.timedelta(days=1)
 _SLACK = dt.timedelta(days=2)
 
 
@@ -85,6 +88,7 @@ class History:
         self._size = size
         self._start, self._end = bounds
         self._is_typed = is_typed
+        self._has_looked = False
 
     def __iter__(self) -> Iterator[Chunk]:
         """Read window after window, oldest first.
@@ -113,17 +117,77 @@ class History:
     def _read(self, window: Window) -> dict[str, Record] | None:
         """Read a window; None: another one must be asked for first."""
         divisible = self._planner.can_narrow(window)
+        pager = self._pager(window, divisible=divisible)
         try:
-            return self._pager(window, divisible=divisible).read()
+            rows = pager.read()
+            if not pager.is_counted and len(rows) > self._reach.complete:
+                self._check_end(window, rows)
         except TooManyRowsError as error:
             if divisible:
-                self._planner.narrow(window, error.total)
+                self._planner.narrow(window, error.total, *self._ends(window, error))
                 return None
             return self._read_by_type(window, error.total)
         except RefusedError as error:
             if not self._relax(window, error):
                 raise
             return None
+        return rows
+
+    def _ends(
+        self, window: Window, error: TooManyRowsError
+    ) -> tuple[dt.date | None, dt.date | None]:
+        """Find the days of the oldest and the newest row, once, so as not to search silent years.
+
+        They are only hints for the next windows: all days are asked for anyway.
+        """
+        if self._has_looked or not error.first_page or not error.total:
+            return None, None
+        self._has_looked = True
+        moments = [row["start_time"] for row in error.first_page.rows]
+        if moments == sorted(moments):
+            return _day(moments[0]), None
+        newest = _day(moments[0]) if moments == sorted(moments, reverse=True) else None
+        offset = error.total - 1
+        try:
+            rows = self._ask(window, offset, None).rows
+        except (RefusedError, UnavailableError):
+            rows = []
+        if not rows:
+            self._reach.ends_at(offset)
+            return None, newest
+        self._reach.deepest = max(self._reach.deepest, error.total)
+        return min(_day(row["start_time"]) for row in rows), newest
+
+    def _check_end(self, window: Window, rows: dict[str, Record]) -> None:
+        """Make sure that a long window without a count did not end where offsets do.
+
+        Rows that no offset reaches lie behind the last one. So the days behind it are asked for
+        by themselves; where rows come in no order of time, one half of the window is.
+
+        Raises:
+            TooManyRowsError: If there are rows that were not there before, or no way to know.
+        """
+        if not self._planner.can_narrow(window):
+            raise TooManyRowsError(None)
+        moments = [row["start_time"] for row in rows.values()]
+        last = _day(moments[-1])
+        half = dt.timedelta(days=window.days // 2)
+        if moments == sorted(moments):
+            behind = Window(min(max(last - _DAY, window.first), window.last), window.last)
+        elif moments == sorted(moments, reverse=True):
+            behind = Window(window.first, max(min(last + _DAY, window.last), window.first))
+        else:
+            behind = Window(window.first, window.last - half)
+
+        def ask(offset: int) -> Page:
+            page = self._ask(behind, offset, None)
+            if any(row["logid"] not in rows for row in page.rows):
+                self._reach.ends_at(len(rows))
+                raise TooManyRowsError(None)
+            return page
+
+        Pager(ask, self._reach, divisible=False, name=str(behind)).read()
+        self._reach.complete = len(rows)
 
     def _pager(self, window: Window, *, divisible: bool, call_type: str | None = None) -> Pager:
         return Pager(
@@ -153,7 +217,10 @@ class History:
             return False
         lowered = error.blames != "dates" and self._size.suspect()
         avoided = error.blames != "size" and self._planner.avoid_future(window)
-        return lowered or avoided or self._planner.halve(window) or self._size.lower()
+        if lowered or avoided or self._planner.halve(window):
+            return True
+        self._planner.allow_more()  # if not even one day passes, days are not the reason
+        return self._size.lower()
 
     def _read_by_type(self, window: Window, total: int | None) -> dict[str, Record]:
         """Read a day that holds more rows than offsets reach, one kind of call after the other."""
@@ -185,3 +252,7 @@ class History:
     def _is_in(self, row: Record) -> bool:
         started = row["start_time"]
         return bool(started >= self._start and (self._end is None or started < self._end))
+
+
+def _day(moment: str) -> dt.date:
+    return dt.date.fromisoformat(moment[:10])

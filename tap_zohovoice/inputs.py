@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
-from tap_zohovoice.records import text_of
+from tap_zohovoice.casts import text_of
 from tap_zohovoice.settings import parse_date
 
 if TYPE_CHECKING:

@@ -6,21 +6,18 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_zohovoice.errors import RefusedError, UnavailableError
+from tap_zohovoice.exceptions import RefusedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_zohovoice.reach import Reach
     from tap_zohovoice.records import Record
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _REREADS = 3
 _ROUND = 50
 """Servers cap pages at round figures, so a page of such a length may be a capped one."""
-_SURE_OFFSET = 5_000
-"""Offsets that clients use; whether deeper ones are answered is found out before relying on it."""
-_LIKELY_OFFSET = 10_000
-"""Where `from` + `size` likely ends: the default of the search engine that the metrics suggest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,46 +40,21 @@ class TooManyRowsError(Exception):
 
     Attributes:
         total: How many it holds, if known.
+        first_page: Its first page, if that was enough to know.
     """
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, total: int | None, first_page: Page | None = None) -> None:
         super().__init__(total)
         self.total = total
-
-
-@dataclass
-class Reach:
-    """How far paging gets with this server, as learnt in this run.
-
-    Attributes:
-        most: Rows that a window may hold.
-        sure: Offset up to which no proof is asked for.
-        deepest: Offset up to which rows have come.
-        trusts_total: Whether totals have been right so far.
-    """
-
-    most: int
-    sure: int = _SURE_OFFSET
-    deepest: int = 0
-    trusts_total: bool = True
-
-    @classmethod
-    def for_size(cls, size: int) -> Reach:
-        """Start without experience.
-
-        Args:
-            size: Rows asked for in one request.
-        """
-        return cls(most=_LIKELY_OFFSET - size)
-
-    def ends_at(self, offset: int) -> None:
-        """Learn that rows at an offset do not come."""
-        self.most = max(min(self.most, offset // 2), self.deepest, 1)
-        self.sure = min(self.sure, self.deepest)
+        self.first_page = first_page
 
 
 class Pager:
     """Reads one window to its end.
+
+    Attributes:
+        rows: The rows by `logid`, in the order they came.
+        is_counted: Whether the server told how many there are.
 
     Args:
         ask: Asks for the page that starts at an offset.
@@ -99,6 +71,7 @@ class Pager:
         self._reach = reach
         self._divisible = divisible
         self._name = name
+        self.is_counted = True
         self._totals: list[int] = []
         self._seen: set[str] = set()
         self._longest = 1
@@ -182,7 +155,7 @@ class Pager:
             raise self._too_deep(offset) from error
         except UnavailableError as error:
             # Some search engines answer an offset beyond their limit with a server error.
-            if offset < max(self._reach.sure, self._reach.deepest):
+            if not offset or offset + 1 < self._reach.deepest:
                 raise
             raise self._too_deep(offset) from error
         if page.rows:
@@ -198,19 +171,18 @@ class Pager:
 
     def _check_fits(self, page: Page) -> None:
         if self._divisible and page.total is not None and page.total > self._reach.most:
-            raise TooManyRowsError(page.total)
+            raise TooManyRowsError(page.total, page)
 
     def _tail(self, page: Page) -> dict[str, Record]:
         """Read the end of a long window first, which proves that its offsets are answered."""
         total = page.total
         if total is None or total <= max(self._reach.sure, self._reach.deepest) or not page.rows:
             return {}
-        offset = max(total - len(page.rows), 1)
+        offset = max(total - len(page.rows) + 1, 1)  # one row short, so that a full page is more
         tail = self._get(offset)
         if not tail.rows:
             raise self._too_deep(offset)
-        reaches_end = tail.total is not None and offset + len(tail.rows) >= tail.total
-        return {row["logid"]: row for row in tail.rows} if reaches_end else {}
+        return {row["logid"]: row for row in tail.rows} if self._is_last(tail, offset) else {}
 
     def _keep(self, page: Page) -> None:
         self.rows.update((row["logid"], row) for row in page.rows)
@@ -222,6 +194,7 @@ class Pager:
     def _is_last(self, page: Page, offset: int) -> bool:
         """Tell whether a page ends the window."""
         length = len(page.rows)
+        self.is_counted = page.total is not None
         if page.total is None:
             # A short page may be a capped one; nothing but the seam's row is the end for sure.
             return bool(offset) and length == 1 and self._longest > 1

@@ -36,7 +36,9 @@ class Progress:
         self._rows += len(chunk.rows)
         requests, self._requests = self._throttle.requests - self._requests, self._throttle.requests
         share = self._planner.share(self._rows)
-        left = self._elapsed() * (1 - share) / share if share else 0.0
+        # The first requests are free; from then on the limit sets the pace.
+        pace = max(self._elapsed(), self._throttle.seconds_for(self._throttle.requests))
+        left = pace * (1 - share) / share if share else 0.0
         self._logger.info(
             "%s: %s calls in %d %s; %d %% done%s",
             chunk.window,
@@ -44,7 +46,7 @@ class Progress:
             requests,
             "request" if requests == 1 else "requests",
             int(share * 100),
-            f", about {_span(left)} left" if share < 1 else "",
+            f", about {_span(left)} left" if 0 < share < 1 else "",
         )
 
     def summarise(self) -> None:

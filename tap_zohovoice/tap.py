@@ -14,10 +14,11 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
 from tap_zohovoice.auth import AccessTokens, ThrottledAuthenticator
+from tap_zohovoice.checks import environment_problems, problems
 from tap_zohovoice.clock import Clock
 from tap_zohovoice.command import TapCommand
 from tap_zohovoice.inputs import checked_catalog, checked_state
-from tap_zohovoice.settings import CONFIG_SCHEMA, Settings, environment_problems, problems
+from tap_zohovoice.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.slots import SharedSlots
 from tap_zohovoice.stopping import Stopper
 from tap_zohovoice.streams.call_logs import CallLogsStream

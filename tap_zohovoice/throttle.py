@@ -45,6 +45,10 @@ class Throttle:
         self._closed_until = float("-inf")
         self._closed_why = ""
 
+    def seconds_for(self, requests: int) -> float:
+        """Tell how long some requests take at the limit's pace, in seconds."""
+        return requests * self._seconds / self._slots
+
     def acquire(self) -> None:
         """Take a slot, and wait for one as long as it takes."""
         while True:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
+from tap_zohovoice.casts import text_of
 from tap_zohovoice.client import ZohoVoiceStream
-from tap_zohovoice.errors import NotUnderstoodError, ZohoVoiceError
+from tap_zohovoice.exceptions import NotUnderstoodError, ZohoVoiceError
 from tap_zohovoice.fields import CALL_LOG_SCHEMA
 from tap_zohovoice.history import History
-from tap_zohovoice.paging import Page, Reach
+from tap_zohovoice.paging import Page
 from tap_zohovoice.progress import Progress
-from tap_zohovoice.records import Converter, UnusableLogError, text_of
+from tap_zohovoice.reach import Reach
+from tap_zohovoice.records import Converter, UnusableLogError
 from tap_zohovoice.sizes import PageSize
 from tap_zohovoice.windows import Planner
 

@@ -1,0 +1,145 @@
+"""Single values: what Zoho sends, in the types that the schema declares."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.fields import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
+
+
+class MisfitError(ValueError):
+    """A value that its type cannot hold."""
+
+
+def rfc3339(milliseconds: int) -> str:
+    """Write a moment in the one form that bookmarks are compared in.
+
+    Args:
+        milliseconds: Milliseconds since the epoch.
+
+    Returns:
+        RFC 3339 in UTC with microseconds, such as `2025-12-04T06:54:58.000000+00:00`.
+
+    Raises:
+        OverflowError: If the calendar does not reach that far.
+    """
+    moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="microseconds")
+
+
+def text_of(moment: dt.datetime) -> str:
+    """Write a moment as `rfc3339` does.
+
+    Args:
+        moment: A moment of any zone.
+
+    Returns:
+        RFC 3339 in UTC with microseconds.
+    """
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise MisfitError
+
+
+def _id(value: object) -> str:
+    # Some endpoints send the same id as a number and others as a string; 2^53 is exceeded.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
+
+
+def _milliseconds(value: object) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,17}\s*", value, re.ASCII):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise MisfitError
+
+
+def _moment(value: object) -> str | None:
+    if value == "":
+        return None
+    milliseconds = _milliseconds(value)
+    if milliseconds <= 0:
+        # An answer at the epoch is a clock that was never set, not an answer in 1970.
+        raise MisfitError
+    return rfc3339(milliseconds)
+
+
+def _number(value: object) -> float | None:
+    if value == "":
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value, re.ASCII):
+        return float(value)
+    raise MisfitError
+
+
+def _integer(value: object) -> int | None:
+    number = _number(value)
+    if number is None or isinstance(number, int):
+        return number
+    if number.is_integer():
+        return int(number)
+    raise MisfitError
+
+
+def _boolean(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if value == "":
+            return None
+        if value.lower() in {"true", "false"}:
+            return value.lower() == "true"
+    raise MisfitError
+
+
+def _duration(value: object) -> str | None:
+    # Clients have seen plain seconds too, as a number.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
+
+
+CASTS: dict[Kind, Callable[[object], object]] = {
+    Kind.ID: _id,
+    Kind.TEXT: _text,
+    Kind.MOMENT: _moment,
+    Kind.NUMBER: _number,
+    Kind.INTEGER: _integer,
+    Kind.BOOLEAN: _boolean,
+    Kind.DURATION: _duration,
+}
+
+
+def duration_seconds(text: str) -> int | None:
+    """Read a duration.
+
+    Args:
+        text: `MM:SS`, `HH:MM:SS` or plain seconds (the first is documented, the others were seen
+            or are likely).
+
+    Returns:
+        Seconds; None if the text is something else.
+    """
+    parts = _DURATION.fullmatch(text.strip())
+    if not parts:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
+    return hours * 3600 + minutes * 60 + seconds

@@ -1,0 +1,79 @@
+"""An error as Zoho words it, in any of the shapes that its products use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tap_zohovoice.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_LONGEST = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """The parts of an error in any of the shapes that Zoho's products use."""
+
+    code: str
+    message: str
+    text: str
+    understood: bool
+
+    @classmethod
+    def of(cls, status: int, content: object, body: bytes) -> Complaint:
+        """Read an error.
+
+        Args:
+            status: HTTP status, which is not repeated as a code.
+            content: The body as JSON; None if it is no JSON.
+            body: The body.
+        """
+        if not isinstance(content, dict):
+            # Rows are no complaint, whatever words stand in them.
+            start = b"" if isinstance(content, list) else body[:_LONGEST]
+            return cls("", "", start.decode("utf-8", "replace"), understood=False)
+        code = _first(content, ("code", "title", "error", "status_code"))
+        message = _first(content, ("message", "error_description", "description"))
+        words = "" if "logs" in content else " ".join(_texts(content))[:_LONGEST]
+        return cls(code if code != str(status) else "", message, words, understood=True)
+
+    def reason(self, status: int, hide: Collection[str]) -> str:
+        """Tell the error in a line that may be logged.
+
+        Args:
+            status: HTTP status.
+            hide: Values that the line must not hold.
+        """
+        parts = [f"HTTP {status}"]
+        if self.code:
+            parts.append(redact(self.code, hide))
+        if self.message and self.message != self.code:
+            parts.append(f'"{redact(self.message, hide)}"')
+        return ", ".join(parts)
+
+
+def _first(content: dict[str, Any], names: tuple[str, ...]) -> str:
+    """Find a member by name, at the top or inside `error` and `details`."""
+    for name in names:
+        value = content.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            return str(value)
+    for name in ("error", "details", "data"):
+        inner = content.get(name)
+        if isinstance(inner, dict) and (found := _first(inner, names)):
+            return found
+    return ""
+
+
+def _texts(value: object, depth: int = 5) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict) and depth:
+        for inner in value.values():
+            yield from _texts(inner, depth - 1)
+    elif isinstance(value, list) and depth:
+        for inner in value[:20]:
+            yield from _texts(inner, depth - 1)

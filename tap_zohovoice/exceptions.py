@@ -1,0 +1,29 @@
+"""What can end a request, or the run."""
+
+from __future__ import annotations
+
+
+class ZohoVoiceError(Exception):
+    """Something that ends the run; its text is one plain line that says what to do."""
+
+
+class UnavailableError(ZohoVoiceError):
+    """The server gave no usable answer, however often it was asked."""
+
+
+class NotUnderstoodError(Exception):
+    """An answer that is no error, but not what it should be either."""
+
+
+class RefusedError(ZohoVoiceError):
+    """The server refuses a value that was asked for: a size, an offset, dates.
+
+    Attributes:
+        blames: `size` or `dates` where the answer names what it refuses, else an empty text.
+        is_value: Whether the answer says that it was a value (`ZVT015`).
+    """
+
+    def __init__(self, text: str, *, blames: str = "", is_value: bool = False) -> None:
+        super().__init__(text)
+        self.blames = blames
+        self.is_value = is_value

@@ -1,0 +1,50 @@
+"""The filters: Zoho's own query parameters, as settings and as they are sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CALL_TYPES = ("incoming", "outgoing", "missed", "bridged", "forward")
+"""Values of `callType`. Source: documentation of `zv/logs`."""
+
+OWNED_PARAMETERS = ("from", "size", "fromDate", "toDate")
+"""Query parameters that paging and windows decide, so that no filter may."""
+
+_ID = th.CustomType({"type": ["string", "integer", "null"]})
+_IDS = th.CustomType(
+    {"type": ["string", "integer", "array", "null"], "items": {"type": ["string", "integer"]}}
+)
+
+FILTERS = th.ObjectType(
+    th.Property("callType", th.StringType(allowed_values=CALL_TYPES), description="Kind of call."),
+    th.Property("numberIds", _IDS, description="Ids of the company's numbers."),
+    th.Property("userNumber", _ID, description="Digits that the customer's number starts with."),
+    th.Property("agent", _ID, description="Id of the agent."),
+    th.Property("feedback", th.IntegerType(minimum=1, maximum=5), description="Rating, 1 to 5."),
+    th.Property("contact_name", th.StringType, description="Name of the contact."),
+    th.Property("isAllCountry", th.BooleanType, description="Match `userNumber` in any country."),
+    th.Property("isVoiceMail", th.BooleanType, description="Only calls with a voicemail."),
+    th.Property("isRecording", th.BooleanType, description="Only calls with a recording."),
+    th.Property("departmentId", _IDS, description="Ids of departments."),
+    th.Property("groupIds", _IDS, description="Ids of queues."),
+    th.Property("campaignId", _ID, description="Id of a power dialer campaign."),
+    additional_properties=False,
+)
+
+
+def query(filters: Mapping[str, Any]) -> dict[str, str]:
+    """Write filters as Zoho reads them: lower-case booleans, lists with commas, nothing empty."""
+    texts = {}
+    for name, value in filters.items():
+        if isinstance(value, bool):
+            texts[name] = str(value).lower()
+        elif isinstance(value, list):
+            texts[name] = ",".join(str(item) for item in value)
+        elif value is not None:
+            texts[name] = str(value)
+    return {name: text for name, text in texts.items() if text}
