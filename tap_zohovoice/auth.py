@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.auth import AuthBase
-from typing_extensions import override
 
+from tap_zohovoice.compat import override
 from tap_zohovoice.errors import SCOPE
 from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
 from tap_zohovoice.redaction import redact
@@ -139,14 +139,15 @@ class AccessTokens:
     def _read(self, response: requests.Response) -> dict[str, Any]:
         where = f"Zoho Accounts: HTTP {response.status_code}"
         try:
-            answer = json.loads(response.content)
+            content = json.loads(response.content)
         except (ValueError, RecursionError):
-            answer = None
-        token = answer.get("access_token") if isinstance(answer, dict) else None
+            content = None
+        answer: dict[str, Any] = content if isinstance(content, dict) else {}
+        token = answer.get("access_token")
         if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
             return {**answer, "access_token": token.strip()}
-        error = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-        if error:
+        error = str(answer.get("error") or "")
+        if error and response.status_code < 500:  # noqa: PLR2004
             advice = _ADVICE.get(error.lower(), "check client_id, client_secret and refresh_token")
             word = error if error.lower() in _ADVICE else redact(error, self.secrets)
             message = f"{where}, {word}: {advice}"
@@ -174,7 +175,7 @@ def _lifetime(answer: dict[str, Any]) -> float:
             seconds = float(answer[name])
         except (KeyError, TypeError, ValueError):
             continue
-        if seconds > 0:
+        if 0 < seconds < float("inf"):
             return seconds / 1000 if seconds > _LONGEST_LIFETIME else seconds
     return _DEFAULT_LIFETIME
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import requests
 from singer_sdk.streams import RESTStream
 from singer_sdk.streams.rest import PageContext
-from typing_extensions import override
 
+from tap_zohovoice.compat import override
 from tap_zohovoice.errors import Outcome, Verdict, judge
 from tap_zohovoice.exceptions import (
     NotUnderstoodError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -11,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
-from typing_extensions import override
 
+from tap_zohovoice.compat import override
 from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.stopping import StoppedError
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _FAILED = 1
 _A_FILE = "A file given with --config, --state or --catalog"
@@ -49,23 +49,44 @@ class TapCommand(SingerCommand):
         )
 
     @override
-    def main(  # type: ignore[override] # the rest of the signature is passed on
-        self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
     ) -> Any:
+        def run() -> object:
+            return super(TapCommand, self).main(
+                args,
+                prog_name=prog_name,
+                complete_var=complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **extra,
+            )
+
         if not standalone_mode:
-            return super().main(args, standalone_mode=False, **extra)
+            return run()
+        # It logs whole addresses, and with them what is looked for: numbers and names.
+        chatty = logging.getLogger("urllib3")
+        level = chatty.level
+        chatty.setLevel(logging.ERROR)
         signals = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
         try:
-            code = self._run(args, **extra)
+            code = self._exit_code(run)
         finally:
+            chatty.setLevel(level)
             for signum, handler in signals.items():
                 signal.signal(signum, handler)
         sys.exit(code)
 
-    def _run(self, args: Sequence[str] | None, **extra: Any) -> int:  # noqa: ANN401, C901
-        """Run, and tell the exit code."""
+    def _exit_code(self, run: Callable[[], object]) -> int:  # noqa: C901 - one case an error
+        """Run, tell what went wrong, and return the exit code."""
         try:
-            code = super().main(args, standalone_mode=False, **extra)
+            code = run()
             sys.stdout.flush()
         except BrokenPipeError:
             _forget_output()

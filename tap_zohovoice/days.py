@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from typing_extensions import override
+from tap_zohovoice.compat import override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

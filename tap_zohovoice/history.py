@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_zohovoice.casts import text_of
 from tap_zohovoice.days import Window
 from tap_zohovoice.exceptions import RefusedError, UnavailableError, ZohoVoiceError
 from tap_zohovoice.filters import CALL_TYPES
@@ -87,6 +88,9 @@ class History:
         self._reach = reach
         self._size = size
         self._start, self._end = bounds
+        # An hour for calls that are listed by another time than their start.
+        hour_before = dt.datetime.fromisoformat(self._start) - dt.timedelta(hours=1)
+        self._past = text_of(hour_before)
         self._is_typed = is_typed
         self._has_looked = False
 
@@ -146,7 +150,9 @@ class History:
         moments = [row["start_time"] for row in error.first_page.rows]
         if moments == sorted(moments):
             return _day(moments[0]), None
-        newest = _day(moments[0]) if moments == sorted(moments, reverse=True) else None
+        if moments != sorted(moments, reverse=True):
+            return None, None
+        newest = _day(moments[0])
         offset = error.total - 1
         try:
             rows = self._ask(window, offset, None).rows
@@ -195,6 +201,7 @@ class History:
             self._reach,
             divisible=divisible,
             name=f"{window} {call_type}" if call_type else str(window),
+            past=self._past,
         )
 
     def _ask(self, window: Window, offset: int, call_type: str | None) -> Page:

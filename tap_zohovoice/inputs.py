@@ -33,7 +33,9 @@ def checked_catalog(catalog: object) -> Catalog | None:
     if catalog is None or isinstance(catalog, Catalog):
         return catalog
     try:
-        return Catalog.from_dict(catalog)  # type: ignore[arg-type]
+        if not isinstance(catalog, dict) or not isinstance(catalog["streams"], list):
+            raise TypeError  # noqa: TRY301 - told below, like all other ways to be wrong
+        return Catalog.from_dict(catalog)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = "The catalog is no Singer catalog; make one with --discover"
         raise ConfigValidationError(message, errors=[message]) from error

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _REREADS = 3
+_TELLING = 20
+"""Rows of a page that are enough to tell what is behind it."""
+_LATEST = "~"
+"""A text behind all moments."""
 _ROUND = 50
 """Servers cap pages at round figures, so a page of such a length may be a capped one."""
 
@@ -61,16 +65,25 @@ class Pager:
         reach: What is known of the server; added to.
         divisible: Whether the window can be narrowed if it holds too many rows.
         name: The window, for the log.
+        past: Rows that started before are of no use (text form); a window of whole days has some.
     """
 
     def __init__(
-        self, ask: Callable[[int], Page], reach: Reach, *, divisible: bool, name: str
+        self,
+        ask: Callable[[int], Page],
+        reach: Reach,
+        *,
+        divisible: bool,
+        name: str,
+        past: str = "",
     ) -> None:
         self.rows: dict[str, Record] = {}
         self._ask = ask
         self._reach = reach
         self._divisible = divisible
         self._name = name
+        self._past = past
+        self._falls, self._last, self._is_past = True, _LATEST, False
         self.is_counted = True
         self._totals: list[int] = []
         self._seen: set[str] = set()
@@ -89,7 +102,7 @@ class Pager:
         for _ in range(1 + _REREADS):
             before = len(self.rows)
             owed = self._read_through()
-            if len(self.rows) >= owed or not self._reach.trusts_total:
+            if len(self.rows) >= owed or not self._reach.trusts_total or self._is_past:
                 return self.rows
             if before == len(self.rows):
                 break
@@ -111,12 +124,16 @@ class Pager:
         """
         self._totals.clear()
         self._seen.clear()
+        self._falls, self._last, self._is_past = True, _LATEST, False
         first = self._get(0)
         self._check_fits(first)
         tail = self._tail(first)
         offset, page = 0, first if first.rows else None
         while page is not None:
+            self._watch_order(page)
             self._keep(page)
+            if self._is_past:
+                break
             if any(row["logid"] in tail for row in page.rows):
                 self.rows.update(tail)
                 break
@@ -187,6 +204,19 @@ class Pager:
     def _keep(self, page: Page) -> None:
         self.rows.update((row["logid"], row) for row in page.rows)
         self._seen.update(row["logid"] for row in page.rows)
+
+    def _watch_order(self, page: Page) -> None:
+        """Find out whether all further rows are too old to be of use.
+
+        They are behind a page of such rows, if all rows so far came newest first.
+        """
+        moments = [row["start_time"] for row in page.rows if row["logid"] not in self._seen]
+        if not moments:
+            return
+        falls = moments[0] <= self._last and moments == sorted(moments, reverse=True)
+        self._falls = self._falls and falls
+        self._last = moments[-1]
+        self._is_past = self._falls and len(moments) >= _TELLING and moments[0] < self._past
 
     def _knows_first(self, page: Page) -> bool:
         return bool(page.rows) and page.rows[0]["logid"] in self._seen

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from types import FrameType
 
 
@@ -49,7 +49,7 @@ class Stopper:
                 signal.signal(signum, self._stop)
 
     @contextmanager
-    def shielded(self) -> Iterator[None]:
+    def shielded(self) -> Generator[None]:
         """Let what is being done be finished before a signal stops it."""
         self._is_writing = True
         try:

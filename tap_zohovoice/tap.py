@@ -11,12 +11,12 @@ import requests
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
-from typing_extensions import override
 
 from tap_zohovoice.auth import AccessTokens, ThrottledAuthenticator
 from tap_zohovoice.checks import environment_problems, problems
 from tap_zohovoice.clock import Clock
 from tap_zohovoice.command import TapCommand
+from tap_zohovoice.compat import override
 from tap_zohovoice.inputs import checked_catalog, checked_state
 from tap_zohovoice.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.slots import SharedSlots

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.io_base import SingerWriter
 from singer_sdk.singerlib.encoding.simple import RecordMessage
-from typing_extensions import override
+
+from tap_zohovoice.compat import override
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message

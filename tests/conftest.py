@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typing_extensions import override
 
 from tap_zohovoice.clock import Clock
+from tap_zohovoice.compat import override
 from tap_zohovoice.tap import TapZohoVoice
 
 if TYPE_CHECKING:

@@ -21,14 +21,10 @@ import pytest
 import requests
 
 from tap_zohovoice.clock import Clock
+from tap_zohovoice.compat import override
 from tap_zohovoice.sandbox import Dialect, History, Sandbox
 from tap_zohovoice.sandbox.__main__ import main
 from tap_zohovoice.sandbox.names import identity
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +138,7 @@ def caller() -> Iterator[Caller]:
         yield Caller(box, clock)
 
 
-def speak(caller: Caller, **changes: Any) -> None:  # noqa: ANN401 - each field has its type
+def speak(caller: Caller, **changes: Any) -> None:
     caller.box.dialect = dataclasses.replace(caller.box.dialect, **changes)
 
 
@@ -785,7 +781,7 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     options = ["--calls", "50", "--days", "9", "--order", "oldest", "--no-to-date-inclusive"]
     options += ["--fault", "2=500", "--max-size", "20", "--config-file", str(path)]
-    with subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tap_zohovoice.sandbox", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

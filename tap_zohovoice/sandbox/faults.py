@@ -31,8 +31,11 @@ KINDS = (
     "redirect",
     "array",
     "nan",
+    "hollow",
+    "renamed",
     "slow",
 )
+_MISSHAPEN = ("array", "nan", "hollow", "renamed")
 _KIND = re.compile(rf"({'|'.join(KINDS)})|(?:slow|503_retry_after):\d+(?:\.\d+)?")
 _SLOW_SECONDS = 5.0
 _RETRY_SECONDS = "5"
@@ -107,17 +110,22 @@ def spoil(kind: str, answer: Response, clock: Clock) -> Response:
     elif kind == "cut_body":
         answer.set_data(data[: len(data) // 2])
         answer.headers["Content-Length"] = str(len(data))
-    elif kind in {"array", "nan"} and data:
-        return reply(_misshapen(json.loads(data), array=kind == "array"), answer.status_code)
+    elif kind in _MISSHAPEN and data:
+        return reply(_misshapen(json.loads(data), kind), answer.status_code)
     return answer
 
 
-def _misshapen(body: object, *, array: bool) -> object:
+def _misshapen(body: object, kind: str) -> object:
     rows = body.get("logs") if isinstance(body, dict) else body
-    if array:
+    if kind == "array":
         return rows if isinstance(rows, list) else [body]
-    if isinstance(rows, list) and rows:
-        rows[0] = {**rows[0], "voice_credits": {"total": float("nan")}}
-    elif isinstance(body, dict):
-        body["expires_in"] = float("nan")
+    if kind == "nan" and isinstance(body, dict) and "expires_in" in body:
+        return {**body, "expires_in": float("nan")}
+    if not isinstance(body, dict) or not isinstance(rows, list) or not rows:
+        return body
+    if kind == "hollow":
+        return {**body, "logs": []}
+    if kind == "renamed":
+        return {"meta": body.get("meta"), "call_logs": rows, "status": body.get("status")}
+    rows[0] = {**rows[0], "voice_credits": {"total": float("nan")}}
     return body

@@ -1,0 +1,12 @@
+"""What the oldest supported Python lacks."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override  # comes with the SDK there
+
+__all__ = ["override"]

@@ -1,0 +1,45 @@
+"""Helpers of the tests: small histories, and the comparison of what came out with what was held."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from tap_zohovoice.sandbox import History
+
+if TYPE_CHECKING:
+    from conftest import Run
+
+    from tap_zohovoice.sandbox import Sandbox
+
+FIRST, LAST = dt.date(2025, 6, 1), dt.date(2026, 2, 28)
+
+
+def history(
+    calls: int = 900, seed: int = 3, first: dt.date = FIRST, last: dt.date = LAST
+) -> History:
+    """Make up calls that ended before the test's clock starts."""
+    return History(seed=seed, calls=calls, first=first, last=last)
+
+
+def milliseconds(text: str) -> int:
+    """Return a moment, as ISO text, in milliseconds since the epoch."""
+    return round(dt.datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def call(box: Sandbox, logid: str, start: int, **fields: Any) -> dict[str, Any]:
+    """Make a call log of a given start, in milliseconds since the epoch."""
+    sample = next(iter(box.store.rows()), {"call_type": "outgoing", "duration": "00:05"})
+    return {**sample, "logid": logid, "start_time": str(start), **fields}
+
+
+def held(box: Sandbox) -> set[str]:
+    """Return the ids of all calls that the server holds now."""
+    return {row["logid"] for row in box.store.rows()}
+
+
+def assert_once(run: Run, expected: set[str]) -> None:
+    """Check that each of these calls came out, and that none came out twice."""
+    assert run.exit_code == 0, run.log
+    assert len(run.ids) == len(set(run.ids))
+    assert expected - set(run.ids) == set()
