@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import requests
 from singer_sdk import typing as th
 
 from tap_zohovoice.filters import FILTERS, OWNED_PARAMETERS
@@ -26,20 +27,31 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
     Returns:
         One plain line for each problem. No line quotes a value that may be secret or personal.
     """
+    given = _without_empty(config)
     return [
-        *_unknown(config, schema["properties"], "setting"),
+        *_unknown(given, schema["properties"], "setting"),
         *_missing(config, schema["required"]),
-        *_misfits(config, schema),
-        *_bad_urls(config),
-        *_bad_dates(config),
-        *_bad_filters(config.get("filters")),
+        *_misfits(given, schema),
+        *_bad_urls(given),
+        *_bad_user_agent(given.get("user_agent")),
+        *_bad_dates(given),
+        *_bad_filters(given.get("filters")),
     ]
 
 
-def environment_problems(
+def _without_empty(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is null or empty: it is as good as not given."""
+    return {
+        name: _without_empty(value) if name == "filters" and isinstance(value, dict) else value
+        for name, value in config.items()
+        if value is not None and value != ""
+    }
+
+
+def read_environment(
     environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
-) -> list[str]:
-    """Find the environment variables that cannot be read as their settings' types.
+) -> tuple[dict[str, Any], list[str]]:
+    """Read settings from environment variables, as far as they can be read.
 
     Args:
         environment: The environment.
@@ -47,8 +59,9 @@ def environment_problems(
         prefix: What the variables' names start with.
 
     Returns:
-        One plain line for each; none quotes a value.
+        The settings, and one plain line for each that cannot be read; none quotes a value.
     """
+    values: dict[str, Any] = {}
     lines = []
     for name, spec in schema["properties"].items():
         variable = (prefix + name).upper().replace("-", "_")
@@ -57,13 +70,13 @@ def environment_problems(
             continue
         try:
             if "integer" in spec["type"]:
-                int(text)
-            elif "object" in spec["type"]:
-                json.loads(text)
+                values[name] = int(text)
+            else:
+                values[name] = json.loads(text) if "object" in spec["type"] else text
         except ValueError:
             kind = "an integer" if "integer" in spec["type"] else "a JSON object"
             lines.append(f"{name} must be {kind} (environment variable {variable})")
-    return lines
+    return values, lines
 
 
 def _unknown(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) -> Iterator[str]:
@@ -87,14 +100,16 @@ def _missing(config: Mapping[str, Any], required: list[str]) -> Iterator[str]:
 
 
 def _misfits(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    for error in th.DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config):
+    told = set()
+    errors = th.DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)
+    # What is of a wrong type breaks other rules too; its type is what is worth telling.
+    for error in sorted(errors, key=lambda error: error.validator != "type"):
         name = ".".join(str(part) for part in error.absolute_path)
+        if name in told or error.validator in {"required", "additionalProperties"}:
+            continue
+        told.add(name)
         match error.validator:
-            case "required" | "additionalProperties":
-                continue
             case "type":
-                if error.instance is None and name in schema["required"]:
-                    continue
                 kinds = [kind for kind in _as_list(error.validator_value) if kind != "null"]
                 yield f"{name} must be of type {' or '.join(kinds)}"
             case "enum":
@@ -115,24 +130,30 @@ def _as_list(value: str | list[str]) -> list[str]:
 def _bad_urls(config: Mapping[str, Any]) -> Iterator[str]:
     for name in ("accounts_url", "api_url"):
         url = config.get(name)
-        if not isinstance(url, str) or not url:
+        if not isinstance(url, str):
             continue
         try:
             parts = urlsplit(url)
-            well_formed = bool(parts.hostname) and parts.port != 0
-        except ValueError:
+            prepared = requests.Request("GET", url).prepare()
+            well_formed = bool(parts.hostname and prepared.url) and parts.port != 0
+        except (ValueError, requests.RequestException):
             well_formed = False
-        if not well_formed or parts.scheme not in {"http", "https"}:
+        if not well_formed or parts.scheme not in {"http", "https"} or " " in url:
             yield f"{name} must be an address such as https://voice.zoho.com"
         elif parts.query or parts.fragment or parts.username or parts.password:
             yield f"{name} must be an address alone, without user, query or fragment"
+
+
+def _bad_user_agent(user_agent: object) -> Iterator[str]:
+    if isinstance(user_agent, str) and not (user_agent.isascii() and user_agent.isprintable()):
+        yield "user_agent must be plain text on one line"
 
 
 def _bad_dates(config: Mapping[str, Any]) -> Iterator[str]:
     moments = {}
     for name in ("start_date", "end_date"):
         value = config.get(name)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str):
             continue
         try:
             moments[name] = parse_date(value)
@@ -148,6 +169,6 @@ def _bad_filters(filters: object) -> Iterator[str]:
     if not isinstance(filters, dict):
         return
     yield from _unknown(filters, FILTERS.to_dict()["properties"], "filter")
-    number = filters.get("userNumber")
-    if isinstance(number, str) and not (number.isascii() and number.isdigit()):
+    number = str(filters.get("userNumber", "0"))
+    if not (number.isascii() and number.isdigit()):
         yield "filters.userNumber must be digits alone"

@@ -125,12 +125,16 @@ class ZohoVoiceStream(RESTStream[Any]):
         """Send a request once, with the throttle's leave, and judge the answer."""
         request = self.get_http_request(page=PageContext(None, params))
         # Signing a request, and so taking a slot, is part of preparing it.
-        prepared = self.build_prepared_request(
-            method=request.method,
-            url=request.url,
-            params=request.encode_params(),
-            headers=request.headers,
-        )
+        try:
+            prepared = self.build_prepared_request(
+                method=request.method,
+                url=request.url,
+                params=request.encode_params(),
+                headers=request.headers,
+            )
+        except requests.RequestException as error:
+            message = "api_url is no usable address"
+            raise ZohoVoiceError(message) from error
         session = self.requests_session
         # Sessions look at proxies and certificates of the environment for their own requests only.
         surroundings = session.merge_environment_settings(prepared.url, {}, None, None, None)
@@ -146,9 +150,6 @@ class ZohoVoiceStream(RESTStream[Any]):
             raise ZohoVoiceError(message) from error
         except requests.exceptions.Timeout:
             return Verdict(Outcome.RETRY, "no answer in time")
-        except requests.exceptions.InvalidURL as error:
-            message = "api_url is no usable address"
-            raise ZohoVoiceError(message) from error
         except requests.RequestException as error:
             return Verdict(Outcome.RETRY, f"connection failed ({type(error).__name__})")
         finally:

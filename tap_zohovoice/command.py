@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,10 @@ class TapCommand(SingerCommand):
         chatty = logging.getLogger("urllib3")
         level = chatty.level
         chatty.setLevel(logging.ERROR)
-        signals = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+        # The tap takes over the signals where it may; whoever called gets them back.
+        is_main = threading.current_thread() is threading.main_thread()
+        signums = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+        signals = {signum: signal.getsignal(signum) for signum in signums}
         try:
             code = self._exit_code(run)
         finally:

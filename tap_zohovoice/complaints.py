@@ -32,8 +32,9 @@ class Complaint:
             body: The body.
         """
         if not isinstance(content, dict):
-            # Rows are no complaint, whatever words stand in them.
-            start = b"" if isinstance(content, list) else body[:_LONGEST]
+            # Rows are no complaint, whatever words stand in them, nor is what is left of rows.
+            is_json = body.lstrip()[:1] in {b"{", b"["}
+            start = b"" if is_json else body[:_LONGEST]
             return cls("", "", start.decode("utf-8", "replace"), understood=False)
         code = _first(content, ("code", "title", "error", "status_code"))
         message = _first(content, ("message", "error_description", "description"))

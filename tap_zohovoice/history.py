@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_zohovoice.casts import text_of
-from tap_zohovoice.days import Window
+from tap_zohovoice.days import Window, shift
 from tap_zohovoice.exceptions import RefusedError, UnavailableError, ZohoVoiceError
 from tap_zohovoice.filters import CALL_TYPES
 from tap_zohovoice.paging import Pager, TooManyRowsError
@@ -89,7 +89,7 @@ class History:
         self._size = size
         self._start, self._end = bounds
         # An hour for calls that are listed by another time than their start.
-        hour_before = dt.datetime.fromisoformat(self._start) - dt.timedelta(hours=1)
+        hour_before = shift(dt.datetime.fromisoformat(self._start), -dt.timedelta(hours=1))
         self._past = text_of(hour_before)
         self._is_typed = is_typed
         self._has_looked = False

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tap-zohovoice.state")
 _BOOKMARK = "replication_key_value"
+_KEY = "start_time"
 
 
 def checked_catalog(catalog: object) -> Catalog | None:
@@ -33,9 +34,9 @@ def checked_catalog(catalog: object) -> Catalog | None:
     if catalog is None or isinstance(catalog, Catalog):
         return catalog
     try:
-        if not isinstance(catalog, dict) or not isinstance(catalog["streams"], list):
-            raise TypeError  # noqa: TRY301 - told below, like all other ways to be wrong
-        return Catalog.from_dict(catalog)
+        for entry in catalog["streams"]:  # type: ignore[index] # told below if it is no object
+            dict(entry["schema"]["properties"])
+        return Catalog.from_dict(catalog)  # type: ignore[arg-type]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = "The catalog is no Singer catalog; make one with --discover"
         raise ConfigValidationError(message, errors=[message]) from error
@@ -56,7 +57,8 @@ def checked_state(state: object, now: dt.datetime) -> dict[str, Any]:
     """
     bookmarks = (state or {}).get("bookmarks") or {} if isinstance(state, dict | None) else None
     if not isinstance(bookmarks, dict) or not all(
-        isinstance(bookmark, dict) for bookmark in bookmarks.values()
+        isinstance(bookmark, dict) and isinstance(bookmark.get("partitions", []), list)
+        for bookmark in bookmarks.values()
     ):
         message = "The state is no Singer state: bookmarks must be an object of objects"
         raise ConfigValidationError(message, errors=[message])
@@ -64,8 +66,11 @@ def checked_state(state: object, now: dt.datetime) -> dict[str, Any]:
 
 
 def _checked(stream: str, bookmark: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
-    if bookmark.get("replication_key") != "start_time" or bookmark.get(_BOOKMARK) is None:
+    if bookmark.get(_BOOKMARK) is None:
         return bookmark
+    if bookmark.get("replication_key") != _KEY:
+        _LOGGER.warning("The bookmark of %s is of another key; reading from the start", stream)
+        return {name: bookmark[name] for name in bookmark if not name.startswith("replication_")}
     try:
         moment = parse_date(bookmark[_BOOKMARK])
     except (TypeError, ValueError) as error:

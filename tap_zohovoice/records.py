@@ -81,7 +81,7 @@ class Converter:
         for name, value in log.items():
             if name not in self._plan:
                 self._note_undeclared(name)
-                extra[name] = value
+                _put(extra, name, value)
             elif value is not None:
                 cast, members = self._plan[name]
                 record[name] = (
@@ -113,7 +113,7 @@ class Converter:
             return cast(value)
         except (MisfitError, OverflowError):
             self._note_misfit(name)
-            extra[name] = value
+            _put(extra, name, value)
             return None
 
     def _nested(
@@ -122,14 +122,14 @@ class Converter:
         if not isinstance(value, dict):
             if value != "":
                 self._note_misfit(name)
-                extra[name] = value
+                _put(extra, name, value)
             return None
         record: Record = dict.fromkeys(members)
         for inner, content in value.items():
             path = f"{name}.{inner}"
             if inner not in members:
                 self._note_undeclared(path)
-                extra[path] = content
+                _put(extra, path, content)
             elif content is not None:
                 record[inner] = self._cast(path, CASTS[members[inner].kind], content, extra)
         return record
@@ -149,3 +149,10 @@ class Converter:
             # A key is the server's text too: what does not look like a name is not repeated.
             told = name if re.fullmatch(r"[A-Za-z_][\w.]*", name, re.ASCII) else "[hidden]"
             _LOGGER.info("Field %s is not documented; see additional_fields", told[:_NAMES_TOLD])
+
+
+def _put(extra: dict[str, Any], name: str, value: object) -> None:
+    """Keep a value, also where another one has the path of a member as its name."""
+    while name in extra:
+        name += "_"
+    extra[name] = value

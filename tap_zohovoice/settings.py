@@ -32,6 +32,7 @@ pattern of Zoho's products (`accounts_url` and `api_url` override both).
 """
 
 START_DATE = "2020-01-01T00:00:00Z"
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # Zoho counts from there, so nothing is older
 
 CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -111,28 +112,28 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "rate_limit_calls",
-        th.IntegerType(minimum=2),
+        th.IntegerType(minimum=2, maximum=1_000_000_000),
         default=30,
         title="Rate limit: calls",
         description="Requests that Zoho allows in `rate_limit_seconds`; the tap stays under it.",
     ),
     th.Property(
         "rate_limit_seconds",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86_400),
         default=60,
         title="Rate limit: seconds",
         description="Seconds in which Zoho counts requests.",
     ),
     th.Property(
         "lock_seconds",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86_400),
         default=600,
         title="Lock seconds",
         description="Seconds of a lock, where Zoho does not say how long it is.",
     ),
     th.Property(
         "request_timeout",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=3600),
         default=60,
         title="Request timeout",
         description="Seconds to wait for an answer before the request is sent again.",
@@ -216,7 +217,7 @@ class Settings:
         return cls(
             accounts_url=(filled["accounts_url"] or accounts_url).rstrip("/"),
             api_url=(filled["api_url"] or api_url).rstrip("/"),
-            start=parse_date(filled["start_date"]),
+            start=max(parse_date(filled["start_date"]), _EPOCH),
             end=parse_date(end) if end else None,
             lookback=dt.timedelta(days=filled["lookback_days"]),
             page_size=filled["page_size"],

@@ -94,7 +94,12 @@ class SharedSlots:
 
     def close(self, seconds: float) -> None:
         """Let no process take a slot for some seconds from now."""
-        sql = "INSERT OR REPLACE INTO lock VALUES (1, ?, ?)"
+        # A shorter lock must not end a longer one.
+        sql = """
+            INSERT INTO lock VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET
+            since = excluded.since,
+            seconds = MAX(excluded.seconds, lock.since + lock.seconds - excluded.since)
+        """
         self._run(lambda file: file.execute(sql, [self._clock.now(), seconds]), None)
 
     def _take(

@@ -13,7 +13,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
 from tap_zohovoice.auth import AccessTokens, ThrottledAuthenticator
-from tap_zohovoice.checks import environment_problems, problems
+from tap_zohovoice.checks import problems, read_environment
 from tap_zohovoice.clock import Clock
 from tap_zohovoice.command import TapCommand
 from tap_zohovoice.compat import override
@@ -90,9 +90,10 @@ class TapZohoVoice(Tap):
                 message_writer=MessageWriter(stopper),
             )
         except ValueError as error:
-            errors = environment_problems(os.environ, CONFIG_SCHEMA, f"{self.name}_")
-            if not errors:
+            values, errors = read_environment(os.environ, CONFIG_SCHEMA, f"{self.name}_")
+            if not errors or not parse_env_config:
                 raise
+            errors += problems({**(config or {}), **values}, CONFIG_SCHEMA)
             raise ConfigValidationError(_INVALID, errors=errors) from error
         stopper.listen()
         if validate_config and (errors := problems(dict(self.config), self.config_jsonschema)):

@@ -52,6 +52,7 @@ class Planner:
         self._next: dt.date | None = self._first if start <= self._stop else None
         # Of an exclusive `toDate` in the far east, only the day after next covers this moment.
         self._last = shift(self._stop, EAST).date() + DAY
+        self._end = self._last
         self._left_out: dt.date | None = None
         self._known: list[_Known] = []
         self._all_rows: int | None = None
@@ -89,7 +90,7 @@ class Planner:
 
     def covered_until(self, window: Window) -> dt.datetime:
         """Tell before which moment no call is left unread, in whatever zone, after a window."""
-        if window.last >= self._last:
+        if window.last >= self._end:
             return self._stop
         return min(midnight(window.last) - EAST, self._stop)
 

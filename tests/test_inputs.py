@@ -105,7 +105,6 @@ def test_a_bookmark_of_the_future_becomes_the_present(
         {"partitions": []},
         {"replication_key": "start_time"},
         {"replication_key": "start_time", "replication_key_value": None},
-        {"replication_key": "another", "replication_key_value": "x"},
     ],
 )
 def test_what_is_no_bookmark_of_start_time_is_left_alone(bookmark: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from tap_zohovoice.casts import text_of
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.compat import override
+from tap_zohovoice.days import shift
 from tap_zohovoice.exceptions import NotUnderstoodError, ZohoVoiceError
 from tap_zohovoice.fields import CALL_LOG_SCHEMA
 from tap_zohovoice.history import History
@@ -62,7 +63,7 @@ class CallLogsStream(ZohoVoiceStream):
             return
         settings, started = self.tap.settings, self.tap.started
         bookmark = self.get_starting_timestamp(context) or settings.start
-        start = max(settings.start, bookmark - settings.lookback)
+        start = max(settings.start, shift(bookmark, -settings.lookback))
         size = PageSize(settings.page_size)
         reach = Reach.for_size(settings.page_size)
         planner = Planner(start, settings.end, started, reach)
@@ -153,7 +154,7 @@ class CallLogsStream(ZohoVoiceStream):
         """Move the bookmark over a stretch without calls."""
         if not chunk.rows:
             margin = max(self.tap.settings.lookback, _CLOCK_SLACK)
-            reached = max(chunk.covered_until - margin, start)
+            reached = max(shift(chunk.covered_until, -margin), start)
             self._increment_stream_state({"start_time": text_of(reached)})
 
     @override
