@@ -166,8 +166,6 @@ class Planner:
         if window.days == 1:
             return False
         self._longest = window.days // 2
-        # A server that takes one day and no more must mean the whole of it.
-        self.boundary.is_inclusive = self.boundary.is_inclusive or self._longest == 1
         return True
 
     def allow_more(self) -> None:
@@ -193,12 +191,17 @@ class Planner:
         if self._left_out == window.first or window.last >= self._last:
             self._next = self._left_out if window.first != self._left_out else None
         else:
-            self._next = window.last + DAY if self.boundary.is_inclusive else window.last
+            self._next = window.last + DAY if self._is_inclusive else window.last
+
+    @property
+    def _is_inclusive(self) -> bool:
+        """Whether the last day is read: a server that takes one day alone must mean all of it."""
+        return self.boundary.is_inclusive or self._longest == 1
 
     @property
     def _floor(self) -> int:
         """Fewest days of a window: an exclusive `toDate` makes nothing of one."""
-        return 1 if self.boundary.is_inclusive else 2
+        return 1 if self._is_inclusive else 2
 
     def _length(self, days: int) -> int:
         if self._blind_days is not None:
