@@ -33,10 +33,11 @@ def checked_catalog(catalog: object) -> Catalog | None:
     """
     if catalog is None or isinstance(catalog, Catalog):
         return catalog
+    content: Any = catalog
     try:
-        for entry in catalog["streams"]:  # type: ignore[index] # told below if it is no object
+        for entry in content["streams"]:
             dict(entry["schema"]["properties"])
-        return Catalog.from_dict(catalog)  # type: ignore[arg-type]
+        return Catalog.from_dict(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = "The catalog is no Singer catalog; make one with --discover"
         raise ConfigValidationError(message, errors=[message]) from error

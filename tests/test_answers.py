@@ -199,8 +199,8 @@ def test_rule_8_one_token_serves_the_whole_run(run_tap: RunTap, clock: FakeClock
 
 
 def test_rule_8_a_token_is_renewed_before_it_expires(run_tap: RunTap, clock: FakeClock) -> None:
-    dialect = Dialect(token_ttl_seconds=200)
-    with Sandbox(history=history(12_000), dialect=dialect, clock=clock) as box:
+    dialect = Dialect(token_ttl_seconds=150)
+    with Sandbox(history=history(7_000), dialect=dialect, clock=clock) as box:
         run = run_tap({**box.config, "page_size": 100})
         assert_once(run, held(box))
         statuses = {status for _, _, status in box.stats.log}

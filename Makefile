@@ -1,0 +1,71 @@
+# Everything a developer needs, from Python 3.11 or newer, pip and make alone: see `make help`.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PINS := requirements/constraints.txt
+SOURCES := tap_zohovoice tests demo
+
+# pip keeps to the checkout, and says only what went wrong.
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+export PIP_REQUIRE_VIRTUALENV := 0
+export PIP_USER := 0
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup demo test lint pins clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/.tap ## Make .venv with everything at its pinned version
+	@:
+
+demo: setup ## Run the tap twice from a made-up account into DuckDB, and check what landed
+	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
+		echo "The demo needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean demo PYTHON=python3.12" >&2; \
+		exit 1; }
+	@$(BIN)/python demo/demo.py
+
+test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: setup ## Check style, types and dependencies
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/mypy --no-error-summary $(SOURCES)
+	@$(BIN)/ty check --no-progress --python $(VENV) $(SOURCES)
+	@$(BIN)/deptry --no-ansi --extend-exclude 'demo|tests' .
+	@echo "No complaints about style, types and dependencies."
+
+pins: setup ## Choose the newest versions and pin them with their hashes
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
+		--group dev --generate-hashes --upgrade --no-emit-index-url --no-header \
+		--cache-dir .cache/uv --quiet --output-file $(PINS)
+	@echo "Pinned in $(PINS); the next target installs it."
+
+clean: ## Remove everything that make and the tools made
+	@rm -rf $(VENV) .cache .demo .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.pins: $(PINS)
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+		echo "There is no $(PYTHON); install Python 3.11 or newer, or name it: make PYTHON=python3.12" >&2; \
+		exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, $(PYTHON) is older; name another: make PYTHON=python3.12" >&2; \
+		exit 1; }
+	@echo "Setting up $(VENV), once ..."
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --requirement $(PINS)
+	@touch $@
+
+$(VENV)/.tap: $(VENV)/.pins pyproject.toml
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@

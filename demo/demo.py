@@ -1,0 +1,451 @@
+"""Run the tap twice from a made-up account into DuckDB, and check what landed.
+
+A sandbox of Zoho Voice is started as a process of its own on a free port of this machine. The tap
+reads it into a DuckDB file; some seconds later, when calls have come in, it goes on from the
+state of the first run. Then the database is compared with what the sandbox holds. All files are
+in one folder, made anew each time, and nothing is left running.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.parse
+import urllib.request
+from argparse import ArgumentParser
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import duckdb
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Generator, Sequence
+    from types import FrameType
+
+Calls: TypeAlias = "dict[str, tuple[str, str]]"
+"""Type and start of each call, by its logid."""
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOKBACK = timedelta(days=3)
+"""The tap's default of `lookback_days`."""
+GRACE_MS = 1_000
+"""The sandbox shows a call up to a second after the second in which it ended."""
+PAGE_SIZE = 200
+"""The tap's default of `page_size`."""
+PATIENCE_SECONDS = 10.0
+
+
+class DemoError(Exception):
+    """Something did not work; the text says what."""
+
+
+@dataclass
+class Run:
+    """What one run of the tap sent.
+
+    Attributes:
+        began_ms: When it began, in milliseconds since the epoch.
+        seconds: How long it took.
+        sent: How many records it sent.
+        calls: Those records.
+        bookmark: How far the account has been read.
+    """
+
+    began_ms: int
+    seconds: float = 0.0
+    sent: int = 0
+    calls: Calls = field(default_factory=dict)
+    bookmark: str = ""
+
+
+@dataclass
+class Account:
+    """What the sandbox holds, and what was asked of it.
+
+    Attributes:
+        calls: Its calls.
+        ended_ms: When each of them ended, by logid, in milliseconds since the epoch.
+        stats: The sandbox's own counts.
+    """
+
+    calls: Calls
+    ended_ms: dict[str, int]
+    stats: dict[str, int] = field(default_factory=dict)
+
+
+class Demo:
+    """The demo in one folder.
+
+    Args:
+        folder: Where everything goes.
+        options: The command line.
+    """
+
+    def __init__(self, folder: Path, options: Namespace) -> None:
+        self.database = folder / "calls.duckdb"
+        self._folder = folder
+        self._options = options
+        self._scripts = Path(sysconfig.get_path("scripts"))
+        self._config = folder / "config.json"
+        self._state = folder / "state.json"
+        # No proxy stands between this machine and itself, and no file lands anywhere else.
+        proxies = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        folders = {"XDG_STATE_HOME": str(folder / "state"), "TMPDIR": str(folder)}
+        self._environment = os.environ | proxies | folders
+
+    def play(self) -> tuple[Run, Run, Account]:
+        """Start the sandbox, run the tap twice, and look at what the sandbox holds.
+
+        Returns:
+            Both runs and the account after them.
+
+        Raises:
+            DemoError: If a process fails.
+        """
+        options = self._options
+        say(
+            f"A made-up account: {options.calls:,} calls of the last {options.days} days, "
+            f"and {options.grow / 3600:.1f} new ones a second."
+        )
+        with self._sandbox() as sandbox:
+            self._wait()
+            say("Run 1 reads everything:     tap-zohovoice --config config.json | target-duckdb")
+            first = self._run(1)
+            self._wait()
+            say("Run 2 goes on from there:   tap-zohovoice --config ... --state state.json | ...")
+            second = self._run(2)
+            account = self._ask()
+            sandbox.send_signal(signal.SIGTERM)
+            last_words, _ = sandbox.communicate(timeout=PATIENCE_SECONDS)
+            account.stats = json.loads(last_words)["stats"]
+        return first, second, account
+
+    def _wait(self) -> None:
+        pause = self._options.pause
+        say(f"Calls come in for {pause:g} s ...")
+        time.sleep(pause)
+
+    @contextmanager
+    def _sandbox(self) -> Generator[subprocess.Popen[str]]:
+        options = self._options
+        command = [
+            *(sys.executable, "-m", "tap_zohovoice.sandbox"),
+            *("--calls", str(options.calls)),
+            *("--days", str(options.days)),
+            *("--grow", str(options.grow)),
+            *("--config-file", str(self._config)),
+        ]
+        sandbox_name = "sandbox"
+        with self._process(sandbox_name, command, stdout=subprocess.PIPE) as sandbox:
+            # Its first line says that it listens.
+            if sandbox.stdout is None or not sandbox.stdout.readline():
+                code = sandbox.wait(PATIENCE_SECONDS)
+                raise self._failure(sandbox_name, code)
+            yield sandbox
+
+    @contextmanager
+    def _process(self, name: str, command: list[str], **pipes: Any) -> Generator[Any]:  # noqa: ANN401
+        """Have a process until the end of the block, and not a moment longer."""
+        with self._log(name).open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                command, cwd=self._folder, env=self._environment, stderr=log, text=True, **pipes
+            )
+            try:
+                yield process
+            finally:
+                process.terminate()
+                try:
+                    process.wait(PATIENCE_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    if pipe and not pipe.closed:
+                        pipe.close()
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def _failure(self, name: str, code: int) -> DemoError:
+        last_lines = self._log(name).read_text(encoding="utf-8").splitlines()[-5:]
+        return DemoError("\n  ".join([f"{name} ended with exit code {code}", *last_lines]))
+
+    def _run(self, number: int) -> Run:
+        """Pipe the tap into the target, and count what passes."""
+        run = Run(began_ms=time.time_ns() // 1_000_000)
+        began = time.monotonic()
+        tap_name, target_name = f"tap-{number}", f"target-{number}"
+        tap_command = [str(self._scripts / "tap-zohovoice"), "--config", str(self._config)]
+        if self._state.exists():
+            tap_command += ["--state", str(self._state)]
+        target_config = self._folder / "target.json"
+        settings = {"path": str(self.database), "default_target_schema": "zoho"}
+        target_config.write_text(json.dumps(settings), encoding="utf-8")
+        target_command = [str(self._scripts / "target-duckdb"), "--config", str(target_config)]
+        states = self._folder / f"states-{number}.jsonl"
+        with (
+            states.open("w", encoding="utf-8") as out,
+            self._process(target_name, target_command, stdin=subprocess.PIPE, stdout=out) as target,
+            self._process(tap_name, tap_command, stdout=subprocess.PIPE) as tap,
+        ):
+            try:
+                for line in tap.stdout:
+                    count(line, run)
+                    target.stdin.write(line)
+                target.stdin.close()
+            except BrokenPipeError:
+                raise self._failure(target_name, target.wait()) from None
+            for name, process in ((tap_name, tap), (target_name, target)):
+                if code := process.wait():
+                    raise self._failure(name, code)
+        # What a target writes is the state of what it has stored; the last line counts.
+        self._state.write_text(states.read_text(encoding="utf-8").splitlines()[-1])
+        state = json.loads(self._state.read_text(encoding="utf-8"))
+        run.bookmark = state["bookmarks"]["call_logs"]["replication_key_value"]
+        run.seconds = time.monotonic() - began
+        return run
+
+    def _ask(self) -> Account:
+        """Ask the sandbox for all it holds, in one request and without the tap."""
+        config = json.loads(self._config.read_text(encoding="utf-8"))
+        form = {name: config[name] for name in ("client_id", "client_secret", "refresh_token")}
+        body = urllib.parse.urlencode({**form, "grant_type": "refresh_token"}).encode()
+        token = fetch(f"{config['accounts_url']}/oauth/v2/token", body)["access_token"]
+        url = f"{config['api_url']}/rest/json/zv/logs?from=0&size=1000000"
+        logs = fetch(url, headers={"Authorization": f"Zoho-oauthtoken {token}"})["logs"]
+        calls = {log["logid"]: (log["call_type"], moment(int(log["start_time"]))) for log in logs}
+        return Account(calls, {log["logid"]: int(log["end_time"]) for log in logs})
+
+
+def count(line: str, run: Run) -> None:
+    """Note a message of the tap.
+
+    Args:
+        line: The message.
+        run: Where to note it.
+    """
+    message = json.loads(line)
+    if message["type"] == "RECORD":
+        record = message["record"]
+        run.sent += 1
+        run.calls[record["logid"]] = (record["call_type"], record["start_time"])
+
+
+def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401
+    """Ask this machine, by no proxy.
+
+    Args:
+        url: The address.
+        body: A form to post.
+        headers: Headers of the request.
+
+    Returns:
+        The answer, from JSON.
+    """
+    request = urllib.request.Request(url, body, headers or {})  # noqa: S310 - the sandbox
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=PATIENCE_SECONDS) as answer:
+        return json.load(answer)
+
+
+def moment(milliseconds: int) -> str:
+    """Write a moment as the tap does.
+
+    Args:
+        milliseconds: Since the epoch.
+
+    Returns:
+        The moment in UTC, with microseconds.
+    """
+    seconds, rest = divmod(milliseconds, 1000)
+    text = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+    return text.isoformat(timespec="microseconds")
+
+
+def landed(database: Path) -> tuple[int, Calls]:
+    """Read the database.
+
+    Args:
+        database: The file.
+
+    Returns:
+        How many rows it has, and its calls.
+    """
+    query = "SELECT logid, call_type, epoch_ms(start_time) FROM zoho.call_logs"
+    with duckdb.connect(str(database), read_only=True) as connection:
+        rows = connection.execute(query).fetchall()
+    return len(rows), {logid: (kind, moment(start)) for logid, kind, start in rows}
+
+
+def problems(first: Run, second: Run, account: Account, rows: int, calls: Calls) -> list[str]:
+    """Find what is not as promised.
+
+    Args:
+        first: The first run.
+        second: The second run.
+        account: What the sandbox holds.
+        rows: How many rows the database has.
+        calls: Its calls.
+
+    Returns:
+        One line for each problem.
+    """
+    since = (datetime.fromisoformat(first.bookmark) - LOOKBACK).isoformat(timespec="microseconds")
+    before = second.began_ms - GRACE_MS
+    due = {logid for logid, ended in account.ended_ms.items() if ended < before}
+    again = {logid for logid, (_, start) in first.calls.items() if start >= since}
+    stats = account.stats
+    checks = {
+        "a run sent a call twice": first.sent > len(first.calls) or second.sent > len(second.calls),
+        "the database holds a call twice": rows > len(calls),
+        "the database does not hold what was sent": calls != first.calls | second.calls,
+        "calls of the account are missing": not due <= calls.keys(),
+        "calls differ from those of the account": not calls.items() <= account.calls.items(),
+        "run 2 brought nothing new": not second.calls.keys() - first.calls.keys(),
+        "run 2 did not read the lookback again": not again <= second.calls.keys(),
+        "run 2 read more than the lookback again": any(
+            start < since for _, start in second.calls.values()
+        ),
+        "the bookmark fell back": second.bookmark < first.bookmark,
+        "the limit on requests was broken": bool(stats["violations"] or stats["locked_calls"]),
+        "there were more requests than promised": stats["requests"] - 1
+        > most_requests(first, second),
+        "a run fetched more than one token": stats["tokens"] != len(("run 1", "run 2", "check")),
+    }
+    return [text for text, is_so in checks.items() if is_so]
+
+
+def most_requests(first: Run, second: Run) -> int:
+    """Tell how many requests the tap may make for what it sent.
+
+    Args:
+        first: The first run, of everything.
+        second: The second run, of what is new and of the lookback.
+
+    Returns:
+        How many.
+    """
+    pages = [math.ceil(run.sent / PAGE_SIZE) for run in (first, second)]
+    return int(pages[0] * 1.03 + 3) + pages[1] + 2
+
+
+def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -> None:
+    """Print what landed.
+
+    Args:
+        first: The first run.
+        second: The second run.
+        account: What the sandbox holds.
+        rows: How many rows the database has.
+        calls: Its calls.
+    """
+    new = second.calls.keys() - first.calls.keys()
+    late = sum(second.calls[logid][1] <= first.bookmark for logid in new)
+    say("\n                               run 1       run 2")
+    for name, left, right in (
+        ("records sent", first.sent, second.sent),
+        ("  new calls", len(first.calls), len(new)),
+        ("    begun before the bookmark", 0, late),
+        ("  lookback, sent again", 0, second.sent - len(new)),
+    ):
+        say(f"{name:<30}{left:>6,}{right:>12,}")
+    say(f"{'seconds':<30}{first.seconds:>6.1f}{second.seconds:>12.1f}")
+    say(f"bookmark after run 1  {first.bookmark}")
+    say(f"bookmark after run 2  {second.bookmark}")
+    stats = account.stats
+    refused = stats["violations"] + stats["locked_calls"]
+    # The last request and the last token were the demo's own, to compare.
+    say(f"requests of both runs {stats['requests'] - 1}, over the limit {refused}")
+    say(f"tokens of both runs   {stats['tokens'] - 1}")
+    kinds = [kind for kind, _ in calls.values()]
+    starts = [start for _, start in calls.values()]
+    say("\nIn DuckDB, table zoho.call_logs")
+    say(f"{'rows':<12}{rows:>7,}   distinct logids {len(calls):,}")
+    for kind in sorted(set(kinds), key=kinds.count, reverse=True):
+        say(f"  {kind:<10}{kinds.count(kind):>7,}")
+    say(f"first call  {min(starts)}")
+    say(f"last call   {max(starts)}")
+
+
+def say(text: str) -> None:
+    """Print a line at once.
+
+    Args:
+        text: The line.
+    """
+    print(text, flush=True)
+
+
+def parse(arguments: Sequence[str] | None) -> Namespace:
+    """Read the command line.
+
+    Args:
+        arguments: The command line, by default that of the process.
+
+    Returns:
+        The options.
+    """
+    parser = ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--calls", type=int, default=3000, help="calls to start with")
+    parser.add_argument("--days", type=int, default=60, help="days that they are spread over")
+    parser.add_argument("--grow", type=float, default=7200, help="new calls an hour")
+    parser.add_argument("--pause", type=float, default=8, help="seconds before each run")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".demo", help="emptied first")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo.
+
+    Args:
+        arguments: The command line, by default that of the process.
+
+    Returns:
+        The exit code: 0 if everything is as promised, 1 if not, 128 + n if stopped by signal n.
+    """
+    options = parse(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    folder = options.folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    demo = Demo(folder, options)
+    try:
+        first, second, account = demo.play()
+    except DemoError as error:
+        say(f"The demo failed: {error}")
+        return 1
+    rows, calls = landed(demo.database)
+    report(first, second, account, rows, calls)
+    if found := problems(first, second, account, rows, calls):
+        say("\nThis is wrong:\n  " + "\n  ".join(found))
+        return 1
+    say("\nChecked against the account: no call lost, none twice, the limit kept.")
+    say(f"Look yourself: {os.path.relpath(folder)} holds the database, the states and the logs.")
+    return 0
+
+
+def stop(number: int, _frame: FrameType | None) -> None:
+    """Leave in good order on a signal: every process ends with its block.
+
+    Args:
+        number: The signal.
+        _frame: Where the program was.
+    """
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
