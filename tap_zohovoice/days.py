@@ -69,6 +69,8 @@ class Boundary:
             for moment in moments
             if midnight(window.first) - 2 * DAY < moment < midnight(window.last) + 3 * DAY
         )
+        if window.days == 1 and len(near) >= _WITNESSES:
+            self.is_inclusive = True  # an exclusive `toDate` would leave nothing
         if len(near) < 2 * _WITNESSES:
             return
         self._least = max(self._least, midnight(window.first) - near[_WITNESSES - 1] - _DST)

@@ -128,9 +128,11 @@ class History:
                 self._check_end(window, rows)
         except TooManyRowsError as error:
             if divisible:
-                self._planner.narrow(window, error.total, *self._ends(window, error))
-                return None
-            return self._read_by_type(window, error.total)
+                oldest, newest = self._ends(window, error)
+                if not (error.first_page and error.total and error.total <= self._reach.most):
+                    self._planner.narrow(window, error.total, oldest, newest)
+                return None  # where looking for the ends proved that offsets reach, it fits now
+            return self._read_by_type(window, error.total, len(pager.rows))
         except RefusedError as error:
             if not self._relax(window, error):
                 raise
@@ -140,19 +142,21 @@ class History:
     def _ends(
         self, window: Window, error: TooManyRowsError
     ) -> tuple[dt.date | None, dt.date | None]:
-        """Find the days of the oldest and the newest row, once, so as not to search silent years.
+        """Find the days of the oldest and the newest row, so as not to search silent years.
 
         They are only hints for the next windows: all days are asked for anyway.
         """
-        if self._has_looked or not error.first_page or not error.total:
+        if not error.first_page or not error.total:
             return None, None
-        self._has_looked = True
         moments = [row["start_time"] for row in error.first_page.rows]
         if moments == sorted(moments):
             return _day(moments[0]), None
         if moments != sorted(moments, reverse=True):
             return None, None
         newest = _day(moments[0])
+        if self._has_looked:
+            return None, newest
+        self._has_looked = True
         offset = error.total - 1
         try:
             rows = self._ask(window, offset, None).rows
@@ -161,7 +165,7 @@ class History:
         if not rows:
             self._reach.ends_at(offset)
             return None, newest
-        self._reach.deepest = max(self._reach.deepest, error.total)
+        self._reach.reaches(offset, self._size.next, len(rows))
         return min(_day(row["start_time"]) for row in rows), newest
 
     def _check_end(self, window: Window, rows: dict[str, Record]) -> None:
@@ -229,8 +233,17 @@ class History:
         self._planner.allow_more()  # if not even one day passes, days are not the reason
         return self._size.lower()
 
-    def _read_by_type(self, window: Window, total: int | None) -> dict[str, Record]:
-        """Read a day that holds more rows than offsets reach, one kind of call after the other."""
+    def _read_by_type(self, window: Window, total: int | None, seen: int) -> dict[str, Record]:
+        """Read a day that holds more rows than offsets reach, one kind of call after the other.
+
+        Args:
+            window: The day.
+            total: How many rows it holds, if known.
+            seen: How many of them offsets reached.
+
+        Raises:
+            ZohoVoiceError: If this does not bring all of them either.
+        """
         trouble = (
             f"Zoho does not hand out all calls of {window.first}: there are more than its offsets "
             "reach; read this day with several runs that differ in filters"
@@ -239,10 +252,14 @@ class History:
             raise ZohoVoiceError(trouble)
         rows: dict[str, Record] = {}
         for call_type in CALL_TYPES:
+            pager = self._pager(window, divisible=False, call_type=call_type)
             try:
-                rows.update(self._pager(window, divisible=False, call_type=call_type).read())
+                rows.update(pager.read())
             except TooManyRowsError as error:
                 raise ZohoVoiceError(trouble) from error
+            # Without counts, a kind that is all there is may have been cut off as well.
+            if not pager.is_counted and len(pager.rows) >= max(seen, self._reach.complete + 1):
+                raise ZohoVoiceError(trouble)
         if total is not None and len(rows) < total and self._reach.trusts_total:
             raise ZohoVoiceError(trouble)
         return rows

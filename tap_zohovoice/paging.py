@@ -58,7 +58,7 @@ class Pager:
 
     Attributes:
         rows: The rows by `logid`, in the order they came.
-        is_counted: Whether the server told how many there are.
+        is_counted: Whether the server told how many there are, and is believed.
 
     Args:
         ask: Asks for the page that starts at an offset.
@@ -83,11 +83,15 @@ class Pager:
         self._divisible = divisible
         self._name = name
         self._past = past
-        self._falls, self._last, self._is_past = True, _LATEST, False
-        self.is_counted = True
+        self._falls, self._first, self._last, self._is_past = True, "", _LATEST, False
+        self._has_total = True
         self._totals: list[int] = []
         self._seen: set[str] = set()
         self._longest = 1
+
+    @property
+    def is_counted(self) -> bool:  # noqa: D102 - an attribute of the class
+        return self._has_total and self._reach.trusts_total
 
     def read(self) -> dict[str, Record]:
         """Read the window, again if it came out short.
@@ -124,7 +128,7 @@ class Pager:
         """
         self._totals.clear()
         self._seen.clear()
-        self._falls, self._last, self._is_past = True, _LATEST, False
+        self._falls, self._first, self._last, self._is_past = True, "", _LATEST, False
         first = self._get(0)
         self._check_fits(first)
         tail = self._tail(first)
@@ -150,12 +154,7 @@ class Pager:
         # The last row is asked for again: if it is not where it was, rows have slid.
         is_stitched = len(page.rows) > 1
         offset = end - 1 if is_stitched else end
-        try:
-            following = self._get(offset)
-        except TooManyRowsError:
-            if page.total is not None and end >= page.total:
-                return offset, None  # all rows are here, and were only asked for to be sure
-            raise
+        following = self._get(offset)
         if is_stitched and not self._knows_first(following):
             return self._step_back(offset, following)
         if following.rows:
@@ -176,7 +175,7 @@ class Pager:
                 raise
             raise self._too_deep(offset) from error
         if page.rows:
-            self._reach.deepest = max(self._reach.deepest, offset + len(page.rows))
+            self._reach.reaches(offset, page.size, len(page.rows))
             self._longest = max(self._longest, len(page.rows))
         if page.total is not None:
             self._totals.append(page.total)
@@ -213,10 +212,13 @@ class Pager:
         moments = [row["start_time"] for row in page.rows if row["logid"] not in self._seen]
         if not moments:
             return
+        self._first = self._first or moments[0]
         falls = moments[0] <= self._last and moments == sorted(moments, reverse=True)
         self._falls = self._falls and falls
         self._last = moments[-1]
-        self._is_past = self._falls and len(moments) >= _TELLING and moments[0] < self._past
+        # Calls of one millisecond are in any order: something must have fallen.
+        is_behind = moments[0] < min(self._first, self._past)
+        self._is_past = self._falls and is_behind and len(moments) >= _TELLING
 
     def _knows_first(self, page: Page) -> bool:
         return bool(page.rows) and page.rows[0]["logid"] in self._seen
@@ -224,11 +226,13 @@ class Pager:
     def _is_last(self, page: Page, offset: int) -> bool:
         """Tell whether a page ends the window."""
         length = len(page.rows)
-        self.is_counted = page.total is not None
+        self._has_total = page.total is not None
         if page.total is None:
             # A short page may be a capped one; nothing but the seam's row is the end for sure.
             return bool(offset) and length == 1 and self._longest > 1
-        return offset + length >= page.total and length % _ROUND != 0 and length < page.size
+        is_full = length >= page.size or (offset > 0 and length >= self._longest)
+        # More rows than the total prove that it is wrong.
+        return offset + length == page.total and length % _ROUND != 0 and not is_full
 
     def _step_back(self, offset: int, page: Page) -> tuple[int, Page | None]:
         """Go back to a row that is known, after rows before the seam vanished.
@@ -244,14 +248,20 @@ class Pager:
         while lower and not any(row["logid"] in self._seen for row in back.rows):
             lower = max(lower - max(self._longest - 1, 1), 0)
             back = self._get(lower)
-        self._keep(back)
-        if not page.rows:
-            if lower + len(back.rows) > offset:
-                self._check_dry(offset, page)
+        if not back.rows:
             return offset, None
-        self._keep(page)
-        is_gapless = bool(back.rows) and back.rows[-1]["logid"] in {r["logid"] for r in page.rows}
-        return (offset, page) if is_gapless else (lower, back)
+        if not page.rows:
+            if lower + len(back.rows) <= offset:
+                return lower, back
+            self._keep(back)
+            self._check_dry(offset, page)
+            return offset, None
+        if any(row["logid"] == back.rows[-1]["logid"] for row in page.rows):
+            self._keep(back)
+            return offset, page
+        # What lies between the two pages is not known: read on from the lower one.
+        self.rows.update((row["logid"], row) for row in page.rows)
+        return lower, back
 
     def _check_dry(self, offset: int, page: Page) -> None:
         """Judge an empty page where the total promises rows.
@@ -263,5 +273,5 @@ class Pager:
         total = page.total if page.total is not None else min(self._totals, default=None)
         if total is None or total <= offset or not self._reach.trusts_total:
             return
-        if offset + 1 >= self._reach.deepest and offset + 1 >= page.size:
+        if offset + page.size > self._reach.farthest and offset + 1 >= page.size:
             raise self._too_deep(offset)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 _SURE_OFFSET = 5_000
 """Offsets that clients use; whether deeper ones are answered is found out before relying on it."""
+_LARGE = 15_000
+"""Rows of a window that are enough, where offsets have no end."""
 _LIKELY_OFFSETS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 """Where `from` + `size` may end, the likeliest first: it is the default of the search engine that
 Zoho's metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
@@ -20,6 +22,7 @@ class Reach:
         size: Rows asked for in one request.
         sure: Offset up to which no proof is asked for.
         deepest: Offset up to which rows have come.
+        farthest: Largest `from` + `size` asked for that had rows.
         complete: Rows of the largest window that is known to have come out whole.
         trusts_total: Whether totals have been right so far.
     """
@@ -28,6 +31,7 @@ class Reach:
     size: int
     sure: int = _SURE_OFFSET
     deepest: int = 0
+    farthest: int = 0
     complete: int = 0
     trusts_total: bool = True
 
@@ -39,6 +43,18 @@ class Reach:
             size: Rows asked for in one request.
         """
         return cls(most=_LIKELY_OFFSETS[0] - size, size=size, complete=size)
+
+    def reaches(self, offset: int, size: int, rows: int) -> None:
+        """Learn that an offset has rows.
+
+        Args:
+            offset: The offset.
+            size: Rows asked for.
+            rows: Rows that came.
+        """
+        self.deepest = max(self.deepest, offset + rows)
+        self.farthest = max(self.farthest, offset + size)
+        self.most = max(self.most, min(self.deepest, _LARGE))
 
     def ends_at(self, offset: int) -> None:
         """Learn that rows at an offset do not come."""

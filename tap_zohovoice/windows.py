@@ -47,13 +47,13 @@ class Planner:
         self._stop = now if end is None else min(now, end)
         self._today = now.date()
         self._earliest_today = shift(now, WEST).date()
-        self._latest_today = shift(now, EAST).date()
         self._first = shift(start, WEST).date()
         self._next: dt.date | None = self._first if start <= self._stop else None
         # Of an exclusive `toDate` in the far east, only the day after next covers this moment.
         self._last = shift(self._stop, EAST).date() + DAY
         self._end = self._last
-        self._left_out: dt.date | None = None
+        self._is_extending = False
+        self._has_asked_one_day = False
         self._known: list[_Known] = []
         self._all_rows: int | None = None
         self._silent_days = 0
@@ -82,6 +82,8 @@ class Planner:
             return None
         days = max((self._last - self._next).days + 1, 1)
         length = max(min(self._length(days), days, self._longest or days), min(self._floor, days))
+        if length == 2 and self._asks_one_day:  # noqa: PLR2004
+            length = 1
         return Window(self._next, self._next + (length - 1) * DAY)
 
     def can_narrow(self, window: Window) -> bool:
@@ -138,8 +140,8 @@ class Planner:
         Returns:
             Whether there is anything else to ask for.
         """
-        if self._left_out == window.first:
-            self._left_out = self._next = None
+        if self._is_extending:
+            self._next = None
             return True
         if window.last > self._today:
             last = self._today
@@ -148,11 +150,15 @@ class Planner:
         else:
             return False
         self._last = last
-        # Asked for at the end, in case the server's today is ahead: refused then, it is not.
-        self._left_out = last + DAY if last < self._latest_today else None
-        if self._next is not None and self._next > last:
-            self._next = self._left_out
+        if window.first > last:
+            self._extend(window.first)
         return True
+
+    def _extend(self, first: dt.date) -> None:
+        """Go on day by day: the server's today may be ahead, or something else was refused."""
+        self._last = max(self._last + DAY, first)
+        self._is_extending = True
+        self._next = first if self._last <= self._end else None
 
     def halve(self, window: Window) -> bool:
         """Ask for half as many days from now on, since the server refuses so many.
@@ -165,7 +171,7 @@ class Planner:
         """
         if window.days == 1:
             return False
-        self._longest = window.days // 2
+        self._longest = (window.days + 1) // 2
         return True
 
     def allow_more(self) -> None:
@@ -179,6 +185,7 @@ class Planner:
             window: The window that was read.
             rows: How many rows it held.
         """
+        self._has_asked_one_day = self._has_asked_one_day or window.days == 1
         for known in self._known:
             known.rows -= rows
         self._known = [known for known in self._known if known.last > window.last]
@@ -188,10 +195,16 @@ class Planner:
             wanted = min(_BLIND_ROWS, int(_FILL * self._reach.most))
             fitting = window.days * wanted // rows if rows else 2 * window.days
             self._blind_days = max(min(fitting, 2 * window.days), 1)
-        if self._left_out == window.first or window.last >= self._last:
-            self._next = self._left_out if window.first != self._left_out else None
-        else:
-            self._next = window.last + DAY if self._is_inclusive else window.last
+        self._next = window.last + DAY if self._is_inclusive else window.last
+        if window.last >= self._end:
+            self._next = None
+        elif window.last >= self._last:
+            self._extend(self._next)
+
+    @property
+    def _asks_one_day(self) -> bool:
+        """Whether to try one day, once: if it has rows, no day need be read twice."""
+        return bool(self._known) and not self._is_inclusive and not self._has_asked_one_day
 
     @property
     def _is_inclusive(self) -> bool:
