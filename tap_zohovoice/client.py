@@ -113,6 +113,9 @@ class ZohoVoiceStream(RESTStream[Any]):
         tries: Counter[Outcome] = Counter()
         while True:
             verdict = self._attempt(params)
+            if verdict.is_vague and not tries[Outcome.OK]:
+                tries[Outcome.OK] += 1  # no bookmark moves on a single answer that says nothing
+                continue
             if verdict.outcome is Outcome.OK:
                 try:
                     return read(verdict.body)

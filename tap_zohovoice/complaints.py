@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 _LONGEST = 20_000
+_FEW_ERRORS = 3
+_MEMBERS = {"status", "code", "message", "error", "errors", "error_description", "response"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Complaint:
         code = _first(content, ("code", "title", "error", "status_code"))
         message = _first(content, ("message", "error_description", "description"))
         words = "" if "logs" in content else " ".join(_texts(content))[:_LONGEST]
-        return cls(code if code != str(status) else "", message, words, understood=True)
+        understood = bool(_MEMBERS & set(content))
+        return cls(code if code != str(status) else "", message, words, understood)
 
     def reason(self, status: int, hide: Collection[str]) -> str:
         """Tell the error in a line that may be logged.
@@ -75,6 +78,6 @@ def _texts(value: object, depth: int = 5) -> Iterator[str]:
     elif isinstance(value, dict) and depth:
         for inner in value.values():
             yield from _texts(inner, depth - 1)
-    elif isinstance(value, list) and depth:
-        for inner in value[:20]:
+    elif isinstance(value, list) and depth and len(value) <= _FEW_ERRORS:  # more are rows
+        for inner in value:
             yield from _texts(inner, depth - 1)

@@ -40,6 +40,7 @@ class Verdict:
         wait: Seconds that the server asks to wait, if it says.
         blames: See `RefusedError`.
         is_value: See `RefusedError`.
+        is_vague: Whether it says so little that it may be a fault as well.
     """
 
     outcome: Outcome
@@ -48,6 +49,7 @@ class Verdict:
     wait: float | None = None
     blames: str = ""
     is_value: bool = False
+    is_vague: bool = False
 
 
 # Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
@@ -96,15 +98,15 @@ def judge(
     """
     is_2xx = 200 <= status < 300  # noqa: PLR2004
     if is_2xx and not body.strip():
-        return Verdict(Outcome.OK)
+        return Verdict(Outcome.OK, is_vague=status != 204)  # noqa: PLR2004
     try:
         content = json.loads(body, parse_constant=str, parse_float=_finite)
     except (ValueError, RecursionError):
         content = None
     if is_2xx and content == []:
-        return Verdict(Outcome.OK)
+        return Verdict(Outcome.OK, is_vague=True)
     if is_2xx and isinstance(content, dict) and _is_success(content):
-        return Verdict(Outcome.OK, body=content)
+        return Verdict(Outcome.OK, body=content, is_vague=not {"logs", "meta"} & set(content))
     complaint = Complaint.of(status, content, body)
     return _judge_complaint(complaint, status, _retry_after(headers, now), hide)
 
@@ -120,7 +122,7 @@ def _is_success(content: dict[str, Any]) -> bool:
         return False
     status = content.get("status")
     if status is None:
-        return "logs" in content or not ({"code", "message", "error_description"} & set(content))
+        return "logs" in content or set(content) <= {"meta"}
     word = str(status).strip().lower()
     return word in _SUCCESS or (len(word) == 3 and word.startswith("2"))  # noqa: PLR2004
 
@@ -160,7 +162,9 @@ def _judge_complaint(
 def _judge_status(
     complaint: Complaint, status: int, reason: str, retry_after: float | None
 ) -> Verdict:
-    if status in {408, 425} or status >= 500 or re.fullmatch(r"5\d\d", complaint.code):  # noqa: PLR2004
+    # Zoho says 500 of bad values too, and then names them.
+    is_5xx_inside = re.fullmatch(r"5\d\d", complaint.code) and not _blames(complaint.text)
+    if status in {408, 425} or status >= 500 or is_5xx_inside:  # noqa: PLR2004
         return Verdict(Outcome.RETRY, reason, wait=retry_after)
     if 300 <= status < 400:  # noqa: PLR2004
         advice = "the server redirects; check data_center, or api_url if it is set"
@@ -171,7 +175,7 @@ def _judge_status(
     if status == 403:  # noqa: PLR2004
         advice = "access denied; the token must be made by an administrator of Zoho Voice"
         return Verdict(Outcome.STOP, f"{reason}: {advice}")
-    if not complaint.understood and status < 400:  # noqa: PLR2004
+    if status < 400 and not complaint.understood:  # noqa: PLR2004
         return Verdict(Outcome.RETRY, f"{reason}, not the JSON of a call log list")
     advice = "Zoho refuses the request; check filters and the other settings"
     blames = _blames(complaint.text)

@@ -10,7 +10,7 @@ from tap_zohovoice.casts import text_of
 from tap_zohovoice.days import Window, shift
 from tap_zohovoice.exceptions import RefusedError, UnavailableError, ZohoVoiceError
 from tap_zohovoice.filters import CALL_TYPES
-from tap_zohovoice.paging import Pager, TooManyRowsError
+from tap_zohovoice.paging import CAPPED_TOTAL, Pager, TooManyRowsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -93,6 +93,7 @@ class History:
         self._past = text_of(hour_before)
         self._is_typed = is_typed
         self._has_looked = False
+        self._blames_size = False
 
     def __iter__(self) -> Iterator[Chunk]:
         """Read window after window, oldest first.
@@ -129,8 +130,10 @@ class History:
         except TooManyRowsError as error:
             if divisible:
                 oldest, newest = self._ends(window, error)
-                if not (error.first_page and error.total and error.total <= self._reach.most):
-                    self._planner.narrow(window, error.total, oldest, newest)
+                total = error.total
+                is_proven = error.first_page and total and total <= self._reach.most
+                if not is_proven or not total or total == CAPPED_TOTAL:
+                    self._planner.narrow(window, total, oldest, newest)
                 return None  # where looking for the ends proved that offsets reach, it fits now
             return self._read_by_type(window, error.total, len(pager.rows))
         except RefusedError as error:
@@ -172,7 +175,7 @@ class History:
         """Make sure that a long window without a count did not end where offsets do.
 
         Rows that no offset reaches lie behind the last one. So the days behind it are asked for
-        by themselves; where rows come in no order of time, one half of the window is.
+        by themselves; where rows come in no order of time, the fuller half of the window is.
 
         Raises:
             TooManyRowsError: If there are rows that were not there before, or no way to know.
@@ -187,7 +190,10 @@ class History:
         elif moments == sorted(moments, reverse=True):
             behind = Window(window.first, max(min(last + _DAY, window.last), window.first))
         else:
-            behind = Window(window.first, window.last - half)
+            middle = window.last - half
+            early = sum(_day(moment) <= middle for moment in moments)
+            is_early = early * 2 >= len(moments)
+            behind = Window(window.first, middle) if is_early else Window(middle, window.last)
 
         def ask(offset: int) -> Page:
             page = self._ask(behind, offset, None)
@@ -196,7 +202,9 @@ class History:
                 raise TooManyRowsError(None)
             return page
 
-        Pager(ask, self._reach, divisible=False, name=str(behind)).read()
+        found = Pager(ask, self._reach, divisible=False, name=str(behind)).read()
+        if len(found) > 0.9 * len(rows):
+            raise TooManyRowsError(None)  # it may have ended in the same place
         self._reach.complete = len(rows)
 
     def _pager(self, window: Window, *, divisible: bool, call_type: str | None = None) -> Pager:
@@ -218,6 +226,9 @@ class History:
                     continue
                 raise
             self._size.accept(size)
+            if self._blames_size:
+                self._planner.allow_more()  # days were not the reason
+                self._blames_size = False
             moments = [dt.datetime.fromisoformat(row["start_time"]) for row in page.rows]
             self._planner.boundary.learn(window, moments)
             return page
@@ -230,8 +241,8 @@ class History:
         avoided = error.blames != "size" and self._planner.avoid_future(window)
         if lowered or avoided or self._planner.halve(window):
             return True
-        self._planner.allow_more()  # if not even one day passes, days are not the reason
-        return self._size.lower()
+        self._blames_size = self._size.lower()
+        return self._blames_size
 
     def _read_by_type(self, window: Window, total: int | None, seen: int) -> dict[str, Record]:
         """Read a day that holds more rows than offsets reach, one kind of call after the other.
@@ -258,7 +269,8 @@ class History:
             except TooManyRowsError as error:
                 raise ZohoVoiceError(trouble) from error
             # Without counts, a kind that is all there is may have been cut off as well.
-            if not pager.is_counted and len(pager.rows) >= max(seen, self._reach.complete + 1):
+            is_all = len(pager.rows) > self._reach.complete and len(pager.rows) >= 0.9 * seen
+            if not pager.is_counted and is_all:
                 raise ZohoVoiceError(trouble)
         if total is not None and len(rows) < total and self._reach.trusts_total:
             raise ZohoVoiceError(trouble)

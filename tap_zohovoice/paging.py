@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _REREADS = 3
+CAPPED_TOTAL = 10_000
+"""Where search engines stop to count, unless they are told otherwise: it may stand for more."""
 _TELLING = 20
 """Rows of a page that are enough to tell what is behind it."""
 _LATEST = "~"
@@ -186,8 +188,12 @@ class Pager:
         return TooManyRowsError(min(self._totals, default=None))
 
     def _check_fits(self, page: Page) -> None:
-        if self._divisible and page.total is not None and page.total > self._reach.most:
-            raise TooManyRowsError(page.total, page)
+        total = page.total
+        if not total:
+            return
+        is_capped = total == CAPPED_TOTAL and total > len(page.rows)
+        if is_capped or (self._divisible and total > self._reach.most):
+            raise TooManyRowsError(total, page)
 
     def _tail(self, page: Page) -> dict[str, Record]:
         """Read the end of a long window first, which proves that its offsets are answered."""

@@ -58,6 +58,7 @@ class Planner:
         self._all_rows: int | None = None
         self._silent_days = 0
         self._longest: int | None = None
+        self._too_long: Window | None = None
         self._blind_days: int | None = None
         self._previous: tuple[int, int] | None = None
 
@@ -82,6 +83,8 @@ class Planner:
             return None
         days = max((self._last - self._next).days + 1, 1)
         length = max(min(self._length(days), days, self._longest or days), min(self._floor, days))
+        if self._too_long and self._too_long.first == self._next:
+            length = min(length, self._too_long.days - 1)  # whatever the plan, it must get shorter
         if length == 2 and self._asks_one_day:  # noqa: PLR2004
             length = 1
         return Window(self._next, self._next + (length - 1) * DAY)
@@ -118,9 +121,9 @@ class Planner:
             self._silent_days = silent if silent > notable else 0
         elif window.days <= self._silent_days + 1:
             self._silent_days = 0  # the hint was wrong
-        if rows is None:
-            half = max(window.days // 2, 1)
-            self._blind_days = min(_BLIND_DAYS, half)
+        self._too_long = window
+        if rows is None or self._blind_days is not None:
+            self._blind_days = min(_BLIND_DAYS, max(window.days // 2, 1))
             return
         if self._all_rows is None:
             self._all_rows = rows

@@ -233,3 +233,21 @@ def test_rule_8_too_many_tokens_are_told_plainly(run_tap: RunTap, clock: FakeClo
         runs = [run_tap(box.config) for _ in range(11)]
     assert [run.exit_code for run in runs] == [0] * 10 + [1]
     assert "Access Denied: too many tokens" in last_line(runs[-1])
+
+
+@pytest.mark.parametrize("rows_form", ["body", "bare_list"])
+def test_rule_7_a_single_answer_that_says_nothing_moves_no_bookmark(
+    run_tap: RunTap, clock: FakeClock, rows_form: Any
+) -> None:
+    empty = Dialect(rows_form=rows_form)
+    with Sandbox(history=None, dialect=empty, clock=clock) as box:
+        start = round(NOW * 1000)
+
+        def fill(number: int) -> None:
+            if number == 2:
+                box.store.add(call(box, "there", start - 86_400_000))
+
+        box.before_request = fill
+        run = run_tap({**box.config, "start_date": "2026-01-01"})
+        assert box.stats.requests == 2
+    assert run.ids == ["there"]

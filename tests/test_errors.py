@@ -75,21 +75,46 @@ def test_a_success_is_handed_on_whole(status: int, word: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "content"),
+    ("status", "body", "content", "is_vague"),
     [
-        (200, b"", {}),
-        (200, b" \r\n", {}),
-        (204, b"", {}),
-        (200, [], {}),
-        (200, {}, {}),
-        (200, {"logs": [], "code": "200"}, {"logs": [], "code": "200"}),
-        (200, {"logs": None, "status": "200"}, {"logs": None, "status": "200"}),
-        (200, {"status": "SUCCESS"}, {"status": "SUCCESS"}),
-        (200, {"logs": [], "error": None}, {"logs": [], "error": None}),
+        (200, b"", {}, True),
+        (200, b" \r\n", {}, True),
+        (204, b"", {}, False),
+        (200, [], {}, True),
+        (200, {}, {}, True),
+        (200, {"logs": [], "code": "200"}, {"logs": [], "code": "200"}, False),
+        (200, {"logs": None, "status": "200"}, {"logs": None, "status": "200"}, False),
+        (
+            200,
+            {"meta": {"total": 0}, "status": "200"},
+            {"meta": {"total": 0}, "status": "200"},
+            False,
+        ),
+        (200, {"status": "SUCCESS"}, {"status": "SUCCESS"}, True),
+        (200, {"logs": [], "error": None}, {"logs": [], "error": None}, False),
     ],
 )
-def test_nothing_to_tell_is_no_error(status: int, body: object, content: dict[str, Any]) -> None:
-    assert judged(status, body) == Verdict(OK, body=content)
+def test_nothing_to_tell_is_no_error_but_may_be_vague(
+    status: int, body: object, content: dict[str, Any], is_vague: bool
+) -> None:
+    assert judged(status, body) == Verdict(OK, body=content, is_vague=is_vague)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"response": {"errors": {"code": 7209, "message": "API access blocked"}, "status": 1}},
+        {"errors": [{"code": "TOO_MANY_REQUESTS", "message": "too many requests"}]},
+    ],
+)
+def test_a_throttle_is_found_however_deep_it_lies(body: object) -> None:
+    assert judged(200, body).outcome is Outcome.WAIT
+
+
+def test_a_refused_date_is_no_failure_of_the_server_though_zoho_says_500() -> None:
+    body = {"code": "500", "message": "Invalid date range", "status": "ERROR"}
+    verdict = judged(400, body)
+    assert (verdict.outcome, verdict.blames) == (Outcome.REFUSED, "dates")
 
 
 @pytest.mark.parametrize(

@@ -292,3 +292,31 @@ def test_example_calls_of_one_millisecond_before_the_start_are_not_the_newest_fi
 def test_example_a_dense_day_is_not_read_twice() -> None:
     reading = read(Scene((Burst(0, 10_207, 1),), size=500, days=1))
     assert reading.requests <= budget(reading)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_example_a_count_that_ends_at_ten_thousand_is_no_count(order: Order) -> None:
+    dialect = Dialect(
+        order=order, max_offset=10_000, offset_over="empty", totals="capped", off=10_000
+    )
+    assert_complete(read(Scene((Burst(100, 30_000, 3 * MINUTE),), dialect, size=200, days=900)))
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "id"])
+@pytest.mark.parametrize("kinds", [1, 5])
+def test_example_a_dense_day_without_a_count_does_not_end_where_offsets_do(
+    order: Order, kinds: int
+) -> None:
+    dialect = Dialect(
+        order=order, max_offset=5_000, offset_over="empty", counts_size=True, totals="none"
+    )
+    scene = Scene((Burst(60, 12_000, 2_800),), dialect, size=200, days=2200, kinds=kinds)
+    reading = read(scene)
+    assert_sound(reading)
+    assert (reading.error is None) == (kinds == 5)
+
+
+def test_example_a_count_that_is_no_longer_believed_does_not_end_in_a_loop() -> None:
+    bursts = (Burst(382, 2, MINUTE), Burst(51, 237, MINUTE), Burst(34_057, 48, 180 * MINUTE))
+    dialect = Dialect(order="id", max_size=50, max_offset=100, totals="high", off=3)
+    assert_sound(read(Scene(bursts, dialect, size=5, days=400, kinds=3)))
