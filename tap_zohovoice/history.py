@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_zohovoice.casts import text_of
-from tap_zohovoice.days import Window, shift
+from tap_zohovoice.days import shift
 from tap_zohovoice.exceptions import RefusedError, UnavailableError, ZohoVoiceError
 from tap_zohovoice.filters import CALL_TYPES
+from tap_zohovoice.order import day_of, days_behind
 from tap_zohovoice.paging import CAPPED_TOTAL, Pager, TooManyRowsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from tap_zohovoice.days import Window
     from tap_zohovoice.paging import Page
     from tap_zohovoice.reach import Reach
     from tap_zohovoice.records import Record
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from tap_zohovoice.windows import Planner
 
 _FEW = 10
-_DAY = dt.timedelta(days=1)
 _SLACK = dt.timedelta(days=2)
 
 
@@ -125,7 +126,8 @@ class History:
         pager = self._pager(window, divisible=divisible)
         try:
             rows = pager.read()
-            if not pager.is_counted and len(rows) > self._reach.complete:
+            is_sure = pager.is_counted or pager.is_past
+            if not is_sure and len(rows) > self._reach.complete:
                 self._check_end(window, rows)
         except TooManyRowsError as error:
             if divisible:
@@ -153,10 +155,10 @@ class History:
             return None, None
         moments = [row["start_time"] for row in error.first_page.rows]
         if moments == sorted(moments):
-            return _day(moments[0]), None
+            return day_of(moments[0]), None
         if moments != sorted(moments, reverse=True):
             return None, None
-        newest = _day(moments[0])
+        newest = day_of(moments[0])
         if self._has_looked:
             return None, newest
         self._has_looked = True
@@ -169,31 +171,19 @@ class History:
             self._reach.ends_at(offset)
             return None, newest
         self._reach.reaches(offset, self._size.next, len(rows))
-        return min(_day(row["start_time"]) for row in rows), newest
+        return min(day_of(row["start_time"]) for row in rows), newest
 
     def _check_end(self, window: Window, rows: dict[str, Record]) -> None:
         """Make sure that a long window without a count did not end where offsets do.
 
-        Rows that no offset reaches lie behind the last one. So the days behind it are asked for
-        by themselves; where rows come in no order of time, the fuller half of the window is.
+        The days behind the last row are asked for by themselves.
 
         Raises:
             TooManyRowsError: If there are rows that were not there before, or no way to know.
         """
         if not self._planner.can_narrow(window):
             raise TooManyRowsError(None)
-        moments = [row["start_time"] for row in rows.values()]
-        last = _day(moments[-1])
-        half = dt.timedelta(days=window.days // 2)
-        if moments == sorted(moments):
-            behind = Window(min(max(last - _DAY, window.first), window.last), window.last)
-        elif moments == sorted(moments, reverse=True):
-            behind = Window(window.first, max(min(last + _DAY, window.last), window.first))
-        else:
-            middle = window.last - half
-            early = sum(_day(moment) <= middle for moment in moments)
-            is_early = early * 2 >= len(moments)
-            behind = Window(window.first, middle) if is_early else Window(middle, window.last)
+        behind = days_behind(window, [row["start_time"] for row in rows.values()])
 
         def ask(offset: int) -> Page:
             page = self._ask(behind, offset, None)
@@ -288,7 +278,3 @@ class History:
     def _is_in(self, row: Record) -> bool:
         started = row["start_time"]
         return bool(started >= self._start and (self._end is None or started < self._end))
-
-
-def _day(moment: str) -> dt.date:
-    return dt.date.fromisoformat(moment[:10])

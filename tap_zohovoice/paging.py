@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import RefusedError, UnavailableError
+from tap_zohovoice.order import NewestFirst
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +19,6 @@ _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _REREADS = 3
 CAPPED_TOTAL = 10_000
 """Where search engines stop to count, unless they are told otherwise: it may stand for more."""
-_TELLING = 20
-"""Rows of a page that are enough to tell what is behind it."""
-_LATEST = "~"
-"""A text behind all moments."""
 _ROUND = 50
 """Servers cap pages at round figures, so a page of such a length may be a capped one."""
 
@@ -61,6 +58,7 @@ class Pager:
     Attributes:
         rows: The rows by `logid`, in the order they came.
         is_counted: Whether the server told how many there are, and is believed.
+        is_past: Whether reading stopped where all further rows are too old to be of use.
 
     Args:
         ask: Asks for the page that starts at an offset.
@@ -85,7 +83,7 @@ class Pager:
         self._divisible = divisible
         self._name = name
         self._past = past
-        self._falls, self._first, self._last, self._is_past = True, "", _LATEST, False
+        self._order = NewestFirst(past)
         self._has_total = True
         self._totals: list[int] = []
         self._seen: set[str] = set()
@@ -94,6 +92,10 @@ class Pager:
     @property
     def is_counted(self) -> bool:  # noqa: D102 - an attribute of the class
         return self._has_total and self._reach.trusts_total
+
+    @property
+    def is_past(self) -> bool:  # noqa: D102 - an attribute of the class
+        return self._order.is_past
 
     def read(self) -> dict[str, Record]:
         """Read the window, again if it came out short.
@@ -108,7 +110,7 @@ class Pager:
         for _ in range(1 + _REREADS):
             before = len(self.rows)
             owed = self._read_through()
-            if len(self.rows) >= owed or not self._reach.trusts_total or self._is_past:
+            if len(self.rows) >= owed or not self._reach.trusts_total or self.is_past:
                 return self.rows
             if before == len(self.rows):
                 break
@@ -130,15 +132,16 @@ class Pager:
         """
         self._totals.clear()
         self._seen.clear()
-        self._falls, self._first, self._last, self._is_past = True, "", _LATEST, False
+        self._order = NewestFirst(self._past)
         first = self._get(0)
         self._check_fits(first)
         tail = self._tail(first)
         offset, page = 0, first if first.rows else None
         while page is not None:
-            self._watch_order(page)
+            fresh = (row["start_time"] for row in page.rows if row["logid"] not in self._seen)
+            self._order.watch(list(fresh))
             self._keep(page)
-            if self._is_past:
+            if self.is_past:
                 break
             if any(row["logid"] in tail for row in page.rows):
                 self.rows.update(tail)
@@ -209,22 +212,6 @@ class Pager:
     def _keep(self, page: Page) -> None:
         self.rows.update((row["logid"], row) for row in page.rows)
         self._seen.update(row["logid"] for row in page.rows)
-
-    def _watch_order(self, page: Page) -> None:
-        """Find out whether all further rows are too old to be of use.
-
-        They are behind a page of such rows, if all rows so far came newest first.
-        """
-        moments = [row["start_time"] for row in page.rows if row["logid"] not in self._seen]
-        if not moments:
-            return
-        self._first = self._first or moments[0]
-        falls = moments[0] <= self._last and moments == sorted(moments, reverse=True)
-        self._falls = self._falls and falls
-        self._last = moments[-1]
-        # Calls of one millisecond are in any order: something must have fallen.
-        is_behind = moments[0] < min(self._first, self._past)
-        self._is_past = self._falls and is_behind and len(moments) >= _TELLING
 
     def _knows_first(self, page: Page) -> bool:
         return bool(page.rows) and page.rows[0]["logid"] in self._seen
