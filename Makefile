@@ -45,7 +45,7 @@ lint: setup ## Check style, types and dependencies
 
 pins: setup ## Choose the newest versions and pin them with their hashes
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
-		--group dev --generate-hashes --upgrade --no-emit-index-url --no-header \
+		--group dev --generate-hashes --upgrade --no-header \
 		--cache-dir .cache/uv --quiet --output-file $(PINS)
 	@echo "Pinned in $(PINS); the next target installs it."
 
