@@ -219,8 +219,10 @@ class History:
             if self._blames_size:
                 self._planner.allow_more()  # days were not the reason
                 self._blames_size = False
-            moments = [dt.datetime.fromisoformat(row["start_time"]) for row in page.rows]
-            self._planner.boundary.learn(window, moments)
+            boundary = self._planner.boundary
+            if not boundary.is_inclusive:  # once known, it is known
+                moments = [dt.datetime.fromisoformat(row["start_time"]) for row in page.rows]
+                boundary.learn(window, moments)
             return page
 
     def _relax(self, window: Window, error: RefusedError) -> bool:
