@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
+_FAULTS = {
+    "fault": "logs",
+    "token_fault": "a token",
+    "file_fault": "a file",
+    "transcript_fault": "a transcript",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sandbox until it is told to stop.
@@ -71,9 +78,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same calls")
     parser.add_argument("--grow", type=float, default=0, metavar="N", help="new calls per hour")
     parser.add_argument("--config-file", type=Path, metavar="PATH", help="write the config here")
-    for name, what in (("fault", "logs"), ("token-fault", "tokens")):
+    for name, what in _FAULTS.items():
         parser.add_argument(
-            f"--{name}",
+            f"--{name.replace('_', '-')}",
             type=_fault,
             action="append",
             default=[],
@@ -107,6 +114,8 @@ def _sandbox(options: Namespace) -> Sandbox:
         dialect=Dialect(**{name: getattr(options, name) for name in choices()}),
         faults=dict(options.fault),
         token_faults=dict(options.token_fault),
+        file_faults=dict(options.file_fault),
+        transcript_faults=dict(options.transcript_fault),
         grow_per_hour=options.grow,
         port=options.port,
     )

@@ -11,22 +11,32 @@ from werkzeug import Response
 if TYPE_CHECKING:
     from tap_zohovoice.sandbox.dialect import Dialect
 
+
+class NoAnswer(Response):
+    """An answer that is not what was asked for, whatever its status."""
+
+
 SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
 
 
-def reply(body: object, status: int = 200) -> Response:
+def reply(body: object, status: int = 200, form: type[Response] = Response) -> Response:
     """Answer in JSON.
 
     Args:
         body: What to send.
         status: HTTP status.
+        form: What sort of answer it is.
 
     Returns:
         The answer.
     """
-    # The web framework of the real service writes UTF-8, not escapes.
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status, content_type="application/json;charset=UTF-8")
+    # The web framework of the real service writes UTF-8, not escapes; but half a pair of
+    # surrogates exists as an escape only.
+    try:
+        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        data = json.dumps(body, separators=(",", ":")).encode()
+    return form(data, status, content_type="application/json;charset=UTF-8")
 
 
 def page(text: str, status: int) -> Response:
@@ -39,7 +49,7 @@ def page(text: str, status: int) -> Response:
     Returns:
         The answer.
     """
-    return Response(text, status, content_type="text/html;charset=UTF-8")
+    return NoAnswer(text, status, content_type="text/html;charset=UTF-8")
 
 
 def error(code: str, message: str, status: int = 400) -> Response:
@@ -53,7 +63,7 @@ def error(code: str, message: str, status: int = 400) -> Response:
     Returns:
         The answer.
     """
-    return reply({"code": code, "message": message, "status": "ERROR"}, status)
+    return reply({"code": code, "message": message, "status": "ERROR"}, status, NoAnswer)
 
 
 def token_refused(dialect: Dialect) -> Response:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tap_zohovoice.sandbox import names
+from tap_zohovoice.sandbox import names, tones
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tap_zohovoice.sandbox.facts import Facts
 
 Row: TypeAlias = dict[str, Any]
 
+FILE_KEYS = {"isRecording": "call_recording", "isVoiceMail": "voicemail"}
+"""Filter of the list of logs, and the key of the rows that it looks for."""
 _NUMBERS = names.customer_numbers()
 _OWN_NUMBERS = names.own_numbers()
+COMPLETED = "completed"
 _LATE_MS = 60_000
 _HOUR = 3600
 
@@ -124,14 +129,16 @@ def _add_late(row: Row, facts: Facts) -> None:
     dice = facts.dice
     if not facts.talk:
         if dice[31] % 3 == 0:
-            row["voicemail"] = _file(f"{row['logid']}_voicemail.mp3", 3 + dice[32] % 57, dice)
+            row["voicemail"] = _file(f"{row['logid']}_voicemail.wav", dice)
             row["voicemail_read_by"] = bool(dice[33] & 1)
+            if dice[34] & 7 == 0:
+                row["call_recording_transcription_status"] = COMPLETED
         return
     if dice[31] % 5 and dice[31] & 3:
-        row["call_recording"] = _file(f"{row['logid']}_recording.mp3", facts.talk, dice)
+        row["call_recording"] = _file(f"{row['logid']}_recording.wav", dice)
         row["voice_credits"]["recording"] = 0.5
         if dice[32] & 3 == 0:
-            row["call_recording_transcription_status"] = "completed"
+            row["call_recording_transcription_status"] = COMPLETED
             row["voice_credits"]["transcription"] = 1.25
     if dice[33] % 8 == 0:
         row["feedback"] = 1 + dice[34] % 5
@@ -152,12 +159,30 @@ def clock_text(seconds: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 
 
-def _file(name: str, seconds: int, dice: bytes) -> Row:
+def files_of(row: Row) -> Iterator[str]:
+    """List the files of a call.
+
+    Args:
+        row: Its row, be it made up or not.
+
+    Yields:
+        The name of each file that the row names.
+    """
+    for key in FILE_KEYS.values():
+        held = row.get(key)
+        for file in held if isinstance(held, list) else [held]:
+            name = file.get("recording_filename") if isinstance(file, dict) else file
+            if isinstance(name, str | int):
+                yield str(name)
+
+
+def _file(name: str, dice: bytes) -> Row:
+    length = tones.seconds(name)
     return {
         "recording_filename": name,
-        "recording_duration": seconds,
-        "content_type": "audio/mpeg",
+        "recording_duration": length,
+        "content_type": "audio/x-wav",
         "dfs_path": f"/dfs/{dice[35]}",
         "block_id": dice[36:40].hex(),
-        "recording_size_in_bytes": seconds * 4000,
+        "recording_size_in_bytes": tones.size(length),
     }

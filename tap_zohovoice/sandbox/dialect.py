@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from types import NoneType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,18 @@ class Dialect:
         token_refused: What a request with a wrong or expired token is answered with.
         scope_missing: Whether the token lacks the scope to read calls.
         latency_seconds: How long every answer of `zv/logs` takes, in seconds.
+        file_latency_seconds: How long every answer takes that is or should be a file, in seconds.
+        file_length: How the length of a file is told: beforehand, chunk by chunk, or by the end
+            of the connection alone.
+        file_type: What a file is said to be: bytes, audio, or a page of HTML.
+        file_size: What the rows say of the size of a file; a wrong one is 7 bytes too big.
+        file_mode: Which values of `mode` are accepted: those in lower case, those with a capital
+            letter too, or none at all.
+        file_missing: What a request for a file that does not exist is answered with.
+        file_keys: Whether rows name their recording and their voicemail always, or only if
+            `isRecording` and `isVoiceMail` ask for it.
+        transcript_form: Whether a transcript is JSON in a string, an object, an object with its
+            segments in a string (all of it in a string), or a string that is no JSON.
         bad_value_message: Whether the refusal of a value names the parameter.
         limit_calls: How many requests are allowed in `limit_seconds`.
         limit_seconds: Length of the window of the limit, in seconds.
@@ -75,6 +89,16 @@ class Dialect:
     )
     scope_missing: bool = False
     latency_seconds: float = 0.0
+    file_latency_seconds: float = 0.0
+    file_length: FileLength = "content_length"
+    file_type: Literal["octet", "audio", "html"] = "octet"
+    file_size: Literal["exact", "absent", "text", "wrong"] = "exact"
+    file_mode: Literal["lower", "any", "none"] = "lower"
+    file_missing: Literal[
+        "404", "400", "500", "200_error", "200_html", "200_object", "204", "200_empty"
+    ] = "404"
+    file_keys: Literal["always", "filtered"] = "always"
+    transcript_form: Literal["string", "object", "segments_string", "broken"] = "string"
     bad_value_message: Literal["named", "neutral"] = "named"
     limit_calls: int = 30
     limit_seconds: float = 60.0

@@ -11,6 +11,7 @@ from typing import NamedTuple
 _MASK = 0xFFFFFFFF
 _STRIDE = 0x9E3779B1
 _UNSTRIDE = pow(_STRIDE, -1, 1 << 32)
+LOGID_LENGTH = 36
 
 _TYPES = (
     ("incoming",) * 110

@@ -9,25 +9,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tap_zohovoice.clock import Clock
     from tap_zohovoice.sandbox.dialect import Dialect
+    from tap_zohovoice.sandbox.stats import Counts
 
 
 class Limiter:
-    """Counts the requests of a rolling window.
+    """Counts the requests of a rolling window."""
 
-    Attributes:
-        violations: How many requests came over the limit and started a lock.
-        locked_calls: How many requests came during a lock, each of which restarted it.
-    """
-
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, counts: Counts) -> None:
         """Start with an empty window.
 
         Args:
             clock: Where the time comes from.
+            counts: Where the requests over the limit and those during a lock are counted.
         """
-        self.violations = 0
-        self.locked_calls = 0
         self._clock = clock
+        self._counts = counts
         self._hits: deque[float] = deque()
         self._locked_until: float | None = None
         self._guard = threading.Lock()
@@ -44,14 +40,14 @@ class Limiter:
         with self._guard:
             now = self._clock.monotonic()
             if self._locked_until is not None and now < self._locked_until:
-                self.locked_calls += 1
+                self._counts.locked_calls += 1
                 return self._close(now, dialect)
             self._locked_until = None
             while self._hits and self._hits[0] <= now - dialect.limit_seconds:
                 self._hits.popleft()
             self._hits.append(now)
             if len(self._hits) > dialect.limit_calls:
-                self.violations += 1
+                self._counts.violations += 1
                 return self._close(now, dialect)
             return 0.0
 

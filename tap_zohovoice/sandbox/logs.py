@@ -11,10 +11,12 @@ from werkzeug import Response
 from tap_zohovoice.sandbox import query
 from tap_zohovoice.sandbox.answers import error, reply
 from tap_zohovoice.sandbox.history import LONGEST_MS
+from tap_zohovoice.sandbox.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_zohovoice.sandbox.audio import Audio
     from tap_zohovoice.sandbox.calls import Row
     from tap_zohovoice.sandbox.dialect import Dialect
     from tap_zohovoice.sandbox.store import Store
@@ -28,13 +30,15 @@ _LATE_MS = 5 * 60_000
 class Logs:
     """Answers requests for logs from a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, audio: Audio) -> None:
         """Look at a store.
 
         Args:
             store: Where the calls are.
+            audio: Where their files are.
         """
         self._store = store
+        self._audio = audio
         self._kept: dict[tuple[object, ...], array[int]] = {}
         self._guard = threading.Lock()
 
@@ -70,8 +74,9 @@ class Logs:
             chosen = [handles[count - 1 - place] for place in places]
         else:
             chosen = [handles[place] for place in places]
-        rows = (self._store.row(handle) for handle in chosen)
-        return [row for row in rows if row is not None]
+        rows = ((handle, self._store.row(handle)) for handle in chosen)
+        told = Telling(dialect, asked.hidden(dialect), self._audio)
+        return [told.row(row, is_made_up=handle >= 0) for handle, row in rows if row is not None]
 
     def _handles(self, asked: query.Query, dialect: Dialect) -> Handles:
         with self._guard:

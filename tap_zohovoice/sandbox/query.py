@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
+from tap_zohovoice.sandbox.calls import FILE_KEYS
 from tap_zohovoice.sandbox.history import DAY_MS
 from tap_zohovoice.sandbox.names import identity
 
@@ -106,14 +107,24 @@ class Query:
             Whether they do.
         """
         wanted = dict(self.filters)
-        media = [
-            key
-            for name, key in (("isVoiceMail", "voicemail"), ("isRecording", "call_recording"))
-            if wanted.pop(name, "false") == "true"
-        ]
+        media = [key for name, key in FILE_KEYS.items() if wanted.pop(name, "false") == "true"]
         if media and not any(key in row for key in media):
             return False
         return all(_passes(row, name, value) for name, value in wanted.items())
+
+    def hidden(self, dialect: Dialect) -> frozenset[str]:
+        """Tell which keys of the rows stay out of the answer.
+
+        Args:
+            dialect: Whether files must be asked for.
+
+        Returns:
+            The keys.
+        """
+        if dialect.file_keys == "always":
+            return frozenset()
+        wanted = dict(self.filters)
+        return frozenset(key for name, key in FILE_KEYS.items() if wanted.get(name) != "true")
 
 
 def read(params: Mapping[str, str], dialect: Dialect, now: float) -> Query:
@@ -130,12 +141,7 @@ def read(params: Mapping[str, str], dialect: Dialect, now: float) -> Query:
     Raises:
         RefusedError: If a parameter is unknown or its value is not accepted.
     """
-    for name, value in params.items():
-        if name not in _PATTERNS:
-            code = "ZVT010"
-            raise RefusedError(code, f"Extra parameter found: {name[:40]}")
-        if value and not _PATTERNS[name].fullmatch(value):
-            refuse_value(name, dialect)
+    check(params, _PATTERNS, dialect)
     size = int(params.get("size") or _DEFAULT_SIZE)
     if dialect.max_size is not None and size > dialect.max_size:
         if dialect.size_over == "refuse":
@@ -150,6 +156,27 @@ def read(params: Mapping[str, str], dialect: Dialect, now: float) -> Query:
         high,
         tuple(pair for pair in filters if pair[0] not in _PAGING),
     )
+
+
+def check(
+    params: Mapping[str, str], patterns: Mapping[str, re.Pattern[str]], dialect: Dialect
+) -> None:
+    """Check the form of the parameters, of which known ones may be empty.
+
+    Args:
+        params: The parameters as sent.
+        patterns: The known parameters, and what their values look like.
+        dialect: Whether a refusal names the parameter.
+
+    Raises:
+        RefusedError: If a parameter is unknown or its value is not accepted.
+    """
+    for name, value in params.items():
+        if name not in patterns:
+            code = "ZVT010"
+            raise RefusedError(code, f"Extra parameter found: {name[:40]}")
+        if value and not patterns[name].fullmatch(value):
+            refuse_value(name, dialect)
 
 
 def refuse_value(name: str, dialect: Dialect) -> NoReturn:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from tap_zohovoice.compat import override
+from tap_zohovoice.sandbox.bodies import HANDLER
 from tap_zohovoice.sandbox.voice import Voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
     from typing import Self
+    from wsgiref.types import WSGIEnvironment
 
     from tap_zohovoice.clock import Clock
     from tap_zohovoice.sandbox.dialect import Dialect
@@ -29,6 +31,10 @@ _POLL_SECONDS = 0.02
 class _Handler(WSGIRequestHandler):
     # Head and body go out in two writes; with Nagle's algorithm the second may wait 40 ms.
     disable_nagle_algorithm = True
+
+    @override
+    def make_environ(self) -> WSGIEnvironment:
+        return {**super().make_environ(), HANDLER: self}
 
     @override
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -50,7 +56,10 @@ class Sandbox(Voice):
         clock: Clock | None = None,
         faults: dict[int, str] | None = None,
         token_faults: dict[int, str] | None = None,
+        file_faults: dict[int, str] | None = None,
+        transcript_faults: dict[int, str] | None = None,
         before_request: Callable[[int], None] | None = None,
+        before_file: Callable[[int], None] | None = None,
         grow_per_hour: float = 0.0,
         port: int = 0,
     ) -> None:
@@ -60,7 +69,10 @@ class Sandbox(Voice):
             clock=clock,
             faults=faults,
             token_faults=token_faults,
+            file_faults=file_faults,
+            transcript_faults=transcript_faults,
             before_request=before_request,
+            before_file=before_file,
             grow_per_hour=grow_per_hour,
         )
         if not 0 <= port <= _LAST_PORT:

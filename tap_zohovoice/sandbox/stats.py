@@ -2,35 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+
+from tap_zohovoice.compat import override
 
 
 @dataclass
-class Stats:
-    """What was asked of the server.
+class Counts:
+    """What was asked of one address.
 
     Attributes:
-        requests: Requests for logs, refused ones included.
-        answered: Those answered with rows or with the news that there are none,
-            and not spoiled by a fault.
+        requests: Requests for it, refused ones included.
+        answered: Those answered with what was asked for and not spoiled by a fault; the news that
+            there are no rows is an answer, the news that there is no such file is none.
         violations: Those over the limit, each of which started a lock.
-        locked_calls: Those made during a lock.
-        tokens: Tokens given out.
-        token_requests: Requests for a token, refused ones included.
-        other_requests: Requests for any other address.
-        log: Each request for logs: when it was received (seconds, monotonic), its parameters, and
-            the HTTP status of its answer, 0 for none.
+        locked_calls: Those made during a lock, each of which restarted it.
+        log: Each request: when it was received (seconds, monotonic), its parameters, and the HTTP
+            status of its answer, 0 for none.
     """
 
     requests: int = 0
     answered: int = 0
     violations: int = 0
     locked_calls: int = 0
-    tokens: int = 0
-    token_requests: int = 0
-    other_requests: int = 0
     log: list[tuple[float, dict[str, str], int]] = field(default_factory=list)
 
     def summary(self) -> dict[str, int]:
         """Return the counts alone."""
-        return {name: value for name, value in asdict(self).items() if name != "log"}
+        counts = ((name.name, getattr(self, name.name)) for name in fields(self))
+        return {name: count for name, count in counts if isinstance(count, int)}
+
+
+@dataclass
+class Stats(Counts):
+    """What was asked of the server; the counts of its own are those of the logs.
+
+    Attributes:
+        tokens: Tokens given out.
+        token_requests: Requests for a token, refused ones included.
+        other_requests: Requests for any other address.
+        files: Requests for files.
+        transcripts: Requests for transcripts.
+    """
+
+    tokens: int = 0
+    token_requests: int = 0
+    other_requests: int = 0
+    files: Counts = field(default_factory=Counts)
+    transcripts: Counts = field(default_factory=Counts)
+
+    @override
+    def summary(self) -> dict[str, int]:
+        """Return the counts alone, those of files and transcripts under names of their own."""
+        found = super().summary()
+        for prefix, counts in (("file", self.files), ("transcript", self.transcripts)):
+            found |= {f"{prefix}_{name}": count for name, count in counts.summary().items()}
+        return found

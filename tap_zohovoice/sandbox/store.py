@@ -7,8 +7,9 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING
 
-from tap_zohovoice.sandbox.calls import Row, write
-from tap_zohovoice.sandbox.facts import Sequence
+from tap_zohovoice.sandbox.added import Added, logid_of
+from tap_zohovoice.sandbox.calls import Row, files_of, write
+from tap_zohovoice.sandbox.facts import LOGID_LENGTH, Sequence
 from tap_zohovoice.sandbox.window import Window
 
 if TYPE_CHECKING:
@@ -51,9 +52,7 @@ class Store:
         self._grown = 0
         self._gaps: list[int] = []
         self._extras: list[tuple[int, int]] = []
-        self._added: dict[int, tuple[int, Row]] = {}
-        self._ids: dict[str, int] = {}
-        self._serial = 0
+        self._added = Added()
         self._version = 0
         self._guard = threading.RLock()
 
@@ -84,15 +83,11 @@ class Store:
         """
         with self._guard:
             self._grow()
-            logid = _logid(row)
+            logid = logid_of(row)
             if logid and self._find(logid) is not None:
                 self.remove(logid)
-            self._serial -= 1
             moment = self._moment(row) if at_ms is None else at_ms
-            self._added[self._serial] = (moment, dict(row))
-            if logid:
-                self._ids[logid] = self._serial
-            insort(self._extras, (moment, self._serial))
+            insort(self._extras, (moment, self._added.add(row, moment)))
             self._version += 1
 
     def remove(self, logid: str) -> None:
@@ -114,8 +109,38 @@ class Store:
             else:
                 self._extras.remove((self.start_ms(handle), handle))
             if handle < 0:
-                del self._added[handle], self._ids[logid]
+                self._added.remove(handle)
             self._version += 1
+
+    def find(self, logid: str) -> Row | None:
+        """Find a call.
+
+        Args:
+            logid: Its logid.
+
+        Returns:
+            The row as the server holds it now, None if there is none.
+        """
+        with self._guard:
+            self._grow()
+            handle = self._find(logid)
+            return None if handle is None else self.row(handle)
+
+    def carries(self, name: str) -> bool:
+        """Tell whether a call names a file.
+
+        Args:
+            name: Name of the file.
+
+        Returns:
+            Whether one does now.
+        """
+        with self._guard:
+            if self._added.carries(name):
+                return True
+            # Names of made-up files begin with the logid, so there is no need to search.
+            row = self.find(name[:LOGID_LENGTH])
+            return row is not None and name in files_of(row)
 
     def rows(self) -> Iterator[Row]:
         """Go through all calls as the server holds them now, in order of time.
@@ -157,8 +182,7 @@ class Store:
             The row as the server holds it now, None if it has vanished.
         """
         if handle < 0:
-            found = self._added.get(handle)
-            return dict(found[1]) if found else None
+            return self._added.row(handle)
         return write(self._sequence.facts(handle), self.start_ms(handle), self.now_ms())
 
     def start_ms(self, handle: int) -> int:
@@ -171,7 +195,7 @@ class Store:
             Milliseconds since the epoch.
         """
         if handle < 0:
-            return self._added[handle][0]
+            return self._added.moment(handle)
         if handle < len(self._starts):
             return self._starts[handle]
         # A grown call appears when it ends, so it is its end that is evenly spaced.
@@ -188,7 +212,7 @@ class Store:
             The logid, empty if the row has none.
         """
         if handle < 0:
-            return _logid(self._added[handle][1]) if handle in self._added else ""
+            return logid_of(self._added.row(handle) or {})
         return self._sequence.logid(handle)
 
     def _grow(self) -> None:
@@ -200,7 +224,7 @@ class Store:
         self._grown = max(self._grown, due)
 
     def _find(self, logid: str) -> int | None:
-        handle = self._ids.get(logid)
+        handle = self._added.find(logid)
         if handle is None:
             handle = self._sequence.number_of(logid)
         if handle is None or handle < 0:
@@ -209,14 +233,14 @@ class Store:
             place = bisect_right(self._gaps, handle) - 1
             return None if place >= 0 and self._gaps[place] == handle else handle
         grown = handle < len(self._starts) + self._grown
-        return handle if grown and (self.start_ms(handle), handle) in self._extras else None
+        if not grown:
+            return None
+        entry = (self.start_ms(handle), handle)
+        place = bisect_left(self._extras, entry)
+        return handle if self._extras[place : place + 1] == [entry] else None
 
     def _moment(self, row: Row) -> int:
         try:
             return int(row["start_time"])
         except (KeyError, TypeError, ValueError):
             return self.now_ms()
-
-
-def _logid(row: Row) -> str:
-    return str(row.get("logid") or row.get("uuid") or "")

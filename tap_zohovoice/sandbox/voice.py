@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from werkzeug import Request, Response
 from werkzeug.exceptions import SecurityError
@@ -11,21 +12,31 @@ from werkzeug.exceptions import SecurityError
 from tap_zohovoice.clock import Clock
 from tap_zohovoice.sandbox import answers
 from tap_zohovoice.sandbox.accounts import Accounts, denied
+from tap_zohovoice.sandbox.address import Address, Plan, Right
+from tap_zohovoice.sandbox.audio import Audio
 from tap_zohovoice.sandbox.dialect import Dialect
-from tap_zohovoice.sandbox.faults import check, instead, spoil
-from tap_zohovoice.sandbox.limits import Limiter
+from tap_zohovoice.sandbox.faults import check, faulty, planned
+from tap_zohovoice.sandbox.files import Files
 from tap_zohovoice.sandbox.logs import Logs
 from tap_zohovoice.sandbox.stats import Stats
 from tap_zohovoice.sandbox.store import Store
+from tap_zohovoice.sandbox.transcripts import Transcripts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from tap_zohovoice.sandbox.history import History
+    from tap_zohovoice.sandbox.stats import Counts
+
+Place: TypeAlias = Literal["logs", "files", "transcripts"]
 
 TOKEN_PATH = "/oauth/v2/token"  # noqa: S105 - a path
-LOGS_PATH = "/rest/json/zv/logs"
+_PLACES: dict[str, Place] = {
+    "/rest/json/zv/logs": "logs",
+    "/rest/json/zv/logs/voicerecording": "files",
+    "/rest/json/zv/transcribe": "transcripts",
+}
 
 
 class LocalRequest(Request):
@@ -41,8 +52,13 @@ class Voice:
         dialect: How it behaves where the documentation is silent; may be changed at any time.
         faults: Fault by number of the request for logs, from 1; may be changed at any time.
         token_faults: The same for requests for a token.
+        file_faults: The same for requests for files.
+        transcript_faults: The same for requests for transcripts.
         before_request: Called with the number of each request for logs before it is answered.
+        before_file: The same for requests for files.
         store: The calls.
+        audio: The files that the calls name.
+        transcripts: The transcripts of the calls.
         stats: What was asked.
         accounts: The tokens.
     """
@@ -55,7 +71,10 @@ class Voice:
         clock: Clock | None = None,
         faults: dict[int, str] | None = None,
         token_faults: dict[int, str] | None = None,
+        file_faults: dict[int, str] | None = None,
+        transcript_faults: dict[int, str] | None = None,
         before_request: Callable[[int], None] | None = None,
+        before_file: Callable[[int], None] | None = None,
         grow_per_hour: float = 0.0,
     ) -> None:
         """Set the services up.
@@ -66,7 +85,10 @@ class Voice:
             clock: Where the time comes from.
             faults: What goes wrong, by number of the request for logs, from 1.
             token_faults: What goes wrong, by number of the request for a token, from 1.
+            file_faults: What goes wrong, by number of the request for a file, from 1.
+            transcript_faults: What goes wrong, by number of the request for a transcript, from 1.
             before_request: Called with the number of each request for logs before its answer.
+            before_file: The same for requests for files.
             grow_per_hour: How many new calls appear in an hour.
 
         Raises:
@@ -76,15 +98,33 @@ class Voice:
         self.dialect = dialect or Dialect()
         self.faults = dict(faults or {})
         self.token_faults = dict(token_faults or {})
-        for kind in (*self.faults.values(), *self.token_faults.values()):
-            check(kind)
+        self.file_faults = dict(file_faults or {})
+        self.transcript_faults = dict(transcript_faults or {})
+        for planned_ones in (
+            self.faults,
+            self.token_faults,
+            self.file_faults,
+            self.transcript_faults,
+        ):
+            for kind in planned_ones.values():
+                check(kind)
         self.before_request = before_request
+        self.before_file = before_file
         self.history = history
         self.store = Store(history, self.clock, grow_per_hour=grow_per_hour)
         self.stats = Stats()
         self.accounts = Accounts(self.clock)
-        self._logs = Logs(self.store)
-        self._limiter = Limiter(self.clock)
+        self.audio = Audio(self.store)
+        self.transcripts = Transcripts(self.store)
+        served: dict[Place, tuple[Right, Counts]] = {
+            "logs": (Logs(self.store, self.audio).answer, self.stats),
+            "files": (Files(self.audio).answer, self.stats.files),
+            "transcripts": (self.transcripts.answer, self.stats.transcripts),
+        }
+        self._addresses = {
+            place: Address(partial(self._plan, place), right, counts, self.accounts, self.clock)
+            for place, (right, counts) in served.items()
+        }
         self._guard = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -109,84 +149,46 @@ class Voice:
         """Let all tokens die."""
         self.accounts.expire_tokens()
 
-    def lock(self) -> None:
-        """Lock the address of the logs now."""
-        self._limiter.lock(self.dialect)
+    def lock(self, place: Place = "logs") -> None:
+        """Lock an address now.
+
+        Args:
+            place: Which one.
+        """
+        self._addresses[place].lock()
 
     def _answer(self, request: Request) -> Response:
-        if (request.method, request.path) == ("GET", LOGS_PATH):
-            return self._answer_logs(request)
+        place = _PLACES.get(request.path)
+        if request.method == "GET" and place:
+            return self._addresses[place].answer(request)
         if (request.method, request.path) == ("POST", TOKEN_PATH):
             return self._answer_token(request)
         with self._guard:
             self.stats.other_requests += 1
         return answers.error("ZVT011", "Invalid URL")
 
-    def _answer_logs(self, request: Request) -> Response:
+    def _plan(self, place: Place) -> Plan:
+        """Look up how to behave, as all of it may be changed at any time."""
         dialect = self.dialect
-        with self._guard:
-            # Counted here, at the moment of arrival: nothing that follows may delay it.
-            moment = self.clock.monotonic()
-            locked = self._limiter.hit(dialect)
-            self.stats.violations = self._limiter.violations
-            self.stats.locked_calls = self._limiter.locked_calls
-            self.stats.requests += 1
-            number = self.stats.requests
-        if self.before_request:
-            self.before_request(number)
-        if dialect.latency_seconds:
-            self.clock.sleep(dialect.latency_seconds)
-        kind = _planned(self.faults, number)
-        if locked:
-            answer = answers.throttled(dialect, locked)
-        elif kind == "lock":
-            answer = answers.throttled(dialect, self._limiter.lock(dialect))
-        else:
-            answer = self._faulty(kind, request.environ, lambda: self._judge(request, kind))
-        with self._guard:
-            self.stats.log.append((moment, request.args.to_dict(), answer.status_code))
-        return answer
-
-    def _judge(self, request: Request, kind: str) -> Response:
-        if kind == "token":
-            self.accounts.expire_tokens()
-        if not self.accounts.accepts(request.headers.get("Authorization", "")):
-            return answers.token_refused(self.dialect)
-        if self.dialect.scope_missing:
-            return answers.error("ZVT022", "Invalid OAuth scope")
-        answer = self._logs.answer(request.args.to_dict(), self.dialect)
-        if answer.status_code in {200, 204} and (not kind or kind.startswith("slow")):
-            with self._guard:
-                self.stats.answered += 1
-        return answer
+        if place == "logs":
+            return Plan(dialect, self.faults, self.before_request, dialect.latency_seconds)
+        if place == "files":
+            return Plan(dialect, self.file_faults, self.before_file, dialect.file_latency_seconds)
+        return Plan(dialect, self.transcript_faults)
 
     def _answer_token(self, request: Request) -> Response:
         with self._guard:
             self.stats.token_requests += 1
-            kind = _planned(self.token_faults, self.stats.token_requests)
+            kind = planned(self.token_faults, self.stats.token_requests)
         if kind == "lock":
             return denied(self.dialect)
         if kind == "token":
             self.accounts.expire_tokens()
             return answers.reply({"error": "invalid_code"}, self.dialect.token_error_status)
         form = request.values.to_dict()
-        answer = self._faulty(
-            kind, request.environ, lambda: self.accounts.token(form, self.dialect)
+        answer = faulty(
+            kind, request.environ, self.clock, lambda: self.accounts.token(form, self.dialect)
         )
         with self._guard:
             self.stats.tokens = self.accounts.issued
         return answer
-
-    def _faulty(
-        self, kind: str, environ: WSGIEnvironment, right: Callable[[], Response]
-    ) -> Response:
-        answer = instead(kind, environ) if kind else None
-        if answer is None:
-            answer = spoil(kind, right(), self.clock)
-        return answer
-
-
-def _planned(faults: dict[int, str], number: int) -> str:
-    """Return the fault of a request, empty if there is none."""
-    kind = faults.get(number)
-    return check(kind) if kind else ""
