@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tap-zohovoice.auth")
 _TRIES = 3
+_DROPS, _DROPS_SECONDS = 5, 600.0
+"""Refused tokens that are replaced in so many seconds; Zoho gives out ten."""
 _LEEWAY = 60.0  # seconds
 _DEFAULT_LIFETIME = 3600.0  # seconds
 _LONGEST_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
@@ -79,6 +81,7 @@ class AccessTokens:
         self._timeout = timeout
         self._token = ""
         self._renew_at = float("-inf")
+        self._dropped: list[float] = []
 
     @property
     def secrets(self) -> Collection[str]:
@@ -96,9 +99,20 @@ class AccessTokens:
             self._fetch()
         return self._token
 
-    def drop(self) -> None:
-        """Forget a token that was refused."""
+    def drop(self) -> bool:
+        """Forget a token that was refused.
+
+        Returns:
+            Whether a new one may be fetched: not if that was tried again and again of late, so
+            that many refusals do not use up what Zoho gives out.
+        """
+        now = self._clock.monotonic()
+        self._dropped = [moment for moment in self._dropped if moment > now - _DROPS_SECONDS]
+        if len(self._dropped) >= _DROPS:
+            return False
+        self._dropped.append(now)
         self._token = ""
+        return True
 
     def _fetch(self) -> None:
         for attempt in range(1, _TRIES + 1):

@@ -11,6 +11,7 @@ import requests
 from singer_sdk import typing as th
 
 from tap_zohovoice.filters import FILTERS, OWNED_PARAMETERS
+from tap_zohovoice.folders import trouble_with
 from tap_zohovoice.settings import START_DATE, parse_date
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
         *_bad_user_agent(given.get("user_agent")),
         *_bad_dates(given),
         *_bad_filters(given.get("filters")),
+        *_bad_folder(given.get("recordings_path")),
     ]
 
 
@@ -172,3 +174,12 @@ def _bad_filters(filters: object) -> Iterator[str]:
     number = str(filters.get("userNumber", "0"))
     if not (number.isascii() and number.isdigit()):
         yield "filters.userNumber must be digits alone"
+
+
+def _bad_folder(path: object) -> Iterator[str]:
+    if not isinstance(path, str):
+        return
+    if not path.isprintable():
+        yield "recordings_path must be a path or an address on one line"
+    elif trouble := trouble_with(path):
+        yield trouble

@@ -1,4 +1,4 @@
-"""One page of one endpoint: asked for, judged, and asked for again where that helps."""
+"""One question to one endpoint: asked, judged, and asked again where that helps."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from singer_sdk.streams.rest import PageContext
 from tap_zohovoice.compat import override
 from tap_zohovoice.errors import Outcome, Verdict, judge
 from tap_zohovoice.exceptions import (
+    LockedError,
     NotUnderstoodError,
     RefusedError,
     UnavailableError,
@@ -43,6 +44,8 @@ class ZohoVoiceStream(RESTStream[Any]):
     """A stream of the REST API of Zoho Voice."""
 
     allow_redirects = False  # the token must go nowhere else
+    asked_at = 0.0
+    """When the last request was sent, in seconds of the tap's clock."""
 
     def __init__(self, tap: TapZohoVoice) -> None:
         """Make the stream.
@@ -95,12 +98,19 @@ class ZohoVoiceStream(RESTStream[Any]):
         request.params = dict(page.next_page_token or {})
         return request
 
-    def fetch(self, params: Mapping[str, str], read: Callable[[dict[str, Any]], _T]) -> _T:
+    def fetch(
+        self,
+        params: Mapping[str, str],
+        read: Callable[[dict[str, Any]], _T],
+        *,
+        tries: int = _TRIES,
+    ) -> _T:
         """Ask one question until it is answered.
 
         Args:
             params: Query parameters.
             read: Reads the answer, and raises `NotUnderstoodError` if it cannot.
+            tries: How often it is asked where no answer is usable.
 
         Returns:
             What `read` made of the answer.
@@ -110,22 +120,36 @@ class ZohoVoiceStream(RESTStream[Any]):
             UnavailableError: If no answer is usable.
             ZohoVoiceError: If anything else forbids to go on.
         """
-        tries: Counter[Outcome] = Counter()
+        times: Counter[Outcome] = Counter()
         while True:
-            verdict = self._attempt(params)
-            if verdict.is_vague and not tries[Outcome.OK]:
-                tries[Outcome.OK] += 1  # no bookmark moves on a single answer that says nothing
+            answer = self.send(params)
+            verdict = answer if isinstance(answer, Verdict) else self.judge(answer, answer.content)
+            if verdict.is_vague and not times[Outcome.OK]:
+                times[Outcome.OK] += 1  # no bookmark moves on a single answer that says nothing
                 continue
             if verdict.outcome is Outcome.OK:
                 try:
                     return read(verdict.body)
                 except NotUnderstoodError as error:
                     verdict = Verdict(Outcome.RETRY, f"answer not understood: {error}")
-            tries[verdict.outcome] += 1
-            self._react(verdict, tries[verdict.outcome])
+            times[verdict.outcome] += 1
+            self.react(verdict, times[verdict.outcome], tries)
 
-    def _attempt(self, params: Mapping[str, str]) -> Verdict:
-        """Send a request once, with the throttle's leave, and judge the answer."""
+    def send(
+        self, params: Mapping[str, str], *, stream: bool = False
+    ) -> requests.Response | Verdict:
+        """Send a request once, with the throttle's leave.
+
+        Args:
+            params: Query parameters.
+            stream: Whether the body is left for the caller to read.
+
+        Returns:
+            The answer, or what to do where there is none.
+
+        Raises:
+            ZohoVoiceError: If the address or its certificate is no good, or there is no token.
+        """
         request = self.get_http_request(page=PageContext(None, params))
         # Signing a request, and so taking a slot, is part of preparing it.
         try:
@@ -140,9 +164,10 @@ class ZohoVoiceStream(RESTStream[Any]):
             raise ZohoVoiceError(message) from error
         session = self.requests_session
         # Sessions look at proxies and certificates of the environment for their own requests only.
-        surroundings = session.merge_environment_settings(prepared.url, {}, None, None, None)
+        surroundings = session.merge_environment_settings(prepared.url, {}, stream, None, None)
+        self.asked_at = self.tap.clock.monotonic()
         try:
-            response = session.send(
+            return session.send(
                 prepared,
                 timeout=self.tap.settings.request_timeout,
                 allow_redirects=self.allow_redirects,
@@ -152,21 +177,43 @@ class ZohoVoiceStream(RESTStream[Any]):
             message = "Zoho Voice: the server's certificate is not trusted; check api_url"
             raise ZohoVoiceError(message) from error
         except requests.exceptions.Timeout:
-            return Verdict(Outcome.RETRY, "no answer in time")
+            return Verdict(Outcome.RETRY, "no answer in time", is_outage=True)
         except requests.RequestException as error:
-            return Verdict(Outcome.RETRY, f"connection failed ({type(error).__name__})")
+            reason = f"connection failed ({type(error).__name__})"
+            return Verdict(Outcome.RETRY, reason, is_outage=True)
         finally:
             self.throttle.release()
+
+    def judge(self, response: requests.Response, body: bytes, *hide: str) -> Verdict:
+        """Tell what an answer means.
+
+        Args:
+            response: The answer.
+            body: Its body.
+            hide: What must not stand in the reason, beside secrets and filters.
+        """
         return judge(
             response.status_code,
             response.headers,
-            response.content,
+            body,
             now=self.tap.clock.now(),
-            hide=[*self.tap.tokens.secrets, *self.tap.settings.filters.values()],
+            hide=[*self.tap.tokens.secrets, *self.tap.settings.filters.values(), *hide],
         )
 
-    def _react(self, verdict: Verdict, times: int) -> None:
-        """Do what a verdict asks for, so that the request can be sent again, or raise."""
+    def react(self, verdict: Verdict, times: int, tries: int = _TRIES) -> None:
+        """Do what a verdict asks for, so that the request can be sent again.
+
+        Args:
+            verdict: What the last answer meant.
+            times: How many answers meant the same.
+            tries: How often a request without a usable answer is sent.
+
+        Raises:
+            LockedError: If the server is locked for too long.
+            RefusedError: If the server refuses a value that was asked for.
+            UnavailableError: If no answer is usable.
+            ZohoVoiceError: If anything else forbids to go on.
+        """
         reason = f"Zoho Voice: {verdict.reason}"
         match verdict.outcome:
             case Outcome.WAIT:
@@ -174,20 +221,21 @@ class ZohoVoiceStream(RESTStream[Any]):
                 wait = float(self.tap.settings.lock_seconds) if wait is None else wait
                 if times > _LOCKS or wait > _LONGEST_WAIT:
                     message = f"{reason}: the lock lasts too long; run again later"
-                    raise ZohoVoiceError(message)
+                    raise LockedError(message)
                 self.throttle.close(wait, f"{reason}: the API is locked")
             case Outcome.RENEW:
-                if times > 1:
+                if times > 1 or not self.tap.tokens.drop():
                     message = f"{reason}: a new access token is refused too; check data_center"
-                    raise ZohoVoiceError(message)
+                    raise ZohoVoiceError(message, brief=verdict.brief)
                 _LOGGER.info("%s; fetching a new access token", reason)
-                self.tap.tokens.drop()
             case Outcome.RETRY:
-                if times >= _TRIES:
-                    message = f"{reason}; asked {times} times"
-                    raise UnavailableError(message)
+                if times >= tries:
+                    message = f"{reason}; asked {times} times" if times > 1 else reason
+                    raise UnavailableError(message, brief=verdict.brief)
                 self.throttle.pause(max(2.0 ** (times - 1), min(verdict.wait or 0, 600)), reason)
             case Outcome.REFUSED:
-                raise RefusedError(reason, blames=verdict.blames, is_value=verdict.is_value)
+                raise RefusedError(
+                    reason, blames=verdict.blames, is_value=verdict.is_value, brief=verdict.brief
+                )
             case _:
-                raise ZohoVoiceError(reason)
+                raise ZohoVoiceError(reason, brief=verdict.brief)

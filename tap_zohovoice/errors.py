@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class Verdict:
         blames: See `RefusedError`.
         is_value: See `RefusedError`.
         is_vague: Whether it says so little that it may be a fault as well.
+        is_outage: Whether no service answered, or none whole.
+        short: The reason without advice, where the two differ.
     """
 
     outcome: Outcome
@@ -50,6 +52,13 @@ class Verdict:
     blames: str = ""
     is_value: bool = False
     is_vague: bool = False
+    is_outage: bool = False
+    short: str = ""
+
+    @property
+    def brief(self) -> str:
+        """What happened, without what to do about it."""
+        return self.short or self.reason
 
 
 # Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
@@ -73,6 +82,9 @@ _BLAMES = (
     ("dates", re.compile(r"date|\bdays?\b|\brange\b|\bperiod\b|future", re.IGNORECASE)),
 )
 _SUCCESS = {"success", "ok"}
+_PAYLOADS = {"logs", "transcribeObj"}
+_KNOWN = _PAYLOADS | {"meta"}
+_GATEWAY = {502, 503, 504}
 
 
 def judge(
@@ -106,9 +118,10 @@ def judge(
     if is_2xx and content == []:
         return Verdict(Outcome.OK, is_vague=True)
     if is_2xx and isinstance(content, dict) and _is_success(content):
-        return Verdict(Outcome.OK, body=content, is_vague=not {"logs", "meta"} & set(content))
+        return Verdict(Outcome.OK, body=content, is_vague=not _KNOWN & set(content))
     complaint = Complaint.of(status, content, body)
-    return _judge_complaint(complaint, status, _retry_after(headers, now), hide)
+    verdict = _judge_complaint(complaint, status, _retry_after(headers, now), hide)
+    return replace(verdict, short=complaint.reason(status, hide), is_outage=status in _GATEWAY)
 
 
 def _finite(text: str) -> float | str:
@@ -122,7 +135,7 @@ def _is_success(content: dict[str, Any]) -> bool:
         return False
     status = content.get("status")
     if status is None:
-        return "logs" in content or set(content) <= {"meta"}
+        return bool(_PAYLOADS & set(content)) or set(content) <= {"meta"}
     word = str(status).strip().lower()
     return word in _SUCCESS or (len(word) == 3 and word.startswith("2"))  # noqa: PLR2004
 
@@ -176,7 +189,7 @@ def _judge_status(
         advice = "access denied; the token must be made by an administrator of Zoho Voice"
         return Verdict(Outcome.STOP, f"{reason}: {advice}")
     if status < 400 and not complaint.understood:  # noqa: PLR2004
-        return Verdict(Outcome.RETRY, f"{reason}, not the JSON of a call log list")
+        return Verdict(Outcome.RETRY, f"{reason}, not the JSON that was asked for")
     advice = "Zoho refuses the request; check filters and the other settings"
     blames = _blames(complaint.text)
     return Verdict(Outcome.REFUSED, f"{reason}: {advice}", blames=blames, is_value=bool(blames))

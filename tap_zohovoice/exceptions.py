@@ -4,11 +4,23 @@ from __future__ import annotations
 
 
 class ZohoVoiceError(Exception):
-    """Something that ends the run; its text is one plain line that says what to do."""
+    """Something that ends the run; its text is one plain line that says what to do.
+
+    Attributes:
+        brief: What one answer said, without advice, where it was an answer to one question.
+    """
+
+    def __init__(self, text: str = "", *, brief: str = "") -> None:
+        super().__init__(text)
+        self.brief = brief
 
 
 class UnavailableError(ZohoVoiceError):
     """The server gave no usable answer, however often it was asked."""
+
+
+class LockedError(ZohoVoiceError):
+    """The server is locked, for longer or more often than is waited for."""
 
 
 class NotUnderstoodError(Exception):
@@ -23,7 +35,9 @@ class RefusedError(ZohoVoiceError):
         is_value: Whether the answer says that it was a value (`ZVT015`).
     """
 
-    def __init__(self, text: str, *, blames: str = "", is_value: bool = False) -> None:
-        super().__init__(text)
+    def __init__(
+        self, text: str, *, blames: str = "", is_value: bool = False, brief: str = ""
+    ) -> None:
+        super().__init__(text, brief=brief)
         self.blames = blames
         self.is_value = is_value

@@ -6,10 +6,15 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_zohovoice.clock import Clock
     from tap_zohovoice.history import Chunk
     from tap_zohovoice.tap import TapZohoVoice
     from tap_zohovoice.throttle import Throttle
     from tap_zohovoice.windows import Planner
+
+_MINUTE = 60.0
 
 
 class Progress:
@@ -62,6 +67,33 @@ class Progress:
 
     def _elapsed(self) -> float:
         return self._tap.clock.monotonic() - self._begun
+
+
+class FileProgress:
+    """Tells what became of files, once a minute and at the end.
+
+    Args:
+        name: The stream.
+        clock: Tells the time.
+        results: Counts files by what became of them.
+    """
+
+    def __init__(self, name: str, clock: Clock, results: Mapping[str, int]) -> None:
+        self._logger = logging.getLogger(f"tap-zohovoice.{name}")
+        self._clock = clock
+        self._results = results
+        self._told = clock.monotonic()
+
+    def note(self) -> None:
+        """Log how far it is, if that is a while ago."""
+        if self._clock.monotonic() - self._told >= _MINUTE:
+            self.summarise()
+
+    def summarise(self) -> None:
+        """Log what became of the files so far."""
+        self._told = self._clock.monotonic()
+        counts = [f"{count:,} {what}" for what, count in sorted(self._results.items())]
+        self._logger.info("Files: %s", ", ".join(counts) or "none")
 
 
 def _span(seconds: float) -> str:

@@ -111,6 +111,20 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         description="Zoho's own query parameters, to read some of the calls only.",
     ),
     th.Property(
+        "recordings_path",
+        th.StringType,
+        title="Recordings: path",
+        description="Folder, or address that fsspec knows, for the files of recordings and "
+        "voicemails. Default: they are not fetched.",
+    ),
+    th.Property(
+        "recordings_max_mb",
+        th.IntegerType(minimum=1, maximum=1_000_000),
+        default=200,
+        title="Recordings: largest file",
+        description="Megabytes (of 1,048,576 bytes) of the largest file that is fetched.",
+    ),
+    th.Property(
         "rate_limit_calls",
         th.IntegerType(minimum=2, maximum=1_000_000_000),
         default=30,
@@ -181,6 +195,8 @@ class Settings:
         lookback: How far before the bookmark a run starts.
         page_size: Rows asked for in one request.
         filters: Query parameters as they are sent.
+        recordings_path: Where files go; empty: nowhere.
+        recordings_max_mb: Size of the largest file, in megabytes.
         rate_limit_calls: Requests allowed in `rate_limit_seconds`.
         rate_limit_seconds: Length of the server's window, in seconds.
         lock_seconds: Length of a lock that names no time, in seconds.
@@ -194,6 +210,8 @@ class Settings:
     lookback: dt.timedelta
     page_size: int
     filters: dict[str, str]
+    recordings_path: str
+    recordings_max_mb: int
     rate_limit_calls: int
     rate_limit_seconds: int
     lock_seconds: int
@@ -222,6 +240,8 @@ class Settings:
             lookback=dt.timedelta(days=filled["lookback_days"]),
             page_size=filled["page_size"],
             filters=query(filled["filters"] or {}),
+            recordings_path=filled["recordings_path"] or "",
+            recordings_max_mb=filled["recordings_max_mb"],
             rate_limit_calls=filled["rate_limit_calls"],
             rate_limit_seconds=filled["rate_limit_seconds"],
             lock_seconds=filled["lock_seconds"],

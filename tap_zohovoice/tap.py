@@ -22,6 +22,8 @@ from tap_zohovoice.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.slots import SharedSlots
 from tap_zohovoice.stopping import Stopper
 from tap_zohovoice.streams.call_logs import CallLogsStream
+from tap_zohovoice.streams.recordings import RecordingsStream
+from tap_zohovoice.streams.transcripts import TranscriptsStream
 from tap_zohovoice.throttle import Throttle
 from tap_zohovoice.writer import MessageWriter
 
@@ -36,7 +38,7 @@ _INVALID = "Config validation failed"
 
 
 class TapZohoVoice(Tap):
-    """Singer tap for Zoho Voice: every call log of an account, once, into any target."""
+    """Singer tap for Zoho Voice: every call of an account, once, into any target."""
 
     name = "tap-zohovoice"
     config_jsonschema: ClassVar[dict[str, Any]] = CONFIG_SCHEMA
@@ -103,7 +105,8 @@ class TapZohoVoice(Tap):
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
-        return [CallLogsStream(self)]
+        calls = CallLogsStream(self)
+        return [calls, RecordingsStream(self, calls), TranscriptsStream(self, calls)]
 
     @cached_property
     def settings(self) -> Settings:

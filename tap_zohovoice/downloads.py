@@ -1,0 +1,258 @@
+"""Files of recordings and voicemails: asked for one by one, and kept only if they are whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from tap_zohovoice.casts import text_of
+from tap_zohovoice.errors import Outcome, Verdict
+from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
+from tap_zohovoice.media import ENOUGH, audio_type
+from tap_zohovoice.places import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tap_zohovoice.client import ZohoVoiceStream
+    from tap_zohovoice.folders import Folder, Stored
+
+Fields = dict[str, Any]
+MEGABYTE = 1024 * 1024
+_PIECE = 64 * 1024
+_SLOWEST = 4_000
+"""Bytes a second; half of what a telephone line carries."""
+_TRIES = 3
+_IMPATIENT = 3
+"""Files in a row without a usable answer, after which each is asked for once only."""
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A file to fetch.
+
+    Attributes:
+        name: Its name, for the server.
+        place: Where it goes.
+        declared: Its size as the log tells, in bytes.
+        stored: What is in its place.
+        shorter: Digest of what came, where that was shorter than declared.
+    """
+
+    name: str
+    place: str
+    declared: int | None
+    stored: Stored | None
+    shorter: str = ""
+
+
+@dataclass(slots=True)
+class Downloads:
+    """Fetches files, and tells what became of each.
+
+    Attributes:
+        stream: Asks, for the URL of the files.
+        folder: Where files go.
+        largest: Size of the largest file that is kept, in bytes.
+        results: How many files were fetched, were there already, or failed.
+        failed_in_a_row: How many files in a row had no usable answer.
+        is_outage: Whether the last one failed because no service answered at all.
+    """
+
+    stream: ZohoVoiceStream
+    folder: Folder
+    largest: int
+    results: Counter[str] = field(default_factory=Counter)
+    failed_in_a_row: int = 0
+    is_outage: bool = False
+    _mode: str = "play"
+    _is_mode_proven: bool = False
+    _sizes_lie: bool = False
+
+    def get(self, name: str, start_time: str, declared: int | None) -> Fields:
+        """Fetch a file, unless it is there.
+
+        Args:
+            name: Its name, as the server sends it.
+            start_time: When its call started, in the text form of records.
+            declared: Its size as the log tells, in bytes.
+
+        Returns:
+            `uri`, `bytes`, `sha256`, `content_type`, `downloaded_at`; or `error`, the reason why
+            there is no file.
+
+        Raises:
+            FolderError: If the folder is of no use.
+            LockedError: If the address of the files stays locked.
+            ZohoVoiceError: If there is no token.
+        """
+        self.is_outage = False
+        if any("\ud800" <= char <= "\udfff" for char in name):  # no server can be asked for it
+            self.results["failed"] += 1
+            return {"error": "the name of the file is no text"}
+        place = place_of(start_time, name)
+        stored = self.folder.find(place)
+        wanted = _Wanted(name, place, declared, stored)
+        if stored and stored.size and (self._sizes_lie or declared in {None, stored.size}):
+            self.results["there already"] += 1
+            return self._describe(place, stored)
+        result = self._fetch(wanted)
+        if "error" in result:
+            self.results["failed"] += 1
+        else:
+            self.failed_in_a_row = 0
+        return result
+
+    def _fetch(self, wanted: _Wanted) -> Fields:
+        tries: Counter[Outcome] = Counter()
+        most = _TRIES if self.failed_in_a_row < _IMPATIENT else 1
+        mode = self._mode
+        while True:
+            verdict = self._attempt(wanted, mode)
+            if not isinstance(verdict, Verdict):
+                self._mode, self._is_mode_proven = mode, True
+                return verdict
+            outcome = verdict.outcome
+            tries[outcome] += 1
+            if outcome is Outcome.REFUSED and mode and not self._is_mode_proven:
+                mode = ""  # live servers and documentation disagree about its values
+                continue
+            try:
+                self.stream.react(verdict, tries[outcome], most)
+            except ZohoVoiceError as error:
+                if not error.brief:
+                    raise
+                if isinstance(error, UnavailableError):
+                    self.failed_in_a_row += 1
+                    self.is_outage = verdict.is_outage
+                return {"error": error.brief}
+
+    def _attempt(self, wanted: _Wanted, mode: str) -> Fields | Verdict:
+        """Ask once, and keep what comes if it is the file, whole."""
+        # One name a request: what the answer to several looks like is not documented.
+        params = {"recording_filename": wanted.name, **({"mode": mode} if mode else {})}
+        answer = self.stream.send(params, stream=True)
+        if isinstance(answer, Verdict):
+            return answer
+        with closing(answer):
+            try:
+                return self._take(wanted, answer, self._pieces(answer))
+            except requests.RequestException:
+                return Verdict(Outcome.RETRY, "the file was cut off", is_outage=True)
+
+    def _pieces(self, answer: requests.Response) -> Iterator[bytes]:
+        tap = self.stream.tap
+        received = 0
+        for piece in answer.iter_content(_PIECE):
+            yield piece
+            received += len(piece)
+            patience = tap.settings.request_timeout + received / _SLOWEST
+            if tap.clock.monotonic() - self.stream.asked_at > patience:
+                raise requests.ReadTimeout
+
+    def _take(
+        self, wanted: _Wanted, answer: requests.Response, pieces: Iterator[bytes]
+    ) -> Fields | Verdict:
+        head = b""
+        for piece in pieces:
+            head += piece
+            if len(head) >= ENOUGH:
+                break
+        kind = audio_type(head[:ENOUGH]) if answer.status_code == 200 else None  # noqa: PLR2004
+        if kind is None:
+            return self._no_audio(wanted, answer, head + next(pieces, b""))
+        length = _length(answer)
+        if length is not None and wanted.stored and length == wanted.stored.size:
+            return self._leave(wanted, wanted.stored)
+        if length is not None and length > self.largest:
+            return self._too_big()
+        return self._write(wanted, answer, itertools.chain([head], pieces), kind)
+
+    def _write(
+        self, wanted: _Wanted, answer: requests.Response, pieces: Iterable[bytes], kind: str
+    ) -> Fields | Verdict:
+        size, digest = 0, hashlib.sha256()
+        with self.folder.draft(wanted.place) as draft:
+            for piece in pieces:
+                size += len(piece)
+                if size > self.largest:
+                    return self._too_big()
+                digest.update(piece)
+                draft.write(piece)
+            if wanted.stored and size == wanted.stored.size:
+                return self._leave(wanted, wanted.stored)
+            if trouble := self._shortfall(wanted, answer, size, digest.hexdigest()):
+                return Verdict(Outcome.RETRY, trouble, is_outage=True)
+            moment = dt.datetime.fromtimestamp(self.stream.tap.clock.now(), dt.UTC)
+            draft.keep(moment)
+        self.results["fetched"] += 1
+        return self._fields(wanted.place, size, digest.hexdigest(), kind, moment)
+
+    def _leave(self, wanted: _Wanted, stored: Stored) -> Fields:
+        """Leave what is there: it is what the server has, whatever the log says of its size."""
+        self._sizes_lie = True
+        self.results["there already"] += 1
+        return self._describe(wanted.place, stored)
+
+    def _too_big(self) -> Verdict:
+        limit = self.largest // MEGABYTE
+        return Verdict(Outcome.STOP, f"the file is bigger than recordings_max_mb ({limit})")
+
+    def _shortfall(self, wanted: _Wanted, answer: requests.Response, size: int, digest: str) -> str:
+        """Tell what is missing of a file, empty if nothing is."""
+        length = _length(answer)
+        if length is not None and size != length:
+            return "the file was cut off"
+        if not wanted.declared or self._sizes_lie or size == wanted.declared:
+            return ""
+        if size < wanted.declared:
+            is_told = length is not None or "Transfer-Encoding" in answer.headers
+            if not is_told or digest != wanted.shorter:
+                # Its end is told by nothing but the log, or not yet the same twice.
+                wanted.shorter = digest if is_told else ""
+                return "the file is shorter than its log says"
+        self._sizes_lie = True
+        return ""
+
+    def _no_audio(self, wanted: _Wanted, answer: requests.Response, body: bytes) -> Verdict:
+        verdict = self.stream.judge(answer, body, wanted.name)
+        is_json = body.lstrip()[:1] in {b"{", b"["}
+        is_empty_talk = verdict.outcome is Outcome.RETRY and not is_json and answer.ok
+        if verdict.outcome is Outcome.OK or is_empty_talk:
+            return Verdict(Outcome.STOP, f"HTTP {answer.status_code}, no audio in the answer")
+        return verdict
+
+    def _describe(self, place: str, stored: Stored) -> Fields:
+        digest, head, size = hashlib.sha256(), b"", 0
+        with self.folder.open(place) as file:
+            while piece := file.read(_PIECE):
+                head = head or piece[:ENOUGH]
+                size += len(piece)
+                digest.update(piece)
+        return self._fields(place, size, digest.hexdigest(), audio_type(head), stored.modified)
+
+    def _fields(
+        self, place: str, size: int, digest: str, kind: str | None, moment: dt.datetime | None
+    ) -> Fields:
+        return {
+            "uri": self.folder.uri(place),
+            "bytes": size,
+            "sha256": digest,
+            "content_type": kind,
+            "downloaded_at": text_of(moment) if moment else None,
+        }
+
+
+def _length(answer: requests.Response) -> int | None:
+    """Read the length of the body as it is told; of an encoded one it says nothing."""
+    text = answer.headers.get("Content-Length", "")
+    if answer.headers.get("Content-Encoding", "identity") != "identity" or not text.isdecimal():
+        return None
+    return int(text)

@@ -1,0 +1,65 @@
+"""What a file is, by its first bytes."""
+
+from __future__ import annotations
+
+import codecs
+
+ENOUGH = 512
+"""Bytes from the start of a file that are looked at."""
+UNKNOWN = "application/octet-stream"
+
+_SIGNATURES = (
+    (0, b"ID3", "audio/mpeg"),
+    (8, b"WAVE", "audio/wav"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"fLaC", "audio/flac"),
+    (4, b"ftyp", "audio/mp4"),
+    (0, b"#!AMR", "audio/amr"),
+    (0, b".snd", "audio/basic"),
+    (0, b"\x1a\x45\xdf\xa3", "audio/webm"),
+    (8, b"AIFF", "audio/aiff"),
+    (0, b"caff", "audio/x-caf"),
+)
+_OTHERS = (b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"GIF8", b"\xff\xd8\xff")
+_BOMS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_LONGEST_SYNC = 4
+
+
+def audio_type(head: bytes) -> str | None:
+    """Tell the media type of a file.
+
+    Args:
+        head: Its first bytes, `ENOUGH` of them unless the file is shorter.
+
+    Returns:
+        The type of the audio, `UNKNOWN` for bytes that are neither known audio nor something else;
+        None for what is no audio: nothing, text of any kind (HTML, JSON), archives, pictures.
+    """
+    if not head or _is_text(head) or head.startswith(_OTHERS):
+        return None
+    for offset, signature, kind in _SIGNATURES:
+        if head[offset : offset + len(signature)] == signature:
+            return kind
+    return _frame_type(head) or UNKNOWN
+
+
+def _frame_type(head: bytes) -> str | None:
+    """Recognise bare frames of MPEG audio, which have a few bits in common and no signature."""
+    if len(head) < _LONGEST_SYNC or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004
+        return None
+    layer = head[1] >> 1 & 3
+    if not layer:
+        return "audio/aac" if head[1] & 0xF6 == 0xF0 else None  # noqa: PLR2004
+    version, bitrate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    is_valid = version != 1 and bitrate != 15 and rate != 3  # noqa: PLR2004 - the reserved values
+    return "audio/mpeg" if is_valid else None
+
+
+def _is_text(head: bytes) -> bool:
+    encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
+    try:
+        # Incremental: the last character may be cut in two.
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(char.isprintable() or char in "\t\r\n\ufeff" for char in text)

@@ -1,0 +1,218 @@
+"""Streams of what call logs name: the logs are read once, for all of them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.casts import text_of
+from tap_zohovoice.compat import override
+from tap_zohovoice.records import unpack
+from tap_zohovoice.spool import Spool
+from tap_zohovoice.streams.bookmarked import BookmarkedStream
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Iterator
+
+    from singer_sdk.helpers.types import Context
+
+    from tap_zohovoice.reading import Peek
+    from tap_zohovoice.records import Record
+    from tap_zohovoice.streams.call_logs import CallLogsStream
+    from tap_zohovoice.tap import TapZohoVoice
+
+_REMEMBERED = 50_000
+"""Keys that are remembered, for what two legs of one call name both."""
+_SAVE_SECONDS = 60.0
+
+
+class FollowingStream(BookmarkedStream):
+    """A stream of what call logs name.
+
+    The stream that comes first in a run reads the logs, and lays aside what those behind it need;
+    so no log is read twice, and no log waits for a file.
+    """
+
+    def __init__(self, tap: TapZohoVoice, calls: CallLogsStream) -> None:
+        """Make the stream.
+
+        Args:
+            tap: Its tap.
+            calls: The stream of the logs.
+        """
+        super().__init__(tap)
+        self.calls = calls
+        self._spool: Spool | None = None
+        self._feeder: BookmarkedStream | None = None
+
+    @abstractmethod
+    def named_by(self, record: Record) -> Iterator[Record]:
+        """Tell what a call log names.
+
+        Args:
+            record: Its record.
+
+        Yields:
+            A row for each, with all that the log tells.
+        """
+
+    @abstractmethod
+    def complete(self, row: Record) -> Record:
+        """Ask for what a row names.
+
+        Args:
+            row: A row of `named_by`.
+
+        Returns:
+            The record.
+        """
+
+    def hidden(self, start: dt.datetime, end: dt.datetime | None, calls: int) -> Iterator[Record]:
+        """Look for what logs may name only if they are asked in another way.
+
+        Args:
+            start: First moment of interest.
+            end: First moment that is of none; None: no end.
+            calls: How many calls were read that name nothing.
+
+        Yields:
+            Rows as those of `named_by`.
+        """
+        del start, end, calls
+        yield from ()
+
+    def read(self, start: dt.datetime, end: dt.datetime | None) -> Iterator[Record]:
+        """Read the logs for this stream, and for those behind it if nobody did.
+
+        Args:
+            start: First moment of interest.
+            end: First moment that is of none; None: no end.
+
+        Yields:
+            Rows of `named_by`.
+        """
+        yield from self.read_all(start, end)
+
+    def read_all(
+        self, start: dt.datetime, end: dt.datetime | None, peek: Peek | None = None
+    ) -> Iterator[Record]:
+        """Read all logs, and take from them what they name.
+
+        Args:
+            start: First moment of interest.
+            end: First moment that is of none; None: no end.
+            peek: See `LogReader.chunks`.
+
+        Yields:
+            Rows of `named_by`.
+        """
+        feed = feeder(self, start) if self.reads_first else _nobody
+        seen = named = 0
+        for chunk in self.calls.reader.chunks(self.name, start, end, peek=peek):
+            for record in map(unpack, chunk.rows):
+                feed(record)
+                seen += 1
+                for row in self.named_by(record):
+                    named += 1
+                    yield row
+            if named:  # else they may be hidden, and the bookmark must wait for them
+                silence = self.end_of_silence(chunk, start)
+                self.advance(chunk.rows[-1]["start_time"] if chunk.rows else silence)
+        if seen and not named:
+            yield from self.hidden(start, end, seen)
+
+    @property
+    def reads_first(self) -> bool:
+        """Whether nobody read the logs before, in this run."""
+        return self._spool is None
+
+    @property
+    def has_followers(self) -> bool:
+        """Whether streams behind this one need the logs too."""
+        return bool(_behind(self))
+
+    def take_over(self, start: dt.datetime, feeder: BookmarkedStream) -> Spool:
+        """Let another stream read the logs for this one.
+
+        Args:
+            start: From when on it reads.
+            feeder: That stream.
+
+        Returns:
+            Where to lay rows aside.
+        """
+        self._feeder = feeder
+        self._spool = Spool(start)
+        return self._spool
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            for record in self.calls.reader.sample(self.ABORT_AT_RECORD_COUNT + 1):
+                yield from self.named_by(record) if self.selected else ()
+            return
+        clock = self.tap.clock
+        saved = clock.monotonic()
+        known: dict[object, None] = {}
+        for row in self._rows(self.first_moment(context), context):
+            key = tuple(row[name] for name in self.primary_keys)
+            if key in known:
+                continue
+            known[key] = None
+            if len(known) > _REMEMBERED:
+                del known[next(iter(known))]
+            yield self.complete(row)
+            if clock.monotonic() - saved >= _SAVE_SECONDS:
+                self.save()
+                saved = clock.monotonic()
+
+    def _rows(self, start: dt.datetime, context: Context | None) -> Iterator[Record]:
+        spool, end = self._spool, self.tap.settings.end
+        if spool is None or start < spool.start:
+            yield from self.read(start, spool.start if spool else end)
+        if spool is None or self._feeder is None:
+            return
+        with closing(spool):
+            yield from spool.since(text_of(start))
+        if spool.calls and not spool.rows:
+            yield from self.hidden(max(start, spool.start), end, spool.calls)
+        # What the logs' own bookmark covers, this stream has seen too.
+        covered = self._feeder.get_context_state(context).get("replication_key_value")
+        if covered:
+            self.advance(covered)
+
+
+def feeder(stream: BookmarkedStream, start: dt.datetime) -> Callable[[Record], None]:
+    """Tell where to hand the logs that a stream reads, for the streams behind it.
+
+    Args:
+        stream: The stream that reads.
+        start: From when on it reads.
+
+    Returns:
+        To be called with each record, before it is given away.
+    """
+    spools = [(other.named_by, other.take_over(start, stream)) for other in _behind(stream)]
+
+    def feed(record: Record) -> None:
+        for named_by, spool in spools:
+            spool.calls += 1
+            for row in named_by(record):
+                spool.add(row)
+
+    return feed if spools else _nobody
+
+
+def _behind(stream: BookmarkedStream) -> list[FollowingStream]:
+    # The SDK runs streams in the order of their names.
+    return [
+        other
+        for other in stream.tap.streams.values()
+        if isinstance(other, FollowingStream) and other.selected and other.name > stream.name
+    ]
+
+
+def _nobody(_record: Record) -> None:
+    """Hand a record to no stream."""

@@ -1,0 +1,203 @@
+"""The files of recordings and voicemails: `GET zv/logs/voicerecording`."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import typing as th
+
+from tap_zohovoice.casts import CASTS, MisfitError
+from tap_zohovoice.compat import override
+from tap_zohovoice.days import DAY, Window, shift
+from tap_zohovoice.downloads import MEGABYTE, Downloads
+from tap_zohovoice.exceptions import RefusedError
+from tap_zohovoice.fields import Kind
+from tap_zohovoice.folders import folder_at
+from tap_zohovoice.progress import FileProgress
+from tap_zohovoice.records import unpack
+from tap_zohovoice.streams.following import FollowingStream
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Context
+
+    from tap_zohovoice.records import Record
+
+KINDS = {"recording": "call_recording", "voicemail": "voicemail"}
+"""Kind of a file, and the field of a call log that names it."""
+_FILTERS = ("isRecording", "isVoiceMail")
+_WORTH_COUNTING = 10
+"""Pages of logs from which on it pays to count whether those with files are fewer."""
+_SUSPICIOUS = 50
+"""Calls of which none names a file."""
+_BY_FILTER = "named_by_filter_only"
+"""Member of the bookmark: files are named only where they are asked for by a filter."""
+_OUTAGE = 10
+"""Files in a row for which no service answered, after which the bookmark stays before them."""
+
+
+class _FewerWithFiltersError(Exception):
+    """Asking only for logs with files takes fewer requests."""
+
+
+class RecordingsStream(FollowingStream):
+    """Each recording and each voicemail that a call log names."""
+
+    name = "recordings"
+    path = "zv/logs/voicerecording"
+    primary_keys = ("recording_filename",)
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property(
+            "recording_filename", th.StringType, required=True, description="Name of the file."
+        ),
+        th.Property("logid", th.StringType, description="Id of the call log that names it."),
+        th.Property("kind", th.StringType, description="recording or voicemail."),
+        th.Property("start_time", th.DateTimeType, description="When the call started."),
+        th.Property(
+            "duration_seconds", th.NumberType, description="Length of the audio, as the log tells."
+        ),
+        th.Property("size", th.IntegerType, description="Size in bytes, as the log tells."),
+        th.Property(
+            "content_type",
+            th.StringType,
+            description="Media type: by the file's first bytes if it was fetched, else by the log.",
+        ),
+        th.Property("uri", th.StringType, description="Where the file is, if it was fetched."),
+        th.Property("bytes", th.IntegerType, description="Size of the fetched file, in bytes."),
+        th.Property("sha256", th.StringType, description="SHA-256 of the fetched file, in hex."),
+        th.Property("downloaded_at", th.DateTimeType, description="When it was fetched."),
+        th.Property("error", th.StringType, description="Why it could not be fetched."),
+        additional_properties=False,
+    ).to_dict()
+    _downloads: Downloads | None = None
+    _progress: FileProgress | None = None
+    _outages = 0
+
+    @property
+    @override
+    def http_headers(self) -> dict[str, str]:
+        # The documentation asks for any type; a compressed answer would hide its length.
+        return {**super().http_headers, "Accept": "*/*", "Accept-Encoding": "identity"}
+
+    @override
+    def named_by(self, record: Record) -> Iterator[Record]:
+        for kind, field in KINDS.items():
+            value = record[field]
+            if value is None:
+                value = (record["additional_fields"] or {}).get(field)
+            for file in value if isinstance(value, list) else [value]:
+                told = {"recording_filename": file} if isinstance(file, str) else file
+                if isinstance(told, dict) and (name := _cast(Kind.TEXT, told, "filename")):
+                    yield {
+                        "recording_filename": name,
+                        "logid": record["logid"],
+                        "kind": kind,
+                        "start_time": record["start_time"],
+                        "duration_seconds": _cast(Kind.NUMBER, told, "duration"),
+                        "size": _cast(Kind.INTEGER, told, "size_in_bytes"),
+                        "content_type": _cast(Kind.TEXT, told, "content_type", prefix=""),
+                    }
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        settings = self.tap.settings
+        if settings.recordings_path and not self.is_dry_run:
+            largest = settings.recordings_max_mb * MEGABYTE
+            self._downloads = Downloads(self, folder_at(settings.recordings_path), largest)
+            self._progress = FileProgress(self.name, self.tap.clock, self._downloads.results)
+        for record in super().get_records(context):
+            yield {**dict.fromkeys(self.schema["properties"]), **record}
+            if self._progress:
+                self._progress.note()
+        if self._progress:
+            self._progress.summarise()
+
+    @override
+    def complete(self, row: Record) -> Record:
+        downloads = self._downloads
+        if downloads is None:
+            return row
+        fetched = downloads.get(row["recording_filename"], row["start_time"], row["size"])
+        if self._outages < _OUTAGE:  # from then on, this run's bookmark stays where it is
+            self._outages = self._outages + 1 if downloads.is_outage else 0
+        return {**row, **fetched}
+
+    @property
+    @override
+    def is_held(self) -> bool:
+        return self._outages > 0
+
+    @override
+    def read(self, start: dt.datetime, end: dt.datetime | None) -> Iterator[Record]:
+        if not self._may_filter or (self.reads_first and self.has_followers):
+            yield from self.read_all(start, end)
+            return
+        try:
+            yield from self.read_all(start, end, self._weigh)
+        except _FewerWithFiltersError:
+            yield from self._filtered(start, end)
+
+    @override
+    def hidden(self, start: dt.datetime, end: dt.datetime | None, calls: int) -> Iterator[Record]:
+        # It is not documented whether logs name files that were not asked for by a filter. That
+        # many calls without one raise the question; a state that has the answer spares asking.
+        state = self.get_context_state(None)
+        is_known = state.get(_BY_FILTER) is True
+        if not self._may_filter or (calls < _SUSPICIOUS and not is_known):
+            return
+        if is_known or self._are_there(start, end):
+            state[_BY_FILTER] = True
+            yield from self._filtered(start, end)
+
+    def _are_there(self, start: dt.datetime, end: dt.datetime | None) -> bool:
+        until = min(end or self.tap.started, self.tap.started)
+        days = Window(min(shift(start, -DAY), until).date(), until.date())
+        try:
+            return any(self.calls.reader.count(days, {name: "true"}) != 0 for name in _FILTERS)
+        except RefusedError:
+            return True  # days that must be asked for in another way
+
+    @property
+    def _may_filter(self) -> bool:
+        return not any(name in self.tap.settings.filters for name in _FILTERS)
+
+    def _weigh(self, window: Window, total: int) -> None:
+        """Find out whether logs with files are so few that asking for them alone is better."""
+        size = self.tap.settings.page_size
+        pages = math.ceil(total / size)
+        if pages <= _WORTH_COUNTING:
+            return
+        try:
+            counts = [self.calls.reader.count(window, {name: "true"}) for name in _FILTERS]
+        except RefusedError:
+            return
+        known = [count for count in counts if count is not None]
+        needed = sum(math.ceil(1.05 * count / size) + 1 for count in known)
+        if len(known) == len(counts) and needed < pages - 1:
+            raise _FewerWithFiltersError
+
+    def _filtered(self, start: dt.datetime, end: dt.datetime | None) -> Iterator[Record]:
+        """Ask for the logs with recordings and for those with voicemails, and merge them."""
+
+        def read(name: str) -> Iterator[Record]:
+            for chunk in self.calls.reader.chunks(self.name, start, end, {name: "true"}):
+                for record in map(unpack, chunk.rows):
+                    yield from self.named_by(record)
+
+        # In order of time, so that the bookmark holds for both.
+        yield from heapq.merge(*map(read, _FILTERS), key=lambda row: str(row["start_time"]))
+        until = min(end or self.tap.started, self.tap.started)
+        self.advance(self.behind(until, start))
+
+
+def _cast(kind: Kind, told: dict[str, Any], name: str, prefix: str = "recording_") -> Any:  # noqa: ANN401
+    """Read what a log tells of a file; what does not fit its type is told by `call_logs`."""
+    value = told.get(prefix + name)
+    try:
+        return None if value is None else CASTS[kind](value)
+    except (MisfitError, OverflowError):
+        return None
