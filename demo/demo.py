@@ -1,13 +1,15 @@
-"""Run the tap twice from a made-up account into DuckDB, and check what landed.
+"""Run the tap from a made-up account into DuckDB and into a folder, and check what landed.
 
 A sandbox of Zoho Voice is started as a process of its own on a free port of this machine. The tap
 reads it into a DuckDB file; some seconds later, when calls have come in, it goes on from the
-state of the first run. Then the database is compared with what the sandbox holds. All files are
-in one folder, made anew each time, and nothing is left running.
+state of the first run; a third run fetches the files of a few recordings. Then the database is
+compared with what the sandbox holds. All files are in one folder, made anew each time, and nothing
+is left running.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -19,6 +21,7 @@ import sysconfig
 import time
 import urllib.parse
 import urllib.request
+import wave
 from argparse import ArgumentParser
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +47,11 @@ GRACE_MS = 1_000
 PAGE_SIZE = 200
 """The tap's default of `page_size`."""
 PATIENCE_SECONDS = 10.0
+FILES = 12
+"""Recordings whose files are fetched."""
+RUNS = 3
+FEW_REQUESTS = 3
+"""For the logs of a few hours."""
 
 
 class DemoError(Exception):
@@ -59,6 +67,7 @@ class Run:
         seconds: How long it took.
         sent: How many records it sent.
         calls: Those records.
+        files: The records of recordings and voicemails.
         bookmark: How far the account has been read.
     """
 
@@ -66,6 +75,7 @@ class Run:
     seconds: float = 0.0
     sent: int = 0
     calls: Calls = field(default_factory=dict)
+    files: list[dict[str, Any]] = field(default_factory=list)
     bookmark: str = ""
 
 
@@ -94,6 +104,7 @@ class Demo:
 
     def __init__(self, folder: Path, options: Namespace) -> None:
         self.database = folder / "calls.duckdb"
+        self.recordings = folder / "recordings"
         self._folder = folder
         self._options = options
         self._scripts = Path(sysconfig.get_path("scripts"))
@@ -104,11 +115,11 @@ class Demo:
         folders = {"XDG_STATE_HOME": str(folder / "state"), "TMPDIR": str(folder)}
         self._environment = os.environ | proxies | folders
 
-    def play(self) -> tuple[Run, Run, Account]:
-        """Start the sandbox, run the tap twice, and look at what the sandbox holds.
+    def play(self) -> tuple[Run, Run, Run, Account]:
+        """Start the sandbox, run the tap three times, and look at what the sandbox holds.
 
         Returns:
-            Both runs and the account after them.
+            The runs and the account after them.
 
         Raises:
             DemoError: If a process fails.
@@ -125,11 +136,13 @@ class Demo:
             self._wait()
             say("Run 2 goes on from there:   tap-zohovoice --config ... --state state.json | ...")
             second = self._run(2)
+            say("Run 3 fetches a few files:  tap-zohovoice --config ... --catalog recordings.json")
+            third = self._fetch(first.files[-FILES:])
             account = self._ask()
             sandbox.send_signal(signal.SIGTERM)
             last_words, _ = sandbox.communicate(timeout=PATIENCE_SECONDS)
             account.stats = json.loads(last_words)["stats"]
-        return first, second, account
+        return first, second, third, account
 
     def _wait(self) -> None:
         pause = self._options.pause
@@ -216,6 +229,34 @@ class Demo:
         run.seconds = time.monotonic() - began
         return run
 
+    def _fetch(self, wanted: list[dict[str, Any]]) -> Run:
+        """Fetch the files of some recordings, without a target."""
+        run = Run(began_ms=time.time_ns() // 1_000_000)
+        began = time.monotonic()
+        tap = str(self._scripts / "tap-zohovoice")
+        config, catalog = self._folder / "files.json", self._folder / "recordings.json"
+        until = datetime.fromisoformat(wanted[-1]["start_time"]) + timedelta(milliseconds=1)
+        settings = {
+            **json.loads(self._config.read_text(encoding="utf-8")),
+            "recordings_path": str(self.recordings),
+            "start_date": wanted[0]["start_time"],
+            "end_date": until.isoformat(),
+        }
+        config.write_text(json.dumps(settings), encoding="utf-8")
+        config.chmod(0o600)
+        with self._process("discover", [tap, "--discover"], stdout=subprocess.PIPE) as discover:
+            streams = json.load(discover.stdout)["streams"]
+        chosen = [stream for stream in streams if stream["tap_stream_id"] == "recordings"]
+        catalog.write_text(json.dumps({"streams": chosen}), encoding="utf-8")
+        name, command = "tap-3", [tap, "--config", str(config), "--catalog", str(catalog)]
+        with self._process(name, command, stdout=subprocess.PIPE) as process:
+            for line in process.stdout:
+                count(line, run)
+            if code := process.wait():
+                raise self._failure(name, code)
+        run.seconds = time.monotonic() - began
+        return run
+
     def _ask(self) -> Account:
         """Ask the sandbox for all it holds, in one request and without the tap."""
         config = json.loads(self._config.read_text(encoding="utf-8"))
@@ -236,7 +277,9 @@ def count(line: str, run: Run) -> None:
         run: Where to note it.
     """
     message = json.loads(line)
-    if message["type"] == "RECORD":
+    if message["type"] == "RECORD" and message["stream"] == "recordings":
+        run.files.append(message["record"])
+    elif message["type"] == "RECORD":
         record = message["record"]
         run.sent += 1
         run.calls[record["logid"]] = (record["call_type"], record["start_time"])
@@ -318,10 +361,12 @@ def problems(first: Run, second: Run, account: Account, rows: int, calls: Calls)
             start < since for _, start in second.calls.values()
         ),
         "the bookmark fell back": second.bookmark < first.bookmark,
-        "the limit on requests was broken": bool(stats["violations"] or stats["locked_calls"]),
+        "the limit on requests was broken": any(
+            stats[name] for name in stats if name.endswith(("violations", "locked_calls"))
+        ),
         "there were more requests than promised": stats["requests"] - 1
         > most_requests(first, second),
-        "a run fetched more than one token": stats["tokens"] != len(("run 1", "run 2", "check")),
+        "a run fetched more than one token": stats["tokens"] != RUNS + 1,  # and the comparison's
     }
     return [text for text, is_so in checks.items() if is_so]
 
@@ -337,7 +382,49 @@ def most_requests(first: Run, second: Run) -> int:
         How many.
     """
     pages = [math.ceil(run.sent / PAGE_SIZE) for run in (first, second)]
-    return int(pages[0] * 1.03 + 3) + pages[1] + 2
+    return int(pages[0] * 1.03 + 3) + pages[1] + 2 + FEW_REQUESTS
+
+
+def wrong_files(third: Run, wanted: list[dict[str, Any]], folder: Path) -> list[str]:
+    """Find what is wrong with the files that were fetched.
+
+    Args:
+        third: The run that fetched them.
+        wanted: The records of those that should be there.
+        folder: Where they are.
+
+    Returns:
+        One line for each problem.
+    """
+    names = {record["recording_filename"] for record in wanted}
+    found = {path.name: path for path in folder.rglob("*") if path.is_file()}
+    problems = []
+    if not names <= found.keys() or {r["recording_filename"] for r in third.files} != found.keys():
+        problems.append("the folder does not hold the files that were asked for")
+    for record in third.files:
+        path = found.get(record["recording_filename"])
+        content = path.read_bytes() if path else b""
+        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+            problems.append("a file is not what its record tells")
+        elif path:
+            with wave.open(str(path)) as sound:  # which fails if it is none
+                problems += [] if sound.getnframes() else ["a file is silent"]
+    return problems
+
+
+def report_files(third: Run, folder: Path) -> None:
+    """Print what was fetched.
+
+    Args:
+        third: The run that fetched it.
+        folder: Where it is.
+    """
+    sample = third.files[-1]
+    path = folder / sample["start_time"][:10].replace("-", "/") / sample["recording_filename"]
+    size = sum(record["bytes"] or 0 for record in third.files)
+    say(f"\nIn {os.path.relpath(folder)}, in {third.seconds:.1f} seconds")
+    say(f"{'files':<12}{len(third.files):>7,}   {size:,} bytes, each a tone to listen to, such as")
+    say(f"  {os.path.relpath(path, folder)}")
 
 
 def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -> None:
@@ -366,8 +453,8 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
     stats = account.stats
     refused = stats["violations"] + stats["locked_calls"]
     # The last request and the last token were the demo's own, to compare.
-    say(f"requests of both runs {stats['requests'] - 1}, over the limit {refused}")
-    say(f"tokens of both runs   {stats['tokens'] - 1}")
+    say(f"requests of all runs {stats['requests'] - 1}, over the limit {refused}")
+    say(f"tokens of all runs   {stats['tokens'] - 1}")
     kinds = [kind for kind, _ in calls.values()]
     starts = [start for _, start in calls.values()]
     say("\nIn DuckDB, table zoho.call_logs")
@@ -422,17 +509,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder.mkdir(mode=0o700, parents=True)
     demo = Demo(folder, options)
     try:
-        first, second, account = demo.play()
+        first, second, third, account = demo.play()
     except DemoError as error:
         say(f"The demo failed: {error}")
         return 1
     rows, calls = landed(demo.database)
     report(first, second, account, rows, calls)
-    if found := problems(first, second, account, rows, calls):
+    report_files(third, demo.recordings)
+    found = problems(first, second, account, rows, calls)
+    if found := found + wrong_files(third, first.files[-FILES:], demo.recordings):
         say("\nThis is wrong:\n  " + "\n  ".join(found))
         return 1
-    say("\nChecked against the account: no call lost, none twice, the limit kept.")
-    say(f"Look yourself: {os.path.relpath(folder)} holds the database, the states and the logs.")
+    say("\nChecked against the account: no call lost, none twice, files whole, limits kept.")
+    where = os.path.relpath(folder)
+    say(f"Look yourself: {where} holds the database, the files, the states and the logs.")
     return 0
 
 

@@ -55,9 +55,13 @@ class Run:
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
 
+    def rows(self, stream: str) -> list[dict[str, Any]]:
+        records = self.of("RECORD")
+        return [message["record"] for message in records if message["stream"] == stream]
+
     @property
     def records(self) -> list[dict[str, Any]]:
-        return [message["record"] for message in self.of("RECORD")]
+        return self.rows("call_logs")
 
     @property
     def ids(self) -> list[str]:

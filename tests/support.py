@@ -6,8 +6,11 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.sandbox import History
+from tap_zohovoice.tap import TapZohoVoice
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Run
 
     from tap_zohovoice.sandbox import Sandbox
@@ -43,3 +46,18 @@ def assert_once(run: Run, expected: set[str]) -> None:
     assert run.exit_code == 0, run.log
     assert len(run.ids) == len(set(run.ids))
     assert expected - set(run.ids) == set()
+
+
+def selecting(*names: str) -> dict[str, Any]:
+    """Return a catalog in which some streams are selected and the others are not."""
+    catalog = TapZohoVoice(config={}, validate_config=False).catalog_dict
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"]["selected"] = entry["tap_stream_id"] in names
+    return catalog
+
+
+def files(folder: Path) -> set[Path]:
+    """Return all files below a folder."""
+    return {path for path in folder.rglob("*") if not path.is_dir()}
