@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from tap_zohovoice.casts import text_of
 from tap_zohovoice.errors import Outcome, Verdict
@@ -144,13 +145,14 @@ class Downloads:
         with closing(answer):
             try:
                 return self._take(wanted, answer, self._pieces(answer))
-            except requests.RequestException:
+            except (requests.RequestException, HTTPError):
                 return Verdict(Outcome.RETRY, "the file was cut off", is_outage=True)
 
     def _pieces(self, answer: requests.Response) -> Iterator[bytes]:
         tap = self.stream.tap
         received = 0
-        for piece in answer.iter_content(_PIECE):
+        # What has come, at once: to wait for a whole piece could take as long as a server likes.
+        while piece := answer.raw.read1(_PIECE, decode_content=True):
             yield piece
             received += len(piece)
             patience = tap.settings.request_timeout + received / _SLOWEST

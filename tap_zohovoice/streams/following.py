@@ -151,7 +151,8 @@ class FollowingStream(BookmarkedStream):
     def get_records(self, context: Context | None) -> Iterator[Record]:
         if self.ABORT_AT_RECORD_COUNT is not None:
             for record in self.calls.reader.sample(self.ABORT_AT_RECORD_COUNT + 1):
-                yield from self.named_by(record) if self.selected else ()
+                # A dry run selects every stream, and then trips over those that nobody selected.
+                yield from self.named_by(record) if self.selected_by_default else ()
             return
         clock = self.tap.clock
         saved = clock.monotonic()
