@@ -152,7 +152,8 @@ class Downloads:
         tap = self.stream.tap
         received = 0
         # What has come, at once: to wait for a whole piece could take as long as a server likes.
-        while piece := answer.raw.read1(_PIECE, decode_content=True):
+        read = getattr(answer.raw, "read1", answer.raw.read)  # old versions of urllib3 lack it
+        while piece := read(_PIECE, decode_content=True):
             yield piece
             received += len(piece)
             patience = tap.settings.request_timeout + received / _SLOWEST
