@@ -236,12 +236,12 @@ def test_a_transcript_that_does_not_parse_is_kept_raw(sent: str) -> None:
     assert parts_of(sent) == {"raw": sent}
 
 
+KEYS = st.sampled_from([*CONTENT, "feature", "result", "speaker", "start", "text"])
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(
-        st.sampled_from([*CONTENT, "feature", "result", "speaker", "start", "text"]), inner
-    ),
-)  # fmt: skip
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),
+)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
