@@ -781,6 +781,7 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     options = ["--calls", "50", "--days", "9", "--order", "oldest", "--no-to-date-inclusive"]
     options += ["--fault", "2=500", "--max-size", "20", "--config-file", str(path)]
+    options += ["--file-fault=1=500", "--file-missing=204", "--transcript-fault=1=error_200"]
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tap_zohovoice.sandbox", *options],
         stdout=subprocess.PIPE,
@@ -800,6 +801,10 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
             url = f"{config['api_url']}/rest/json/zv/logs"
             first = requests.get(url, headers=headers, timeout=9).json()
             assert requests.get(url, headers=headers, timeout=9).status_code == 500
+            file = f"{url}/voicerecording?recording_filename=x"
+            statuses = [requests.get(file, headers=headers, timeout=9).status_code for _ in "12"]
+            transcript = f"{config['api_url']}/rest/json/zv/transcribe?logId=x"
+            said = requests.get(transcript, headers=headers, timeout=9)
         finally:
             process.send_signal(signal.SIGTERM)
         out, err = process.stdout.read(), process.stderr.read()
@@ -808,7 +813,10 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     starts = [int(row["start_time"]) for row in first["logs"]]
     assert len(starts) == 20
     assert all(one <= other for one, other in pairwise(starts))
-    assert json.loads(out)["stats"]["requests"] == 2
+    assert statuses == [500, 204]
+    assert (said.status_code, said.json()["status"]) == (200, "ERROR")
+    stats = json.loads(out)["stats"]
+    assert (stats["requests"], stats["file_requests"], stats["transcript_requests"]) == (2, 2, 1)
     assert "Traceback" not in err
     assert "GET" not in err
 

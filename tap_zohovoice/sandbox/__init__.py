@@ -1,4 +1,4 @@
-"""A Zoho Voice to try the tap on: accounts and call logs in one small local server.
+"""A Zoho Voice to try the tap on: accounts, call logs, their files and their transcripts.
 
 Everything it holds is made up from a seed. It behaves as Zoho documents the two services; what
 Zoho does not document is chosen by a `Dialect`.

@@ -11,12 +11,11 @@ from werkzeug import Response
 if TYPE_CHECKING:
     from tap_zohovoice.sandbox.dialect import Dialect
 
+SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
+
 
 class NoAnswer(Response):
     """An answer that is not what was asked for, whatever its status."""
-
-
-SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
 
 
 def reply(body: object, status: int = 200, form: type[Response] = Response) -> Response:

@@ -131,7 +131,7 @@ def _add_late(row: Row, facts: Facts) -> None:
         if dice[31] % 3 == 0:
             row["voicemail"] = _file(f"{row['logid']}_voicemail.wav", dice)
             row["voicemail_read_by"] = bool(dice[33] & 1)
-            if dice[34] & 7 == 0:
+            if dice[34] & 3 == 0:
                 row["call_recording_transcription_status"] = COMPLETED
         return
     if dice[31] % 5 and dice[31] & 3:

@@ -100,13 +100,8 @@ class Voice:
         self.token_faults = dict(token_faults or {})
         self.file_faults = dict(file_faults or {})
         self.transcript_faults = dict(transcript_faults or {})
-        for planned_ones in (
-            self.faults,
-            self.token_faults,
-            self.file_faults,
-            self.transcript_faults,
-        ):
-            for kind in planned_ones.values():
+        for kinds in (self.faults, self.token_faults, self.file_faults, self.transcript_faults):
+            for kind in kinds.values():
                 check(kind)
         self.before_request = before_request
         self.before_file = before_file
