@@ -49,7 +49,8 @@ TestStandardSuite = get_tap_test_class(
         "start_date": "2025-01-01T00:00:00Z",
         "rate_limit_calls": 10_000,
     },
-    suite_config=SuiteConfig(max_records_limit=20),
+    # A transcript is a request of its own, and a dry run makes no more than it must.
+    suite_config=SuiteConfig(max_records_limit=20, ignore_no_records_for_streams=["transcripts"]),
     parse_env_config=False,
 )
 
