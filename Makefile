@@ -33,7 +33,7 @@ demo: setup ## Run the tap twice from a made-up account into DuckDB, and check w
 	@$(BIN)/python demo/demo.py
 
 test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 lint: setup ## Check style, types and dependencies
 	@$(BIN)/ruff check --quiet $(SOURCES)

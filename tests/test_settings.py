@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_zohovoice.checks import problems
+from tap_zohovoice.compat import override
 from tap_zohovoice.filters import CALL_TYPES, FILTERS, OWNED_PARAMETERS, query
 from tap_zohovoice.sandbox import History, Sandbox
 from tap_zohovoice.settings import CONFIG_SCHEMA, DATA_CENTERS, Settings, parse_date
@@ -23,7 +24,15 @@ KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "100
 HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
 NO_DATE = "no date: write 2024-01-31 or 2024-01-31T08:00:00Z"
 NO_URL = "must be an address such as https://voice.zoho.com"
-MISSING = object()
+
+
+class _Missing:
+    @override
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
 
 WRONG_NUMBERS: list[object] = ["5", 5.5, True, []]
 BAD: list[tuple[dict[str, Any], str]] = [
