@@ -13,6 +13,7 @@ from tap_zohovoice.compat import override
 from tap_zohovoice.errors import SCOPE
 from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
 from tap_zohovoice.redaction import redact
+from tap_zohovoice.sessions import StraightSession
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -133,7 +134,7 @@ class AccessTokens:
 
     def _ask(self) -> dict[str, Any]:
         try:
-            with requests.Session() as session:
+            with StraightSession() as session:
                 response = session.post(
                     self._url,
                     data=self._form,

@@ -219,10 +219,11 @@ class ZohoVoiceStream(RESTStream[Any]):
             case Outcome.WAIT:
                 wait = verdict.wait
                 wait = float(self.tap.settings.lock_seconds) if wait is None else wait
+                if wait <= _LONGEST_WAIT:
+                    self.throttle.close(wait, f"{reason}: the API is locked")
                 if times > _LOCKS or wait > _LONGEST_WAIT:
                     message = f"{reason}: the lock lasts too long; run again later"
-                    raise LockedError(message)
-                self.throttle.close(wait, f"{reason}: the API is locked")
+                    raise LockedError(message, brief=verdict.brief)
             case Outcome.RENEW:
                 if times > 1 or not self.tap.tokens.drop():
                     message = f"{reason}: a new access token is refused too; check data_center"
@@ -231,7 +232,9 @@ class ZohoVoiceStream(RESTStream[Any]):
             case Outcome.RETRY:
                 if times >= tries:
                     message = f"{reason}; asked {times} times" if times > 1 else reason
-                    raise UnavailableError(message, brief=verdict.brief)
+                    raise UnavailableError(
+                        message, brief=verdict.brief, is_outage=verdict.is_outage
+                    )
                 self.throttle.pause(max(2.0 ** (times - 1), min(verdict.wait or 0, 600)), reason)
             case Outcome.REFUSED:
                 raise RefusedError(

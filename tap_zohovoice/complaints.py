@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 _LONGEST = 20_000
 _FEW_ERRORS = 3
+_UNSEEN = re.compile(
+    r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL
+)
+"""What nobody sees of a page."""
 _MEMBERS = {"status", "code", "message", "error", "errors", "error_description", "response"}
 
 
@@ -37,7 +42,8 @@ class Complaint:
             # Rows are no complaint, whatever words stand in them, nor is what is left of rows.
             is_json = body.lstrip()[:1] in {b"{", b"["}
             start = b"" if is_json else body[:_LONGEST]
-            return cls("", "", start.decode("utf-8", "replace"), understood=False)
+            page = _UNSEEN.sub(" ", start.decode("utf-8", "replace"))
+            return cls("", "", page, understood=False)
         code = _first(content, ("code", "title", "error", "status_code"))
         message = _first(content, ("message", "error_description", "description"))
         words = "" if "logs" in content else " ".join(_texts(content))[:_LONGEST]

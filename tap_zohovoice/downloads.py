@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import requests
 from urllib3.exceptions import HTTPError
 
+from tap_zohovoice.arriving import PIECE, length_of, pieces_of
 from tap_zohovoice.casts import text_of
 from tap_zohovoice.errors import Outcome, Verdict
-from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
+from tap_zohovoice.exceptions import LockedError, UnavailableError, ZohoVoiceError
 from tap_zohovoice.media import ENOUGH, audio_type
 from tap_zohovoice.places import place_of
+from tap_zohovoice.told_sizes import ToldSizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
 
 Fields = dict[str, Any]
 MEGABYTE = 1024 * 1024
-_PIECE = 64 * 1024
-_SLOWEST = 4_000
-"""Bytes a second; half of what a telephone line carries."""
 _TRIES = 3
 _IMPATIENT = 3
 """Files in a row without a usable answer, after which each is asked for once only."""
@@ -64,6 +63,7 @@ class Downloads:
         largest: Size of the largest file that is kept, in bytes.
         results: How many files were fetched, were there already, or failed.
         failed_in_a_row: How many files in a row had no usable answer.
+        locks_in_a_row: How many locks were met since the last other answer.
         is_outage: Whether the last one failed because no service answered at all.
     """
 
@@ -72,10 +72,11 @@ class Downloads:
     largest: int
     results: Counter[str] = field(default_factory=Counter)
     failed_in_a_row: int = 0
+    locks_in_a_row: int = 0
     is_outage: bool = False
     _mode: str = "play"
     _is_mode_proven: bool = False
-    _sizes_lie: bool = False
+    _sizes: ToldSizes = field(default_factory=ToldSizes)
 
     def get(self, name: str, start_time: str, declared: int | None) -> Fields:
         """Fetch a file, unless it is there.
@@ -100,8 +101,9 @@ class Downloads:
             return {"error": "the name of the file is no text"}
         place = place_of(start_time, name)
         stored = self.folder.find(place)
+        declared = self._sizes.usable(declared)
         wanted = _Wanted(name, place, declared, stored)
-        if stored and stored.size and (self._sizes_lie or declared in {None, stored.size}):
+        if stored and stored.size and (self._sizes.lie or declared in {None, stored.size}):
             self.results["there already"] += 1
             return self._describe(place, stored)
         result = self._fetch(wanted)
@@ -118,22 +120,27 @@ class Downloads:
         while True:
             verdict = self._attempt(wanted, mode)
             if not isinstance(verdict, Verdict):
+                self.locks_in_a_row = 0
                 self._mode, self._is_mode_proven = mode, True
                 return verdict
             outcome = verdict.outcome
             tries[outcome] += 1
+            self.locks_in_a_row = self.locks_in_a_row + 1 if outcome is Outcome.WAIT else 0
             if outcome is Outcome.REFUSED and mode and not self._is_mode_proven:
                 mode = ""  # live servers and documentation disagree about its values
                 continue
             try:
-                self.stream.react(verdict, tries[outcome], most)
+                self.stream.react(verdict, self.locks_in_a_row or tries[outcome], most)
             except ZohoVoiceError as error:
-                if not error.brief:
+                if not error.brief or isinstance(error, LockedError):
                     raise
                 if isinstance(error, UnavailableError):
                     self.failed_in_a_row += 1
-                    self.is_outage = verdict.is_outage
+                    self.is_outage = error.is_outage
                 return {"error": error.brief}
+            if tries[Outcome.WAIT] > 1:  # perhaps it is this file's answer that sounds like a lock
+                self.is_outage = True
+                return {"error": verdict.brief}
 
     def _attempt(self, wanted: _Wanted, mode: str) -> Fields | Verdict:
         """Ask once, and keep what comes if it is the file, whole."""
@@ -142,23 +149,14 @@ class Downloads:
         answer = self.stream.send(params, stream=True)
         if isinstance(answer, Verdict):
             return answer
+        tap = self.stream.tap
+        timeout = tap.settings.request_timeout
         with closing(answer):
             try:
-                return self._take(wanted, answer, self._pieces(answer))
+                pieces = pieces_of(answer, tap.clock, self.stream.asked_at, timeout)
+                return self._take(wanted, answer, pieces)
             except (requests.RequestException, HTTPError):
                 return Verdict(Outcome.RETRY, "the file was cut off", is_outage=True)
-
-    def _pieces(self, answer: requests.Response) -> Iterator[bytes]:
-        tap = self.stream.tap
-        received = 0
-        # What has come, at once: to wait for a whole piece could take as long as a server likes.
-        read = getattr(answer.raw, "read1", answer.raw.read)  # old versions of urllib3 lack it
-        while piece := read(_PIECE, decode_content=True):
-            yield piece
-            received += len(piece)
-            patience = tap.settings.request_timeout + received / _SLOWEST
-            if tap.clock.monotonic() - self.stream.asked_at > patience:
-                raise requests.ReadTimeout
 
     def _take(
         self, wanted: _Wanted, answer: requests.Response, pieces: Iterator[bytes]
@@ -168,10 +166,11 @@ class Downloads:
             head += piece
             if len(head) >= ENOUGH:
                 break
-        kind = audio_type(head[:ENOUGH]) if answer.status_code == 200 else None  # noqa: PLR2004
-        if kind is None:
+        is_file = answer.status_code == 200  # noqa: PLR2004
+        kind = audio_type(head[:ENOUGH], answer.headers.get("Content-Type", "")) if is_file else ""
+        if not kind:
             return self._no_audio(wanted, answer, head + next(pieces, b""))
-        length = _length(answer)
+        length = length_of(answer)
         if length is not None and wanted.stored and length == wanted.stored.size:
             return self._leave(wanted, wanted.stored)
         if length is not None and length > self.largest:
@@ -200,7 +199,7 @@ class Downloads:
 
     def _leave(self, wanted: _Wanted, stored: Stored) -> Fields:
         """Leave what is there: it is what the server has, whatever the log says of its size."""
-        self._sizes_lie = True
+        self._sizes.compare(wanted.declared, stored.size)
         self.results["there already"] += 1
         return self._describe(wanted.place, stored)
 
@@ -210,18 +209,17 @@ class Downloads:
 
     def _shortfall(self, wanted: _Wanted, answer: requests.Response, size: int, digest: str) -> str:
         """Tell what is missing of a file, empty if nothing is."""
-        length = _length(answer)
+        length = length_of(answer)
         if length is not None and size != length:
             return "the file was cut off"
-        if not wanted.declared or self._sizes_lie or size == wanted.declared:
-            return ""
-        if size < wanted.declared:
-            is_told = length is not None or "Transfer-Encoding" in answer.headers
-            if not is_told or digest != wanted.shorter:
-                # Its end is told by nothing but the log, or not yet the same twice.
-                wanted.shorter = digest if is_told else ""
-                return "the file is shorter than its log says"
-        self._sizes_lie = True
+        is_told = length is not None or "Transfer-Encoding" in answer.headers
+        is_short = wanted.declared is not None and size < wanted.declared and not self._sizes.lie
+        if is_short and (not is_told or digest != wanted.shorter):
+            # Its end is told by nothing but the log, or not yet the same twice.
+            wanted.shorter = digest if is_told else ""
+            return "the file is shorter than its log says"
+        if is_told:
+            self._sizes.compare(wanted.declared, size)
         return ""
 
     def _no_audio(self, wanted: _Wanted, answer: requests.Response, body: bytes) -> Verdict:
@@ -235,7 +233,7 @@ class Downloads:
     def _describe(self, place: str, stored: Stored) -> Fields:
         digest, head, size = hashlib.sha256(), b"", 0
         with self.folder.open(place) as file:
-            while piece := file.read(_PIECE):
+            while piece := file.read(PIECE):
                 head = head or piece[:ENOUGH]
                 size += len(piece)
                 digest.update(piece)
@@ -251,11 +249,3 @@ class Downloads:
             "content_type": kind,
             "downloaded_at": text_of(moment) if moment else None,
         }
-
-
-def _length(answer: requests.Response) -> int | None:
-    """Read the length of the body as it is told; of an encoded one it says nothing."""
-    text = answer.headers.get("Content-Length", "")
-    if answer.headers.get("Content-Encoding", "identity") != "identity" or not text.isdecimal():
-        return None
-    return int(text)

@@ -63,10 +63,12 @@ class Verdict:
 
 # Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
 _THROTTLED = re.compile(
-    r"throttl|threshold|rate.?limit|limit.?exceeded|too.?many|access.?blocked|lock.?period"
-    r"|try.?again.?(?:after|later|in)\b|\b(?:locked|blocked)\b",
+    r"throttl|threshold|rate.?limit|(?<!size.)limit.?exceeded|too.?many|access.?blocked"
+    r"|lock.?period|\b(?:locked|blocked)\b",
     re.IGNORECASE,
 )
+_LATER = re.compile(r"try.?again.?(?:after|later|in)\b", re.IGNORECASE)
+_NEVER_THROTTLED = {404, 405, 410, 413, 415}
 _TOKEN = re.compile(
     r"oauth.?token|invalid.{0,10}token|expired.{0,20}token|token.{0,20}(?:expired|invalid)",
     re.IGNORECASE,
@@ -164,12 +166,21 @@ def _judge_complaint(
         advice = "Zoho refuses a value; check filters"
         blames = _blames(text)
         return Verdict(Outcome.REFUSED, f"{reason}: {advice}", blames=blames, is_value=True)
-    if status in {423, 429} or _THROTTLED.search(text):
+    if _is_throttled(status, text):
         wait = retry_after if retry_after is not None else _named_wait(text)
         return Verdict(Outcome.WAIT, reason, wait=wait)
     if status == 401 or (complaint.understood and _TOKEN.search(text)):  # noqa: PLR2004
         return Verdict(Outcome.RENEW, reason)
     return _judge_status(complaint, status, reason, retry_after)
+
+
+def _is_throttled(status: int, text: str) -> bool:
+    if status in {423, 429} or status in _NEVER_THROTTLED:
+        return status not in _NEVER_THROTTLED
+    if _THROTTLED.search(text):
+        return True
+    # A failing server says "later" as well, but not when.
+    return bool(_LATER.search(text)) and (status < 500 or _named_wait(text) is not None)  # noqa: PLR2004
 
 
 def _judge_status(

@@ -8,11 +8,13 @@ class ZohoVoiceError(Exception):
 
     Attributes:
         brief: What one answer said, without advice, where it was an answer to one question.
+        is_outage: Whether no service answered.
     """
 
-    def __init__(self, text: str = "", *, brief: str = "") -> None:
+    def __init__(self, text: str = "", *, brief: str = "", is_outage: bool = False) -> None:
         super().__init__(text)
         self.brief = brief
+        self.is_outage = is_outage
 
 
 class UnavailableError(ZohoVoiceError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import re
+import unicodedata
 
 ENOUGH = 512
 """Bytes from the start of a file that are looked at."""
@@ -21,15 +23,24 @@ _SIGNATURES = (
     (0, b"caff", "audio/x-caf"),
 )
 _OTHERS = (b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"GIF8", b"\xff\xd8\xff")
-_BOMS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_ENCODINGS = (
+    (re.compile(rb"\xff\xfe|\xfe\xff"), "utf-16"),
+    (re.compile(rb"[<{[]\0[\t-~]\0"), "utf-16-le"),
+    (re.compile(rb"\0[<{[]\0[\t-~]"), "utf-16-be"),
+)
+"""How a text begins, and what that tells of its encoding."""
+_MARKUP = (b"<", b"{", b"[")
+_TEXTS = ("text/", "json", "xml")
+_SPACES = "\t\n\v\f\r\x1b\x85"  # an escape switches the alphabet in Japanese pages
 _LONGEST_SYNC = 4
 
 
-def audio_type(head: bytes) -> str | None:
+def audio_type(head: bytes, declared: str = "") -> str | None:
     """Tell the media type of a file.
 
     Args:
         head: Its first bytes, `ENOUGH` of them unless the file is shorter.
+        declared: Its media type as the server tells, empty if unknown.
 
     Returns:
         The type of the audio, `UNKNOWN` for bytes that are neither known audio nor something else;
@@ -40,7 +51,8 @@ def audio_type(head: bytes) -> str | None:
     for offset, signature, kind in _SIGNATURES:
         if head[offset : offset + len(signature)] == signature:
             return kind
-    return _frame_type(head) or UNKNOWN
+    is_called_text = any(text in declared.lower() for text in _TEXTS)
+    return _frame_type(head) or (None if is_called_text else UNKNOWN)
 
 
 def _frame_type(head: bytes) -> str | None:
@@ -56,10 +68,13 @@ def _frame_type(head: bytes) -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
+    encoding = next((name for start, name in _ENCODINGS if start.match(head)), "utf-8")
     try:
         # Incremental: the last character may be cut in two.
         text = codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError:
-        return False
-    return all(char.isprintable() or char in "\t\r\n\ufeff" for char in text)
+        # In any other encoding, markup still begins as it does in ASCII.
+        if not head.lstrip().startswith(_MARKUP):
+            return False
+        text = head.decode("latin-1").translate(dict.fromkeys(range(0x80, 0xA0)))
+    return not any(unicodedata.category(char) == "Cc" and char not in _SPACES for char in text)

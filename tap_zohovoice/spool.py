@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class Spool:
         start: From when on calls are in it.
         calls: How many calls were read.
         rows: How many rows they made.
+        error: Why rows could not be kept; then the spool is of no use.
     """
 
     def __init__(self, start: dt.datetime) -> None:
         self.start = start
         self.calls = 0
         self.rows = 0
+        self.error: OSError | None = None
         self._lines: list[bytes] = []
         self._bytes = 0
         self._file: IO[bytes] | None = None
@@ -44,12 +47,18 @@ class Spool:
             row: The row.
         """
         self.rows += 1
+        if self.error:
+            return
         line = json.dumps(row).encode() + b"\n"
         self._lines.append(line)
         self._bytes += len(line)
         if self._bytes > _IN_MEMORY:
-            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115 - lives on
-            self._file.writelines(self._lines)
+            try:
+                self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115 - lives on
+                self._file.writelines(self._lines)
+                self._file.flush()
+            except OSError as error:
+                self.error = error
             self._lines, self._bytes = [], 0
 
     def since(self, moment: str) -> Iterator[Record]:
@@ -71,4 +80,5 @@ class Spool:
     def close(self) -> None:
         """Let all rows go."""
         if self._file:
-            self._file.close()
+            with suppress(OSError):  # what could not be written is tried again here
+                self._file.close()

@@ -7,7 +7,6 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import requests
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
@@ -18,6 +17,7 @@ from tap_zohovoice.clock import Clock
 from tap_zohovoice.command import TapCommand
 from tap_zohovoice.compat import override
 from tap_zohovoice.inputs import checked_catalog, checked_state
+from tap_zohovoice.sessions import StraightSession
 from tap_zohovoice.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.slots import SharedSlots
 from tap_zohovoice.stopping import Stopper
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import click
+    import requests
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
@@ -121,7 +122,7 @@ class TapZohoVoice(Tap):
     @cached_property
     def session(self) -> requests.Session:
         """The connections to Zoho Voice, shared by all streams."""
-        return requests.Session()
+        return StraightSession()
 
     @cached_property
     def tokens(self) -> AccessTokens:

@@ -72,10 +72,26 @@ def test_a_usual_name_stays_as_it_is(name: str) -> None:
         ("<html>".encode("utf-16"), None),
         (b"PK\x03\x04" + bytes(600), None),
         (b"%PDF-1.7" + bytes(600), None),
+        ("<p>Erreur\u00a0: fichier introuvable\f".encode(), None),
+        ('{"message": "見つかりません\u3000"}'.encode(), None),
+        ("<p>déjà supprimé</p>".encode("latin-1"), None),
+        ("<html>ファイルが見つかりません".encode("shift-jis"), None),
+        ("<html>見つかりません".encode("iso-2022-jp"), None),
+        ("<html>déjà".encode("utf-16-le"), None),
+        ('{"a": "é"}'.encode("utf-16-be"), None),
+        (b"<\x00\x01\x7f" * 200, UNKNOWN),
     ],
 )
 def test_a_type_is_told_by_the_first_bytes(head: bytes, kind: str | None) -> None:
     assert audio_type(head[:512]) == kind
+
+
+def test_what_the_server_calls_text_is_audio_only_if_it_looks_like_it() -> None:
+    page = "Déjà supprimé".encode("latin-1")
+    assert audio_type(page) == UNKNOWN
+    for declared in ("text/html;charset=ISO-8859-1", "application/json", "Application/XML"):
+        assert audio_type(page, declared) is None
+        assert audio_type(tones.sound("x.wav"), declared) == "audio/wav"
 
 
 @pytest.fixture(params=["local", "remote"])
@@ -158,6 +174,68 @@ def test_what_a_killed_run_left_is_swept_but_not_what_another_run_writes(tmp_pat
     assert files(tmp_path) == {mine}
 
 
+def test_what_only_looks_like_a_part_does_not_hold_a_run_up(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    os.mkfifo(tmp_path / "a" / f".{'0' * 16}.part")
+    assert LocalFolder(tmp_path).find("a/x.wav") is None
+
+
+@pytest.mark.parametrize("error", [BlockingIOError(11, "held"), OSError(95, "not supported")])
+def test_a_draft_needs_no_luck_and_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    errors = [error]
+
+    def claim(_file: object, _operation: int) -> None:
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setattr("tap_zohovoice.folders.local.flock", claim)
+    write(LocalFolder(tmp_path), "a/x.wav", b"content")
+    assert (tmp_path / "a" / "x.wav").read_bytes() == b"content"
+    assert len({path for path in files(tmp_path) if path.suffix != ".part"}) == 1
+
+
+def test_two_runs_in_one_folder_write_whole_files(folder: Any, tmp_path: Path) -> None:
+    with folder.draft("a/x.wav") as one, folder.draft("a/x.wav") as other:
+        one.write(b"one " * 50_000)
+        other.write(b"other " * 50_000)
+        one.keep(MOMENT)
+        assert (tmp_path / "calls/a/x.wav").read_bytes() == b"one " * 50_000
+        other.keep(MOMENT)
+    assert (tmp_path / "calls/a/x.wav").read_bytes() == b"other " * 50_000
+    assert files(tmp_path) == {tmp_path / "calls/a/x.wav"}
+
+
+def test_where_nothing_tells_who_writes_only_old_parts_are_swept(tmp_path: Path) -> None:
+    system = pytest.importorskip("fsspec").filesystem("file")
+    (tmp_path / "a").mkdir()
+    for name, age in ((f".{'0' * 16}.part", 2), (f".{'1' * 16}.part", 0.5), (".mine.part", 9)):
+        path = tmp_path / "a" / name
+        path.touch()
+        moment = dt.datetime.now(dt.UTC).timestamp() - age * 86_400
+        os.utime(path, (moment, moment))
+    write(RemoteFolder(system, str(tmp_path)), "a/x.wav", b"content")
+    names = {path.name for path in files(tmp_path)}
+    assert names == {"x.wav", ".mine.part", f".{'1' * 16}.part"}
+
+
+def test_a_file_system_that_renames_to_free_names_only_is_served_too(tmp_path: Path) -> None:
+    system = pytest.importorskip("fsspec").filesystem("file")
+
+    class Strict(type(system)):  # type: ignore[misc]
+        def mv(self, path1: str, path2: str) -> None:
+            if self.exists(path2):
+                raise FileExistsError
+            super().mv(path1, path2)
+
+    folder = RemoteFolder(Strict(), str(tmp_path))
+    for content in (b"first", b"second"):
+        write(folder, "a/x.wav", content)
+        assert (tmp_path / "a/x.wav").read_bytes() == content
+        assert len(files(tmp_path)) == 1
+
+
 def test_a_full_disk_is_one_plain_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device", "secret-name.wav")
@@ -194,6 +272,10 @@ def test_a_setting_is_a_path_or_an_address(tmp_path: Path) -> None:
     assert trouble_with("nosuch://bucket") == "recordings_path: fsspec knows no nosuch"
     with pytest.raises(FolderError):
         folder_at("nosuch://bucket")
+    for unclear in ("file://calls/here", "file:calls", "FILE://x"):
+        assert "write a path" in trouble_with(unclear)
+        with pytest.raises(FolderError):
+            folder_at(unclear)
 
 
 CONTENT = {

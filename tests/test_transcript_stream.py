@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import held, history, selecting
+from conftest import NOW
+from support import call, held, history, selecting
 
 from tap_zohovoice.sandbox import Dialect, Sandbox
 
@@ -88,6 +89,49 @@ def test_a_transcript_that_fails_is_a_row_with_the_reason(
     failed = [place for place, row in enumerate(rows) if row["error"]]
     assert failed in ([1], [1, 2, 3])
     assert all(rows[place]["segments"] is None for place in failed)
+
+
+@pytest.mark.parametrize("fault", ["502_html", "cut"])
+def test_in_an_outage_the_bookmark_stays_before_the_transcripts(
+    run_tap: RunTap, clock: FakeClock, fault: str
+) -> None:
+    with Sandbox(history=history(300), clock=clock) as box:
+        box.transcript_faults.update(dict.fromkeys(range(6, 10_000), fault))
+        run = run_tap(box.config, catalog=ALL)
+        assert run.exit_code == 0, run.log
+        assert set(run.ids) == held(box)
+        rows = run.rows("transcripts")
+        assert [row["error"] is None for row in rows[:6]] == [True] * 5 + [False]
+        bookmark = run.state["bookmarks"]["transcripts"]["replication_key_value"]
+        assert bookmark == rows[4]["start_time"]
+        assert box.stats.transcripts.requests == len(due(box)) + 6  # three were asked thrice
+        box.transcript_faults.clear()
+        again = run_tap(box.config, catalog=ALL, state=run.state)
+        assert not any(row["error"] for row in again.rows("transcripts"))
+        got = {(row["logid"], row["kind"]) for row in [*rows[:5], *again.rows("transcripts")]}
+        assert got == due(box)
+
+
+def test_a_lock_without_end_stops_plainly(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=history(90), clock=clock) as box:
+        box.transcript_faults.update(dict.fromkeys(range(1, 100), "lock"))
+        run = run_tap(box.config, catalog=ALL)
+        assert run.exit_code == 1
+        assert set(run.ids) == held(box)
+        assert "the lock lasts too long" in run.log
+        assert box.stats.transcripts.requests == 8
+        assert box.stats.transcripts.locked_calls == 0
+
+
+def test_a_file_without_a_name_has_no_transcript(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=None, clock=clock) as box:
+        box.store.add(call(
+            box, "call", round(NOW * 1000) - 1000, voicemail={},
+            call_recording={"recording_filename": "x.wav"},
+            call_recording_transcription_status="completed",
+        ))  # fmt: skip
+        run = run_tap({**box.config, "start_date": "2026-01-01"}, catalog=ALL)
+    assert [row["kind"] for row in run.rows("transcripts")] == ["recording"]
 
 
 def test_a_lock_of_the_transcripts_is_waited_out(run_tap: RunTap, clock: FakeClock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from tap_zohovoice.folders.base import FolderError, told_plainly
 from tap_zohovoice.folders.local import LocalFolder
@@ -32,6 +32,8 @@ def trouble_with(path: str) -> str:
     Returns:
         A plain line, empty if nothing is wrong.
     """
+    if path.lower().startswith("file:") and not path.lower().startswith("file:///"):
+        return "recordings_path: write a path, or an address such as file:///srv/calls"
     if not is_url(path):
         return ""
     try:
@@ -58,12 +60,12 @@ def folder_at(path: str) -> Folder:
     Raises:
         FolderError: If fsspec or its driver is missing, or the address is of no use.
     """
-    if path.lower().startswith("file://"):
-        path = unquote(urlsplit(path).path)
-    if not is_url(path):
-        return LocalFolder(Path(path).expanduser().absolute())
     if trouble := trouble_with(path):
         raise FolderError(trouble)
+    if path.lower().startswith("file:///"):
+        path = unquote(path.removeprefix(path[: len("file://")]))
+    if not is_url(path):
+        return LocalFolder(Path(path).expanduser().absolute())
     import fsspec  # noqa: PLC0415 - as above
 
     from tap_zohovoice.folders.remote import RemoteFolder  # noqa: PLC0415 - needs it

@@ -66,9 +66,7 @@ class LocalFolder(Folder):
         with told_plainly():
             _make(path.parent)
             self._sweep(path.parent)
-            # No name of the server begins with a dot, so none is taken for a temporary one.
-            part = path.parent / f".{secrets.token_hex(8)}{_PART}"
-            file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            part, file = _new_part(path.parent)
 
         def keep(moment: dt.datetime) -> None:
             file.flush()
@@ -79,8 +77,6 @@ class LocalFolder(Folder):
             part.replace(path)
 
         try:
-            with told_plainly():
-                _claim(file)
             yield Draft(file.write, keep)
         finally:
             with suppress(OSError):  # a full disk may be why it is given up
@@ -95,9 +91,29 @@ class LocalFolder(Folder):
         self._swept.add(folder)
         for part in folder.glob(f".{16 * '[0-9a-f]'}{_PART}"):
             with suppress(OSError):
+                if not stat.S_ISREG(part.lstat().st_mode):
+                    continue  # others may wait for ever when they are opened
                 with part.open("rb") as file:
                     _claim(file)
-                part.unlink()
+                    part.unlink()
+
+
+def _new_part(folder: Path) -> tuple[Path, IO[bytes]]:
+    """Make a file with a temporary name, and claim it."""
+    while True:
+        # No name of the server begins with a dot, so none is taken for a temporary one.
+        part = folder / f".{secrets.token_hex(8)}{_PART}"
+        file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        try:
+            _claim(file)
+        except BlockingIOError:
+            pass  # another run sweeps it away
+        except OSError:
+            return part, file  # a file system without locks, so nobody sweeps
+        else:
+            if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
+                return part, file
+        file.close()
 
 
 def _claim(file: IO[bytes]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
+import re
+import secrets
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from tap_zohovoice.folders.base import Draft, Folder, FolderError, Stored, told_
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+_PART = re.compile(r"/\.[0-9a-f]{16}\.part$")
+_LONGEST_WRITE = dt.timedelta(days=1)
 
 
 class RemoteFolder(Folder):
@@ -25,6 +29,7 @@ class RemoteFolder(Folder):
     def __init__(self, system: Any, root: str) -> None:  # noqa: ANN401 - fsspec has no types
         self._system = system
         self._root = root.rstrip("/")
+        self._swept: set[str] = set()
 
     @override
     def find(self, place: str) -> Stored | None:
@@ -54,19 +59,23 @@ class RemoteFolder(Folder):
     def draft(self, place: str) -> Generator[Draft]:
         path = self._path(place)
         parent = path.rpartition("/")[0]
-        # One name for each file, so that the next run writes over what a killed one left.
-        part = f"{parent}/.{hashlib.sha256(place.encode()).hexdigest()[:16]}.part"
+        part = f"{parent}/.{secrets.token_hex(8)}.part"
         with told_plainly():
             self._system.makedirs(parent, exist_ok=True)
+            self._sweep(parent)
             file = self._system.open(part, "wb")
         is_kept = False
 
         def keep(_moment: dt.datetime) -> None:
             nonlocal is_kept
             file.close()
-            if self._system.exists(path):
+            try:
+                self._system.mv(part, path)
+            except Exception:
+                if not self._system.exists(path):
+                    raise
                 self._system.rm_file(path)  # some file systems rename to free names only
-            self._system.mv(part, path)
+                self._system.mv(part, path)
             is_kept = True
 
         try:
@@ -78,6 +87,22 @@ class RemoteFolder(Folder):
                     file.close()
                 with suppress(Exception):
                     self._system.rm_file(part)
+
+    def _sweep(self, parent: str) -> None:
+        """Remove what runs that were killed left half-written, once a folder and run.
+
+        There are no locks to tell it from what another run writes now, but its age does.
+        """
+        if parent in self._swept:
+            return
+        self._swept.add(parent)
+        long_ago = dt.datetime.now(dt.UTC) - _LONGEST_WRITE
+        for path in map(str, self._system.ls(parent, detail=False)):
+            if _PART.search(path):
+                modified = self._modified(path)
+                if modified and modified < long_ago:
+                    with suppress(FileNotFoundError):  # another run sweeps too
+                        self._system.rm_file(path)
 
     def _path(self, place: str) -> str:
         return f"{self._root}/{place}"

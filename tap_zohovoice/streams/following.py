@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _REMEMBERED = 50_000
 """Keys that are remembered, for what two legs of one call name both."""
 _SAVE_SECONDS = 60.0
+_OUTAGE = 10
+"""Requests in a row that no service answered, after which the bookmark stays before them."""
 
 
 class FollowingStream(BookmarkedStream):
@@ -46,6 +48,7 @@ class FollowingStream(BookmarkedStream):
         self.calls = calls
         self._spool: Spool | None = None
         self._feeder: BookmarkedStream | None = None
+        self._outages = 0
 
     @abstractmethod
     def named_by(self, record: Record) -> Iterator[Record]:
@@ -123,6 +126,20 @@ class FollowingStream(BookmarkedStream):
         if seen and not named:
             yield from self.hidden(start, end, seen)
 
+    def note_answer(self, *, is_outage: bool) -> None:
+        """Note what came of a request, so that no outage is passed over.
+
+        Args:
+            is_outage: Whether no service answered.
+        """
+        if self._outages < _OUTAGE:  # from then on, this run's bookmark stays where it is
+            self._outages = self._outages + 1 if is_outage else 0
+
+    @property
+    @override
+    def is_held(self) -> bool:
+        return self._outages > 0
+
     @property
     def reads_first(self) -> bool:
         """Whether nobody read the logs before, in this run."""
@@ -171,6 +188,13 @@ class FollowingStream(BookmarkedStream):
 
     def _rows(self, start: dt.datetime, context: Context | None) -> Iterator[Record]:
         spool, end = self._spool, self.tap.settings.end
+        if spool and spool.error:
+            self.logger.warning(
+                "The folder for temporary files failed (%s); reading the logs once more",
+                spool.error.strerror,
+            )
+            spool.close()
+            self._spool = spool = None
         if spool is None or start < spool.start:
             yield from self.read(start, spool.start if spool else end)
         if spool is None or self._feeder is None:

@@ -36,8 +36,6 @@ _SUSPICIOUS = 50
 """Calls of which none names a file."""
 _BY_FILTER = "named_by_filter_only"
 """Member of the bookmark: files are named only where they are asked for by a filter."""
-_OUTAGE = 10
-"""Files in a row for which no service answered, after which the bookmark stays before them."""
 
 
 class _FewerWithFiltersError(Exception):
@@ -75,7 +73,6 @@ class RecordingsStream(FollowingStream):
     ).to_dict()
     _downloads: Downloads | None = None
     _progress: FileProgress | None = None
-    _outages = 0
 
     @property
     @override
@@ -85,22 +82,7 @@ class RecordingsStream(FollowingStream):
 
     @override
     def named_by(self, record: Record) -> Iterator[Record]:
-        for kind, field in KINDS.items():
-            value = record[field]
-            if value is None:
-                value = (record["additional_fields"] or {}).get(field)
-            for file in value if isinstance(value, list) else [value]:
-                told = {"recording_filename": file} if isinstance(file, str) else file
-                if isinstance(told, dict) and (name := _cast(Kind.TEXT, told, "filename")):
-                    yield {
-                        "recording_filename": name,
-                        "logid": record["logid"],
-                        "kind": kind,
-                        "start_time": record["start_time"],
-                        "duration_seconds": _cast(Kind.NUMBER, told, "duration"),
-                        "size": _cast(Kind.INTEGER, told, "size_in_bytes"),
-                        "content_type": _cast(Kind.TEXT, told, "content_type", prefix=""),
-                    }
+        yield from named_files(record)
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
@@ -122,14 +104,8 @@ class RecordingsStream(FollowingStream):
         if downloads is None:
             return row
         fetched = downloads.get(row["recording_filename"], row["start_time"], row["size"])
-        if self._outages < _OUTAGE:  # from then on, this run's bookmark stays where it is
-            self._outages = self._outages + 1 if downloads.is_outage else 0
+        self.note_answer(is_outage=downloads.is_outage)
         return {**row, **fetched}
-
-    @property
-    @override
-    def is_held(self) -> bool:
-        return self._outages > 0
 
     @override
     def read(self, start: dt.datetime, end: dt.datetime | None) -> Iterator[Record]:
@@ -192,6 +168,33 @@ class RecordingsStream(FollowingStream):
         yield from heapq.merge(*map(read, _FILTERS), key=lambda row: str(row["start_time"]))
         until = min(end or self.tap.started, self.tap.started)
         self.advance(self.behind(until, start))
+
+
+def named_files(record: Record) -> Iterator[Record]:
+    """Tell which files a call log names.
+
+    Args:
+        record: Its record.
+
+    Yields:
+        A row for each, with all that the log tells.
+    """
+    for kind, field in KINDS.items():
+        value = record[field]
+        if value is None:
+            value = (record["additional_fields"] or {}).get(field)
+        for file in value if isinstance(value, list) else [value]:
+            told = {"recording_filename": file} if isinstance(file, str) else file
+            if isinstance(told, dict) and (name := _cast(Kind.TEXT, told, "filename")):
+                yield {
+                    "recording_filename": name,
+                    "logid": record["logid"],
+                    "kind": kind,
+                    "start_time": record["start_time"],
+                    "duration_seconds": _cast(Kind.NUMBER, told, "duration"),
+                    "size": _cast(Kind.INTEGER, told, "size_in_bytes"),
+                    "content_type": _cast(Kind.TEXT, told, "content_type", prefix=""),
+                }
 
 
 def _cast(kind: Kind, told: dict[str, Any], name: str, prefix: str = "recording_") -> Any:  # noqa: ANN401

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 
 from tap_zohovoice.compat import override
-from tap_zohovoice.exceptions import NotUnderstoodError, ZohoVoiceError
+from tap_zohovoice.exceptions import (
+    LockedError,
+    NotUnderstoodError,
+    UnavailableError,
+    ZohoVoiceError,
+)
 from tap_zohovoice.streams.following import FollowingStream
-from tap_zohovoice.streams.recordings import KINDS
+from tap_zohovoice.streams.recordings import named_files
 from tap_zohovoice.transcripts import parts_of
 
 if TYPE_CHECKING:
@@ -21,6 +26,8 @@ _TYPES = {"voicemail": "1", "recording": "2"}
 """`transcriptionType` of each kind. Source: documentation."""
 _COMPLETED = "completed"
 _TRIES = 3
+_IMPATIENT = 3
+"""Transcripts in a row without a usable answer, after which each is asked for once only."""
 
 _SEGMENT = th.ObjectType(
     th.Property("speaker", th.StringType, description="Who speaks."),
@@ -39,6 +46,8 @@ _SEGMENT = th.ObjectType(
 class TranscriptsStream(FollowingStream):
     """The transcript of each call that has one; a request each."""
 
+    _unanswered = 0
+    _is_locked = False
     name = "transcripts"
     path = "zv/transcribe"
     primary_keys = ("logid", "kind")
@@ -76,7 +85,7 @@ class TranscriptsStream(FollowingStream):
         status = record["call_recording_transcription_status"] or ""
         if status.strip().lower() != _COMPLETED:
             return
-        kinds = [kind for kind, field in KINDS.items() if record[field] is not None]
+        kinds = dict.fromkeys(row["kind"] for row in named_files(record))
         for kind in kinds or ["recording"]:
             yield {"logid": record["logid"], "kind": kind, "start_time": record["start_time"]}
 
@@ -84,12 +93,20 @@ class TranscriptsStream(FollowingStream):
     def complete(self, row: Record) -> Record:
         record = {**dict.fromkeys(self.schema["properties"]), **row}
         params = {"logId": row["logid"], "transcriptionType": _TYPES[row["kind"]]}
+        tries = _TRIES if self._unanswered < _IMPATIENT else 1
         try:
-            return {**record, **self.fetch(params, _read, tries=_TRIES)}
+            record |= self.fetch(params, _read, tries=tries)
         except ZohoVoiceError as error:
-            if not error.brief:
+            # One answer that sounds like a lock may be about its call; two in a row are not.
+            was_locked, self._is_locked = self._is_locked, isinstance(error, LockedError)
+            if not error.brief or (was_locked and self._is_locked):
                 raise
+            self._unanswered += isinstance(error, UnavailableError)
+            self.note_answer(is_outage=error.is_outage or self._is_locked)
             return {**record, "error": error.brief}
+        self._unanswered, self._is_locked = 0, False
+        self.note_answer(is_outage=False)
+        return record
 
 
 def _read(body: dict[str, Any]) -> dict[str, Any]:
