@@ -15,19 +15,33 @@ CALL_TYPES = ("incoming", "outgoing", "missed", "bridged", "forward")
 OWNED_PARAMETERS = ("from", "size", "fromDate", "toDate")
 """Query parameters that paging and windows decide, so that no filter may."""
 
-_ID = th.CustomType({"type": ["string", "integer", "null"]})
+# A format names what is meant; `checks` does not go by it.
+_ID = th.CustomType({"type": ["string", "integer", "null"], "format": "id"})
+_DIGITS = th.CustomType({"type": ["string", "integer", "null"], "format": "digits"})
 _IDS = th.CustomType(
-    {"type": ["string", "integer", "array", "null"], "items": {"type": ["string", "integer"]}}
+    {
+        "type": ["string", "integer", "array", "null"],
+        "format": "id",
+        "items": {"type": ["string", "integer"]},
+    }
 )
 
 FILTERS = th.ObjectType(
     th.Property("callType", th.StringType(allowed_values=CALL_TYPES), description="Kind of call."),
     th.Property("numberIds", _IDS, description="Ids of the company's numbers."),
-    th.Property("userNumber", _ID, description="Digits that the customer's number starts with."),
+    th.Property(
+        "userNumber",
+        _DIGITS,
+        description="What the customer's number starts with, country code first.",
+    ),
     th.Property("agent", _ID, description="Id of the agent."),
     th.Property("feedback", th.IntegerType(minimum=1, maximum=5), description="Rating, 1 to 5."),
     th.Property("contact_name", th.StringType, description="Name of the contact."),
-    th.Property("isAllCountry", th.BooleanType, description="Match `userNumber` in any country."),
+    th.Property(
+        "isAllCountry",
+        th.BooleanType,
+        description="Match `userNumber` in any country; Zoho wants `false` beside it.",
+    ),
     th.Property("isVoiceMail", th.BooleanType, description="Only calls with a voicemail."),
     th.Property("isRecording", th.BooleanType, description="Only calls with a recording."),
     th.Property("departmentId", _IDS, description="Ids of departments."),

@@ -31,6 +31,20 @@ The accounts servers are documented; of the Voice servers only `us` is, the othe
 pattern of Zoho's products (`accounts_url` and `api_url` override both).
 """
 
+_NAMES = {
+    "us": "United States",
+    "eu": "Europe",
+    "in": "India",
+    "au": "Australia",
+    "jp": "Japan",
+    "ca": "Canada",
+    "sa": "Saudi Arabia",
+    "uk": "United Kingdom",
+    "ae": "United Arab Emirates",
+    "cn": "China",
+}
+"""What people call them; as `enumNames` in the schema, labels of the choices."""
+
 START_DATE = "2020-01-01T00:00:00Z"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # Zoho counts from there, so nothing is older
 
@@ -56,11 +70,17 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         required=True,
         secret=True,
         title="Refresh token",
-        description="Refresh token with the scope ZohoVoice.call.READ, made by an administrator.",
+        description="Refresh token with the scope `ZohoVoice.call.READ`, made by an administrator.",
     ),
     th.Property(
         "data_center",
-        th.StringType(allowed_values=list(DATA_CENTERS)),
+        th.CustomType(
+            {
+                "type": "string",
+                "enum": list(DATA_CENTERS),
+                "enumNames": [_NAMES[code] for code in DATA_CENTERS],
+            }
+        ),
         default="us",
         title="Data center",
         description="Where the account lives; it gives the addresses of both servers.",
@@ -69,13 +89,13 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "accounts_url",
         th.StringType,
         title="Accounts URL",
-        description="Address of Zoho Accounts, instead of the data center's.",
+        description="Address of Zoho Accounts. Default: that of the data center.",
     ),
     th.Property(
         "api_url",
         th.StringType,
         title="API URL",
-        description="Address of Zoho Voice, instead of the data center's.",
+        description="Address of Zoho Voice. Default: that of the data center.",
     ),
     th.Property(
         "start_date",
@@ -108,14 +128,14 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "filters",
         FILTERS,
         title="Filters",
-        description="Zoho's own query parameters, to read some of the calls only.",
+        description="Zoho's own query parameters, to read a part of the calls. Default: all.",
     ),
     th.Property(
         "recordings_path",
         th.StringType,
         title="Recordings: path",
         description="Folder, or address that fsspec knows, for the files of recordings and "
-        "voicemails. Default: they are not fetched.",
+        "voicemails. Default: none, they are not fetched.",
     ),
     th.Property(
         "recordings_max_mb",
@@ -129,7 +149,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=2, maximum=1_000_000_000),
         default=30,
         title="Rate limit: calls",
-        description="Requests that Zoho allows in `rate_limit_seconds`; the tap stays under it.",
+        description="Requests that Zoho allows in `rate_limit_seconds`. The tap makes one fewer.",
     ),
     th.Property(
         "rate_limit_seconds",
@@ -156,7 +176,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "user_agent",
         th.StringType,
         title="User agent",
-        description="How the tap names itself. Default: tap-zohovoice/<version>.",
+        description="How the tap names itself. Default: `tap-zohovoice/<version>`.",
     ),
     additional_properties=False,
 ).to_dict()

@@ -52,7 +52,11 @@ class RecordingsStream(FollowingStream):
         th.Property(
             "recording_filename", th.StringType, required=True, description="Name of the file."
         ),
-        th.Property("logid", th.StringType, description="Id of the call log that names it."),
+        th.Property(
+            "logid",
+            th.StringType,
+            description="Id of the call log that names it; of the earliest if several do.",
+        ),
         th.Property("kind", th.StringType, description="recording or voicemail."),
         th.Property("start_time", th.DateTimeType, description="When the call started."),
         th.Property(
