@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/constraints.txt
-SOURCES := tap_zohovoice tests demo
+SOURCES := tap_zohovoice tests demo definitions
 
 # pip keeps to the checkout, and says only what went wrong.
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
@@ -18,7 +18,7 @@ export PIP_USER := 0
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint pins clean
+.PHONY: help setup demo test lint definitions pins clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -35,13 +35,17 @@ demo: setup ## Run the tap twice from a made-up account into DuckDB, and check w
 test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
-lint: setup ## Check style, types and dependencies
+lint: setup ## Check style, types, dependencies, and that the definitions are up to date
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/ty check --no-progress --python $(VENV) $(SOURCES)
-	@$(BIN)/deptry --no-ansi --extend-exclude 'demo|tests' .
-	@echo "No complaints about style, types and dependencies."
+	@$(BIN)/deptry --no-ansi --extend-exclude 'definitions|demo|tests' .
+	@$(BIN)/python -m definitions --check
+	@echo "No complaints about style, types, dependencies and definitions."
+
+definitions: setup ## Write meltano.yml, hub/ and the README's tables anew from what the tap tells of itself
+	@$(BIN)/python -m definitions
 
 pins: setup ## Choose the newest versions and pin them with their hashes
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \

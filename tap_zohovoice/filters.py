@@ -35,7 +35,9 @@ FILTERS = th.ObjectType(
         description="What the customer's number starts with, country code first.",
     ),
     th.Property("agent", _ID, description="Id of the agent."),
-    th.Property("feedback", th.IntegerType(minimum=1, maximum=5), description="Rating, 1 to 5."),
+    th.Property(
+        "feedback", th.IntegerType(minimum=1, maximum=5), description="Rating of the call."
+    ),
     th.Property("contact_name", th.StringType, description="Name of the contact."),
     th.Property(
         "isAllCountry",

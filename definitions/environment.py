@@ -1,0 +1,48 @@
+"""Checks .env.example, which people write: its names and defaults are those of the settings."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from definitions.documents import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from definitions.plugin import Plugin
+
+_LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)='(.*)'$", re.MULTILINE)
+
+
+def complaints(example: str, meltano_yml: str, plugin: Plugin) -> Iterator[str]:
+    """Compare .env.example with the settings of the tap and of the loaders.
+
+    Args:
+        example: .env.example.
+        meltano_yml: meltano.yml, which has the loaders.
+        plugin: The tap.
+
+    Yields:
+        One plain line for each difference.
+    """
+    given = dict(_LINE.findall(example))
+    own = {plugin.env_prefix + name.upper(): spec for name, spec in plugin.own_settings.items()}
+    yield from (f".env.example lacks {name}" for name in own if name not in given)
+    known = {plugin.env_prefix + name.upper() for name in plugin.settings} | _loaders(meltano_yml)
+    for name, value in given.items():
+        if name not in known:
+            yield f".env.example has {name}, which is no setting"
+        spec = own.get(name, {})
+        if "default" in spec and value != str(spec["default"]):
+            yield f".env.example has {name}='{value}', but the default is {spec['default']}"
+        if spec.get("secret") and value:
+            yield f".env.example has a value for {name}"
+
+
+def _loaders(meltano_yml: str) -> set[str]:
+    return {
+        f"{loader['name']}_{setting['name']}".upper().replace("-", "_")
+        for loader in read(meltano_yml)["plugins"]["loaders"]
+        for setting in loader.get("settings", [])
+    }

@@ -1,0 +1,65 @@
+"""The tap's definition in meltano.yml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from definitions.documents import as_meltano, read
+from definitions.errors import DefinitionError
+from definitions.settings import settings
+
+if TYPE_CHECKING:
+    from definitions.plugin import Plugin
+
+LABEL = "Zoho Voice"
+
+
+def meltano_yml(text: str, plugin: Plugin) -> str:
+    """Write what the tap knows of itself into meltano.yml.
+
+    The rest of the file stays, comments and commands included. It is written in Meltano's own
+    style, so that Meltano itself does not change it when it is used.
+
+    Args:
+        text: The file.
+        plugin: The tap.
+
+    Returns:
+        The file, up to date.
+
+    Raises:
+        DefinitionError: If it has no such extractor.
+    """
+    document = read(text)
+    extractor = extractor_of(document, plugin)
+    for key, value in _definition(plugin).items():
+        if extractor.get(key) != value:  # what is the same keeps its comments
+            extractor[key] = value
+    return as_meltano(document)
+
+
+def extractor_of(document: dict[str, Any], plugin: Plugin) -> dict[str, Any]:
+    """Return the tap's entry of meltano.yml.
+
+    Raises:
+        DefinitionError: If there is none.
+    """
+    extractors: list[dict[str, Any]] = document["plugins"]["extractors"]
+    for extractor in extractors:
+        if extractor["name"] == plugin.name:
+            return extractor
+    message = f"meltano.yml has no extractor {plugin.name}"
+    raise DefinitionError(message)
+
+
+def _definition(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "namespace": plugin.namespace,
+        "label": LABEL,
+        "executable": plugin.name,
+        "description": plugin.about["description"],
+        "capabilities": plugin.about["capabilities"],
+        "settings_group_validation": [plugin.required],
+        "settings": settings(plugin),
+        "select": plugin.select,
+    }

@@ -1,0 +1,102 @@
+"""What the tap tells of itself: `--about` and `--discover`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
+
+SDK_SETTINGS = frozenset(
+    name for config in (STREAM_MAPS_CONFIG, FLATTENING_CONFIG) for name in config["properties"]
+)
+"""Settings that every tap of the SDK has, described there."""
+_PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """The tap, as it describes itself.
+
+    Attributes:
+        about: What `--about --format=json` prints.
+        catalog: What `--discover` prints.
+    """
+
+    about: dict[str, Any]
+    catalog: dict[str, Any]
+
+    @classmethod
+    def ask(cls) -> Plugin:
+        """Run the installed tap.
+
+        Returns:
+            What it tells.
+
+        Raises:
+            subprocess.SubprocessError: If it fails.
+        """
+        return cls(about=_run("--about", "--format=json"), catalog=_run("--discover"))
+
+    @property
+    def name(self) -> str:
+        """Its name, which is that of its executable too."""
+        return str(self.about["name"])
+
+    @property
+    def namespace(self) -> str:
+        """Its name as a word: the Singer namespace."""
+        return self.name.replace("-", "_")
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """JSON schema of each setting, by its name."""
+        return dict(self.about["settings"]["properties"])
+
+    @property
+    def own_settings(self) -> dict[str, dict[str, Any]]:
+        """Those that the tap itself defines."""
+        return {name: spec for name, spec in self.settings.items() if name not in SDK_SETTINGS}
+
+    @property
+    def required(self) -> list[str]:
+        """Names of the settings without which nothing works."""
+        return list(self.about["settings"]["required"])
+
+    @property
+    def env_prefix(self) -> str:
+        """What the environment variables of the settings start with."""
+        return f"{self.namespace.upper()}_"
+
+    @property
+    def streams(self) -> dict[str, dict[str, Any]]:
+        """JSON schema of each stream, by its name."""
+        return {stream["tap_stream_id"]: stream["schema"] for stream in self.catalog["streams"]}
+
+    @property
+    def select(self) -> list[str]:
+        """Meltano's rules for the streams that are selected by default."""
+        return [
+            f"{stream['tap_stream_id']}.*"
+            for stream in self.catalog["streams"]
+            for entry in stream["metadata"]
+            if not entry["breadcrumb"] and entry["metadata"]["selected-by-default"]
+        ]
+
+
+def kinds(spec: dict[str, Any]) -> list[str]:
+    """Return the types that a JSON schema allows beside null."""
+    given = spec["type"]
+    return [kind for kind in ([given] if isinstance(given, str) else given) if kind != "null"]
+
+
+def _run(*options: str) -> dict[str, Any]:
+    tap = Path(sysconfig.get_path("scripts")) / "tap-zohovoice"
+    done = subprocess.run(
+        [tap, *options], capture_output=True, text=True, check=True, timeout=_PATIENCE_SECONDS
+    )
+    return dict(json.loads(done.stdout))

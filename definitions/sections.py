@@ -1,0 +1,39 @@
+"""Parts of a text that are written between two marked lines; the rest is not touched."""
+
+from __future__ import annotations
+
+from definitions.errors import DefinitionError
+
+
+def replace(file: str, text: str, name: str, content: str) -> str:
+    """Write a part of a file anew.
+
+    The part stands between a line that holds `<NAME>` and one that holds `</NAME>`, both in
+    comments.
+
+    Args:
+        file: What the file is called.
+        text: What is in it.
+        name: Name of the part.
+        content: What is to stand there.
+
+    Returns:
+        The file with the part.
+
+    Raises:
+        DefinitionError: If the marks are not there exactly once, in that order.
+    """
+    lines = text.splitlines()
+    first, last = (_only(file, lines, f"<{slash}{name}>") for slash in ("", "/"))
+    if first > last:
+        message = f"{file}: </{name}> stands before <{name}>"
+        raise DefinitionError(message)
+    return "\n".join([*lines[: first + 1], *content.splitlines(), *lines[last:], ""])
+
+
+def _only(file: str, lines: list[str], mark: str) -> int:
+    found = [number for number, line in enumerate(lines) if mark in line]
+    if len(found) != 1:
+        message = f"{file} must have one line with {mark}, not {len(found)}"
+        raise DefinitionError(message)
+    return found[0]
