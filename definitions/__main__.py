@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from definitions.documents import read
 from definitions.environment import complaints
 from definitions.errors import DefinitionError
 from definitions.hub import hub_definition
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 HUB = "hub/tap-zohovoice.yml"
 MAKE = "make definitions"
+_FIELDS = re.compile("<fields of (.+?)>")
 
 
 def main(arguments: Sequence[str] | None = None, ask: Callable[[], Plugin] = Plugin.ask) -> int:
@@ -47,12 +50,13 @@ def main(arguments: Sequence[str] | None = None, ask: Callable[[], Plugin] = Plu
 def _bring_up_to_date(root: Path, plugin: Plugin, *, is_check: bool) -> list[str]:
     names = ("README.md", "meltano.yml", "pyproject.toml", ".env.example", HUB)
     files = {name: _read(root / name) for name in names}
+    project = read(files["meltano.yml"])
     wanted = {
         "README.md": _readme(files["README.md"], plugin),
-        "meltano.yml": meltano_yml(files["meltano.yml"], plugin),
-        HUB: hub_definition(plugin, files["meltano.yml"], files["pyproject.toml"]),
+        "meltano.yml": meltano_yml(files["meltano.yml"], project, plugin),
+        HUB: hub_definition(plugin, project, files["pyproject.toml"]),
     }
-    lines = list(complaints(files[".env.example"], files["meltano.yml"], plugin))
+    lines = list(complaints(files[".env.example"], project, plugin))
     for name, text in wanted.items():
         if text == files[name]:
             continue
@@ -71,6 +75,9 @@ def _readme(text: str, plugin: Plugin) -> str:
         tables[f"fields of {stream}"] = fields_table(stream, schema)
     for name, table in tables.items():
         text = replace("README.md", text, name, f"\n{table}\n\n")
+    for stream in set(_FIELDS.findall(text)) - set(plugin.streams):
+        message = f"README.md has fields of {stream}, which is no stream"
+        raise DefinitionError(message)
     return text
 
 

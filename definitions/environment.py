@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-from definitions.documents import read
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,12 +13,12 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)='(.*)'$", re.MULTILINE)
 
 
-def complaints(example: str, meltano_yml: str, plugin: Plugin) -> Iterator[str]:
+def complaints(example: str, project: dict[str, Any], plugin: Plugin) -> Iterator[str]:
     """Compare .env.example with the settings of the tap and of the loaders.
 
     Args:
         example: .env.example.
-        meltano_yml: meltano.yml, which has the loaders.
+        project: What is in meltano.yml, which has the loaders.
         plugin: The tap.
 
     Yields:
@@ -29,7 +27,7 @@ def complaints(example: str, meltano_yml: str, plugin: Plugin) -> Iterator[str]:
     given = dict(_LINE.findall(example))
     own = {plugin.env_prefix + name.upper(): spec for name, spec in plugin.own_settings.items()}
     yield from (f".env.example lacks {name}" for name in own if name not in given)
-    known = {plugin.env_prefix + name.upper() for name in plugin.settings} | _loaders(meltano_yml)
+    known = {plugin.env_prefix + name.upper() for name in plugin.settings} | _loaders(project)
     for name, value in given.items():
         if name not in known:
             yield f".env.example has {name}, which is no setting"
@@ -40,9 +38,9 @@ def complaints(example: str, meltano_yml: str, plugin: Plugin) -> Iterator[str]:
             yield f".env.example has a value for {name}"
 
 
-def _loaders(meltano_yml: str) -> set[str]:
+def _loaders(project: dict[str, Any]) -> set[str]:
     return {
         f"{loader['name']}_{setting['name']}".upper().replace("-", "_")
-        for loader in read(meltano_yml)["plugins"]["loaders"]
+        for loader in project["plugins"]["loaders"]
         for setting in loader.get("settings", [])
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from definitions.documents import as_hub, read
+from definitions.documents import as_hub
 from definitions.meltano import LABEL, extractor_of
 from definitions.settings import settings
 
@@ -24,7 +24,7 @@ _PAGE = {
 """What only people can say. Source of the keys: schemas/plugin_definitions of meltano/hub."""
 
 
-def hub_definition(plugin: Plugin, meltano_yml: str, pyproject: str) -> str:
+def hub_definition(plugin: Plugin, project: dict[str, Any], pyproject: str) -> str:
     """Write the definition.
 
     Its format is that of the Hub: keys, capabilities and settings in the order of the alphabet.
@@ -33,7 +33,7 @@ def hub_definition(plugin: Plugin, meltano_yml: str, pyproject: str) -> str:
 
     Args:
         plugin: The tap.
-        meltano_yml: meltano.yml.
+        project: What is in meltano.yml.
         pyproject: pyproject.toml.
 
     Returns:
@@ -55,7 +55,7 @@ def hub_definition(plugin: Plugin, meltano_yml: str, pyproject: str) -> str:
         "settings_group_validation": [sorted(plugin.required)],
         "supported_python_versions": plugin.about["supported_python_versions"],
     }
-    if commands := extractor_of(read(meltano_yml), plugin).get("commands"):
+    if commands := extractor_of(project, plugin).get("commands"):
         definition["commands"] = commands
     made = f"# Made by `make definitions` from `{plugin.name} --about --format=json`.\n"
     return made + as_hub(_in_order(definition))

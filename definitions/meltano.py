@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from definitions.documents import as_meltano, read
+from definitions.documents import as_meltano
 from definitions.errors import DefinitionError
 from definitions.settings import settings
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LABEL = "Zoho Voice"
 
 
-def meltano_yml(text: str, plugin: Plugin) -> str:
+def meltano_yml(text: str, document: dict[str, Any], plugin: Plugin) -> str:
     """Write what the tap knows of itself into meltano.yml.
 
     The rest of the file stays, comments and commands included. It is written in Meltano's own
@@ -22,20 +22,25 @@ def meltano_yml(text: str, plugin: Plugin) -> str:
 
     Args:
         text: The file.
+        document: What was read from it, which is brought up to date too.
         plugin: The tap.
 
     Returns:
         The file, up to date.
 
     Raises:
-        DefinitionError: If it has no such extractor.
+        DefinitionError: If it has no such extractor, or a comment would be lost.
     """
-    document = read(text)
     extractor = extractor_of(document, plugin)
     for key, value in _definition(plugin).items():
         if extractor.get(key) != value:  # what is the same keeps its comments
             extractor[key] = value
-    return as_meltano(document)
+    written = as_meltano(document)
+    for line in text.splitlines():
+        if line.lstrip().startswith("#") and line not in written:
+            message = f"meltano.yml: this comment would be lost, put it elsewhere: {line.strip()}"
+            raise DefinitionError(message)
+    return written
 
 
 def extractor_of(document: dict[str, Any], plugin: Plugin) -> dict[str, Any]:

@@ -33,15 +33,29 @@ def settings(plugin: Plugin) -> list[dict[str, Any]]:
     return [_setting(name, spec) for name, spec in plugin.settings.items()]
 
 
+def told(what: str, spec: dict[str, Any], key: str) -> str:
+    """Return a text that a schema must have.
+
+    Args:
+        what: What the schema is of.
+        spec: The schema.
+        key: Key of the text.
+
+    Raises:
+        DefinitionError: If it has none.
+    """
+    if not spec.get(key):
+        message = f"{what} has no {key}"
+        raise DefinitionError(message)
+    return str(spec[key])
+
+
 def _setting(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    for needed in ("title", "description"):
-        if not spec.get(needed):
-            message = f"setting {name} has no {needed}"
-            raise DefinitionError(message)
+    label, description = (told(f"setting {name}", spec, key) for key in ("title", "description"))
     definition: dict[str, Any] = {"name": name, "kind": _kind(name, spec)}
     if "default" in spec:
         definition["value"] = spec["default"]
-    definition |= {"label": spec["title"], "description": spec["description"]}
+    definition |= {"label": label, "description": description}
     if "enum" in spec:
         labels = spec.get("enumNames", spec["enum"])
         pairs = zip(labels, spec["enum"], strict=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from definitions.errors import DefinitionError
 from definitions.plugin import SDK_SETTINGS, kinds
+from definitions.settings import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ def settings_table(plugin: Plugin) -> str:
     """Write the table of the tap's own settings, and name those of the SDK."""
     rows = []
     for name, spec in plugin.own_settings.items():
-        meaning, _, default = spec["description"].partition(_DEFAULT)
+        meaning, _, default = told(f"setting {name}", spec, "description").partition(_DEFAULT)
         if "default" in spec:
             default = (
                 f"`{spec['default']}`" if isinstance(spec["default"], str) else spec["default"]
@@ -44,7 +44,8 @@ def filters_table(plugin: Plugin) -> str:
     """Write the table of the members of the setting `filters`."""
     members = plugin.settings["filters"]["properties"]
     rows = [
-        (f"`{name}`", _setting_type(spec), spec["description"]) for name, spec in members.items()
+        (f"`{name}`", _setting_type(spec), told(f"filter {name}", spec, "description"))
+        for name, spec in members.items()
     ]
     return _table(("filter", "type", "meaning"), rows)
 
@@ -64,15 +65,13 @@ def fields_table(stream: str, schema: dict[str, Any]) -> str:
 
 def _fields(stream: str, schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, ...]]:
     for name, spec in schema["properties"].items():
-        if not spec.get("description"):
-            message = f"field {prefix}{name} of {stream} has no description"
-            raise DefinitionError(message)
+        meaning = told(f"field {prefix}{name} of {stream}", spec, "description")
         items = spec.get("items")
         kind = " or ".join(
             _FORMATS.get(spec.get("format", ""), _WORDS.get(k, k)) for k in kinds(spec)
         )
         kind += f" of {kinds(items)[0]}s" if items else ""
-        yield f"`{prefix}{name}`", kind, spec["description"]
+        yield f"`{prefix}{name}`", kind, meaning
         inner = items or spec
         if inner.get("properties"):
             yield from _fields(stream, inner, f"{prefix}{name}[]." if items else f"{prefix}{name}.")
