@@ -11,6 +11,8 @@ from typing import Any
 
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
+from definitions.errors import DefinitionError
+
 SDK_SETTINGS = frozenset(
     name for config in (STREAM_MAPS_CONFIG, FLATTENING_CONFIG) for name in config["properties"]
 )
@@ -38,7 +40,7 @@ class Plugin:
             What it tells.
 
         Raises:
-            subprocess.SubprocessError: If it fails.
+            DefinitionError: If it fails.
         """
         return cls(about=_run("--about", "--format=json"), catalog=_run("--discover"))
 
@@ -97,6 +99,9 @@ def kinds(spec: dict[str, Any]) -> list[str]:
 def _run(*options: str) -> dict[str, Any]:
     tap = Path(sysconfig.get_path("scripts")) / "tap-zohovoice"
     done = subprocess.run(
-        [tap, *options], capture_output=True, text=True, check=True, timeout=_PATIENCE_SECONDS
+        [tap, *options], capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS
     )
+    if done.returncode:
+        message = f"{tap.name} {' '.join(options)} failed:\n{done.stderr.rstrip()}"
+        raise DefinitionError(message)
     return dict(json.loads(done.stdout))
