@@ -55,7 +55,7 @@ class RecordingsStream(FollowingStream):
         th.Property(
             "logid",
             th.StringType,
-            description="Id of the call log that names it; of the earliest if several do.",
+            description="Id of the call log that names it; of the earliest in a run if several do.",
         ),
         th.Property("kind", th.StringType, description="recording or voicemail."),
         th.Property("start_time", th.DateTimeType, description="When the call started."),
