@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from typing import TYPE_CHECKING, Any
 
-import requests
 from requests.auth import AuthBase
 
+from tap_zohovoice.accounts import Accounts
 from tap_zohovoice.compat import override
 from tap_zohovoice.errors import SCOPE
-from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
-from tap_zohovoice.redaction import redact
-from tap_zohovoice.sessions import StraightSession
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    import requests
+
     from tap_zohovoice.clock import Clock
     from tap_zohovoice.throttle import Throttle
 
-_LOGGER = logging.getLogger("tap-zohovoice.auth")
-_TRIES = 3
 _DROPS, _DROPS_SECONDS = 5, 600.0
 """Refused tokens that are replaced in so many seconds; Zoho gives out ten."""
 _LEEWAY = 60.0  # seconds
@@ -40,6 +35,7 @@ _ADVICE = {
         "too many tokens were fetched with this refresh token; wait ten minutes, then start again"
     ),
 }
+_OTHERWISE = "check client_id, client_secret and refresh_token"
 
 
 class AccessTokens:
@@ -70,16 +66,16 @@ class AccessTokens:
         user_agent: str,
     ) -> None:
         self.fetched = 0
-        self._url = f"{accounts_url}/oauth/v2/token"
+        self._accounts = Accounts(
+            accounts_url=accounts_url, clock=clock, timeout=timeout, user_agent=user_agent
+        )
         self._form = {
             "grant_type": "refresh_token",
             "refresh_token": refresh_token,
             "client_id": client_id,
             "client_secret": client_secret,
         }
-        self._headers = {"Accept": "application/json", "User-Agent": user_agent}
         self._clock = clock
-        self._timeout = timeout
         self._token = ""
         self._renew_at = float("-inf")
         self._dropped: list[float] = []
@@ -116,67 +112,11 @@ class AccessTokens:
         return True
 
     def _fetch(self) -> None:
-        for attempt in range(1, _TRIES + 1):
-            asked_at = self._clock.monotonic()
-            try:
-                answer = self._ask()
-            except UnavailableError as error:
-                if attempt == _TRIES:
-                    raise
-                _LOGGER.warning("%s; asking again in %d s", error, attempt)
-                self._clock.sleep(attempt)
-                continue
-            self._token = answer["access_token"]
-            lifetime = _lifetime(answer)
-            self._renew_at = asked_at + lifetime - min(_LEEWAY, lifetime / 2)
-            self.fetched += 1
-            return
-
-    def _ask(self) -> dict[str, Any]:
-        try:
-            with StraightSession() as session:
-                response = session.post(
-                    self._url,
-                    data=self._form,
-                    headers=self._headers,
-                    timeout=self._timeout,
-                    allow_redirects=False,
-                    auth=_unsigned,
-                )
-        except requests.exceptions.SSLError as error:
-            message = "Zoho Accounts: the server's certificate is not trusted"
-            raise ZohoVoiceError(message) from error
-        except requests.RequestException as error:
-            message = f"Zoho Accounts: no answer ({type(error).__name__}); check accounts_url"
-            raise UnavailableError(message) from error
-        return self._read(response)
-
-    def _read(self, response: requests.Response) -> dict[str, Any]:
-        where = f"Zoho Accounts: HTTP {response.status_code}"
-        try:
-            content = json.loads(response.content)
-        except (ValueError, RecursionError):
-            content = None
-        answer: dict[str, Any] = content if isinstance(content, dict) else {}
-        token = answer.get("access_token")
-        if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
-            return {**answer, "access_token": token.strip()}
-        error = str(answer.get("error") or "")
-        if error and response.status_code < 500:  # noqa: PLR2004
-            advice = _ADVICE.get(error.lower(), "check client_id, client_secret and refresh_token")
-            word = error if error.lower() in _ADVICE else redact(error, self.secrets)
-            message = f"{where}, {word}: {advice}"
-            raise ZohoVoiceError(message)
-        if 300 <= response.status_code < 500 and response.status_code not in {408, 429}:  # noqa: PLR2004
-            message = f"{where}, no token; check data_center, or accounts_url if it is set"
-            raise ZohoVoiceError(message)
-        message = f"{where}, no token in the answer"
-        raise UnavailableError(message)
-
-
-def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep `requests` from signing with what stands in a .netrc file."""
-    return request
+        answer = self._accounts.ask(self._form, _ADVICE, _OTHERWISE)
+        self._token = answer["access_token"]
+        lifetime = _lifetime(answer)
+        self._renew_at = self._accounts.asked_at + lifetime - min(_LEEWAY, lifetime / 2)
+        self.fetched += 1
 
 
 def _lifetime(answer: dict[str, Any]) -> float:
