@@ -318,6 +318,35 @@ def test_a_code_is_exchanged_once(caller: Caller) -> None:
     assert first["refresh_token"] == caller.box.config["refresh_token"]
     second = caller.post(grant_type="authorization_code", code=code).json()
     assert second == {"error": "invalid_code"}
+    caller.box.accounts.add_code("1000.another")
+    third = caller.post(grant_type="authorization_code", code="1000.another").json()
+    assert third["refresh_token"] == first["refresh_token"]
+
+
+def test_a_code_dies(caller: Caller) -> None:
+    speak(caller, code_seconds=180)
+    code = caller.box.accounts.client.code
+    caller.box.accounts.add_code("1000.another")
+    caller.clock.sleep(179)
+    assert "refresh_token" in caller.post(grant_type="authorization_code", code=code).json()
+    caller.clock.sleep(1)
+    late = caller.post(grant_type="authorization_code", code="1000.another").json()
+    assert late == {"error": "invalid_code"}
+
+
+def test_a_wrong_secret_leaves_a_code_as_it_is(caller: Caller) -> None:
+    form = {"grant_type": "authorization_code", "code": caller.box.accounts.client.code}
+    assert caller.post(**form, client_secret="wrong").json() == {"error": "invalid_client_secret"}
+    assert "refresh_token" in caller.post(**form).json()
+
+
+def test_a_code_for_access_online_gives_no_refresh_token(caller: Caller) -> None:
+    speak(caller, code_access="online", api_domain="https://www.zohoapis.eu")
+    code = caller.box.accounts.client.code
+    answer = caller.post(grant_type="authorization_code", code=code).json()
+    assert "refresh_token" not in answer
+    assert answer["access_token"]
+    assert answer["api_domain"] == "https://www.zohoapis.eu"
 
 
 @pytest.mark.parametrize("status", [200, 400])
@@ -782,6 +811,7 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     options = ["--calls", "50", "--days", "9", "--order", "oldest", "--no-to-date-inclusive"]
     options += ["--fault", "2=500", "--max-size", "20", "--config-file", str(path)]
     options += ["--file-fault=1=500", "--file-missing=204", "--transcript-fault=1=error_200"]
+    options += ["--code", "1000.of.mine"]
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tap_zohovoice.sandbox", *options],
         stdout=subprocess.PIPE,
@@ -805,6 +835,8 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
             statuses = [requests.get(file, headers=headers, timeout=9).status_code for _ in "12"]
             transcript = f"{config['api_url']}/rest/json/zv/transcribe?logId=x"
             said = requests.get(transcript, headers=headers, timeout=9)
+            form |= {"grant_type": "authorization_code", "code": "1000.of.mine"}
+            granted = requests.post(f"{config['api_url']}/oauth/v2/token", form, timeout=9).json()
         finally:
             process.send_signal(signal.SIGTERM)
         out, err = process.stdout.read(), process.stderr.read()
@@ -815,6 +847,8 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert all(one <= other for one, other in pairwise(starts))
     assert statuses == [500, 204]
     assert (said.status_code, said.json()["status"]) == (200, "ERROR")
+    assert granted["refresh_token"] == config["refresh_token"]
+    assert "1000.of.mine works once" in err
     stats = json.loads(out)["stats"]
     assert (stats["requests"], stats["file_requests"], stats["transcript_requests"]) == (2, 2, 1)
     assert "Traceback" not in err

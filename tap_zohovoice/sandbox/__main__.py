@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice.clock import Clock
 from tap_zohovoice.sandbox import faults
+from tap_zohovoice.sandbox.accounts import Client
 from tap_zohovoice.sandbox.dialect import Dialect, choices
 from tap_zohovoice.sandbox.history import History
 from tap_zohovoice.sandbox.server import Sandbox
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with sandbox:
             _announce(sandbox, options.config_file)
+            if options.code:
+                _announce_code(sandbox, options.code)
             # A wait without end cannot be interrupted on every platform.
             while not stop.wait(1.0):
                 pass
@@ -77,6 +80,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--last", type=date.fromisoformat, metavar="DAY", help="default: today")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same calls")
     parser.add_argument("--grow", type=float, default=0, metavar="N", help="new calls per hour")
+    parser.add_argument(
+        "--code", nargs="?", const=Client.code, help="give out a code for tap-zohovoice-authorize"
+    )
     parser.add_argument("--config-file", type=Path, metavar="PATH", help="write the config here")
     for name, what in _FAULTS.items():
         parser.add_argument(
@@ -136,6 +142,16 @@ def _announce(sandbox: Sandbox, path: Path | None) -> None:
     )
     sys.stderr.flush()
     _say(sandbox.config)
+
+
+def _announce_code(sandbox: Sandbox, code: str) -> None:
+    sandbox.accounts.add_code(code)
+    seconds = sandbox.dialect.code_seconds
+    sys.stderr.write(
+        f"The code {code} works once, within {seconds:.0f} s, with\n"
+        f"tap-zohovoice-authorize --accounts-url {sandbox.url} --api-url {sandbox.url}\n"
+    )
+    sys.stderr.flush()
 
 
 def _say(value: object) -> None:

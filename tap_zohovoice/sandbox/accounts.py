@@ -1,4 +1,4 @@
-"""Zoho Accounts: access tokens for a refresh token."""
+"""Zoho Accounts: access tokens for a refresh token, and refresh tokens for a code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Client:
         client_id: Id of the client.
         client_secret: Its secret, not shown when printed.
         refresh_token: Its refresh token, not shown when printed.
-        code: A code that can be exchanged once for the refresh token, not shown when printed.
+        code: A code that is given out at the start, not shown when printed.
     """
 
     client_id: str = "1000.SANDBOXCLIENT"
@@ -55,8 +55,18 @@ class Accounts:
         self._clock = clock
         self._expiry: dict[str, float] = {}
         self._recent: deque[float] = deque()
-        self._code_used = False
+        self._codes: dict[str, float] = {}
         self._guard = threading.Lock()
+        self.add_code(self.client.code)
+
+    def add_code(self, code: str) -> None:
+        """Give out a code that can be exchanged for the refresh token, once and not for long.
+
+        Args:
+            code: The code.
+        """
+        with self._guard:
+            self._codes[code] = self._clock.monotonic()
 
     def token(self, form: Mapping[str, str], dialect: Dialect) -> Response:
         """Answer a request for a token.
@@ -69,10 +79,10 @@ class Accounts:
             A token or an error.
         """
         with self._guard:
-            problem = self._problem(form)
+            now = self._clock.monotonic()
+            problem = self._problem(form, now - dialect.code_seconds)
             if problem:
                 return reply({"error": problem}, dialect.token_error_status)
-            now = self._clock.monotonic()
             while self._recent and self._recent[0] <= now - dialect.tokens_window:
                 self._recent.popleft()
             if len(self._recent) >= dialect.tokens_limit:
@@ -80,8 +90,9 @@ class Accounts:
             self._recent.append(now)
             answer = self._issue(now, dialect)
             if form["grant_type"] == "authorization_code":
-                self._code_used = True
-                answer["refresh_token"] = self.client.refresh_token
+                del self._codes[form["code"]]
+                if dialect.code_access == "offline":
+                    answer["refresh_token"] = self.client.refresh_token
             return reply(answer)
 
     def accepts(self, authorization: str) -> bool:
@@ -103,7 +114,7 @@ class Accounts:
         with self._guard:
             self._expiry.clear()
 
-    def _problem(self, form: Mapping[str, str]) -> str | None:
+    def _problem(self, form: Mapping[str, str], oldest: float) -> str | None:
         grant = form.get("grant_type")
         if form.get("client_id") != self.client.client_id:
             return "invalid_client"
@@ -112,7 +123,7 @@ class Accounts:
         if grant == "refresh_token":
             known = form.get("refresh_token") == self.client.refresh_token
         elif grant == "authorization_code":
-            known = form.get("code") == self.client.code and not self._code_used
+            known = self._codes.get(form.get("code", ""), float("-inf")) > oldest
         else:
             return "unsupported_grant_type"
         return None if known else "invalid_code"
@@ -128,9 +139,7 @@ class Accounts:
         answer: dict[str, object] = {"access_token": token, "expires_in": life}
         if dialect.token_field == "expires_in_sec":  # noqa: S105 - a field's name
             answer |= {"expires_in": life * 1000, "expires_in_sec": life}
-        # A domain that cannot exist: Voice is not served from `api_domain`, and a client that
-        # thinks so must fail here rather than send this token to the real one.
-        return answer | {"api_domain": "https://www.zohoapis.invalid", "token_type": "Bearer"}
+        return answer | {"api_domain": dialect.api_domain, "token_type": "Bearer"}
 
 
 def denied(dialect: Dialect) -> Response:

@@ -51,6 +51,11 @@ class Dialect:
         token_ttl_seconds: How long a token lives, in seconds.
         token_field: Whether a token's life is told in `expires_in` (seconds) alone, or in
             `expires_in_sec` beside an `expires_in` in milliseconds.
+        code_seconds: How long a code can be exchanged, in seconds.
+        code_access: Whether a code is made for access offline, with a refresh token, or online.
+        api_domain: What a token's answer says of the address of other products. The default is
+            one that cannot exist: Voice is not served from there, and a client that thinks so
+            must fail rather than send a token to the real one.
         token_error_status: HTTP status of the token endpoint's errors.
         tokens_limit: How many tokens are given out in `tokens_window`.
         tokens_window: Length of the window of that limit, in seconds.
@@ -105,6 +110,9 @@ class Dialect:
     lock_seconds: float = 600.0
     token_ttl_seconds: float = 3600.0
     token_field: Literal["expires_in", "expires_in_sec"] = "expires_in"  # noqa: S105 - a field's name
+    code_seconds: float = 600.0
+    code_access: Literal["offline", "online"] = "offline"
+    api_domain: str = "https://www.zohoapis.invalid"
     token_error_status: Literal[200, 400, 401] = 200
     tokens_limit: int = 10
     tokens_window: float = 600.0
