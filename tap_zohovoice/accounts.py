@@ -50,9 +50,7 @@ class Accounts:
         user_agent: How the tap names itself.
     """
 
-    def __init__(
-        self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str
-    ) -> None:
+    def __init__(self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str) -> None:
         self.asked_at = 0.0
         """When the last request was sent, in seconds of the clock."""
         self.unanswered = 0

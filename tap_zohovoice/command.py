@@ -6,8 +6,6 @@ import logging
 import os
 import signal
 import sys
-import threading
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,8 +13,8 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_zohovoice.compat import override
-from tap_zohovoice.exceptions import ZohoVoiceError
-from tap_zohovoice.stopping import StoppedError
+from tap_zohovoice.exceptions import ZohoVoiceError, unexpected
+from tap_zohovoice.stopping import StoppedError, signals_given_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,16 +73,11 @@ class TapCommand(SingerCommand):
         chatty = logging.getLogger("urllib3")
         level = chatty.level
         chatty.setLevel(logging.ERROR)
-        # The tap takes over the signals where it may; whoever called gets them back.
-        is_main = threading.current_thread() is threading.main_thread()
-        signums = (signal.SIGINT, signal.SIGTERM) if is_main else ()
-        signals = {signum: signal.getsignal(signum) for signum in signums}
         try:
-            code = self._exit_code(run)
+            with signals_given_back():
+                code = self._exit_code(run)
         finally:
             chatty.setLevel(level)
-            for signum, handler in signals.items():
-                signal.signal(signum, handler)
         sys.exit(code)
 
     def _exit_code(self, run: Callable[[], object]) -> int:  # noqa: C901 - one case an error
@@ -93,7 +86,7 @@ class TapCommand(SingerCommand):
             code = run()
             sys.stdout.flush()
         except BrokenPipeError:
-            _forget_output()
+            forget_output()
             return _FAILED
         except StoppedError as stop:
             return self._stop(stop)
@@ -112,7 +105,7 @@ class TapCommand(SingerCommand):
         except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
             # The SDK reads JSON with one library or another; their errors have this in common.
             line = getattr(error, "lineno", None) if isinstance(error, ValueError) else None
-            lines = [f"{_A_FILE} is no JSON (line {line})" if line else self._unexpected(error)]
+            lines = [f"{_A_FILE} is no JSON (line {line})" if line else unexpected(error)]
         else:
             return code if isinstance(code, int) else 0
         for line in lines:
@@ -125,17 +118,10 @@ class TapCommand(SingerCommand):
             stop.last_words()
             self.logger.warning("Stopped by %s; the last STATE says how far the sync got", name)
         except BrokenPipeError:
-            _forget_output()
+            forget_output()
         return 128 + stop.signum
 
-    def _unexpected(self, error: Exception) -> str:
-        """Describe a mistake of the tap by its place, since its text may hold personal data."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
-        kind = type(error).__name__
-        return f"Unexpected {kind} at {where}; please report this as a bug of the tap"
 
-
-def _forget_output() -> None:
+def forget_output() -> None:
     """Let nothing complain about output that nobody reads."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

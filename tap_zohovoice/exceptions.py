@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import traceback
+
 
 class ZohoVoiceError(Exception):
     """Something that ends the run; its text is one plain line that says what to do.
@@ -43,3 +46,18 @@ class RefusedError(ZohoVoiceError):
         super().__init__(text, brief=brief)
         self.blames = blames
         self.is_value = is_value
+
+
+def unexpected(error: Exception) -> str:
+    """Describe a mistake of the tap by its place, since its text may hold personal data.
+
+    Args:
+        error: The error, which was raised.
+
+    Returns:
+        One plain line.
+    """
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
+    kind = type(error).__name__
+    return f"Unexpected {kind} at {where}; please report this as a bug of the tap"

@@ -27,6 +27,19 @@ class StoppedError(BaseException):
         self.last_words = last_words
 
 
+@contextmanager
+def signals_given_back() -> Generator[None]:
+    """Let a block take over SIGTERM and SIGINT; whoever had them gets them back."""
+    is_main = threading.current_thread() is threading.main_thread()
+    signums = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    handlers = {signum: signal.getsignal(signum) for signum in signums}
+    try:
+        yield
+    finally:
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
+
+
 class Stopper:
     """Turns SIGTERM and SIGINT into an exception, but never within a message.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import Accounts
 
 from tap_zohovoice.clock import Clock
 from tap_zohovoice.compat import override
@@ -146,3 +148,13 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> Iterator[Callable[..., Run]]:
     yield run
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
+
+
+@pytest.fixture
+def accounts() -> Iterator[Accounts]:
+    with Accounts() as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

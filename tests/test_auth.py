@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 import pytest
 import requests
+from support import Accounts
 
 from tap_zohovoice.auth import AccessTokens, ThrottledAuthenticator
 from tap_zohovoice.compat import override
@@ -19,7 +16,7 @@ from tap_zohovoice.sandbox import Dialect, Sandbox
 from tap_zohovoice.throttle import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import FakeClock, Run
@@ -27,54 +24,6 @@ if TYPE_CHECKING:
 SECRET, REFRESH = "made-up-secret", "1000.made-up.refresh"
 TOKEN = {"access_token": "1000.made-up.token"}
 HTML = b"<html><body>made-up-secret</body></html>"
-
-
-class Accounts(HTTPServer):
-    """An accounts server that gives one answer to everything, and remembers what was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.status = 200
-        self.body = b""
-        self.headers: dict[str, str] = {}
-        self.asked: list[tuple[str, dict[str, str], dict[str, list[str]]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def give(self, body: object, status: int = 200, **headers: str) -> None:
-        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.status, self.headers = status, headers
-
-
-class Answering(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Accounts)
-        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.asked.append((self.path, dict(self.headers), parse_qs(form)))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.body)))
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(self.server.body)
-
-    do_GET = do_POST  # noqa: N815
-
-    @override
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def accounts() -> Iterator[Accounts]:
-    with Accounts() as server:
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

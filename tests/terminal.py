@@ -1,0 +1,88 @@
+"""A person at a terminal, for tests of questions."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import termios
+import time
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_PATIENCE = 20.0  # seconds
+
+
+class Terminal:
+    """A command that runs at a terminal of its own while a `with` block lasts.
+
+    Args:
+        command: The command and its arguments.
+
+    Attributes:
+        exit_code: How it ended, once `rest` is there; negative for a signal.
+    """
+
+    def __init__(self, command: list[str]) -> None:
+        self.exit_code: int | None = None
+        self._command = command
+        self._screen = ""
+        self._read = 0
+        self._pid = 0
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        self._pid, self._fd = pty.fork()
+        if not self._pid:
+            os.execv(self._command[0], self._command)  # noqa: S606 - the test's own command
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._fd)  # whoever still runs is told to hang up
+        if self.exit_code is None:
+            os.waitpid(self._pid, 0)
+
+    def answer(self, question: str, line: str) -> None:
+        """Wait for a question, and type a line."""
+        self.press(question, line + "\n")
+
+    def press(self, question: str, keys: str) -> None:
+        """Wait for a question, and press keys."""
+        end = time.monotonic() + _PATIENCE
+        while question not in self._screen[self._read :]:
+            assert time.monotonic() < end, self._screen
+            assert self._look(), self._screen
+        self._read = self._screen.index(question, self._read) + len(question)
+        # A question for a secret is asked a moment before typing is hidden.
+        while "not shown" in question and self.echoes():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        os.write(self._fd, keys.encode())
+
+    def rest(self) -> str:
+        """Wait for the end, and return all that was on the screen."""
+        while self._look():
+            pass
+        self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return self._screen
+
+    def echoes(self) -> bool:
+        """Tell whether what is typed is shown."""
+        return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
+
+    def _look(self) -> bool:
+        """Read what is new on the screen; tell whether there can be more."""
+        assert select.select([self._fd], [], [], _PATIENCE)[0], self._screen
+        try:
+            new = os.read(self._fd, 4096).decode()
+        except OSError:  # the other side is closed
+            return False
+        self._screen += new.replace("\r\n", "\n")
+        return bool(new)
