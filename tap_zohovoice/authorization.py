@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tap_zohovoice.grant import Client, Grant
+    from tap_zohovoice.grant import Client
     from tap_zohovoice.stopping import Stopper
     from tap_zohovoice.tap import TapZohoVoice
 
@@ -61,17 +62,25 @@ class Authorization:
         self._tap = tap
         self._stopper = stopper
         self._path: Path | None = None
+        self._prefix = PREFIX
         self._settings: dict[str, Any] = {}
 
-    def will_write(self, path: Path | None) -> None:
+    def will_write(self, path: Path | None, plugin: str) -> None:
         """Choose where the token goes.
 
         Args:
             path: A `.env` file; None: standard output.
+            plugin: Name of the Meltano plugin, or of the tap. A plugin that inherits from another
+                is configured by variables of its own.
 
         Raises:
+            InputError: If no variable can be named like this.
             ZohoVoiceError: If it could not be written there.
         """
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*", plugin, re.IGNORECASE | re.ASCII):
+            message = "--plugin must be a name such as tap-zohovoice"
+            raise InputError(message)
+        self._prefix = plugin.upper().replace("-", "_") + "_"
         self._path = path
         if path is None:
             return
@@ -126,7 +135,11 @@ class Authorization:
         with self._stopper.shielded():
             is_kept = self._keep(config, urls)
             self.stage = "the token was not tried, but it is kept"
-        _tell_center(grant, client)
+        if grant.center not in {"", client.center}:
+            say(
+                f"Note: Zoho says that this account is of data center {grant.center}; if the token "
+                f"does not work, set {self._prefix}DATA_CENTER='{grant.center}'."
+            )
         try:
             say(_told(self._count(config)))
         except ZohoVoiceError as error:
@@ -147,12 +160,12 @@ class Authorization:
     def _keep(self, config: Mapping[str, Any], urls: Mapping[str, str]) -> bool:
         """Write or print what the tap needs; tell whether it went where it should."""
         names = ("client_id", "client_secret", "refresh_token", "data_center", *urls)
-        values = {PREFIX + name.upper(): str(config[name]) for name in names}
+        values = {self._prefix + name.upper(): str(config[name]) for name in names}
         if self._path is None:
             say("Zoho gave a refresh token. The lines for .env:")
         else:
             try:
-                _write(self._path, values)
+                self._write(self._path, values)
             except (OSError, ValueError) as error:
                 say(f"Error: {self._path} cannot be written: {_reason(error)}. Its lines instead:")
             else:
@@ -169,27 +182,18 @@ class Authorization:
             raise ZohoVoiceError(message) from error
         return self._path is None
 
+    def _write(self, path: Path, values: Mapping[str, str]) -> None:
+        file = DotenvFile(path)
+        file.update(values)
+        say(f"Zoho gave a refresh token. {path}, readable by you alone, has {', '.join(values)}.")
+        strays = file.names() & {self._prefix + name.upper() for name in _URLS} - set(values)
+        for name in sorted(strays):
+            say(f"Note: {path} also has {name}; remove it if the account is not there.")
+
     def _count(self, config: Mapping[str, Any]) -> int | None:
         """Ask for one call; return how many Zoho counts, or None if it does not."""
         tap = self._tap(config=dict(config))
         return CallLogsStream(tap).fetch({"from": "0", "size": "1"}, _total, tries=_TRIES)
-
-
-def _write(path: Path, values: Mapping[str, str]) -> None:
-    file = DotenvFile(path)
-    file.update(values)
-    say(f"Zoho gave a refresh token. {path}, readable by you alone, has {', '.join(values)}.")
-    strays = file.names() & {PREFIX + name.upper() for name in _URLS} - set(values)
-    for name in sorted(strays):
-        say(f"Note: {path} also has {name}; remove it if the account is not there.")
-
-
-def _tell_center(grant: Grant, client: Client) -> None:
-    if grant.center not in {"", client.center}:
-        say(
-            f"Note: Zoho says that this account is of data center {grant.center}; if the token "
-            f"does not work, set {PREFIX}DATA_CENTER='{grant.center}'."
-        )
 
 
 def _total(body: dict[str, Any]) -> int | None:

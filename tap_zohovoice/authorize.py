@@ -69,6 +69,14 @@ def _option(name: str, help_text: str, kind: click.Choice[str] | None = None) ->
 )
 @_option("--accounts-url", "Address of Zoho Accounts, instead of the data center's.")
 @_option("--api-url", "Address of Zoho Voice, instead of the data center's.")
+@click.option(
+    "--plugin",
+    envvar="MELTANO_EXTRACTOR_NAME",
+    default=TapZohoVoice.name,
+    metavar="NAME",
+    help="Name of the Meltano plugin, which the names of the lines begin with.",
+    show_default=True,
+)
 @click.version_option(package_name="tap-zohovoice")
 @click.pass_context
 def command(  # noqa: PLR0913 - the options, each by its name
@@ -79,12 +87,13 @@ def command(  # noqa: PLR0913 - the options, each by its name
     client_secret: str | None,
     code: str | None,
     write: Path | None,
+    plugin: str,
     accounts_url: str | None,
     api_url: str | None,
 ) -> int:
     """Get a refresh token, as the help says."""
     authorization: Authorization = ctx.obj
-    authorization.will_write(write)
+    authorization.will_write(write, plugin)
     values = {
         "data_center": data_center or "",
         "client_id": (client_id or "").strip(),
@@ -98,12 +107,12 @@ def command(  # noqa: PLR0913 - the options, each by its name
     given = {"accounts_url": accounts_url, "api_url": api_url}
     urls = {name: url for name, url in given.items() if url}
     authorization.check_settings(urls)
-    _ask_for_missing(values, ctx.get_parameter_source("data_center"))
+    _ask_for_missing(values, ctx)
     client = Client(values["data_center"], values["client_id"], values["client_secret"])
     return authorization.run(client, values["code"], urls)
 
 
-def _ask_for_missing(values: dict[str, str], source: ParameterSource | None) -> None:
+def _ask_for_missing(values: dict[str, str], ctx: click.Context) -> None:
     missing = [name for name, value in values.items() if not value]
     if not missing:
         return
@@ -112,11 +121,16 @@ def _ask_for_missing(values: dict[str, str], source: ParameterSource | None) -> 
         variables = ", ".join(PREFIX + name.upper() for name in missing)
         message = f"there is no terminal to ask at; give {options}, or set {variables}"
         raise InputError(message)
+    environment = ParameterSource.ENVIRONMENT
+    taken = [name for name in values if ctx.get_parameter_source(name) is environment]
     # Meltano sets the variable of each setting that has a default, whether it is right or not.
-    if not values["data_center"] or source is ParameterSource.ENVIRONMENT:
+    if not values["data_center"] or "data_center" in taken:
         values["data_center"] = ask_center(values["data_center"] or "us")
     if missing != ["data_center"]:
         show(f"Sign in to {console_of(values['data_center'])} as an administrator of Zoho Voice.\n")
+    for name in taken:
+        if name != "data_center":
+            show(f"{PREFIX}{name.upper()} is taken from the environment.\n")
     if "client_id" in missing or "client_secret" in missing:
         show("Client ID and secret: Self Client, Client Secret.\n")
     values["client_id"] = values["client_id"] or ask("Client ID")

@@ -58,7 +58,7 @@ class Said:
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what a developer has set out of the tests."""
     for name in list(os.environ):
-        if name.startswith(PREFIX) or name.lower().endswith("_proxy"):
+        if name.startswith((PREFIX, "MELTANO_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 
@@ -171,6 +171,28 @@ def test_a_file_keeps_its_other_lines_and_becomes_private(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert said.out == ""
     assert f"{path}, readable by you alone, has TAP_ZOHOVOICE_CLIENT_ID," in said.err
+
+
+def test_a_plugin_that_inherits_has_variables_of_its_own(
+    authorize: Callable[..., Said],
+    box: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text("TAP_ZOHOVOICE_REFRESH_TOKEN='of another account'\n")
+    monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-zohovoice-india")
+    said = authorize(*options(box), "--write", str(path))
+    assert said.exit_code == 0, said.err
+    values = dotenv_values(path)
+    assert values["TAP_ZOHOVOICE_REFRESH_TOKEN"] == "of another account"
+    assert values["TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN"] == box.config["refresh_token"]
+    assert "has TAP_ZOHOVOICE_INDIA_CLIENT_ID," in said.err
+    said = authorize(*options(box), "--plugin", "a b")
+    assert (said.exit_code, said.err) == (
+        2,
+        "Error: --plugin must be a name such as tap-zohovoice\n",
+    )
 
 
 def test_an_address_that_stays_in_the_file_is_told(
@@ -628,7 +650,8 @@ def test_a_data_center_of_the_environment_is_asked_about_and_options_are_not(
     real_box: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAP_ZOHOVOICE_DATA_CENTER", "in")
-    rest = options(real_box, data_center="", code="", client_id="")
+    monkeypatch.setenv("TAP_ZOHOVOICE_CLIENT_SECRET", "sandbox-client-secret")
+    rest = options(real_box, data_center="", code="", client_id="", client_secret="")
     with Terminal([sys.executable, "-c", PROGRAM, *rest]) as typist:
         typist.answer("Data center [in]: ", "")
         typist.answer("Client ID: ", "1000.SANDBOXCLIENT")
@@ -636,6 +659,7 @@ def test_a_data_center_of_the_environment_is_asked_about_and_options_are_not(
         screen = typist.rest()
     assert typist.exit_code == 0, screen
     assert "TAP_ZOHOVOICE_DATA_CENTER='in'" in screen
+    assert "TAP_ZOHOVOICE_CLIENT_SECRET is taken from the environment." in screen
     assert "Client secret (not shown)" not in screen
 
 
