@@ -160,10 +160,8 @@ def test_a_change_of_the_tap_makes_all_that_repeats_it_stale(
 
 
 def test_what_people_write_stays(root: Path, run: Callable[..., int], tap: Plugin) -> None:
-    command = (
-        "    commands:\n      hello: {args: --version, executable: tap-zohovoice}  # by hand\n"
-    )
-    swap(root / "meltano.yml", "    select:\n", f"{command}    select:\n")
+    command = "      hello: {args: --version, executable: tap-zohovoice}  # by hand\n"
+    swap(root / "meltano.yml", "    commands:\n", f"    commands:\n{command}")
     before = (root / "meltano.yml").read_text(encoding="utf-8")
     assert run() == 0  # the command goes to the Hub
     assert (root / "meltano.yml").read_text(encoding="utf-8") == before
