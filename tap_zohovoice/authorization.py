@@ -184,9 +184,9 @@ class Authorization:
 
     def _write(self, path: Path, values: Mapping[str, str]) -> None:
         file = DotenvFile(path)
-        file.update(values)
-        say(f"Zoho gave a refresh token. {path}, readable by you alone, has {', '.join(values)}.")
         strays = file.names() & {self._prefix + name.upper() for name in _URLS} - set(values)
+        file.update(values)  # nothing that can fail comes after it
+        say(f"Zoho gave a refresh token. {path}, readable by you alone, has {', '.join(values)}.")
         for name in sorted(strays):
             say(f"Note: {path} also has {name}; remove it if the account is not there.")
 
