@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import requests
 
 from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
+from tap_zohovoice.network import obstacle_of
 from tap_zohovoice.redaction import redact
 from tap_zohovoice.sessions import StraightSession
 from tap_zohovoice.settings import DATA_CENTERS
@@ -129,15 +130,11 @@ class Accounts:
                     allow_redirects=False,
                     auth=_unsigned,
                 )
-        except requests.exceptions.SSLError as error:
-            message = "Zoho Accounts: the server's certificate is not trusted"
-            raise ZohoVoiceError(message) from error
-        except requests.exceptions.ProxyError as error:
-            message = (
-                "Zoho Accounts: no answer (ProxyError); check the proxy: HTTPS_PROXY, NO_PROXY"
-            )
-            raise UnavailableError(message) from error
-        except requests.RequestException as error:
+        except OSError as error:  # which those of requests are too
+            if obstacle := obstacle_of(error, "accounts_url"):
+                message = f"Zoho Accounts: {obstacle.text}"
+                kind = ZohoVoiceError if obstacle.is_final else UnavailableError
+                raise kind(message) from error
             message = (
                 f"Zoho Accounts: no answer ({type(error).__name__}); check accounts_url if it is "
                 "set, else the network"

@@ -20,6 +20,7 @@ from tap_zohovoice.exceptions import (
     UnavailableError,
     ZohoVoiceError,
 )
+from tap_zohovoice.network import obstacle_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -173,12 +174,14 @@ class ZohoVoiceStream(RESTStream[Any]):
                 allow_redirects=self.allow_redirects,
                 **surroundings,
             )
-        except requests.exceptions.SSLError as error:
-            message = "Zoho Voice: the server's certificate is not trusted; check api_url"
-            raise ZohoVoiceError(message) from error
-        except requests.exceptions.Timeout:
-            return Verdict(Outcome.RETRY, "no answer in time", is_outage=True)
-        except requests.RequestException as error:
+        except OSError as error:  # which those of requests are too
+            if obstacle := obstacle_of(error, "api_url"):
+                if obstacle.is_final:
+                    message = f"Zoho Voice: {obstacle.text}"
+                    raise ZohoVoiceError(message) from error
+                return Verdict(Outcome.RETRY, obstacle.text, is_outage=True)
+            if isinstance(error, requests.exceptions.Timeout):
+                return Verdict(Outcome.RETRY, "no answer in time", is_outage=True)
             reason = f"connection failed ({type(error).__name__})"
             return Verdict(Outcome.RETRY, reason, is_outage=True)
         finally:
