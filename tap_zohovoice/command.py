@@ -67,6 +67,7 @@ class TapCommand(SingerCommand):
                 **extra,
             )
 
+        _unmute(self.logger.name)
         if not standalone_mode:
             return run()
         # It logs whole addresses, and with them what is looked for: numbers and names.
@@ -120,6 +121,17 @@ class TapCommand(SingerCommand):
         except BrokenPipeError:
             forget_output()
         return 128 + stop.signum
+
+
+def _unmute(name: str) -> None:
+    """Let the tap's loggers speak again: setting up logs from a file mutes all older ones.
+
+    Unless the file says `disable_existing_loggers: false`, that is, and few people know. Without
+    this, waits and errors would go untold.
+    """
+    for known, logger in logging.root.manager.loggerDict.items():
+        if known.startswith(name) and isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 def forget_output() -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tap-zohovoice.throttle")
 _GRAIN = 0.001  # seconds; keeps a rounded-down wait from waking a hair too early
+_NOTABLE = 1.0
+"""Seconds from which on a wait is worth a person's attention: where the limit sets the pace, each
+request may wait a moment for the slot of one that was made just as quickly a period ago."""
 
 
 class Throttle:
@@ -22,6 +25,10 @@ class Throttle:
     The server sees a request at some moment between the two, so no period of the server's clock
     holds more requests than there are slots, whatever the latency. One slot fewer than allowed is
     used, because it is not documented whether the last allowed request is the one that locks.
+
+    Attributes:
+        requests: How many requests were let pass.
+        waits: How many waits took a second or more.
 
     Args:
         calls: Requests that the server allows in a period.
@@ -35,6 +42,7 @@ class Throttle:
     ) -> None:
         self.waits = 0
         self.requests = 0
+        self._calls = calls
         self._slots = max(calls - 1, 1)
         self._seconds = seconds
         self._clock = clock
@@ -89,15 +97,26 @@ class Throttle:
                 self._shared.close(seconds)
 
     def pause(self, seconds: float, why: str) -> None:
-        """Wait, and say until when.
+        """Wait, and say until when; of a wait shorter than a second, only at level DEBUG.
 
         Args:
             seconds: How long.
             why: Reason for the log.
         """
-        self.waits += 1
+        is_notable = seconds >= _NOTABLE
+        self.waits += is_notable
         until = dt.datetime.fromtimestamp(self._clock.now() + seconds, dt.UTC)
-        _LOGGER.info("%s; waiting %.0f s, until %s UTC", why, seconds, f"{until:%Y-%m-%d %H:%M:%S}")
+        _LOGGER.log(
+            logging.INFO if is_notable else logging.DEBUG,
+            "%s; waiting %.0f s, until %s UTC",
+            why,
+            seconds,
+            f"{until:%Y-%m-%d %H:%M:%S}",
+            extra={
+                "wait_seconds": round(seconds, 3),
+                "wait_until": until.isoformat(timespec="seconds"),
+            },
+        )
         self._clock.sleep(seconds)
 
     def _take(self) -> tuple[float, str]:
@@ -107,7 +126,7 @@ class Throttle:
             self._answered.popleft()
         if self._closed_until > now:
             return self._closed_until - now, self._closed_why
-        full = f"{self._slots} requests in {self._seconds:.0f} s are made"
+        full = f"At the limit of {self._calls} requests in {self._seconds:.0f} s"
         if len(self._answered) + len(self._in_flight) >= self._slots:
             # Only threads can find every slot in flight; they look again in a moment.
             free = self._answered[0] + self._seconds if self._answered else now + 0.05

@@ -327,7 +327,7 @@ def test_every_wait_says_why_and_until_when(
         until = dt.datetime.fromisoformat(f"{told[2]}+00:00").timestamp()
         assert until == pytest.approx(end, abs=1)
     assert sum("Zoho says so;" in line for line in lines) == 1
-    assert sum("2 requests in 60 s are made;" in line for line in lines) == len(lines) - 2
+    assert sum("At the limit of 3 requests in 60 s;" in line for line in lines) == len(lines) - 2
 
 
 def test_the_file_holds_nothing_but_numbers(clock: FakeClock) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
+    from tap_zohovoice.progress import ItemProgress
     from tap_zohovoice.reading import Peek
     from tap_zohovoice.records import Record
     from tap_zohovoice.streams.call_logs import CallLogsStream
@@ -46,6 +47,8 @@ class FollowingStream(BookmarkedStream):
         """
         super().__init__(tap)
         self.calls = calls
+        self.progress: ItemProgress | None = None
+        """Tells how far it is, where each record takes a request of its own."""
         self._spool: Spool | None = None
         self._feeder: BookmarkedStream | None = None
         self._outages = 0
@@ -173,18 +176,29 @@ class FollowingStream(BookmarkedStream):
             return
         clock = self.tap.clock
         saved = clock.monotonic()
+        try:
+            for row in self._once(self._rows(self.first_moment(context), context)):
+                yield self.complete(row)
+                if self.progress:
+                    self.progress.note()
+                if clock.monotonic() - saved >= _SAVE_SECONDS:
+                    self.save()
+                    saved = clock.monotonic()
+        finally:
+            if self.progress:
+                self.progress.summarise()
+
+    def _once(self, rows: Iterator[Record]) -> Iterator[Record]:
+        """Leave out rows whose key was there before."""
         known: dict[object, None] = {}
-        for row in self._rows(self.first_moment(context), context):
+        for row in rows:
             key = tuple(row[name] for name in self.primary_keys)
             if key in known:
                 continue
             known[key] = None
             if len(known) > _REMEMBERED:
                 del known[next(iter(known))]
-            yield self.complete(row)
-            if clock.monotonic() - saved >= _SAVE_SECONDS:
-                self.save()
-                saved = clock.monotonic()
+            yield row
 
     def _rows(self, start: dt.datetime, context: Context | None) -> Iterator[Record]:
         spool, end = self._spool, self.tap.settings.end
@@ -200,7 +214,10 @@ class FollowingStream(BookmarkedStream):
         if spool is None or self._feeder is None:
             return
         with closing(spool):
-            yield from spool.since(text_of(start))
+            moment = text_of(start)
+            if self.progress:
+                self.progress.expect(sum(1 for _ in spool.since(moment)))
+            yield from spool.since(moment)
         if spool.calls and not spool.rows:
             yield from self.hidden(max(start, spool.start), end, spool.calls)
         # What the logs' own bookmark covers, this stream has seen too.

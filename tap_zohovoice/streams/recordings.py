@@ -15,7 +15,7 @@ from tap_zohovoice.downloads import MEGABYTE, Downloads
 from tap_zohovoice.exceptions import RefusedError
 from tap_zohovoice.fields import Kind
 from tap_zohovoice.folders import folder_at
-from tap_zohovoice.progress import FileProgress
+from tap_zohovoice.progress import ItemProgress
 from tap_zohovoice.records import unpack
 from tap_zohovoice.streams.following import FollowingStream
 
@@ -76,7 +76,6 @@ class RecordingsStream(FollowingStream):
         additional_properties=False,
     ).to_dict()
     _downloads: Downloads | None = None
-    _progress: FileProgress | None = None
 
     @property
     @override
@@ -94,13 +93,11 @@ class RecordingsStream(FollowingStream):
         if settings.recordings_path and not self.is_dry_run:
             largest = settings.recordings_max_mb * MEGABYTE
             self._downloads = Downloads(self, folder_at(settings.recordings_path), largest)
-            self._progress = FileProgress(self.name, self.tap.clock, self._downloads.results)
+            results = self._downloads.results
+            clock = self.tap.clock
+            self.progress = ItemProgress(self.name, "Files", clock, self.throttle, results)
         for record in super().get_records(context):
             yield {**dict.fromkeys(self.schema["properties"]), **record}
-            if self._progress:
-                self._progress.note()
-        if self._progress:
-            self._progress.summarise()
 
     @override
     def complete(self, row: Record) -> Record:

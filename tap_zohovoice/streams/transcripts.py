@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
@@ -13,12 +15,15 @@ from tap_zohovoice.exceptions import (
     UnavailableError,
     ZohoVoiceError,
 )
+from tap_zohovoice.progress import ItemProgress
 from tap_zohovoice.streams.following import FollowingStream
 from tap_zohovoice.streams.recordings import named_files
 from tap_zohovoice.transcripts import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Context
 
     from tap_zohovoice.records import Record
 
@@ -80,6 +85,10 @@ class TranscriptsStream(FollowingStream):
         additional_properties=False,
     ).to_dict()
 
+    @cached_property
+    def _results(self) -> Counter[str]:
+        return Counter()
+
     @override
     def named_by(self, record: Record) -> Iterator[Record]:
         status = record["call_recording_transcription_status"] or ""
@@ -88,6 +97,13 @@ class TranscriptsStream(FollowingStream):
         kinds = dict.fromkeys(row["kind"] for row in named_files(record))
         for kind in kinds or ["recording"]:
             yield {"logid": record["logid"], "kind": kind, "start_time": record["start_time"]}
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        name, clock, results = self.name, self.tap.clock, self._results
+        if not self.is_dry_run:
+            self.progress = ItemProgress(name, "Transcripts", clock, self.throttle, results)
+        yield from super().get_records(context)
 
     @override
     def complete(self, row: Record) -> Record:
@@ -101,11 +117,13 @@ class TranscriptsStream(FollowingStream):
             was_locked, self._is_locked = self._is_locked, isinstance(error, LockedError)
             if not error.brief or (was_locked and self._is_locked):
                 raise
+            self._results["failed"] += 1
             self._unanswered += isinstance(error, UnavailableError)
             self.note_answer(is_outage=error.is_outage or self._is_locked)
             return {**record, "error": error.brief}
         self._unanswered, self._is_locked = 0, False
         self.note_answer(is_outage=False)
+        self._results["fetched"] += 1
         return record
 
 
