@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.compat import override
 
 if TYPE_CHECKING:
-    import ssl
     from types import TracebackType
     from typing import Self
+
+    import trustme
+
+    from tap_zohovoice.sandbox import Sandbox
 
 _PATIENCE = 20.0  # seconds; longer than any test
 _PIECE = 65_536
@@ -116,6 +120,42 @@ class Proxy(Gate):
             return None
         _, _, port = self.tunnels[-1].rpartition(":")
         return socket.create_connection(("127.0.0.1", int(port)), _PATIENCE)
+
+
+class Stub(Gate):
+    """A server that gives every request the same answer.
+
+    Args:
+        status: The status line, without the version.
+        body: The body.
+    """
+
+    def __init__(self, status: str, body: str = "") -> None:
+        super().__init__()
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close"
+        self._answer = f"{head}\r\n\r\n{body}".encode()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @override
+    def open(self, client: socket.socket) -> socket.socket | None:
+        client.recv(_PIECE)
+        client.sendall(self._answer)
+        return None
+
+
+def tls(authority: trustme.CA, *names: str, **validity: Any) -> ssl.SSLContext:
+    """Return what a server needs for TLS under some names, certified by an authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, **validity).configure_cert(context)
+    return context
+
+
+def gate(box: Sandbox, context: ssl.SSLContext) -> Gate:
+    """Return a way to a sandbox by TLS."""
+    return Gate(int(box.url.rpartition(":")[2]), context)
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from network import Gate, Proxy
+from network import Proxy, gate, tls
 from support import assert_once, files, held, history
 
 from tap_zohovoice.sandbox import Sandbox
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import FakeClock, Run
+    from network import Gate
 
     RunTap = Callable[..., Run]
 
@@ -52,16 +52,6 @@ def bundle(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def box(clock: FakeClock) -> Iterator[Sandbox]:
     with Sandbox(history=history(40), clock=clock) as running:
         yield running
-
-
-def tls(authority: trustme.CA, *names: str, **validity: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names, **validity).configure_cert(context)
-    return context
-
-
-def gate(box: Sandbox, context: ssl.SSLContext) -> Gate:
-    return Gate(int(box.url.rpartition(":")[2]), context)
 
 
 def proxy_url(port: int) -> str:
