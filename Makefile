@@ -45,45 +45,6 @@ lint: setup ## Check style, types, dependencies, workflows, and that definitions
 	@$(BIN)/ty check --no-progress --python $(VENV) $(SOURCES)
 	@$(BIN)/deptry --no-ansi --extend-exclude 'definitions|demo|tests' .
 	@$(BIN)/python -m definitions --check
-	@echo "No complaints about style, types, dependencies, definitions and workflows."
-
-definitions: setup ## Write meltano.yml, hub/ and the README's tables anew from what the tap tells of itself
-	@$(BIN)/python -m definitions
-
-# pip keeps to the checkout, and says only what went wrong.
-export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PIP_NO_INPUT := 1
-export PIP_REQUIRE_VIRTUALENV := 0
-export PIP_USER := 0
-
-.DEFAULT_GOAL := help
-.DELETE_ON_ERROR:
-.NOTPARALLEL:
-.PHONY: help setup demo test lint definitions pins clean
-
-help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
-
-setup: $(VENV)/.tap ## Make .venv with everything at its pinned version
-	@:
-
-demo: setup ## Run the tap twice from a made-up account into DuckDB, and check what landed
-	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
-		echo "The demo needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean demo PYTHON=python3.12" >&2; \
-		exit 1; }
-	@$(BIN)/python demo/demo.py
-
-test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
-	@$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
-
-lint: setup ## Check style, types, dependencies, workflows, and that definitions are up to date
-	@$(BIN)/ruff check --quiet $(SOURCES)
-	@$(BIN)/ruff format --check --quiet $(SOURCES)
-	@$(BIN)/mypy --no-error-summary $(SOURCES)
-	@$(BIN)/ty check --no-progress --python $(VENV) $(SOURCES)
-	@$(BIN)/deptry --no-ansi --extend-exclude 'definitions|demo|tests' .
-	@$(BIN)/python -m definitions --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/zizmor --offline --no-progress --quiet .
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml

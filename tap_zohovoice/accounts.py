@@ -7,8 +7,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import requests
-
 from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
 from tap_zohovoice.network import obstacle_of
 from tap_zohovoice.redaction import redact
@@ -17,6 +15,8 @@ from tap_zohovoice.settings import DATA_CENTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import requests
 
     from tap_zohovoice.clock import Clock
 
