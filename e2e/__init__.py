@@ -1,0 +1,1 @@
+"""End-to-end tests: the tap, run by Meltano, into real targets."""

@@ -1,0 +1,78 @@
+"""An account is read into a warehouse, changes, and is read again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from e2e.account import KEYS, held_calls, held_recordings, held_transcripts, keyed
+
+from tap_zohovoice.sandbox.talks import talk
+
+if TYPE_CHECKING:
+    from e2e.conftest import Twice
+
+TYPES = {"voicemail": "1", "recording": "2"}
+"""Zoho's numbers for the kinds of transcripts."""
+
+
+def test_every_call_is_there_once_with_all_its_values(twice: Twice) -> None:
+    rows, held = twice.warehouse.rows("call_logs"), held_calls(twice.box)
+    landed = keyed("call_logs", rows)
+    assert landed.keys() == held.keys()
+    assert len(rows) == len(landed) or not twice.warehouse.upserts
+    for key, call in held.items():
+        assert landed[key] == twice.warehouse.expect(call)
+
+
+def test_every_recording_is_there_once(twice: Twice) -> None:
+    rows, held = twice.warehouse.rows("recordings"), held_recordings(twice.box)
+    landed = keyed("recordings", rows)
+    assert landed.keys() == held.keys()
+    assert len(rows) == len(landed) or not twice.warehouse.upserts
+    for key, file in held.items():
+        assert {name: landed[key][name] for name in file} == file
+
+
+def test_every_transcript_is_there_once(twice: Twice) -> None:
+    rows = twice.warehouse.rows("transcripts")
+    landed = keyed("transcripts", rows)
+    assert landed.keys() == held_transcripts(twice.box)
+    assert len(rows) == len(landed) or not twice.warehouse.upserts
+    for key, row in landed.items():
+        told = talk(f"{row['logid']} {TYPES[row['kind']]}")
+        assert row["provider"] == told["transcriptionProvider"]
+        assert [part["text"] for part in row["segments"]] == [
+            part["text"] for part in told["transcriptJson"]
+        ]
+
+
+def test_what_came_late_is_added_and_what_changed_is_updated(twice: Twice) -> None:
+    before = keyed("call_logs", twice.first)
+    after = keyed("call_logs", twice.warehouse.rows("call_logs"))
+    late, new, changed = ((twice.news[name],) for name in ("late", "new", "changed"))
+    assert {late, new} == after.keys() - before.keys()
+    assert before[changed]["feedback"] is None
+    assert after[changed]["feedback"] == 1
+    assert after[changed]["call_recording"]["recording_filename"] == "late.wav"
+    files = keyed("recordings", twice.warehouse.rows("recordings"))
+    assert files["late.wav",]["logid"] == changed[0]
+
+
+def test_the_state_in_meltano_is_the_start_of_the_last_call(twice: Twice) -> None:
+    for bookmarks, expected in zip(twice.bookmarks, twice.expected, strict=True):
+        values = {name: entry["replication_key_value"] for name, entry in bookmarks.items()}
+        assert values.keys() == KEYS.keys()
+        assert values["call_logs"] == expected
+    assert twice.expected[0] < twice.expected[1]
+
+
+def test_the_second_run_reads_no_more_than_the_lookback(twice: Twice) -> None:
+    if twice.warehouse.upserts:
+        return
+    rows = twice.warehouse.raw("call_logs")
+    again = rows[len(twice.first) :]
+    assert 0 < len(again) < len(twice.first) / 3
+
+
+def test_no_limit_was_broken(twice: Twice) -> None:
+    assert (twice.box.stats.violations, twice.box.stats.locked_calls) == (0, 0)

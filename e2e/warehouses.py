@@ -1,0 +1,174 @@
+"""The targets' databases and files, asked by other means than the targets' own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from e2e.account import plain
+from e2e.postgres import HOST
+from e2e.project import programs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from e2e.account import Row
+    from e2e.postgres import Server
+
+_PATIENCE_SECONDS = 60.0
+
+
+class Warehouse(ABC):
+    """Where a loader puts rows.
+
+    Attributes:
+        loader: The loader's name in meltano.yml.
+        settings: Its settings, as variables of the environment.
+        upserts: Whether a row replaces an earlier one with its key; else it stands after it.
+    """
+
+    loader: str
+    settings: dict[str, str]
+    upserts = True
+
+    def rows(self, stream: str) -> list[Row]:
+        """Return all rows of a stream, in the form of `plain`."""
+        return [plain(row) for row in self.raw(stream)]
+
+    def expect(self, row: Row) -> Row:
+        """Return what becomes of a row by what the loader is known to do."""
+        return row
+
+    @abstractmethod
+    def raw(self, stream: str) -> list[Row]:
+        """Return all rows of a stream, with moments as text."""
+
+    @abstractmethod
+    def types(self, stream: str) -> dict[str, str]:
+        """Return the type of each column in the words of the database, in their order."""
+
+
+class Postgres(Warehouse):
+    """A database of a PostgreSQL server."""
+
+    loader = "target-postgres"
+
+    def __init__(self, server: Server, database: str) -> None:
+        self._server = server
+        self._database = database
+        server.create(database)
+        self.settings = {
+            "TARGET_POSTGRES_HOST": HOST,
+            "TARGET_POSTGRES_PORT": str(server.port),
+            "TARGET_POSTGRES_USER": server.user,
+            "TARGET_POSTGRES_PASSWORD": server.password,
+            "TARGET_POSTGRES_DATABASE": database,
+            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "zoho",
+        }
+
+    def ask(self, query: str) -> list[Any]:
+        """Run a query for one column of JSON."""
+        return self._server.ask(self._database, query)
+
+    def raw(self, stream: str) -> list[Row]:
+        return self.ask(f"SELECT to_jsonb(t) FROM zoho.{stream} t")
+
+    def types(self, stream: str) -> dict[str, str]:
+        columns = self.ask(
+            "SELECT json_build_array(column_name, data_type) FROM information_schema.columns "
+            f"WHERE table_schema = 'zoho' AND table_name = '{stream}' ORDER BY ordinal_position"
+        )
+        return dict(columns)
+
+
+class DuckDB(Warehouse):
+    """A file of DuckDB."""
+
+    loader = "target-duckdb"
+
+    def __init__(self, folder: Path) -> None:
+        self._path = str(folder / "calls.duckdb")
+        self.settings = {
+            "TARGET_DUCKDB_PATH": self._path,
+            "TARGET_DUCKDB_DEFAULT_TARGET_SCHEMA": "zoho",
+        }
+
+    def raw(self, stream: str) -> list[Row]:
+        rows = self._ask(f"SELECT to_json(t) FROM zoho.{stream} t")
+        return [json.loads(text) for (text,) in rows]
+
+    def expect(self, row: Row) -> Row:
+        # Rows go by CSV, where an empty text and none are the same.
+        return {name: None if value == "" else value for name, value in row.items()}
+
+    def types(self, stream: str) -> dict[str, str]:
+        return dict(
+            self._ask(
+                "SELECT column_name, data_type FROM information_schema.columns WHERE "
+                f"table_schema = 'zoho' AND table_name = '{stream}' ORDER BY ordinal_position"
+            )
+        )
+
+    def _ask(self, query: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(self._path, read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+
+class JsonLines(Warehouse):
+    """A folder with a file a stream."""
+
+    loader = "target-jsonl"
+    upserts = False
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "lines"
+        self.settings = {
+            "TARGET_JSONL_DESTINATION_PATH": str(self._folder),
+            "TARGET_JSONL_DO_TIMESTAMP_FILE": "false",
+        }
+
+    def raw(self, stream: str) -> list[Row]:
+        path = self._folder / f"{stream}.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+    def types(self, stream: str) -> dict[str, str]:
+        raise NotImplementedError
+
+
+class Snowflake(Warehouse):
+    """A made-up Snowflake, kept in a folder."""
+
+    loader = "target-snowflake"
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = {
+            "FAKESNOW_FOLDER": str(folder / "snowflake"),
+            "TARGET_SNOWFLAKE_ACCOUNT": "nobody",
+            "TARGET_SNOWFLAKE_USER": "loader",
+            "TARGET_SNOWFLAKE_PASSWORD": "made-up",
+            "TARGET_SNOWFLAKE_DATABASE": "CALLS",
+            "TARGET_SNOWFLAKE_WAREHOUSE": "SMALL",
+            "TARGET_SNOWFLAKE_DEFAULT_TARGET_SCHEMA": "ZOHO",
+        }
+
+    def raw(self, stream: str) -> list[Row]:
+        return self._ask(f"SELECT * FROM {stream}")
+
+    def types(self, stream: str) -> dict[str, str]:
+        return {row["name"]: row["type"] for row in self._ask(f"DESCRIBE TABLE {stream}")}
+
+    def _ask(self, query: str) -> list[Row]:
+        asked = subprocess.run(
+            [programs(self.loader) / self.loader, "--ask", query],
+            env=os.environ | self.settings,
+            capture_output=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+        assert asked.returncode == 0, asked.stderr.decode()
+        return [json.loads(line) for line in asked.stdout.decode().splitlines()]
