@@ -6,7 +6,9 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/constraints.txt
-SOURCES := tap_zohovoice tests demo definitions
+SOURCES := tap_zohovoice tests demo definitions e2e
+E2E := .e2e
+E2E_PINS := meltano target-jsonl target-postgres target-snowflake
 # What the container needs, at the versions that are pinned already.
 UV_COMPILE = $(BIN)/uv pip compile --constraint $(PINS) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --cache-dir .cache/uv --quiet
@@ -21,10 +23,10 @@ export PIP_USER := 0
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test lint definitions pins clean
+.PHONY: help setup demo test e2e lint definitions pins clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.tap ## Make .venv with everything at its pinned version
 	@:
@@ -38,12 +40,16 @@ demo: setup ## Run the tap twice from a made-up account into DuckDB, and check w
 test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
+e2e: setup $(E2E)/meltano/.pins ## Run the tap by Meltano into real targets, and ask them what landed
+	@$(BIN)/python -m e2e.project
+	@$(BIN)/pytest e2e $(PYTEST_ARGS)
+
 lint: setup ## Check style, types, dependencies, workflows, and that definitions are up to date
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/ty check --no-progress --python $(VENV) $(SOURCES)
-	@$(BIN)/deptry --no-ansi --extend-exclude 'definitions|demo|tests' .
+	@$(BIN)/deptry --no-ansi --extend-exclude 'definitions|demo|e2e|tests' .
 	@$(BIN)/python -m definitions --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/zizmor --offline --no-progress --quiet .
@@ -64,10 +70,15 @@ pins: setup ## Choose the newest versions and pin them with their hashes
 		--cache-dir .cache/uv --quiet --output-file $(PINS)
 	@$(UV_COMPILE) pyproject.toml --extra recordings --output-file requirements/runtime.txt
 	@$(UV_COMPILE) --group build --output-file requirements/build.txt
-	@echo "Pinned in $(PINS); the next target installs it."
+	@for name in $(E2E_PINS); do \
+		$(BIN)/uv pip compile --group e2e-$$name --universal --python-version 3.11 \
+			--generate-hashes --upgrade --no-header \
+			--cache-dir .cache/uv --quiet --output-file requirements/e2e/$$name.txt || exit 1; \
+	done
+	@echo "Pinned in $(PINS) and requirements/e2e; the next target installs it."
 
 clean: ## Remove everything that make and the tools made
-	@rm -rf $(VENV) .cache .demo .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	@rm -rf $(VENV) .cache .demo $(E2E) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.pins: $(PINS)
@@ -85,4 +96,11 @@ $(VENV)/.pins: $(PINS)
 
 $(VENV)/.tap: $(VENV)/.pins pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(E2E)/meltano/.pins: $(VENV)/.pins requirements/e2e/meltano.txt
+	@rm -rf $(@D)
+	@$(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --cache-dir .cache/uv \
+		--require-hashes --only-binary :all: --requirement requirements/e2e/meltano.txt
 	@touch $@

@@ -40,7 +40,7 @@ _PLAIN = (
 )
 
 
-def open_account(calls: int, seed: int, **dialect: Any) -> Sandbox:  # noqa: ANN401
+def open_account(calls: int, seed: int, **dialect: Any) -> Sandbox:
     """Make up an account whose last call was yesterday, with limits that make nobody wait.
 
     Args:
@@ -71,7 +71,7 @@ def awkward(row: Row) -> Row:
         "end_time": str(start + 61_005),
         "duration": "100:00:01",
         "service": 2**63 + 1,
-        "contact_name": 'tab\t"quotes" \\ \'n\' \r\nline, 🌻, nul \\u0000, {brace}, \\N',
+        "contact_name": "tab\t\"quotes\" \\ 'n' \r\nline, 🌻, nul \\u0000, {brace}, \\N",
         "caller_id_name": "",
         "agent_number": "NULL",
         "feedback": 5,
@@ -103,7 +103,11 @@ def bring_news(box: Sandbox) -> dict[str, str]:
     for logid, (start, end) in times.items():
         moments = {"start_time": str(start), "end_time": str(end)}
         box.store.add({**bare[0], "logid": logid, **moments})
-    file = {"recording_filename": "late.wav", "recording_duration": 3.5, "content_type": "audio/wav"}
+    file = {
+        "recording_filename": "late.wav",
+        "recording_duration": 3.5,
+        "content_type": "audio/wav",
+    }
     box.store.add({**changed, "feedback": 1, "call_recording": file})
     return {"late": "late", "new": "new", "changed": changed["logid"]}
 
@@ -136,9 +140,7 @@ def held_recordings(box: Sandbox) -> Rows:
 def held_transcripts(box: Sandbox) -> set[tuple[str, ...]]:
     """Return the keys of the transcripts that a warehouse must hold."""
     completed = (
-        row
-        for row in box.store.rows()
-        if row["call_recording_transcription_status"] == "completed"
+        row for row in box.store.rows() if row["call_recording_transcription_status"] == "completed"
     )
     return {
         (row["logid"], "voicemail" if row.get("voicemail") else "recording") for row in completed

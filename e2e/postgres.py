@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 HOST = "127.0.0.1"
 _PATIENCE_SECONDS = 30.0
@@ -56,7 +56,7 @@ class Server:
         Returns:
             The values of the column.
         """
-        command = [
+        command: list[str | Path] = [
             *(self.programs / "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"),
             *("--set", "ON_ERROR_STOP=1", "--host", HOST, "--port", str(self.port)),
             *("--username", self.user, "--dbname", database, "--command", query),
@@ -70,7 +70,7 @@ class Server:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving() -> Generator[Server]:
     """Start a server on a free port, and stop it in the end.
 
     Yields:
@@ -156,9 +156,16 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(server: Server, process: subprocess.Popen[Any], log: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    ready = [server.programs / "pg_isready", "-q", "-h", HOST, "-p", str(server.port)]
+    ready: list[str | Path] = [
+        server.programs / "pg_isready",
+        "-q",
+        "-h",
+        HOST,
+        "-p",
+        str(server.port),
+    ]
     while subprocess.run(ready, timeout=_PATIENCE_SECONDS, check=False).returncode:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()

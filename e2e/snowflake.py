@@ -74,7 +74,8 @@ def main() -> None:
             for row in cursor.fetchall():
                 print(json.dumps(dict(zip(names, row, strict=True)), default=str))
             return
-        from target_snowflake.target import TargetSnowflake
+        # It takes hold of the connector when it is imported.
+        from target_snowflake.target import TargetSnowflake  # noqa: PLC0415
 
         # fakesnow's one connection serves one thread at a time.
         TargetSnowflake.max_parallelism = 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from e2e.account import KEYS, held_calls, held_recordings, held_transcripts, keyed
-
 from tap_zohovoice.sandbox.talks import talk
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def test_every_transcript_is_there_once(twice: Twice) -> None:
     landed = keyed("transcripts", rows)
     assert landed.keys() == held_transcripts(twice.box)
     assert len(rows) == len(landed) or not twice.warehouse.upserts
-    for key, row in landed.items():
+    for row in landed.values():
         told = talk(f"{row['logid']} {TYPES[row['kind']]}")
         assert row["provider"] == told["transcriptionProvider"]
         assert [part["text"] for part in row["segments"]] == [

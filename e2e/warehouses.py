@@ -13,6 +13,7 @@ import duckdb
 from e2e.account import plain
 from e2e.postgres import HOST
 from e2e.project import programs
+from tap_zohovoice.compat import override
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,12 +49,16 @@ class Warehouse(ABC):
     def raw(self, stream: str) -> list[Row]:
         """Return all rows of a stream, with moments as text."""
 
+
+class Database(Warehouse):
+    """One with tables."""
+
     @abstractmethod
     def types(self, stream: str) -> dict[str, str]:
         """Return the type of each column in the words of the database, in their order."""
 
 
-class Postgres(Warehouse):
+class Postgres(Database):
     """A database of a PostgreSQL server."""
 
     loader = "target-postgres"
@@ -75,9 +80,11 @@ class Postgres(Warehouse):
         """Run a query for one column of JSON."""
         return self._server.ask(self._database, query)
 
+    @override
     def raw(self, stream: str) -> list[Row]:
         return self.ask(f"SELECT to_jsonb(t) FROM zoho.{stream} t")
 
+    @override
     def types(self, stream: str) -> dict[str, str]:
         columns = self.ask(
             "SELECT json_build_array(column_name, data_type) FROM information_schema.columns "
@@ -86,7 +93,7 @@ class Postgres(Warehouse):
         return dict(columns)
 
 
-class DuckDB(Warehouse):
+class DuckDB(Database):
     """A file of DuckDB."""
 
     loader = "target-duckdb"
@@ -98,14 +105,17 @@ class DuckDB(Warehouse):
             "TARGET_DUCKDB_DEFAULT_TARGET_SCHEMA": "zoho",
         }
 
+    @override
     def raw(self, stream: str) -> list[Row]:
         rows = self._ask(f"SELECT to_json(t) FROM zoho.{stream} t")
         return [json.loads(text) for (text,) in rows]
 
+    @override
     def expect(self, row: Row) -> Row:
         # Rows go by CSV, where an empty text and none are the same.
         return {name: None if value == "" else value for name, value in row.items()}
 
+    @override
     def types(self, stream: str) -> dict[str, str]:
         return dict(
             self._ask(
@@ -132,15 +142,13 @@ class JsonLines(Warehouse):
             "TARGET_JSONL_DO_TIMESTAMP_FILE": "false",
         }
 
+    @override
     def raw(self, stream: str) -> list[Row]:
         path = self._folder / f"{stream}.jsonl"
         return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
-    def types(self, stream: str) -> dict[str, str]:
-        raise NotImplementedError
 
-
-class Snowflake(Warehouse):
+class Snowflake(Database):
     """A made-up Snowflake, kept in a folder."""
 
     loader = "target-snowflake"
@@ -156,9 +164,11 @@ class Snowflake(Warehouse):
             "TARGET_SNOWFLAKE_DEFAULT_TARGET_SCHEMA": "ZOHO",
         }
 
+    @override
     def raw(self, stream: str) -> list[Row]:
         return self._ask(f"SELECT * FROM {stream}")
 
+    @override
     def types(self, stream: str) -> dict[str, str]:
         return {row["name"]: row["type"] for row in self._ask(f"DESCRIBE TABLE {stream}")}
 
