@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from e2e.account import bring_news, last_start, open_account
+from e2e.account import KEYS, bring_news, last_start, open_account
 from e2e.pipeline import Pipeline
 from e2e.postgres import Server, serving
 from e2e.warehouses import DuckDB, JsonLines, Postgres, Snowflake
@@ -36,6 +36,7 @@ class Twice:
         bookmarks: What Meltano's database held after each.
         expected: Which bookmark was due after each.
         first: The calls in the warehouse after the first run.
+        rows: The rows of each stream after the second.
     """
 
     box: Sandbox
@@ -45,6 +46,7 @@ class Twice:
     bookmarks: list[dict[str, Any]]
     expected: list[str]
     first: list[Row]
+    rows: dict[str, list[Row]]
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +76,8 @@ def twice(
         runs.append(pipeline.run())
         bookmarks.append(pipeline.bookmarks())
         assert runs[1].exit_code == 0, runs[1].log
-        yield Twice(box, warehouse, news, runs, bookmarks, expected, first)
+        rows = {stream: warehouse.rows(stream) for stream in KEYS}
+        yield Twice(box, warehouse, news, runs, bookmarks, expected, first, rows)
 
 
 def _warehouse(request: pytest.FixtureRequest, folder: Path) -> Warehouse:

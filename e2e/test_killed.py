@@ -121,10 +121,11 @@ def test_after_a_kill_of_all_processes_no_call_is_missing_and_none_is_double(
     # This loader tells its state at the end alone, the other one with each batch.
     assert bool(bookmark) == (loader == "target-duckdb")
 
-    # For five minutes, Meltano takes a run that was killed for one that goes on.
-    refused = pipeline.run()
-    assert refused.exit_code == 1
-    assert "already running" in refused.log
+    if loader == "target-duckdb":
+        # For five minutes, Meltano takes a run that was killed for one that goes on.
+        refused = pipeline.run()
+        assert refused.exit_code == 1
+        assert "already running" in refused.log
     resumed = pipeline.run("--force")
     assert resumed.exit_code == 0, resumed.log
     assert_whole(box, warehouse, pipeline)
