@@ -27,6 +27,7 @@ OBJECTS = (
 )
 DAYS = 30
 HOUR_MS = 3_600_000
+MARK = "\N{REPLACEMENT CHARACTER}"
 _CREDITS = ("voice", "free_minutes", "total", "recording", "transcription")
 _CASTS = ("logid", "service", "duration", *MOMENTS, *OBJECTS)
 # What the tap declares of a call; what else a row holds goes into `additional_fields`.
@@ -74,9 +75,10 @@ def awkward(row: Row) -> Row:
         "contact_name": "tab\t\"quotes\" \\ 'n' \r\nline, 🌻, nul \\u0000, {brace}, \\N",
         "caller_id_name": "",
         "agent_number": "NULL",
-        "feedback": 5,
+        "destination_name": "nul \0, half \ud83c of a 🌻",
+        "feedback": 2**63,
         "call_recording_transcription_status": "failed",
-        "deep": {"a": [{"b": 2**70, "c": 0.1, "d": None, "ü'\"": ["\n", True, {}]}]},
+        "deep": {"a": [{"b": 2**70, "c": 0.1, "d": None, "ü'\"": ["\n\0", True, {}]}]},
         "zz.dotted name": "\\.",
     }
 
@@ -114,7 +116,7 @@ def bring_news(box: Sandbox) -> dict[str, str]:
 
 def held_calls(box: Sandbox) -> Rows:
     """Return what a warehouse must hold of the account, as `plain` reads it."""
-    return keyed("call_logs", map(_call, box.store.rows()))
+    return keyed("call_logs", (_storable(_call(row)) for row in box.store.rows()))
 
 
 def held_recordings(box: Sandbox) -> Rows:
@@ -209,3 +211,20 @@ def _call(row: Row) -> Row:
         more = ("dfs_path", "block_id", "recording_size_in_bytes")
         call[name] = file and {member: file.get(member) for member in (*members, *more)}
     return call
+
+
+def _storable(value: Any) -> Any:
+    """Mark what PostgreSQL cannot store, and keep what exceeds its integers beside the others."""
+    if isinstance(value, str):
+        return (
+            value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", MARK)
+        )
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    stored = {name: _storable(item) for name, item in value.items()}
+    if (stored.get("feedback") or 0) > 5:
+        stored["additional_fields"]["feedback"] = stored["feedback"]
+        stored["feedback"] = None
+    return stored

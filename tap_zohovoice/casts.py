@@ -11,6 +11,7 @@ from tap_zohovoice.fields import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_INTEGERS = 2**63
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
 
@@ -84,6 +85,7 @@ def _number(value: object) -> float | None:
     if value == "":
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
+        float(value)  # an integer that no float can hold overflows here
         return value
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value, re.ASCII):
         return float(value)
@@ -92,9 +94,10 @@ def _number(value: object) -> float | None:
 
 def _integer(value: object) -> int | None:
     number = _number(value)
-    if number is None or isinstance(number, int):
-        return number
-    if number.is_integer():
+    if number is None:
+        return None
+    # Databases hold integers in 64 bits; a larger one would stop every run at the same call.
+    if float(number).is_integer() and -_INTEGERS <= number < _INTEGERS:
         return int(number)
     raise MisfitError
 

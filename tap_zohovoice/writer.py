@@ -10,6 +10,7 @@ from singer_sdk.io_base import SingerWriter
 from singer_sdk.singerlib.encoding.simple import RecordMessage
 
 from tap_zohovoice.compat import override
+from tap_zohovoice.texts import is_suspect, storable
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
@@ -33,7 +34,10 @@ class MessageWriter(SingerWriter):
         if isinstance(message, RecordMessage) and message.time_extracted:
             fields = message.to_dict()
             fields["time_extracted"] = message.time_extracted.isoformat()
-            return self._encode(fields)
+            line = self._encode(fields)
+            if is_suspect(line):
+                line = self._encode({**fields, "record": storable(fields["record"])})
+            return line
         return super().serialize_message(message)
 
     @override

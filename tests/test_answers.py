@@ -251,3 +251,20 @@ def test_rule_7_a_single_answer_that_says_nothing_moves_no_bookmark(
         run = run_tap({**box.config, "start_date": "2026-01-01"})
         assert box.stats.requests == 2
     assert run.ids == ["there"]
+
+
+def test_text_that_databases_refuse_is_made_storable_and_nothing_else_changes(
+    run_tap: RunTap,
+) -> None:
+    with Sandbox(history=history(20)) as box:
+        names = {"contact_name": "a\0b\ud83c", "agent_number": "\\u0000 \\ud800 🌻"}
+        inner = {"x\0": ["\udf3b", {"\ud800": "ü\0"}], "x\ufffd": 1}
+        moment = int((NOW - 86_400) * 1000)
+        box.store.add(call(box, "odd", moment, **names, inner=inner))
+        run = run_tap(box.config)
+        assert_once(run, held(box))
+    (record,) = [record for record in run.records if record["logid"] == "odd"]
+    assert record["contact_name"] == "a\ufffdb\ufffd"
+    assert record["agent_number"] == names["agent_number"]
+    expected = {"x\ufffd": ["\ufffd", {"\ufffd": "ü\ufffd"}], "x\ufffd_": 1}
+    assert record["additional_fields"]["inner"] == expected

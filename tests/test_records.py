@@ -36,7 +36,10 @@ GOOD: dict[Kind, list[tuple[object, object]]] = {
         (1, "1970-01-01T00:00:00.001000+00:00"),
     ],
     Kind.NUMBER: [(0, 0), (-1.5, -1.5), ("27.9", 27.9), ("3", 3.0), ("", None)],
-    Kind.INTEGER: [(5, 5), ("5", 5), (5.0, 5), (2**62, 2**62), ("", None)],
+    Kind.INTEGER: [
+        *[(5, 5), ("5", 5), (5.0, 5), ("", None)],
+        *[(2**63 - 1, 2**63 - 1), (-(2**63), -(2**63))],
+    ],
     Kind.BOOLEAN: [(True, True), (False, False), ("true", True), ("FALSE", False), ("", None)],
     Kind.DURATION: [("00:54", "00:54"), (54, "54"), ("", ""), ("1:02:03", "1:02:03")],
 }
@@ -44,8 +47,8 @@ BAD: dict[Kind, list[object]] = {
     Kind.ID: [True, 1.5, [], {}, NAN],
     Kind.TEXT: [5, False, ["a"], {"a": 1}],
     Kind.MOMENT: ["soon", "0", 0, -1, "2025-12-04", True, 1.5, INFINITY, NAN, 10**17, 10**400, []],
-    Kind.NUMBER: ["--", True, "1e5", [], {}, "NaN", "-Infinity", "1e999"],
-    Kind.INTEGER: ["five", 1.5, True, "NaN", [], "1.5"],
+    Kind.NUMBER: ["--", True, "1e5", [], {}, "NaN", "-Infinity", "1e999", 10**400],
+    Kind.INTEGER: ["five", 1.5, True, "NaN", [], "1.5", 2**63, -(2**63) - 1, 1e300, 10**400],
     Kind.BOOLEAN: [1, 0, "yes", [], {}],
     Kind.DURATION: [True, [], {}],
 }
