@@ -41,6 +41,9 @@ test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 e2e: setup $(E2E)/meltano/.pins ## Run the tap by Meltano into real targets, and ask them what landed
+	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
+		echo "It needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean e2e PYTHON=python3.12" >&2; \
+		exit 1; }
 	@$(BIN)/python -m e2e.project
 	@$(BIN)/pytest e2e $(PYTEST_ARGS)
 
