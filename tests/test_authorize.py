@@ -732,6 +732,21 @@ def test_stopped_during_the_exchange_the_file_is_as_before(
         assert [file.name for file in tmp_path.iterdir()] == [".env"]
 
 
+def test_a_signal_while_the_token_is_written_waits_until_it_is(
+    authorize: Callable[..., Said],
+    box: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / ".env"
+    monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    said = authorize(*options(box), "--write", str(path))
+    assert said.exit_code == 130
+    assert dotenv_values(path)["TAP_ZOHOVOICE_REFRESH_TOKEN"] == box.config["refresh_token"]
+    assert said.err.endswith("Stopped by SIGINT: the token was not tried, but it is kept\n")
+    assert box.stats.requests == 0
+
+
 def test_killed_during_the_exchange_the_code_is_used_and_another_one_helps(
     authorize: Callable[..., Said], tmp_path: Path
 ) -> None:
