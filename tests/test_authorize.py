@@ -365,7 +365,9 @@ def test_a_proxy_that_is_not_there_is_told(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     said = authorize(*options(box, accounts_url="http://accounts.example.invalid"))
     assert said.exit_code == 1
-    assert "no answer (ProxyError); check the proxy: HTTPS_PROXY, NO_PROXY" in said.err
+    assert (
+        "the proxy cannot be reached; check HTTPS_PROXY and NO_PROXY; try again at once" in said.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -477,7 +479,7 @@ def test_the_request_is_counted_with_those_of_other_runs(
         slots.answered(token)
     said = authorize(*options(box))
     assert said.exit_code == 0
-    assert "29 requests in 60 s are made; waiting 60 s" in said.err
+    assert "At the limit of 30 requests in 60 s; waiting 60 s" in said.err
     token, wait, _ = slots.take(1, 60)
     assert token is None
     assert 0 < wait <= 60
