@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from tap_zohovoice.sandbox import Sandbox
 
 CALLS = 600
+
+
+def pytest_sessionstart() -> None:
+    """Stop in good order on SIGTERM too: no server may be left running."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @dataclass
