@@ -156,6 +156,7 @@ class Snowflake(Database):
     def __init__(self, folder: Path) -> None:
         self.settings = {
             "FAKESNOW_FOLDER": str(folder / "snowflake"),
+            "TMPDIR": str(folder),  # fakesnow leaves an empty folder there each time
             "TARGET_SNOWFLAKE_ACCOUNT": "nobody",
             "TARGET_SNOWFLAKE_USER": "loader",
             "TARGET_SNOWFLAKE_PASSWORD": "made-up",
