@@ -18,8 +18,9 @@ from tap_zohovoice.compat import override
 from tap_zohovoice.tap import TapZohoVoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+    from typing import TextIO
 
 NOW = 1_772_366_400.0  # 2026-03-01 12:00:00 UTC
 
@@ -108,15 +109,13 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def run_tap(clock: FakeClock, tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def run_tap(clock: FakeClock, tmp_path: Path) -> Callable[..., Run]:
     """Run the tap's command line in this process, by the test's clock."""
 
     class TapByClock(TapZohoVoice):
         pass
 
     TapByClock.clock = clock
-    root = logging.getLogger()
-    handlers = list(root.handlers)
 
     def run(
         config: dict[str, Any],
@@ -131,23 +130,17 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> Iterator[Callable[..., Run]]:
                 path = tmp_path / f"{option.strip('-')}.json"
                 path.write_text(json.dumps(content))
                 options += [option, str(path)]
-        # `cli` sets up logging each time it is called; a handler of an earlier run has no stream.
-        for handler in [handler for handler in root.handlers if handler not in handlers]:
-            root.removeHandler(handler)
         out, log = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(log), pytest.raises(SystemExit) as end:
-            TapByClock.cli(options)
+        exit_code = call_cli(TapByClock, options, out, log)
         lines = [line for line in out.getvalue().splitlines() if line.startswith('{"type"')]
         return Run(
-            exit_code=int(end.value.code or 0),
+            exit_code=exit_code,
             messages=[json.loads(line) for line in lines],
             log=log.getvalue(),
             stdout=out.getvalue(),
         )
 
-    yield run
-    for handler in [handler for handler in root.handlers if handler not in handlers]:
-        root.removeHandler(handler)
+    return run
 
 
 @pytest.fixture
@@ -158,3 +151,30 @@ def accounts() -> Iterator[Accounts]:
         yield server
         server.shutdown()
         thread.join()
+
+
+def call_cli(tap: type[TapZohoVoice], options: Sequence[str], out: TextIO, log: TextIO) -> int:
+    """Run a tap's command line in this process.
+
+    Args:
+        tap: The tap.
+        options: What stands behind its name.
+        out: Its standard output.
+        log: Its standard error.
+
+    Returns:
+        The exit code.
+    """
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    try:
+        with redirect_stdout(out), redirect_stderr(log):
+            tap.cli(options)
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        # `cli` sets up logging each time it is called; a handler of an earlier run has no stream.
+        for handler in [handler for handler in root.handlers if handler not in handlers]:
+            root.removeHandler(handler)
+    message = "the command line returned"
+    raise AssertionError(message)

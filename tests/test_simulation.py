@@ -1,0 +1,308 @@
+"""The whole tap in virtual time: whatever happens, no call is lost and no rule is broken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from model import (
+    ANY_TOTALS,
+    EXACT,
+    NONE,
+    SECOND,
+    Burst,
+    Change,
+    Dialect,
+    Scene,
+    bursts,
+    dialects,
+)
+from simulation import Plan, Story, simulate
+from test_history import ANY, is_knowable
+from world import Stop
+
+from tap_zohovoice.sandbox import Dialect as Manners
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Simulate = Callable[[Story], None]
+
+# A life of several runs costs more than one reading of the model.
+EXAMPLES = {"default": 250, "nightly": 12_500}[os.environ.get("HYPOTHESIS_PROFILE", "default")]
+"""Examples of each of the four properties."""
+
+
+def simulated(share: float = 1.0) -> Callable[..., object]:
+    health = [
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ]
+    return settings(max_examples=int(EXAMPLES * share), suppress_health_check=health)
+
+
+@pytest.fixture
+def live(tmp_path: Path, state_home: Path) -> Simulate:
+    """Live through a story, by the state folder of nobody before."""
+
+    def run(story: Story) -> None:
+        shutil.rmtree(state_home, ignore_errors=True)
+        simulate(story, tmp_path / "life")
+
+    return run
+
+
+PLAIN = dialects(
+    totals=EXACT,
+    max_days=NONE,
+    max_size=NONE,
+    max_offset=NONE,
+    future=st.just(True),
+    off=st.just(1),
+)
+GAPS = st.one_of(st.just(0.0), st.floats(0, 90), st.sampled_from((700.0, 3600.0, 86_400.0, 5e5)))
+MANNERS = st.builds(
+    Manners,
+    throttle=st.sampled_from(
+        (
+            "429",
+            "400_url_rolling",
+            "200_url_rolling",
+            "400_cliq",
+            "200_people",
+            "503_text",
+            "429_empty",
+            "400_minutes",
+        )
+    ),
+    retry_after=st.booleans(),
+    token_refused=st.sampled_from(("401_plain", "401_projects", "401_crm", "400_zvt", "200_crm")),
+    rows_form=st.sampled_from(("list", "list", "missing", "null", "body", "no_content")),
+    status_value=st.sampled_from(("200", "SUCCESS", "success")),
+    token_ttl_seconds=st.sampled_from((3600.0, 3600.0, 300.0)),
+    token_field=st.sampled_from(("expires_in", "expires_in_sec")),
+)
+CHANGES = st.lists(
+    st.builds(
+        Change,
+        after=st.integers(0, 25),
+        kind=st.sampled_from(("arrive", "late", "future", "delete")),
+        place=st.one_of(st.integers(0, 20), st.integers(0, 5000)),
+        count=st.integers(1, 5),
+    ),
+    max_size=4,
+).map(tuple)
+FAULTS = (
+    "500",
+    "502_html",
+    "503_retry_after:40",
+    "cut",
+    "timeout",
+    "unreachable",
+    "truncated",
+    "html",
+    "error_200",
+    "array",
+    "renamed",
+    "nan",
+    "token",
+    "lock",
+    "redirect",
+)
+TOKEN_FAULTS = ("500", "502_html", "html", "cut", "timeout", "unreachable", "denied", "truncated")
+STOPS = st.one_of(
+    st.none(),
+    st.builds(
+        Stop,
+        how=st.sampled_from(("kill", "term")),
+        where=st.sampled_from(("request", "sleep", "write")),
+        number=st.one_of(st.integers(1, 8), st.integers(1, 80)),
+        share=st.floats(0, 1),
+    ),
+)
+
+
+def faults(most: int, kinds: tuple[str, ...] = FAULTS) -> st.SearchStrategy[object]:
+    number = st.one_of(st.integers(1, 6), st.integers(1, 30))
+    fault = st.tuples(number, st.sampled_from(kinds))
+    return st.lists(fault, max_size=most, unique_by=lambda fault: fault[0]).map(tuple)
+
+
+def runs(
+    changes: st.SearchStrategy[tuple[Change, ...]], most_faults: int = 4
+) -> st.SearchStrategy[tuple[Plan, ...]]:
+    """Make up runs, the last one without trouble."""
+    troubled = st.builds(
+        Plan,
+        gap=GAPS,
+        changes=changes,
+        faults=faults(most_faults),
+        token_faults=st.one_of(st.just(()), faults(2, TOKEN_FAULTS)),
+        stop=STOPS,
+        back=st.sampled_from((0.0, 0.0, 0.0, 200.0)),
+    )
+    last = st.builds(Plan, gap=st.sampled_from((700.0, 90_000.0)), changes=changes)
+    return st.builds(
+        lambda before, end: (*before, end), st.lists(troubled, min_size=0, max_size=3), last
+    )
+
+
+def scenes(
+    dialect: st.SearchStrategy[Dialect], sizes: tuple[int, ...] = (2, 5, 20, 50, 100, 200)
+) -> st.SearchStrategy[Scene]:
+    def of(size: int) -> st.SearchStrategy[Scene]:
+        return st.builds(
+            Scene,
+            bursts=bursts(min(8 * size, 400)),
+            dialect=dialect,
+            size=st.just(size),
+            days=st.sampled_from((0, 1, 2, 3, 30, 400, 3000)),
+            end_minutes=st.one_of(st.none(), st.none(), st.integers(0, 10_000)),
+            kinds=st.integers(1, 5),
+        )
+
+    return st.sampled_from(sizes).flatmap(of).map(cheap)
+
+
+def cheap(scene: Scene) -> Scene:
+    """Ask for fewer days where the server takes few at a time."""
+    most = scene.dialect.max_days
+    return scene if most is None else replace(scene, days=min(scene.days, 12 * most))
+
+
+def is_fair(story: Story) -> bool:
+    """Tell whether the settings fit: the machine too, since a clock ahead needs a lookback."""
+    return story.scene.start <= story.scene.end and (story.ahead <= 0 or story.lookback > 0)
+
+
+CLOCKS = st.sampled_from((0.0, 0.0, -600.0, -170.0, 170.0, 600.0))
+MINUTES = st.one_of(st.just(0), st.integers(0, 1440))
+LATENCIES = st.sampled_from((0.0, 0.2, 0.2, 3.0, 50.0))
+
+
+CALLS = st.builds(
+    Story,
+    scene=scenes(PLAIN),
+    runs=runs(CHANGES),
+    lookback=st.integers(0, 4),
+    call_type=st.sampled_from((None, None, None, "missed")),
+    calls=st.sampled_from((5, 30, 30)),
+    latency=LATENCIES,
+    ahead=CLOCKS,
+    minutes=MINUTES,
+    manners=MANNERS,
+).filter(is_fair)
+
+
+@simulated()
+@given(CALLS)
+def test_nothing_is_lost_through_faults_locks_and_kills_while_calls_come_and_go(
+    live: Simulate, story: Story
+) -> None:
+    live(story)
+
+
+SERVERS = st.builds(
+    Story,
+    scene=scenes(ANY).filter(is_knowable),
+    runs=runs(st.just(()), most_faults=2),
+    lookback=st.integers(0, 4),
+    latency=LATENCIES,
+    ahead=CLOCKS,
+    minutes=MINUTES,
+    manners=MANNERS,
+).filter(is_fair)
+
+
+@simulated()
+@given(SERVERS)
+def test_nothing_is_lost_on_any_server_through_faults_locks_and_kills(
+    live: Simulate, story: Story
+) -> None:
+    live(story)
+
+
+STREAMS = st.sampled_from(
+    (
+        ("call_logs", "recordings"),
+        ("call_logs", "recordings"),
+        ("call_logs", "recordings", "transcripts"),
+        ("recordings",),
+        ("transcripts",),
+        ("recordings", "transcripts"),
+    )
+)
+
+
+NAMED = st.builds(
+    Story,
+    scene=scenes(PLAIN, sizes=(5, 20, 50)),
+    runs=runs(CHANGES, most_faults=3),
+    streams=STREAMS,
+    media=st.sampled_from(("none", "told", "told")),
+    lookback=st.integers(0, 4),
+    fetches=st.booleans(),
+    calls=st.sampled_from((10, 30)),
+    latency=LATENCIES,
+    ahead=CLOCKS,
+    minutes=MINUTES,
+    manners=MANNERS,
+).filter(is_fair)
+
+
+@simulated()
+@given(NAMED)
+def test_no_stream_loses_what_calls_name(live: Simulate, story: Story) -> None:
+    live(story)
+
+
+LIMITS = st.builds(
+    Story,
+    scene=st.builds(
+        Scene,
+        bursts=st.lists(
+            st.builds(
+                Burst,
+                minutes_ago=st.integers(0, 4000),
+                count=st.integers(5, 25),
+                gap=st.sampled_from((0, SECOND)),
+            ),
+            min_size=1,
+            max_size=2,
+        ).map(tuple),
+        size=st.sampled_from((2, 3, 5)),
+        days=st.sampled_from((2, 30)),
+    ),
+    runs=st.lists(
+        st.builds(
+            Plan,
+            gap=st.sampled_from((0.0, 0.0, 1.0, 30.0, 59.9)),
+            faults=faults(3, ("lock", "timeout", "cut", "token", "500", "unreachable")),
+            stop=STOPS,
+            back=st.sampled_from((0.0, 0.0, 50.0, 4000.0)),
+        ),
+        min_size=2,
+        max_size=4,
+    ).map(lambda plans: (*plans, Plan())),
+    lookback=st.just(3),
+    calls=st.sampled_from((2, 3, 5, 10)),
+    latency=st.sampled_from((0.0, 0.2, 3.0, 50.0, 59.0)),
+    ahead=CLOCKS,
+    manners=MANNERS,
+)
+
+
+@simulated()
+@given(LIMITS)
+def test_the_limit_is_kept_and_no_lock_is_touched_from_run_to_run(
+    live: Simulate, story: Story
+) -> None:
+    live(story)
