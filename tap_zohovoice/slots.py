@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.throttle")
 _PATIENCE = 30.0  # seconds that another process may hold the file
+_LONGEST_LOCK = 7 * 3600.0
+"""Seconds; no run waits for a longer one, so a file that tells of one is damaged."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, taken REAL NOT NULL, answered REAL);
 CREATE TABLE IF NOT EXISTS lock (
@@ -52,8 +54,8 @@ def slots_path(client_id: str, url: str) -> Path:
 class SharedSlots:
     """The slots of one URL in one file, safe for several processes and for a kill at any moment.
 
-    Where the file cannot be used, one warning is logged and every slot is free, so that only the
-    throttle's own window in memory counts.
+    Where the file cannot be used, or holds what no run can have written, one warning is logged and
+    every slot is free, so that only the throttle's own window in memory counts.
 
     Args:
         client_id: Client id of the OAuth client.
@@ -98,7 +100,9 @@ class SharedSlots:
         sql = """
             INSERT INTO lock VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET
             since = excluded.since,
-            seconds = MAX(excluded.seconds, lock.since + lock.seconds - excluded.since)
+            seconds = MAX(
+                excluded.seconds, MIN(lock.since, excluded.since) + lock.seconds - excluded.since
+            )
         """
         self._run(lambda file: file.execute(sql, [self._clock.now(), seconds]), None)
 
@@ -109,14 +113,18 @@ class SharedSlots:
         # A stamp of the future was made before the clock was set back: count it from now on.
         file.execute("UPDATE slot SET taken = MIN(taken, ?1), answered = MIN(answered, ?1)", [now])
         file.execute("UPDATE lock SET since = MIN(since, ?)", [now])
-        locked_until = file.execute("SELECT MAX(since + seconds) FROM lock").fetchone()[0]
-        if locked_until is not None and locked_until > now:
-            return None, locked_until - now, True
+        for (locked_until,) in file.execute("SELECT since + seconds FROM lock"):
+            left = _number(locked_until) - now
+            if left > _LONGEST_LOCK:
+                message = "a lock that is too long"
+                raise sqlite3.DataError(message)
+            if left > 0:
+                return None, left, True
         # A slot that was never answered belongs to a request under way, or to a killed process.
         ends = "COALESCE(answered, taken + ?)"
         file.execute(f"DELETE FROM slot WHERE {ends} <= ?", [self._timeout, now - seconds])  # noqa: S608
         sql = f"SELECT {ends} FROM slot ORDER BY 1"  # noqa: S608
-        frees = [end + seconds for (end,) in file.execute(sql, [self._timeout])]
+        frees = [_number(end) + seconds for (end,) in file.execute(sql, [self._timeout])]
         if len(frees) >= slots:
             return None, frees[len(frees) - slots] - now, False
         return file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid, 0.0, False
@@ -125,6 +133,7 @@ class SharedSlots:
         """Do some work in one transaction; `otherwise` is the answer where no file can be used."""
         if not self._usable:
             return otherwise
+        path: Path | None = None
         try:
             path = slots_path(self._client_id, self._url)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -141,6 +150,18 @@ class SharedSlots:
             self._usable = False
             _LOGGER.warning(
                 "The rate limit cannot be shared with other runs (%s); this run keeps to it alone",
-                type(error).__name__,
+                f"{type(error).__name__}, {path}" if path else type(error).__name__,
             )
             return otherwise
+
+
+def _number(value: object) -> float:
+    """Read a number of the file.
+
+    Raises:
+        sqlite3.DataError: If it is none: the file is of another version, or somebody edited it.
+    """
+    if isinstance(value, int | float):
+        return value
+    message = "no number"
+    raise sqlite3.DataError(message)
