@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_zohovoice.exceptions import RefusedError, UnavailableError
+from tap_zohovoice.exceptions import RefusedError, UnavailableError, ZohoVoiceError
 from tap_zohovoice.order import NewestFirst
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _REREADS = 3
 CAPPED_TOTAL = 10_000
 """Where search engines stop to count, unless they are told otherwise: it may stand for more."""
+_STALE_PAGES = 30
+"""Pages in a row without a new row; so many calls do not arrive between requests."""
 _ROUND = 50
 """Servers cap pages at round figures, so a page of such a length may be a capped one."""
 
@@ -88,6 +90,7 @@ class Pager:
         self._totals: list[int] = []
         self._seen: set[str] = set()
         self._longest = 1
+        self._asked = 1
 
     @property
     def is_counted(self) -> bool:  # noqa: D102 - an attribute of the class
@@ -106,6 +109,7 @@ class Pager:
         Raises:
             TooManyRowsError: If the window must be narrowed.
             RefusedError: If the server refuses the window or the size.
+            ZohoVoiceError: If the server does not get to the end of it.
         """
         for _ in range(1 + _REREADS):
             before = len(self.rows)
@@ -136,10 +140,17 @@ class Pager:
         first = self._get(0)
         self._check_fits(first)
         tail = self._tail(first)
-        offset, page = 0, first if first.rows else None
+        offset, page, stale = 0, first if first.rows else None, 0
         while page is not None:
-            fresh = (row["start_time"] for row in page.rows if row["logid"] not in self._seen)
-            self._order.watch(list(fresh))
+            fresh = [row["start_time"] for row in page.rows if row["logid"] not in self._seen]
+            stale = 0 if fresh else stale + 1
+            if stale > _STALE_PAGES:
+                message = (
+                    f"Zoho hands out the same calls of {self._name} over and over, whichever are "
+                    "asked for; run again later, and report it to Zoho's support if it stays"
+                )
+                raise ZohoVoiceError(message)
+            self._order.watch(fresh)
             self._keep(page)
             if self.is_past:
                 break
@@ -175,10 +186,13 @@ class Pager:
                 raise
             raise self._too_deep(offset) from error
         except UnavailableError as error:
-            # Some search engines answer an offset beyond their limit with a server error.
-            if not offset or offset + 1 < self._reach.deepest:
+            # Some search engines answer an offset beyond their limit with a server error, even if
+            # the rows end before it.
+            is_within = offset + self._asked <= self._reach.farthest
+            if not offset or (is_within and offset + 1 < self._reach.deepest):
                 raise
             raise self._too_deep(offset) from error
+        self._asked = page.size
         if page.rows:
             self._reach.reaches(offset, page.size, len(page.rows))
             self._longest = max(self._longest, len(page.rows))

@@ -73,6 +73,7 @@ class Dialect:
         counts_size: Whether `from` + `size` counts as the offset, not `from` alone.
         totals: What `meta.total` says.
         off: How far stale totals are off, or where capped ones end.
+        knows_from: Whether it starts where it is told to.
     """
 
     order: Order = "newest"
@@ -91,6 +92,7 @@ class Dialect:
     counts_size: bool = True
     totals: Totals = "exact"
     off: int = 1
+    knows_from: bool = True
 
     def midnight(self, day: dt.date) -> int:
         """Return when a day begins."""
@@ -233,7 +235,8 @@ class Server:
         rows = self._selection(query.window, query.call_type, media)
         total = self._total(len(rows))
         reach = query.offset + (size if dialect.counts_size else 0)
-        chosen = rows[query.offset : query.offset + size]
+        first = query.offset if dialect.knows_from else 0
+        chosen = rows[first : first + size]
         if dialect.max_offset is not None and reach > dialect.max_offset:
             if dialect.offset_over == "refuse":
                 raise _refusal(dialect.offset_blames)

@@ -320,3 +320,13 @@ def test_example_a_count_that_is_no_longer_believed_does_not_end_in_a_loop() -> 
     bursts = (Burst(382, 2, MINUTE), Burst(51, 237, MINUTE), Burst(34_057, 48, 180 * MINUTE))
     dialect = Dialect(order="id", max_size=50, max_offset=100, totals="high", off=3)
     assert_sound(read(Scene(bursts, dialect, size=5, days=400, kinds=3)))
+
+
+@pytest.mark.parametrize("totals", ["exact", "none"])
+@pytest.mark.parametrize("rows", [100, 250])
+def test_example_a_server_that_always_starts_at_the_first_row_is_not_asked_for_ever(
+    totals: Totals, rows: int
+) -> None:
+    reading = read(Scene((Burst(60, rows, SECOND),), Dialect(totals=totals, knows_from=False)))
+    assert "over and over" in str(reading.error)
+    assert reading.requests < 50

@@ -172,7 +172,7 @@ def test_a_closed_pipe_ends_quietly_and_not_with_success(box: Sandbox, tmp_path:
 
 def test_two_at_once_and_one_after_them_stay_under_the_limit(tmp_path: Path) -> None:
     dialect = Dialect(limit_calls=10, limit_seconds=2, lock_seconds=2)
-    limits = {"rate_limit_calls": 10, "rate_limit_seconds": 2, "lock_seconds": 2}
+    limits: dict[str, Any] = {"rate_limit_calls": 10, "rate_limit_seconds": 2, "lock_seconds": 2}
     with Sandbox(history=history(700), dialect=dialect) as box:
         processes = [start(box, tmp_path / name, page_size=80, **limits) for name in ("one", "two")]
         outputs = [process.communicate()[0] for process in processes]
@@ -186,7 +186,7 @@ def test_two_at_once_and_one_after_them_stay_under_the_limit(tmp_path: Path) -> 
 
 # Periods and locks of seconds, and answers that name no minutes: the processes wait in real time.
 FAST = Dialect(limit_calls=10, limit_seconds=2, lock_seconds=2, throttle="429")
-LIMITS = {"rate_limit_calls": 10, "rate_limit_seconds": 2, "lock_seconds": 2}
+LIMITS: dict[str, Any] = {"rate_limit_calls": 10, "rate_limit_seconds": 2, "lock_seconds": 2}
 
 
 def ended(processes: list[Any]) -> list[tuple[list[dict[str, Any]], str]]:
@@ -230,7 +230,11 @@ def test_a_lock_is_kept_by_the_next_process_after_a_kill(tmp_path: Path) -> None
 
 
 def test_processes_of_different_streams_share_the_limits_of_each_address(tmp_path: Path) -> None:
-    settings = {"page_size": 80, "recordings_path": str(tmp_path / "files"), **LIMITS}
+    settings: dict[str, Any] = {
+        "page_size": 80,
+        "recordings_path": str(tmp_path / "files"),
+        **LIMITS,
+    }
     chosen = [("call_logs",), ("recordings",), ("call_logs", "recordings", "transcripts")]
     with Sandbox(history=history(60), dialect=FAST) as box:
         processes = [

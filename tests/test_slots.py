@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from conftest import FakeClock
 
-    Damage = Callable[[Path], None]
+    Damage = Callable[[Path], object]
 
 ANOTHER_VERSION = """
     DROP TABLE IF EXISTS slot;
@@ -60,14 +60,14 @@ def block_the_folder(path: Path) -> None:
 
 
 USELESS: dict[str, Damage] = {
-    "garbage": lambda path: path.write_bytes(b"no database at all " * 500) and None,
+    "garbage": lambda path: path.write_bytes(b"no database at all " * 500),
     "cut short": lambda path: os.truncate(path, 5000),
     "spoilt in the middle": spoil_the_middle,
     "a directory": replaced_by(Path.mkdir),
     "a pipe": replaced_by(os.mkfifo),
     "a full device": replaced_by(lambda path: path.symlink_to("/dev/full")),
     "a link to itself": replaced_by(lambda path: path.symlink_to(path)),
-    "huge": replaced_by(lambda path: path.write_bytes(os.urandom(1 << 20) * 8) and None),
+    "huge": replaced_by(lambda path: path.write_bytes(os.urandom(1 << 20) * 8)),
     "no folder": block_the_folder,
     "other tables": with_sql("DROP TABLE slot; CREATE TABLE slot (something TEXT);"),
     "another version": with_sql(ANOTHER_VERSION),

@@ -44,6 +44,8 @@ HOST = "https://voice.invalid"
 TIMEOUT = 60.0
 SECRETS = ("sandbox-client-secret", "1000.sandbox.refresh", "15550100", "Beeblebrox")
 """What must stand in no log: credentials, and what is personal in every row."""
+_FEW_FILES = 2_000
+"""More requests than all files and transcripts of a story take."""
 _HAIR = 1e-6  # seconds that floats lose in the sums of a clock
 _PLACES = {
     "/rest/json/zv/logs": "logs",
@@ -71,13 +73,14 @@ class Stop:
 
     Attributes:
         how: SIGKILL, after which nothing happens any more, or SIGTERM.
-        where: Whether it comes in a request, in a sleep, or while a message is written.
+        where: Whether it comes in a request, in a sleep, in a sleep after a lock was met, or while
+            a message is written.
         number: In which one of them, from 1.
         share: How much of what was written and not flushed got out.
     """
 
     how: Literal["kill", "term"]
-    where: Literal["request", "sleep", "write"]
+    where: Literal["request", "sleep", "lock", "write"]
     number: int
     share: float = 0.5
 
@@ -88,7 +91,8 @@ class WorldClock(Clock):
     Attributes:
         time: True time, in seconds since the epoch.
         ahead: How far the machine's wall clock is ahead, in seconds.
-        is_dead: Whether the process was killed: then nothing that asks for the time goes on.
+        is_dead: Whether the process was killed in a request: then its end, which asks for the time,
+            is noted nowhere.
     """
 
     def __init__(self, time: float, ahead: float) -> None:
@@ -115,6 +119,7 @@ class WorldClock(Clock):
 
     def _live(self) -> None:
         if self.is_dead:
+            self.is_dead = False  # what Python tidies up after that does no harm
             raise KilledError
 
 
@@ -234,13 +239,17 @@ class World:
         self._manners = manners
         self._media = media
         self._latency = latency
+        self._tokens = Accounts(_TrueClock(self.clock))
+        self.forget()
+        self.begin({}, {}, None)
+
+    def forget(self) -> None:
+        """Forget what was counted, for a machine whose runs know nothing of each other."""
         true = _TrueClock(self.clock)
         self._counts: dict[str, Counts] = defaultdict(Counts)
         self._limiters = {place: Limiter(true, self._counts[place]) for place in _PLACES.values()}
-        self._tokens = Accounts(true)
         self._seen: dict[str, list[float]] = defaultdict(list)
         self._told: dict[str, float] = {}
-        self.begin({}, {}, None)
 
     def begin(
         self, faults: Mapping[int, str], token_faults: Mapping[int, str], stop: Stop | None
@@ -254,7 +263,8 @@ class World:
         """
         self.clock.is_dead = False
         self.requests = self.listed = self.tokens = self.locks = 0
-        self._sleeps = self._writes = 0
+        self._asked_before = self.account.requests
+        self._sleeps = self._sleeps_locked = self._writes = 0
         self.fired: dict[int, str] = {}
         self.tokens_failed: list[str] = []
         self.stop, self.stopped = stop, False
@@ -281,7 +291,7 @@ class World:
             BrokenRuleError: If it must not have been made.
             requests.RequestException: If no answer comes.
         """
-        if self.clock.is_dead:
+        if self.is_killed:
             raise KilledError
         if options["timeout"] != TIMEOUT:
             self.broken("a request without a time limit")
@@ -313,6 +323,8 @@ class World:
         self, place: str, params: dict[str, str], request: requests.PreparedRequest
     ) -> Response:
         self.requests += 1
+        if self.requests > self.account.limit - self._asked_before + _FEW_FILES:
+            self.broken(f"{self.requests} requests")
         self.listed += place == "logs"
         fault = self._faults.get(self.requests, "")
         if fault:
@@ -435,17 +447,19 @@ class World:
 
     def _sleep(self) -> None:
         self._sleeps += 1
+        self._sleeps_locked += self.locks > 0
         self._stop("sleep", self._sleeps)
+        self._stop("lock", self._sleeps_locked)
 
     def _stop(self, where: str, number: int) -> None:
         stop = self.stop
-        if stop is None or (stop.where, stop.number) != (where, number):
+        if stop is None or self.stopped or (stop.where, stop.number) != (where, number):
             return
         self.stopped = True
         if stop.how == "term":
             os.kill(os.getpid(), signal.SIGTERM)
             return
-        self.clock.is_dead = True
+        self.clock.is_dead = where == "request"
         raise KilledError
 
 
@@ -476,7 +490,7 @@ class Pipe(io.StringIO):
 
     @override
     def write(self, text: str, /) -> int:
-        if self._world.clock.is_dead:
+        if self._world.is_killed:
             return len(text)
         written = super().write(text)
         self._world.write()
@@ -484,7 +498,7 @@ class Pipe(io.StringIO):
 
     @override
     def flush(self) -> None:
-        if not self._world.clock.is_dead:
+        if not self._world.is_killed:
             self._flushed = self.tell()
 
     def lines(self) -> list[str]:
