@@ -2,16 +2,19 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/constraints.txt
-SOURCES := tap_zohovoice tests demo definitions e2e
+SOURCES := tap_zohovoice tests demo definitions e2e bench
 E2E := .e2e
 E2E_PINS := meltano target-jsonl target-postgres target-snowflake
 # What the container needs, at the versions that are pinned already.
 UV_COMPILE = $(BIN)/uv pip compile --constraint $(PINS) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --cache-dir .cache/uv --quiet
+DLT := .cache/bench/dlt
+DLT_PINS := requirements/bench/dlt.txt
 
 # pip keeps to the checkout, and says only what went wrong.
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
@@ -23,7 +26,7 @@ export PIP_USER := 0
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test e2e lint definitions pins clean
+.PHONY: help setup demo test e2e lint definitions bench pins clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -52,7 +55,7 @@ lint: setup ## Check style, types, dependencies, workflows, and that definitions
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/ty check --no-progress --python $(VENV) $(SOURCES)
-	@$(BIN)/deptry --no-ansi --extend-exclude 'definitions|demo|e2e|tests' .
+	@$(BIN)/deptry --no-ansi --extend-exclude 'bench|definitions|demo|e2e|tests' .
 	@$(BIN)/python -m definitions --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/zizmor --offline --no-progress --quiet .
@@ -67,6 +70,9 @@ lint: setup ## Check style, types, dependencies, workflows, and that definitions
 definitions: setup ## Write meltano.yml, hub/ and the README's tables anew from what the tap tells of itself
 	@$(BIN)/python -m definitions
 
+bench: setup $(DLT)/.done ## Compare the tap's speed with others'; BENCH_ARGS='--rows 20000 --repeat 1' is quick
+	@$(BIN)/python bench/bench.py --dlt $(DLT)/bin/python $(BENCH_ARGS)
+
 pins: setup ## Choose the newest versions and pin them with their hashes
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
 		--group dev --generate-hashes --upgrade --no-header \
@@ -78,7 +84,10 @@ pins: setup ## Choose the newest versions and pin them with their hashes
 			--generate-hashes --upgrade --no-header \
 			--cache-dir .cache/uv --quiet --output-file requirements/e2e/$$name.txt || exit 1; \
 	done
-	@echo "Pinned in $(PINS) and requirements/e2e; the next target installs it."
+	@echo dlt | $(BIN)/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --upgrade --no-header --no-annotate \
+		--cache-dir .cache/uv --quiet --output-file $(DLT_PINS)
+	@echo "Pinned in $(PINS) and the folders beside it; the next target installs it."
 
 clean: ## Remove everything that make and the tools made
 	@rm -rf $(VENV) .cache .demo $(E2E) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
@@ -95,6 +104,14 @@ $(VENV)/.pins: $(PINS)
 	@rm -rf $(VENV)
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --requirement $(PINS)
+	@touch $@
+
+# The bench's other contestant, which shares no environment with the tap.
+$(DLT)/.done: $(DLT_PINS) | setup
+	@rm -rf $(DLT)
+	@"$(PYTHON)" -m venv $(DLT)
+	@$(DLT)/bin/python -m pip install --quiet --require-hashes --only-binary :all: --requirement $< || { \
+		echo "dlt does not install here; the bench goes on without it." >&2; rm -rf $(DLT)/bin; }
 	@touch $@
 
 $(VENV)/.tap: $(VENV)/.pins pyproject.toml

@@ -1,0 +1,344 @@
+"""Compare what it costs to read a long list of call logs: by the tap, and by three others.
+
+Each contestant is a process of its own, reads the same logs from the same server on this machine,
+and writes them to a file. The server has no limits, so only the work counts. What each wrote is
+counted: a contestant that loses or repeats a log fails the comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import urllib.request
+from argparse import ArgumentParser
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from measure import Cost, FailedError, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+    Command: TypeAlias = "list[str | Path]"
+
+HERE = Path(__file__).resolve().parent
+TAP = Path(sysconfig.get_path("scripts")) / "tap-zohovoice"
+PAGE_SIZE = 200
+START_UPS = 7
+MEBI = 1024 * 1024
+PATIENCE_SECONDS = 1_800.0
+MOST_OF_TEMPLATE = 0.5
+"""CPU per record that the tap may take, in shares of the template's."""
+MOST_OF_FLOOR = 2.5
+MOST_OF_IMPORT = 1.3
+"""Time to start that the tap may take, in shares of `import singer_sdk`."""
+MOST_GROWTH = 1.1
+"""Peak memory at the largest number of logs, in shares of that at the smallest."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that reads all logs.
+
+    Attributes:
+        name: What it is called.
+        command: Makes its command, of the address of an account and an empty folder.
+        output: Where the rows are afterwards, as a pattern of files in that folder.
+    """
+
+    name: str
+    command: Callable[[str, Path], Command]
+    output: str = "stdout"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a contestant took for a number of logs.
+
+    Attributes:
+        name: The contestant.
+        rows: The logs.
+        cost: The least of several runs.
+        requests: For the logs, in one run.
+    """
+
+    name: str
+    rows: int
+    cost: Cost
+    requests: int
+
+
+def _tap(url: str, folder: Path) -> Command:
+    """Make the tap's command, for the call logs alone."""
+    config = {
+        "accounts_url": url,
+        "api_url": url,
+        "client_id": "made-up",
+        "client_secret": "made-up",
+        "refresh_token": "made-up",
+        "page_size": PAGE_SIZE,
+        "rate_limit_calls": 1_000_000_000,
+        "rate_limit_seconds": 1,
+    }
+    catalog = json.loads(subprocess.check_output([TAP, "--discover"], stderr=subprocess.DEVNULL))
+    for stream in catalog["streams"]:
+        for item in stream["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"]["selected"] = stream["tap_stream_id"] == "call_logs"
+    return [
+        TAP,
+        "--config",
+        _write(folder / "config.json", config),
+        "--catalog",
+        _write(folder / "catalog.json", catalog),
+    ]
+
+
+def _template(url: str, folder: Path) -> Command:
+    config = _write(folder / "config.json", {"api_url": url, "page_size": PAGE_SIZE})
+    return [sys.executable, HERE / "template_tap.py", "--config", config]
+
+
+def _floor(url: str, _folder: Path) -> Command:
+    return [sys.executable, HERE / "floor.py", url, str(PAGE_SIZE)]
+
+
+def _write(path: Path, content: dict[str, Any]) -> Path:
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def contestants(dlt_python: Path | None) -> list[Contestant]:
+    """List who takes part.
+
+    Args:
+        dlt_python: Python of the environment in which dlt is installed, if it is.
+    """
+    found = [
+        Contestant("floor", _floor),
+        Contestant("tap-zohovoice", _tap),
+        Contestant("template tap", _template),
+    ]
+    if dlt_python and dlt_python.exists():
+
+        def dlt(url: str, folder: Path) -> Command:
+            return [dlt_python, HERE / "dlt_source.py", url, str(PAGE_SIZE), str(folder)]
+
+        found.append(Contestant("dlt rest_api", dlt, "out/bench/call_logs/*.jsonl"))
+    return found
+
+
+@contextmanager
+def serving() -> Generator[str]:
+    """Run the server, as long as it is needed.
+
+    Yields:
+        Its address.
+    """
+    command: Command = [sys.executable, HERE / "server.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            if server.stdout is None or not (url := server.stdout.readline().strip()):
+                message = "the server did not start"
+                raise FailedError(message)
+            yield url
+        finally:
+            server.terminate()
+
+
+def run(contestant: Contestant, url: str, rows: int, scratch: Path) -> Result:
+    """Let a contestant read all logs once, and check what it wrote.
+
+    Args:
+        contestant: Who.
+        url: Address of the server.
+        rows: How many logs there are.
+        scratch: An empty folder; it is emptied again.
+
+    Returns:
+        What it took.
+
+    Raises:
+        FailedError: If it failed, or did not write each log once.
+    """
+    command = contestant.command(f"{url}/{rows}", scratch)
+    _asked(url)
+    output = scratch / "stdout"
+    cost = measure(command, _environment(scratch), output, PATIENCE_SECONDS)
+    requests = _asked(url)
+    written, distinct = _count(scratch.glob(contestant.output))
+    if not written == distinct == rows:
+        message = f"{contestant.name}: {written:,} rows, {distinct:,} logs, instead of {rows:,}"
+        raise FailedError(message)
+    for path in scratch.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return Result(contestant.name, rows, cost, requests)
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    """Return variables of which none comes from the user's own settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
+    return kept | {
+        "HOME": str(scratch),
+        "XDG_STATE_HOME": str(scratch / "state"),
+        "PYTHONPATH": str(HERE.parent),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "RUNTIME__LOG_LEVEL": "ERROR",
+        "DATA_WRITER__DISABLE_COMPRESSION": "true",
+    }
+
+
+def _asked(url: str) -> int:
+    with urllib.request.urlopen(f"{url}/asked", timeout=30) as answer:  # noqa: S310 - our own
+        return int(answer.read())
+
+
+def _count(paths: Iterable[Path]) -> tuple[int, int]:
+    """Count rows, and the logs that they are of."""
+    logid = re.compile(rb'"logid": ?"([0-9a-f]{8})')
+    rows, seen = 0, set()
+    for path in paths:
+        with path.open("rb") as lines:
+            for line in lines:
+                if found := logid.search(line):
+                    rows += 1
+                    seen.add(int(found[1], 16))
+    return rows, len(seen)
+
+
+def best(results: Sequence[Result]) -> Result:
+    """Take the least of several runs: what disturbs a machine only ever adds."""
+    cost = Cost(
+        cpu=min(result.cost.cpu for result in results),
+        wall=min(result.cost.wall for result in results),
+        peak=min(result.cost.peak for result in results),
+    )
+    first = results[0]
+    return Result(first.name, first.rows, cost, max(result.requests for result in results))
+
+
+def start_ups(scratch: Path) -> dict[str, Cost]:
+    """Measure how long it takes to start, and to do almost nothing.
+
+    Args:
+        scratch: An empty folder.
+    """
+    commands: dict[str, Command] = {
+        "import singer_sdk": [sys.executable, "-c", "import singer_sdk"],
+        "tap-zohovoice --about": [TAP, "--about"],
+        "tap-zohovoice --discover": [TAP, "--discover"],
+    }
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for _ in range(START_UPS):
+        for name, command in commands.items():
+            cost = measure(command, _environment(scratch), scratch / "stdout", PATIENCE_SECONDS)
+            costs[name].append(cost)
+    return {
+        name: Cost(
+            min(cost.cpu for cost in found),
+            min(cost.wall for cost in found),
+            min(cost.peak for cost in found),
+        )
+        for name, found in costs.items()
+    }
+
+
+def show(results: Sequence[Result]) -> None:
+    """Print what was measured, in proportion to the tap's neighbours."""
+    cpus = {(result.rows, result.name): result.cost.cpu for result in results}
+    print(
+        f"{'logs':>9}  {'':<14} {'records/s':>9} {'CPU s/million':>13} {'x floor':>8} "
+        f"{'x template':>10} {'peak MB':>8} {'requests/1000':>13}"
+    )
+    for result in results:
+        cpu = result.cost.cpu
+        print(
+            f"{result.rows:>9,}  {result.name:<14} {result.rows / result.cost.wall:>9,.0f} "
+            f"{cpu * 1e6 / result.rows:>13.1f} {cpu / cpus[result.rows, 'floor']:>8.2f} "
+            f"{cpu / cpus[result.rows, 'template tap']:>10.2f} {result.cost.peak / MEBI:>8.0f} "
+            f"{result.requests * 1000 / result.rows:>13.2f}"
+        )
+
+
+def show_start_ups(costs: dict[str, Cost]) -> None:
+    """Print how long it takes to start."""
+    base = costs["import singer_sdk"].cpu
+    print(f"\n{'start':<26} {'CPU s':>6} {'wall s':>7} {'x import':>9}")
+    for name, cost in costs.items():
+        print(f"{name:<26} {cost.cpu:>6.2f} {cost.wall:>7.2f} {cost.cpu / base:>9.2f}")
+
+
+def complaints(results: Sequence[Result], starts: dict[str, Cost], slack: float) -> Generator[str]:
+    """Tell which goals were missed.
+
+    Args:
+        results: What was measured.
+        starts: What it takes to start.
+        slack: What the limits are multiplied by.
+
+    Yields:
+        A line for each.
+    """
+    costs = {(result.name, result.rows): result.cost for result in results}
+    sizes = sorted({result.rows for result in results})
+    limits: list[tuple[str, float, float]] = []
+    for rows in sizes:
+        tap = costs["tap-zohovoice", rows].cpu
+        for other, most in (("template tap", MOST_OF_TEMPLATE), ("floor", MOST_OF_FLOOR)):
+            limits.append((f"CPU at {rows:,} logs / {other}", tap / costs[other, rows].cpu, most))
+    peaks = [costs["tap-zohovoice", rows].peak for rows in sizes]
+    limits.append(("peak memory, most logs / fewest", peaks[-1] / peaks[0], MOST_GROWTH))
+    base = starts["import singer_sdk"].cpu
+    limits += [
+        (f"CPU of {name} / import singer_sdk", cost.cpu / base, MOST_OF_IMPORT)
+        for name, cost in starts.items()
+    ]
+    for what, ratio, most in limits:
+        if ratio > most * slack:
+            yield f"{what}: {ratio:.2f}, at most {most * slack:.2f} was wanted"
+
+
+def main() -> int:
+    """Measure, print, and judge.
+
+    Returns:
+        0 if all goals were met.
+    """
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--repeat", type=int, default=3, help="runs, of which the least counts")
+    parser.add_argument("--slack", type=float, default=1.0, help="what limits are multiplied by")
+    parser.add_argument("--dlt", type=Path, help="Python of an environment with dlt")
+    args = parser.parse_args()
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, serving() as url:
+        scratch = Path(name)
+        try:
+            for rows in args.rows:
+                runs: dict[str, list[Result]] = {}
+                for _ in range(args.repeat):
+                    for contestant in contestants(args.dlt):
+                        result = run(contestant, url, rows, scratch)
+                        runs.setdefault(contestant.name, []).append(result)
+                results += map(best, runs.values())
+            starts = start_ups(scratch)
+        except FailedError as error:
+            print(error, file=sys.stderr)
+            return 1
+    show(results)
+    show_start_ups(starts)
+    missed = list(complaints(results, starts, args.slack))
+    print("\n" + "\n".join(missed or ["All goals are met."]))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

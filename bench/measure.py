@@ -1,0 +1,86 @@
+"""What a process costs: processor time, memory, and time on the wall."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_LOOK_SECONDS = 0.01
+_LAST_LINES = 5
+
+
+class FailedError(Exception):
+    """A process did not end well; the text is the end of what it said."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took.
+
+    Attributes:
+        cpu: Seconds of processor time, by itself and its own children, in user and system mode.
+        wall: Seconds from start to end.
+        peak: Largest resident memory, in bytes.
+    """
+
+    cpu: float
+    wall: float
+    peak: int
+
+
+def measure(
+    command: Sequence[str | Path], environment: Mapping[str, str], output: Path, patience: float
+) -> Cost:
+    """Run a process to its end.
+
+    Its memory is read from `VmHWM` while it runs: the `ru_maxrss` that comes with its end starts
+    with the memory of the process that started it.
+
+    Args:
+        command: What to run.
+        environment: All its variables.
+        output: Where its standard output goes; what it says on standard error goes beside it.
+        patience: Seconds after which it is killed.
+
+    Returns:
+        What it took.
+
+    Raises:
+        FailedError: If it failed, or was killed.
+    """
+    log = output.with_suffix(".log")
+    with output.open("wb") as out, log.open("wb") as err:
+        begun = time.monotonic()
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        peak = 0
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            peak = max(peak, _high_water(process.pid))
+            if time.monotonic() - begun > patience:
+                process.kill()
+            time.sleep(_LOOK_SECONDS)
+        wall = time.monotonic() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        message = "\n".join([f"{command[0]} ended with {process.returncode}", *lines])
+        raise FailedError(message)
+    return Cost(usage.ru_utime + usage.ru_stime, wall, peak)
+
+
+def _high_water(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    line = next((line for line in text.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
+    return int(line.split()[1]) * 1024
