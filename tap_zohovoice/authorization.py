@@ -132,7 +132,7 @@ class Authorization:
         self.stage = "the code may be used up; make a new one"
         grant = exchange(self._accounts(config), client, code)
         config["refresh_token"] = grant.refresh_token
-        with self._stopper.shielded():
+        with self._stopper:
             is_kept = self._keep(config, urls)
             self.stage = "the token was not tried, but it is kept"
         if grant.center not in {"", client.center}:

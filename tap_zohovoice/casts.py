@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tap_zohovoice.fields import Kind
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _INTEGERS = 2**63
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_EPOCH = dt.date(1970, 1, 1)
+_DAY_MS = 86_400_000
+_MILLISECONDS = re.compile(r"\s*-?\d{1,17}\s*", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
 
 
@@ -32,8 +36,17 @@ def rfc3339(milliseconds: int) -> str:
     Raises:
         OverflowError: If the calendar does not reach that far.
     """
-    moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
-    return moment.isoformat(timespec="microseconds")
+    # Of all that is done for a call, its four moments cost the most; `datetime` takes twice as long.
+    days, rest = divmod(milliseconds, _DAY_MS)
+    seconds, rest = divmod(rest, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{_day(days)}T{hours:02}:{minutes:02}:{seconds:02}.{rest:03}000+00:00"
+
+
+@lru_cache(maxsize=512)
+def _day(days: int) -> str:
+    return (_EPOCH + dt.timedelta(days)).isoformat()
 
 
 def text_of(moment: dt.datetime) -> str:
@@ -62,7 +75,7 @@ def _id(value: object) -> str:
 
 
 def _milliseconds(value: object) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,17}\s*", value, re.ASCII):
+    if isinstance(value, str) and _MILLISECONDS.fullmatch(value):
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -87,7 +100,7 @@ def _number(value: object) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         float(value)  # an integer that no float can hold overflows here
         return value
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value, re.ASCII):
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
         return float(value)
     raise MisfitError
 
@@ -144,5 +157,5 @@ def duration_seconds(text: str) -> int | None:
     parts = _DURATION.fullmatch(text.strip())
     if not parts:
         return None
-    hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-    return hours * 3600 + minutes * 60 + seconds
+    hours, minutes, seconds = parts.groups("0")
+    return int(hours) * 3600 + int(minutes) * 60 + int(seconds)

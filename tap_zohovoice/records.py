@@ -12,13 +12,17 @@ from tap_zohovoice.casts import CASTS, MisfitError, duration_seconds
 from tap_zohovoice.fields import FIELDS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tap_zohovoice.fields import Field
 
 Record = dict[str, Any]
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _NAMES_TOLD = 60
-
-
+_PLAIN = 2
+"""The version of marshal's format that does not look for values that occur twice."""
+_TEXTS = {Kind.TEXT, Kind.ID, Kind.DURATION}
+"""Kinds of which every text is a value as it is."""
 _NAMES = (*(field.name for field in FIELDS), "duration_seconds", "additional_fields")
 
 
@@ -31,7 +35,7 @@ def pack(record: Record) -> Record:
     Returns:
         Its `logid` and `start_time`, and all of it as bytes: a quarter of the memory.
     """
-    values = marshal.dumps(tuple(record.values()))
+    values = marshal.dumps(tuple(record.values()), _PLAIN)
     return {"logid": record["logid"], "start_time": record["start_time"], "values": values}
 
 
@@ -45,6 +49,21 @@ class UnusableLogError(ValueError):
     """A log that cannot be keyed or placed in time."""
 
 
+class _Shape:
+    """The fields of a log or of an object in it, and how each becomes part of a record.
+
+    Args:
+        fields: The fields.
+        beside: Names that records have beside those of the fields.
+    """
+
+    def __init__(self, fields: Iterable[Field], *beside: str) -> None:
+        self.blank: Record = dict.fromkeys([*(field.name for field in fields), *beside])
+        self.texts = {field.name for field in fields if field.kind in _TEXTS}
+        self.casts = {field.name: CASTS.get(field.kind) for field in fields}
+        self.inner = {field.name: _Shape(field.members) for field in fields if field.members}
+
+
 class Converter:
     """Makes records of logs, and counts what did not fit.
 
@@ -55,10 +74,7 @@ class Converter:
     def __init__(self) -> None:
         self.misfits: Counter[str] = Counter()
         self._undeclared: set[str] = set()
-        self._plan = {
-            field.name: (CASTS.get(field.kind), {m.name: m for m in field.members})
-            for field in FIELDS
-        }
+        self._shape = _Shape(FIELDS, "duration_seconds", "additional_fields")
 
     def convert(self, log: object) -> Record:
         """Make a record of a log.
@@ -76,19 +92,8 @@ class Converter:
         if not isinstance(log, dict):
             message = "no object"
             raise UnusableLogError(message)
-        record: Record = dict.fromkeys(_NAMES)
         extra: dict[str, Any] = {}
-        for name, value in log.items():
-            if name not in self._plan:
-                self._note_undeclared(name)
-                _put(extra, name, value)
-            elif value is not None:
-                cast, members = self._plan[name]
-                record[name] = (
-                    self._cast(name, cast, value, extra)
-                    if cast
-                    else self._nested(name, value, members, extra)
-                )
+        record = self._fill(self._shape, log, "", extra)
         if not record["logid"] and log.get("uuid"):
             record["logid"] = self._cast("uuid", CASTS[Kind.ID], log["uuid"], extra)
         for name in ("logid", "start_time"):
@@ -100,11 +105,35 @@ class Converter:
         record["additional_fields"] = extra or None
         return record
 
-    def _seconds(self, duration: str) -> int | None:
-        seconds = duration_seconds(duration)
-        if seconds is None:
-            self._note_misfit("duration_seconds")
-        return seconds
+    def _fill(
+        self, shape: _Shape, values: Mapping[str, Any], prefix: str, extra: dict[str, Any]
+    ) -> Record:
+        """Make a record, or an object in it, of what was sent; `prefix` is its path with a dot."""
+        record = shape.blank.copy()
+        for name, value in values.items():
+            if name in shape.texts and isinstance(value, str):
+                record[name] = value  # most values are what they should be
+            elif name not in shape.casts:
+                self._note_undeclared(prefix + name)
+                _put(extra, prefix + name, value)
+            elif value is not None:
+                cast = shape.casts[name]
+                record[name] = (
+                    self._cast(prefix + name, cast, value, extra)
+                    if cast
+                    else self._object(name, shape.inner[name], value, extra)
+                )
+        return record
+
+    def _object(
+        self, name: str, shape: _Shape, value: object, extra: dict[str, Any]
+    ) -> Record | None:
+        if isinstance(value, dict):
+            return self._fill(shape, value, f"{name}.", extra)
+        if value != "":
+            self._note_misfit(name)
+            _put(extra, name, value)
+        return None
 
     def _cast(
         self, name: str, cast: Callable[[object], object], value: object, extra: dict[str, Any]
@@ -116,23 +145,11 @@ class Converter:
             _put(extra, name, value)
             return None
 
-    def _nested(
-        self, name: str, value: object, members: Mapping[str, Any], extra: dict[str, Any]
-    ) -> Record | None:
-        if not isinstance(value, dict):
-            if value != "":
-                self._note_misfit(name)
-                _put(extra, name, value)
-            return None
-        record: Record = dict.fromkeys(members)
-        for inner, content in value.items():
-            path = f"{name}.{inner}"
-            if inner not in members:
-                self._note_undeclared(path)
-                _put(extra, path, content)
-            elif content is not None:
-                record[inner] = self._cast(path, CASTS[members[inner].kind], content, extra)
-        return record
+    def _seconds(self, duration: str) -> int | None:
+        seconds = duration_seconds(duration)
+        if seconds is None:
+            self._note_misfit("duration_seconds")
+        return seconds
 
     def _note_misfit(self, name: str) -> None:
         if not self.misfits[name]:

@@ -43,7 +43,8 @@ def signals_given_back() -> Generator[None]:
 class Stopper:
     """Turns SIGTERM and SIGINT into an exception, but never within a message.
 
-    A second signal ends the process at once, in case nobody reads what it writes.
+    What is done in a `with` block of it is finished first. A second signal ends the process at
+    once, in case nobody reads what it writes.
 
     Args:
         last_words: Writes what must still go out.
@@ -61,14 +62,13 @@ class Stopper:
             for signum in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signum, self._stop)
 
-    @contextmanager
-    def shielded(self) -> Generator[None]:
+    def __enter__(self) -> None:
         """Let what is being done be finished before a signal stops it."""
         self._is_writing = True
-        try:
-            yield
-        finally:
-            self._is_writing = False
+
+    def __exit__(self, *error: object) -> None:
+        """Stop, if a signal came meanwhile."""
+        self._is_writing = False
         if self._pending is not None and not self._is_stopping:
             self._raise(self._pending)
 

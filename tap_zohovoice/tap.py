@@ -114,9 +114,9 @@ class TapZohoVoice(Tap):
         """The settings with defaults filled in."""
         return Settings.of(self.config)
 
-    @property
+    @cached_property
     def user_agent(self) -> str:
-        """How the tap names itself."""
+        """How the tap names itself; the SDK searches all packages for the version each time."""
         return self.config.get("user_agent") or f"{self.name}/{self.plugin_version}"
 
     @cached_property

@@ -27,7 +27,9 @@ class MessageWriter(SingerWriter):
 
     def __init__(self, stopper: Stopper) -> None:
         self._stopper = stopper
-        self._encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+        self._encode = json.JSONEncoder(
+            separators=(",", ":"), allow_nan=False, check_circular=False
+        ).encode
 
     @override
     def serialize_message(self, message: Message) -> str:
@@ -43,7 +45,7 @@ class MessageWriter(SingerWriter):
     @override
     def write_message(self, message: Message) -> None:
         line = self.format_message(message) + "\n"
-        with self._stopper.shielded():
+        with self._stopper:
             sys.stdout.write(line)
             if not isinstance(message, RecordMessage):
                 # Records wait for the next STATE, which is never sent ahead of them.

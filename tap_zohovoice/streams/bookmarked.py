@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -28,6 +29,11 @@ class BookmarkedStream(ZohoVoiceStream):
     replication_key = "start_time"
     is_sorted = True
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # `records` gives exact types
+
+    @cached_property
+    def _present(self) -> str:
+        """When the tap started, in the text form of records."""
+        return text_of(self.tap.started)
 
     @property
     def is_dry_run(self) -> bool:
@@ -101,7 +107,7 @@ class BookmarkedStream(ZohoVoiceStream):
         # following a phone whose clock runs ahead.
         if self.is_dry_run or self.is_held:
             return
-        moment = min(latest_record["start_time"], text_of(self.tap.started))
+        moment = min(latest_record["start_time"], self._present)
         state = self.get_context_state(context)
         if moment > (state.get("replication_key_value") or ""):
             super()._increment_stream_state({"start_time": moment}, context=context)
