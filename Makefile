@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+BUDGET_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +27,7 @@ export PIP_USER := 0
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test e2e lint definitions bench pins clean
+.PHONY: help setup demo test e2e lint definitions bench budget pins clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -72,6 +73,9 @@ definitions: setup ## Write meltano.yml, hub/ and the README's tables anew from 
 
 bench: setup $(DLT)/.done ## Compare the tap's speed with others'; BENCH_ARGS='--rows 20000 --repeat 1' is quick
 	@$(BIN)/python bench/bench.py --dlt $(DLT)/bin/python $(BENCH_ARGS)
+
+budget: setup ## Simulate what first runs cost; BUDGET_ARGS='--calls 10000' for some sizes only
+	@$(BIN)/python bench/budget.py $(BUDGET_ARGS)
 
 pins: setup ## Choose the newest versions and pin them with their hashes
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \

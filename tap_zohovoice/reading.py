@@ -10,9 +10,10 @@ from tap_zohovoice.history import History, Query
 from tap_zohovoice.paging import Page
 from tap_zohovoice.progress import Progress
 from tap_zohovoice.reach import Reach
-from tap_zohovoice.records import Converter, UnusableLogError, pack, unpack
+from tap_zohovoice.records import Converter, UnusableLogError
 from tap_zohovoice.sizes import PageSize
 from tap_zohovoice.windows import Planner
+from tap_zohovoice.written import WrittenRecord, whole
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -109,7 +110,7 @@ class LogReader:
             params = {"from": "0", "size": str(size), **self._tap.settings.filters}
             page = self._stream.fetch(params, lambda body: self._page(body, 0, size, "the sample"))
             self._sample = sorted(page.rows, key=lambda row: str(row["start_time"]))
-        yield from map(unpack, self._sample)
+        yield from map(whole, self._sample)
 
     def count(self, window: Window, extra: Mapping[str, str]) -> int | None:
         """Ask how many logs there are.
@@ -163,10 +164,10 @@ class LogReader:
         if not logs and not offset and total:
             message = f"no rows although Zoho counts {total}"
             raise NotUnderstoodError(message)
-        rows = []
+        rows: list[Record] = []
         for index, log in enumerate(logs, offset):
             try:
-                rows.append(pack(self._converter.convert(log)))
+                rows.append(WrittenRecord(self._converter.convert(log)))
             except UnusableLogError as error:
                 message = (
                     f"Zoho Voice: row {index} of {where} has {error}; it cannot be stored, and "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import marshal
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -19,30 +18,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _NAMES_TOLD = 60
-_PLAIN = 2
-"""The version of marshal's format that does not look for values that occur twice."""
 _TEXTS = {Kind.TEXT, Kind.ID, Kind.DURATION}
 """Kinds of which every text is a value as it is."""
-_NAMES = (*(field.name for field in FIELDS), "duration_seconds", "additional_fields")
-
-
-def pack(record: Record) -> Record:
-    """Make a record small, for the time until its window is complete.
-
-    Args:
-        record: A record of a `Converter`.
-
-    Returns:
-        Its `logid` and `start_time`, and all of it as bytes: a quarter of the memory.
-    """
-    values = marshal.dumps(tuple(record.values()), _PLAIN)
-    return {"logid": record["logid"], "start_time": record["start_time"], "values": values}
-
-
-def unpack(row: Record) -> Record:
-    """Undo `pack`."""
-    values = marshal.loads(row["values"])  # noqa: S302 - never leaves this process
-    return dict(zip(_NAMES, values, strict=True))
 
 
 class UnusableLogError(ValueError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from singer_sdk.singerlib.encoding.simple import RecordMessage
 
 from tap_zohovoice.compat import override
 from tap_zohovoice.texts import is_suspect, storable
+from tap_zohovoice.written import WrittenRecord, to_json, whole
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
@@ -27,20 +27,18 @@ class MessageWriter(SingerWriter):
 
     def __init__(self, stopper: Stopper) -> None:
         self._stopper = stopper
-        self._encode = json.JSONEncoder(
-            separators=(",", ":"), allow_nan=False, check_circular=False
-        ).encode
 
     @override
     def serialize_message(self, message: Message) -> str:
-        if isinstance(message, RecordMessage) and message.time_extracted:
-            fields = message.to_dict()
-            fields["time_extracted"] = message.time_extracted.isoformat()
-            line = self._encode(fields)
-            if is_suspect(line):
-                line = self._encode({**fields, "record": storable(fields["record"])})
-            return line
-        return super().serialize_message(message)
+        if not isinstance(message, RecordMessage) or not message.time_extracted:
+            return super().serialize_message(message)
+        record = message.record
+        fields = {**message.to_dict(), "time_extracted": message.time_extracted.isoformat()}
+        del fields["record"]  # it may be written already
+        text = record.text if isinstance(record, WrittenRecord) else to_json(record)
+        if is_suspect(text):
+            text = to_json(storable(whole(record)))
+        return f'{to_json(fields)[:-1]},"record":{text}}}'
 
     @override
     def write_message(self, message: Message) -> None:

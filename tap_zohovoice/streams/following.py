@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice.casts import text_of
 from tap_zohovoice.compat import override
-from tap_zohovoice.records import unpack
 from tap_zohovoice.spool import Spool
 from tap_zohovoice.streams.bookmarked import BookmarkedStream
+from tap_zohovoice.written import whole
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -117,7 +117,7 @@ class FollowingStream(BookmarkedStream):
         feed = feeder(self, start) if self.reads_first else _nobody
         seen = named = 0
         for chunk in self.calls.reader.chunks(self.name, start, end, peek=peek):
-            for record in map(unpack, chunk.rows):
+            for record in map(whole, chunk.rows):
                 feed(record)
                 seen += 1
                 for row in self.named_by(record):
@@ -238,11 +238,12 @@ def feeder(stream: BookmarkedStream, start: dt.datetime) -> Callable[[Record], N
     """
     spools = [(other.named_by, other.take_over(start, stream)) for other in _behind(stream)]
 
-    def feed(record: Record) -> None:
+    def feed(row: Record) -> None:
+        record = whole(row)
         for named_by, spool in spools:
             spool.calls += 1
-            for row in named_by(record):
-                spool.add(row)
+            for named in named_by(record):
+                spool.add(named)
 
     return feed if spools else _nobody
 

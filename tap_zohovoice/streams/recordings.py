@@ -16,8 +16,8 @@ from tap_zohovoice.exceptions import RefusedError
 from tap_zohovoice.fields import Kind
 from tap_zohovoice.folders import folder_at
 from tap_zohovoice.progress import ItemProgress
-from tap_zohovoice.records import unpack
 from tap_zohovoice.streams.following import FollowingStream
+from tap_zohovoice.written import whole
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -162,7 +162,7 @@ class RecordingsStream(FollowingStream):
 
         def read(name: str) -> Iterator[Record]:
             for chunk in self.calls.reader.chunks(self.name, start, end, {name: "true"}):
-                for record in map(unpack, chunk.rows):
+                for record in map(whole, chunk.rows):
                     yield from self.named_by(record)
 
         # In order of time, so that the bookmark holds for both.

@@ -1,0 +1,275 @@
+"""What a first run costs, for accounts of several sizes: requests, and hours at Zoho's limit.
+
+Nothing is waited for and nothing is sent: the clock jumps over each wait, and a transport within
+this process answers. Everything else is the tap's own code: windows, pages, throttle, the judging
+of answers and the waiting out of locks, and the making of records. Left out are the token, the
+file that runs share, and the writing of messages.
+
+The account is one of the sandbox: calls in office hours of five years, after a year without any.
+The server answers within half a second, newest first, and locks whoever asks too often, as the
+sandbox does; a run that it had to lock for that fails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import math
+import os
+import sys
+from argparse import ArgumentParser
+from bisect import bisect_left
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
+
+from tap_zohovoice.auth import AccessTokens
+from tap_zohovoice.clock import Clock
+from tap_zohovoice.compat import override
+from tap_zohovoice.sandbox import Dialect, History
+from tap_zohovoice.sandbox.limits import Limiter
+from tap_zohovoice.sandbox.stats import Counts
+from tap_zohovoice.streams.call_logs import CallLogsStream
+from tap_zohovoice.tap import TapZohoVoice
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterable, Sequence
+
+NOW = 1_772_366_400.0
+"""2026-03-01 12:00:00 UTC, when every run starts."""
+FIRST, LAST = dt.date(2021, 1, 1), dt.date(2025, 12, 31)
+"""Days of the first and the last call."""
+LATENCY = 0.5
+"""Seconds from a request to its answer."""
+PAGE_SIZES = (100, 200)
+ZOHO = Dialect()
+HEADER = """\
+| calls | page size | requests | hours | with one lock: requests | hours | ideal: requests | hours |
+|--:|--:|--:|--:|--:|--:|--:|--:|"""
+
+
+class BrokenError(Exception):
+    """The tap broke a promise."""
+
+
+class JumpingClock(Clock):
+    """A clock that only moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self._elapsed = 0.0
+
+    @override
+    def now(self) -> float:
+        return NOW + self._elapsed
+
+    @override
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    @override
+    def sleep(self, seconds: float) -> None:
+        self._elapsed += seconds
+
+
+class Answers(BaseAdapter):
+    """The server, in place of a connection to it.
+
+    Attributes:
+        requests: How many came.
+        limits: How many of them were too many, or came during a lock.
+
+    Args:
+        starts: When the calls started, in milliseconds since the epoch, sorted.
+        clock: The time.
+        lock_at: The request that is answered by a lock that is not the tap's fault; 0: none.
+    """
+
+    def __init__(self, starts: array[int], clock: Clock, lock_at: int) -> None:
+        super().__init__()
+        self.requests = 0
+        self.limits = Counts()
+        self._starts = starts
+        self._clock = clock
+        self._lock_at = lock_at
+        self._limiter = Limiter(clock, self.limits)
+
+    @override
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self.requests += 1
+        self._clock.sleep(LATENCY / 2)
+        if self.requests == self._lock_at:
+            self._limiter.lock(ZOHO)
+        locked = self._limiter.hit(ZOHO) if self.requests != self._lock_at else 1
+        response = requests.Response()
+        response.request, response.url = request, request.url or ""
+        response.status_code = 429 if locked else 200
+        asked = dict(parse_qsl(urlsplit(response.url).query))
+        response.raw = BytesIO(b'{"message":"too many requests"}' if locked else self._page(asked))
+        self._clock.sleep(LATENCY / 2)
+        return response
+
+    @override
+    def close(self) -> None:
+        pass
+
+    def _page(self, asked: dict[str, str]) -> bytes:
+        low = self._place(dt.date.fromisoformat(asked["fromDate"]))
+        high = self._place(dt.date.fromisoformat(asked["toDate"]) + dt.timedelta(1))
+        newest = max(high - int(asked["from"]), low)
+        oldest = max(newest - int(asked["size"]), low)
+        rows = ",".join(
+            f'{{"logid":"{place}","start_time":"{self._starts[place]}"}}'
+            for place in range(newest - 1, oldest - 1, -1)
+        )
+        return f'{{"meta":{{"total":{high - low}}},"logs":[{rows}]}}'.encode()
+
+    def _place(self, day: dt.date) -> int:
+        midnight = dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
+        return bisect_left(self._starts, int(midnight.timestamp()) * 1000)
+
+
+class MadeUpTokens(AccessTokens):
+    """A token that is always good, and not asked for."""
+
+    @override
+    def get(self) -> str:
+        return "made-up"
+
+
+class BudgetTap(TapZohoVoice):
+    """The tap, with a token at hand."""
+
+    @cached_property
+    @override
+    def tokens(self) -> AccessTokens:
+        return MadeUpTokens(
+            accounts_url="",
+            client_id="",
+            client_secret="",
+            refresh_token="",
+            clock=self.clock,
+            timeout=0,
+            user_agent="",
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a first run took.
+
+    Attributes:
+        requests: How many.
+        hours: How long.
+    """
+
+    requests: int
+    hours: float
+
+
+def first_run(calls: int, page_size: int, lock_at: int = 0) -> Run:
+    """Let the tap read an account from its beginning.
+
+    Args:
+        calls: How many calls it has.
+        page_size: How many are asked for in one request.
+        lock_at: The request that is answered by a lock; 0: none.
+
+    Returns:
+        What that took.
+
+    Raises:
+        BrokenError: If the tap did not read every call once, or asked too often.
+    """
+    logging.disable(logging.WARNING)
+    os.environ["XDG_STATE_HOME"] = os.devnull  # no file is shared with anybody
+    clock = JumpingClock()
+
+    class TapByClock(BudgetTap):
+        pass
+
+    TapByClock.clock = clock
+    tap = TapByClock(config={"client_id": "made-up", "page_size": page_size}, validate_config=False)
+    starts = History(seed=1, calls=calls, first=FIRST, last=LAST).starts(NOW)
+    answers = Answers(starts, clock, lock_at)
+    tap.session.mount(tap.settings.api_url, answers)
+    stream = tap.streams["call_logs"]
+    if not isinstance(stream, CallLogsStream):
+        raise TypeError
+    rows = total = 0
+    for chunk in stream.reader.chunks(stream.name, tap.settings.start, None):
+        rows += len(chunk.rows)
+        total += sum(int(row["logid"]) for row in chunk.rows)
+    if rows != calls or total != calls * (calls - 1) // 2:
+        message = f"{rows:,} of {calls:,} calls were read, or not each of them once"
+        raise BrokenError(message)
+    if answers.limits.violations or answers.limits.locked_calls:
+        message = f"{answers.limits.violations} requests were too many"
+        raise BrokenError(message)
+    return Run(answers.requests, clock.monotonic() / 3600)
+
+
+def line(calls: int, page_size: int) -> str:
+    """Measure what a first run costs, with and without a lock in its middle.
+
+    Args:
+        calls: How many calls the account has.
+        page_size: How many are asked for in one request.
+
+    Returns:
+        A line of the table.
+    """
+    plain = first_run(calls, page_size)
+    locked = first_run(calls, page_size, lock_at=plain.requests // 2)
+    ideal = math.ceil(calls / page_size)
+    return (
+        f"| {calls:,} | {page_size} | {plain.requests:,} | {plain.hours:.2f} "
+        f"| {locked.requests:,} | {locked.hours:.2f} | {ideal:,} | {ideal / 30 / 60:.2f} |"
+    )
+
+
+def lines(sizes: Sequence[int]) -> Iterable[str]:
+    """Measure what first runs cost, several at a time.
+
+    Args:
+        sizes: How many calls the accounts have.
+
+    Yields:
+        The lines of the table.
+    """
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(line, *zip(*product(sizes, PAGE_SIZES), strict=True))
+
+
+def main() -> int:
+    """Print the table, and say whether a file holds it.
+
+    Returns:
+        0 if it does, or if none was named.
+    """
+    parser = ArgumentParser(description=__doc__)
+    sizes = [10_000, 100_000, 1_000_000, 10_000_000]
+    parser.add_argument("--calls", type=int, nargs="+", default=sizes)
+    parser.add_argument("--check", type=Path, help="a file that must hold each line")
+    args = parser.parse_args()
+    held = args.check.read_text(encoding="utf-8").splitlines() if args.check else None
+    print(HEADER, flush=True)
+    missing = 0
+    for found in lines(args.calls):
+        print(found, flush=True)
+        missing += held is not None and found not in held
+    if missing:
+        print(f"{args.check} does not hold {missing} of these lines", file=sys.stderr)
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
