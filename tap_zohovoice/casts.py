@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _INTEGERS = 2**63
 _EPOCH = dt.date(1970, 1, 1)
 _DAY_MS = 86_400_000
+_MINUTES = [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)]
 _MILLISECONDS = re.compile(r"\s*-?\d{1,17}\s*", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
@@ -38,10 +39,8 @@ def rfc3339(milliseconds: int) -> str:
     """
     # A call has four moments, its dearest part; by `datetime` they would take twice as long.
     days, rest = divmod(milliseconds, _DAY_MS)
-    seconds, rest = divmod(rest, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{_day(days)}T{hours:02}:{minutes:02}:{seconds:02}.{rest:03}000+00:00"
+    minute, rest = divmod(rest, 60_000)
+    return f"{_day(days)}T{_MINUTES[minute]}:{rest // 1000:02}.{rest % 1000:03}000+00:00"
 
 
 @lru_cache(maxsize=512)
