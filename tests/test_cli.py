@@ -95,6 +95,40 @@ def test_stream_maps_hide_personal_data(run_tap: RunTap, clock: FakeClock) -> No
     assert all(re.fullmatch(r"[0-9a-f]{64}", record["user_number"]) for record in run.records)
 
 
+def test_records_are_the_same_whether_or_not_anything_looks_into_them(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=history(40), clock=clock) as box:
+        plain = run_tap(box.config)
+        looked = run_tap({**box.config, "stream_maps": {"call_logs": {"new": "1"}}})
+    assert [{**record, "new": 1} for record in plain.records] == looked.records
+    assert len(plain.records) == 40
+    assert [set(message) for message in plain.of("RECORD")] == [
+        set(message) for message in looked.of("RECORD")
+    ]
+
+
+def test_a_member_of_an_object_can_be_left_out(run_tap: RunTap, clock: FakeClock) -> None:
+    catalog = catalog_of(run_tap({}, "--discover"))
+    for entry in catalog["streams"][0]["metadata"]:
+        if entry["breadcrumb"][1::2] == ["voice_credits", "total"]:
+            entry["metadata"]["selected"] = False
+    with Sandbox(history=history(40), clock=clock) as box:
+        run = run_tap(box.config, catalog=catalog)
+        assert_once(run, held(box))
+    assert all(set(record["voice_credits"]) >= {"voice"} for record in run.records)
+    assert all("total" not in record["voice_credits"] for record in run.records)
+
+
+def test_objects_can_be_flattened(run_tap: RunTap, clock: FakeClock) -> None:
+    flat = {"flattening_enabled": True, "flattening_max_depth": 1}
+    with Sandbox(history=history(40), clock=clock) as box:
+        run = run_tap({**box.config, **flat})
+        assert_once(run, held(box))
+    assert all("voice_credits__total" in record for record in run.records)
+    assert not any("voice_credits" in record for record in run.records)
+
+
 @pytest.mark.parametrize(
     ("option", "content", "line"),
     [
