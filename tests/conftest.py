@@ -18,7 +18,7 @@ from tap_zohovoice.compat import override
 from tap_zohovoice.tap import TapZohoVoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import TextIO
 
