@@ -27,7 +27,7 @@ export PIP_USER := 0
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test e2e lint definitions bench budget pins clean
+.PHONY: help setup demo test simulate e2e lint definitions bench budget pins clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -42,7 +42,10 @@ demo: setup ## Run the tap twice from a made-up account into DuckDB, and check w
 	@$(BIN)/python demo/demo.py
 
 test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
-	@$(BIN)/pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses auto --dist worksteal -m 'not simulation' $(PYTEST_ARGS)
+
+simulate: setup ## Live through 1,000 made-up lives of an account; with HYPOTHESIS_PROFILE=nightly through 50,000
+	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
 
 e2e: setup $(E2E)/meltano/.pins ## Run the tap by Meltano into real targets, and ask them what landed
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \

@@ -197,7 +197,7 @@ class Life:
         except KilledError:
             code = None
         told = log.getvalue()
-        assert code is None or self._is_plain(told), told
+        assert code is None or self._tells_plainly(told), told
         self._check_end(code, told)
         checked = Output(self, before, began, ahead)
         for line in pipe.lines():
@@ -205,7 +205,7 @@ class Life:
         checked.finish(is_complete=code == 0)
         self._check_cost(began, checked.earliest, plan)
 
-    def _is_plain(self, log: str) -> bool:
+    def _tells_plainly(self, log: str) -> bool:
         unexpected = ["Traceback", "Unexpected", *SECRETS]
         if self.story.shares:
             unexpected.append("The rate limit cannot be shared")
@@ -230,13 +230,20 @@ class Life:
         dialect = self.story.scene.dialect
         return dialect.max_offset is not None or dialect.totals != "exact"
 
+    @property
+    def _is_plain(self) -> bool:
+        dialect = self.story.scene.dialect
+        limits = (dialect.max_days, dialect.max_size, dialect.max_offset)
+        return dialect.totals == "exact" and dialect.future and limits == (None, None, None)
+
     def _most_requests(self) -> float:
         """Tell after how many requests a run does not seem to end."""
         scene = self.story.scene
         dialect, rows = scene.dialect, len(self.account.rows)
         page = min(scene.size, dialect.max_size or scene.size, dialect.max_offset or scene.size)
         days = (scene.days + (self.clock.time - NOW) / 86_400) / min(dialect.max_days or 30, 30)
-        return 50 * (rows / max(page - 1, 1) + days + 20) * len(self.story.streams)
+        times = 10 if self._is_plain else 50
+        return times * (rows / max(page - 1, 1) + days + 20) * len(self.story.streams)
 
     def _check_cost(self, began: float, earliest: int, plan: Plan) -> None:
         world, story = self.world, self.story
@@ -248,9 +255,7 @@ class Life:
         assert self.clock.time - began <= seconds, f"{self.clock.time - began:.0f} s"
         elapsed = self.clock.time - began
         assert world.tokens <= 3 + mishaps + elapsed / (story.manners.token_ttl_seconds / 2)
-        dialect = story.scene.dialect
-        is_plain = (dialect.totals, dialect.max_days, dialect.max_size) == ("exact", None, None)
-        if not is_plain or dialect.max_offset or not dialect.future or dialect.order == "id":
+        if not self._is_plain or story.scene.dialect.order == "id":
             return
         if plan.changes or story.streams != ("call_logs",) or story.call_type:
             return

@@ -215,7 +215,7 @@ def test_a_lock_that_one_of_two_meets_stops_the_other(tmp_path: Path) -> None:
 
 def test_a_lock_is_kept_by_the_next_process_after_a_kill(tmp_path: Path) -> None:
     # Long enough for a process to start, on a machine that has other things to do.
-    settings = {"page_size": 80, **LIMITS, "lock_seconds": 8}
+    settings: dict[str, Any] = {"page_size": 80, **LIMITS, "lock_seconds": 8}
     dialect = replace(FAST, lock_seconds=8)
     with Sandbox(history=history(400), dialect=dialect, faults={3: "lock"}) as box:
         first = start(box, tmp_path / "one", **settings)

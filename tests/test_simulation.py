@@ -38,14 +38,17 @@ EXAMPLES = {"default": 250, "nightly": 12_500}[os.environ.get("HYPOTHESIS_PROFIL
 """Examples of each of the four properties."""
 
 
-def simulated(share: float = 1.0) -> Callable[..., object]:
+def simulated(test: Callable[..., None]) -> Callable[..., None]:
+    """Let a property be tried as often as the profile says, by `make simulate` alone."""
     health = [
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,
         HealthCheck.filter_too_much,
         HealthCheck.data_too_large,
     ]
-    return settings(max_examples=int(EXAMPLES * share), suppress_health_check=health)
+    examples = settings(max_examples=EXAMPLES, suppress_health_check=health)
+    marked: Callable[..., None] = pytest.mark.simulation(examples(test))
+    return marked
 
 
 @pytest.fixture
@@ -250,6 +253,12 @@ STORIES: dict[str, Story] = {
         Scene(tuple(Burst(365 * 1440 * years, 30, SECOND) for years in range(1, 9)), days=3500),
         runs=(Plan(stop=Stop("term", "request", 1)), Plan(), Plan(gap=400 * 86_400)),
     ),
+    "silence, read by a clock that is ahead, and then a call": Story(
+        Scene(days=3),
+        runs=(Plan(), Plan(gap=60, changes=(Change(0, "arrive", 0, 1),)), Plan(gap=700)),
+        lookback=0,
+        ahead=600.0,
+    ),
     "a limit of its own for each run without the file": Story(
         Scene((Burst(9, 60, SECOND),), size=2),
         runs=(Plan(stop=Stop("kill", "sleep", 20)), Plan(faults=((9, "lock"),)), Plan()),
@@ -269,7 +278,7 @@ def test_named(live: Simulate, name: str) -> None:
     live(STORIES[name])
 
 
-@simulated()
+@simulated
 @given(CALLS)
 def test_nothing_is_lost_through_faults_locks_and_kills_while_calls_come_and_go(
     live: Simulate, story: Story
@@ -289,7 +298,7 @@ SERVERS = st.builds(
 ).filter(is_fair)
 
 
-@simulated()
+@simulated
 @given(SERVERS)
 def test_nothing_is_lost_on_any_server_through_faults_locks_and_kills(
     live: Simulate, story: Story
@@ -330,7 +339,7 @@ NAMED = st.builds(
 ).filter(lambda story: is_fair(story) and is_found(story))
 
 
-@simulated()
+@simulated
 @given(NAMED)
 def test_no_stream_loses_what_calls_name(live: Simulate, story: Story) -> None:
     live(story)
@@ -373,7 +382,7 @@ LIMITS = st.builds(
 )
 
 
-@simulated()
+@simulated
 @given(LIMITS)
 def test_the_limit_is_kept_and_no_lock_is_touched_from_run_to_run(
     live: Simulate, story: Story
