@@ -47,7 +47,7 @@ def checked_state(state: object, now: dt.datetime) -> dict[str, Any]:
     """Read a state, and bring its bookmarks into the form and bounds that the tap relies on.
 
     Args:
-        state: Singer state, or None.
+        state: Singer state, a whole STATE message as the tap writes it, or None.
         now: The present, which no bookmark may pass.
 
     Returns:
@@ -56,6 +56,8 @@ def checked_state(state: object, now: dt.datetime) -> dict[str, Any]:
     Raises:
         ConfigValidationError: If it is no Singer state, or a bookmark is no moment.
     """
+    if isinstance(state, dict) and state.get("type") == "STATE" and "value" in state:
+        state = state["value"]
     bookmarks = (state or {}).get("bookmarks") or {} if isinstance(state, dict | None) else None
     if not isinstance(bookmarks, dict) or not all(
         isinstance(bookmark, dict) and isinstance(bookmark.get("partitions", []), list)

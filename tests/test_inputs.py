@@ -112,6 +112,21 @@ def test_what_is_no_bookmark_of_start_time_is_left_alone(bookmark: dict[str, Any
     assert checked_state(state, NOW) == state
 
 
+def test_a_line_of_the_tap_is_a_state_too() -> None:
+    state = {
+        "bookmarks": {
+            "call_logs": {
+                "replication_key": "start_time",
+                "replication_key_value": "2026-01-02T00:00:00.000000+00:00",
+            }
+        }
+    }
+    assert checked_state({"type": "STATE", "value": state}, NOW) == checked_state(state, NOW)
+    assert checked_state(state, NOW) == state
+    with pytest.raises(ConfigValidationError):
+        checked_state({"type": "STATE", "value": []}, NOW)
+
+
 @pytest.mark.parametrize("state", NO_STATES, ids=str)
 def test_what_is_no_state_is_refused_in_a_plain_line(
     run_tap: Callable[..., Run], box: Sandbox, state: object
