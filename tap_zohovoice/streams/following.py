@@ -52,6 +52,7 @@ class FollowingStream(BookmarkedStream):
         self._spool: Spool | None = None
         self._feeder: BookmarkedStream | None = None
         self._outages = 0
+        self._unnamed = 0
 
     @abstractmethod
     def named_by(self, record: Record) -> Iterator[Record]:
@@ -126,8 +127,8 @@ class FollowingStream(BookmarkedStream):
             if named:  # else they may be hidden, and the bookmark must wait for them
                 silence = self.end_of_silence(chunk, start)
                 self.advance(chunk.rows[-1]["start_time"] if chunk.rows else silence)
-        if seen and not named:
-            yield from self.hidden(start, end, seen)
+        if not named:
+            self._unnamed = seen
 
     def note_answer(self, *, is_outage: bool) -> None:
         """Note what came of a request, so that no outage is passed over.
@@ -211,6 +212,8 @@ class FollowingStream(BookmarkedStream):
             self._spool = spool = None
         if spool is None or start < spool.start:
             yield from self.read(start, spool.start if spool else end)
+        if self._unnamed and (spool is None or spool.rows):
+            yield from self.hidden(start, spool.start if spool else end, self._unnamed)
         if spool is None or self._feeder is None:
             return
         with closing(spool):
@@ -218,8 +221,10 @@ class FollowingStream(BookmarkedStream):
             if self.progress:
                 self.progress.expect(sum(1 for _ in spool.since(moment)))
             yield from spool.since(moment)
-        if spool.calls and not spool.rows:
-            yield from self.hidden(max(start, spool.start), end, spool.calls)
+        if not spool.rows and (calls := self._unnamed + spool.calls):
+            # All that was read for this stream counts, by whomever.
+            since = start if self._unnamed else max(start, spool.start)
+            yield from self.hidden(since, end, calls)
         # What the logs' own bookmark covers, this stream has seen too.
         covered = self._feeder.get_context_state(context).get("replication_key_value")
         if covered:
