@@ -16,6 +16,8 @@ _INTEGERS = 2**63
 _EPOCH = dt.date(1970, 1, 1)
 _DAY_MS = 86_400_000
 _MINUTES = [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)]
+_SECONDS = [f"{second:02}" for second in range(60)]
+_THOUSANDTHS = [f"{thousandth:03}000" for thousandth in range(1000)]
 _MILLISECONDS = re.compile(r"\s*-?\d{1,17}\s*", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
@@ -37,10 +39,11 @@ def rfc3339(milliseconds: int) -> str:
     Raises:
         OverflowError: If the calendar does not reach that far.
     """
-    # A call has four moments, its dearest part; by `datetime` they would take twice as long.
-    days, rest = divmod(milliseconds, _DAY_MS)
-    minute, rest = divmod(rest, 60_000)
-    return f"{_day(days)}T{_MINUTES[minute]}:{rest // 1000:02}.{rest % 1000:03}000+00:00"
+    # A call has four moments, its dearest part; by `datetime` they would take five times as long.
+    day = _day(milliseconds // _DAY_MS)
+    minute = _MINUTES[milliseconds // 60_000 % 1440]
+    second = _SECONDS[milliseconds // 1000 % 60]
+    return f"{day}T{minute}:{second}.{_THOUSANDTHS[milliseconds % 1000]}+00:00"
 
 
 @lru_cache(maxsize=512)
@@ -68,15 +71,13 @@ def _text(value: object) -> str:
 
 def _id(value: object) -> str:
     # Some endpoints send the same id as a number and others as a string; 2^53 is exceeded.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _text(value)
+    return str(value) if type(value) is int else _text(value)
 
 
 def _milliseconds(value: object) -> int:
     if isinstance(value, str) and _MILLISECONDS.fullmatch(value):
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -94,11 +95,13 @@ def _moment(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    if value == "":
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if type(value) is int:
         float(value)  # an integer that no float can hold overflows here
         return value
+    if isinstance(value, float):
+        return value
+    if value == "":
+        return None
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return float(value)
     raise MisfitError
@@ -132,6 +135,12 @@ def _duration(value: object) -> str | None:
     return _text(value)
 
 
+def _object(value: object) -> None:
+    # Objects have members, each with a cast of its own; what is cast here is something else.
+    if value != "":
+        raise MisfitError
+
+
 CASTS: dict[Kind, Callable[[object], object]] = {
     Kind.ID: _id,
     Kind.TEXT: _text,
@@ -140,9 +149,11 @@ CASTS: dict[Kind, Callable[[object], object]] = {
     Kind.INTEGER: _integer,
     Kind.BOOLEAN: _boolean,
     Kind.DURATION: _duration,
+    Kind.OBJECT: _object,
 }
 
 
+@lru_cache(maxsize=4_096)
 def duration_seconds(text: str) -> int | None:
     """Read a duration.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import re
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.complaints import Complaint
+from tap_zohovoice.json_text import parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -114,7 +114,7 @@ def judge(
     if is_2xx and not body.strip():
         return Verdict(Outcome.OK, is_vague=status != 204)  # noqa: PLR2004
     try:
-        content = json.loads(body, parse_constant=str, parse_float=_finite)
+        content = parse(body)
     except (ValueError, RecursionError):
         content = None
     if is_2xx and content == []:
@@ -124,12 +124,6 @@ def judge(
     complaint = Complaint.of(status, content, body)
     verdict = _judge_complaint(complaint, status, _retry_after(headers, now), hide)
     return replace(verdict, short=complaint.reason(status, hide), is_outage=status in _GATEWAY)
-
-
-def _finite(text: str) -> float | str:
-    """Keep a number that no float can hold as the text that it was."""
-    number = float(text)
-    return text if number in {float("inf"), float("-inf")} else number
 
 
 def _is_success(content: dict[str, Any]) -> bool:

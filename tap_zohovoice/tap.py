@@ -81,6 +81,7 @@ class TapZohoVoice(Tap):
         self.started = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC)
         self._throttles: dict[str, Throttle] = {}
         stopper = Stopper(self.write_last_state)
+        self.writer = MessageWriter(stopper)
         try:
             # The SDK's own check of the settings would quote their values, secret or not.
             super().__init__(
@@ -90,7 +91,7 @@ class TapZohoVoice(Tap):
                 parse_env_config=parse_env_config,
                 validate_config=False,
                 setup_mapper=False,
-                message_writer=MessageWriter(stopper),
+                message_writer=self.writer,
             )
         except ValueError as error:
             values, errors = read_environment(os.environ, CONFIG_SCHEMA, f"{self.name}_")

@@ -7,19 +7,6 @@ from typing import Any
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _MARK = "\N{REPLACEMENT CHARACTER}"
-_WORTH_A_LOOK = re.compile(r"\\u(?:0000|d[89a-f])")
-
-
-def is_suspect(line: str) -> bool:
-    """Tell quickly whether a line may hold what `storable` replaces.
-
-    Args:
-        line: JSON in ASCII, with escapes in lower case.
-
-    Returns:
-        Whether it may; emoji are suspect too.
-    """
-    return _WORTH_A_LOOK.search(line) is not None
 
 
 def storable(value: Any) -> Any:  # noqa: ANN401

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tap_zohovoice.json_text import parse
+
 Fields = dict[str, Any]
 
 # The first is documented or was seen; nobody has published the names inside a segment.
@@ -60,14 +62,9 @@ def _parsed(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value, parse_constant=str, parse_float=_finite)
+        return parse(value)
     except (ValueError, RecursionError):
         return value
-
-
-def _finite(text: str) -> float | str:
-    number = float(text)
-    return text if number in {float("inf"), float("-inf")} else number
 
 
 def _keep(extra: Fields, name: str, value: object) -> None:

@@ -2,49 +2,73 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from typing import TYPE_CHECKING
 
-from singer_sdk.io_base import SingerWriter
-from singer_sdk.singerlib.encoding.simple import RecordMessage
+from singer_sdk.singerlib.encoding.base import GenericSingerWriter
+from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
 
 from tap_zohovoice.compat import override
-from tap_zohovoice.texts import is_suspect, storable
-from tap_zohovoice.written import WrittenRecord, to_json, whole
+from tap_zohovoice.json_text import ascii_json, storable_json, to_json
+from tap_zohovoice.written import text_of
 
 if TYPE_CHECKING:
-    from singer_sdk.singerlib.encoding.simple import Message
+    import datetime as dt
+    from collections.abc import Iterable
 
+    from tap_zohovoice.records import Record
     from tap_zohovoice.stopping import Stopper
 
 
-class MessageWriter(SingerWriter):
+class MessageWriter(GenericSingerWriter[bytes, Message]):
     """Writes whole lines, never half of one on a signal, and STATE only behind its records.
 
     Args:
-        stopper: Holds signals back while a line is written.
+        stopper: Holds signals back while lines are written.
     """
 
     def __init__(self, stopper: Stopper) -> None:
         self._stopper = stopper
 
     @override
-    def serialize_message(self, message: Message) -> str:
-        if not isinstance(message, RecordMessage) or not message.time_extracted:
-            return super().serialize_message(message)
-        record = message.record
-        fields = {**message.to_dict(), "time_extracted": message.time_extracted.isoformat()}
-        del fields["record"]  # it may be written already
-        text = record.text if isinstance(record, WrittenRecord) else to_json(record)
-        if is_suspect(text):
-            text = to_json(storable(whole(record)))
-        return f'{to_json(fields)[:-1]},"record":{text}}}'
+    def serialize_message(self, message: Message) -> bytes:
+        if not isinstance(message, RecordMessage):
+            return to_json(message.to_dict())
+        return _head(message) + storable_json(text_of(message.record)) + b"}"
 
     @override
     def write_message(self, message: Message) -> None:
-        line = self.format_message(message) + "\n"
+        # Records wait for the next STATE, which is never sent ahead of them.
+        self._write([self.format_message(message)], flush=not isinstance(message, RecordMessage))
+
+    def write_records(self, stream: str, records: Iterable[Record], extracted: dt.datetime) -> None:
+        """Write many records.
+
+        Args:
+            stream: Their stream, as the target knows it.
+            records: The records.
+            extracted: When they were read, in UTC.
+        """
+        head = _head(RecordMessage(stream, {}, time_extracted=extracted))
+        self._write(
+            [head + storable_json(text_of(record)) + b"}" for record in records], flush=False
+        )
+
+    def _write(self, lines: list[bytes], *, flush: bool) -> None:
+        # A target reads in the encoding of the locale; where that is not UTF-8, escapes are safe.
+        if codecs.lookup(sys.stdout.encoding).name != "utf-8":
+            lines = [ascii_json(line) for line in lines]
         with self._stopper:
-            sys.stdout.write(line)
-            if not isinstance(message, RecordMessage):
-                # Records wait for the next STATE, which is never sent ahead of them.
+            sys.stdout.buffer.write(b"\n".join([*lines, b""]))
+            if flush:
                 sys.stdout.flush()
+
+
+def _head(message: RecordMessage) -> bytes:
+    """Write a message up to its record, which may be written already."""
+    fields = message.to_dict()
+    del fields["record"]
+    if message.time_extracted:
+        fields["time_extracted"] = message.time_extracted.isoformat()
+    return to_json(fields)[:-1] + b',"record":'

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from tap_zohovoice.json_text import parse, to_json
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tap_zohovoice.records import Record
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
-
-
-def to_json(content: Mapping[str, Any]) -> str:
-    """Write JSON, as short as it can be and in ASCII.
-
-    Args:
-        content: What to write.
-
-    Raises:
-        ValueError: If it holds a number that JSON has not.
-    """
-    return _ENCODER.encode(content)
 
 
 class WrittenRecord(dict[str, Any]):
@@ -45,6 +30,15 @@ class WrittenRecord(dict[str, Any]):
         self.text = to_json(record)
 
 
+def text_of(row: Record) -> bytes:
+    """Return a record as JSON.
+
+    Args:
+        row: A record, written already or not.
+    """
+    return row.text if isinstance(row, WrittenRecord) else to_json(row)
+
+
 def whole(row: Record) -> Record:
     """Return a record with all its fields.
 
@@ -53,5 +47,5 @@ def whole(row: Record) -> Record:
     """
     if not isinstance(row, WrittenRecord):
         return row
-    record: Record = json.loads(row.text)
+    record: Record = parse(row.text)
     return record

@@ -122,6 +122,7 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> Callable[..., Run]:
         *args: str,
         state: dict[str, Any] | None = None,
         catalog: dict[str, Any] | None = None,
+        encoding: str = "utf-8",
     ) -> Run:
         files = {"--config": config, "--state": state, "--catalog": catalog}
         options = list(args)
@@ -130,14 +131,16 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> Callable[..., Run]:
                 path = tmp_path / f"{option.strip('-')}.json"
                 path.write_text(json.dumps(content))
                 options += [option, str(path)]
-        out, log = io.StringIO(), io.StringIO()
+        out, log = io.TextIOWrapper(io.BytesIO(), encoding), io.StringIO()
         exit_code = call_cli(TapByClock, options, out, log)
-        lines = [line for line in out.getvalue().splitlines() if line.startswith('{"type"')]
+        out.seek(0)
+        stdout = out.read()
+        lines = [line for line in stdout.split("\n") if line.startswith('{"type"')]
         return Run(
             exit_code=exit_code,
             messages=[json.loads(line) for line in lines],
             log=log.getvalue(),
-            stdout=out.getvalue(),
+            stdout=stdout,
         )
 
     return run

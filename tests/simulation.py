@@ -193,7 +193,8 @@ class Life:
             options += ["--state", self._write("state", before)]
         pipe, log = Pipe(world), io.StringIO()
         try:
-            code: int | None = call_cli(self.tap, options, pipe, log)
+            out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
+            code: int | None = call_cli(self.tap, options, out, log)
         except KilledError:
             code = None
         told = log.getvalue()

@@ -87,6 +87,27 @@ def test_what_a_catalog_leaves_out_does_not_come_out(run_tap: RunTap, clock: Fak
     assert set(run.records[0]) == set(run.of("SCHEMA")[0]["schema"]["properties"])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_names_survive_a_target_of_any_locale(
+    run_tap: RunTap, clock: FakeClock, encoding: str
+) -> None:
+    name = "Zoë Øçhæ 丽 🌻 \u2028"
+    with Sandbox(history=history(30), clock=clock) as box:
+        start = round((NOW - 86_400) * 1000)
+        box.store.add(call(box, "odd", start, contact_name=name), at_ms=start)
+        run = run_tap(box.config, encoding=encoding)
+    (record,) = [record for record in run.records if record["logid"] == "odd"]
+    assert record["contact_name"] == name
+    assert run.stdout.isascii() == (encoding != "utf-8")
+
+
+def test_records_are_counted_as_the_sdk_counts_them(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=history(), clock=clock) as box:
+        run = run_tap(box.config)
+    counts = re.findall(r'"metric":"record_count","value":(\d+)', run.log)
+    assert sum(map(int, counts)) == len(run.of("RECORD")) > 900
+
+
 def test_stream_maps_hide_personal_data(run_tap: RunTap, clock: FakeClock) -> None:
     maps = {"call_logs": {"contact_name": "__NULL__", "user_number": "sha256(user_number)"}}
     with Sandbox(history=history(40), clock=clock) as box:

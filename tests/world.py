@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from model import Row
+    from typing_extensions import Buffer
 
 HOST = "https://voice.invalid"
 TIMEOUT = 60.0
@@ -476,11 +477,11 @@ def _json(body: str) -> Response:
     return Response(body, content_type="application/json;charset=UTF-8")
 
 
-class Pipe(io.StringIO):
+class Pipe(io.BytesIO):
     """Standard output: what was flushed is out, what was not may be lost with the process.
 
     Args:
-        world: Told of each message.
+        world: Told of each line.
     """
 
     def __init__(self, world: World) -> None:
@@ -489,11 +490,12 @@ class Pipe(io.StringIO):
         self._flushed = 0
 
     @override
-    def write(self, text: str, /) -> int:
-        if self._world.is_killed:
-            return len(text)
-        written = super().write(text)
-        self._world.write()
+    def write(self, data: Buffer, /) -> int:
+        written = 0
+        for line in bytes(data).splitlines(keepends=True):
+            if not self._world.is_killed:
+                written += super().write(line)
+                self._world.write()
         return written
 
     @override
@@ -501,10 +503,10 @@ class Pipe(io.StringIO):
         if not self._world.is_killed:
             self._flushed = self.tell()
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[bytes]:
         """Return the whole lines that got out."""
-        text = self.getvalue()
+        data = self.getvalue()
         if self._world.is_killed and self._world.stop:
-            waiting = len(text) - self._flushed
-            text = text[: self._flushed + int(waiting * self._world.stop.share)]
-        return text.split("\n")[:-1]
+            waiting = len(data) - self._flushed
+            data = data[: self._flushed + int(waiting * self._world.stop.share)]
+        return data.split(b"\n")[:-1]

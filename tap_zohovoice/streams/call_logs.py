@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk.mapper import SameRecordTransform
 
@@ -15,11 +16,15 @@ from tap_zohovoice.streams.following import feeder
 from tap_zohovoice.written import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from singer_sdk.helpers.types import Context
+    from singer_sdk.metrics import Counter
 
     from tap_zohovoice.records import Record
+
+_AT_ONCE = 500
+"""Records that are written at once; the bookmark follows behind them."""
 
 
 class CallLogsStream(BookmarkedStream):
@@ -40,7 +45,8 @@ class CallLogsStream(BookmarkedStream):
         """Whether records leave the tap as they are: no field is left out, and no map applies."""
         declared = self.effective_schema["properties"]
         return (
-            all(name in declared for name in self.schema["properties"])
+            self.selected
+            and all(name in declared for name in self.schema["properties"])
             and all(self.mask.values())
             and all(
                 isinstance(step, SameRecordTransform) and not step.flattening_enabled
@@ -57,9 +63,32 @@ class CallLogsStream(BookmarkedStream):
         feed = feeder(self, start)
         is_unchanged = self.is_unchanged
         for chunk in self.reader.chunks(self.name, start, self.tap.settings.end):
-            for row in chunk.rows:
-                feed(row)
-                yield row if is_unchanged else whole(row)
+            if is_unchanged:
+                self._write(chunk.rows, feed)
+            else:
+                for row in chunk.rows:
+                    feed(row)
+                    yield whole(row)
             if not chunk.rows:
                 self.advance(self.end_of_silence(chunk, start))
             self.save()
+
+    def _write(self, rows: list[Record], feed: Callable[[Record], None]) -> None:
+        """Write records as they are, many at a time.
+
+        Handed to the SDK one by one, each would take it longer than everything else takes.
+        """
+        for first in range(0, len(rows), _AT_ONCE):
+            some = rows[first : first + _AT_ONCE]
+            for row in some:
+                feed(row)
+            now = dt.datetime.fromtimestamp(self.tap.clock.now(), dt.UTC)
+            for step in self.stream_maps:
+                self.tap.writer.write_records(step.stream_alias, some, now)
+            self.advance(some[-1]["start_time"])
+            self._counter.increment(len(some))
+
+    @override
+    def get_record_counter(self, **options: Any) -> Counter:
+        self._counter = super().get_record_counter(**options)
+        return self._counter
