@@ -89,6 +89,7 @@ class Pager:
         self._has_total = True
         self._totals: list[int] = []
         self._seen: set[str] = set()
+        self._dry: set[int] = set()
         self._longest = 1
         self._asked = 1
 
@@ -136,6 +137,7 @@ class Pager:
         """
         self._totals.clear()
         self._seen.clear()
+        self._dry.clear()
         self._order = NewestFirst(self._past)
         first = self._get(0)
         self._check_fits(first)
@@ -258,7 +260,10 @@ class Pager:
         if not back.rows:
             return offset, None
         if not page.rows:
-            if lower + len(back.rows) <= offset:
+            # Where there is a row by now, there may be more behind it; but a server that hands out
+            # nothing at an offset does so each time.
+            if lower + len(back.rows) <= offset or offset not in self._dry:
+                self._dry.add(offset)
                 return lower, back
             self._keep(back)
             self._check_dry(offset, page)

@@ -240,6 +240,27 @@ STORIES: dict[str, Story] = {
         ),
         lookback=0,
     ),
+    "a row vanishes and another comes behind, while paging goes back": Story(
+        Scene(
+            (Burst(0, 27, 0), Burst(1, 59, 0)),
+            Dialect(order="id", inclusive=False, counts_size=False),
+            size=5,
+            days=1,
+            kinds=1,
+        ),
+        runs=(
+            Plan(
+                changes=(
+                    Change(0, "arrive", 0, 4),
+                    Change(22, "delete", 0, 2),
+                    Change(23, "arrive", 0, 2),
+                )
+            ),
+            Plan(gap=700),
+        ),
+        lookback=0,
+        latency=0.0,
+    ),
     "files that few old calls name to a filter alone, after a kill": Story(
         Scene((Burst(14_400, 40, SECOND), Burst(9, 120, SECOND)), size=100),
         runs=(Plan(stop=Stop("kill", "request", 4)), Plan(gap=700)),
