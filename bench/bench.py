@@ -35,7 +35,7 @@ PAGE_SIZE = 200
 START_UPS = 7
 MEBI = 1024 * 1024
 PATIENCE_SECONDS = 1_800.0
-MOST_OF_TEMPLATE = 0.85
+MOST_OF_TEMPLATE = 0.5
 """CPU per record that the tap may take, in shares of the template's."""
 MOST_OF_FLOOR = 2.5
 """The same, in shares of the floor's."""

@@ -207,7 +207,7 @@ def first_run(calls: int, page_size: int, lock_at: int = 0) -> Run:
     rows = total = 0
     for chunk in stream.reader.chunks(stream.name, tap.settings.start, None):
         rows += len(chunk.rows)
-        total += sum(int(row["logid"]) for row in chunk.rows)
+        total += sum(int(row.logid) for row in chunk.rows)
     if rows != calls or total != calls * (calls - 1) // 2:
         message = f"{rows:,} of {calls:,} calls were read, or not each of them once"
         raise BrokenError(message)

@@ -87,6 +87,16 @@ class ZohoVoiceStream(RESTStream[Any]):
     def authenticator(self) -> ThrottledAuthenticator:
         return self.signer
 
+    @cached_property
+    def _surroundings(self) -> dict[str, Any]:
+        """Proxies and certificates of the environment.
+
+        Sessions look at these for their own requests only, and each time anew.
+        """
+        session, url = self.requests_session, self.get_url(None)
+        surroundings = session.merge_environment_settings(url, {}, None, None, None)
+        return {name: surroundings[name] for name in ("proxies", "verify", "cert")}
+
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # The SDK announces each error as unhandled; the command line tells it, once and plainly.
@@ -163,16 +173,14 @@ class ZohoVoiceStream(RESTStream[Any]):
         except requests.RequestException as error:
             message = "api_url is no usable address"
             raise ZohoVoiceError(message) from error
-        session = self.requests_session
-        # Sessions look at proxies and certificates of the environment for their own requests only.
-        surroundings = session.merge_environment_settings(prepared.url, {}, stream, None, None)
         self.asked_at = self.tap.clock.monotonic()
         try:
-            return session.send(
+            return self.requests_session.send(
                 prepared,
                 timeout=self.tap.settings.request_timeout,
                 allow_redirects=self.allow_redirects,
-                **surroundings,
+                stream=stream,
+                **self._surroundings,
             )
         except OSError as error:  # which those of requests are too
             if obstacle := obstacle_of(error, "api_url"):

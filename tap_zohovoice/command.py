@@ -89,6 +89,9 @@ class TapCommand(SingerCommand):
         except BrokenPipeError:
             forget_output()
             return _FAILED
+        except BlockingIOError:
+            forget_output()
+            lines = ["Standard output takes no more, and does not wait; give it a pipe that does"]
         except StoppedError as stop:
             return self._stop(stop)
         except click.ClickException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from tap_zohovoice.days import Window
     from tap_zohovoice.paging import Page
     from tap_zohovoice.reach import Reach
-    from tap_zohovoice.records import Record
     from tap_zohovoice.sizes import PageSize
     from tap_zohovoice.windows import Planner
+    from tap_zohovoice.written import WrittenRecord
 
 _FEW = 10
 _SLACK = dt.timedelta(days=2)
@@ -56,7 +57,7 @@ class Chunk:
     """
 
     window: Window
-    rows: list[Record]
+    rows: list[WrittenRecord]
     found: int
     covered_until: dt.datetime
 
@@ -110,9 +111,9 @@ class History:
             found = self._read(window)
             if found is None:
                 continue
-            self._check_dates(window, found)
-            rows = [row for key, row in found.items() if key not in previous and self._is_in(row)]
-            rows.sort(key=lambda row: (row["start_time"], row["logid"]))
+            rows = sorted(row for key, row in found.items() if key not in previous)
+            self._check_dates(window, rows)
+            rows = rows[_place(rows, self._start) : _place(rows, self._end)]
             covered_until = self._planner.covered_until(window)
             self._planner.done(window, len(found))
             previous = frozenset(found)
@@ -120,7 +121,7 @@ class History:
             del found  # the rows are held once
             yield Chunk(window, rows, count, covered_until)
 
-    def _read(self, window: Window) -> dict[str, Record] | None:
+    def _read(self, window: Window) -> dict[str, WrittenRecord] | None:
         """Read a window; None: another one must be asked for first."""
         divisible = self._planner.can_narrow(window)
         pager = self._pager(window, divisible=divisible)
@@ -153,7 +154,7 @@ class History:
         """
         if not error.first_page or not error.total:
             return None, None
-        moments = [row["start_time"] for row in error.first_page.rows]
+        moments = [row.start_time for row in error.first_page.rows]
         if moments == sorted(moments):
             return day_of(moments[0]), None
         if moments != sorted(moments, reverse=True):
@@ -171,9 +172,9 @@ class History:
             self._reach.ends_at(offset)
             return None, newest
         self._reach.reaches(offset, self._size.next, len(rows))
-        return min(day_of(row["start_time"]) for row in rows), newest
+        return min(day_of(row.start_time) for row in rows), newest
 
-    def _check_end(self, window: Window, rows: dict[str, Record]) -> None:
+    def _check_end(self, window: Window, rows: dict[str, WrittenRecord]) -> None:
         """Make sure that a long window without a count did not end where offsets do.
 
         The days behind the last row are asked for by themselves.
@@ -183,11 +184,11 @@ class History:
         """
         if not self._planner.can_narrow(window):
             raise TooManyRowsError(None)
-        behind = days_behind(window, [row["start_time"] for row in rows.values()])
+        behind = days_behind(window, [row.start_time for row in rows.values()])
 
         def ask(offset: int) -> Page:
             page = self._ask(behind, offset, None)
-            if any(row["logid"] not in rows for row in page.rows):
+            if any(row.logid not in rows for row in page.rows):
                 self._reach.ends_at(len(rows))
                 raise TooManyRowsError(None)
             return page
@@ -221,7 +222,7 @@ class History:
                 self._blames_size = False
             boundary = self._planner.boundary
             if not boundary.is_inclusive:  # once known, it is known
-                moments = [dt.datetime.fromisoformat(row["start_time"]) for row in page.rows]
+                moments = [dt.datetime.fromisoformat(row.start_time) for row in page.rows]
                 boundary.learn(window, moments)
             return page
 
@@ -236,7 +237,9 @@ class History:
         self._blames_size = self._size.lower()
         return self._blames_size
 
-    def _read_by_type(self, window: Window, total: int | None, seen: int) -> dict[str, Record]:
+    def _read_by_type(
+        self, window: Window, total: int | None, seen: int
+    ) -> dict[str, WrittenRecord]:
         """Read a day that holds more rows than offsets reach, one kind of call after the other.
 
         Args:
@@ -253,7 +256,7 @@ class History:
         )
         if self._is_typed:
             raise ZohoVoiceError(trouble)
-        rows: dict[str, Record] = {}
+        rows: dict[str, WrittenRecord] = {}
         for call_type in CALL_TYPES:
             pager = self._pager(window, divisible=False, call_type=call_type)
             try:
@@ -268,15 +271,16 @@ class History:
             raise ZohoVoiceError(trouble)
         return rows
 
-    def _check_dates(self, window: Window, found: dict[str, Record]) -> None:
+    def _check_dates(self, window: Window, rows: list[WrittenRecord]) -> None:
         """Make sure that the server keeps to the dates: else every window would be everything."""
         after = (dt.datetime.combine(window.first, dt.time()) - _SLACK).isoformat()
         before = (dt.datetime.combine(window.last, dt.time()) + _SLACK + _SLACK).isoformat()
-        astray = sum(not after <= row["start_time"] <= before for row in found.values())
-        if astray > _FEW and astray * 2 > len(found):
+        astray = len(rows) - (_place(rows, before) - _place(rows, after))
+        if astray > _FEW and astray * 2 > len(rows):
             message = f"Zoho answers with calls of other days than {window}; they are not stored"
             raise ZohoVoiceError(message)
 
-    def _is_in(self, row: Record) -> bool:
-        started = row["start_time"]
-        return bool(started >= self._start and (self._end is None or started < self._end))
+
+def _place(rows: list[WrittenRecord], moment: str | None) -> int:
+    """Tell how many rows started before a moment; None is after all."""
+    return len(rows) if moment is None else bisect_left(rows, (moment,))

@@ -66,7 +66,9 @@ def storable_json(text: bytes) -> bytes:
     Returns:
         The same without what `storable` replaces.
     """
-    return to_json(storable(parse(text))) if b"\\u" in text else text
+    # Most texts have no backslash at all, which is the quickest to find out.
+    is_suspect = b"\\" in text and b"\\u" in text
+    return to_json(storable(parse(text))) if is_suspect else text
 
 
 def ascii_json(text: bytes) -> bytes:

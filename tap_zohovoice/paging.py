@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_zohovoice.reach import Reach
-    from tap_zohovoice.records import Record
+    from tap_zohovoice.written import WrittenRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _REREADS = 3
@@ -35,7 +35,7 @@ class Page:
         size: How many rows were asked for.
     """
 
-    rows: list[Record]
+    rows: list[WrittenRecord]
     total: int | None
     size: int
 
@@ -79,7 +79,7 @@ class Pager:
         name: str,
         past: str = "",
     ) -> None:
-        self.rows: dict[str, Record] = {}
+        self.rows: dict[str, WrittenRecord] = {}
         self._ask = ask
         self._reach = reach
         self._divisible = divisible
@@ -101,7 +101,7 @@ class Pager:
     def is_past(self) -> bool:  # noqa: D102 - an attribute of the class
         return self._order.is_past
 
-    def read(self) -> dict[str, Record]:
+    def read(self) -> dict[str, WrittenRecord]:
         """Read the window, again if it came out short.
 
         Returns:
@@ -144,7 +144,7 @@ class Pager:
         tail = self._tail(first)
         offset, page, stale = 0, first if first.rows else None, 0
         while page is not None:
-            fresh = [row["start_time"] for row in page.rows if row["logid"] not in self._seen]
+            fresh = [row.start_time for row in page.rows if row.logid not in self._seen]
             stale = 0 if fresh else stale + 1
             if stale > _STALE_PAGES:
                 message = (
@@ -156,7 +156,7 @@ class Pager:
             self._keep(page)
             if self.is_past:
                 break
-            if any(row["logid"] in tail for row in page.rows):
+            if tail and any(row.logid in tail for row in page.rows):
                 self.rows.update(tail)
                 break
             if self._is_last(page, offset):
@@ -214,7 +214,7 @@ class Pager:
         if is_capped or (self._divisible and total > self._reach.most):
             raise TooManyRowsError(total, page)
 
-    def _tail(self, page: Page) -> dict[str, Record]:
+    def _tail(self, page: Page) -> dict[str, WrittenRecord]:
         """Read the end of a long window first, which proves that its offsets are answered."""
         total = page.total
         if total is None or total <= max(self._reach.sure, self._reach.deepest) or not page.rows:
@@ -223,14 +223,15 @@ class Pager:
         tail = self._get(offset)
         if not tail.rows:
             raise self._too_deep(offset)
-        return {row["logid"]: row for row in tail.rows} if self._is_last(tail, offset) else {}
+        return {row.logid: row for row in tail.rows} if self._is_last(tail, offset) else {}
 
     def _keep(self, page: Page) -> None:
-        self.rows.update((row["logid"], row) for row in page.rows)
-        self._seen.update(row["logid"] for row in page.rows)
+        rows = {row.logid: row for row in page.rows}
+        self.rows.update(rows)
+        self._seen.update(rows)
 
     def _knows_first(self, page: Page) -> bool:
-        return bool(page.rows) and page.rows[0]["logid"] in self._seen
+        return bool(page.rows) and page.rows[0].logid in self._seen
 
     def _is_last(self, page: Page, offset: int) -> bool:
         """Tell whether a page ends the window."""
@@ -254,7 +255,7 @@ class Pager:
             Where to go on, and with which page; without one the window is read.
         """
         lower, back = offset, page
-        while lower and not any(row["logid"] in self._seen for row in back.rows):
+        while lower and not any(row.logid in self._seen for row in back.rows):
             lower = max(lower - max(self._longest - 1, 1), 0)
             back = self._get(lower)
         if not back.rows:
@@ -268,11 +269,11 @@ class Pager:
             self._keep(back)
             self._check_dry(offset, page)
             return offset, None
-        if any(row["logid"] == back.rows[-1]["logid"] for row in page.rows):
+        if any(row.logid == back.rows[-1].logid for row in page.rows):
             self._keep(back)
             return offset, page
         # What lies between the two pages is not known: read on from the lower one.
-        self.rows.update((row["logid"], row) for row in page.rows)
+        self.rows.update((row.logid, row) for row in page.rows)
         return lower, back
 
     def _check_dry(self, offset: int, page: Page) -> None:

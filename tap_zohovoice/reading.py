@@ -13,7 +13,7 @@ from tap_zohovoice.reach import Reach
 from tap_zohovoice.records import Converter, UnusableLogError
 from tap_zohovoice.sizes import PageSize
 from tap_zohovoice.windows import Planner
-from tap_zohovoice.written import WrittenRecord, whole
+from tap_zohovoice.written import WrittenRecord
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -109,8 +109,8 @@ class LogReader:
             size = min(count, self._tap.settings.page_size)
             params = {"from": "0", "size": str(size), **self._tap.settings.filters}
             page = self._stream.fetch(params, lambda body: self._page(body, 0, size, "the sample"))
-            self._sample = sorted(page.rows, key=lambda row: str(row["start_time"]))
-        yield from map(whole, self._sample)
+            self._sample = [row.record for row in sorted(page.rows)]
+        yield from map(dict, self._sample)
 
     def count(self, window: Window, extra: Mapping[str, str]) -> int | None:
         """Ask how many logs there are.
@@ -164,10 +164,10 @@ class LogReader:
         if not logs and not offset and total:
             message = f"no rows although Zoho counts {total}"
             raise NotUnderstoodError(message)
-        rows: list[Record] = []
+        rows: list[WrittenRecord] = []
         for index, log in enumerate(logs, offset):
             try:
-                rows.append(WrittenRecord(self._converter.convert(log)))
+                rows.append(WrittenRecord.of(self._converter.convert(log)))
             except UnusableLogError as error:
                 message = (
                     f"Zoho Voice: row {index} of {where} has {error}; it cannot be stored, and "

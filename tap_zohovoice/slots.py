@@ -111,7 +111,9 @@ class SharedSlots:
     ) -> tuple[int | None, float, bool]:
         now = self._clock.now()
         # A stamp of the future was made before the clock was set back: count it from now on.
-        file.execute("UPDATE slot SET taken = MIN(taken, ?1), answered = MIN(answered, ?1)", [now])
+        sql = "UPDATE slot SET {0} = ?1 WHERE {0} > ?1"
+        file.execute(sql.format("taken"), [now])
+        file.execute(sql.format("answered"), [now])
         file.execute("UPDATE lock SET since = MIN(since, ?)", [now])
         for (locked_until,) in file.execute("SELECT since + seconds FROM lock"):
             left = _number(locked_until) - now
@@ -123,10 +125,11 @@ class SharedSlots:
         # A slot that was never answered belongs to a request under way, or to a killed process.
         ends = "COALESCE(answered, taken + ?)"
         file.execute(f"DELETE FROM slot WHERE {ends} <= ?", [self._timeout, now - seconds])  # noqa: S608
-        sql = f"SELECT {ends} FROM slot ORDER BY 1"  # noqa: S608
-        frees = [_number(end) + seconds for (end,) in file.execute(sql, [self._timeout])]
-        if len(frees) >= slots:
-            return None, frees[len(frees) - slots] - now, False
+        ((taken,),) = file.execute("SELECT COUNT(*) FROM slot")
+        if taken >= slots:
+            sql = f"SELECT {ends} FROM slot ORDER BY 1 LIMIT 1 OFFSET ?"  # noqa: S608
+            ((end,),) = file.execute(sql, [self._timeout, taken - slots])
+            return None, _number(end) + seconds - now, False
         return file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid, 0.0, False
 
     def _run(self, work: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:

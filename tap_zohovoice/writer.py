@@ -11,14 +11,13 @@ from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
 
 from tap_zohovoice.compat import override
 from tap_zohovoice.json_text import ascii_json, storable_json, to_json
-from tap_zohovoice.written import text_of
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
 
-    from tap_zohovoice.records import Record
     from tap_zohovoice.stopping import Stopper
+    from tap_zohovoice.written import WrittenRecord
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
@@ -35,14 +34,16 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     def serialize_message(self, message: Message) -> bytes:
         if not isinstance(message, RecordMessage):
             return to_json(message.to_dict())
-        return _head(message) + storable_json(text_of(message.record)) + b"}"
+        return _head(message) + storable_json(to_json(message.record)) + b"}"
 
     @override
     def write_message(self, message: Message) -> None:
         # Records wait for the next STATE, which is never sent ahead of them.
         self._write([self.format_message(message)], flush=not isinstance(message, RecordMessage))
 
-    def write_records(self, stream: str, records: Iterable[Record], extracted: dt.datetime) -> None:
+    def write_records(
+        self, stream: str, records: Iterable[WrittenRecord], extracted: dt.datetime
+    ) -> None:
         """Write many records.
 
         Args:
@@ -51,16 +52,20 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             extracted: When they were read, in UTC.
         """
         head = _head(RecordMessage(stream, {}, time_extracted=extracted))
-        self._write(
-            [head + storable_json(text_of(record)) + b"}" for record in records], flush=False
-        )
+        self._write([head + storable_json(record.text) + b"}" for record in records], flush=False)
 
     def _write(self, lines: list[bytes], *, flush: bool) -> None:
         # A target reads in the encoding of the locale; where that is not UTF-8, escapes are safe.
         if codecs.lookup(sys.stdout.encoding).name != "utf-8":
             lines = [ascii_json(line) for line in lines]
         with self._stopper:
-            sys.stdout.buffer.write(b"\n".join([*lines, b""]))
+            rest = memoryview(b"\n".join([*lines, b""]))
+            while rest:
+                # With PYTHONUNBUFFERED, a signal lets no more out than there was room for.
+                written = sys.stdout.buffer.write(rest)
+                if written is None:
+                    raise BlockingIOError
+                rest = rest[written:]
             if flush:
                 sys.stdout.flush()
 

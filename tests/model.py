@@ -24,6 +24,7 @@ from tap_zohovoice.paging import Page
 from tap_zohovoice.reach import Reach
 from tap_zohovoice.sizes import PageSize
 from tap_zohovoice.windows import Planner
+from tap_zohovoice.written import WrittenRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -202,7 +203,7 @@ class Server:
             message = f"no rows although there are {total}"
             raise UnavailableError(message)
         total = None if chosen and not total else total
-        records = [{"logid": name, "start_time": _text(start)} for start, name, _ in chosen]
+        records = [WrittenRecord(_text(start), name, b"") for start, name, _ in chosen]
         return Page(records, total, query.size)
 
     def answer(self, query: Query, media: str = "") -> tuple[Sequence[Row], int | None]:
@@ -380,7 +381,7 @@ class Reading:
     @property
     def ids(self) -> list[str]:
         """What came out."""
-        return [row["logid"] for chunk in self.chunks for row in chunk.rows]
+        return [row.logid for chunk in self.chunks for row in chunk.rows]
 
     @property
     def requests(self) -> int:

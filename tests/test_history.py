@@ -48,11 +48,11 @@ def assert_complete(reading: Reading) -> None:
 
 def assert_ordered(reading: Reading) -> None:
     for chunk in reading.chunks:
-        keys = [(row["start_time"], row["logid"]) for row in chunk.rows]
+        keys = [(row.start_time, row.logid) for row in chunk.rows]
         assert keys == sorted(keys)
     there = {name for _, name, _ in reading.expected}
     moments = [
-        row["start_time"] for chunk in reading.chunks for row in chunk.rows if row["logid"] in there
+        row.start_time for chunk in reading.chunks for row in chunk.rows if row.logid in there
     ]
     assert moments == sorted(moments), "a call came out after younger ones"
 
@@ -63,7 +63,7 @@ def assert_covered(reading: Reading) -> None:
     last = dt.datetime.min.replace(tzinfo=dt.UTC)
     end = dt.datetime.fromtimestamp(reading.scene.end / 1000, dt.UTC)
     for chunk in reading.chunks:
-        out.update(row["logid"] for row in chunk.rows)
+        out.update(row.logid for row in chunk.rows)
         assert chunk.covered_until <= end
         assert chunk.covered_until >= last
         last = chunk.covered_until

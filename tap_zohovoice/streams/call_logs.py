@@ -13,7 +13,6 @@ from tap_zohovoice.fields import CALL_LOG_SCHEMA
 from tap_zohovoice.reading import LogReader
 from tap_zohovoice.streams.bookmarked import BookmarkedStream
 from tap_zohovoice.streams.following import feeder
-from tap_zohovoice.written import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from singer_sdk.metrics import Counter
 
     from tap_zohovoice.records import Record
+    from tap_zohovoice.written import WrittenRecord
 
 _AT_ONCE = 500
 """Records that are written at once; the bookmark follows behind them."""
@@ -66,26 +66,28 @@ class CallLogsStream(BookmarkedStream):
             if is_unchanged:
                 self._write(chunk.rows, feed)
             else:
-                for row in chunk.rows:
-                    feed(row)
-                    yield whole(row)
+                for record in (row.record for row in chunk.rows):
+                    if feed:
+                        feed(record)
+                    yield record
             if not chunk.rows:
                 self.advance(self.end_of_silence(chunk, start))
             self.save()
 
-    def _write(self, rows: list[Record], feed: Callable[[Record], None]) -> None:
+    def _write(self, rows: list[WrittenRecord], feed: Callable[[Record], None] | None) -> None:
         """Write records as they are, many at a time.
 
         Handed to the SDK one by one, each would take it longer than everything else takes.
         """
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
-            for row in some:
-                feed(row)
+            if feed:
+                for row in some:
+                    feed(row.record)
             now = dt.datetime.fromtimestamp(self.tap.clock.now(), dt.UTC)
             for step in self.stream_maps:
                 self.tap.writer.write_records(step.stream_alias, some, now)
-            self.advance(some[-1]["start_time"])
+            self.advance(some[-1].start_time)
             self._counter.increment(len(some))
 
     @override

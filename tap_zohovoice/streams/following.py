@@ -10,7 +10,6 @@ from tap_zohovoice.casts import text_of
 from tap_zohovoice.compat import override
 from tap_zohovoice.spool import Spool
 from tap_zohovoice.streams.bookmarked import BookmarkedStream
-from tap_zohovoice.written import whole
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -115,18 +114,19 @@ class FollowingStream(BookmarkedStream):
         Yields:
             Rows of `named_by`.
         """
-        feed = feeder(self, start) if self.reads_first else _nobody
+        feed = feeder(self, start) if self.reads_first else None
         seen = named = 0
         for chunk in self.calls.reader.chunks(self.name, start, end, peek=peek):
-            for record in map(whole, chunk.rows):
-                feed(record)
+            for record in (row.record for row in chunk.rows):
+                if feed:
+                    feed(record)
                 seen += 1
                 for row in self.named_by(record):
                     named += 1
                     yield row
             if named:  # else they may be hidden, and the bookmark must wait for them
                 silence = self.end_of_silence(chunk, start)
-                self.advance(chunk.rows[-1]["start_time"] if chunk.rows else silence)
+                self.advance(chunk.rows[-1].start_time if chunk.rows else silence)
         if not named:
             self._unnamed = seen
 
@@ -231,7 +231,7 @@ class FollowingStream(BookmarkedStream):
             self.advance(covered)
 
 
-def feeder(stream: BookmarkedStream, start: dt.datetime) -> Callable[[Record], None]:
+def feeder(stream: BookmarkedStream, start: dt.datetime) -> Callable[[Record], None] | None:
     """Tell where to hand the logs that a stream reads, for the streams behind it.
 
     Args:
@@ -239,18 +239,17 @@ def feeder(stream: BookmarkedStream, start: dt.datetime) -> Callable[[Record], N
         start: From when on it reads.
 
     Returns:
-        To be called with each record, before it is given away.
+        To be called with each record, before it is given away; None if nobody wants it.
     """
     spools = [(other.named_by, other.take_over(start, stream)) for other in _behind(stream)]
 
-    def feed(row: Record) -> None:
-        record = whole(row)
+    def feed(record: Record) -> None:
         for named_by, spool in spools:
             spool.calls += 1
             for named in named_by(record):
                 spool.add(named)
 
-    return feed if spools else _nobody
+    return feed if spools else None
 
 
 def _behind(stream: BookmarkedStream) -> list[FollowingStream]:
@@ -260,7 +259,3 @@ def _behind(stream: BookmarkedStream) -> list[FollowingStream]:
         for other in stream.tap.streams.values()
         if isinstance(other, FollowingStream) and other.selected and other.name > stream.name
     ]
-
-
-def _nobody(_record: Record) -> None:
-    """Hand a record to no stream."""

@@ -17,7 +17,6 @@ from tap_zohovoice.fields import Kind
 from tap_zohovoice.folders import folder_at
 from tap_zohovoice.progress import ItemProgress
 from tap_zohovoice.streams.following import FollowingStream
-from tap_zohovoice.written import whole
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -162,8 +161,8 @@ class RecordingsStream(FollowingStream):
 
         def read(name: str) -> Iterator[Record]:
             for chunk in self.calls.reader.chunks(self.name, start, end, {name: "true"}):
-                for record in map(whole, chunk.rows):
-                    yield from self.named_by(record)
+                for row in chunk.rows:
+                    yield from self.named_by(row.record)
 
         # In order of time, so that the bookmark holds for both.
         yield from heapq.merge(*map(read, _FILTERS), key=lambda row: str(row["start_time"]))
