@@ -30,6 +30,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
 
 from tap_zohovoice.auth import AccessTokens
 from tap_zohovoice.clock import Clock
@@ -113,7 +114,8 @@ class Answers(BaseAdapter):
         response.request, response.url = request, request.url or ""
         response.status_code = 429 if locked else 200
         asked = dict(parse_qsl(urlsplit(response.url).query))
-        response.raw = BytesIO(b'{"message":"too many requests"}' if locked else self._page(asked))
+        body = b'{"message":"too many requests"}' if locked else self._page(asked)
+        response.raw = HTTPResponse(BytesIO(body), preload_content=False)
         self._clock.sleep(LATENCY / 2)
         return response
 

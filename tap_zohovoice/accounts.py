@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tap_zohovoice.arriving import ENCODINGS, body_of
 from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
 from tap_zohovoice.network import obstacle_of
 from tap_zohovoice.redaction import redact
@@ -57,7 +58,11 @@ class Accounts:
         self.unanswered = 0
         """Requests without a usable answer."""
         self._url = f"{accounts_url}/oauth/v2/token"
-        self._headers = {"Accept": "application/json", "User-Agent": user_agent}
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": ENCODINGS,
+            "User-Agent": user_agent,
+        }
         self._clock = clock
         self._timeout = timeout
 
@@ -100,36 +105,42 @@ class Accounts:
         otherwise: str,
         needs: Iterable[str],
     ) -> dict[str, Any]:
-        response = self._send(form)
-        where = f"Zoho Accounts: HTTP {response.status_code}"
-        answer = _read(response)
+        status, body = self._send(form)
+        where = f"Zoho Accounts: HTTP {status}"
+        answer = _read(body)
         if any(name in answer for name in needs):
             return answer
         error = str(answer.get("error") or "")
-        if error and response.status_code < 500:  # noqa: PLR2004
+        if error and status < 500:  # noqa: PLR2004
             word = error.lower()
             secrets = [form[name] for name in _SECRETS if form.get(name)]
             told = error if word in advice else redact(error, secrets)
             message = f"{where}, {told}: {advice.get(word, otherwise)}"
             raise GrantRefusedError(message, word, answer)
-        if 300 <= response.status_code < 500 and response.status_code not in {408, 429}:  # noqa: PLR2004
+        if 300 <= status < 500 and status not in {408, 429}:  # noqa: PLR2004
             message = f"{where}, no token; check data_center, or accounts_url if it is set"
             raise ZohoVoiceError(message)
         message = f"{where}, no token in the answer"
         raise UnavailableError(message)
 
-    def _send(self, form: Mapping[str, str]) -> requests.Response:
+    def _send(self, form: Mapping[str, str]) -> tuple[int, bytes]:
+        """Return HTTP status and body of the answer."""
         self.asked_at = self._clock.monotonic()
         try:
-            with StraightSession() as session:
-                return session.post(
+            with (
+                StraightSession() as session,
+                session.post(
                     self._url,
                     data=form,
                     headers=self._headers,
                     timeout=self._timeout,
                     allow_redirects=False,
+                    stream=True,
                     auth=_unsigned,
-                )
+                ) as answer,
+            ):
+                body = body_of(answer, self._clock, self.asked_at, self._timeout)
+                return answer.status_code, body
         except OSError as error:  # which those of requests are too
             if obstacle := obstacle_of(error, "accounts_url"):
                 message = f"Zoho Accounts: {obstacle.text}"
@@ -170,10 +181,10 @@ def _host(address: str) -> str:
         return ""
 
 
-def _read(response: requests.Response) -> dict[str, Any]:
+def _read(body: bytes) -> dict[str, Any]:
     """Read a JSON object, without tokens that no header can hold."""
     try:
-        content = json.loads(response.content)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         return {}
     answer: dict[str, Any] = content if isinstance(content, dict) else {}

@@ -6,14 +6,19 @@ import zlib
 from typing import TYPE_CHECKING
 
 import requests
+from urllib3.exceptions import HTTPError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tap_zohovoice.clock import Clock
 
+ENCODINGS = "gzip, deflate"
+"""What `pieces_of` can decode, for the header `Accept-Encoding`."""
 PIECE = 64 * 1024
 """Bytes that are read at once, at most."""
+_LONGEST = 64 * 1024 * 1024
+"""Bytes of a body that is read whole; a page of a thousand calls has about two million."""
 _SLOWEST = 4_000
 """Bytes a second; half of what a telephone line carries."""
 _ANY_HEADER = 32 + zlib.MAX_WBITS
@@ -40,6 +45,36 @@ def length_of(answer: requests.Response) -> int | None:
     """
     text = answer.headers.get("Content-Length", "")
     return int(text) if is_plain(answer) and text.isdecimal() else None
+
+
+def body_of(answer: requests.Response, clock: Clock, asked_at: float, timeout: float) -> bytes:
+    """Read a body whole, as long as it is of a reasonable size.
+
+    Args:
+        answer: The answer, whose body nobody read yet.
+        clock: Tells the time.
+        asked_at: When it was asked for, in seconds of that clock's monotonic time.
+        timeout: Seconds to wait for, beyond what a body of its size may take.
+
+    Returns:
+        The body, decoded.
+
+    Raises:
+        requests.RequestException: If it comes too slowly or is too long, if its encoding is no
+            good, or if it is cut off.
+    """
+    body = bytearray()
+    try:
+        for piece in pieces_of(answer, clock, asked_at, timeout):
+            body += piece
+            if len(body) > _LONGEST:
+                raise requests.exceptions.ContentDecodingError
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError from error
+    length = length_of(answer)
+    if length is not None and length != len(body):
+        raise requests.exceptions.ChunkedEncodingError
+    return bytes(body)
 
 
 def pieces_of(

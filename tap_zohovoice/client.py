@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ import requests
 from singer_sdk.streams import RESTStream
 from singer_sdk.streams.rest import PageContext
 
+from tap_zohovoice.arriving import ENCODINGS, body_of
 from tap_zohovoice.compat import override
 from tap_zohovoice.errors import Outcome, Verdict, judge
 from tap_zohovoice.exceptions import (
@@ -65,7 +67,11 @@ class ZohoVoiceStream(RESTStream[Any]):
     @property
     @override
     def http_headers(self) -> dict[str, str]:
-        return {"Accept": "application/json", "User-Agent": self.tap.user_agent}
+        return {
+            "Accept": "application/json",
+            "Accept-Encoding": ENCODINGS,
+            "User-Agent": self.tap.user_agent,
+        }
 
     @property
     @override
@@ -133,8 +139,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         """
         times: Counter[Outcome] = Counter()
         while True:
-            answer = self.send(params)
-            verdict = answer if isinstance(answer, Verdict) else self.judge(answer, answer.content)
+            verdict = self._ask(params)
             if verdict.is_vague and not times[Outcome.OK]:
                 times[Outcome.OK] += 1  # no bookmark moves on a single answer that says nothing
                 continue
@@ -146,17 +151,28 @@ class ZohoVoiceStream(RESTStream[Any]):
             times[verdict.outcome] += 1
             self.react(verdict, times[verdict.outcome], tries)
 
-    def send(
-        self, params: Mapping[str, str], *, stream: bool = False
-    ) -> requests.Response | Verdict:
+    def _ask(self, params: Mapping[str, str]) -> Verdict:
+        answer = self.send(params)
+        if isinstance(answer, Verdict):
+            return answer
+        clock, timeout = self.tap.clock, self.tap.settings.request_timeout
+        with closing(answer):
+            try:
+                body = body_of(answer, clock, self.asked_at, timeout)
+            except requests.RequestException as error:
+                reason = f"HTTP {answer.status_code}, no whole answer ({type(error).__name__})"
+                return Verdict(Outcome.RETRY, reason, is_outage=True)
+        return self.judge(answer, body)
+
+    def send(self, params: Mapping[str, str]) -> requests.Response | Verdict:
         """Send a request once, with the throttle's leave.
 
         Args:
             params: Query parameters.
-            stream: Whether the body is left for the caller to read.
 
         Returns:
-            The answer, or what to do where there is none.
+            The answer, whose body is left for the caller to read; or what to do where there is
+            none.
 
         Raises:
             ZohoVoiceError: If the address or its certificate is no good, or there is no token.
@@ -179,7 +195,7 @@ class ZohoVoiceStream(RESTStream[Any]):
                 prepared,
                 timeout=self.tap.settings.request_timeout,
                 allow_redirects=self.allow_redirects,
-                stream=stream,
+                stream=True,
                 **self._surroundings,
             )
         except OSError as error:  # which those of requests are too

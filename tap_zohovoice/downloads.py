@@ -146,7 +146,7 @@ class Downloads:
         """Ask once, and keep what comes if it is the file, whole."""
         # One name a request: what the answer to several looks like is not documented.
         params = {"recording_filename": wanted.name, **({"mode": mode} if mode else {})}
-        answer = self.stream.send(params, stream=True)
+        answer = self.stream.send(params)
         if isinstance(answer, Verdict):
             return answer
         tap = self.stream.tap

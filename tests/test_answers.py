@@ -43,6 +43,7 @@ FAULTS = [
     "hollow",
     "renamed",
     "slow:30",
+    "drip:500",
 ]
 
 
