@@ -13,6 +13,7 @@ from tap_zohovoice.settings import parse_date
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Collection
 
 _LOGGER = logging.getLogger("tap-zohovoice.state")
 _BOOKMARK = "replication_key_value"
@@ -43,12 +44,13 @@ def checked_catalog(catalog: object) -> Catalog | None:
         raise ConfigValidationError(message, errors=[message]) from error
 
 
-def checked_state(state: object, now: dt.datetime) -> dict[str, Any]:
+def checked_state(state: object, now: dt.datetime, streams: Collection[str]) -> dict[str, Any]:
     """Read a state, and bring its bookmarks into the form and bounds that the tap relies on.
 
     Args:
         state: Singer state, a whole STATE message as the tap writes it, or None.
         now: The present, which no bookmark may pass.
+        streams: The names of the tap's streams.
 
     Returns:
         A state with bookmarks in the text form of records, none of them in the future.
@@ -59,13 +61,32 @@ def checked_state(state: object, now: dt.datetime) -> dict[str, Any]:
     if isinstance(state, dict) and state.get("type") == "STATE" and "value" in state:
         state = state["value"]
     bookmarks = (state or {}).get("bookmarks") or {} if isinstance(state, dict | None) else None
-    if not isinstance(bookmarks, dict) or not all(
-        isinstance(bookmark, dict) and isinstance(bookmark.get("partitions", []), list)
-        for bookmark in bookmarks.values()
-    ):
+    if not isinstance(bookmarks, dict) or not all(map(_is_sound, bookmarks.values())):
         message = "The state is no Singer state: bookmarks must be an object of objects"
         raise ConfigValidationError(message, errors=[message])
-    return {"bookmarks": {name: _checked(name, bookmarks[name], now) for name in bookmarks}}
+    settled = {name: _settled(bookmarks[name], name in streams) for name in bookmarks}
+    ours = {name: _checked(name, settled[name], now) for name in settled if name in streams}
+    return {"bookmarks": {**settled, **ours}}
+
+
+def _is_sound(bookmark: object) -> bool:
+    """Tell whether the SDK can cope with a bookmark."""
+    if not isinstance(bookmark, dict):
+        return False
+    partitions = bookmark.get("partitions", [])
+    return isinstance(partitions, list) and all(map(_is_sound, partitions))
+
+
+def _settled(bookmark: dict[str, Any], is_ours: bool) -> dict[str, Any]:
+    """Leave out what another tap may have written: partitions would be gone through one by one.
+
+    Markers of progress are of no use to anybody, since the SDK wipes them at the start of a run.
+    """
+    settled = {name: value for name, value in bookmark.items() if name != "progress_markers"}
+    partitions = settled.pop("partitions", None)
+    if partitions and not is_ours:
+        settled["partitions"] = [_settled(partition, is_ours) for partition in partitions]
+    return settled
 
 
 def _checked(stream: str, bookmark: dict[str, Any], now: dt.datetime) -> dict[str, Any]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
+_STREAMS = {CallLogsStream.name, RecordingsStream.name, TranscriptsStream.name}
 _INVALID = "Config validation failed"
 
 
@@ -87,7 +88,7 @@ class TapZohoVoice(Tap):
             super().__init__(
                 config=config,
                 catalog=checked_catalog(catalog),
-                state=checked_state(state, self.started),
+                state=checked_state(state, self.started, _STREAMS),
                 parse_env_config=parse_env_config,
                 validate_config=False,
                 setup_mapper=False,

@@ -23,6 +23,7 @@ from world import (
     HOST,
     SECRETS,
     Account,
+    Fault,
     KilledError,
     Media,
     Pipe,
@@ -32,12 +33,16 @@ from world import (
     keys_of,
 )
 
+from words import Words
+
 from tap_zohovoice.casts import rfc3339, text_of
 from tap_zohovoice.sandbox import Dialect as Manners
 from tap_zohovoice.sandbox.accounts import Client
 from tap_zohovoice.tap import TapZohoVoice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from model import Row
 
 KEYS = {
@@ -65,8 +70,8 @@ class Plan:
 
     gap: float = 0.0
     changes: tuple[Change, ...] = ()
-    faults: tuple[tuple[int, str], ...] = ()
-    token_faults: tuple[tuple[int, str], ...] = ()
+    faults: tuple[tuple[int, Fault], ...] = ()
+    token_faults: tuple[tuple[int, Fault], ...] = ()
     stop: Stop | None = None
     back: float = 0.0
 
@@ -117,6 +122,7 @@ class Life:
         out: Keys that came out in all runs so far, by stream.
         highest: The highest bookmark so far, by stream.
         state: The last state that came out.
+        is_misled: Whether an answer could be taken for a list of calls that is none.
     """
 
     story: Story
@@ -124,6 +130,7 @@ class Life:
     out: dict[str, set[object]] = field(default_factory=dict)
     highest: dict[str, str] = field(default_factory=dict)
     state: dict[str, Any] | None = None
+    is_misled: bool = False
 
     def __post_init__(self) -> None:
         story = self.story
@@ -200,6 +207,7 @@ class Life:
         told = log.getvalue()
         assert code is None or self._tells_plainly(told), told
         self._check_end(code, told)
+        self.is_misled |= world.is_misled
         checked = Output(self, before, began, ahead)
         for line in pipe.lines():
             checked.take(json.loads(line))
@@ -253,10 +261,13 @@ class Life:
         # of killed runs.
         seconds = 60 * (world.requests / max(story.calls - 1, 1) + 1) + 120
         seconds += 610 * (world.locks + 1) + world.requests * story.latency + 130 * mishaps
+        seconds += 6.1 * 3600 * _has_words(world.fired.values()) * mishaps
         assert self.clock.time - began <= seconds, f"{self.clock.time - began:.0f} s"
         elapsed = self.clock.time - began
         assert world.tokens <= 3 + mishaps + elapsed / (story.manners.token_ttl_seconds / 2)
         if not self._is_plain or story.scene.dialect.order == "id":
+            return
+        if _has_words(world.fired.values()):
             return
         if plan.changes or story.streams != ("call_logs",) or story.call_type:
             return
@@ -387,6 +398,8 @@ class Output:
         story, gone = self._life.story, self._life.account.gone
         if story.scene.end_minutes is not None:
             until = min(until, story.scene.end)
+        if self._life.is_misled:
+            return []
         there = out.get(stream, set())
         low, high = (bisect_left(self._rows, (moment,)) for moment in (start, until))
         return [
@@ -406,12 +419,12 @@ def _bookmark(state: dict[str, Any] | None, stream: str) -> str:
     return str(bookmark.get("replication_key_value", ""))
 
 
-def _is_too_much(fired: dict[int, str]) -> bool:
+def _is_too_much(fired: dict[int, Fault]) -> bool:
     """Tell whether faults excuse a run that fails: six in a row, or what no patience helps."""
     kinds = list(fired.values())
-    if "redirect" in kinds or kinds.count("token") > 4:
+    if "redirect" in kinds or kinds.count("token") > 4 or _has_words(kinds):
         return True
-    chain: list[str] = []
+    chain: list[Fault] = []
     for number, kind in sorted(fired.items()):
         chain = [*chain, kind] if number - 1 in fired else [kind]
         retried = sum(kind in _RETRIED for kind in chain)
@@ -420,8 +433,12 @@ def _is_too_much(fired: dict[int, str]) -> bool:
     return False
 
 
-def _is_too_much_for_tokens(failed: list[str]) -> bool:
-    return "denied" in failed or len(failed) > 2
+def _is_too_much_for_tokens(failed: list[Fault]) -> bool:
+    return "denied" in failed or len(failed) > 2 or _has_words(failed)
+
+
+def _has_words(faults: Iterable[Fault]) -> bool:
+    return any(isinstance(fault, Words) for fault in faults)
 
 
 def simulate(story: Story, folder: Path) -> None:

@@ -23,6 +23,7 @@ NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 NOW_TEXT = "2026-03-01T12:00:00.000000+00:00"
 ENTRY: dict[str, Any] = {"tap_stream_id": "call_logs", "schema": CALL_LOG_SCHEMA, "metadata": []}
 
+OURS = {"call_logs", "recordings"}
 NO_STATES: list[object] = [
     [],
     [1],
@@ -65,7 +66,7 @@ def state_of(value: object, **more: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("state", [None, {}, {"bookmarks": None}, {"bookmarks": {}}, {"other": 1}])
 def test_no_state_is_an_empty_one(state: object) -> None:
-    assert checked_state(state, NOW) == {"bookmarks": {}}
+    assert checked_state(state, NOW, OURS) == {"bookmarks": {}}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_bookmark_is_brought_into_the_form_of_records(
 ) -> None:
     state = state_of(text, progress_markers={"a": 1})
     before = copy.deepcopy(state)
-    assert checked_state(state, NOW) == state_of(expected, progress_markers={"a": 1})
+    assert checked_state(state, NOW, OURS) == state_of(expected)
     assert state == before
     assert not caplog.records
 
@@ -93,7 +94,7 @@ def test_a_bookmark_is_brought_into_the_form_of_records(
 def test_a_bookmark_of_the_future_becomes_the_present(
     text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert checked_state(state_of(text), NOW) == state_of(NOW_TEXT)
+    assert checked_state(state_of(text), NOW, OURS) == state_of(NOW_TEXT)
     assert len(caplog.records) == 1
     assert "call_logs" in caplog.text
 
@@ -102,14 +103,23 @@ def test_a_bookmark_of_the_future_becomes_the_present(
     "bookmark",
     [
         {},
-        {"partitions": []},
         {"replication_key": "start_time"},
         {"replication_key": "start_time", "replication_key_value": None},
     ],
 )
 def test_what_is_no_bookmark_of_start_time_is_left_alone(bookmark: dict[str, Any]) -> None:
     state = {"bookmarks": {"call_logs": bookmark, "old_stream": {}}}
-    assert checked_state(state, NOW) == state
+    assert checked_state(state, NOW, OURS) == state
+
+
+def test_what_another_tap_wrote_is_kept_and_never_gone_through() -> None:
+    partition = {"context": {"a": 1}, "replication_key": "id", "replication_key_value": 5}
+    theirs = {"partitions": [partition], "replication_key": "id", "replication_key_value": 9}
+    marked = {**theirs, "partitions": [{**partition, "progress_markers": None}]}
+    state = {"bookmarks": {"call_logs": {**marked, "replication_key_value": None}, "users": marked}}
+    bookmarks = checked_state(state, NOW, OURS)["bookmarks"]
+    assert bookmarks["users"] == theirs
+    assert "partitions" not in bookmarks["call_logs"]
 
 
 def test_a_line_of_the_tap_is_a_state_too() -> None:
@@ -121,10 +131,12 @@ def test_a_line_of_the_tap_is_a_state_too() -> None:
             }
         }
     }
-    assert checked_state({"type": "STATE", "value": state}, NOW) == checked_state(state, NOW)
-    assert checked_state(state, NOW) == state
+    assert checked_state({"type": "STATE", "value": state}, NOW, OURS) == checked_state(
+        state, NOW, OURS
+    )
+    assert checked_state(state, NOW, OURS) == state
     with pytest.raises(ConfigValidationError):
-        checked_state({"type": "STATE", "value": []}, NOW)
+        checked_state({"type": "STATE", "value": []}, NOW, OURS)
 
 
 @pytest.mark.parametrize("state", NO_STATES, ids=str)
@@ -133,7 +145,7 @@ def test_what_is_no_state_is_refused_in_a_plain_line(
 ) -> None:
     line = "The state is no Singer state"
     with pytest.raises(ConfigValidationError, match=line) as error:
-        checked_state(state, NOW)
+        checked_state(state, NOW, OURS)
     assert error.value.errors == [str(error.value)]
     run = run_tap(box.config, state=state)
     assert run.exit_code == 1
@@ -146,7 +158,7 @@ def test_a_bookmark_that_is_no_moment_is_refused_in_a_plain_line(value: object) 
     with pytest.raises(
         ConfigValidationError, match=r"bookmark of call_logs .* is no date-time"
     ) as e:
-        checked_state(state_of(value), NOW)
+        checked_state(state_of(value), NOW, OURS)
     assert len(e.value.errors) == 1
 
 

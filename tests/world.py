@@ -22,6 +22,7 @@ import requests
 from conftest import NOW
 from model import Server
 from werkzeug import Response
+from words import Words
 
 from tap_zohovoice.clock import Clock
 from tap_zohovoice.compat import override
@@ -58,6 +59,8 @@ _FILES = {"isRecording": ("call_recording", 3), "isVoiceMail": ("voicemail", 7)}
 _AUDIO = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(64)
 
 Media = Literal["none", "told", "filtered"]
+Fault = str | Words
+"""Kind of a fault, or what is said instead of the right answer."""
 
 
 class KilledError(BaseException):
@@ -225,6 +228,7 @@ class World:
         tokens_failed: Faults of this run that happened to requests for a token.
         stop: What ends this run.
         stopped: Whether it did.
+        is_misled: Whether an answer of this run could be taken for a list of calls that is none.
 
     Args:
         account: The calls.
@@ -253,7 +257,7 @@ class World:
         self._told: dict[str, float] = {}
 
     def begin(
-        self, faults: Mapping[int, str], token_faults: Mapping[int, str], stop: Stop | None
+        self, faults: Mapping[int, Fault], token_faults: Mapping[int, Fault], stop: Stop | None
     ) -> None:
         """Begin a run.
 
@@ -266,8 +270,9 @@ class World:
         self.requests = self.listed = self.tokens = self.locks = 0
         self._asked_before = self.account.requests
         self._sleeps = self._sleeps_locked = self._writes = 0
-        self.fired: dict[int, str] = {}
-        self.tokens_failed: list[str] = []
+        self.fired: dict[int, Fault] = {}
+        self.tokens_failed: list[Fault] = []
+        self.is_misled = False
         self.stop, self.stopped = stop, False
         self._faults, self._token_faults = faults, token_faults
 
@@ -336,6 +341,7 @@ class World:
             raise requests.ConnectionError
         self.clock.time += self._latency * (self.requests % 5) / 4
         self._count(place, fault)
+        self.is_misled |= place == "logs" and isinstance(fault, Words) and fault.may_pass
         moment = self.clock.time
         seconds = self._limiters[place].hit(self._manners)
         if self._counts[place].violations:
@@ -354,7 +360,7 @@ class World:
             self._told[place] = moment + seconds
         return answer
 
-    def _count(self, place: str, fault: str) -> None:
+    def _count(self, place: str, fault: Fault) -> None:
         seen = self._seen[place]
         seen.append(self.clock.time)
         most = self._manners.limit_calls
@@ -366,8 +372,10 @@ class World:
             self._limiters[place].lock(self._manners)
 
     def _judge(
-        self, fault: str, place: str, params: dict[str, str], request: requests.PreparedRequest
+        self, fault: Fault, place: str, params: dict[str, str], request: requests.PreparedRequest
     ) -> Response:
+        if isinstance(fault, Words):
+            return _said(fault)
         if fault == "token":
             self._tokens.expire_tokens()
         if not self._tokens.accepts(request.headers.get("Authorization", "")):
@@ -440,6 +448,8 @@ class World:
             self.clock.time += TIMEOUT
             raise requests.ReadTimeout
         self.clock.time += self._latency / 4
+        if isinstance(fault, Words):
+            return _said(fault)
         if fault == "denied":
             return answers.reply({"error": "Access Denied", "status": "failure"})
         form = dict(parse_qsl(str(request.body)))
@@ -471,6 +481,10 @@ class _Raw(io.BytesIO):
     def read1(self, size: int | None = -1, *, decode_content: bool = False) -> bytes:
         del decode_content
         return super().read1(size)
+
+
+def _said(words: Words) -> Response:
+    return Response(words.body, words.status, list(words.headers))
 
 
 def _json(body: str) -> Response:

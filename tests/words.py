@@ -1,0 +1,260 @@
+"""Answers in any words: what no server should say, and what some will."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+PRIVATE = "+15550100123 Beeblebrox"
+"""What stands in answers and must stand in no log."""
+_ENVELOPE = {"meta", "status", "code", "message"}
+_SUCCESS = {"200", "SUCCESS", "success"}
+
+
+@dataclass(frozen=True)
+class Words:
+    """An answer.
+
+    Attributes:
+        body: Its body.
+        status: HTTP status.
+        headers: HTTP headers.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may be taken for a list of calls; anything else must be an error."""
+        if not 200 <= self.status < 300:
+            return False
+        if any(name == "Content-Encoding" for name, _ in self.headers) or not self.body.strip():
+            return True
+        try:
+            content = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(content, dict):
+            return bool(content == [])
+        if content.get("error") or str(content.get("status", "200")).strip() not in _SUCCESS:
+            return False
+        logs = content.get("logs")
+        others = [value for name, value in content.items() if name not in _ENVELOPE and value]
+        return isinstance(logs, list) or (logs is None and not others)
+
+
+def nested(depth: int) -> bytes:
+    return b'{"logs":' + b"[" * depth + b"]" * depth + b"}"
+
+
+def row(**fields: Any) -> str:
+    """Write a log with any fields."""
+    return json.dumps({"logid": "fuzz-1", "start_time": "1772300000000", **fields})
+
+
+def listed(*rows: str, rest: str = '"status":"200"') -> bytes:
+    """Write a list of logs, whose JSON need not be any."""
+    return f'{{"logs":[{",".join(rows)}],{rest}}}'.encode("utf-8", "surrogatepass")
+
+
+HUGE = "9" * 5000
+# Each of these is what no strategy is likely to make.
+NASTY: dict[str, Words] = {
+    "nested a thousand times": Words(nested(1000)),
+    "nested a million times": Words(nested(1_000_000)),
+    "objects in objects": Words(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "an error nested deeply": Words(b'{"error":' + nested(600) + b"}", 400),
+    "a number of 5,000 digits": Words(listed(row(), rest=f'"meta":{{"total":{HUGE}}}')),
+    "a start of 5,000 digits": Words(listed(f'{{"logid":"a","start_time":{HUGE}}}')),
+    "a total beyond all floats": Words(listed(row(), rest='"meta":{"total":1e999}')),
+    "a negative total": Words(listed(row(), rest='"meta":{"total":-1}')),
+    "a total in words": Words(listed(row(), rest='"meta":{"total":"many"}')),
+    "NaN": Words(listed(row(feedback=0), '{"logid":NaN,"start_time":1772300000000}')),
+    "no key": Words(listed('{"start_time":"1772300000000"}')),
+    "no start": Words(listed('{"logid":"fuzz-1","start_time":"soon"}')),
+    "keys twice": Words(b'{"logs":[{"logid":"a"}],"logs":[],"status":"ERROR","status":"200"}'),
+    "the same row a thousand times": Words(listed(*[row()] * 1000)),
+    "half a surrogate pair": Words(listed(row(contact_name="\ud83d", extra={"\udc00": "\0"}))),
+    "no UTF-8": Words(b'{"logs":[{"logid":"\xff\xfe"}],"status":"200"}'),
+    "UTF-16": Words('{"logs":[],"status":"200"}'.encode("utf-16")),
+    "a mark before it": Words(b'\xef\xbb\xbf{"logs":[],"status":"200"}'),
+    "null": Words(b"null"),
+    "true": Words(b"true"),
+    "a text": Words(b'"logs"'),
+    "rows that are no objects": Words(b'{"logs":[1,null,"a",[]],"status":"200"}'),
+    "an object of rows": Words(b'{"logs":{"0":{"logid":"a"}},"status":"200"}'),
+    "a half": Words(listed(row())[:-20]),
+    "two answers": Words(listed(row()) * 2),
+    "zeros": Words(bytes(100_000)),
+    "blanks": Words(b" \n" * 1_000_000),
+    "an unfinished tag": Words(b"<" * 200_000 + b"script" * 1000),
+    "scripts without end": Words(b"<script>" * 20_000),
+    "an error of megabytes": Words(
+        json.dumps({"status": "ERROR", "message": PRIVATE * 200_000}).encode(), 400
+    ),
+    "a million errors": Words(
+        json.dumps({"errors": [{"message": PRIVATE}] * 300_000}).encode(), 400
+    ),
+    "an unknown encoding": Words(b"....", headers=(("Content-Encoding", "br"),)),
+    "no gzip": Words(b"....", headers=(("Content-Encoding", "gzip"),)),
+    "a gzip bomb": Words(
+        gzip.compress(bytes(70 * 1024 * 1024), 1), headers=(("Content-Encoding", "gzip"),)
+    ),
+    "too late for the calendar": Words(b"", 429, (("Retry-After", "9" * 30),)),
+    "a moment that never was": Words(b"", 503, (("Retry-After", "Wed, 99 Foo 0000"),)),
+}
+
+_TEXTS = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        (
+            PRIVATE,
+            "throttled",
+            "URL_ROLLING_THROTTLES_LIMIT_EXCEEDED",
+            "Try again after 2 minutes",
+            "try again after 99999 hours",
+            "invalid oauth token",
+            "INVALID_OAUTHSCOPE",
+            "ERROR",
+            "SUCCESS",
+            "200",
+            "500",
+            "ZVT010",
+            "ZVT011",
+            "ZVT015",
+            "ZVT022",
+            "Invalid value for size",
+            "Invalid value for toDate",
+            "-1",
+            "1772300000000",
+            "1e400",
+        )
+    ),
+)
+_NUMBERS = st.one_of(
+    st.integers(-5, 5000),
+    st.sampled_from((10**18, 2**63, 2**64, 10**30, 10**400, -(10**400), 1772300000000)),
+    st.floats(),
+)
+_SCALARS = st.one_of(st.none(), st.booleans(), _NUMBERS, _TEXTS)
+_NAMES = st.one_of(
+    st.sampled_from(
+        (
+            "logs",
+            "meta",
+            "total",
+            "status",
+            "code",
+            "message",
+            "error",
+            "errors",
+            "title",
+            "details",
+            "data",
+            "transcribeObj",
+            "access_token",
+            "expires_in",
+            "logid",
+        )
+    ),
+    st.text(max_size=5),
+)
+_ANY_JSON = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@st.composite
+def any_json(draw: st.DrawFn) -> Any:
+    """Make up JSON; a strategy of this size must have a name, or its description is too long."""
+    return draw(_ANY_JSON)
+
+
+ANY_JSON = any_json()
+_FIELDS = st.sampled_from(
+    (
+        "logid",
+        "uuid",
+        "start_time",
+        "answer_time",
+        "duration",
+        "feedback",
+        "service",
+        "isBlocked",
+        "voice_credits",
+        "call_recording",
+        "voicemail",
+        "bridged_agent",
+        "call_recording_transcription_status",
+        "contact_name",
+        "additional_fields",
+        "new",
+    )
+)
+_ROWS = st.builds(
+    lambda fields, key, start: {"logid": f"fuzz-{key}", "start_time": start} | fields,
+    st.dictionaries(_FIELDS, ANY_JSON, max_size=5),
+    st.integers(0, 3),
+    st.sampled_from(("1772300000000", 1772000000000, "1772400000000", "0", "99999999999999999")),
+)
+_METAS = st.one_of(ANY_JSON, st.fixed_dictionaries({"total": _SCALARS}))
+_ENVELOPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "logs": st.one_of(ANY_JSON, st.lists(_ROWS | ANY_JSON, max_size=4), st.lists(_ROWS)),
+        "meta": _METAS,
+        "status": st.sampled_from(("200", "SUCCESS", "ERROR", "error", 200, 500, None, [])),
+        "code": _SCALARS,
+        "message": _TEXTS,
+        "error": ANY_JSON,
+        "transcribeObj": st.one_of(ANY_JSON, ANY_JSON.map(json.dumps)),
+    },
+)
+_WRITTEN = st.one_of(_ENVELOPES, _ENVELOPES, ANY_JSON).map(lambda value: json.dumps(value).encode())
+_BODIES = st.one_of(
+    _WRITTEN,
+    _WRITTEN,
+    st.binary(max_size=60),
+    st.builds(lambda text, cut: text[: len(text) * cut // 8], _WRITTEN, st.integers(1, 7)),
+    st.sampled_from((b"", b" ", b"[]", b"{}", b"<html><body>Sign in</body></html>")),
+    st.sampled_from(sorted(NASTY)).map(lambda name: NASTY[name].body[:10_000]),
+)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """Make up bodies, as `any_json` does."""
+    return draw(_BODIES)
+
+
+_STATUSES = st.one_of(
+    st.sampled_from((200, 200, 200, 400, 401, 403, 404, 429, 500, 502, 503)),
+    st.integers(200, 599),
+)
+_HEADERS = st.one_of(
+    st.just(()),
+    st.just(()),
+    st.lists(
+        st.one_of(
+            st.tuples(
+                st.just("Retry-After"),
+                st.sampled_from(
+                    ("0", "30", "600", "1e9", "-5", "٣", "soon", "9" * 20)
+                    + ("Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 1999 07:28:00 GMT")
+                ),
+            ),
+            st.tuples(st.just("Content-Encoding"), st.sampled_from(("gzip", "br", "identity"))),
+            st.tuples(st.just("Location"), st.sampled_from(("/", "http://[", "ftp://x"))),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
+WORDS: st.SearchStrategy[Words] = st.builds(Words, bodies(), _STATUSES, _HEADERS)
