@@ -268,6 +268,13 @@ STORIES: dict[str, Story] = {
         media="filtered",
         lookback=1,
     ),
+    "files of today that only a filter names, where `toDate` is exclusive": Story(
+        Scene((Burst(1, 81, 0),), Dialect(inclusive=False), size=20, days=1),
+        runs=(Plan(gap=700),),
+        streams=("call_logs", "recordings"),
+        media="filtered",
+        lookback=0,
+    ),
     "days of 30,000 calls, and a kill": Story(
         Scene((DENSE,), Dialect(max_offset=10_000), size=200),
         runs=(Plan(stop=Stop("kill", "write", 20_000)), Plan()),

@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 
 from tap_zohovoice.casts import CASTS, MisfitError
 from tap_zohovoice.compat import override
-from tap_zohovoice.days import DAY, Window, shift
+from tap_zohovoice.days import DAY, EAST, Window, shift
 from tap_zohovoice.downloads import MEGABYTE, Downloads
 from tap_zohovoice.exceptions import RefusedError
 from tap_zohovoice.fields import Kind
@@ -131,11 +131,15 @@ class RecordingsStream(FollowingStream):
 
     def _are_there(self, start: dt.datetime, end: dt.datetime | None) -> bool:
         until = min(end or self.tap.started, self.tap.started)
-        days = Window(min(shift(start, -DAY), until).date(), until.date())
-        try:
-            return any(self.calls.reader.count(days, {name: "true"}) != 0 for name in _FILTERS)
-        except RefusedError:
-            return True  # days that must be asked for in another way
+        first = min(shift(start, -DAY), until).date()
+        # An exclusive `toDate` must lie behind the latest calls, and a day ahead may be refused.
+        for last in (shift(until, EAST).date() + DAY, until.date()):
+            days = Window(first, last)
+            try:
+                return any(self.calls.reader.count(days, {name: "true"}) != 0 for name in _FILTERS)
+            except RefusedError:
+                continue
+        return True  # days that must be asked for in another way
 
     @property
     def _may_filter(self) -> bool:
