@@ -17,8 +17,8 @@ ENCODINGS = "gzip, deflate"
 """What `pieces_of` can decode, for the header `Accept-Encoding`."""
 PIECE = 64 * 1024
 """Bytes that are read at once, at most."""
-_LONGEST = 64 * 1024 * 1024
-"""Bytes of a body that is read whole; a page of a thousand calls has about two million."""
+_LONGEST = 32 * 1024 * 1024
+"""Bytes of a body that is read whole; the largest page, a thousand calls, has about two million."""
 _SLOWEST = 4_000
 """Bytes a second; half of what a telephone line carries."""
 _ANY_HEADER = 32 + zlib.MAX_WBITS

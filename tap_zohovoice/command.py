@@ -101,6 +101,8 @@ class TapCommand(SingerCommand):
             lines = error.errors or [str(error)]
         except ZohoVoiceError as error:
             lines = [str(error)]
+        except RecursionError:
+            lines = [f"{_A_FILE} has too many levels"]
         except UnicodeDecodeError:
             lines = [f"{_A_FILE} is no UTF-8 text"]
         except OSError as error:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 20_000
 _FEW_ERRORS = 3
+_DEPTH = 5
 _UNSEEN = re.compile(
     r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL
 )
@@ -65,7 +66,7 @@ class Complaint:
         return ", ".join(parts)
 
 
-def _first(content: dict[str, Any], names: tuple[str, ...]) -> str:
+def _first(content: dict[str, Any], names: tuple[str, ...], depth: int = _DEPTH) -> str:
     """Find a member by name, at the top or inside `error` and `details`."""
     for name in names:
         value = content.get(name)
@@ -73,12 +74,12 @@ def _first(content: dict[str, Any], names: tuple[str, ...]) -> str:
             return str(value)
     for name in ("error", "details", "data"):
         inner = content.get(name)
-        if isinstance(inner, dict) and (found := _first(inner, names)):
+        if isinstance(inner, dict) and depth and (found := _first(inner, names, depth - 1)):
             return found
     return ""
 
 
-def _texts(value: object, depth: int = 5) -> Iterator[str]:
+def _texts(value: object, depth: int = _DEPTH) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict) and depth:

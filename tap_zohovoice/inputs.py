@@ -9,6 +9,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
 from tap_zohovoice.casts import text_of
+from tap_zohovoice.json_text import is_shallow
 from tap_zohovoice.settings import parse_date
 
 if TYPE_CHECKING:
@@ -61,10 +62,14 @@ def checked_state(state: object, now: dt.datetime, streams: Collection[str]) -> 
     if isinstance(state, dict) and state.get("type") == "STATE" and "value" in state:
         state = state["value"]
     bookmarks = (state or {}).get("bookmarks") or {} if isinstance(state, dict | None) else None
-    if not isinstance(bookmarks, dict) or not all(map(_is_sound, bookmarks.values())):
+    if (
+        not isinstance(bookmarks, dict)
+        or not all(map(_is_sound, bookmarks.values()))
+        or not is_shallow(bookmarks)
+    ):
         message = "The state is no Singer state: bookmarks must be an object of objects"
         raise ConfigValidationError(message, errors=[message])
-    settled = {name: _settled(bookmarks[name], name in streams) for name in bookmarks}
+    settled = {name: _settled(bookmarks[name], is_ours=name in streams) for name in bookmarks}
     ours = {name: _checked(name, settled[name], now) for name in settled if name in streams}
     return {"bookmarks": {**settled, **ours}}
 
@@ -77,7 +82,7 @@ def _is_sound(bookmark: object) -> bool:
     return isinstance(partitions, list) and all(map(_is_sound, partitions))
 
 
-def _settled(bookmark: dict[str, Any], is_ours: bool) -> dict[str, Any]:
+def _settled(bookmark: dict[str, Any], *, is_ours: bool) -> dict[str, Any]:
     """Leave out what another tap may have written: partitions would be gone through one by one.
 
     Markers of progress are of no use to anybody, since the SDK wipes them at the start of a run.
@@ -85,7 +90,7 @@ def _settled(bookmark: dict[str, Any], is_ours: bool) -> dict[str, Any]:
     settled = {name: value for name, value in bookmark.items() if name != "progress_markers"}
     partitions = settled.pop("partitions", None)
     if partitions and not is_ours:
-        settled["partitions"] = [_settled(partition, is_ours) for partition in partitions]
+        settled["partitions"] = [_settled(partition, is_ours=is_ours) for partition in partitions]
     return settled
 
 

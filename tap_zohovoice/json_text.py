@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _DECODER = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
+_LEVELS = 50
 _WRITE = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
@@ -35,6 +36,19 @@ def parse(text: bytes | str) -> Any:  # noqa: ANN401
         return _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeError):
         return json.loads(text, parse_constant=str, parse_float=_finite)
+
+
+def is_shallow(value: object, levels: int = _LEVELS) -> bool:
+    """Tell whether a value has few levels, so that it can be gone through and written again.
+
+    Args:
+        value: What `parse` returned, or a part of it.
+        levels: How many levels of lists and objects it may have.
+    """
+    inner = list(value.values()) if isinstance(value, dict) else value
+    if not isinstance(inner, list):
+        return True
+    return levels > 0 and all(is_shallow(item, levels - 1) for item in inner)
 
 
 def _finite(text: str) -> float | str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.casts import CASTS, MisfitError, duration_seconds
 from tap_zohovoice.fields import FIELDS, Kind
+from tap_zohovoice.json_text import is_shallow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _NAMES_TOLD = 60
 _FORMS = 1_000
 """Forms of logs that are remembered; one is a set of fields and the types of their values."""
+_CONTAINERS = {dict, list}
 _TEXTS = (str, NoneType)
 _AS_THEY_ARE: dict[Kind, tuple[type, ...]] = {
     Kind.TEXT: _TEXTS,
@@ -129,8 +131,9 @@ class Converter:
             The record, with every declared field.
 
         Raises:
-            UnusableLogError: If the log has no key or no readable start: such a row can neither be
-                upserted nor bookmarked, and to leave it out would lose it.
+            UnusableLogError: If the log has no key or no readable start, or a field that nobody can
+                read: such a row can neither be upserted nor bookmarked, and to leave it out would
+                lose it.
         """
         if not isinstance(log, dict):
             message = "no object"
@@ -196,7 +199,14 @@ def _id_of(value: object) -> object:
 
 
 def _put(extra: dict[str, Any], name: str, value: object) -> None:
-    """Keep a value, also where another one has the path of a member as its name."""
+    """Keep a value, also where another one has the path of a member as its name.
+
+    Raises:
+        UnusableLogError: If no target could read the value.
+    """
+    if type(value) in _CONTAINERS and not is_shallow(value):
+        message = "a field of too many levels"
+        raise UnusableLogError(message)
     while name in extra:
         name += "_"
     extra[name] = value

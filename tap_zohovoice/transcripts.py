@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tap_zohovoice.json_text import parse
+from tap_zohovoice.exceptions import NotUnderstoodError
+from tap_zohovoice.json_text import is_shallow, parse
 
 Fields = dict[str, Any]
 
@@ -27,8 +28,14 @@ def parts_of(transcribe_obj: object) -> Fields:
     Returns:
         `provider`, `segments`, `analytics` by feature, `additional_fields`, and `raw`, the string
         as sent, where it does not parse.
+
+    Raises:
+        NotUnderstoodError: If the object is none that anybody could go through.
     """
     content = _parsed(transcribe_obj)
+    if not is_shallow(transcribe_obj):
+        message = "a transcript of too many levels"
+        raise NotUnderstoodError(message)
     if not isinstance(content, dict):
         raw = transcribe_obj if isinstance(transcribe_obj, str) else json.dumps(transcribe_obj)
         return {"raw": raw}
@@ -58,13 +65,14 @@ def parts_of(transcribe_obj: object) -> Fields:
 
 
 def _parsed(value: object) -> object:
-    """Parse JSON that is in a string; what does not parse stays as it is."""
+    """Parse JSON that is in a string; what does not parse, or nobody can read, stays as it is."""
     if not isinstance(value, str):
         return value
     try:
-        return parse(value)
+        content = parse(value)
     except (ValueError, RecursionError):
         return value
+    return content if is_shallow(content) else value
 
 
 def _keep(extra: Fields, name: str, value: object) -> None:

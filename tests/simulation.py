@@ -19,6 +19,7 @@ from conftest import NOW, call_cli
 from model import DAY, SECOND, Change, Scene, rows_of
 from requests.adapters import HTTPAdapter
 from support import milliseconds, selecting
+from words import Words
 from world import (
     HOST,
     SECRETS,
@@ -32,8 +33,6 @@ from world import (
     WorldClock,
     keys_of,
 )
-
-from words import Words
 
 from tap_zohovoice.casts import rfc3339, text_of
 from tap_zohovoice.sandbox import Dialect as Manners

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
+import tracemalloc
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import pytest
 import requests
 from conftest import FakeClock
 
-from tap_zohovoice.arriving import length_of, pieces_of
+from tap_zohovoice.arriving import body_of, length_of, pieces_of
 from tap_zohovoice.sessions import StraightSession
 
 if TYPE_CHECKING:
@@ -79,6 +80,38 @@ def test_a_little_that_means_a_lot_comes_in_small_pieces() -> None:
         sizes = [len(piece) for piece in pieces_of(response, clock, 0.0, 10**9)]
     assert sum(sizes) == 50_000_000
     assert max(sizes) <= 64 * 1024
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_body_of_a_hundred_megabytes_is_not_taken_in(is_packed: bool) -> None:
+    head, body = b"", bytes(100_000_000)
+    if is_packed:
+        head, body = b"Content-Encoding: gzip\r\n", gzip.compress(body, 1)
+    clock = FakeClock()
+    tracemalloc.start()
+    with (
+        saying(OK + head + b"\r\n" + body) as url,
+        requests.get(url, stream=True, timeout=10) as response,
+    ):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        with pytest.raises(requests.RequestException):
+            body_of(response, clock, clock.monotonic(), 60)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert peak < 50_000_000
+
+
+@pytest.mark.parametrize("missing", [1, 1000])
+def test_a_body_that_is_shorter_than_told_is_cut_off(missing: int) -> None:
+    head = OK + b"Content-Length: %d\r\n\r\n" % (len(CONTENT) + missing)
+    clock = FakeClock()
+    with (
+        saying(head + CONTENT) as url,
+        requests.get(url, stream=True, timeout=10) as response,
+        pytest.raises(requests.RequestException),
+    ):
+        body_of(response, clock, clock.monotonic(), 60)
 
 
 def test_only_the_length_of_a_plain_body_is_believed() -> None:

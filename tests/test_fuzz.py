@@ -77,7 +77,7 @@ STORIES = st.builds(
 )
 
 
-@simulated
+@simulated()
 @given(STORIES)
 def test_answers_in_any_words_cost_no_call_and_no_patience(live: Simulate, story: Story) -> None:
     live(story)
@@ -93,7 +93,17 @@ BOOKMARKS = {
     "2030-01-01": "2030-01-01T00:00:00.000000+00:00",
     "9999-12-31T23:59:59Z": "9999-12-31T23:59:59.000000+00:00",
 }
-NO_MOMENTS = ("", "soon", "0000-00-00", "2026-13-01", "1772300000000", 1772300000000, {}, [], True)
+NO_MOMENTS: tuple[object, ...] = (
+    "",
+    "soon",
+    "0000-00-00",
+    "2026-13-01",
+    "1772300000000",
+    1772300000000,
+    {},
+    [],
+    True,
+)
 BOOKMARK = st.fixed_dictionaries(
     {},
     optional={
@@ -140,13 +150,13 @@ def run_with(life: Life, state: bytes) -> tuple[int, str, list[dict[str, Any]]]:
     return code, log.getvalue(), [json.loads(line) for line in lines]
 
 
-@simulated
+@simulated()
 @given(STATES | ANY_JSON)
 def test_a_state_in_any_words_is_refused_or_means_what_it_says(tmp_path: Path, state: Any) -> None:
     check_state(tmp_path, state, json.dumps(state).encode())
 
 
-@simulated
+@simulated()
 @given(st.binary(max_size=50) | st.tuples(STATES.map(json.dumps), st.integers(1, 9)))
 def test_a_state_that_is_no_json_is_refused(tmp_path: Path, content: Any) -> None:
     if isinstance(content, tuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,8 @@ NO_STATES: list[object] = [
     {"bookmarks": {"call_logs": None}},
     {"bookmarks": {"call_logs": "2026-01-01"}},
     {"bookmarks": {"call_logs": {"partitions": 5}}},
+    {"bookmarks": {"users": {"partitions": [5]}}},
+    {"bookmarks": {"users": {"a": json.loads("[" * 200 + "]" * 200)}}},
 ]
 NO_DATES: list[object] = ["soon", "", "2026-13-01", "0001-01-01T00:00:00+01:00", 5, True, [], {}]
 NO_CATALOGS: list[object] = [

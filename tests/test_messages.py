@@ -112,6 +112,14 @@ def misplaced(stage: Stage) -> Run:
     return stage.answered("200 OK", body)
 
 
+def repeated(stage: Stage) -> Run:
+    """Meet a server that hands out the same page whatever is asked."""
+    start = round(NOW * 1000) - DAY
+    rows = [{"logid": str(n), "start_time": str(start)} for n in range(40)]
+    body = json.dumps({"logs": rows, "meta": {"total": 4000}, "status": "200"})
+    return stage.answered("200 OK", body)
+
+
 def dense(stage: Stage) -> Run:
     """Meet a day of which offsets reach a part."""
     day = dt.date(2026, 2, 25)
@@ -202,6 +210,9 @@ MESSAGES: dict[str, Meet] = {
     "A file given with --config, --state or --catalog is no JSON (line …)": lambda stage: (
         stage.given("--state", "{")
     ),
+    "A file given with --config, --state or --catalog has too many levels": lambda stage: (
+        stage.given("--state", "[" * 100_000)
+    ),
     "--config is no JSON object": lambda stage: stage.given("--config", "[1]"),
     "The state is no Singer state: …": lambda stage: stage.given("--state", "[]"),
     "The bookmark of … in the state is no date-time": lambda stage: stage.run(
@@ -275,6 +286,9 @@ MESSAGES: dict[str, Meet] = {
         "400 Bad Request", zvt("ZVT999")
     ),
     "Zoho Voice: HTTP 5…; asked 6 times": lambda stage: stage.answered("500 Oh"),
+    "Zoho Voice: HTTP …, no whole answer (…); asked 6 times": lambda stage: stage.run(
+        box={"faults": dict.fromkeys(ALWAYS, "cut_body")}
+    ),
     "Zoho Voice: no answer in time; asked 6 times": silent,
     "Zoho Voice: connection failed (…); asked 6 times": lambda stage: stage.run(
         api_url="http://127.0.0.1:1"
@@ -286,6 +300,10 @@ MESSAGES: dict[str, Meet] = {
         "200 OK", "<html>Welcome</html>"
     ),
     "Zoho Voice: row … of … has no usable …": lambda stage: stage.run(files=odd(logid=None)),
+    "Zoho Voice: row … of … has a field of too many levels; …": lambda stage: stage.run(
+        files=odd(new=json.loads("[" * 60 + "]" * 60))
+    ),
+    "Zoho hands out the same calls of … over and over, …": repeated,
     "Zoho does not hand out all calls of …: …": dense,
     "Zoho answers with calls of other days than …": misplaced,
     "recordings_path: …": occupied,

@@ -35,20 +35,28 @@ if TYPE_CHECKING:
 
 # A life of several runs costs more than one reading of the model.
 EXAMPLES = {"default": 250, "nightly": 12_500}[os.environ.get("HYPOTHESIS_PROFILE", "default")]
-"""Examples of each of the four properties."""
+"""Examples of each property that has its full share; four of them are lives of an account."""
 
 
-def simulated(test: Callable[..., None]) -> Callable[..., None]:
-    """Let a property be tried as often as the profile says, by `make simulate` alone."""
+def simulated(share: float = 1.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a property be tried as often as the profile says, by `make simulate` alone.
+
+    Args:
+        share: Share of the examples that it can have, since each takes its time.
+    """
     health = [
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,
         HealthCheck.filter_too_much,
         HealthCheck.data_too_large,
     ]
-    examples = settings(max_examples=EXAMPLES, suppress_health_check=health)
-    marked: Callable[..., None] = pytest.mark.simulation(examples(test))
-    return marked
+    examples = settings(max_examples=round(share * EXAMPLES), suppress_health_check=health)
+
+    def mark(test: Callable[..., None]) -> Callable[..., None]:
+        marked: Callable[..., None] = pytest.mark.simulation(examples(test))
+        return marked
+
+    return mark
 
 
 @pytest.fixture
@@ -142,7 +150,7 @@ def faults(most: int, kinds: tuple[str, ...] = FAULTS) -> st.SearchStrategy[obje
 
 
 def runs(
-    changes: st.SearchStrategy[tuple[Change, ...]], most_faults: int = 4
+    changes: st.SearchStrategy[tuple[Change, ...]], most_faults: int = 4, most: int = 3
 ) -> st.SearchStrategy[tuple[Plan, ...]]:
     """Make up runs, the last one without trouble."""
     troubled = st.builds(
@@ -156,7 +164,7 @@ def runs(
     )
     last = st.builds(Plan, gap=st.sampled_from((700.0, 90_000.0)), changes=changes)
     return st.builds(
-        lambda before, end: (*before, end), st.lists(troubled, min_size=0, max_size=3), last
+        lambda before, end: (*before, end), st.lists(troubled, min_size=0, max_size=most), last
     )
 
 
@@ -313,7 +321,7 @@ def test_named(live: Simulate, name: str) -> None:
     live(STORIES[name])
 
 
-@simulated
+@simulated()
 @given(CALLS)
 def test_nothing_is_lost_through_faults_locks_and_kills_while_calls_come_and_go(
     live: Simulate, story: Story
@@ -333,11 +341,46 @@ SERVERS = st.builds(
 ).filter(is_fair)
 
 
-@simulated
+@simulated()
 @given(SERVERS)
 def test_nothing_is_lost_on_any_server_through_faults_locks_and_kills(
     live: Simulate, story: Story
 ) -> None:
+    live(story)
+
+
+CROWDS = st.builds(
+    Story,
+    scene=st.builds(
+        Scene,
+        bursts=st.lists(
+            st.builds(
+                Burst,
+                minutes_ago=st.integers(0, 4000),
+                count=st.sampled_from((1_000, 10_000, 30_000)),
+                gap=st.sampled_from((0, 1, 100, SECOND, 2 * SECOND)),
+            ),
+            min_size=1,
+            max_size=2,
+        ).map(tuple),
+        dialect=dialects(
+            totals=EXACT,
+            max_days=NONE,
+            max_size=NONE,
+            max_offset=st.sampled_from((None, 5_000, 10_000)),
+            future=st.booleans(),
+            off=st.just(1),
+        ),
+        size=st.just(200),
+        days=st.sampled_from((7, 400)),
+    ),
+    runs=runs(CHANGES, most_faults=2, most=1),
+)
+
+
+@simulated(share=0.04)
+@given(CROWDS)
+def test_nothing_is_lost_on_days_of_thirty_thousand_calls(live: Simulate, story: Story) -> None:
     live(story)
 
 
@@ -376,7 +419,7 @@ NAMED = st.builds(
 ).filter(lambda story: is_fair(story) and is_found(story))
 
 
-@simulated
+@simulated()
 @given(NAMED)
 def test_no_stream_loses_what_calls_name(live: Simulate, story: Story) -> None:
     live(story)
@@ -419,7 +462,7 @@ LIMITS = st.builds(
 )
 
 
-@simulated
+@simulated()
 @given(LIMITS)
 def test_the_limit_is_kept_and_no_lock_is_touched_from_run_to_run(
     live: Simulate, story: Story

@@ -69,7 +69,18 @@ NASTY: dict[str, Words] = {
     "nested a thousand times": Words(nested(1000)),
     "nested a million times": Words(nested(1_000_000)),
     "objects in objects": Words(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
-    "an error nested deeply": Words(b'{"error":' + nested(600) + b"}", 400),
+    "an error in lists": Words(b'{"error":' + nested(600) + b"}", 400),
+    "an error in errors": Words(b'{"error":' * 450 + b"1" + b"}" * 450, 400),
+    "a field of many levels": Words(listed(row(), f'{row()[:-1]},"new":{"[" * 450}{"]" * 450}}}')),
+    "a file of many levels": Words(
+        listed(f'{row()[:-1]},"call_recording":{{"a":{"[" * 450}"\\u0000"{"]" * 450}}}}}')
+    ),
+    "a transcript of many levels": Words(
+        b'{"transcribeObj":' + json.dumps(f'{{"a":{"[" * 450}{"]" * 450}}}').encode() + b"}"
+    ),
+    "a transcript in lists": Words(
+        b'{"transcribeObj":{"callAnalytics":' + b"[" * 450 + b"]" * 450 + b"}}"
+    ),
     "a number of 5,000 digits": Words(listed(row(), rest=f'"meta":{{"total":{HUGE}}}')),
     "a start of 5,000 digits": Words(listed(f'{{"logid":"a","start_time":{HUGE}}}')),
     "a total beyond all floats": Words(listed(row(), rest='"meta":{"total":1e999}')),
@@ -103,8 +114,10 @@ NASTY: dict[str, Words] = {
     ),
     "an unknown encoding": Words(b"....", headers=(("Content-Encoding", "br"),)),
     "no gzip": Words(b"....", headers=(("Content-Encoding", "gzip"),)),
+    "forty megabytes": Words(b"[" + bytes(40_000_000)),
+    "a million empty rows": Words(listed(*["{}"] * 1_000_000)),
     "a gzip bomb": Words(
-        gzip.compress(bytes(70 * 1024 * 1024), 1), headers=(("Content-Encoding", "gzip"),)
+        gzip.compress(bytes(40_000_000), 1), headers=(("Content-Encoding", "gzip"),)
     ),
     "too late for the calendar": Words(b"", 429, (("Retry-After", "9" * 30),)),
     "a moment that never was": Words(b"", 503, (("Retry-After", "Wed, 99 Foo 0000"),)),
@@ -232,7 +245,8 @@ _BODIES = st.one_of(
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
     """Make up bodies, as `any_json` does."""
-    return draw(_BODIES)
+    body: bytes = draw(_BODIES)
+    return body
 
 
 _STATUSES = st.one_of(
@@ -247,8 +261,10 @@ _HEADERS = st.one_of(
             st.tuples(
                 st.just("Retry-After"),
                 st.sampled_from(
-                    ("0", "30", "600", "1e9", "-5", "٣", "soon", "9" * 20)
-                    + ("Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 1999 07:28:00 GMT")
+                    (
+                        *("0", "30", "600", "1e9", "-5", "٣", "soon", "9" * 20),
+                        *("Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 1999 07:28:00 GMT"),
+                    )
                 ),
             ),
             st.tuples(st.just("Content-Encoding"), st.sampled_from(("gzip", "br", "identity"))),

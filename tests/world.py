@@ -311,9 +311,7 @@ class World:
         response.status_code = answer.status_code
         response.headers.update(answer.headers)
         response.request, response.url = request, str(request.url)
-        response.raw = io.BytesIO(answer.get_data())
-        if options["stream"]:
-            response.raw = _Raw(answer.get_data())
+        response.raw = _Raw(answer.get_data())
         return response
 
     def broken(self, what: str) -> None:
