@@ -44,7 +44,7 @@ demo: setup ## Run the tap twice from a made-up account into DuckDB, and check w
 test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m 'not simulation' $(PYTEST_ARGS)
 
-simulate: setup ## Live through 1,000 made-up lives of an account; with HYPOTHESIS_PROFILE=nightly through 50,000
+simulate: setup ## Live through 1,000 made-up lives of an account and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
 
 e2e: setup $(E2E)/meltano/.pins ## Run the tap by Meltano into real targets, and ask them what landed

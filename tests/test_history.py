@@ -131,6 +131,7 @@ def test_nothing_is_lost_in_silence_whatever_the_server_does(scene: Scene) -> No
     assert_sound(read(scene))
 
 
+@pytest.mark.simulation
 @given(scenes(dialect=ANY, changes=changes()).filter(is_knowable))
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 def test_nothing_is_lost_in_silence_while_calls_come_and_go(scene: Scene) -> None:
@@ -181,6 +182,7 @@ EVEN = st.lists(
 ).map(tuple)
 
 
+@pytest.mark.simulation
 @given(
     scenes(
         dialect=FRIENDLY,

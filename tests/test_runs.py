@@ -93,6 +93,7 @@ OPERATIONS = st.lists(
 )
 
 
+@pytest.mark.simulation
 @settings(
     max_examples=40,
     deadline=None,

@@ -357,7 +357,7 @@ CROWDS = st.builds(
             st.builds(
                 Burst,
                 minutes_ago=st.integers(0, 4000),
-                count=st.sampled_from((1_000, 10_000, 30_000)),
+                count=st.sampled_from((1_000, 9_000, 30_000)),
                 gap=st.sampled_from((0, 1, 100, SECOND, 2 * SECOND)),
             ),
             min_size=1,
