@@ -266,6 +266,16 @@ def test_a_written_record_comes_back_whole() -> None:
     assert row.record == record
 
 
+def test_logs_of_ever_new_forms_are_converted_as_those_of_known_ones() -> None:
+    converter = Converter()
+    for number in [*range(2_500), *range(5)]:
+        value = str(number) if number % 2 else number
+        record = convert({**LOG, "service": value, f"new_{number}": number}, converter)
+        assert record["service"] == str(number)
+        assert record["additional_fields"] == {f"new_{number}": number}
+    assert convert(LOG, converter) == convert(LOG)
+
+
 NAMES = st.sampled_from([field.name for field in FIELDS] + ["uuid", "other", "duration_seconds"])
 NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, -(10**400), 2**53 + 1])
 SCALARS = st.none() | st.booleans() | NUMBERS | st.text()
