@@ -96,6 +96,11 @@ class BookmarkedStream(ZohoVoiceStream):
         return row
 
     @override
+    def generate_child_contexts(self, record: Record, context: Context | None) -> tuple[()]:
+        """Make none: no stream has children, and to find that out the SDK copies each record."""
+        return ()
+
+    @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         """Offer no signpost: the bookmark is kept from the future below."""
 
