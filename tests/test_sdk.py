@@ -18,6 +18,10 @@ from tap_zohovoice.tap import TapZohoVoice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# A dry run fetches no file, so some fields have no value. Whether the suite warns depends on
+# the field that it looks at first, since it keeps the values of that one for all.
+pytestmark = pytest.mark.filterwarnings("ignore:No records were available to test")
+
 
 def _free_port() -> int:
     with socket.socket() as probe:
