@@ -139,8 +139,7 @@ class Accounts:
                     auth=_unsigned,
                 ) as answer,
             ):
-                body = body_of(answer, self._clock, self.asked_at, self._timeout)
-                return answer.status_code, body
+                return answer.status_code, body_of(answer, self._clock, self._timeout)
         except OSError as error:  # which those of requests are too
             if obstacle := obstacle_of(error, "accounts_url"):
                 message = f"Zoho Accounts: {obstacle.text}"

@@ -19,6 +19,7 @@ PIECE = 64 * 1024
 """Bytes that are read at once, at most."""
 _LONGEST = 32 * 1024 * 1024
 """Bytes of a body that is read whole; the largest page, a thousand calls, has about two million."""
+_DIGITS = 20
 _SLOWEST = 4_000
 """Bytes a second; half of what a telephone line carries."""
 _ANY_HEADER = 32 + zlib.MAX_WBITS
@@ -44,16 +45,16 @@ def length_of(answer: requests.Response) -> int | None:
         Bytes; None if it is not told.
     """
     text = answer.headers.get("Content-Length", "")
-    return int(text) if is_plain(answer) and text.isdecimal() else None
+    is_told = is_plain(answer) and text.isdecimal() and len(text) < _DIGITS
+    return int(text) if is_told else None
 
 
-def body_of(answer: requests.Response, clock: Clock, asked_at: float, timeout: float) -> bytes:
+def body_of(answer: requests.Response, clock: Clock, timeout: float) -> bytes:
     """Read a body whole, as long as it is of a reasonable size.
 
     Args:
         answer: The answer, whose body nobody read yet.
         clock: Tells the time.
-        asked_at: When it was asked for, in seconds of that clock's monotonic time.
         timeout: Seconds to wait for, beyond what a body of its size may take.
 
     Returns:
@@ -65,7 +66,7 @@ def body_of(answer: requests.Response, clock: Clock, asked_at: float, timeout: f
     """
     body = bytearray()
     try:
-        for piece in pieces_of(answer, clock, asked_at, timeout):
+        for piece in pieces_of(answer, clock, clock.monotonic(), timeout):
             body += piece
             if len(body) > _LONGEST:
                 raise requests.exceptions.ContentDecodingError

@@ -155,10 +155,9 @@ class ZohoVoiceStream(RESTStream[Any]):
         answer = self.send(params)
         if isinstance(answer, Verdict):
             return answer
-        clock, timeout = self.tap.clock, self.tap.settings.request_timeout
         with closing(answer):
             try:
-                body = body_of(answer, clock, self.asked_at, timeout)
+                body = body_of(answer, self.tap.clock, self.tap.settings.request_timeout)
             except requests.RequestException as error:
                 reason = f"HTTP {answer.status_code}, no whole answer ({type(error).__name__})"
                 return Verdict(Outcome.RETRY, reason, is_outage=True)

@@ -96,7 +96,7 @@ def test_a_body_of_a_hundred_megabytes_is_not_taken_in(is_packed: bool) -> None:
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
         with pytest.raises(requests.RequestException):
-            body_of(response, clock, clock.monotonic(), 60)
+            body_of(response, clock, 60)
         peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     assert peak < 50_000_000
@@ -111,7 +111,7 @@ def test_a_body_that_is_shorter_than_told_is_cut_off(missing: int) -> None:
         requests.get(url, stream=True, timeout=10) as response,
         pytest.raises(requests.RequestException),
     ):
-        body_of(response, clock, clock.monotonic(), 60)
+        body_of(response, clock, 60)
 
 
 def test_only_the_length_of_a_plain_body_is_believed() -> None:
@@ -119,6 +119,13 @@ def test_only_the_length_of_a_plain_body_is_believed() -> None:
     response.headers.update({"Content-Length": "12"})
     assert length_of(response) == 12
     response.headers.update({"Content-Encoding": "gzip"})
+    assert length_of(response) is None
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1, 1", "many", "9" * 5000])
+def test_a_length_that_is_none_is_not_believed(text: str) -> None:
+    response = requests.Response()
+    response.headers.update({"Content-Length": text})
     assert length_of(response) is None
 
 

@@ -45,6 +45,7 @@ def test_a_nasty_answer_is_an_error_or_what_it_says(live: Simulate, name: str, n
     live(story(Plan(faults=((number, NASTY[name]),)), streams=("call_logs",)))
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("name", NASTY)
 def test_a_nasty_answer_to_everything_ends_the_run(live: Simulate, name: str) -> None:
     always = tuple((number, NASTY[name]) for number in range(1, 60))

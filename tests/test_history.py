@@ -125,6 +125,7 @@ def is_knowable(scene: Scene) -> bool:
     return not (dialect.totals in {"low", "capped"} and (hides or dialect.max_size == 10))
 
 
+@pytest.mark.simulation
 @given(scenes(dialect=ANY).filter(is_knowable))
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 def test_nothing_is_lost_in_silence_whatever_the_server_does(scene: Scene) -> None:
@@ -150,6 +151,7 @@ PLAIN = dialects(
 )
 
 
+@pytest.mark.simulation
 @given(scenes(dialect=PLAIN, changes=changes()))
 def test_a_plain_server_is_read_completely_while_calls_come_and_go(scene: Scene) -> None:
     reading = read(scene)
