@@ -128,7 +128,7 @@ class History:
         try:
             rows = pager.read()
             is_sure = pager.is_counted or pager.is_past
-            if not is_sure and len(rows) > self._reach.complete:
+            if not is_sure and len(rows) >= self._reach.complete:
                 self._check_end(window, rows)
         except TooManyRowsError as error:
             if divisible:
@@ -138,7 +138,7 @@ class History:
                 if not is_proven or not total or total == CAPPED_TOTAL:
                     self._planner.narrow(window, total, oldest, newest)
                 return None  # where looking for the ends proved that offsets reach, it fits now
-            return self._read_by_type(window, error.total, len(pager.rows))
+            return self._read_by_type(window, error.total, pager.rows)
         except RefusedError as error:
             if not self._relax(window, error):
                 raise
@@ -184,18 +184,18 @@ class History:
         """
         if not self._planner.can_narrow(window):
             raise TooManyRowsError(None)
-        behind = days_behind(window, [row.start_time for row in rows.values()])
+        for behind in days_behind(window, [row.start_time for row in rows.values()]):
 
-        def ask(offset: int) -> Page:
-            page = self._ask(behind, offset, None)
-            if any(row.logid not in rows for row in page.rows):
-                self._reach.ends_at(len(rows))
-                raise TooManyRowsError(None)
-            return page
+            def ask(offset: int, behind: Window = behind) -> Page:
+                page = self._ask(behind, offset, None)
+                if any(row.logid not in rows for row in page.rows):
+                    self._reach.ends_at(len(rows))
+                    raise TooManyRowsError(None)
+                return page
 
-        found = Pager(ask, self._reach, divisible=False, name=str(behind)).read()
-        if len(found) > 0.9 * len(rows):
-            raise TooManyRowsError(None)  # it may have ended in the same place
+            found = Pager(ask, self._reach, divisible=False, name=str(behind)).read()
+            if len(found) > 0.9 * len(rows):
+                raise TooManyRowsError(None)  # it may have ended in the same place
         self._reach.complete = len(rows)
 
     def _pager(self, window: Window, *, divisible: bool, call_type: str | None = None) -> Pager:
@@ -238,14 +238,14 @@ class History:
         return self._blames_size
 
     def _read_by_type(
-        self, window: Window, total: int | None, seen: int
+        self, window: Window, total: int | None, seen: Collection[str]
     ) -> dict[str, WrittenRecord]:
         """Read a day that holds more rows than offsets reach, one kind of call after the other.
 
         Args:
             window: The day.
             total: How many rows it holds, if known.
-            seen: How many of them offsets reached.
+            seen: Ids of those that offsets reached.
 
         Raises:
             ZohoVoiceError: If this does not bring all of them either.
@@ -264,10 +264,12 @@ class History:
             except TooManyRowsError as error:
                 raise ZohoVoiceError(trouble) from error
             # Without counts, a kind that is all there is may have been cut off as well.
-            is_all = len(pager.rows) > self._reach.complete and len(pager.rows) >= 0.9 * seen
-            if not pager.is_counted and is_all:
+            is_long = len(pager.rows) >= self._reach.complete
+            if not pager.is_counted and is_long and len(pager.rows) >= 0.9 * len(seen):
                 raise ZohoVoiceError(trouble)
-        if total is not None and len(rows) < total and self._reach.trusts_total:
+        # Where one of those seen is of no kind that can be asked for, others may be too.
+        is_short = total is not None and len(rows) < total and self._reach.trusts_total
+        if is_short or any(logid not in rows for logid in seen):
             raise ZohoVoiceError(trouble)
         return rows
 

@@ -57,7 +57,7 @@ class NewestFirst:
         self.is_past = self._falls and is_behind and len(moments) >= _TELLING
 
 
-def days_behind(window: Window, moments: Sequence[str]) -> Window:
+def days_behind(window: Window, moments: Sequence[str]) -> list[Window]:
     """Tell which days rows would be of that no offset reaches, since they are behind the last one.
 
     Args:
@@ -65,14 +65,12 @@ def days_behind(window: Window, moments: Sequence[str]) -> Window:
         moments: When the calls started (text form), in the server's order.
 
     Returns:
-        The days from the last row on; where rows come in no order of time, the fuller half.
+        The days from the last row on; where rows come in no order of time, both halves.
     """
     last = day_of(moments[-1])
     if list(moments) == sorted(moments):
-        return Window(min(max(last - DAY, window.first), window.last), window.last)
+        return [Window(min(max(last - DAY, window.first), window.last), window.last)]
     if list(moments) == sorted(moments, reverse=True):
-        return Window(window.first, max(min(last + DAY, window.last), window.first))
+        return [Window(window.first, max(min(last + DAY, window.last), window.first))]
     middle = window.last - (window.days // 2) * DAY
-    early = sum(day_of(moment) <= middle for moment in moments)
-    is_early = early * 2 >= len(moments)
-    return Window(window.first, middle) if is_early else Window(middle, window.last)
+    return [Window(window.first, middle), Window(middle, window.last)]

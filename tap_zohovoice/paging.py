@@ -281,10 +281,12 @@ class Pager:
 
         Raises:
             TooManyRowsError: If offsets may end here. Where deeper ones were answered in this run,
-                or a first page had room for more rows, they do not, and the total is wrong.
+                or a first page had room for more rows and is of no round length, they do not, and
+                the total is wrong.
         """
         total = page.total if page.total is not None else min(self._totals, default=None)
         if total is None or total <= offset or not self._reach.trusts_total:
             return
-        if offset + page.size > self._reach.farthest and offset + 1 >= page.size:
+        had_room = offset + 1 < page.size and len(self._seen) % _ROUND
+        if offset + page.size > self._reach.farthest and not had_room:
             raise self._too_deep(offset)

@@ -42,7 +42,8 @@ class Reach:
         Args:
             size: Rows asked for in one request.
         """
-        return cls(most=_LIKELY_OFFSETS[0] - size, size=size, complete=size)
+        few = min(size, _LIKELY_OFFSETS[-1])  # offsets reach as far as that, if they reach anywhere
+        return cls(most=_LIKELY_OFFSETS[0] - size, size=size, complete=few)
 
     def reaches(self, offset: int, size: int, rows: int) -> None:
         """Learn that an offset has rows.

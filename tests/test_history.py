@@ -119,7 +119,7 @@ def is_knowable(scene: Scene) -> bool:
     # half of them; by id, rows that no offset reaches can be of the other half.
     hides = dialect.max_offset is not None and dialect.offset_over == "empty"
     # Ends of less than a thousand are left out there: nobody has seen offsets end so soon.
-    if hides and dialect.totals == "none" and (dialect.order == "id" or dialect.max_offset != 1000):
+    if hides and dialect.totals == "none" and dialect.max_offset != 1000:
         return False
     # A total that is too low ends the reading: pages cannot be told from capped ones.
     return not (dialect.totals in {"low", "capped"} and (hides or dialect.max_size == 10))
@@ -318,6 +318,42 @@ def test_example_a_dense_day_without_a_count_does_not_end_where_offsets_do(
     reading = read(scene)
     assert_sound(reading)
     assert (reading.error is None) == (kinds == 5)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+@pytest.mark.parametrize(("size", "cap"), [(200, 200), (200, 150), (200, 100), (1000, 1000)])
+def test_example_a_first_page_that_ends_where_offsets_do_is_not_all(
+    order: Order, size: int, cap: int
+) -> None:
+    dialect = Dialect(
+        order=order, max_offset=cap, offset_over="empty", counts_size=False, totals="none"
+    )
+    assert_complete(read(Scene((Burst(10, 3_000, 20 * MINUTE),), dialect, size=size, days=60)))
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "id"])
+def test_example_a_right_count_is_believed_where_pages_end_early(order: Order) -> None:
+    dialect = Dialect(order=order, max_offset=100, offset_over="empty", counts_size=False)
+    assert_complete(read(Scene((Burst(10, 3_000, 20 * MINUTE),), dialect, size=200, days=60)))
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_example_a_window_of_as_many_rows_as_offsets_reach_proves_nothing(order: Order) -> None:
+    dialect = Dialect(
+        order=order, max_offset=500, offset_over="empty", counts_size=False, totals="none"
+    )
+    calls = (Burst(40 * 1440, 500, 80 * MINUTE), Burst(10, 900, 40 * MINUTE))
+    assert_complete(read(Scene(calls, dialect, size=100, days=70)))
+
+
+@pytest.mark.parametrize("rows", [501, 502, 510])
+def test_example_one_row_of_either_half_is_missed_where_rows_are_in_no_order(rows: int) -> None:
+    dialect = Dialect(
+        order="id", max_offset=500, offset_over="empty", counts_size=False, totals="none"
+    )
+    for minutes in range(0, 2000, 400):
+        calls = (Burst(10 + minutes, rows, 70 * MINUTE),)
+        assert_complete(read(Scene(calls, dialect, size=100, days=30)))
 
 
 def test_example_a_count_that_is_no_longer_believed_does_not_end_in_a_loop() -> None:
