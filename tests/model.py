@@ -44,7 +44,7 @@ _PACE = 2 * SECOND
 """What passes between two requests."""
 
 Order = Literal["newest", "oldest", "id"]
-Over = Literal["refuse", "empty", "fail"]
+Over = Literal["refuse", "empty", "fail", "cut"]
 Blames = Literal["", "size", "dates"]
 Totals = Literal["exact", "none", "high", "low", "capped"]
 
@@ -238,7 +238,9 @@ class Server:
         reach = query.offset + (size if dialect.counts_size else 0)
         first = query.offset if dialect.knows_from else 0
         chosen = rows[first : first + size]
-        if dialect.max_offset is not None and reach > dialect.max_offset:
+        if dialect.offset_over == "cut":
+            chosen = chosen[: max((dialect.max_offset or len(rows)) - first, 0)]
+        elif dialect.max_offset is not None and reach > dialect.max_offset:
             if dialect.offset_over == "refuse":
                 raise _refusal(dialect.offset_blames)
             if dialect.offset_over == "fail":
@@ -448,7 +450,7 @@ ZONES = st.one_of(
     st.just(0), st.sampled_from((-720, -480, 330, 345, 840)), st.integers(-48, 56).map((15).__mul__)
 )
 ORDERS: st.SearchStrategy[Order] = st.sampled_from(("newest", "oldest", "id"))
-OVERS: st.SearchStrategy[Over] = st.sampled_from(("refuse", "empty", "fail"))
+OVERS: st.SearchStrategy[Over] = st.sampled_from(("refuse", "empty", "fail", "cut"))
 BLAMES: st.SearchStrategy[Blames] = st.sampled_from(("", "size"))
 
 

@@ -206,7 +206,7 @@ def is_fair(story: Story) -> bool:
 def is_readable(scene: Scene) -> bool:
     """Tell whether a page of that size is ever answered."""
     dialect = scene.dialect
-    return dialect.offset_over == "refuse" or scene.size <= (dialect.max_offset or scene.size)
+    return dialect.offset_over in {"refuse", "cut"} or scene.size <= (dialect.max_offset or scene.size)
 
 
 CLOCKS = st.sampled_from((0.0, 0.0, -600.0, -170.0, 170.0, 600.0))
