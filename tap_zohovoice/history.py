@@ -250,8 +250,9 @@ class History:
         Raises:
             ZohoVoiceError: If this does not bring all of them either.
         """
+        days = window.first if window.days == 1 else window
         trouble = (
-            f"Zoho does not hand out all calls of {window.first}: there are more than its offsets "
+            f"Zoho does not hand out all calls of {days}: there are more than its offsets "
             "reach; read this day with several runs that differ in filters"
         )
         if self._is_typed:

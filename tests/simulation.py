@@ -440,6 +440,25 @@ def _has_words(faults: Iterable[Fault]) -> bool:
     return any(isinstance(fault, Words) for fault in faults)
 
 
+def run_once(life: Life, *options: str) -> tuple[int, str, list[dict[str, Any]]]:
+    """Run the tap once in the world of a story, without its checks.
+
+    Args:
+        life: The story.
+        options: What stands on the command line beside settings and catalog.
+
+    Returns:
+        The exit code, the log, and the messages.
+    """
+    pipe, log = Pipe(life.world), io.StringIO()
+    out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
+    with mock.patch.object(HTTPAdapter, "send", life.world.send):
+        given = ["--config", life.config, "--catalog", life.catalog, *options]
+        code = call_cli(life.tap, given, out, log)
+    lines = [line for line in pipe.lines() if line.startswith(b"{")]
+    return code, log.getvalue(), [json.loads(line) for line in lines]
+
+
 def simulate(story: Story, folder: Path) -> None:
     """Live through a story.
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import pytest
-from conftest import NOW, call_cli
+from conftest import NOW
 from hypothesis import given
 from hypothesis import strategies as st
 from model import DAY, SECOND, Burst, Dialect, Scene
-from requests.adapters import HTTPAdapter
-from simulation import Life, Plan, Story
+from simulation import Life, Plan, Story, run_once
 from support import milliseconds
 from test_simulation import live, simulated
 from words import ANY_JSON, NASTY, WORDS, Words
-from world import SECRETS, Pipe
+from world import SECRETS
 
 from tap_zohovoice.casts import rfc3339
 
@@ -139,18 +136,6 @@ def told(state: object) -> dict[str, Any]:
     return bookmark if isinstance(bookmark, dict) else {}
 
 
-def run_with(life: Life, state: bytes) -> tuple[int, str, list[dict[str, Any]]]:
-    """Run once with a file of these bytes for the state."""
-    path = life.folder / "state.json"
-    path.write_bytes(state)
-    pipe, log = Pipe(life.world), io.StringIO()
-    options = ["--config", life.config, "--catalog", life.catalog, "--state", str(path)]
-    out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
-    code = call_cli(life.tap, options, out, log)
-    lines = [line for line in pipe.lines() if line.startswith(b"{")]
-    return code, log.getvalue(), [json.loads(line) for line in lines]
-
-
 @simulated()
 @given(STATES | ANY_JSON)
 def test_a_state_in_any_words_is_refused_or_means_what_it_says(tmp_path: Path, state: Any) -> None:
@@ -174,8 +159,9 @@ def check_state(folder: Path, state: object, content: bytes, *, is_json: bool = 
     here = folder / "life"
     here.mkdir()
     try:
-        with mock.patch.object(HTTPAdapter, "send", (life := Life(Story(SCENE), here)).world.send):
-            code, log, messages = run_with(life, content)
+        life = Life(Story(SCENE), here)
+        (here / "given.json").write_bytes(content)
+        code, log, messages = run_once(life, "--state", str(here / "given.json"))
     finally:
         shutil.rmtree(here)
         shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,9 +22,9 @@ from model import (
     dialects,
     rows_of,
 )
-from simulation import Plan, Story, simulate
+from simulation import Life, Plan, Story, run_once, simulate
 from test_history import ANY, is_knowable
-from world import Stop
+from world import Stop, keys_of
 
 from tap_zohovoice.sandbox import Dialect as Manners
 
@@ -206,7 +207,9 @@ def is_fair(story: Story) -> bool:
 def is_readable(scene: Scene) -> bool:
     """Tell whether a page of that size is ever answered."""
     dialect = scene.dialect
-    return dialect.offset_over in {"refuse", "cut"} or scene.size <= (dialect.max_offset or scene.size)
+    return dialect.offset_over in {"refuse", "cut"} or scene.size <= (
+        dialect.max_offset or scene.size
+    )
 
 
 CLOCKS = st.sampled_from((0.0, 0.0, -600.0, -170.0, 170.0, 600.0))
@@ -319,6 +322,26 @@ STORIES: dict[str, Story] = {
 @pytest.mark.parametrize("name", STORIES)
 def test_named(live: Simulate, name: str) -> None:
     live(STORIES[name])
+
+
+def test_files_that_too_few_calls_name_are_found_once_there_are_more(
+    tmp_path: Path, state_home: Path
+) -> None:
+    del state_home
+    scene = Scene((Burst(20_000, 40, SECOND),), size=20)
+    (tmp_path / "life").mkdir()
+    story = Story(scene, streams=("call_logs", "recordings"), media="filtered", lookback=0)
+    life = Life(story, tmp_path / "life")
+    _, _, messages = run_once(life)
+    last = [message["value"] for message in messages if message["type"] == "STATE"][-1]
+    (tmp_path / "state.json").write_text(json.dumps(last))
+    for number in range(60):
+        life.account.add(scene.end - number * 1000)
+    _, _, messages = run_once(life, "--state", str(tmp_path / "state.json"))
+    rows = [message for message in messages if message.get("stream") == "recordings"]
+    out = {row["record"]["recording_filename"] for row in rows if row["type"] == "RECORD"}
+    named = [keys_of(row[1], "recordings", "filtered") for row in life.account.rows]
+    assert out == {name for names in named for name in names}
 
 
 @simulated()

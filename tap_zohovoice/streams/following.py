@@ -52,6 +52,8 @@ class FollowingStream(BookmarkedStream):
         self._feeder: BookmarkedStream | None = None
         self._outages = 0
         self._unnamed = 0
+        self.is_unsure = False
+        """Whether logs may name what was not asked for, so that the bookmark has to wait."""
 
     @abstractmethod
     def named_by(self, record: Record) -> Iterator[Record]:
@@ -227,7 +229,7 @@ class FollowingStream(BookmarkedStream):
             yield from self.hidden(since, end, calls)
         # What the logs' own bookmark covers, this stream has seen too.
         covered = self._feeder.get_context_state(context).get("replication_key_value")
-        if covered:
+        if covered and not self.is_unsure:
             self.advance(covered)
 
 

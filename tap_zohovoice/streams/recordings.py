@@ -123,7 +123,10 @@ class RecordingsStream(FollowingStream):
         # many calls without one raise the question; a state that has the answer spares asking.
         state = self.get_context_state(None)
         is_known = state.get(_BY_FILTER) is True
-        if not self._may_filter or (calls < _SUSPICIOUS and not is_known):
+        if not self._may_filter:
+            return
+        if calls < _SUSPICIOUS and not is_known:
+            self.is_unsure = True  # more calls will tell, and then these are looked at again
             return
         if is_known or self._are_there(start, end):
             state[_BY_FILTER] = True
