@@ -205,6 +205,7 @@ def test_requests_keep_within_the_budget(scene: Scene) -> None:
 DENSE = tuple(Burst(1440 * ago + 300, 30_000, 1000) for ago in (1, 9))
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("over", ["refuse", "empty", "fail"])
 @pytest.mark.parametrize("order", ["newest", "oldest", "id"])
 @pytest.mark.parametrize("inclusive", [True, False])
