@@ -14,6 +14,8 @@ E2E_PINS := meltano target-jsonl target-postgres target-snowflake
 # What the container needs, at the versions that are pinned already.
 UV_COMPILE = $(BIN)/uv pip compile --constraint $(PINS) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --cache-dir .cache/uv --quiet
+# One more than there are cores: some tests wait for processes of their own.
+WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
 DLT := .cache/bench/dlt
 DLT_PINS := requirements/bench/dlt.txt
 
@@ -42,7 +44,7 @@ demo: setup ## Run the tap twice from a made-up account into DuckDB, and check w
 	@$(BIN)/python demo/demo.py
 
 test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
-	@$(BIN)/pytest --numprocesses auto --dist worksteal -m 'not simulation' $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m 'not simulation' $(PYTEST_ARGS)
 
 simulate: setup ## Live through 1,000 made-up lives of an account and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
