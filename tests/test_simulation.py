@@ -372,20 +372,22 @@ def test_nothing_is_lost_on_any_server_through_faults_locks_and_kills(
     live(story)
 
 
+def recent(
+    count: st.SearchStrategy[int], gap: st.SearchStrategy[int]
+) -> st.SearchStrategy[tuple[Burst, ...]]:
+    """Make up one burst or two of the last days."""
+    burst = st.builds(Burst, minutes_ago=st.integers(0, 4000), count=count, gap=gap)
+    return st.lists(burst, min_size=1, max_size=2).map(tuple)
+
+
 CROWDS = st.builds(
     Story,
     scene=st.builds(
         Scene,
-        bursts=st.lists(
-            st.builds(
-                Burst,
-                minutes_ago=st.integers(0, 4000),
-                count=st.sampled_from((1_000, 9_000, 30_000)),
-                gap=st.sampled_from((0, 1, 100, SECOND, 2 * SECOND)),
-            ),
-            min_size=1,
-            max_size=2,
-        ).map(tuple),
+        bursts=recent(
+            st.sampled_from((1_000, 9_000, 30_000)),
+            st.sampled_from((0, 1, 100, SECOND, 2 * SECOND)),
+        ),
         dialect=dialects(
             totals=EXACT,
             max_days=NONE,
@@ -452,16 +454,7 @@ LIMITS = st.builds(
     Story,
     scene=st.builds(
         Scene,
-        bursts=st.lists(
-            st.builds(
-                Burst,
-                minutes_ago=st.integers(0, 4000),
-                count=st.integers(5, 25),
-                gap=st.sampled_from((0, SECOND)),
-            ),
-            min_size=1,
-            max_size=2,
-        ).map(tuple),
+        bursts=recent(st.integers(5, 25), st.sampled_from((0, SECOND))),
         size=st.sampled_from((2, 3, 5)),
         days=st.sampled_from((2, 30)),
     ),
