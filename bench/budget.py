@@ -32,9 +32,9 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from tap_zohovoice.auth import AccessTokens
-from tap_zohovoice.clock import Clock
-from tap_zohovoice.compat import override
+from tap_zohovoice._compat import override
+from tap_zohovoice._time import Clock
+from tap_zohovoice.auth import OAuthTokens
 from tap_zohovoice.sandbox import Dialect, History
 from tap_zohovoice.sandbox.limits import Limiter
 from tap_zohovoice.sandbox.stats import Counts
@@ -139,7 +139,7 @@ class Answers(BaseAdapter):
         return bisect_left(self._starts, int(midnight.timestamp()) * 1000)
 
 
-class MadeUpTokens(AccessTokens):
+class MadeUpTokens(OAuthTokens):
     """A token that is always good, and not asked for."""
 
     @override
@@ -152,7 +152,7 @@ class BudgetTap(TapZohoVoice):
 
     @cached_property
     @override
-    def tokens(self) -> AccessTokens:
+    def tokens(self) -> OAuthTokens:
         return MadeUpTokens(
             accounts_url="",
             client_id="",

@@ -36,7 +36,7 @@ _MOMENT = re.compile(r"(?<!\d)(1\d{12})(?!\d)")
 _LATER_MS = 30 * _DAY_MS
 
 
-class Shape:
+class ObjectShape:
     """One of the sandbox's made-up calls, to be had at any time and under any `logid`.
 
     Args:
@@ -73,13 +73,13 @@ class Account:
         calls: How many.
     """
 
-    shapes: ClassVar[list[Shape]] = []
+    shapes: ClassVar[list[ObjectShape]] = []
 
     def __init__(self, calls: int) -> None:
         self._calls = calls
         self._step = DAYS * _DAY_MS / max(calls, 1)
         if not self.shapes:
-            self.shapes.extend(map(Shape, range(_SHAPES)))
+            self.shapes.extend(map(ObjectShape, range(_SHAPES)))
 
     def page(self, asked: dict[str, str]) -> bytes:
         """Answer a request.

@@ -152,10 +152,10 @@ def held_transcripts(box: Sandbox) -> set[tuple[str, ...]]:
 def last_start(box: Sandbox) -> str:
     """Return the bookmark after all calls are read."""
     last = max(int(row["start_time"]) for row in box.store.rows())
-    return rfc3339(last)
+    return format_epoch_ms(last)
 
 
-def rfc3339(milliseconds: int) -> str:
+def format_epoch_ms(milliseconds: int) -> str:
     """Write a moment as the tap promises to, from milliseconds since the epoch."""
     seconds, rest = divmod(milliseconds, 1000)
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(microsecond=rest * 1000)
@@ -201,7 +201,7 @@ def _call(row: Row) -> Row:
         "service": str(row["service"]),
         "duration": row["duration"],
         "duration_seconds": hours * 3600 + minutes * 60 + seconds,
-        "bridged_agent": agent and {**agent, "time": rfc3339(int(agent["time"]))},
+        "bridged_agent": agent and {**agent, "time": format_epoch_ms(int(agent["time"]))},
         "voice_credits": {name: credit.get(name) for name in _CREDITS},
         "additional_fields": extra,
     }

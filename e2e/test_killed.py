@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from e2e.account import held_calls, keyed, last_start, open_account, rfc3339
+from e2e.account import format_epoch_ms, held_calls, keyed, last_start, open_account
 from e2e.pipeline import Pipeline, tap_of
 from e2e.warehouses import DuckDB, Postgres
 
@@ -78,7 +78,9 @@ def assert_state_is_not_ahead(box: Sandbox, pipeline: Pipeline, landed: Rows) ->
     """Check that all calls up to the bookmark are there, and return the bookmark."""
     bookmark = str(pipeline.bookmarks().get("call_logs", {}).get("replication_key_value", ""))
     covered = {
-        key for key, call in held_calls(box).items() if rfc3339(call["start_time"]) <= bookmark
+        key
+        for key, call in held_calls(box).items()
+        if format_epoch_ms(call["start_time"]) <= bookmark
     }
     assert covered <= landed.keys()
     return bookmark
@@ -106,8 +108,8 @@ def test_after_a_kill_of_all_processes_no_call_is_missing_and_none_is_double(
     def there() -> object:
         # DuckDB lets nobody look while the loader writes; this one tells its state as it goes.
         if isinstance(warehouse, Postgres):
-            (table,) = warehouse.ask("SELECT to_json(to_regclass('zoho.call_logs') IS NOT NULL)")
-            return table and warehouse.ask("SELECT to_json(t.logid) FROM zoho.call_logs t LIMIT 1")
+            (table,) = warehouse.ask("SELECT dumps(to_regclass('zoho.call_logs') IS NOT NULL)")
+            return table and warehouse.ask("SELECT dumps(t.logid) FROM zoho.call_logs t LIMIT 1")
         return pipeline.bookmarks()
 
     def kill(process: subprocess.Popen[bytes]) -> None:
@@ -147,7 +149,7 @@ def test_a_tap_that_is_told_to_stop_leaves_its_state_and_the_next_run_goes_on_fr
     landed = keyed("call_logs", warehouse.rows("call_logs"))
     assert 0 < len(landed) < CALLS
     bookmark = assert_state_is_not_ahead(box, pipeline, landed)
-    assert bookmark == rfc3339(max(call["start_time"] for call in landed.values()))
+    assert bookmark == format_epoch_ms(max(call["start_time"] for call in landed.values()))
 
     # Whoever wants a zone in the column gives it one; the loader leaves it there.
     warehouse.ask(

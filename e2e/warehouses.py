@@ -13,7 +13,7 @@ import duckdb
 from e2e.account import plain
 from e2e.postgres import HOST
 from e2e.project import programs
-from tap_zohovoice.compat import override
+from tap_zohovoice._compat import override
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +107,7 @@ class DuckDB(Database):
 
     @override
     def raw(self, stream: str) -> list[Row]:
-        rows = self._ask(f"SELECT to_json(t) FROM zoho.{stream} t")
+        rows = self._ask(f"SELECT dumps(t) FROM zoho.{stream} t")
         return [json.loads(text) for (text,) in rows]
 
     @override

@@ -7,19 +7,19 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_zohovoice.arriving import ENCODINGS, body_of
-from tap_zohovoice.exceptions import UnavailableError, ZohoVoiceError
-from tap_zohovoice.network import obstacle_of
-from tap_zohovoice.redaction import redact
-from tap_zohovoice.sessions import StraightSession
-from tap_zohovoice.settings import DATA_CENTERS
+from tap_zohovoice.config.settings import DATA_CENTERS
+from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.http.body import ENCODINGS, read_body
+from tap_zohovoice.http.redaction import redact
+from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.http.tls import explain_transport_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import requests
 
-    from tap_zohovoice.clock import Clock
+    from tap_zohovoice._time import Clock
 
 _LOGGER = logging.getLogger("tap-zohovoice.auth")
 _TRIES = 3
@@ -28,7 +28,7 @@ _TOKENS = ("access_token", "refresh_token")
 _PLACES = ("api_domain", "accounts-server", "accounts_server", "location")
 
 
-class GrantRefusedError(ZohoVoiceError):
+class OAuthError(ZohoVoiceError):
     """Zoho Accounts answers with an error of its own.
 
     Attributes:
@@ -85,14 +85,14 @@ class Accounts:
             The answer, with tokens only that can be sent in a header.
 
         Raises:
-            GrantRefusedError: If Zoho says no; the text says what to do.
-            UnavailableError: If no answer is usable.
+            OAuthError: If Zoho says no; the text says what to do.
+            RetriesExhaustedError: If no answer is usable.
             ZohoVoiceError: If this is no address of Zoho Accounts.
         """
         for attempt in range(1, _TRIES):
             try:
                 return self._ask(form, advice, otherwise, needs)
-            except UnavailableError as error:
+            except RetriesExhaustedError as error:
                 self.unanswered += 1
                 _LOGGER.warning("%s; asking again in %d s", error, attempt)
                 self._clock.sleep(attempt)
@@ -116,19 +116,19 @@ class Accounts:
             secrets = [form[name] for name in _SECRETS if form.get(name)]
             told = error if word in advice else redact(error, secrets)
             message = f"{where}, {told}: {advice.get(word, otherwise)}"
-            raise GrantRefusedError(message, word, answer)
+            raise OAuthError(message, word, answer)
         if 300 <= status < 500 and status not in {408, 429}:  # noqa: PLR2004
             message = f"{where}, no token; check data_center, or accounts_url if it is set"
             raise ZohoVoiceError(message)
         message = f"{where}, no token in the answer"
-        raise UnavailableError(message)
+        raise RetriesExhaustedError(message)
 
     def _send(self, form: Mapping[str, str]) -> tuple[int, bytes]:
         """Return HTTP status and body of the answer."""
         self.asked_at = self._clock.monotonic()
         try:
             with (
-                StraightSession() as session,
+                ThrottledSession() as session,
                 session.post(
                     self._url,
                     data=form,
@@ -139,20 +139,20 @@ class Accounts:
                     auth=_unsigned,
                 ) as answer,
             ):
-                return answer.status_code, body_of(answer, self._clock, self._timeout)
+                return answer.status_code, read_body(answer, self._clock, self._timeout)
         except OSError as error:  # which those of requests are too
-            if obstacle := obstacle_of(error, "accounts_url"):
+            if obstacle := explain_transport_error(error, "accounts_url"):
                 message = f"Zoho Accounts: {obstacle.text}"
-                kind = ZohoVoiceError if obstacle.is_final else UnavailableError
+                kind = ZohoVoiceError if obstacle.is_final else RetriesExhaustedError
                 raise kind(message) from error
             message = (
                 f"Zoho Accounts: no answer ({type(error).__name__}); check accounts_url if it is "
                 "set, else the network"
             )
-            raise UnavailableError(message) from error
+            raise RetriesExhaustedError(message) from error
 
 
-def named_center(answer: Mapping[str, Any]) -> str:
+def data_center_of(answer: Mapping[str, Any]) -> str:
     """Tell which data center an answer of Zoho Accounts speaks of.
 
     Args:

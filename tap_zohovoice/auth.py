@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
 
+from tap_zohovoice._compat import override
 from tap_zohovoice.accounts import Accounts
-from tap_zohovoice.compat import override
-from tap_zohovoice.errors import SCOPE
+from tap_zohovoice.http.response import SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import requests
 
-    from tap_zohovoice.clock import Clock
-    from tap_zohovoice.throttle import Throttle
+    from tap_zohovoice._time import Clock
+    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 _DROPS, _DROPS_SECONDS = 5, 600.0
 """Refused tokens that are replaced in so many seconds; Zoho gives out ten."""
@@ -38,7 +38,7 @@ _ADVICE = {
 _OTHERWISE = "check client_id, client_secret and refresh_token"
 
 
-class AccessTokens:
+class OAuthTokens:
     """The access token of a refresh token.
 
     Zoho hands out ten access tokens in ten minutes and no more, so a run uses one as long as it
@@ -143,7 +143,7 @@ class ThrottledAuthenticator(AuthBase):
         throttle: The throttle of the URL that is asked.
     """
 
-    def __init__(self, tokens: AccessTokens, throttle: Throttle) -> None:
+    def __init__(self, tokens: OAuthTokens, throttle: SlidingWindowLimiter) -> None:
         self._tokens = tokens
         self._throttle = throttle
 

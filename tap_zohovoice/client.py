@@ -12,17 +12,17 @@ import requests
 from singer_sdk.streams import RESTStream
 from singer_sdk.streams.rest import PageContext
 
-from tap_zohovoice.arriving import ENCODINGS, body_of
-from tap_zohovoice.compat import override
-from tap_zohovoice.errors import Outcome, Verdict, judge
+from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import (
-    LockedError,
-    NotUnderstoodError,
-    RefusedError,
-    UnavailableError,
+    InvalidParameterError,
+    RateLimitLockoutError,
+    RetriesExhaustedError,
+    UnexpectedResponseError,
     ZohoVoiceError,
 )
-from tap_zohovoice.network import obstacle_of
+from tap_zohovoice.http.body import ENCODINGS, read_body
+from tap_zohovoice.http.response import ErrorResolution, ResponseAction, judge
+from tap_zohovoice.http.tls import explain_transport_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from singer_sdk.streams.rest import HTTPRequest
 
     from tap_zohovoice.auth import ThrottledAuthenticator
+    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
     from tap_zohovoice.tap import TapZohoVoice
-    from tap_zohovoice.throttle import Throttle
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")
@@ -79,7 +79,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         return self.tap.session
 
     @cached_property
-    def throttle(self) -> Throttle:
+    def throttle(self) -> SlidingWindowLimiter:
         """The throttle of this stream's URL."""
         return self.tap.throttle_for(self.get_url(None))
 
@@ -126,44 +126,48 @@ class ZohoVoiceStream(RESTStream[Any]):
 
         Args:
             params: Query parameters.
-            read: Reads the answer, and raises `NotUnderstoodError` if it cannot.
+            read: Reads the answer, and raises `UnexpectedResponseError` if it cannot.
             tries: How often it is asked where no answer is usable.
 
         Returns:
             What `read` made of the answer.
 
         Raises:
-            RefusedError: If the server refuses a value that was asked for.
-            UnavailableError: If no answer is usable.
+            InvalidParameterError: If the server refuses a value that was asked for.
+            RetriesExhaustedError: If no answer is usable.
             ZohoVoiceError: If anything else forbids to go on.
         """
-        times: Counter[Outcome] = Counter()
+        times: Counter[ResponseAction] = Counter()
         while True:
             verdict = self._ask(params)
-            if verdict.is_vague and not times[Outcome.OK]:
-                times[Outcome.OK] += 1  # no bookmark moves on a single answer that says nothing
+            if verdict.is_vague and not times[ResponseAction.OK]:
+                times[ResponseAction.OK] += (
+                    1  # no bookmark moves on a single answer that says nothing
+                )
                 continue
-            if verdict.outcome is Outcome.OK:
+            if verdict.outcome is ResponseAction.OK:
                 try:
                     return read(verdict.body)
-                except NotUnderstoodError as error:
-                    verdict = Verdict(Outcome.RETRY, f"answer not understood: {error}")
+                except UnexpectedResponseError as error:
+                    verdict = ErrorResolution(
+                        ResponseAction.RETRY, f"answer not understood: {error}"
+                    )
             times[verdict.outcome] += 1
             self.react(verdict, times[verdict.outcome], tries)
 
-    def _ask(self, params: Mapping[str, str]) -> Verdict:
+    def _ask(self, params: Mapping[str, str]) -> ErrorResolution:
         answer = self.send(params)
-        if isinstance(answer, Verdict):
+        if isinstance(answer, ErrorResolution):
             return answer
         with closing(answer):
             try:
-                body = body_of(answer, self.tap.clock, self.tap.settings.request_timeout)
+                body = read_body(answer, self.tap.clock, self.tap.settings.request_timeout)
             except requests.RequestException as error:
                 reason = f"HTTP {answer.status_code}, no whole answer ({type(error).__name__})"
-                return Verdict(Outcome.RETRY, reason, is_outage=True)
+                return ErrorResolution(ResponseAction.RETRY, reason, is_outage=True)
         return self.judge(answer, body)
 
-    def send(self, params: Mapping[str, str]) -> requests.Response | Verdict:
+    def send(self, params: Mapping[str, str]) -> requests.Response | ErrorResolution:
         """Send a request once, with the throttle's leave.
 
         Args:
@@ -198,19 +202,19 @@ class ZohoVoiceStream(RESTStream[Any]):
                 **self._surroundings,
             )
         except OSError as error:  # which those of requests are too
-            if obstacle := obstacle_of(error, "api_url"):
+            if obstacle := explain_transport_error(error, "api_url"):
                 if obstacle.is_final:
                     message = f"Zoho Voice: {obstacle.text}"
                     raise ZohoVoiceError(message) from error
-                return Verdict(Outcome.RETRY, obstacle.text, is_outage=True)
+                return ErrorResolution(ResponseAction.RETRY, obstacle.text, is_outage=True)
             if isinstance(error, requests.exceptions.Timeout):
-                return Verdict(Outcome.RETRY, "no answer in time", is_outage=True)
+                return ErrorResolution(ResponseAction.RETRY, "no answer in time", is_outage=True)
             reason = f"connection failed ({type(error).__name__})"
-            return Verdict(Outcome.RETRY, reason, is_outage=True)
+            return ErrorResolution(ResponseAction.RETRY, reason, is_outage=True)
         finally:
             self.throttle.release()
 
-    def judge(self, response: requests.Response, body: bytes, *hide: str) -> Verdict:
+    def judge(self, response: requests.Response, body: bytes, *hide: str) -> ErrorResolution:
         """Tell what an answer means.
 
         Args:
@@ -226,7 +230,7 @@ class ZohoVoiceStream(RESTStream[Any]):
             hide=[*self.tap.tokens.secrets, *self.tap.settings.filters.values(), *hide],
         )
 
-    def react(self, verdict: Verdict, times: int, tries: int = _TRIES) -> None:
+    def react(self, verdict: ErrorResolution, times: int, tries: int = _TRIES) -> None:
         """Do what a verdict asks for, so that the request can be sent again.
 
         Args:
@@ -235,35 +239,35 @@ class ZohoVoiceStream(RESTStream[Any]):
             tries: How often a request without a usable answer is sent.
 
         Raises:
-            LockedError: If the server is locked for too long.
-            RefusedError: If the server refuses a value that was asked for.
-            UnavailableError: If no answer is usable.
+            RateLimitLockoutError: If the server is locked for too long.
+            InvalidParameterError: If the server refuses a value that was asked for.
+            RetriesExhaustedError: If no answer is usable.
             ZohoVoiceError: If anything else forbids to go on.
         """
         reason = f"Zoho Voice: {verdict.reason}"
         match verdict.outcome:
-            case Outcome.WAIT:
+            case ResponseAction.WAIT:
                 wait = verdict.wait
                 wait = float(self.tap.settings.lock_seconds) if wait is None else wait
                 if wait <= _LONGEST_WAIT:
                     self.throttle.close(wait, f"{reason}: the API is locked")
                 if times > _LOCKS or wait > _LONGEST_WAIT:
                     message = f"{reason}: the lock lasts too long; run again later"
-                    raise LockedError(message, brief=verdict.brief)
-            case Outcome.RENEW:
+                    raise RateLimitLockoutError(message, brief=verdict.brief)
+            case ResponseAction.RENEW:
                 if times > 1 or not self.tap.tokens.drop():
                     message = f"{reason}: a new access token is refused too; check data_center"
                     raise ZohoVoiceError(message, brief=verdict.brief)
                 _LOGGER.info("%s; fetching a new access token", reason)
-            case Outcome.RETRY:
+            case ResponseAction.RETRY:
                 if times >= tries:
                     message = f"{reason}; asked {times} times" if times > 1 else reason
-                    raise UnavailableError(
+                    raise RetriesExhaustedError(
                         message, brief=verdict.brief, is_outage=verdict.is_outage
                     )
                 self.throttle.pause(max(2.0 ** (times - 1), min(verdict.wait or 0, 600)), reason)
-            case Outcome.REFUSED:
-                raise RefusedError(
+            case ResponseAction.REFUSED:
+                raise InvalidParameterError(
                     reason, blames=verdict.blames, is_value=verdict.is_value, brief=verdict.brief
                 )
             case _:

@@ -20,19 +20,19 @@ class ZohoVoiceError(Exception):
         self.is_outage = is_outage
 
 
-class UnavailableError(ZohoVoiceError):
+class RetriesExhaustedError(ZohoVoiceError):
     """The server gave no usable answer, however often it was asked."""
 
 
-class LockedError(ZohoVoiceError):
+class RateLimitLockoutError(ZohoVoiceError):
     """The server is locked, for longer or more often than is waited for."""
 
 
-class NotUnderstoodError(Exception):
+class UnexpectedResponseError(Exception):
     """An answer that is no error, but not what it should be either."""
 
 
-class RefusedError(ZohoVoiceError):
+class InvalidParameterError(ZohoVoiceError):
     """The server refuses a value that was asked for: a size, an offset, dates.
 
     Attributes:

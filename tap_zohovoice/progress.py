@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_zohovoice.clock import Clock
-    from tap_zohovoice.history import Chunk
+    from tap_zohovoice._time import Clock
+    from tap_zohovoice.extract.planner import WindowPlanner
+    from tap_zohovoice.extract.window_reader import WindowResult
+    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
     from tap_zohovoice.tap import TapZohoVoice
-    from tap_zohovoice.throttle import Throttle
-    from tap_zohovoice.windows import Planner
 
 _MINUTE = 60.0
 
@@ -28,7 +28,7 @@ class _Pace:
         throttle: Counts requests, and knows the limit's pace.
     """
 
-    def __init__(self, clock: Clock, throttle: Throttle) -> None:
+    def __init__(self, clock: Clock, throttle: SlidingWindowLimiter) -> None:
         self._clock = clock
         self._throttle = throttle
         self._begun = clock.monotonic()
@@ -47,7 +47,7 @@ class _Pace:
         return max(self.elapsed, limited) * (1 - share) / share
 
 
-class Progress:
+class WindowProgress:
     """Tells what was read and how long the rest will take.
 
     Args:
@@ -57,7 +57,9 @@ class Progress:
         throttle: Counts requests and waits.
     """
 
-    def __init__(self, name: str, planner: Planner, tap: TapZohoVoice, throttle: Throttle) -> None:
+    def __init__(
+        self, name: str, planner: WindowPlanner, tap: TapZohoVoice, throttle: SlidingWindowLimiter
+    ) -> None:
         self._logger = logging.getLogger(f"{tap.name}.{name}")
         self._name = name
         self._planner = planner
@@ -67,7 +69,7 @@ class Progress:
         self._rows = 0
         self._requests = throttle.requests
 
-    def note(self, chunk: Chunk) -> None:
+    def note(self, chunk: WindowResult) -> None:
         """Log a window that was read and written."""
         rows = len(chunk.rows)
         self._rows += rows
@@ -113,7 +115,7 @@ class Progress:
         )
 
 
-class ItemProgress:
+class DownloadProgress:
     """Tells what became of things that are asked for one by one, once a minute and at the end.
 
     Args:
@@ -125,7 +127,12 @@ class ItemProgress:
     """
 
     def __init__(
-        self, name: str, what: str, clock: Clock, throttle: Throttle, results: Mapping[str, int]
+        self,
+        name: str,
+        what: str,
+        clock: Clock,
+        throttle: SlidingWindowLimiter,
+        results: Mapping[str, int],
     ) -> None:
         self._logger = logging.getLogger(f"tap-zohovoice.{name}")
         self._name = name

@@ -11,21 +11,21 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from tap_zohovoice.auth import AccessTokens, ThrottledAuthenticator
-from tap_zohovoice.checks import problems, read_environment
-from tap_zohovoice.clock import Clock
-from tap_zohovoice.command import TapCommand
-from tap_zohovoice.compat import override
-from tap_zohovoice.inputs import checked_catalog, checked_state
-from tap_zohovoice.sessions import StraightSession
-from tap_zohovoice.settings import CONFIG_SCHEMA, Settings
-from tap_zohovoice.slots import SharedSlots
-from tap_zohovoice.stopping import Stopper
+from tap_zohovoice._compat import override
+from tap_zohovoice._time import Clock
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
+from tap_zohovoice.cli.command import TapCommand
+from tap_zohovoice.cli.signals import GracefulShutdown
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
+from tap_zohovoice.config.validation import parse_env, problems
+from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.rate_limit.store import SQLiteSlotStore
+from tap_zohovoice.singer.state import load_catalog, load_state
+from tap_zohovoice.singer.writer import MessageWriter
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.streams.recordings import RecordingsStream
 from tap_zohovoice.streams.transcripts import TranscriptsStream
-from tap_zohovoice.throttle import Throttle
-from tap_zohovoice.writer import MessageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,22 +80,22 @@ class TapZohoVoice(Tap):
             ConfigValidationError: If settings are wrong; its errors are one line each.
         """
         self.started = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC)
-        self._throttles: dict[str, Throttle] = {}
-        stopper = Stopper(self.write_last_state)
+        self._throttles: dict[str, SlidingWindowLimiter] = {}
+        stopper = GracefulShutdown(self.write_last_state)
         self.writer = MessageWriter(stopper)
         try:
             # The SDK's own check of the settings would quote their values, secret or not.
             super().__init__(
                 config=config,
-                catalog=checked_catalog(catalog),
-                state=checked_state(state, self.started, _STREAMS),
+                catalog=load_catalog(catalog),
+                state=load_state(state, self.started, _STREAMS),
                 parse_env_config=parse_env_config,
                 validate_config=False,
                 setup_mapper=False,
                 message_writer=self.writer,
             )
         except ValueError as error:
-            values, errors = read_environment(os.environ, CONFIG_SCHEMA, f"{self.name}_")
+            values, errors = parse_env(os.environ, CONFIG_SCHEMA, f"{self.name}_")
             if not errors or not parse_env_config:
                 raise
             errors += problems({**(config or {}), **values}, CONFIG_SCHEMA)
@@ -124,12 +124,12 @@ class TapZohoVoice(Tap):
     @cached_property
     def session(self) -> requests.Session:
         """The connections to Zoho Voice, shared by all streams."""
-        return StraightSession()
+        return ThrottledSession()
 
     @cached_property
-    def tokens(self) -> AccessTokens:
+    def tokens(self) -> OAuthTokens:
         """The access token, shared by all streams."""
-        return AccessTokens(
+        return OAuthTokens(
             accounts_url=self.settings.accounts_url,
             client_id=self.config["client_id"],
             client_secret=self.config["client_secret"],
@@ -139,7 +139,7 @@ class TapZohoVoice(Tap):
             user_agent=self.user_agent,
         )
 
-    def throttle_for(self, url: str) -> Throttle:
+    def throttle_for(self, url: str) -> SlidingWindowLimiter:
         """Return the throttle of a URL, since Zoho counts each URL by itself.
 
         Args:
@@ -147,15 +147,15 @@ class TapZohoVoice(Tap):
         """
         if url not in self._throttles:
             settings = self.settings
-            shared = SharedSlots(
+            shared = SQLiteSlotStore(
                 self.config["client_id"], url, settings.request_timeout, self.clock
             )
-            self._throttles[url] = Throttle(
+            self._throttles[url] = SlidingWindowLimiter(
                 settings.rate_limit_calls, settings.rate_limit_seconds, self.clock, shared
             )
         return self._throttles[url]
 
-    def authenticator_for(self, throttle: Throttle) -> ThrottledAuthenticator:
+    def authenticator_for(self, throttle: SlidingWindowLimiter) -> ThrottledAuthenticator:
         """Return an authenticator that lets requests pass as a throttle allows.
 
         Args:

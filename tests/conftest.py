@@ -1,92 +1,21 @@
-"""What the tests share: a clock that takes no time, and a tap run by its command line."""
+"""Fixtures that all tests share."""
 
 from __future__ import annotations
 
 import io
 import json
-import logging
 import threading
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import Accounts
 
-from tap_zohovoice.clock import Clock
-from tap_zohovoice.compat import override
 from tap_zohovoice.tap import TapZohoVoice
+from tests.support.cli import FakeClock, Run, call_cli
+from tests.support.common import Accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import TextIO
-
-NOW = 1_772_366_400.0  # 2026-03-01 12:00:00 UTC
-
-
-class FakeClock(Clock):
-    """A clock that only moves when somebody sleeps."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.time = now
-        self.slept: list[float] = []
-
-    @override
-    def now(self) -> float:
-        return self.time
-
-    @override
-    def monotonic(self) -> float:
-        return self.time - NOW + 1000.0
-
-    @override
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += seconds
-
-
-@dataclass
-class Run:
-    """What a run of the tap left behind."""
-
-    exit_code: int
-    messages: list[dict[str, Any]]
-    log: str
-    stdout: str = field(repr=False, default="")
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.messages if message["type"] == kind]
-
-    def rows(self, stream: str) -> list[dict[str, Any]]:
-        records = self.of("RECORD")
-        return [message["record"] for message in records if message["stream"] == stream]
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return self.rows("call_logs")
-
-    @property
-    def ids(self) -> list[str]:
-        return [record["logid"] for record in self.records]
-
-    @property
-    def states(self) -> list[dict[str, Any]]:
-        return [message["value"] for message in self.of("STATE")]
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return self.states[-1]
-
-    @property
-    def bookmark(self) -> str:
-        return bookmark(self.state)
-
-
-def bookmark(state: dict[str, Any]) -> str:
-    """Return the bookmark of the call logs in a state, or an empty text."""
-    stream = state.get("bookmarks", {}).get("call_logs", {})
-    return str(stream.get("replication_key_value", ""))
 
 
 @pytest.fixture(autouse=True)
@@ -154,30 +83,3 @@ def accounts() -> Iterator[Accounts]:
         yield server
         server.shutdown()
         thread.join()
-
-
-def call_cli(tap: type[TapZohoVoice], options: Sequence[str], out: TextIO, log: TextIO) -> int:
-    """Run a tap's command line in this process.
-
-    Args:
-        tap: The tap.
-        options: What stands behind its name.
-        out: Its standard output.
-        log: Its standard error.
-
-    Returns:
-        The exit code.
-    """
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    try:
-        with redirect_stdout(out), redirect_stderr(log):
-            tap.cli(options)
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        # `cli` sets up logging each time it is called; a handler of an earlier run has no stream.
-        for handler in [handler for handler in root.handlers if handler not in handlers]:
-            root.removeHandler(handler)
-    message = "the command line returned"
-    raise AssertionError(message)

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tap_zohovoice.clock import Clock
+from tap_zohovoice._time import Clock
 from tap_zohovoice.sandbox import faults
 from tap_zohovoice.sandbox.accounts import Client
 from tap_zohovoice.sandbox.dialect import Dialect, choices

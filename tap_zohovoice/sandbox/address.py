@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from werkzeug import Request, Response
 
-    from tap_zohovoice.clock import Clock
+    from tap_zohovoice._time import Clock
     from tap_zohovoice.sandbox.accounts import Accounts
     from tap_zohovoice.sandbox.dialect import Dialect
     from tap_zohovoice.sandbox.stats import Counts

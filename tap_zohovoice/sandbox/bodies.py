@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from werkzeug import Response
 
-from tap_zohovoice.compat import override
+from tap_zohovoice._compat import override
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-    from tap_zohovoice.clock import Clock
+    from tap_zohovoice._time import Clock
     from tap_zohovoice.sandbox.dialect import FileLength
 
 HANDLER = "tap_zohovoice.handler"

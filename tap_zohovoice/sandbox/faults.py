@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from wsgiref.types import WSGIEnvironment
 
-    from tap_zohovoice.clock import Clock
+    from tap_zohovoice._time import Clock
 
 KINDS = (
     "500",

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tap_zohovoice.clock import Clock
+    from tap_zohovoice._time import Clock
     from tap_zohovoice.sandbox.dialect import Dialect
     from tap_zohovoice.sandbox.stats import Counts
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from tap_zohovoice.compat import override
+from tap_zohovoice._compat import override
 from tap_zohovoice.sandbox.bodies import HANDLER
 from tap_zohovoice.sandbox.voice import Voice
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
     from wsgiref.types import WSGIEnvironment
 
-    from tap_zohovoice.clock import Clock
+    from tap_zohovoice._time import Clock
     from tap_zohovoice.sandbox.dialect import Dialect
     from tap_zohovoice.sandbox.history import History
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from tap_zohovoice.compat import override
+from tap_zohovoice._compat import override
 
 
 @dataclass

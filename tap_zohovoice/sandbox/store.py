@@ -15,7 +15,7 @@ from tap_zohovoice.sandbox.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_zohovoice.clock import Clock
+    from tap_zohovoice._time import Clock
     from tap_zohovoice.sandbox.history import History
 
 _END_OF_TIME = 1 << 62

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from werkzeug import Request, Response
 from werkzeug.exceptions import SecurityError
 
-from tap_zohovoice.clock import Clock
+from tap_zohovoice._time import Clock
 from tap_zohovoice.sandbox import answers
 from tap_zohovoice.sandbox.accounts import Accounts, denied
 from tap_zohovoice.sandbox.address import Address, Plan, Right

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_zohovoice.compat import override
-from tap_zohovoice.fields import CALL_LOG_SCHEMA
-from tap_zohovoice.reading import LogReader
-from tap_zohovoice.streams.bookmarked import BookmarkedStream
-from tap_zohovoice.streams.following import feeder
+from tap_zohovoice._compat import override
+from tap_zohovoice.extract.reader import CallLogReader
+from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
+from tap_zohovoice.streams.base import IncrementalStream
+from tap_zohovoice.streams.dependent import feeder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
     from singer_sdk.metrics import Counter
 
-    from tap_zohovoice.records import Record
-    from tap_zohovoice.written import WrittenRecord
+    from tap_zohovoice.schemas.conversion import Record
+    from tap_zohovoice.singer.records import SerializedRecord
 
 _AT_ONCE = 500
 """Records that are written at once; the bookmark follows behind them."""
 
 
-class CallLogsStream(BookmarkedStream):
+class CallLogsStream(IncrementalStream):
     """Every call of the account, oldest first."""
 
     name = "call_logs"
@@ -36,9 +36,9 @@ class CallLogsStream(BookmarkedStream):
     schema = CALL_LOG_SCHEMA
 
     @cached_property
-    def reader(self) -> LogReader:
+    def reader(self) -> CallLogReader:
         """Reads the logs, for this stream and for those that are made of them."""
-        return LogReader(self)
+        return CallLogReader(self)
 
     @property
     def is_unchanged(self) -> bool:
@@ -74,7 +74,7 @@ class CallLogsStream(BookmarkedStream):
                 self.advance(self.end_of_silence(chunk, start))
             self.save()
 
-    def _write(self, rows: list[WrittenRecord], feed: Callable[[Record], None] | None) -> None:
+    def _write(self, rows: list[SerializedRecord], feed: Callable[[Record], None] | None) -> None:
         """Write records as they are, many at a time.
 
         Handed to the SDK one by one, each would take it longer than everything else takes.

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
-from tap_zohovoice.casts import CASTS, MisfitError
-from tap_zohovoice.compat import override
-from tap_zohovoice.days import DAY, EAST, Window, shift
-from tap_zohovoice.downloads import MEGABYTE, Downloads
-from tap_zohovoice.exceptions import RefusedError
-from tap_zohovoice.fields import Kind
-from tap_zohovoice.folders import folder_at
-from tap_zohovoice.progress import ItemProgress
-from tap_zohovoice.streams.following import FollowingStream
+from tap_zohovoice._compat import override
+from tap_zohovoice.exceptions import InvalidParameterError
+from tap_zohovoice.extract.windows import DAY, EAST, Window, shift
+from tap_zohovoice.progress import DownloadProgress
+from tap_zohovoice.recordings.downloader import MEGABYTE, RecordingDownloader
+from tap_zohovoice.recordings.storage import open_storage
+from tap_zohovoice.schemas.call_logs import FieldType
+from tap_zohovoice.schemas.types import CASTS, CastError
+from tap_zohovoice.streams.dependent import CallLogDependentStream
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
-    from tap_zohovoice.records import Record
+    from tap_zohovoice.schemas.conversion import Record
 
 KINDS = {"recording": "call_recording", "voicemail": "voicemail"}
-"""Kind of a file, and the field of a call log that names it."""
+"""FieldType of a file, and the field of a call log that names it."""
 _FILTERS = ("isRecording", "isVoiceMail")
 _WORTH_COUNTING = 10
 """Pages of logs from which on it pays to count whether those with files are fewer."""
@@ -41,7 +41,7 @@ class _FewerWithFiltersError(Exception):
     """Asking only for logs with files takes fewer requests."""
 
 
-class RecordingsStream(FollowingStream):
+class RecordingsStream(CallLogDependentStream):
     """Each recording and each voicemail that a call log names."""
 
     name = "recordings"
@@ -74,7 +74,7 @@ class RecordingsStream(FollowingStream):
         th.Property("error", th.StringType, description="Why it could not be fetched."),
         additional_properties=False,
     ).to_dict()
-    _downloads: Downloads | None = None
+    _downloads: RecordingDownloader | None = None
 
     @property
     @override
@@ -91,10 +91,12 @@ class RecordingsStream(FollowingStream):
         settings = self.tap.settings
         if settings.recordings_path and not self.is_dry_run:
             largest = settings.recordings_max_mb * MEGABYTE
-            self._downloads = Downloads(self, folder_at(settings.recordings_path), largest)
+            self._downloads = RecordingDownloader(
+                self, open_storage(settings.recordings_path), largest
+            )
             results = self._downloads.results
             clock = self.tap.clock
-            self.progress = ItemProgress(self.name, "Files", clock, self.throttle, results)
+            self.progress = DownloadProgress(self.name, "Files", clock, self.throttle, results)
         for record in super().get_records(context):
             yield {**dict.fromkeys(self.schema["properties"]), **record}
 
@@ -140,7 +142,7 @@ class RecordingsStream(FollowingStream):
             days = Window(first, last)
             try:
                 return any(self.calls.reader.count(days, {name: "true"}) != 0 for name in _FILTERS)
-            except RefusedError:
+            except InvalidParameterError:
                 continue
         return True  # days that must be asked for in another way
 
@@ -156,7 +158,7 @@ class RecordingsStream(FollowingStream):
             return
         try:
             counts = [self.calls.reader.count(window, {name: "true"}) for name in _FILTERS]
-        except RefusedError:
+        except InvalidParameterError:
             return
         known = [count for count in counts if count is not None]
         needed = sum(math.ceil(1.05 * count / size) + 1 for count in known)
@@ -192,22 +194,22 @@ def named_files(record: Record) -> Iterator[Record]:
             value = (record["additional_fields"] or {}).get(field)
         for file in value if isinstance(value, list) else [value]:
             told = {"recording_filename": file} if isinstance(file, str) else file
-            if isinstance(told, dict) and (name := _cast(Kind.TEXT, told, "filename")):
+            if isinstance(told, dict) and (name := _cast(FieldType.TEXT, told, "filename")):
                 yield {
                     "recording_filename": name,
                     "logid": record["logid"],
                     "kind": kind,
                     "start_time": record["start_time"],
-                    "duration_seconds": _cast(Kind.NUMBER, told, "duration"),
-                    "size": _cast(Kind.INTEGER, told, "size_in_bytes"),
-                    "content_type": _cast(Kind.TEXT, told, "content_type", prefix=""),
+                    "duration_seconds": _cast(FieldType.NUMBER, told, "duration"),
+                    "size": _cast(FieldType.INTEGER, told, "size_in_bytes"),
+                    "content_type": _cast(FieldType.TEXT, told, "content_type", prefix=""),
                 }
 
 
-def _cast(kind: Kind, told: dict[str, Any], name: str, prefix: str = "recording_") -> Any:  # noqa: ANN401
+def _cast(kind: FieldType, told: dict[str, Any], name: str, prefix: str = "recording_") -> Any:  # noqa: ANN401
     """Read what a log tells of a file; what does not fit its type is told by `call_logs`."""
     value = told.get(prefix + name)
     try:
         return None if value is None else CASTS[kind](value)
-    except (MisfitError, OverflowError):
+    except (CastError, OverflowError):
         return None

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import typing as th
 
-from tap_zohovoice.compat import override
+from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import (
-    LockedError,
-    NotUnderstoodError,
-    UnavailableError,
+    RateLimitLockoutError,
+    RetriesExhaustedError,
+    UnexpectedResponseError,
     ZohoVoiceError,
 )
-from tap_zohovoice.progress import ItemProgress
-from tap_zohovoice.streams.following import FollowingStream
+from tap_zohovoice.progress import DownloadProgress
+from tap_zohovoice.schemas.transcripts import parts_of
+from tap_zohovoice.streams.dependent import CallLogDependentStream
 from tap_zohovoice.streams.recordings import named_files
-from tap_zohovoice.transcripts import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context
 
-    from tap_zohovoice.records import Record
+    from tap_zohovoice.schemas.conversion import Record
 
 _TYPES = {"voicemail": "1", "recording": "2"}
 """`transcriptionType` of each kind. Source: documentation."""
@@ -48,7 +48,7 @@ _SEGMENT = th.ObjectType(
 )
 
 
-class TranscriptsStream(FollowingStream):
+class TranscriptsStream(CallLogDependentStream):
     """The transcript of each call that has one; a request each."""
 
     _unanswered = 0
@@ -102,7 +102,7 @@ class TranscriptsStream(FollowingStream):
     def get_records(self, context: Context | None) -> Iterator[Record]:
         name, clock, results = self.name, self.tap.clock, self._results
         if not self.is_dry_run:
-            self.progress = ItemProgress(name, "Transcripts", clock, self.throttle, results)
+            self.progress = DownloadProgress(name, "Transcripts", clock, self.throttle, results)
         yield from super().get_records(context)
 
     @override
@@ -114,11 +114,11 @@ class TranscriptsStream(FollowingStream):
             record |= self.fetch(params, _read, tries=tries)
         except ZohoVoiceError as error:
             # One answer that sounds like a lock may be about its call; two in a row are not.
-            was_locked, self._is_locked = self._is_locked, isinstance(error, LockedError)
+            was_locked, self._is_locked = self._is_locked, isinstance(error, RateLimitLockoutError)
             if not error.brief or (was_locked and self._is_locked):
                 raise
             self._results["failed"] += 1
-            self._unanswered += isinstance(error, UnavailableError)
+            self._unanswered += isinstance(error, RetriesExhaustedError)
             self.note_answer(is_outage=error.is_outage or self._is_locked)
             return {**record, "error": error.brief}
         self._unanswered, self._is_locked = 0, False
@@ -131,5 +131,5 @@ def _read(body: dict[str, Any]) -> dict[str, Any]:
     content = body.get("transcribeObj")
     if content is None:
         message = "no transcribeObj"
-        raise NotUnderstoodError(message)
+        raise UnexpectedResponseError(message)
     return parts_of(content)

@@ -1,0 +1,1 @@
+"""HTTP layer: session, bodies, responses."""

@@ -1,0 +1,1 @@
+"""Rate limiter and its shared store."""

@@ -1,0 +1,1 @@
+"""Fields of the streams, and conversion of rows to records."""

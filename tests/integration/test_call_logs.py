@@ -1,0 +1,197 @@
+"""What a person can follow at a terminal, and the same as fields in logs of JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_zohovoice._compat import override
+from tap_zohovoice.sandbox import Dialect, Sandbox
+from tests.support.common import assert_once, held, history, selecting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.cli import FakeClock, Run
+
+    RunTap = Callable[..., Run]
+
+CONFIG = {
+    "version": 1,
+    "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "json",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+}
+# What Meltano says of its own beside the fields of a line; it stumbles over some of these.
+TAKEN = {"event", "level", "logger", "message", "msg", "name", "stack", "timestamp"}
+
+WINDOW = re.compile(
+    r"(\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d): ([\d,]+) calls? in (\d+) requests?; (\d+) % done"
+    r"(?:; about (?:\d+ h \d+ min|\d+ min \d+ s|\d+ s) left)?"
+)
+
+
+@pytest.fixture(params=["false", "unsaid"])
+def json_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Set up logs in JSON, as people do, and undo it."""
+    config: dict[str, Any] = dict(CONFIG)
+    if request.param != "unsaid":
+        config["disable_existing_loggers"] = False
+    path = tmp_path / "logging.yml"
+    path.write_text(json.dumps(config))  # which is YAML too
+    monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(path))
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    loggers = [
+        item for item in root.manager.loggerDict.values() if isinstance(item, logging.Logger)
+    ]
+    muted = {logger: logger.disabled for logger in loggers}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for logger, disabled in muted.items():
+        logger.disabled = disabled
+
+
+def entries(run: Run) -> list[dict[str, Any]]:
+    """Read a log in which every line is JSON."""
+    return [json.loads(line) for line in run.log.splitlines()]
+
+
+def fields(run: Run, name: str, logger: str = "") -> list[dict[str, Any]]:
+    """Return the fields of all lines that have a certain one."""
+    return [
+        entry["extra"]
+        for entry in entries(run)
+        if name in entry["extra"] and entry["logger_name"].endswith(logger)
+    ]
+
+
+@pytest.mark.usefixtures("json_logs")
+def test_windows_and_waits_are_fields_in_logs_of_json(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
+        run = run_tap({**box.config, "page_size": 20})
+        assert_once(run, held(box))
+        requests = box.stats.requests
+    windows = fields(run, "window")
+    assert len(windows) > 5
+    assert sum(window["rows"] for window in windows) == len(run.records)
+    percents = [window["percent"] for window in windows]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert windows[-1]["seconds_left"] is None
+    assert all(window["seconds_left"] >= 0 for window in windows[:-1])
+    (summary,) = fields(run, "tokens")
+    assert summary["rows"] == len(run.records)
+    assert summary["requests"] == requests >= sum(window["requests"] for window in windows)
+    assert summary["tokens"] == 1
+    waits = fields(run, "wait_seconds")
+    assert summary["waits"] == len(waits) > 1
+    assert sum(wait["wait_seconds"] for wait in waits) == pytest.approx(sum(clock.slept), abs=30)
+    assert all(re.fullmatch(r"2026-03-01T1.:..:..\+00:00", wait["wait_until"]) for wait in waits)
+
+
+@pytest.mark.usefixtures("json_logs")
+def test_errors_are_lines_of_json_with_their_level(run_tap: RunTap, clock: FakeClock) -> None:
+    faults = {1: "500", 2: "error_200"}
+    with Sandbox(history=history(30), clock=clock, faults=faults) as box:
+        run = run_tap({**box.config, "client_secret": "wrong"})
+    assert run.exit_code == 1
+    (error,) = [entry for entry in entries(run) if entry["level"] == "error"]
+    assert error["message"].startswith("Zoho Accounts: HTTP 200, invalid_client_secret: ")
+    assert "exception" not in error
+
+
+@pytest.mark.usefixtures("json_logs")
+def test_no_field_has_a_name_that_others_use(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    with Sandbox(history=history(60), clock=clock) as box:
+        config = {**box.config, "recordings_path": str(tmp_path / "files")}
+        catalog = selecting("call_logs", "recordings", "transcripts")
+        run = run_tap(config, catalog=catalog)
+    assert run.exit_code == 0
+    names = {name for entry in entries(run) for name in entry["extra"]}
+    assert {"window", "rows", "fetched", "named"} <= names
+    assert not names & TAKEN
+    streams = {entry["stream_name"] for entry in entries(run)}
+    assert {"call_logs", "recordings", "transcripts"} <= streams
+
+
+def test_a_person_sees_one_line_a_window_and_one_a_wait(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
+        run = run_tap({**box.config, "page_size": 20})
+        assert_once(run, held(box))
+    told = [line.partition("| ")[2] for line in run.log.splitlines()]
+    windows = [WINDOW.search(line) for line in told if WINDOW.search(line)]
+    assert len(windows) > 5
+    assert sum(int(found[2].replace(",", "")) for found in windows if found) == len(run.records)
+    assert sum("left" in found[0] for found in windows if found) == len(windows) - 1
+    waits = [line for line in told if "waiting" in line]
+    assert waits
+    assert all("At the limit of 30 requests in 60 s; waiting " in line for line in waits)
+    assert not [line for line in waits if "waiting 0 s" in line]
+
+
+def test_the_time_left_comes_true(run_tap: RunTap, clock: FakeClock) -> None:
+    begun = clock.time
+    times: list[tuple[float, float]] = []
+
+    class Watch(logging.Handler):
+        @override
+        def emit(self, record: logging.LogRecord) -> None:
+            if left := getattr(record, "seconds_left", None):
+                times.append((clock.time, left))
+
+    logger = logging.getLogger("tap-zohovoice.call_logs")
+    watch = Watch()
+    logger.addHandler(watch)
+    try:
+        with Sandbox(
+            history=history(3_000), dialect=Dialect(max_range_days=31), clock=clock
+        ) as box:
+            assert_once(run_tap({**box.config, "page_size": 20}), held(box))
+    finally:
+        logger.removeHandler(watch)
+    took = clock.time - begun
+    late = [(moment, left) for moment, left in times if moment - begun > took / 4]
+    assert len(late) > 3
+    for moment, left in late:
+        assert moment + left == pytest.approx(clock.time, abs=0.2 * took)
+
+
+def test_files_are_told_before_meanwhile_and_after(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, json_logs: None
+) -> None:
+    del json_logs
+    with Sandbox(history=history(260), clock=clock) as box:
+        config = {**box.config, "recordings_path": str(tmp_path / "files")}
+        run = run_tap(config)
+    rows = run.rows("recordings")
+    assert len(rows) > 60
+    (named,) = fields(run, "named")
+    assert len(rows) <= named["named"] <= len(rows) + 20
+    told = fields(run, "fetched")
+    assert len(told) > 2
+    counts = [entry["fetched"] for entry in told]
+    assert counts == sorted(counts)
+    assert counts[-1] == len(rows)
+    assert all(0 < entry["percent"] <= 100 for entry in told[:-1])
+    (entry,) = [entry for entry in entries(run) if "named" in entry["extra"]]
+    minutes, seconds = divmod(named["seconds_left"], 60)
+    span = f"{minutes} min {seconds} s"
+    assert entry["stream_name"] == "recordings"
+    assert entry["message"] == f"Files: {named['named']} named; to ask for all takes about {span}"

@@ -1,0 +1,667 @@
+"""Recordings and voicemails: a row for each file that a log names, and the file itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tap_zohovoice._compat import override
+from tap_zohovoice._time import Clock
+from tap_zohovoice.sandbox import Dialect, Sandbox
+from tests.support.cli import NOW
+from tests.support.common import call, files, held, history, selecting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.cli import FakeClock, Run
+
+    RunTap = Callable[..., Run]
+
+DAY = 86_400_000
+BEFORE = round(NOW * 1000) - DAY  # when a call of these tests started, unless it matters
+
+
+def named(box: Sandbox) -> set[str]:
+    """Return the files that the calls of the account name."""
+    return {
+        row[key]["recording_filename"]
+        for row in box.store.rows()
+        for key in ("call_recording", "voicemail")
+        if key in row
+    }
+
+
+def with_file(box: Sandbox, logid: str, name: str, start: int = BEFORE, **told: Any) -> None:
+    """Add a call whose recording has a name."""
+    recording = {"recording_filename": name, **told}
+    box.store.add(call(box, logid, start, call_recording=recording))
+
+
+def assert_stored(run: Run, box: Sandbox, folder: Path) -> None:
+    """Check that the rows tell the truth, and that the folder holds their files and no more."""
+    expected = set()
+    for row in run.rows("recordings"):
+        assert row["error"] is None
+        path = Path(unquote(urlsplit(row["uri"]).path))
+        content = path.read_bytes()
+        assert content == box.audio.read(row["recording_filename"])
+        assert (row["bytes"], row["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+        assert row["content_type"] == "audio/wav"
+        assert row["downloaded_at"]
+        assert path.parent == folder / row["start_time"][:10].replace("-", "/")
+        expected.add(path)
+    assert files(folder) == expected
+
+
+def errors(run: Run) -> list[str]:
+    return [row["error"] for row in run.rows("recordings") if row["error"]]
+
+
+def test_each_file_named_by_a_log_is_a_row_and_logs_are_read_once(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=history(), clock=clock) as box:
+        alone = run_tap(box.config, catalog=selecting("call_logs"))
+        requests = box.stats.requests
+        run = run_tap(box.config)
+        assert box.stats.requests == 2 * requests
+        assert box.stats.files.requests == 0
+        again = run_tap(box.config, state=run.state)
+        assert box.stats.requests == 2 * requests + 1
+        rows = {row["recording_filename"]: row for row in run.rows("recordings")}
+        assert set(rows) == named(box)
+        logs = {log["logid"]: log for log in box.store.rows()}
+    assert run.exit_code == 0
+    assert run.ids == alone.ids
+    assert len(rows) == len(run.rows("recordings"))
+    assert {row["kind"] for row in rows.values()} == {"recording", "voicemail"}
+    for name, row in rows.items():
+        log = logs[row["logid"]]
+        file = log["call_recording" if row["kind"] == "recording" else "voicemail"]
+        assert file["recording_filename"] == name
+        assert row["duration_seconds"] == file["recording_duration"]
+        assert row["size"] == file["recording_size_in_bytes"]
+        assert row["content_type"] == file["content_type"]
+        assert row["uri"] is row["error"] is row["sha256"] is None
+    starts = [row["start_time"] for row in run.rows("recordings")]
+    assert starts == sorted(starts)
+    bookmarks = run.state["bookmarks"]
+    assert bookmarks["recordings"] == bookmarks["call_logs"]
+    late = {row["recording_filename"] for row in again.rows("recordings")}
+    assert late < set(rows)
+    assert late
+
+
+def test_files_are_fetched_whole_once_and_found_again(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    folder = tmp_path / "calls"
+    with Sandbox(history=history(200), clock=clock) as box:
+        config = {**box.config, "recordings_path": str(folder), "lookback_days": 3650}
+        first = run_tap(config)
+        assert first.exit_code == 0, first.log
+        assert_stored(first, box, folder)
+        assert {row["recording_filename"] for row in first.rows("recordings")} == named(box)
+        assert box.stats.files.requests == len(named(box))
+        assert (box.stats.files.violations, box.stats.violations) == (0, 0)
+        second = run_tap(config, state=first.state)
+        assert box.stats.files.requests == len(named(box))
+        assert second.rows("recordings") == first.rows("recordings")
+        params = box.stats.files.log[0][1]
+    assert set(params) == {"recording_filename", "mode"}
+    assert params["mode"] == "play"
+    assert "," not in params["recording_filename"]
+
+
+@pytest.mark.parametrize("length", ["content_length", "chunked", "close"])
+@pytest.mark.parametrize("size", ["exact", "absent", "text", "wrong"])
+def test_files_come_whole_however_their_size_is_told(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, length: Any, size: Any
+) -> None:
+    if (length, size) == ("close", "wrong"):
+        pytest.skip("a log that lies is then the only word on where a file ends")
+    dialect = Dialect(file_length=length, file_size=size)
+    with Sandbox(history=history(40), dialect=dialect, clock=clock) as box:
+        config = {**box.config, "recordings_path": str(tmp_path / "calls"), "lookback_days": 3650}
+        first = run_tap(config)
+        assert_stored(first, box, tmp_path / "calls")
+        asked = box.stats.files.requests
+        # Three files prove that the logs tell wrong sizes; until then a short one is asked twice.
+        doubted = 3 * (size == "wrong")
+        assert asked <= len(named(box)) + doubted
+        second = run_tap(config, state=first.state)
+        assert second.rows("recordings") == first.rows("recordings")
+        assert box.stats.files.requests <= asked + doubted
+
+
+FAULTS = [
+    "500", "502_html", "503_retry_after", "cut", "cut_body", "truncated", "error_200", "lock",
+    "token", "slow", "drip:5",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [1, 2, 7])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_passes_costs_no_file(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str, number: int
+) -> None:
+    with Sandbox(history=history(40), clock=clock, file_faults={number: fault}) as box:
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        assert run.exit_code == 0, run.log
+        assert_stored(run, box, tmp_path / "calls")
+        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
+        assert set(run.ids) == held(box)
+        assert box.stats.files.violations == box.stats.files.locked_calls == 0
+        assert box.stats.files.requests <= len(named(box)) + 1
+        assert box.stats.tokens == 1 + (fault == "token")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("500", "HTTP 500"),
+        ("502_html", "HTTP 502"),
+        ("cut", "connection failed"),
+        ("cut_body", "the file was cut off"),
+        ("error_200", "HTTP 200"),
+        ("token", "HTTP 401"),
+        ("drip:900", "the file was cut off"),
+        ("html", "no audio in the answer"),
+        ("redirect", "HTTP 302"),
+        ("array", "no audio in the answer"),
+    ],
+)
+def test_a_fault_that_stays_costs_its_file_alone(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str, told: str
+) -> None:
+    faults = dict.fromkeys((4, 5, 6), fault)
+    if fault in {"html", "redirect", "array"}:
+        faults = {4: fault}  # asked for once: it would be the same again
+    elif fault == "token":
+        faults = {4: fault, 5: fault}
+    with Sandbox(history=history(40), clock=clock, file_faults=faults) as box:
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        assert run.exit_code == 0, run.log
+        assert set(run.ids) == held(box)
+        rows = run.rows("recordings")
+        assert {row["recording_filename"] for row in rows} == named(box)
+        assert [place for place, row in enumerate(rows) if row["error"]] == [3]
+        assert told in rows[3]["error"]
+        assert rows[3]["uri"] is rows[3]["sha256"] is None
+        assert len(files(tmp_path / "calls")) == len(rows) - 1
+        assert rows[3]["recording_filename"] not in run.log
+
+
+@pytest.mark.parametrize(
+    "missing", ["404", "400", "500", "200_error", "200_html", "204", "200_empty"]
+)
+def test_logs_are_complete_while_every_file_fails(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, missing: Any
+) -> None:
+    with Sandbox(history=history(150), dialect=Dialect(file_missing=missing), clock=clock) as box:
+        alone = run_tap(box.config, catalog=selecting("call_logs"))
+        for name in named(box):
+            box.audio.drop(name)
+        config = {**box.config, "recordings_path": str(tmp_path / "calls"), "lookback_days": 7}
+        run = run_tap(config)
+        assert run.exit_code == 0, run.log
+        assert run.ids == alone.ids
+        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
+        assert len(errors(run)) == len(named(box))
+        assert box.stats.files.requests <= 2 * len(named(box)) + 9
+        assert box.stats.files.violations == 0
+        last_log = max(i for i, m in enumerate(run.messages) if m.get("stream") == "call_logs")
+        first_row = next(
+            i
+            for i, m in enumerate(run.messages)
+            if m["type"] == "RECORD" and m["stream"] == "recordings"
+        )
+        assert last_log < first_row
+        assert any(m["type"] == "STATE" for m in run.messages[last_log:first_row])
+        assert not any(name in run.log for name in named(box))
+        assert files(tmp_path / "calls") == set()
+        # Those of the lookback are asked for again, and come once they are there.
+        asked = box.stats.files.requests
+        for row in run.rows("recordings"):
+            box.audio.put(row["recording_filename"], b"RIFF\0\0\0\0WAVE" + bytes(1000))
+        again = run_tap(config, state=run.state)
+        assert errors(again) == []
+        assert box.stats.files.requests > asked
+
+
+@pytest.mark.parametrize("fault", ["cut", "cut_body", "502_html"])
+def test_in_an_outage_the_bookmark_stays_before_the_files(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str
+) -> None:
+    with Sandbox(history=history(300), clock=clock) as box:
+        config = {**box.config, "recordings_path": str(tmp_path / "calls")}
+        box.file_faults.update(dict.fromkeys(range(21, 10_000), fault))
+        run = run_tap(config)
+        assert run.exit_code == 0
+        assert set(run.ids) == held(box)
+        rows = run.rows("recordings")
+        assert [row["error"] is None for row in rows[:21]] == [True] * 20 + [False]
+        bookmark = run.state["bookmarks"]["recordings"]["replication_key_value"]
+        assert bookmark == rows[19]["start_time"]
+        box.file_faults.clear()
+        resumed = run_tap(config, state=run.state)
+        assert errors(resumed) == []
+        rows = [*rows[:20], *resumed.rows("recordings")]
+        assert {row["recording_filename"] for row in rows} == named(box)
+        assert len(files(tmp_path / "calls")) == len(named(box))
+
+
+def test_a_lock_of_the_files_is_waited_out_and_holds_no_log_up(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    with Sandbox(history=history(100), clock=clock) as box:
+        box.lock("files")
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        assert run.exit_code == 0, run.log
+        assert_stored(run, box, tmp_path / "calls")
+        assert box.stats.files.locked_calls == 1  # the one that met it
+        assert box.stats.files.requests == len(named(box)) + 1
+        assert max(moment for moment, _, _ in box.stats.log) < 1_001
+    assert clock.time - NOW > 600
+
+
+def test_a_lock_without_end_stops_plainly_behind_the_logs(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    with Sandbox(history=history(100), clock=clock) as box:
+        box.file_faults.update(dict.fromkeys(range(1, 100), "lock"))
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        assert run.exit_code == 1
+        assert set(run.ids) == held(box)
+        assert "the lock lasts too long" in run.log
+        assert box.stats.files.requests == 4
+
+
+@pytest.mark.parametrize("words", ["This recording is blocked by its owner.", "try again later"])
+def test_a_file_whose_answer_sounds_like_a_lock_costs_no_other_file(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, words: str
+) -> None:
+    with Sandbox(history=history(60), clock=clock) as box:
+        names = sorted(named(box))
+        for name in names[3], names[7]:
+            box.audio.put(name, f"<html>{words}</html>".encode())
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        assert run.exit_code == 0, run.log
+        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
+        failed = {row["recording_filename"] for row in run.rows("recordings") if row["error"]}
+        assert failed == {names[3], names[7]}
+        assert run.state["bookmarks"]["recordings"] == run.state["bookmarks"]["call_logs"]
+        assert len(files(tmp_path / "calls")) == len(names) - 2
+        assert box.stats.files.requests == len(names) + 2
+    assert words not in run.log
+
+
+def test_one_log_that_lies_about_a_size_casts_no_doubt_on_the_others(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    dialect = Dialect(file_length="close")
+    faults = dict.fromkeys((2, 3, 4), "truncated")
+    with Sandbox(history=None, dialect=dialect, clock=clock, file_faults=faults) as box:
+        content = b"RIFF\0\0\0\0WAVE" + bytes(100_000)
+        for number, size in enumerate((5, len(content), len(content))):
+            box.audio.put(f"{number}.wav", content)
+            with_file(
+                box, f"{number}", f"{number}.wav", BEFORE + number, recording_size_in_bytes=size
+            )
+        config = {**box.config, "start_date": "2026-01-01", "recordings_path": str(tmp_path / "c")}
+        first = run_tap(config)
+        assert [bool(row["error"]) for row in first.rows("recordings")] == [False, True, False]
+        second = run_tap(config, state=first.state)
+        assert errors(second) == []
+        assert {row["bytes"] for row in second.rows("recordings")} == {len(content)}
+
+
+@pytest.mark.parametrize("size", [0, -1, 10**30, 2**41, 0.5, "big"])
+def test_a_size_that_cannot_be_is_no_size(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, size: Any
+) -> None:
+    with Sandbox(history=None, clock=clock) as box:
+        with_file(box, "call", "call.wav", recording_size_in_bytes=size)
+        config = {**box.config, "start_date": "2026-01-01", "recordings_path": str(tmp_path / "c")}
+        first = run_tap(config)
+        assert errors(first) == []
+        second = run_tap(config, state=first.state)
+        assert second.rows("recordings") == first.rows("recordings")
+        assert box.stats.files.requests == 1
+
+
+def test_a_full_folder_for_temporary_files_costs_no_log(
+    run_tap: RunTap, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tap_zohovoice.streams.spool._IN_MEMORY", 1_000)
+    monkeypatch.setattr("tap_zohovoice.streams.spool.tempfile.TemporaryFile", full)
+    with Sandbox(history=history(300), clock=clock) as box:
+        run = run_tap(box.config)
+        assert run.exit_code == 0, run.log
+        assert set(run.ids) == held(box)
+        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
+        assert len(run.rows("recordings")) == len(named(box))
+        assert box.stats.requests == 4
+    assert "No space left on device" in run.log
+    assert run.state["bookmarks"]["recordings"] == run.state["bookmarks"]["call_logs"]
+
+
+def test_refused_tokens_do_not_use_up_what_zoho_gives(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    with Sandbox(history=history(100), clock=clock) as box:
+        box.file_faults.update(dict.fromkeys(range(1, 1000), "token"))
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        assert run.exit_code == 0, run.log
+        assert len(errors(run)) == len(named(box))
+        assert box.stats.tokens <= 8
+
+
+@pytest.mark.parametrize("number", [1, 5, 31, 60])
+def test_stopped_at_any_file_nothing_half_written_remains_and_none_is_fetched_twice(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, number: int
+) -> None:
+    folder = tmp_path / "calls"
+    with Sandbox(history=history(130), clock=clock) as box:
+        config = {**box.config, "recordings_path": str(folder)}
+
+        def stop(request: int) -> None:
+            if request == number:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        box.before_file = stop
+        stopped = run_tap(config)
+        assert stopped.exit_code == 143
+        assert len(files(folder)) in {number - 1, number}
+        assert all(path.suffix == ".wav" for path in files(folder))
+        resumed = run_tap(config, state=stopped.state)
+        assert resumed.exit_code == 0
+        rows = {
+            row["recording_filename"]: row
+            for row in [*stopped.rows("recordings"), *resumed.rows("recordings")]
+        }
+        assert set(rows) == named(box)
+        assert files(folder) == {Path(unquote(urlsplit(r["uri"]).path)) for r in rows.values()}
+        # The request that was under way when the run was stopped is the only one made again.
+        assert box.stats.files.requests <= len(named(box)) + 1
+
+
+def program(box: Sandbox, folder: Path, **settings: Any) -> list[str]:
+    config = {**box.config, "rate_limit_calls": 10_000, "recordings_path": str(folder), **settings}
+    path = folder.parent / "config.json"
+    path.write_text(json.dumps(config))
+    code = (
+        "from tap_zohovoice.tap import TapZohoVoice\n"
+        "try:\n"
+        "    TapZohoVoice.cli()\n"
+        "finally:\n"
+        "    lines = open('/proc/self/status').read().splitlines()\n"
+        "    peak = next(line.split()[1] for line in lines if line.startswith('VmHWM'))\n"
+        "    open('peak', 'w').write(peak)\n"
+    )
+    return [sys.executable, "-c", code, "--config", str(path)]
+
+
+def test_a_run_that_is_killed_leaves_nothing_half_written_behind_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "calls"
+    gate = threading.Event()
+
+    class Gate(Clock):
+        naps = 0
+
+        @override
+        def sleep(self, seconds: float) -> None:
+            self.naps += 1
+            gate.wait(30 if self.naps > 1 else 0)  # the first piece comes at once
+
+    faults = {5: "drip:9"}
+    dialect = Dialect(limit_calls=10_000)
+    with Sandbox(history=history(40), dialect=dialect, clock=Gate(), file_faults=faults) as box:
+        for name in named(box):
+            box.audio.put(name, b"RIFF\0\0\0\0WAVE" + name.encode() * 1000)
+        out = tmp_path / "out"
+        with out.open("wb") as pipe:
+            process = subprocess.Popen(
+                program(box, folder), cwd=tmp_path, stdout=pipe, stderr=subprocess.DEVNULL
+            )
+        for _ in range(1_500):
+            # The fifth file waits half-written; those before it come and go too quickly.
+            begun = box.stats.files.requests == max(faults)
+            if begun and any(path.suffix == ".part" for path in files(folder)):
+                break
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        assert [path.suffix for path in files(folder)].count(".part") == 1
+        gate.set()
+        box.file_faults.clear()
+        again = subprocess.run(program(box, folder), cwd=tmp_path, capture_output=True, check=True)
+        records = [
+            message["record"]
+            for message in map(json.loads, again.stdout.splitlines())
+            if message["type"] == "RECORD" and message["stream"] == "recordings"
+        ]
+        assert {row["recording_filename"] for row in records} == named(box)
+        assert files(folder) == {Path(unquote(urlsplit(row["uri"]).path)) for row in records}
+        assert box.stats.files.requests == len(named(box)) + 1
+
+
+def test_memory_stays_flat_with_a_file_of_200_megabytes(tmp_path: Path) -> None:
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    with Sandbox(history=None, dialect=Dialect(limit_calls=10_000)) as box:
+        content = b"RIFF\0\0\0\0WAVE" + bytes(200 * 1024 * 1024 - 12)
+        with_file(box, "large", "large.wav", start=BEFORE)
+        box.audio.put("large.wav", content)
+        subprocess.run(
+            program(box, folder, start_date="2026-01-01"),
+            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+        (stored,) = files(folder)
+        with stored.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        assert digest == hashlib.sha256(content).hexdigest()
+    assert int((tmp_path / "peak").read_text()) < 150 * 1024
+
+
+HOSTILE = [
+    "../../outside.wav", "/etc/outside.wav", "..", ".", "a/b.wav", "a\\b.wav", "C:\\x.wav",
+    "nul\0byte.wav", "line\nbreak.wav", "x" * 300 + ".wav", ".hidden.wav", "two, names.wav",
+    "Rückruf ☎.wav", "%2e%2e%2fx.wav", "s3://bucket/x.wav", "~/x.wav", "con.wav",
+]  # fmt: skip
+
+
+def test_no_name_leads_out_of_the_folder(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "er" / "calls"
+    with Sandbox(history=None, clock=clock) as box:
+        for number, name in enumerate(HOSTILE):
+            with_file(box, f"call-{number}", name, BEFORE + number)
+        run = run_tap({**box.config, "start_date": "2026-01-01", "recordings_path": str(folder)})
+        assert run.exit_code == 0, run.log
+        rows = {row["recording_filename"]: row for row in run.rows("recordings")}
+        # Databases refuse U+0000, so no record holds it.
+        assert set(rows) == {name.replace("\0", "\ufffd") for name in HOSTILE}
+        day = folder / "2026" / "02" / "28"
+        paths = files(tmp_path / "deep")
+        assert {path.parent for path in paths} == {day}
+        contents = {path.read_bytes() for path in paths}
+        fetched = [name for name, row in rows.items() if row["error"] is None]
+        sent = [name.replace("\ufffd", "\0") for name in fetched]
+        assert contents == {box.audio.read(name) for name in sent}
+        assert len(paths) == len(fetched) == len(HOSTILE)
+        assert (day / "Rückruf ☎.wav").exists()
+
+
+def test_what_is_too_big_is_told_and_not_read(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    for length in ("content_length", "chunked"):
+        dialect = Dialect(file_length=length)
+        with Sandbox(history=None, dialect=dialect, clock=clock) as box:
+            with_file(box, "big", "big.wav")
+            with_file(box, "fits", "fits.wav", BEFORE + 1)
+            box.audio.put("big.wav", b"RIFF\0\0\0\0WAVE" + bytes(1024 * 1024))
+            box.audio.put("fits.wav", b"RIFF\0\0\0\0WAVE" + bytes(1024 * 1024 - 12))
+            run = run_tap({
+                **box.config, "start_date": "2026-01-01", "recordings_max_mb": 1,
+                "recordings_path": str(tmp_path / length),
+            })  # fmt: skip
+        assert run.exit_code == 0, run.log
+        assert errors(run) == ["the file is bigger than recordings_max_mb (1)"]
+        assert {path.name for path in files(tmp_path / length)} == {"fits.wav"}
+
+
+def test_a_folder_that_cannot_be_used_stops_plainly_behind_the_logs(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("no folder")
+    with Sandbox(history=history(40), clock=clock) as box:
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "taken" / "calls")})
+        assert set(run.ids) == held(box)
+    assert run.exit_code == 1
+    lines = [line for line in run.log.splitlines() if "recordings_path" in line]
+    assert len(lines) == 1
+    assert "Traceback" not in run.log
+    assert run.bookmark
+
+
+def test_a_changed_file_is_fetched_again_and_an_unchanged_one_is_not(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    with Sandbox(history=None, clock=clock) as box:
+        config = {
+            **box.config, "start_date": "2026-01-01", "recordings_path": str(tmp_path / "calls"),
+        }  # fmt: skip
+        for name in ("same.wav", "other.wav"):
+            content = b"RIFF\0\0\0\0WAVE" + bytes(1000)
+            box.audio.put(name, content)
+            with_file(box, name, name, recording_size_in_bytes=len(content))
+        first = run_tap(config)
+        box.audio.put("other.wav", b"RIFF\0\0\0\0WAVE" + bytes(2000))
+        with_file(box, "other.wav", "other.wav", recording_size_in_bytes=2012)
+        second = run_tap(config, state=first.state)
+        assert box.stats.files.requests == 3
+        assert_stored(second, box, tmp_path / "calls")
+
+
+def test_two_legs_of_a_call_that_name_one_file_make_one_row(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=None, clock=clock) as box:
+        with_file(box, "leg-1", "shared.wav")
+        with_file(box, "leg-2", "shared.wav", BEFORE + 5)
+        parts = [{"recording_filename": "part-1.wav"}, {"recording_filename": "part-2.wav"}]
+        box.store.add(call(box, "several", BEFORE + 9, call_recording=parts))
+        run = run_tap({**box.config, "start_date": "2026-01-01"})
+    rows = [(row["recording_filename"], row["logid"]) for row in run.rows("recordings")]
+    assert rows == [("shared.wav", "leg-1"), ("part-1.wav", "several"), ("part-2.wav", "several")]
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
+def test_alone_it_asks_for_logs_with_files_where_that_is_less(
+    run_tap: RunTap, clock: FakeClock, order: Any
+) -> None:
+    with Sandbox(history=history(4_000), dialect=Dialect(order=order), clock=clock) as box:
+        config = {**box.config, "page_size": 100}
+        run = run_tap(config, catalog=selecting("recordings"))
+        assert run.exit_code == 0, run.log
+        rows = run.rows("recordings")
+        assert {row["recording_filename"] for row in rows} == named(box)
+        assert len(rows) == len(named(box))
+        assert box.stats.requests < 40
+        assert any("isRecording" in params for _, params, _ in box.stats.log)
+        starts = [row["start_time"] for row in rows]
+        assert starts == sorted(starts)
+
+
+def test_alone_it_reads_all_logs_where_few_are_without_files(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=history(900), clock=clock) as box:
+        run = run_tap(box.config, catalog=selecting("recordings"))
+        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
+        assert box.stats.requests == 5
+        assert not any("isRecording" in params for _, params, _ in box.stats.log)
+
+
+@pytest.mark.parametrize("streams", [["call_logs", "recordings"], ["recordings"]])
+def test_files_that_logs_name_only_if_filtered_for_are_found_too(
+    run_tap: RunTap, clock: FakeClock, streams: list[str]
+) -> None:
+    with Sandbox(history=history(300), dialect=Dialect(file_keys="filtered"), clock=clock) as box:
+        run = run_tap(box.config, catalog=selecting(*streams))
+        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
+        for number in range(3):
+            with_file(box, f"new-{number}", f"new-{number}.wav", round(NOW * 1000) - number)
+        clock.time += 60
+        again = run_tap(box.config, catalog=selecting(*streams), state=run.state)
+        found = {row["recording_filename"] for row in again.rows("recordings")}
+        assert {f"new-{number}.wav" for number in range(3)} <= found
+        assert box.stats.requests <= 12
+
+
+def test_streams_that_are_chosen_later_read_what_lies_before(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=history(), clock=clock) as box:
+        first = run_tap(box.config, catalog=selecting("call_logs"))
+        run = run_tap(box.config, state=first.state)
+        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
+        assert len(run.ids) < 30
+
+
+def test_a_dry_run_fetches_no_file(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
+    with Sandbox(history=history(), clock=clock) as box:
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")}, "--test")
+        assert run.exit_code == 0
+        assert box.stats.requests == 1
+        assert box.stats.files.requests == box.stats.transcripts.requests == 0
+
+
+@pytest.mark.parametrize("mode", ["lower", "any", "none"])
+def test_a_server_that_refuses_the_mode_is_asked_without(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, mode: Any
+) -> None:
+    with Sandbox(history=history(40), dialect=Dialect(file_mode=mode), clock=clock) as box:
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        assert_stored(run, box, tmp_path / "calls")
+        assert box.stats.files.requests == len(named(box)) + (mode == "none")
+
+
+def test_files_go_wherever_fsspec_reaches(run_tap: RunTap, clock: FakeClock) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    try:
+        with Sandbox(history=history(40), clock=clock) as box:
+            config = {
+                **box.config, "recordings_path": "memory://bucket/calls", "lookback_days": 3650,
+            }  # fmt: skip
+            run = run_tap(config)
+            assert run.exit_code == 0, run.log
+            rows = run.rows("recordings")
+            assert {row["recording_filename"] for row in rows} == named(box)
+            for row in rows:
+                assert row["uri"].startswith("memory://")
+                content = memory.cat_file(row["uri"].removeprefix("memory://"))
+                assert content == box.audio.read(row["recording_filename"])
+            assert len(memory.find("/bucket")) == len(rows)
+            run_tap(config, state=run.state)
+            assert box.stats.files.requests == len(rows)
+    finally:
+        memory.rm("/bucket", recursive=True)

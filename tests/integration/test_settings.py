@@ -1,0 +1,315 @@
+"""Settings are checked before a request is made, and what is right reaches the server."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_zohovoice._compat import override
+from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, OWNED_PARAMETERS, query
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, DATA_CENTERS, Settings, parse_date
+from tap_zohovoice.config.validation import problems
+from tap_zohovoice.sandbox import History, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.cli import FakeClock, Run
+
+PREFIX = "TAP_ZOHOVOICE_"
+KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
+HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
+NO_DATE = "no date: write 2024-01-31 or 2024-01-31T08:00:00Z"
+NO_URL = "must be an address such as https://voice.zoho.com"
+
+
+class _Missing:
+    @override
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
+
+WRONG_NUMBERS: list[object] = ["5", 5.5, True, []]
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"pagesize": 5}, "unknown setting 'pagesize': did you mean page_size?"),
+    ({"zzz": 5}, "unknown setting 'zzz': known are client_id, "),
+    *[({name: MISSING}, f"{name} is required") for name in KEYS],
+    *[({name: None}, f"{name} is required") for name in KEYS],
+    *[({name: text}, f"{name} is empty") for name in KEYS for text in ("", " ")],
+    *[({name: 5}, f"{name} must be of type string") for name in KEYS],
+    ({"data_center": "mars"}, "data_center must be one of us, eu, in, "),
+    ({"data_center": 5}, "data_center must be "),
+    *[
+        ({name: value}, f"{name} must be of type integer")
+        for name in ("lookback_days", "page_size", "rate_limit_calls", "rate_limit_seconds")
+        for value in WRONG_NUMBERS
+    ],
+    ({"lock_seconds": "600"}, "lock_seconds must be of type integer"),
+    ({"request_timeout": "60"}, "request_timeout must be of type integer"),
+    ({"lookback_days": -1}, "lookback_days must be at least 0, not -1"),
+    ({"lookback_days": 3651}, "lookback_days must be at most 3650, not 3651"),
+    ({"page_size": 0}, "page_size must be at least 1, not 0"),
+    ({"page_size": 1001}, "page_size must be at most 1000, not 1001"),
+    ({"rate_limit_calls": 1}, "rate_limit_calls must be at least 2, not 1"),
+    *[
+        ({name: 0}, f"{name} must be at least 1, not 0")
+        for name in ("rate_limit_seconds", "lock_seconds", "request_timeout")
+    ],
+    # No figure may pass that a clock, a socket or a file cannot hold.
+    *[
+        ({name: 10**30}, f"{name} must be at most ")
+        for name in ("rate_limit_seconds", "request_timeout")
+    ],
+    *[
+        ({name: text}, f"{name} is {NO_DATE}")
+        for name in ("start_date", "end_date")
+        for text in ("yesterday", "2026-02-30", "31.01.2026", "2026-01-01T25:00", "1772366400")
+    ],
+    ({"start_date": 20260101}, "start_date must be of type string"),
+    ({"start_date": "2026-02-02", "end_date": "2026-02-01"}, "end_date (2026-02-01) is before "),
+    ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is before start_date"),
+    *[
+        ({name: url}, f"{name} {NO_URL}")
+        for name in ("accounts_url", "api_url")
+        for url in (
+            "voice.zoho.com",
+            "ftp://voice.zoho.com",
+            "https://",
+            "http://[::1",
+            "http://localhost:99999",
+            "http://localhost:0",
+            "http://exa mple.invalid",
+            "http://.example.invalid",
+        )
+    ],
+    *[
+        ({"api_url": url}, "api_url must be an address alone, without user, query or fragment")
+        for url in (
+            "https://ann@a.invalid",
+            "https://:p@a.invalid",
+            "https://a.invalid/?q=1",
+            "https://a.invalid/#q",
+        )
+    ],
+    ({"api_url": 5}, "api_url must be of type string"),
+    ({"user_agent": "two\nlines"}, "user_agent "),
+    ({"user_agent": "tap \N{RIGHTWARDS ARROW}"}, "user_agent "),
+    ({"filters": []}, "filters must be of type object"),
+    ({"filters": "callType=missed"}, "filters must be of type object"),
+    ({"filters": {"calltype": "missed"}}, "unknown filter 'calltype': did you mean callType?"),
+    *[
+        ({"filters": {name: "1"}}, f"filters: {name} is decided by the tap itself and cannot be")
+        for name in OWNED_PARAMETERS
+    ],
+    ({"filters": {"callType": "Missed"}}, "filters.callType must be one of incoming, outgoing, "),
+    ({"filters": {"userNumber": "+1 555 0100"}}, "filters.userNumber must be digits alone"),
+    ({"filters": {"userNumber": -15550100}}, "filters.userNumber must be digits alone"),
+    ({"filters": {"agent": True}}, "filters.agent must be of type string or integer"),
+    ({"filters": {"numberIds": [1.5]}}, "filters.numberIds.0 must be of type string or integer"),
+    ({"filters": {"feedback": 6}}, "filters.feedback must be at most 5"),
+    ({"filters": {"feedback": "5"}}, "filters.feedback must be of type integer"),
+    ({"filters": {"isRecording": "true"}}, "filters.isRecording must be of type boolean"),
+]
+
+
+@pytest.fixture
+def box(clock: FakeClock) -> Iterator[Sandbox]:
+    with Sandbox(clock=clock, history=HISTORY) as box:
+        yield box
+
+
+@pytest.fixture
+def set_env(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]:
+    def set_env(config: dict[str, Any]) -> None:
+        for name, value in config.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            monkeypatch.setenv(PREFIX + name.upper(), text)
+
+    return set_env
+
+
+def complaints(run: Run) -> list[str]:
+    """Return the errors of a run; the SDK's own summary under them is none."""
+    lines = [line.split(" | ", 3) for line in run.log.splitlines()]
+    texts = [parts[3] for parts in lines if parts[1].strip() == "ERROR"]
+    return [text for text in texts if text != "Config validation failed"]
+
+
+def assert_refused(run: Run, box: Sandbox, *expected: str) -> None:
+    lines = complaints(run)
+    assert run.exit_code == 1
+    assert len(lines) == len(expected)
+    for start in expected:
+        assert sum(line.startswith(start) for line in lines) == 1, lines
+    assert not run.stdout
+    assert "Traceback" not in run.log
+    assert not any(box.stats.summary().values())
+
+
+@pytest.mark.parametrize(("change", "line"), BAD, ids=lambda value: str(value)[:60])
+def test_a_bad_setting_is_one_plain_line_and_no_request(
+    run_tap: Callable[..., Run], box: Sandbox, change: dict[str, Any], line: str
+) -> None:
+    config = {**box.config, **change}
+    run = run_tap({name: value for name, value in config.items() if value is not MISSING})
+    assert_refused(run, box, line)
+
+
+def test_all_problems_are_told_at_once_without_secrets_and_filters(
+    run_tap: Callable[..., Run], box: Sandbox
+) -> None:
+    secrets = {"client_secret": "hush-hush", "refresh_token": ["1000.hush"]}
+    filters = {"contact_name": 5550100, "userNumber": "555 0199", "feedback": "Ann Example"}
+    bad = {"page_size": 0, "start_date": "soon", "api_url": "ftp://x", "typo": "Bob", **secrets}
+    run = run_tap({**box.config, **bad, "client_id": " ", "filters": filters})
+    assert_refused(
+        run,
+        box,
+        "unknown setting 'typo'",
+        "client_id is empty",
+        "refresh_token must be of type string",
+        "page_size must be at least 1",
+        "filters.contact_name must be of type string",
+        "filters.feedback must be of type integer",
+        "filters.userNumber must be digits alone",
+        "start_date is no date",
+        "api_url must be an address",
+    )
+    for value in ("hush", "5550100", "555 0199", "Ann", "Bob"):
+        assert value not in run.log
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"page_size": "many"}, ["page_size must be an integer (environment variable "]),
+        ({"page_size": ""}, ["page_size must be an integer (environment variable "]),
+        ({"filters": "{'a"}, ["filters must be a JSON object (environment variable "]),
+        ({"filters": "5"}, ["filters must be of type object"]),
+        ({"filters": '{"from": 1}'}, ["filters: from is decided by the tap itself"]),
+        ({"flattening_max_depth": "x"}, ["flattening_max_depth must be an integer"]),
+        ({"client_id": ""}, ["client_id is empty"]),
+        ({"page_size": "0", "data_center": "mars"}, ["page_size must be", "data_center must be"]),
+        ({"page_size": "x", "filters": "{"}, ["page_size must be an", "filters must be a JSON"]),
+        ({"page_size": "x", "data_center": "mars"}, ["page_size must be", "data_center must be"]),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_bad_environment_is_told_likewise(
+    run_tap: Callable[..., Run],
+    box: Sandbox,
+    set_env: Callable[[dict[str, Any]], None],
+    change: dict[str, Any],
+    expected: list[str],
+) -> None:
+    set_env({**box.config, **change})
+    assert_refused(run_tap(None, "--config=ENV"), box, *expected)
+
+
+def test_settings_of_the_environment_reach_the_server(
+    run_tap: Callable[..., Run], box: Sandbox, set_env: Callable[[dict[str, Any]], None]
+) -> None:
+    filters = {"callType": "missed", "isRecording": False, "numberIds": [198000002125031, "7"]}
+    dates = {"start_date": "2026-02-03", "end_date": "2026-02-10T00:00:00+00:00"}
+    numbers = {"page_size": 7, "lookback_days": 0, "rate_limit_calls": 20, "lock_seconds": 60}
+    set_env({**box.config, **dates, **numbers, "filters": filters, "data_center": "eu"})
+    run = run_tap(None, "--config=ENV")
+    assert run.exit_code == 0, run.log
+    _, params, status = box.stats.log[0]
+    assert status == 200
+    assert params.pop("fromDate") <= "2026-02-03"
+    assert params.pop("toDate") >= "2026-02-10"
+    assert params == {
+        "from": "0",
+        "size": "7",
+        "callType": "missed",
+        "isRecording": "false",
+        "numberIds": "198000002125031,7",
+    }
+    assert box.config["client_secret"] not in run.log
+    assert "198000002125031" not in run.log
+
+
+NULLS: list[dict[str, Any]] = [
+    *[{name: None} for name in ("data_center", "start_date", "end_date", "page_size", "filters")],
+    *[{name: ""} for name in ("data_center", "start_date", "end_date", "api_url", "user_agent")],
+    *[{"filters": {name: None}} for name in FILTERS.to_dict()["properties"]],
+]
+
+
+@pytest.mark.parametrize("change", NULLS, ids=str)
+def test_a_setting_of_null_or_nothing_is_as_good_as_none(change: dict[str, Any]) -> None:
+    assert problems({**KEYS, **change}, CONFIG_SCHEMA) == []
+    assert Settings.of({**KEYS, **change}) == Settings.of(KEYS)
+
+
+@pytest.mark.parametrize("start", ["0001-01-01", "0001-01-03T00:00:00Z", "9999-12-31"])
+def test_a_start_at_the_calendars_edge_is_no_crash(
+    run_tap: Callable[..., Run], box: Sandbox, start: str
+) -> None:
+    run = run_tap({**box.config, "start_date": start})
+    assert "Unexpected" not in run.log
+    assert run.exit_code == 0 or any("start_date" in line for line in complaints(run))
+
+
+@pytest.mark.parametrize("name", DATA_CENTERS)
+def test_a_data_center_gives_both_hosts(name: str) -> None:
+    settings = Settings.of({**KEYS, "data_center": name})
+    assert settings.accounts_url.startswith("https://accounts.zoho")
+    assert settings.api_url == settings.accounts_url.replace("//accounts.", "//voice.")
+    replaced = Settings.of({**KEYS, "data_center": name, "api_url": "http://127.0.0.1:8080/"})
+    assert replaced.api_url == "http://127.0.0.1:8080"
+    assert replaced.accounts_url == settings.accounts_url
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    settings = Settings.of(KEYS)
+    assert settings.api_url == "https://voice.zoho.com"
+    assert (settings.start, settings.end) == (datetime(2020, 1, 1, tzinfo=UTC), None)
+    assert (settings.lookback, settings.page_size) == (timedelta(days=3), 200)
+    assert (settings.rate_limit_calls, settings.rate_limit_seconds) == (30, 60)
+    assert (settings.lock_seconds, settings.request_timeout) == (600, 60)
+    assert settings.filters == {}
+
+
+@pytest.mark.parametrize(
+    ("filters", "sent"),
+    [
+        ({"isRecording": True, "agent": "7"}, {"isRecording": "true", "agent": "7"}),
+        ({"isVoiceMail": False}, {"isVoiceMail": "false"}),
+        ({"groupIds": [1, "2"], "departmentId": "3"}, {"groupIds": "1,2", "departmentId": "3"}),
+        ({"agent": 58399000000003016}, {"agent": "58399000000003016"}),
+        ({"feedback": 1, "contact_name": "Ann A"}, {"feedback": "1", "contact_name": "Ann A"}),
+        ({"groupIds": [], "contact_name": "", "agent": None}, {}),
+        *[({"callType": kind}, {"callType": kind}) for kind in CALL_TYPES],
+    ],
+)
+def test_filters_are_written_as_zoho_reads_them(
+    filters: dict[str, Any], sent: dict[str, str]
+) -> None:
+    assert query(filters) == sent
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-01-31", datetime(2024, 1, 31, tzinfo=UTC)),
+        ("2024-01-31T08:00:00Z", datetime(2024, 1, 31, 8, tzinfo=UTC)),
+        ("2024-01-31T08:00:00+01:00", datetime(2024, 1, 31, 7, tzinfo=UTC)),
+        ("2024-01-31 08:00", datetime(2024, 1, 31, 8, tzinfo=UTC)),
+    ],
+)
+def test_a_date_without_a_zone_is_utc(text: str, moment: datetime) -> None:
+    assert parse_date(text) == moment
+    assert parse_date(text).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("text", ["", "now", "2024-13-01", "0001-01-01T00:00:00+01:00"])
+def test_what_is_no_date_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        parse_date(text)

@@ -1,0 +1,251 @@
+"""Proxies and certificates: the same for tokens, logs and files, and told plainly if they fail."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from tap_zohovoice.sandbox import Sandbox
+from tests.support.common import assert_once, files, held, history
+from tests.support.tls import Proxy, gate, tls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.cli import FakeClock, Run
+    from tests.support.tls import Gate
+
+    RunTap = Callable[..., Run]
+
+USER, PASSWORD = "jane.doe", "s3cret-of-the-proxy"
+
+
+@pytest.fixture(autouse=True)
+def plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the developer's own network needs out of the tests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def bundle(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file with the certificate authority of the servers, named in the environment."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    return str(path)
+
+
+@pytest.fixture
+def box(clock: FakeClock) -> Iterator[Sandbox]:
+    with Sandbox(history=history(40), clock=clock) as running:
+        yield running
+
+
+def proxy_url(port: int) -> str:
+    return f"http://{USER}:{PASSWORD}@127.0.0.1:{port}"
+
+
+def behind(box: Sandbox, accounts: Gate, voice: Gate) -> dict[str, Any]:
+    """Return settings that reach the two services by names of their own."""
+    accounts_url = f"https://127.0.0.1:{accounts.port}"
+    return {
+        **box.config,
+        "accounts_url": accounts_url,
+        "api_url": f"https://localhost:{voice.port}",
+    }
+
+
+@pytest.mark.usefixtures("bundle")
+def test_tokens_logs_and_files_come_from_servers_with_a_certificate_of_ones_own(
+    run_tap: RunTap, box: Sandbox, authority: trustme.CA, tmp_path: Path
+) -> None:
+    context = tls(authority, "127.0.0.1", "localhost")
+    with gate(box, context) as accounts, gate(box, context) as voice:
+        config = {**behind(box, accounts, voice), "recordings_path": str(tmp_path / "files")}
+        run = run_tap(config)
+        assert (accounts.opened, voice.opened > 0) == (1, True)
+    assert_once(run, held(box))
+    assert files(tmp_path / "files")
+    assert not [row for row in run.rows("recordings") if row["error"]]
+
+
+@pytest.mark.usefixtures("bundle")
+def test_tokens_logs_and_files_go_through_the_proxy(
+    run_tap: RunTap,
+    box: Sandbox,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context = tls(authority, "127.0.0.1", "localhost")
+    with gate(box, context) as accounts, gate(box, context) as voice, Proxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy_url(proxy.port))
+        config = {**behind(box, accounts, voice), "recordings_path": str(tmp_path / "files")}
+        run = run_tap(config)
+        assert set(proxy.tunnels) == {f"127.0.0.1:{accounts.port}", f"localhost:{voice.port}"}
+        assert len(proxy.tunnels) == accounts.opened + voice.opened
+        assert all(any("Proxy-Authorization" in line for line in head) for head in proxy.asked)
+        heads = str(proxy.asked)
+    assert_once(run, held(box))
+    assert files(tmp_path / "files")
+    # The proxy is told where to, and nothing of what is asked for there.
+    secrets = [box.config["client_secret"], box.config["refresh_token"], "Zoho-oauthtoken"]
+    assert not [text for text in secrets if text in heads]
+    assert PASSWORD not in run.log
+
+
+@pytest.mark.usefixtures("bundle")
+def test_no_proxy_names_what_is_reached_without_the_proxy(
+    run_tap: RunTap, box: Sandbox, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = tls(authority, "127.0.0.1", "localhost")
+    with gate(box, context) as accounts, gate(box, context) as voice, Proxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy_url(proxy.port))
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        assert_once(run_tap(behind(box, accounts, voice)), held(box))
+        assert set(proxy.tunnels) == {f"127.0.0.1:{accounts.port}"}
+        assert voice.opened
+
+
+def assert_told_once(run: Run, line: str, *private: str) -> None:
+    """Check that a run failed with one plain line, which is the only complaint."""
+    assert run.exit_code == 1
+    complaints = [text for text in run.log.splitlines() if "| ERROR    | tap-zohovoice" in text]
+    assert len(complaints) == 1, run.log
+    assert line in complaints[0]
+    assert "Traceback" not in run.log
+    assert not [text for text in (USER, PASSWORD, *private) if text in run.log]
+
+
+YEAR_AGO, WEEK_AGO, NEXT_WEEK, NEXT_YEAR = (
+    dt.datetime.now(dt.UTC) + dt.timedelta(days=days) for days in (-365, -7, 7, 365)
+)
+
+
+@pytest.mark.parametrize("service", ["accounts", "voice"])
+@pytest.mark.parametrize(
+    ("names", "validity", "bundled", "line"),
+    [
+        (["127.0.0.1", "localhost"], {}, None, "is not trusted; where a proxy signs certificates"),
+        (["127.0.0.1", "localhost"], {}, "other", "certificate authority in REQUESTS_CA_BUNDLE"),
+        (["127.0.0.1", "localhost"], {}, "junk", "REQUESTS_CA_BUNDLE holds no certificate in PEM"),
+        (["127.0.0.1", "localhost"], {}, "missing", "named by REQUESTS_CA_BUNDLE cannot be read"),
+        (["127.0.0.2", "example.org"], {}, "own", "certificate is for another address; check "),
+        (
+            ["127.0.0.1", "localhost"],
+            {"not_before": YEAR_AGO, "not_after": WEEK_AGO},
+            "own",
+            "certificate has expired; check the clock of this machine",
+        ),
+        (
+            ["127.0.0.1", "localhost"],
+            {"not_before": NEXT_WEEK, "not_after": NEXT_YEAR},
+            "own",
+            "certificate is not valid yet; check the clock of this machine",
+        ),
+    ],
+)
+def test_a_certificate_that_does_not_do_is_told_with_what_to_do(
+    run_tap: RunTap,
+    clock: FakeClock,
+    box: Sandbox,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    names: list[str],
+    validity: dict[str, Any],
+    bundled: str | None,
+    line: str,
+) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "own.pem"))
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    (tmp_path / "junk.pem").write_text("no certificate")
+    if bundled:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / f"{bundled}.pem"))
+    with gate(box, tls(authority, *names, **validity)) as secured:
+        own, where = (
+            ("accounts_url", "127.0.0.1") if service == "accounts" else ("api_url", "localhost")
+        )
+        run = run_tap({**box.config, own: f"https://{where}:{secured.port}"})
+    assert_told_once(run, line)
+    assert f"Zoho {service.title()}: the " in run.log
+    assert not clock.slept  # to ask again would be of no use
+
+
+@pytest.mark.parametrize("setting", ["accounts_url", "api_url"])
+def test_a_server_without_tls_is_told(run_tap: RunTap, box: Sandbox, setting: str) -> None:
+    run = run_tap({**box.config, setting: box.url.replace("http:", "https:")})
+    assert_told_once(run, f"the server speaks no TLS; check {setting}")
+
+
+@pytest.mark.usefixtures("bundle")
+@pytest.mark.parametrize("service", ["accounts", "voice"])
+@pytest.mark.parametrize(
+    ("answer", "line", "asked"),
+    [
+        ("407 Proxy Authentication Required", "refuses (HTTP 407); it wants a user and a pass", 1),
+        ("403 Forbidden", "refuses (HTTP 403); have it allow this address", 1),
+        ("502 Bad Gateway", "refuses (HTTP 502); have it allow this address", 3),
+    ],
+)
+def test_a_proxy_that_refuses_is_told_without_its_password(
+    run_tap: RunTap,
+    box: Sandbox,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    answer: str,
+    line: str,
+    asked: int,
+) -> None:
+    context = tls(authority, "127.0.0.1", "localhost")
+    with gate(box, context) as accounts, gate(box, context) as voice, Proxy(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy_url(proxy.port))
+        if service == "voice":
+            monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        run = run_tap(behind(box, accounts, voice))
+        tunnels = len(proxy.tunnels)
+        assert tunnels == asked or (service == "voice" and tunnels == 2 * asked > 2)
+        assert not voice.opened
+    assert_told_once(run, f"Zoho {service.title()}: the proxy {line}")
+
+
+@pytest.mark.parametrize(
+    ("url", "line", "waits"),
+    [
+        (f"http://{USER}:{PASSWORD}@127.0.0.1:1", "cannot be reached; check HTTPS_PROXY", True),
+        (f"http://{USER}:{PASSWORD}@127.0.0.1:99999", "HTTPS_PROXY is no usable address", False),
+        ("http://", "HTTPS_PROXY is no usable address; write http://host:port", False),
+        (f"ftp://{USER}:{PASSWORD}@127.0.0.1:1", "HTTPS_PROXY is no usable address", False),
+        (f"socks5://{USER}:{PASSWORD}@127.0.0.1:1", "install 'requests[socks]'", False),
+    ],
+)
+@pytest.mark.parametrize("setting", ["accounts_url", "api_url"])
+def test_a_proxy_that_is_none_is_told_without_its_password(
+    run_tap: RunTap,
+    clock: FakeClock,
+    box: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    url: str,
+    line: str,
+    waits: bool,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    run = run_tap({**box.config, setting: "https://zoho.example.invalid"})
+    assert_told_once(run, line, "example.invalid")
+    assert bool(clock.slept) == waits

@@ -1,0 +1,185 @@
+"""Answers and states in any words: never a traceback, never a hang, never a wrong STATE."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_zohovoice.schemas.types import format_epoch_ms
+from tests.property.test_simulation import live, simulated
+from tests.support.bad_responses import ANY_JSON, NASTY, WORDS, Words
+from tests.support.cli import NOW
+from tests.support.common import milliseconds
+from tests.support.fake_server import DAY, SECOND, Burst, Dialect, Scene
+from tests.support.scenarios import Life, Plan, Story, run_once
+from tests.support.simulated_api import SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Simulate = Callable[[Story], None]
+
+__all__ = ["live"]
+ALL = ("call_logs", "recordings", "transcripts")
+SCENE = Scene((Burst(9, 30, SECOND), Burst(50_000, 25, SECOND)), size=10, days=60)
+
+
+def story(*spoilt: Plan, streams: tuple[str, ...] = ALL, scene: Scene = SCENE) -> Story:
+    """Make a story whose last run has no trouble."""
+    return Story(scene, (*spoilt, Plan(gap=700)), streams=streams, fetches=True)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("name", NASTY)
+def test_a_nasty_answer_is_an_error_or_what_it_says(live: Simulate, name: str, number: int) -> None:
+    live(story(Plan(faults=((number, NASTY[name]),)), streams=("call_logs",)))
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("name", NASTY)
+def test_a_nasty_answer_to_everything_ends_the_run(live: Simulate, name: str) -> None:
+    always = tuple((number, NASTY[name]) for number in range(1, 60))
+    live(story(Plan(faults=always), Plan(token_faults=always)))
+
+
+MOMENTS = st.one_of(st.integers(1, 6), st.integers(1, 90))
+
+
+def spoilt(most: int) -> st.SearchStrategy[tuple[tuple[int, Words], ...]]:
+    fault = st.tuples(MOMENTS, WORDS)
+    return st.lists(fault, max_size=most, unique_by=lambda fault: fault[0]).map(tuple)
+
+
+PLANS = st.builds(
+    Plan,
+    gap=st.sampled_from((0.0, 700.0)),
+    faults=spoilt(8),
+    token_faults=st.one_of(st.just(()), spoilt(3)),
+)
+STORIES = st.builds(
+    lambda plans, streams, order: story(
+        *plans,
+        streams=streams,
+        scene=Scene(SCENE.bursts, Dialect(order=order), size=SCENE.size, days=SCENE.days),
+    ),
+    st.lists(PLANS, min_size=1, max_size=2),
+    st.sampled_from((("call_logs",), ALL)),
+    st.sampled_from(("newest", "oldest", "id")),
+)
+
+
+@simulated()
+@given(STORIES)
+def test_answers_in_any_words_cost_no_call_and_no_patience(live: Simulate, story: Story) -> None:
+    live(story)
+
+
+# What each of these texts means, and no other is one of them.
+BOOKMARKS = {
+    "2026-02-20": "2026-02-20T00:00:00.000000+00:00",
+    "2026-02-20T05:30:00+05:30": "2026-02-20T00:00:00.000000+00:00",
+    "2026-02-27T00:00:00Z": "2026-02-27T00:00:00.000000+00:00",
+    "2026-02-27 00:00": "2026-02-27T00:00:00.000000+00:00",
+    "1969-12-31T23:59:59Z": "1969-12-31T23:59:59.000000+00:00",
+    "2030-01-01": "2030-01-01T00:00:00.000000+00:00",
+    "9999-12-31T23:59:59Z": "9999-12-31T23:59:59.000000+00:00",
+}
+NO_MOMENTS: tuple[object, ...] = (
+    "",
+    "soon",
+    "0000-00-00",
+    "2026-13-01",
+    "1772300000000",
+    1772300000000,
+    {},
+    [],
+    True,
+)
+BOOKMARK = st.fixed_dictionaries(
+    {},
+    optional={
+        "replication_key": st.sampled_from(("start_time", "start_time", "updated_at", None, 5)),
+        "replication_key_value": st.sampled_from((*BOOKMARKS, *BOOKMARKS, None, *NO_MOMENTS)),
+        "starting_replication_value": ANY_JSON,
+        "replication_key_signpost": ANY_JSON,
+        "progress_markers": ANY_JSON,
+        "partitions": ANY_JSON,
+        "named_by_filter_only": ANY_JSON,
+        "version": ANY_JSON,
+    },
+)
+NAMES = st.sampled_from(("call_logs", "call_logs", "recordings", "transcripts", "users", ""))
+STATES = st.fixed_dictionaries(
+    {"bookmarks": st.dictionaries(NAMES, BOOKMARK, max_size=3) | ANY_JSON},
+    optional={
+        "currently_syncing": ANY_JSON,
+        "type": st.sampled_from(("STATE", "RECORD")),
+        "value": st.fixed_dictionaries({"bookmarks": st.dictionaries(NAMES, BOOKMARK)}),
+        "singer_state": ANY_JSON,
+    },
+)
+
+
+def told(state: object) -> dict[str, Any]:
+    """Return the bookmark of the call logs that a state tells, as far as it is one."""
+    if isinstance(state, dict) and state.get("type") == "STATE" and "value" in state:
+        state = state["value"]
+    bookmarks = state.get("bookmarks") if isinstance(state, dict) else None
+    bookmark = bookmarks.get("call_logs") if isinstance(bookmarks, dict) else None
+    return bookmark if isinstance(bookmark, dict) else {}
+
+
+@simulated()
+@given(STATES | ANY_JSON)
+def test_a_state_in_any_words_is_refused_or_means_what_it_says(tmp_path: Path, state: Any) -> None:
+    check_state(tmp_path, state, json.dumps(state).encode())
+
+
+@simulated()
+@given(st.binary(max_size=50) | st.tuples(STATES.map(json.dumps), st.integers(1, 9)))
+def test_a_state_that_is_no_json_is_refused(tmp_path: Path, content: Any) -> None:
+    if isinstance(content, tuple):
+        text, cut = content
+        content = text[: len(text) * cut // 10].encode()
+    try:
+        state = json.loads(content)
+    except (ValueError, RecursionError):
+        state = None
+    check_state(tmp_path, state, content, is_json=state is not None)
+
+
+def check_state(folder: Path, state: object, content: bytes, *, is_json: bool = True) -> None:
+    here = folder / "life"
+    here.mkdir()
+    try:
+        life = Life(Story(SCENE), here)
+        (here / "given.json").write_bytes(content)
+        code, log, messages = run_once(life, "--state", str(here / "given.json"))
+    finally:
+        shutil.rmtree(here)
+        shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
+    assert not any(word in log for word in ("Traceback", "Unexpected", *SECRETS)), log
+    assert code in ({0, 1} if is_json else {1}), log
+    if code:
+        assert not messages
+        assert life.world.requests == 0
+        return
+    bookmark = told(state)
+    is_ours = bookmark.get("replication_key") == "start_time"
+    given = bookmark.get("replication_key_value") if is_ours else None
+    assert given is None or given in BOOKMARKS, "it means nothing, and was taken for something"
+    since = BOOKMARKS[given] if given else format_epoch_ms(SCENE.start)
+    present = format_epoch_ms(round(NOW * 1000))
+    back = format_epoch_ms(max(milliseconds(min(since, present)) - 3 * DAY, SCENE.start))
+    out = {message["record"]["logid"] for message in messages if message["type"] == "RECORD"}
+    assert {name for start, name, _ in life.account.rows if format_epoch_ms(start) >= back} <= out
+    last = [message["value"] for message in messages if message["type"] == "STATE"][-1]
+    moved = last["bookmarks"]["call_logs"]["replication_key_value"]
+    assert min(since, present) <= moved <= present

@@ -1,0 +1,319 @@
+"""What repeats the tap's schemas is up to date, and a drift in any of it is told."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from definitions.__main__ import HUB, main
+from definitions.documents import as_meltano, read
+from definitions.plugin import Plugin
+from definitions.sections import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ("README.md", "meltano.yml", "pyproject.toml", ".env.example", HUB)
+STALE = "is out of date: run `make definitions`, and commit what it changes\n"
+# Source: schemas of plugin definitions and settings in meltano/hub, and meltano.schema.json.
+HUB_KEYS = {
+    *("capabilities", "commands", "definition", "description", "docs", "domain_url", "executable"),
+    *("keywords", "label", "log_parser", "logo_url", "maintenance_status", "name", "namespace"),
+    *("next_steps", "pip_url", "prereq", "quality", "repo", "select", "settings"),
+    *("settings_group_validation", "supported_python_versions", "usage", "variant"),
+}
+SETTING_KEYS = {"name", "kind", "value", "label", "description", "options", "sensitive"}
+KINDS = {"string", "integer", "decimal", "boolean", "object", "array", "options", "date_iso8601"}
+
+
+@pytest.fixture(scope="module")
+def plugin() -> Plugin:
+    return Plugin.ask()
+
+
+@pytest.fixture
+def tap(plugin: Plugin) -> Plugin:
+    """Return a tap that a test may change."""
+    return copy.deepcopy(plugin)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def run(root: Path, tap: Plugin) -> Callable[..., int]:
+    return lambda *options: main([*options, "--root", str(root)], lambda: tap)
+
+
+def swap(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def extractor_of(root: Path) -> dict[str, Any]:
+    project = read((root / "meltano.yml").read_text(encoding="utf-8"))
+    return dict(project["plugins"]["extractors"][0])
+
+
+def setting(definition: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(dict(setting) for setting in definition["settings"] if setting["name"] == name)
+
+
+def test_this_checkout_is_up_to_date(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (run("--check"), capsys.readouterr().err) == (0, "")
+
+
+DRIFTS = [
+    ("README.md", "| `page_size` | integer, 1 to 1000 | 200 |", "| `page_size` | integer | 100 |"),
+    ("README.md", "| `userNumber` | digits |", "| `userNumber` | id |"),
+    ("README.md", "The SDK adds", "There are also"),
+    ("README.md", "| `zsoid` | text | Id of the organisation. |\n", ""),
+    ("README.md", "| `sha256` | text |", "| `sha256` | number |"),
+    ("README.md", "| `segments[].speaker` | text | Who speaks. |", "| `speaker` | text | Who. |"),
+    ("meltano.yml", "namespace: tap_zohovoice", "namespace: zohovoice"),
+    ("meltano.yml", "label: Zoho Voice", "label: Voice"),
+    ("meltano.yml", "description: 'Singer tap for", "description: 'Tap for"),
+    ("meltano.yml", "    - schema-flattening\n", ""),
+    ("meltano.yml", "    - - client_id\n      - client_secret\n", "    - - client_id\n"),
+    ("meltano.yml", "      sensitive: true\n", ""),
+    ("meltano.yml", "kind: date_iso8601", "kind: string"),
+    ("meltano.yml", "value: 200", "value: 100"),
+    ("meltano.yml", "      - label: China\n        value: cn\n", ""),
+    ("meltano.yml", "    - recordings.*\n", "    - '*.*'\n"),
+    ("meltano.yml", "    executable: tap-zohovoice\n", "    executable:   tap-zohovoice\n"),
+    (HUB, "label: Client secret", "label: Secret"),
+    (HUB, "- structured-logging\n", "- structured-logging\n- batch\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), DRIFTS)
+def test_a_drift_is_told_and_mended(
+    root: Path,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    old: str,
+    new: str,
+) -> None:
+    swap(root / name, old, new)
+    assert (run("--check"), capsys.readouterr().err) == (1, f"{name} {STALE}")
+    assert (run(), capsys.readouterr().out) == (0, f"{name} is written anew\n")
+    assert (root / name).read_bytes() == (ROOT / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("#TAP_ZOHOVOICE_PAGE_SIZE='200'\n", "", "lacks TAP_ZOHOVOICE_PAGE_SIZE"),
+        ("PAGE_SIZE='200'", "PAGE_SIZE='100'", "but the default is 200"),
+        ("TAP_ZOHOVOICE_CLIENT_SECRET=''", "TAP_ZOHOVOICE_CLIENT_SECRET='x'", "has a value for"),
+        ("LOCK_SECONDS='600'", "LOCK_SECONDS='600'\nTAP_ZOHOVOICE_LOCK='6'", "_LOCK, which is no"),
+        ("TARGET_POSTGRES_HOST=", "TARGET_POSTGRES_SERVER=", "_SERVER, which is no setting"),
+    ],
+)
+def test_a_drift_of_the_environment_is_told_for_people_to_mend(
+    root: Path,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    old: str,
+    new: str,
+    line: str,
+) -> None:
+    swap(root / ".env.example", old, new)
+    for options in (["--check"], []):
+        assert run(*options) == 1
+        assert line in capsys.readouterr().err
+
+
+def test_a_change_of_the_tap_makes_all_that_repeats_it_stale(
+    root: Path, run: Callable[..., int], tap: Plugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tap.settings["page_size"]["description"] = "Rows | calls of one request."
+    tap.settings["page_size"]["default"] = 300
+    tap.streams["recordings"]["properties"]["sha256"]["description"] = "Digest."
+    tap.about["capabilities"].append("batch")
+    assert run("--check") == 1
+    told = capsys.readouterr().err
+    assert all(f"{name} {STALE}" in told for name in ("README.md", "meltano.yml", HUB))
+    assert ".env.example has TAP_ZOHOVOICE_PAGE_SIZE='200', but the default is 300" in told
+    swap(root / ".env.example", "PAGE_SIZE='200'", "PAGE_SIZE='300'")
+    assert run() == 0
+    assert run("--check") == 0
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert "| 300 | Rows \\| calls of one request. |" in readme
+    assert "| `sha256` | text | Digest. |" in readme
+    assert setting(extractor_of(root), "page_size")["value"] == 300
+    assert extractor_of(root)["capabilities"][-1] == "batch"
+
+
+def test_what_people_write_stays(root: Path, run: Callable[..., int], tap: Plugin) -> None:
+    command = "      hello: {args: --version, executable: tap-zohovoice}  # by hand\n"
+    swap(root / "meltano.yml", "    commands:\n", f"    commands:\n{command}")
+    before = (root / "meltano.yml").read_text(encoding="utf-8")
+    assert run() == 0  # the command goes to the Hub
+    assert (root / "meltano.yml").read_text(encoding="utf-8") == before
+    hub = read((root / HUB).read_text(encoding="utf-8"))
+    assert hub["commands"]["hello"] == {"args": "--version", "executable": "tap-zohovoice"}
+    tap.about["capabilities"].remove("about")
+    assert run() == 0
+    after = (root / "meltano.yml").read_text(encoding="utf-8")
+    assert after == before.replace("    - about\n", "", 1)
+
+
+def test_no_comment_is_lost(
+    root: Path, run: Callable[..., int], tap: Plugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swap(root / "meltano.yml", "    - recordings.*\n", "    - recordings.*\n  # for later\n")
+    assert run() == 0
+    tap.about["capabilities"].remove("about")
+    assert run() == 0
+    for entry in tap.catalog["streams"][1]["metadata"]:
+        entry["metadata"]["selected-by-default"] = False
+    assert run() == 1
+    assert "would be lost, put it elsewhere: # for later" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "line"),
+    [
+        ("README.md", "<!-- <filters>", "README.md must have one line with <filters>, not 0"),
+        ("README.md", "</fields of recordings>", "with </fields of recordings>, not 0"),
+        ("meltano.yml", "- name: tap-zohovoice\n    namespace", "has no extractor tap-zohovoice"),
+    ],
+)
+def test_where_nothing_can_be_written_is_told(
+    root: Path,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    old: str,
+    line: str,
+) -> None:
+    swap(root / name, old, old.replace("<filters>", "").replace("tap-", "tap-other-").strip("</>"))
+    before = [(root / file).read_bytes() for file in FILES]
+    assert run() == 1
+    assert line in capsys.readouterr().err
+    assert [(root / file).read_bytes() for file in FILES] == before
+
+
+def test_a_part_is_between_its_marks_alone() -> None:
+    text = "1\n<!-- <a> -->\nold\n<!-- </a> -->\n2\n"
+    assert replace("f", text, "a", "new\nlines\n") == text.replace("old", "new\nlines")
+    with pytest.raises(Exception, match="f: </a> stands before <a>"):
+        replace("f", "# </a>\n# <a>\n", "a", "new")
+
+
+def test_a_stream_that_is_gone_is_told(
+    run: Callable[..., int], tap: Plugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tap.catalog["streams"].pop(1)["tap_stream_id"] == "recordings"
+    assert run("--check") == 1
+    assert "README.md has fields of recordings, which is no stream" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda tap: tap.settings["api_url"].pop("title"), "setting api_url has no title"),
+        (lambda tap: tap.settings["api_url"].pop("description"), "api_url has no description"),
+        (
+            lambda tap: tap.settings["api_url"].update(type=["string", "integer"]),
+            "setting api_url has types that Meltano has no kind for: ['string', 'integer']",
+        ),
+        (
+            lambda tap: tap.streams["call_logs"]["properties"]["voicemail"]["properties"][
+                "block_id"
+            ].pop("description"),
+            "field voicemail.block_id of call_logs has no description",
+        ),
+    ],
+)
+def test_what_the_tap_leaves_open_is_told(
+    run: Callable[..., int],
+    tap: Plugin,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[Plugin], object],
+    line: str,
+) -> None:
+    change(tap)
+    assert run("--check") == 1
+    assert line in capsys.readouterr().err
+
+
+def test_the_hub_gets_what_it_knows(root: Path, plugin: Plugin) -> None:
+    definition = read((root / HUB).read_text(encoding="utf-8"))
+    assert set(definition) <= HUB_KEYS
+    assert {"name", "namespace", "variant", "quality", "pip_url"} <= set(definition)
+    assert set(definition["capabilities"]) == set(plugin.about["capabilities"])
+    assert {setting["name"] for setting in definition["settings"]} == set(plugin.settings)
+    for given in definition["settings"]:
+        assert set(given) <= SETTING_KEYS
+        assert given["kind"] in KINDS
+    assert [list(key) for key in (definition, definition["settings"][0])] == [
+        sorted(definition),
+        sorted(definition["settings"][0]),
+    ]
+
+
+def test_the_repository_names_the_variant(root: Path, run: Callable[..., int]) -> None:
+    url = "https://github.com/Some-Body/tap-zohovoice"
+    swap(
+        root / "pyproject.toml",
+        "[project.scripts]",
+        f'[project.urls]\nRepository = "{url}"\n\n[project.scripts]',
+    )
+    assert run() == 0
+    definition = read((root / HUB).read_text(encoding="utf-8"))
+    assert (definition["repo"], definition["variant"]) == (url, "some-body")
+
+
+def test_meltano_gets_kinds_and_secrets(plugin: Plugin) -> None:
+    extractor = extractor_of(ROOT)
+    assert extractor["capabilities"] == plugin.about["capabilities"]
+    secrets = {s["name"] for s in extractor["settings"] if s.get("sensitive")}
+    assert secrets == {"client_secret", "refresh_token"}
+    kinds = {s["name"]: s["kind"] for s in extractor["settings"]}
+    assert kinds["start_date"] == kinds["end_date"] == "date_iso8601"
+    assert kinds["lookback_days"] == kinds["page_size"] == "integer"
+    assert kinds["filters"] == kinds["stream_maps"] == "object"
+    assert kinds["flattening_enabled"] == "boolean"
+    assert kinds["data_center"] == "options"
+    choices = setting(extractor, "data_center")["options"]
+    assert {"label": "United Kingdom", "value": "uk"} in choices
+    assert [choice["value"] for choice in choices] == plugin.settings["data_center"]["enum"]
+    assert extractor["select"] == ["call_logs.*", "recordings.*"]
+
+
+def test_the_meltano_project_holds_together() -> None:
+    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
+    project = read(text)
+    assert as_meltano(project) == text
+    loaders = {loader["name"]: loader for loader in project["plugins"]["loaders"]}
+    for loader in loaders.values():
+        assert "==" in loader["pip_url"].split()[0]
+        known = {setting["name"] for setting in loader["settings"]}
+        assert set(loader["config"]) <= known
+        assert {
+            name for group in loader.get("settings_group_validation", []) for name in group
+        } <= (known)
+    jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
+    assert {task for tasks in jobs.values() for task in tasks} == {
+        f"tap-zohovoice {name}" for name in loaders
+    }
+    assert {schedule["job"] for schedule in project["schedules"]} <= set(jobs)
+    environments = {environment["name"] for environment in project["environments"]}
+    assert environments == {"dev", "prod"}
+    assert project["default_environment"] in environments

@@ -1,0 +1,400 @@
+"""Each error and warning in the table of the README, met on purpose."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import trustme
+
+from tap_zohovoice.sandbox import Dialect, Sandbox
+from tests.support.cli import NOW
+from tests.support.common import call, history
+from tests.support.tls import Proxy, Stub, gate, tls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.cli import FakeClock, Run
+
+    RunTap = Callable[..., Run]
+    Meet = Callable[["Stage"], Run]
+
+README = Path(__file__).parents[2] / "README.md"
+DAY = 86_400_000
+ALWAYS = range(1, 80)
+
+
+class Stage:
+    """What a situation is made of: the tap, a sandbox, and a place for files."""
+
+    def __init__(
+        self, run_tap: RunTap, clock: FakeClock, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.run_tap = run_tap
+        self.clock = clock
+        self.path = path
+        self.monkeypatch = monkeypatch
+
+    def run(
+        self,
+        *args: str,
+        state: dict[str, Any] | None = None,
+        files: Callable[[Sandbox], object] = bool,
+        box: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> Run:
+        """Run the tap against a sandbox, with these settings and these habits of the server."""
+        habits: dict[str, Any] = {"history": history(30), **(box or {})}
+        with Sandbox(clock=self.clock, **habits) as server:
+            files(server)
+            return self.run_tap({**server.config, **settings}, *args, state=state)
+
+    def answered(self, status: str, body: str = "", setting: str = "api_url") -> Run:
+        """Run the tap against a server that always says the same."""
+        with Stub(status, body) as stub:
+            settings: dict[str, Any] = {setting: stub.url}
+            return self.run(**settings)
+
+    def given(self, option: str, text: str) -> Run:
+        """Run the tap with a file of this text."""
+        path = self.path / "given.json"
+        path.write_text(text)
+        return self.run(option, str(path))
+
+    def proxied(self, url: str) -> Run:
+        self.monkeypatch.setenv("HTTPS_PROXY", url)
+        return self.run(api_url="https://zoho.example.invalid")
+
+    def secured(self, *names: str, days: int = 7, bundle: str | None = None) -> Run:
+        """Run the tap against a server with a certificate of its own for these names."""
+        authority = trustme.CA()
+        path = self.path / "bundle.pem"
+        if bundle == "authority":
+            authority.cert_pem.write_to_path(str(path))
+        elif bundle == "junk":
+            path.write_text("no certificate")
+        if bundle:
+            self.monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+        now = dt.datetime.now(dt.UTC)
+        validity = {"not_before": now - dt.timedelta(300), "not_after": now + dt.timedelta(days)}
+        context = tls(authority, *names, **validity)
+        with Sandbox(clock=self.clock) as server, gate(server, context) as front:
+            config = {**server.config, "api_url": f"https://localhost:{front.port}"}
+            return self.run_tap(config)
+
+
+def zvt(code: str) -> str:
+    return json.dumps({"code": code, "message": "made up", "status": "ERROR"})
+
+
+def bookmark(**fields: Any) -> dict[str, Any]:
+    return {"bookmarks": {"call_logs": {"replication_key": "start_time", **fields}}}
+
+
+def odd(**fields: Any) -> Callable[[Sandbox], object]:
+    """Return what adds a call with odd fields to a sandbox."""
+    start = round(NOW * 1000) - DAY
+    return lambda box: box.store.add({**call(box, "odd", start), **fields}, at_ms=start)
+
+
+def misplaced(stage: Stage) -> Run:
+    """Meet calls of other days than were asked for."""
+    rows = [{"logid": str(n), "start_time": "1500000000000"} for n in range(40)]
+    body = json.dumps({"logs": rows, "meta": {"total": 40}, "status": "200"})
+    return stage.answered("200 OK", body)
+
+
+def repeated(stage: Stage) -> Run:
+    """Meet a server that hands out the same page whatever is asked."""
+    start = round(NOW * 1000) - DAY
+    rows = [{"logid": str(n), "start_time": str(start)} for n in range(40)]
+    body = json.dumps({"logs": rows, "meta": {"total": 4000}, "status": "200"})
+    return stage.answered("200 OK", body)
+
+
+def dense(stage: Stage) -> Run:
+    """Meet a day of which offsets reach a part."""
+    day = dt.date(2026, 2, 25)
+    dialect = Dialect(max_offset=300, offset_over="empty")
+    return stage.run(box={"history": history(6_000, first=day, last=day), "dialect": dialect})
+
+
+def refused_by_proxy(stage: Stage) -> Run:
+    with Proxy("407 Proxy Authentication Required") as proxy:
+        return stage.proxied(f"http://127.0.0.1:{proxy.port}")
+
+
+def stopped(stage: Stage) -> Run:
+    def stop(_number: int) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    return stage.run(box={"before_request": stop})
+
+
+def without_shared_slots(stage: Stage) -> Run:
+    stage.monkeypatch.setenv("XDG_STATE_HOME", str(stage.path / "taken" / "more"))
+    (stage.path / "taken").write_text("no folder")
+    return stage.run()
+
+
+def broken(stage: Stage) -> Run:
+    """Meet a mistake of the tap."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    stage.monkeypatch.setattr("tap_zohovoice.extract.reader.RecordConverter.convert", fail)
+    return stage.run()
+
+
+def from_environment(stage: Stage) -> Run:
+    stage.monkeypatch.setenv("TAP_ZOHOVOICE_PAGE_SIZE", "many")
+    return stage.run("--config=ENV")
+
+
+def plain(stage: Stage) -> Run:
+    """Meet a server without TLS at an address with it."""
+    with Sandbox(clock=stage.clock) as server:
+        return stage.run_tap({**server.config, "api_url": server.url.replace("http:", "https:")})
+
+
+def silent(stage: Stage) -> Run:
+    """Meet a server that does not answer, without waiting for it."""
+    send = requests.Session.send
+
+    def wait(session: requests.Session, request: requests.PreparedRequest, **more: Any) -> Any:
+        if request.method == "GET":
+            raise requests.ReadTimeout
+        return send(session, request, **more)
+
+    stage.monkeypatch.setattr(requests.Session, "send", wait)
+    return stage.run()
+
+
+def occupied(stage: Stage) -> Run:
+    (stage.path / "taken").write_text("no folder")
+    return stage.run(recordings_path=str(stage.path / "taken" / "calls"))
+
+
+MESSAGES: dict[str, Meet] = {
+    "… is required": lambda stage: stage.run(client_id=None),
+    "… is empty": lambda stage: stage.run(client_id=""),
+    "unknown setting …: did you mean …?": lambda stage: stage.run(pagesize=100),
+    "unknown filter …": lambda stage: stage.run(filters={"calltype": "missed"}),
+    "… must be one of …": lambda stage: stage.run(data_center="mars"),
+    "… must be at least …": lambda stage: stage.run(page_size=0),
+    "… must be an integer (environment variable …)": from_environment,
+    "… must be of type …": lambda stage: stage.run(page_size="many"),
+    "… must be an address such as …": lambda stage: stage.run(api_url="voice.zoho.com"),
+    "… must be an address alone, …": lambda stage: stage.run(api_url="https://a.example/?b=c"),
+    "… is no date: …": lambda stage: stage.run(start_date="yesterday"),
+    "end_date (…) is before start_date (…)": lambda stage: stage.run(end_date="2001-01-01"),
+    "filters: … is decided by the tap itself and cannot be set": lambda stage: stage.run(
+        filters={"fromDate": "2024-01-01"}
+    ),
+    "filters.userNumber must be digits alone": lambda stage: stage.run(
+        filters={"userNumber": "+1 555"}
+    ),
+    "recordings_path: fsspec knows no …": lambda stage: stage.run(recordings_path="odd://calls"),
+    "recordings_path: fsspec has no driver for … installed": lambda stage: stage.run(
+        recordings_path="s3://calls"
+    ),
+    "A file given with --config, --state or --catalog is no JSON (line …)": lambda stage: (
+        stage.given("--state", "{")
+    ),
+    "A file given with --config, --state or --catalog has too many levels": lambda stage: (
+        stage.given("--state", "[" * 100_000)
+    ),
+    "--config is no JSON object": lambda stage: stage.given("--config", "[1]"),
+    "The state is no Singer state: …": lambda stage: stage.given("--state", "[]"),
+    "The bookmark of … in the state is no date-time": lambda stage: stage.run(
+        state=bookmark(replication_key_value="soon")
+    ),
+    "The catalog is no Singer catalog; make one with --discover": lambda stage: stage.given(
+        "--catalog", "{}"
+    ),
+    "Zoho Accounts: HTTP …, invalid_code: …": lambda stage: stage.run(refresh_token="1000.x"),
+    "Zoho Accounts: HTTP …, invalid_client: …": lambda stage: stage.run(client_id="1000.X"),
+    "Zoho Accounts: HTTP …, invalid_client_secret: …": lambda stage: stage.run(client_secret="x"),
+    "Zoho Accounts: HTTP …, Access Denied: …": lambda stage: stage.run(
+        box={"dialect": Dialect(tokens_limit=0)}
+    ),
+    "Zoho Accounts: HTTP …, no token; check data_center, …": lambda stage: stage.answered(
+        "404 Not Found", setting="accounts_url"
+    ),
+    "Zoho Accounts: HTTP …, no token in the answer": lambda stage: stage.answered(
+        "503 Busy", setting="accounts_url"
+    ),
+    "Zoho Accounts: no answer (…); check accounts_url…": lambda stage: stage.run(
+        accounts_url="http://127.0.0.1:1"
+    ),
+    "… the server's certificate is not trusted; …": lambda stage: stage.secured("localhost"),
+    "… the server's certificate is for another address; …": lambda stage: stage.secured(
+        "example.org", bundle="authority"
+    ),
+    "… the server's certificate has expired; …": lambda stage: stage.secured(
+        "localhost", days=-7, bundle="authority"
+    ),
+    "… the file named by REQUESTS_CA_BUNDLE holds no certificate …": lambda stage: stage.secured(
+        "localhost", bundle="junk"
+    ),
+    "… named by REQUESTS_CA_BUNDLE cannot be read": lambda stage: stage.secured(
+        "localhost", bundle="missing"
+    ),
+    "… the server speaks no TLS; …": plain,
+    "… the proxy refuses (HTTP …); …": refused_by_proxy,
+    "… the proxy cannot be reached; …": lambda stage: stage.proxied("http://127.0.0.1:1"),
+    "… HTTPS_PROXY is no usable address; …": lambda stage: stage.proxied("http://"),
+    "… HTTPS_PROXY names a SOCKS proxy; …": lambda stage: stage.proxied("socks5://127.0.0.1:1"),
+    "Zoho Voice: HTTP …, ZVT022…: the refresh token lacks a scope; …": lambda stage: stage.run(
+        box={"dialect": Dialect(scope_missing=True)}
+    ),
+    "Zoho Voice: HTTP …: a new access token is refused too; …": lambda stage: stage.run(
+        box={"faults": dict.fromkeys(ALWAYS, "token")}
+    ),
+    "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC": lambda stage: stage.run(
+        box={"faults": {1: "lock"}}
+    ),
+    "Zoho Voice: HTTP …: the lock lasts too long; run again later": lambda stage: stage.run(
+        box={"faults": dict.fromkeys(ALWAYS, "lock")}
+    ),
+    "Zoho Voice: HTTP …: access denied; …": lambda stage: stage.answered("403 Forbidden"),
+    "Zoho Voice: HTTP …: nothing answers at this address; …": lambda stage: stage.answered(
+        "404 Not Found"
+    ),
+    "Zoho Voice: HTTP …: the server redirects; …": lambda stage: stage.run(
+        box={"faults": {1: "redirect"}}
+    ),
+    "Zoho Voice: HTTP …, ZVT011…: Zoho does not know this address; …": lambda stage: stage.answered(
+        "400 Bad Request", zvt("ZVT011")
+    ),
+    "Zoho Voice: HTTP …, ZVT010…: Zoho does not know a parameter; …": lambda stage: stage.answered(
+        "400 Bad Request", zvt("ZVT010")
+    ),
+    "Zoho Voice: HTTP …, ZVT015…: Zoho refuses a value; …": lambda stage: stage.answered(
+        "400 Bad Request", zvt("ZVT015")
+    ),
+    "Zoho Voice: HTTP …: Zoho refuses the request; …": lambda stage: stage.answered(
+        "400 Bad Request", zvt("ZVT999")
+    ),
+    "Zoho Voice: HTTP 5…; asked 6 times": lambda stage: stage.answered("500 Oh"),
+    "Zoho Voice: HTTP …, no whole answer (…); asked 6 times": lambda stage: stage.run(
+        box={"faults": dict.fromkeys(ALWAYS, "cut_body")}
+    ),
+    "Zoho Voice: no answer in time; asked 6 times": silent,
+    "Zoho Voice: connection failed (…); asked 6 times": lambda stage: stage.run(
+        api_url="http://127.0.0.1:1"
+    ),
+    "Zoho Voice: answer not understood: …": lambda stage: stage.answered(
+        "200 OK", '{"calls": [{"logid": "1"}], "meta": {"total": 1}, "logs": null}'
+    ),
+    "Zoho Voice: HTTP …, not the JSON that was asked for; …": lambda stage: stage.answered(
+        "200 OK", "<html>Welcome</html>"
+    ),
+    "Zoho Voice: row … of … has no usable …": lambda stage: stage.run(files=odd(logid=None)),
+    "Zoho Voice: row … of … has a field of too many levels; …": lambda stage: stage.run(
+        files=odd(new=json.loads("[" * 60 + "]" * 60))
+    ),
+    "Zoho hands out the same calls of … over and over, …": repeated,
+    "Zoho does not hand out all calls of …: …": dense,
+    "Zoho answers with calls of other days than …": misplaced,
+    "recordings_path: …": occupied,
+    "…: Zoho counts … calls but hands out …": lambda stage: stage.run(
+        box={"dialect": Dialect(total="stale_high", total_error=2)}
+    ),
+    "The rate limit cannot be shared with other runs (…); …": without_shared_slots,
+    "The bookmark of … (…) is in the future; …": lambda stage: stage.run(
+        state=bookmark(replication_key_value="2099-01-01T00:00:00Z")
+    ),
+    "The bookmark of … is of another key; …": lambda stage: stage.run(
+        state=bookmark(replication_key="logid", replication_key_value="7")
+    ),
+    "Field … holds what does not fit its type; …": lambda stage: stage.run(
+        files=odd(feedback="five stars")
+    ),
+    "Stopped by …; the last STATE says how far the sync got": stopped,
+    "Unexpected … at …; please report this as a bug of the tap": broken,
+}
+GOES_ON = {
+    "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC",
+    "…: Zoho counts … calls but hands out …",
+    "The rate limit cannot be shared with other runs (…); …",
+    "The bookmark of … (…) is in the future; …",
+    "The bookmark of … is of another key; …",
+    "Field … holds what does not fit its type; …",
+}
+"""What a run tells and goes on."""
+STOPPED = "Stopped by …; the last STATE says how far the sync got"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the developer's own network needs out of the tests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def told() -> list[str]:
+    """Return the messages in the table of the README."""
+    section = README.read_text(encoding="utf-8").partition("### What to do about errors")[2]
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    return [text for row in rows for text in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+
+
+def test_the_readme_tells_of_all_these_messages_and_no_others() -> None:
+    assert sorted(told()) == sorted(MESSAGES)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_of_the_readme_is_really_met(
+    run_tap: RunTap,
+    clock: FakeClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    message: str,
+) -> None:
+    run = MESSAGES[message](Stage(run_tap, clock, tmp_path, monkeypatch))
+    pattern = ".+".join(map(re.escape, message.strip("…").split("…")))
+    pattern = f"{'.*' if message[0] == '…' else ''}{pattern}{'.*' if message[-1] == '…' else ''}"
+    level = "INFO" if "waiting" in message else "WARNING"
+    lines = [line.split(" | ", 3)[1:] for line in run.log.splitlines() if line.count(" | ") > 2]
+    found = [level for level, _, text in lines if re.match(pattern, text)]
+    if message in GOES_ON:
+        assert run.exit_code == 0, run.log
+        assert {kind.strip() for kind in found} == {level}, run.log
+    elif message == STOPPED:
+        assert run.exit_code == 143
+        assert found, run.log
+    else:
+        assert run.exit_code == 1
+        assert [kind.strip() for kind in found].count("ERROR") == 1, run.log
+    assert "Traceback" not in run.log
+
+
+def test_days_around_a_row_that_cannot_be_stored_can_be_read(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    day = dt.date(2026, 2, 10)
+    noon = round(dt.datetime.combine(day, dt.time(12), dt.UTC).timestamp() * 1000)
+    with Sandbox(history=history(200), clock=clock) as box:
+        box.store.add({**call(box, "odd", noon), "logid": None}, at_ms=noon)
+        assert run_tap(box.config).exit_code == 1
+        before = run_tap({**box.config, "end_date": str(day - dt.timedelta(2))})
+        after = run_tap({**box.config, "start_date": str(day + dt.timedelta(2))})
+        starts = sorted(row["start_time"] for row in box.store.rows())
+    assert (before.exit_code, after.exit_code) == (0, 0)
+    near = sum(abs(int(start) - noon) <= 2.5 * DAY for start in starts)
+    assert len(before.ids) + len(after.ids) >= len(starts) - near
+    assert before.ids
+    assert after.ids

@@ -1,0 +1,91 @@
+"""What holds the repository together: pins that agree, actions that cannot change under us."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PARTS = ["runtime", "build"]
+
+
+def pins(name: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Read the versions and the hashes of a file of requirements/."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    found = {}
+    for block in re.split(r"\n(?=[A-Za-z])", text):
+        name_and_version = re.match(r"([A-Za-z0-9._-]+)==([^ ;\\]+)", block)
+        assert name_and_version, block[:80]
+        hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})\b", block))
+        assert hashes, block[:80]
+        found[name_and_version[1]] = (name_and_version[2], hashes)
+    return found
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_container_takes_the_versions_that_the_tests_take(part: str) -> None:
+    all_pins = pins("constraints")
+    assert {name: all_pins.get(name) for name in pins(part)} == pins(part)
+
+
+def test_the_container_has_all_that_the_tap_and_its_build_need() -> None:
+    table = project()
+    needs = [*table["project"]["dependencies"]]
+    needs += table["project"]["optional-dependencies"]["recordings"]
+    names = {re.split(r"[^\w.-]", need)[0] for need in needs}
+    assert names <= set(pins("runtime"))
+    builders = {re.split(r"[^\w.-]", need)[0] for need in table["build-system"]["requires"]}
+    assert builders <= set(pins("build"))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_pins_name_no_host(part: str) -> None:
+    text = (ROOT / "requirements" / f"{part}.txt").read_text(encoding="utf-8")
+    text = re.sub(r"--hash=sha256:[0-9a-f]{64}", "", text)
+    assert not re.search(r"://|@|^ *--|\.(com|org|net|io|dev)\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_the_hash_of_their_commit(workflow: Path) -> None:
+    used = re.findall(r"uses: (\S+)(.*)", workflow.read_text(encoding="utf-8"))
+    assert used
+    for action, comment in used:
+        if action.startswith("./"):
+            continue
+        assert re.fullmatch(r"[\w-]+/[\w.-]+@[0-9a-f]{40}", action)
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment)
+
+
+def test_one_action_has_one_version_in_all_workflows() -> None:
+    texts = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
+    used = set(re.findall(r"uses: ([^@\s]+)@(\w+)", texts))
+    assert len(used) == len({action for action, _ in used}) > 3
+
+
+def test_the_matrix_is_read_from_the_classifiers() -> None:
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    script = re.search(r"python3 - <<'END'.*?\n(.*?)\n +END\n", text, re.DOTALL)
+    assert script
+    indent = len(script[1]) - len(script[1].lstrip())
+    program = "\n".join(line[indent:] for line in script[1].splitlines())
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    name, _, value = done.stdout.strip().partition("=")
+    classifiers = project()["project"]["classifiers"]
+    assert name == "pythons"
+    assert [f"Programming Language :: Python :: {python}" for python in json.loads(value)] == [
+        classifier for classifier in classifiers if ":: Python ::" in classifier
+    ]

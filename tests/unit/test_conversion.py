@@ -1,0 +1,322 @@
+"""A log becomes a record of exact types, and nothing of it is lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+
+from tap_zohovoice.http.response import judge
+from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS, FieldType
+from tap_zohovoice.schemas.conversion import InvalidRecordError, RecordConverter
+from tap_zohovoice.schemas.types import duration_seconds, format_epoch_ms
+from tap_zohovoice.singer.records import SerializedRecord
+
+LOG = {"logid": "c3d87e71-0000-4000-8000-000000000001", "start_time": "1764831298000"}
+STARTED = "2025-12-04T06:54:58.000000+00:00"
+VALIDATOR = DEFAULT_JSONSCHEMA_VALIDATOR(CALL_LOG_SCHEMA)
+LOGGER = "tap-zohovoice.call_logs"
+INFINITY = float("inf")
+NAN = float("nan")
+
+# By kind: what is sent, and what stands in the record.
+GOOD: dict[FieldType, list[tuple[object, object]]] = {
+    FieldType.ID: [("0123", "0123"), (58399000000003016, "58399000000003016"), ("", "")],
+    FieldType.TEXT: [("Atendida ✓", "Atendida ✓"), ("", ""), ("12", "12")],
+    FieldType.MOMENT: [
+        ("1764831298000", STARTED),
+        (1764831298000, STARTED),
+        (1764831298000.0, STARTED),
+        (" 1764831298000 ", STARTED),
+        ("1764831298123", "2025-12-04T06:54:58.123000+00:00"),
+        (1, "1970-01-01T00:00:00.001000+00:00"),
+    ],
+    FieldType.NUMBER: [(0, 0), (-1.5, -1.5), ("27.9", 27.9), ("3", 3.0), ("", None)],
+    FieldType.INTEGER: [
+        *[(5, 5), ("5", 5), (5.0, 5), ("", None)],
+        *[(2**63 - 1, 2**63 - 1), (-(2**63), -(2**63))],
+    ],
+    FieldType.BOOLEAN: [(True, True), (False, False), ("true", True), ("FALSE", False), ("", None)],
+    FieldType.DURATION: [("00:54", "00:54"), (54, "54"), ("", ""), ("1:02:03", "1:02:03")],
+}
+BAD: dict[FieldType, list[object]] = {
+    FieldType.ID: [True, 1.5, [], {}, NAN],
+    FieldType.TEXT: [5, False, ["a"], {"a": 1}],
+    FieldType.MOMENT: [
+        "soon",
+        "0",
+        0,
+        -1,
+        "2025-12-04",
+        True,
+        1.5,
+        INFINITY,
+        NAN,
+        10**17,
+        10**400,
+        [],
+    ],
+    FieldType.NUMBER: ["--", True, "1e5", [], {}, "NaN", "-Infinity", "1e999", 10**400],
+    FieldType.INTEGER: ["five", 1.5, True, "NaN", [], "1.5", 2**63, -(2**63) - 1, 1e300, 10**400],
+    FieldType.BOOLEAN: [1, 0, "yes", [], {}],
+    FieldType.DURATION: [True, [], {}],
+}
+NO_OBJECTS: list[object] = [None, [], "row", 5]
+NO_MOMENTS: list[object] = [None, "", *BAD[FieldType.MOMENT]]
+LEAVES = [
+    *[((field.name,), field.kind) for field in FIELDS if not field.members],
+    *[((field.name, inner.name), inner.kind) for field in FIELDS for inner in field.members],
+]
+OTHERS = [leaf for leaf in LEAVES if leaf[0][0] not in LOG]
+OBJECTS = [field.name for field in FIELDS if field.members]
+
+
+def sent(path: tuple[str, ...], value: object) -> dict[str, Any]:
+    for name in reversed(path):
+        value = {name: value}
+    assert isinstance(value, dict)
+    return {**LOG, **value}
+
+
+def at(record: dict[str, Any], path: tuple[str, ...]) -> object:
+    value: Any = record
+    for name in path:
+        value = value[name]
+    return value
+
+
+def convert(log: object, converter: RecordConverter | None = None) -> dict[str, Any]:
+    """Convert a log, and prove what must hold for every record."""
+    record = (converter or RecordConverter()).convert(log)
+    assert list(record) == list(CALL_LOG_SCHEMA["properties"])
+    assert [error.message for error in VALIDATOR.iter_errors(record)] == []
+    return record
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [(path, *pair) for path, kind in OTHERS for pair in GOOD[kind]],
+)
+def test_a_good_value_gets_its_type(path: tuple[str, ...], value: object, expected: object) -> None:
+    converter = RecordConverter()
+    record = convert(sent(path, value), converter)
+    assert at(record, path) == expected
+    assert type(at(record, path)) is type(expected)
+    assert record["additional_fields"] is None
+    assert not converter.misfits
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [(path, value) for path, kind in OTHERS for value in BAD[kind]], ids=repr
+)
+def test_a_misfit_becomes_null_is_counted_kept_and_told_once(
+    path: tuple[str, ...], value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    converter, name = RecordConverter(), ".".join(path)
+    for count in (1, 2):
+        record = convert(sent(path, value), converter)
+        assert at(record, path) is None
+        assert record["additional_fields"] == {name: value}
+        assert converter.misfits == {name: count}
+    warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert f"Field {name} " in warnings[0]
+
+
+@pytest.mark.parametrize("path", [path for path, _ in OTHERS])
+def test_null_stays_null(path: tuple[str, ...]) -> None:
+    converter = RecordConverter()
+    record = convert(sent(path, None), converter)
+    assert at(record, path) is None
+    assert record["additional_fields"] is None
+    assert not converter.misfits
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("value", ["text", 5, [], [{}], True])
+def test_what_should_be_an_object_and_is_none_is_kept(name: str, value: object) -> None:
+    record = convert(sent((name,), value))
+    assert record[name] is None
+    assert record["additional_fields"] == {name: value}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_undeclared_members_are_kept_by_their_path_and_named(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    record = convert(sent((name, "foo"), {"deep": [1, None]}))
+    assert record["additional_fields"] == {f"{name}.foo": {"deep": [1, None]}}
+    assert set(record[name].values()) == {None}
+    assert caplog.messages == [f"Field {name}.foo is not documented; see additional_fields"]
+
+
+@pytest.mark.parametrize("value", ["text", 17, None, [1, {"a": None}], {"b": 0.5}, False, ""])
+def test_undeclared_fields_are_kept_as_sent_and_named_once(
+    value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    converter = RecordConverter()
+    for _ in range(3):
+        assert convert({**LOG, "queue_name": value}, converter)["additional_fields"] == {
+            "queue_name": value
+        }
+    assert [entry.getMessage() for entry in caplog.records] == [
+        "Field queue_name is not documented; see additional_fields"
+    ]
+    assert not converter.misfits
+
+
+@pytest.mark.parametrize("name", ["Ann Example", "+1 555 0100", "ann@example.invalid", "a\nb"])
+def test_a_key_that_is_no_name_is_kept_but_not_repeated(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    assert convert({**LOG, name: 1})["additional_fields"] == {name: 1}
+    assert name not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["additional_fields", "duration_seconds"])
+def test_a_field_named_like_one_of_the_taps_own_is_kept(name: str) -> None:
+    record = convert({**LOG, "duration": "00:54", name: "theirs"})
+    assert record["additional_fields"] == {name: "theirs"}
+    assert record["duration_seconds"] == 54
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [
+        ("00:54", 54),
+        ("01:25", 85),
+        ("1:02:03", 3723),
+        ("100:00:00", 360_000),
+        ("75:00", 4500),
+        ("54", 54),
+        (54, 54),
+        (54.0, 54),
+        (" 00:05 ", 5),
+        ("0:00", 0),
+    ],
+)
+def test_durations_are_counted_in_seconds(duration: object, seconds: int) -> None:
+    converter = RecordConverter()
+    record = convert({**LOG, "duration": duration}, converter)
+    assert record["duration"] == str(duration)
+    assert record["duration_seconds"] == seconds
+    assert not converter.misfits
+
+
+@pytest.mark.parametrize(
+    "duration", ["a while", "1:2:3:4", "-00:05", "00:05.5", "::", "\u0663:\u0660\u0660", "--"]
+)
+def test_a_duration_that_cannot_be_read_stays_as_sent(
+    duration: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    converter = RecordConverter()
+    record = convert({**LOG, "duration": duration}, converter)
+    assert (record["duration"], record["duration_seconds"]) == (duration, None)
+    assert converter.misfits == {"duration_seconds": 1}
+    assert caplog.text.count("duration_seconds") == 1
+    assert duration_seconds(duration) is None
+
+
+@pytest.mark.parametrize("changes", [{"logid": None}, {"logid": ""}, {}])
+def test_uuid_stands_in_for_a_missing_logid(changes: dict[str, Any]) -> None:
+    log = {"start_time": LOG["start_time"], "uuid": "c3d87e71", **changes}
+    record = convert(log)
+    assert record["logid"] == "c3d87e71"
+    assert convert({**LOG, "uuid": "other"})["logid"] == LOG["logid"]
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        *[(log, "no object") for log in NO_OBJECTS],
+        ({"start_time": "1764831298000"}, "no usable logid"),
+        *[({**LOG, "logid": bad}, "no usable logid") for bad in [None, "", *BAD[FieldType.ID]]],
+        ({**LOG, "logid": None, "uuid": {}}, "no usable logid"),
+        ({"logid": "1"}, "no usable start_time"),
+        *[({**LOG, "start_time": bad}, "no usable start_time") for bad in NO_MOMENTS],
+    ],
+    ids=repr,
+)
+def test_a_row_without_key_or_start_is_refused(log: object, reason: str) -> None:
+    with pytest.raises(InvalidRecordError, match=reason):
+        RecordConverter().convert(log)
+
+
+def test_moments_are_written_so_that_they_sort_as_text() -> None:
+    moments = [1, 999, 1000, 86_399_999, 1764831298000, 1764831298001, 253402300799999]
+    texts = [format_epoch_ms(moment) for moment in moments]
+    assert texts == sorted(texts)
+    assert {len(text) for text in texts} == {32}
+
+
+def test_a_member_and_a_field_of_the_same_path_are_both_kept() -> None:
+    record = convert({**LOG, "voice_credits.foo": "one 1", "voice_credits": {"foo": "two 2"}})
+    assert "one 1" in json.dumps(record)
+    assert "two 2" in json.dumps(record)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_json_or_a_float_cannot_hold_is_kept_as_text(number: str) -> None:
+    row = f'{{"logid":"1","start_time":1,"voice_credits":{{"total":{number}}},"new":[{number}]}}'
+    verdict = judge(200, {}, f'{{"logs":[{row}]}}'.encode(), now=0)
+    record = convert(verdict.body["logs"][0])
+    assert record["voice_credits"]["total"] is None
+    assert record["additional_fields"] == {"voice_credits.total": number, "new": [number]}
+
+
+def test_a_written_record_comes_back_whole() -> None:
+    record = convert({**LOG, "service": 58399000000003016, "queue": [1, {"a": "\ud800é"}]})
+    row = SerializedRecord.of(record)
+    assert (row.start_time, row.logid) == (record["start_time"], record["logid"])
+    assert row.record == record
+
+
+def test_logs_of_ever_new_forms_are_converted_as_those_of_known_ones() -> None:
+    converter = RecordConverter()
+    for number in [*range(2_500), *range(5)]:
+        value = str(number) if number % 2 else number
+        record = convert({**LOG, "service": value, f"new_{number}": number}, converter)
+        assert record["service"] == str(number)
+        assert record["additional_fields"] == {f"new_{number}": number}
+    assert convert(LOG, converter) == convert(LOG)
+
+
+NAMES = st.sampled_from([field.name for field in FIELDS] + ["uuid", "other", "duration_seconds"])
+NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, -(10**400), 2**53 + 1])
+SCALARS = st.none() | st.booleans() | NUMBERS | st.text()
+MEMBERS = st.sampled_from([path[1] for path, _ in LEAVES if len(path) > 1]) | st.text()
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(NAMES | st.text(), VALUES, max_size=12))
+def test_any_log_with_key_and_start_converts_and_loses_nothing(log: dict[str, Any]) -> None:
+    # What `errors.judge` lets through has no NaN and no infinity: JSON knows neither.
+    log = json.loads(json.dumps({**log, **LOG}), parse_constant=str)
+    converter = RecordConverter()
+    record = SerializedRecord.of(convert(log, converter)).record
+    json.dumps(record, allow_nan=False)
+    extra = record["additional_fields"] or {}
+    for name, value in log.items():
+        kept = record[name] is not None if name in record and name not in extra else False
+        empty = value in (None, "")
+        spread = isinstance(value, dict) and name in OBJECTS
+        assert kept or empty or spread or extra[name] == value
+        if spread:
+            for inner, content in value.items():
+                path = f"{name}.{inner}"
+                is_there = record[name].get(inner) is not None
+                assert is_there or content in (None, "") or extra[path] == content
+    assert sum(converter.misfits.values()) <= len(extra) + 1

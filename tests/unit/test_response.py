@@ -1,0 +1,416 @@
+"""What each answer means, and what may be said of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_zohovoice.http.error_body import ErrorBody
+from tap_zohovoice.http.redaction import HIDDEN, redact
+from tap_zohovoice.http.response import SCOPE, ErrorResolution, ResponseAction, judge
+
+NOW = 1_772_366_400.0
+OK, WAIT, RENEW, RETRY, REFUSED, STOP = (
+    ResponseAction.OK,
+    ResponseAction.WAIT,
+    ResponseAction.RENEW,
+    ResponseAction.RETRY,
+    ResponseAction.REFUSED,
+    ResponseAction.STOP,
+)
+HTML = b"<!DOCTYPE html><html><head><title>Zoho</title></head><body>Sign in</body></html>"
+ROLLING = {
+    "error": {
+        "status_code": 400,
+        "title": "URL_ROLLING_THROTTLES_LIMIT_EXCEEDED",
+        "details": {
+            "message": "Cannot execute more than 100 requests per API in 2 minutes. "
+            "Try again after 22 minutes."
+        },
+    }
+}
+CLIQ = {
+    "code": "request_limit_exceeded",
+    "message": "You have exceeded the URL throttle limits.",
+}
+PEOPLE = {"code": 7209, "message": "API access blocked since threshold limit exceeded. Try later."}
+PROJECTS_TOKEN = {
+    "error": {
+        "status_code": 401,
+        "title": "INVALID_OAUTHTOKEN",
+        "details": {"message": "The access token is invalid or has expired."},
+    }
+}
+CRM_TOKEN = {"code": "INVALID_TOKEN", "message": "invalid oauth token", "status": "error"}
+ROW = {
+    "logid": "1",
+    "hangup_cause_description": "Too many requests. Try again after 5 minutes. Number blocked",
+    "notes": "invalid oauth token; throttled; locked",
+}
+
+
+def zvt(code: str, message: str) -> dict[str, str]:
+    return {"code": code, "message": message, "status": "ERROR"}
+
+
+def judged(status: int, body: object = b"", **headers: str) -> ErrorResolution:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    names = {name.replace("_", "-"): text for name, text in headers.items()}
+    return judge(status, names, content, now=NOW)
+
+
+@pytest.mark.parametrize("word", ["200", "SUCCESS", "success", "OK", " 204 ", 200, None])
+@pytest.mark.parametrize("status", [200, 206])
+def test_a_success_is_handed_on_whole(status: int, word: object) -> None:
+    body = {"meta": {"total": 1}, "logs": [ROW], "status": word}
+    assert judged(status, body) == ErrorResolution(OK, body=body)
+    del body["status"]
+    assert judged(status, body) == ErrorResolution(OK, body=body)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "content", "is_vague"),
+    [
+        (200, b"", {}, True),
+        (200, b" \r\n", {}, True),
+        (204, b"", {}, False),
+        (200, [], {}, True),
+        (200, {}, {}, True),
+        (200, {"logs": [], "code": "200"}, {"logs": [], "code": "200"}, False),
+        (200, {"logs": None, "status": "200"}, {"logs": None, "status": "200"}, False),
+        (
+            200,
+            {"meta": {"total": 0}, "status": "200"},
+            {"meta": {"total": 0}, "status": "200"},
+            False,
+        ),
+        (200, {"status": "SUCCESS"}, {"status": "SUCCESS"}, True),
+        (200, {"logs": [], "error": None}, {"logs": [], "error": None}, False),
+    ],
+)
+def test_nothing_to_tell_is_no_error_but_may_be_vague(
+    status: int, body: object, content: dict[str, Any], is_vague: bool
+) -> None:
+    assert judged(status, body) == ErrorResolution(OK, body=content, is_vague=is_vague)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"response": {"errors": {"code": 7209, "message": "API access blocked"}, "status": 1}},
+        {"errors": [{"code": "TOO_MANY_REQUESTS", "message": "too many requests"}]},
+    ],
+)
+def test_a_throttle_is_found_however_deep_it_lies(body: object) -> None:
+    assert judged(200, body).outcome is ResponseAction.WAIT
+
+
+def test_a_refused_date_is_no_failure_of_the_server_though_zoho_says_500() -> None:
+    body = {"code": "500", "message": "Invalid date range", "status": "ERROR"}
+    verdict = judged(400, body)
+    assert (verdict.outcome, verdict.blames) == (ResponseAction.REFUSED, "dates")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "wait"),
+    [
+        (400, ROLLING, 22 * 60),
+        (200, ROLLING, 22 * 60),
+        (400, CLIQ, None),
+        (200, PEOPLE, None),
+        (400, {"code": "TOO_MANY_REQUESTS", "message": "x"}, None),
+        (400, {"code": "API_ACCESS_BLOCKED"}, None),
+        (400, {"code": "URL_FIXED_THROTTLES_LIMIT_EXCEEDED"}, None),
+        (400, {"error": {"title": "URL_THROTTLES_LIMIT_EXCEEDED"}}, None),
+        (429, b"", None),
+        (429, HTML, None),
+        (429, [ROW], None),
+        (429, {"logs": []}, None),
+        (423, zvt("423", "x"), None),
+        (403, zvt("403", "Access blocked"), None),
+        (500, zvt("500", "Rate limit reached"), None),
+        (503, b"Too many requests", None),
+        (401, zvt("401", "Too many requests"), None),
+        (400, zvt("400", "This URL is locked. Try again after 7 minute(s)."), 420),
+        (400, zvt("400", "Blocked. Please retry in 90 seconds"), 90),
+        (400, zvt("400", "Locked for 2 hours"), 7200),
+        (400, zvt("400", "threshold reached, wait 45 sec"), 45),
+        (400, zvt("400", "Try again in 10min"), 600),
+        (400, zvt("400", "Try again later"), None),
+        (400, zvt("400", "lock period: 10 min, threshold 30 calls per minute"), 600),
+        (200, zvt("ZVT099", "Threshold exceeded"), None),
+    ],
+    ids=repr,
+)
+def test_every_shape_of_a_throttle_is_waited_for(
+    status: int, body: object, wait: float | None
+) -> None:
+    verdict = judged(status, body)
+    assert (verdict.outcome, verdict.wait) == (WAIT, wait)
+    later = judged(status, body, retry_AFTER="33")
+    assert (later.outcome, later.wait) == (WAIT, 33.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        (formatdate(NOW + 90, usegmt=True), 90.0),
+        (formatdate(NOW - 90, usegmt=True), 0.0),
+        ("soon", None),
+        ("", None),
+        ("-5", None),
+        ("1.5", None),
+        ("Sun, 99 Mar 2026 12:00:00 GMT", None),
+    ],
+)
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
+def test_retry_after_is_a_number_or_a_date(name: str, text: str, wait: float | None) -> None:
+    assert judge(429, {name: text}, b"", now=NOW).wait == wait
+    assert judge(503, {name: text}, b"", now=NOW).wait == wait
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, b""),
+        (401, HTML),
+        (401, zvt("401", "Unauthorized")),
+        (401, PROJECTS_TOKEN),
+        (400, PROJECTS_TOKEN),
+        (200, PROJECTS_TOKEN),
+        (401, CRM_TOKEN),
+        (400, CRM_TOKEN),
+        (200, CRM_TOKEN),
+        (400, zvt("ZVT021", "Invalid OAuth token")),
+        (403, {"code": 8535, "message": "Expired access token"}),
+        (500, zvt("500", "Token has expired")),
+    ],
+    ids=repr,
+)
+def test_a_refused_token_is_renewed(status: int, body: object) -> None:
+    assert judged(status, body).outcome is RENEW
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome", "words"),
+    [
+        (400, zvt("ZVT022", "Invalid OAuth scope"), STOP, SCOPE),
+        (401, zvt("ZVT022", "x"), STOP, SCOPE),
+        (200, zvt("zvt022", "x"), STOP, SCOPE),
+        (401, {"code": "OAUTH_SCOPE_MISMATCH", "message": "invalid oauth scope"}, STOP, SCOPE),
+        (400, zvt("ZVT010", "Extra parameter found"), STOP, "ZVT010.*filters"),
+        (200, zvt("ZVT010", "Extra parameter found"), STOP, "ZVT010.*filters"),
+        (404, zvt("ZVT011", "Invalid URL"), STOP, "ZVT011.*api_url"),
+        (400, zvt("ZVT015", "Pattern not matched"), REFUSED, "ZVT015.*filters"),
+        (301, b"", STOP, "redirects.*data_center"),
+        (302, HTML, STOP, "redirects.*api_url"),
+        (304, b"", STOP, "redirects"),
+        (404, HTML, STOP, "address.*data_center"),
+        (405, b"", STOP, "address"),
+        (403, HTML, STOP, "administrator"),
+        (403, zvt("403", "Permission denied"), STOP, "administrator"),
+        (400, zvt("ZVTST005", "Call log deleted"), REFUSED, "ZVTST005"),
+        (400, b"", REFUSED, "HTTP 400"),
+        (410, HTML, REFUSED, "HTTP 410"),
+        (400, b"<html>invalid oauth token</html>", REFUSED, "HTTP 400"),
+        (200, {"error": "invalid_request"}, REFUSED, "invalid_request"),
+        (200, {"error": {"code": "ZVT015"}}, REFUSED, "ZVT015"),
+        (200, {"status": "ERROR"}, REFUSED, "HTTP 200"),
+        (200, {"status": "error", "logs": []}, REFUSED, "HTTP 200"),
+        (200, {"logs": [], "error": "failed"}, REFUSED, "failed"),
+        (200, {"code": "X1", "message": "No"}, REFUSED, "X1"),
+        (200, {"status": "failure", "logs": [ROW]}, REFUSED, "HTTP 200"),
+        (500, b"", RETRY, "HTTP 500"),
+        (502, HTML, RETRY, "HTTP 502"),
+        (504, zvt("504", "x"), RETRY, "HTTP 504"),
+        (599, {"logs": [ROW]}, RETRY, "HTTP 599"),
+        (408, b"", RETRY, "HTTP 408"),
+        (425, b"", RETRY, "HTTP 425"),
+        (200, zvt("500", "failed"), RETRY, "500.*failed"),
+        (400, zvt("500", "failed"), RETRY, "500"),
+        (200, b'{"logs":[{"logid":"1","star', RETRY, "not the JSON"),
+        (200, HTML, RETRY, "not the JSON"),
+        (200, b"null", RETRY, "not the JSON"),
+        (200, b'"text"', RETRY, "not the JSON"),
+        (200, b"\xff\xfe\x00", RETRY, "not the JSON"),
+        (200, b"[" * 100_000, RETRY, "not the JSON"),
+        (200, [ROW], RETRY, "not the JSON"),
+        (200, [1, 2], RETRY, "not the JSON"),
+    ],
+    ids=lambda value: repr(value)[:70],
+)
+def test_everything_else_is_retried_refused_or_stops(
+    status: int, body: object, outcome: ResponseAction, words: str
+) -> None:
+    verdict = judged(status, body)
+    assert verdict.outcome is outcome
+    assert re.search(words, verdict.reason)
+    assert verdict.reason.startswith(f"HTTP {status}")
+    assert (verdict.wait, verdict.body) == (None, {})
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"logs": [ROW], "status": "ERROR"},
+        [ROW],
+        [[ROW]],
+        json.dumps({"meta": {"total": 1}, "logs": [ROW, ROW]}).encode()[:-20],
+        json.dumps([ROW]).encode()[:-5],
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: object) -> None:
+    assert judged(status, body).outcome not in {WAIT, RENEW, STOP}
+
+
+@pytest.mark.parametrize(
+    ("message", "blames", "is_value"),
+    [
+        ("size must be at most 100", "size", True),
+        ("Invalid page size", "size", True),
+        ("fromDate is not valid", "dates", True),
+        ("toDate is in the future", "dates", True),
+        ("Range of 31 days is exceeded", "dates", True),
+        ("Invalid value", "", True),
+    ],
+)
+def test_a_refused_value_names_what_the_server_blames(
+    message: str, blames: str, *, is_value: bool
+) -> None:
+    verdict = judged(400, zvt("ZVT015", message))
+    assert (verdict.outcome, verdict.blames, verdict.is_value) == (REFUSED, blames, is_value)
+    other = judged(400, zvt("X", message))
+    assert (other.outcome, other.blames, other.is_value) == (REFUSED, blames, bool(blames))
+
+
+PRIVATE = [
+    "+1 555 0100",
+    "+1-555-010-0123",
+    "15550100123",
+    "198000002125031",
+    "ann@example.invalid",
+    "1000.0123456789abcdef0123456789abcdef.fedcba9876543210",
+    "a1bcdefghijklmnopqrstuvwxyz",
+    "Ann Example",
+    "c3d87e71-0000-4000-8000-000000000001",
+    "Zoë",
+    "陳大文",
+]
+
+
+@pytest.mark.parametrize("private", PRIVATE)
+@pytest.mark.parametrize(
+    "text",
+    ['Invalid value "{}"', "Value is {} here", "no such agent: '{}'", "call of {}", "`{}` unknown"],
+)
+@pytest.mark.parametrize("status", [200, 400, 404, 429, 500])
+def test_reasons_hold_nothing_private(status: int, text: str, private: str) -> None:
+    body = {"code": "ZVT099", "message": text.format(private), "status": "ERROR", "agent": private}
+    reason = judged(status, body).reason
+    for part in re.split(r"\s", private):
+        assert part not in reason
+    assert "ZVT099" in reason
+    assert HIDDEN in reason
+
+
+@pytest.mark.parametrize("body", [HTML, b"ann@example.invalid said no", [ROW], {"x": "secret"}])
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 429, 500])
+def test_reasons_never_quote_a_body(status: int, body: object) -> None:
+    reason = judged(status, body).reason
+    for word in ("html", "Sign in", "ann@", "said", "logid", "blocked", "secret"):
+        assert word not in reason
+
+
+@pytest.mark.parametrize("value", ["sesame", "SESAME", "ab1", "a+b(c", "x.y"])
+def test_what_is_to_be_hidden_is_hidden_in_any_case(value: str) -> None:
+    body = zvt("ZVT015", f"contact_name is {value.lower()}, not {value.upper()}")
+    content = json.dumps(body).encode()
+    reason = judge(400, {}, content, now=NOW, hide=["", "b", value]).reason
+    assert value.lower() not in reason.lower()
+    assert "contact_name" in reason
+    assert "ZVT015" in reason
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no 'ann example' here", f"no {HIDDEN} here"),
+        ('no "ann example" here', f"no {HIDDEN} here"),
+        ("no `ann example` here", f"no {HIDDEN} here"),
+        ("see <a href=ann>this</a>", f"see {HIDDEN}this{HIDDEN}"),
+        ("two\r\n lines\tand  gaps", "two lines and gaps"),
+        ("x " * 300, "x " * 100 + "..."),
+    ],
+)
+def test_quotes_markup_and_length_are_taken_out(text: str, said: str) -> None:
+    assert redact(text) == said
+
+
+def test_the_longest_of_the_values_is_hidden_whole() -> None:
+    assert redact("annabel", ["ann", "annabel", "bel"]) == HIDDEN
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Extra parameter found",
+        "Invalid OAuth scope",
+        "Invalid OAuth token",
+        "You have exceeded the URL throttle limits.",
+        "Too many requests",
+        "This URL is locked. Try again after 10 minute(s).",
+        "Parameter 'fromDate' is invalid",
+        "Please contact Zoho Voice support",
+        "Pattern not matched for size",
+        "URL_ROLLING_THROTTLES_LIMIT_EXCEEDED",
+        "Cannot execute more than 30 requests per API in 1 minutes.",
+    ],
+)
+def test_the_plain_words_of_documented_messages_are_kept(message: str) -> None:
+    assert redact(message) == message
+    assert message in judged(400, zvt("ZVT099", message)).reason
+
+
+@settings(deadline=None)
+@given(st.text(max_size=3000))
+def test_what_is_said_is_one_short_plain_line(text: str) -> None:
+    said = redact(text)
+    assert len(said) <= 203
+    assert all(" " <= letter <= "~" for letter in said)
+
+
+@settings(deadline=None)
+@given(st.integers(100, 599), st.binary(max_size=200) | st.text().map(str.encode))
+def test_any_answer_has_a_meaning(status: int, body: bytes) -> None:
+    verdict = judge(status, {"Retry-After": "1"}, body, now=NOW)
+    assert "\n" not in verdict.reason
+    assert (verdict.outcome is OK) == (not verdict.reason)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        (zvt("ZVT010", "No"), "ZVT010", "No"),
+        (ROLLING, "URL_ROLLING_THROTTLES_LIMIT_EXCEEDED", ROLLING["error"]["details"]),
+        (PEOPLE, "7209", PEOPLE["message"]),
+        ({"code": "400", "message": "No"}, "", "No"),
+        ({"error": "Access Denied", "error_description": "No"}, "Access Denied", "No"),
+        ({"code": True, "message": ["No"]}, "", ""),
+    ],
+)
+def test_code_and_message_are_found_wherever_zoho_puts_them(
+    content: dict[str, Any], code: str, message: object
+) -> None:
+    complaint = ErrorBody.of(400, content, b"")
+    message = message["message"] if isinstance(message, dict) else message
+    assert (complaint.code, complaint.message, complaint.understood) == (code, message, True)
