@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tap_zohovoice.config.settings import DATA_CENTERS
-from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import ENCODINGS, read_body
 from tap_zohovoice.http.redaction import redact
 from tap_zohovoice.http.session import ThrottledSession
@@ -26,20 +26,6 @@ _TRIES = 3
 _SECRETS = ("client_secret", "code", "refresh_token")
 _TOKENS = ("access_token", "refresh_token")
 _PLACES = ("api_domain", "accounts-server", "accounts_server", "location")
-
-
-class OAuthError(ZohoVoiceError):
-    """Zoho Accounts answers with an error of its own.
-
-    Attributes:
-        word: The error as Zoho names it, in lower case.
-        answer: The answer.
-    """
-
-    def __init__(self, text: str, word: str, answer: Mapping[str, Any]) -> None:
-        super().__init__(text)
-        self.word = word
-        self.answer = answer
 
 
 class Accounts:

@@ -1,17 +1,21 @@
-"""What can end a request, or the run."""
+"""Exceptions of the tap: one tree below those of the SDK."""
 
 from __future__ import annotations
 
-import os
-import traceback
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
-class ZohoVoiceError(Exception):
-    """Something that ends the run; its text is one plain line that says what to do.
+class ZohoVoiceError(FatalAPIError):
+    """Ends the sync; the text is one plain line that says what to do.
 
     Attributes:
-        brief: What one answer said, without advice, where it was an answer to one question.
-        is_outage: Whether no service answered.
+        brief: What a single response said, without advice; empty if there was none.
+        is_outage: Whether no service responded.
     """
 
     def __init__(self, text: str = "", *, brief: str = "", is_outage: bool = False) -> None:
@@ -21,23 +25,19 @@ class ZohoVoiceError(Exception):
 
 
 class RetriesExhaustedError(ZohoVoiceError):
-    """The server gave no usable answer, however often it was asked."""
+    """No attempt got a usable response."""
 
 
 class RateLimitLockoutError(ZohoVoiceError):
-    """The server is locked, for longer or more often than is waited for."""
-
-
-class UnexpectedResponseError(Exception):
-    """An answer that is no error, but not what it should be either."""
+    """The API is locked for longer, or more often, than the tap waits."""
 
 
 class InvalidParameterError(ZohoVoiceError):
-    """The server refuses a value that was asked for: a size, an offset, dates.
+    """The API rejects a value of the request: a page size, an offset, dates.
 
     Attributes:
-        blames: `size` or `dates` where the answer names what it refuses, else an empty text.
-        is_value: Whether the answer says that it was a value (`ZVT015`).
+        blames: `size` or `dates` where the response names what it rejects, else empty.
+        is_value: Whether the response says that a value is invalid (`ZVT015`).
     """
 
     def __init__(
@@ -48,16 +48,45 @@ class InvalidParameterError(ZohoVoiceError):
         self.is_value = is_value
 
 
-def unexpected(error: Exception) -> str:
-    """Describe a mistake of the tap by its place, since its text may hold personal data.
+class OAuthError(ZohoVoiceError):
+    """Zoho Accounts responds with an OAuth error.
 
-    Args:
-        error: The error, which was raised.
-
-    Returns:
-        One plain line.
+    Attributes:
+        error: The error code, in lower case.
+        response: The JSON object of the response.
     """
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
-    kind = type(error).__name__
-    return f"Unexpected {kind} at {where}; please report this as a bug of the tap"
+
+    def __init__(self, text: str, error: str, response: Mapping[str, Any]) -> None:
+        super().__init__(text)
+        self.error = error
+        self.response = response
+
+
+class StorageError(ZohoVoiceError):
+    """`recordings_path` cannot be read or written."""
+
+
+class UnexpectedResponseError(RetriableAPIError):
+    """A successful response with an unexpected body."""
+
+
+class CastError(ValueError):
+    """A value does not fit the type of its field."""
+
+
+class InvalidRecordError(ValueError):
+    """A row without a key or a readable start."""
+
+
+class ShutdownRequested(BaseException):
+    """A signal asked the tap to stop.
+
+    Attributes:
+        signum: The signal.
+        on_shutdown: Writes what must still be emitted.
+    """
+
+    def __init__(self, signum: int, on_shutdown: Callable[[], None]) -> None:
+        super().__init__(signum)
+        self.signum = signum
+        self.on_shutdown = on_shutdown

@@ -280,10 +280,10 @@ class Pager:
         """Judge an empty page where the total promises rows.
 
         Raises:
-            WindowTooLargeError: If offsets may end here. Where deeper ones were answered in this run,
-                or a first page had room for more rows and is of no round length, they do not, and
-                the total is wrong.
-        """  # noqa: E501
+            WindowTooLargeError: If offsets may end here. Where deeper ones were answered in this
+                run, or a first page had room for more rows and is of no round length, they do not,
+                and the total is wrong.
+        """
         total = page.total if page.total is not None else min(self._totals, default=None)
         if total is None or total <= offset or not self._reach.trusts_total:
             return

@@ -14,10 +14,11 @@ from click.core import ParameterSource
 
 from tap_zohovoice.cli.asking import InputError, ask, ask_center, is_terminal, show, trouble_with
 from tap_zohovoice.cli.authorization import PREFIX, Authorization, say
+from tap_zohovoice.cli.command import format_crash
 from tap_zohovoice.cli.grant import Client, api_console_url
-from tap_zohovoice.cli.signals import GracefulShutdown, ShutdownRequested, restore_signals
+from tap_zohovoice.cli.signals import GracefulShutdown, restore_signals
 from tap_zohovoice.config.settings import DATA_CENTERS
-from tap_zohovoice.exceptions import ZohoVoiceError, unexpected
+from tap_zohovoice.exceptions import ShutdownRequested, ZohoVoiceError
 from tap_zohovoice.http.response import SCOPE
 from tap_zohovoice.tap import TapZohoVoice
 
@@ -177,7 +178,7 @@ def _exit_code(authorization: Authorization, arguments: Sequence[str] | None) ->
     except OSError as error:
         say(f"Error: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-        say(f"Error: {unexpected(error)}")
+        say(f"Error: {format_crash(error)}")
     else:
         return int(code or 0)
     return 1

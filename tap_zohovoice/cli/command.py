@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +15,8 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.cli.signals import ShutdownRequested, restore_signals
-from tap_zohovoice.exceptions import ZohoVoiceError, unexpected
+from tap_zohovoice.cli.signals import restore_signals
+from tap_zohovoice.exceptions import ShutdownRequested, ZohoVoiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,7 +113,7 @@ class TapCommand(SingerCommand):
         except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
             # The SDK reads JSON with one library or another; their errors have this in common.
             line = getattr(error, "lineno", None) if isinstance(error, ValueError) else None
-            lines = [f"{_A_FILE} is no JSON (line {line})" if line else unexpected(error)]
+            lines = [f"{_A_FILE} is no JSON (line {line})" if line else format_crash(error)]
         else:
             return code if isinstance(code, int) else 0
         for line in lines:
@@ -121,7 +123,7 @@ class TapCommand(SingerCommand):
     def _stop(self, stop: ShutdownRequested) -> int:
         name = signal.Signals(stop.signum).name
         try:
-            stop.last_words()
+            stop.on_shutdown()
             self.logger.warning("Stopped by %s; the last STATE says how far the sync got", name)
         except BrokenPipeError:
             silence_stdout()
@@ -142,3 +144,18 @@ def _unmute(name: str) -> None:
 def silence_stdout() -> None:
     """Let nothing complain about output that nobody reads."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def format_crash(error: Exception) -> str:
+    """Describe a mistake of the tap by its place, since its text may hold personal data.
+
+    Args:
+        error: The error, which was raised.
+
+    Returns:
+        One plain line.
+    """
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    kind = type(error).__name__
+    return f"Unexpected {kind} at {where}; please report this as a bug of the tap"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_zohovoice.accounts import OAuthError, data_center_of
+from tap_zohovoice.accounts import data_center_of
 from tap_zohovoice.config.settings import DATA_CENTERS
-from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.response import SCOPE
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def exchange(accounts: Accounts, client: Client, code: str) -> Grant:
     try:
         answer = accounts.ask(form, _advice(client.center), f"check all values, or {again}", needs)
     except OAuthError as error:
-        named = data_center_of(error.answer)
+        named = data_center_of(error.response)
         message = str(error)
         if named not in {"", client.center}:
             message += f"; Zoho names data center {named}"

@@ -8,23 +8,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tap_zohovoice.exceptions import ShutdownRequested
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
-
-
-class ShutdownRequested(BaseException):
-    """The tap was told to stop.
-
-    Attributes:
-        signum: The signal.
-        last_words: Writes what must still go out.
-    """
-
-    def __init__(self, signum: int, last_words: Callable[[], None]) -> None:
-        super().__init__(signum)
-        self.signum = signum
-        self.last_words = last_words
 
 
 @contextmanager
@@ -47,11 +35,11 @@ class GracefulShutdown:
     once, in case nobody reads what it writes.
 
     Args:
-        last_words: Writes what must still go out.
+        on_shutdown: Writes what must still go out.
     """
 
-    def __init__(self, last_words: Callable[[], None]) -> None:
-        self._last_words = last_words
+    def __init__(self, on_shutdown: Callable[[], None]) -> None:
+        self._on_shutdown = on_shutdown
         self._is_writing = False
         self._pending: int | None = None
         self._is_stopping = False
@@ -81,4 +69,4 @@ class GracefulShutdown:
 
     def _raise(self, signum: int) -> None:
         self._is_stopping = True
-        raise ShutdownRequested(signum, self._last_words)
+        raise ShutdownRequested(signum, self._on_shutdown)

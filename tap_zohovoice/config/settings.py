@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
+from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.filters import FILTERS, query
 
 if TYPE_CHECKING:
@@ -180,27 +181,6 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     additional_properties=False,
 ).to_dict()
-
-
-def parse_date(value: str) -> dt.datetime:
-    """Read a date or a date-time, in UTC where it names no zone.
-
-    Args:
-        value: Text such as `2024-01-31` or `2024-01-31T08:00:00+01:00`.
-
-    Returns:
-        The moment, in UTC.
-
-    Raises:
-        ValueError: If the text is neither.
-    """
-    moment = dt.datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=dt.UTC)
-    try:
-        return moment.astimezone(dt.UTC)
-    except OverflowError as error:  # the first and last day of the calendar
-        raise ValueError(value) from error
 
 
 @dataclass(frozen=True, slots=True)

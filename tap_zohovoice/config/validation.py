@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import requests
 from singer_sdk import typing as th
 
+from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.filters import FILTERS, OWNED_PARAMETERS
-from tap_zohovoice.config.settings import START_DATE, parse_date
+from tap_zohovoice.config.settings import START_DATE
 from tap_zohovoice.recordings.storage import trouble_with
 
 if TYPE_CHECKING:

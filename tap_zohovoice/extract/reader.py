@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_zohovoice.exceptions import UnexpectedResponseError, ZohoVoiceError
+from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.exceptions import InvalidRecordError, UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_size import PageSizeNegotiation
 from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.window_reader import History, Query
 from tap_zohovoice.page_flow import Page
 from tap_zohovoice.progress import WindowProgress
-from tap_zohovoice.schemas.conversion import InvalidRecordError, RecordConverter
-from tap_zohovoice.schemas.types import format_timestamp
+from tap_zohovoice.schemas.conversion import RecordConverter
 from tap_zohovoice.singer.records import SerializedRecord
 
 if TYPE_CHECKING:

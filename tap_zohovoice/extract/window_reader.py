@@ -7,12 +7,12 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.extract.order import day_of, days_behind
 from tap_zohovoice.extract.windows import shift
 from tap_zohovoice.page_flow import CAPPED_TOTAL, Pager, WindowTooLargeError
-from tap_zohovoice.schemas.types import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import requests
 from urllib3.exceptions import HTTPError
 
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import PIECE, content_length, iter_body
 from tap_zohovoice.http.response import ErrorResolution, ResponseAction
 from tap_zohovoice.recordings.audio import ENOUGH, audio_type
 from tap_zohovoice.recordings.declared_sizes import ToldSizes
 from tap_zohovoice.recordings.paths import storage_path
-from tap_zohovoice.schemas.types import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

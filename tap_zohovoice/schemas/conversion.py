@@ -7,9 +7,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from tap_zohovoice.exceptions import CastError, InvalidRecordError
 from tap_zohovoice.schemas.call_logs import FIELDS, FieldType
 from tap_zohovoice.schemas.plans import ObjectShape
-from tap_zohovoice.schemas.types import CASTS, CastError, duration_seconds
+from tap_zohovoice.schemas.types import CASTS, duration_seconds
 from tap_zohovoice.singer.json import within_depth
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ Record = dict[str, Any]
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _NAMES_TOLD = 60
 _CONTAINERS = {dict, list}
-
-
-class InvalidRecordError(ValueError):
-    """A log that cannot be keyed or placed in time."""
 
 
 class RecordConverter:

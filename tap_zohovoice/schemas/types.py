@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tap_zohovoice._time import format_epoch_ms
+from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.schemas.call_logs import FieldType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _INTEGERS = 2**63
-_EPOCH = dt.date(1970, 1, 1)
-_DAY_MS = 86_400_000
-_MINUTES = [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)]
-_SECONDS = [f"{second:02}" for second in range(60)]
-_THOUSANDTHS = [f"{thousandth:03}000" for thousandth in range(1000)]
 _MILLISECONDS = re.compile(r"\s*-?\d{1,17}\s*", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
-
-
-class CastError(ValueError):
-    """A value that its type cannot hold."""
-
-
-def format_epoch_ms(milliseconds: int) -> str:
-    """Write a moment in the one form that bookmarks are compared in.
-
-    Args:
-        milliseconds: Milliseconds since the epoch.
-
-    Returns:
-        RFC 3339 in UTC with microseconds, such as `2025-12-04T06:54:58.000000+00:00`.
-
-    Raises:
-        OverflowError: If the calendar does not reach that far.
-    """
-    # A call has four moments, its dearest part; by `datetime` they would take five times as long.
-    day = _day(milliseconds // _DAY_MS)
-    minute = _MINUTES[milliseconds // 60_000 % 1440]
-    second = _SECONDS[milliseconds // 1000 % 60]
-    return f"{day}T{minute}:{second}.{_THOUSANDTHS[milliseconds % 1000]}+00:00"
-
-
-@lru_cache(maxsize=512)
-def _day(days: int) -> str:
-    return (_EPOCH + dt.timedelta(days)).isoformat()
-
-
-def format_timestamp(moment: dt.datetime) -> str:
-    """Write a moment as `format_epoch_ms` does.
-
-    Args:
-        moment: A moment of any zone.
-
-    Returns:
-        RFC 3339 in UTC with microseconds.
-    """
-    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 
 def _text(value: object) -> str:

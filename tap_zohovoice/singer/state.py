@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
-from tap_zohovoice.config.settings import parse_date
-from tap_zohovoice.schemas.types import format_timestamp
+from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.singer.json import within_depth
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from singer_sdk.helpers.conform import TypeConformanceLevel
 
 from tap_zohovoice._compat import override
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.extract.windows import shift
-from tap_zohovoice.schemas.types import format_timestamp
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.schemas.types import format_timestamp
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.spool import Spool
 

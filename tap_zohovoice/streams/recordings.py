@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import typing as th
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.exceptions import InvalidParameterError
+from tap_zohovoice.exceptions import CastError, InvalidParameterError
 from tap_zohovoice.extract.windows import DAY, EAST, Window, shift
 from tap_zohovoice.progress import DownloadProgress
 from tap_zohovoice.recordings.downloader import MEGABYTE, RecordingDownloader
 from tap_zohovoice.recordings.storage import open_storage
 from tap_zohovoice.schemas.call_logs import FieldType
-from tap_zohovoice.schemas.types import CASTS, CastError
+from tap_zohovoice.schemas.types import CASTS
 from tap_zohovoice.streams.dependent import CallLogDependentStream
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.sandbox import Dialect, Sandbox
-from tap_zohovoice.schemas.types import format_epoch_ms
 from tests.support.cli import NOW, FakeClock, bookmark
 from tests.support.common import assert_once, call, held, history
 

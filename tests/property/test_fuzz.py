@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_zohovoice.schemas.types import format_epoch_ms
+from tap_zohovoice._time import format_epoch_ms
 from tests.property.test_simulation import live, simulated
 from tests.support.bad_responses import ANY_JSON, NASTY, WORDS, Words
 from tests.support.cli import NOW

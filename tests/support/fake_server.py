@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from tap_zohovoice._time import format_epoch_ms, format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.extract.limits import ServerLimits
@@ -23,7 +24,6 @@ from tap_zohovoice.extract.page_size import PageSizeNegotiation
 from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.window_reader import History, Query, WindowResult
 from tap_zohovoice.page_flow import Page
-from tap_zohovoice.schemas.types import format_epoch_ms, format_timestamp
 from tap_zohovoice.singer.records import SerializedRecord
 
 if TYPE_CHECKING:

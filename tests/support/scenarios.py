@@ -17,9 +17,9 @@ from unittest import mock
 
 from requests.adapters import HTTPAdapter
 
+from tap_zohovoice._time import format_epoch_ms, format_timestamp
 from tap_zohovoice.sandbox import Dialect as Manners
 from tap_zohovoice.sandbox.accounts import Client
-from tap_zohovoice.schemas.types import format_epoch_ms, format_timestamp
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.bad_responses import Words
 from tests.support.cli import NOW, call_cli

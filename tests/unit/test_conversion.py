@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
+from tap_zohovoice._time import format_epoch_ms
+from tap_zohovoice.exceptions import InvalidRecordError
 from tap_zohovoice.http.response import judge
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS, FieldType
-from tap_zohovoice.schemas.conversion import InvalidRecordError, RecordConverter
-from tap_zohovoice.schemas.types import duration_seconds, format_epoch_ms
+from tap_zohovoice.schemas.conversion import RecordConverter
+from tap_zohovoice.schemas.types import duration_seconds
 from tap_zohovoice.singer.records import SerializedRecord
 
 LOG = {"logid": "c3d87e71-0000-4000-8000-000000000001", "start_time": "1764831298000"}

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tap_zohovoice.exceptions import StorageError
 from tap_zohovoice.recordings.audio import UNKNOWN, audio_type
 from tap_zohovoice.recordings.paths import storage_path
-from tap_zohovoice.recordings.storage import StorageError, open_storage, trouble_with
+from tap_zohovoice.recordings.storage import open_storage, trouble_with
 from tap_zohovoice.recordings.storage.local import LocalStorage
 from tap_zohovoice.recordings.storage.remote import FsspecStorage
 from tap_zohovoice.sandbox import tones

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tap_zohovoice.schemas.types import format_epoch_ms
+from tap_zohovoice._time import format_epoch_ms
 from tests.support.fake_server import (
     ANY_TOTALS,
     DAY,

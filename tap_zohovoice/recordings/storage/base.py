@@ -7,16 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.exceptions import StorageError, ZohoVoiceError
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
-
-
-class StorageError(ZohoVoiceError):
-    """The folder cannot be read or written, for example because the disk is full."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from tap_zohovoice.recordings.storage.base import StorageError, told_plainly
+from tap_zohovoice.exceptions import StorageError
+from tap_zohovoice.recordings.storage.base import told_plainly
 from tap_zohovoice.recordings.storage.local import LocalStorage
 
 if TYPE_CHECKING:

@@ -9,13 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.recordings.storage.base import (
-    Draft,
-    Folder,
-    StorageError,
-    StoredFile,
-    told_plainly,
-)
+from tap_zohovoice.exceptions import StorageError
+from tap_zohovoice.recordings.storage.base import Draft, Folder, StoredFile, told_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Generator
