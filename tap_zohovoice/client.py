@@ -250,7 +250,7 @@ class ZohoVoiceStream(RESTStream[Any]):
                 wait = verdict.wait
                 wait = float(self.tap.settings.lock_seconds) if wait is None else wait
                 if wait <= _LONGEST_WAIT:
-                    self.throttle.close(wait, f"{reason}: the API is locked")
+                    self.throttle.lock_for(wait, f"{reason}: the API is locked")
                 if times > _LOCKS or wait > _LONGEST_WAIT:
                     message = f"{reason}: the lock lasts too long; run again later"
                     raise RateLimitLockoutError(message, brief=verdict.brief)
@@ -265,7 +265,7 @@ class ZohoVoiceStream(RESTStream[Any]):
                     raise RetriesExhaustedError(
                         message, brief=verdict.brief, is_outage=verdict.is_outage
                     )
-                self.throttle.pause(max(2.0 ** (times - 1), min(verdict.wait or 0, 600)), reason)
+                self.throttle.wait(max(2.0 ** (times - 1), min(verdict.wait or 0, 600)), reason)
             case ResponseAction.REFUSED:
                 raise InvalidParameterError(
                     reason, blames=verdict.blames, is_value=verdict.is_value, brief=verdict.brief

@@ -147,11 +147,11 @@ class TapZohoVoice(Tap):
         """
         if url not in self._throttles:
             settings = self.settings
-            shared = SQLiteSlotStore(
+            store = SQLiteSlotStore(
                 self.config["client_id"], url, settings.request_timeout, self.clock
             )
             self._throttles[url] = SlidingWindowLimiter(
-                settings.rate_limit_calls, settings.rate_limit_seconds, self.clock, shared
+                settings.rate_limit_calls, settings.rate_limit_seconds, self.clock, store
             )
         return self._throttles[url]
 

@@ -310,7 +310,7 @@ MESSAGES: dict[str, Meet] = {
     "…: Zoho counts … calls but hands out …": lambda stage: stage.run(
         box={"dialect": Dialect(total="stale_high", total_error=2)}
     ),
-    "The rate limit cannot be shared with other runs (…); …": without_shared_slots,
+    "Cannot open the shared rate-limit file (…); …": without_shared_slots,
     "The bookmark of … (…) is in the future; …": lambda stage: stage.run(
         state=bookmark(replication_key_value="2099-01-01T00:00:00Z")
     ),
@@ -326,7 +326,7 @@ MESSAGES: dict[str, Meet] = {
 GOES_ON = {
     "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC",
     "…: Zoho counts … calls but hands out …",
-    "The rate limit cannot be shared with other runs (…); …",
+    "Cannot open the shared rate-limit file (…); …",
     "The bookmark of … (…) is in the future; …",
     "The bookmark of … is of another key; …",
     "Field … holds what does not fit its type; …",
