@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
-_STREAMS = {CallLogsStream.name, RecordingsStream.name, TranscriptsStream.name}
+_PARTITIONS: dict[str, tuple[dict[str, str], ...]] = {
+    stream.name: () for stream in (CallLogsStream, RecordingsStream, TranscriptsStream)
+}
 _INVALID = "Config validation failed"
 
 
@@ -82,13 +84,13 @@ class TapZohoVoice(Tap):
         self.started = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC)
         self._throttles: dict[str, SlidingWindowLimiter] = {}
         stopper = GracefulShutdown(self.write_last_state)
-        self.writer = MessageWriter(stopper)
+        self.writer = MessageWriter(lambda: stopper)
         try:
             # The SDK's own check of the settings would quote their values, secret or not.
             super().__init__(
                 config=config,
                 catalog=load_catalog(catalog),
-                state=load_state(state, self.started, _STREAMS),
+                state=load_state(state, self.started, _PARTITIONS),
                 parse_env_config=parse_env_config,
                 validate_config=False,
                 setup_mapper=False,

@@ -167,7 +167,7 @@ class CallLogReader:
         rows: list[SerializedRecord] = []
         for index, log in enumerate(logs, offset):
             try:
-                rows.append(SerializedRecord.of(self._converter.convert(log)))
+                rows.append(SerializedRecord.from_record(self._converter.convert(log)))
             except InvalidRecordError as error:
                 message = (
                     f"Zoho Voice: row {index} of {where} has {error}; it cannot be stored, and "

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.http.error_body import ErrorBody
-from tap_zohovoice.singer.json import parse
+from tap_zohovoice.singer.json import loads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -114,7 +114,7 @@ def judge(
     if is_2xx and not body.strip():
         return ErrorResolution(ResponseAction.OK, is_vague=status != 204)  # noqa: PLR2004
     try:
-        content = parse(body)
+        content = loads(body)
     except (ValueError, RecursionError):
         content = None
     if is_2xx and content == []:

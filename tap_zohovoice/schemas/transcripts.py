@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tap_zohovoice.exceptions import UnexpectedResponseError
-from tap_zohovoice.singer.json import parse, within_depth
+from tap_zohovoice.singer.json import loads, within_depth
 
 Fields = dict[str, Any]
 
@@ -69,7 +69,7 @@ def _parsed(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        content = parse(value)
+        content = loads(value)
     except (ValueError, RecursionError):
         return value
     return content if within_depth(content) else value

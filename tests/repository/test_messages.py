@@ -214,11 +214,11 @@ MESSAGES: dict[str, Meet] = {
         stage.given("--state", "[" * 100_000)
     ),
     "--config is no JSON object": lambda stage: stage.given("--config", "[1]"),
-    "The state is no Singer state: …": lambda stage: stage.given("--state", "[]"),
-    "The bookmark of … in the state is no date-time": lambda stage: stage.run(
+    "The state is invalid: …": lambda stage: stage.given("--state", "[]"),
+    "The bookmark of … in the state is not a date-time": lambda stage: stage.run(
         state=bookmark(replication_key_value="soon")
     ),
-    "The catalog is no Singer catalog; make one with --discover": lambda stage: stage.given(
+    "The catalog is invalid; create one with --discover": lambda stage: stage.given(
         "--catalog", "{}"
     ),
     "Zoho Accounts: HTTP …, invalid_code: …": lambda stage: stage.run(refresh_token="1000.x"),
@@ -314,7 +314,7 @@ MESSAGES: dict[str, Meet] = {
     "The bookmark of … (…) is in the future; …": lambda stage: stage.run(
         state=bookmark(replication_key_value="2099-01-01T00:00:00Z")
     ),
-    "The bookmark of … is of another key; …": lambda stage: stage.run(
+    "The bookmark of … has another replication key; …": lambda stage: stage.run(
         state=bookmark(replication_key="logid", replication_key_value="7")
     ),
     "Field … holds what does not fit its type; …": lambda stage: stage.run(
@@ -328,7 +328,7 @@ GOES_ON = {
     "…: Zoho counts … calls but hands out …",
     "Cannot open the shared rate-limit file (…); …",
     "The bookmark of … (…) is in the future; …",
-    "The bookmark of … is of another key; …",
+    "The bookmark of … has another replication key; …",
     "Field … holds what does not fit its type; …",
 }
 """What a run tells and goes on."""

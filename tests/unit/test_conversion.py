@@ -276,7 +276,7 @@ def test_a_number_that_json_or_a_float_cannot_hold_is_kept_as_text(number: str) 
 
 def test_a_written_record_comes_back_whole() -> None:
     record = convert({**LOG, "service": 58399000000003016, "queue": [1, {"a": "\ud800é"}]})
-    row = SerializedRecord.of(record)
+    row = SerializedRecord.from_record(record)
     assert (row.start_time, row.logid) == (record["start_time"], record["logid"])
     assert row.record == record
 
@@ -308,7 +308,7 @@ def test_any_log_with_key_and_start_converts_and_loses_nothing(log: dict[str, An
     # What `errors.judge` lets through has no NaN and no infinity: JSON knows neither.
     log = json.loads(json.dumps({**log, **LOG}), parse_constant=str)
     converter = RecordConverter()
-    record = SerializedRecord.of(convert(log, converter)).record
+    record = SerializedRecord.from_record(convert(log, converter)).record
     json.dumps(record, allow_nan=False)
     extra = record["additional_fields"] or {}
     for name, value in log.items():
