@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from singer_sdk import typing as th
+from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import CastError, InvalidParameterError
@@ -14,8 +12,8 @@ from tap_zohovoice.extract.windows import DAY, EAST, Window, shift
 from tap_zohovoice.progress import DownloadProgress
 from tap_zohovoice.recordings.downloader import MEGABYTE, RecordingDownloader
 from tap_zohovoice.recordings.storage import open_storage
-from tap_zohovoice.schemas.call_logs import FieldType
-from tap_zohovoice.schemas.types import CASTS
+from tap_zohovoice.schemas.recordings import RECORDING_SCHEMA
+from tap_zohovoice.schemas.types import CASTS, FieldType
 from tap_zohovoice.streams.dependent import CallLogDependentStream
 
 if TYPE_CHECKING:
@@ -47,33 +45,7 @@ class RecordingsStream(CallLogDependentStream):
     name = "recordings"
     path = "zv/logs/voicerecording"
     primary_keys = ("recording_filename",)
-    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        th.Property(
-            "recording_filename", th.StringType, required=True, description="Name of the file."
-        ),
-        th.Property(
-            "logid",
-            th.StringType,
-            description="Id of the call log that names it; of the earliest in a run if several do.",
-        ),
-        th.Property("kind", th.StringType, description="recording or voicemail."),
-        th.Property("start_time", th.DateTimeType, description="When the call started."),
-        th.Property(
-            "duration_seconds", th.NumberType, description="Length of the audio, as the log tells."
-        ),
-        th.Property("size", th.IntegerType, description="Size in bytes, as the log tells."),
-        th.Property(
-            "content_type",
-            th.StringType,
-            description="Media type: by the file's first bytes if it was fetched, else by the log.",
-        ),
-        th.Property("uri", th.StringType, description="Where the file is, if it was fetched."),
-        th.Property("bytes", th.IntegerType, description="Size of the fetched file, in bytes."),
-        th.Property("sha256", th.StringType, description="SHA-256 of the fetched file, in hex."),
-        th.Property("downloaded_at", th.DateTimeType, description="When it was fetched."),
-        th.Property("error", th.StringType, description="Why it could not be fetched."),
-        additional_properties=False,
-    ).to_dict()
+    schema = RECORDING_SCHEMA
     _downloads: RecordingDownloader | None = None
 
     @property
@@ -194,7 +166,7 @@ def named_files(record: Record) -> Iterator[Record]:
             value = (record["additional_fields"] or {}).get(field)
         for file in value if isinstance(value, list) else [value]:
             told = {"recording_filename": file} if isinstance(file, str) else file
-            if isinstance(told, dict) and (name := _cast(FieldType.TEXT, told, "filename")):
+            if isinstance(told, dict) and (name := _cast(FieldType.STRING, told, "filename")):
                 yield {
                     "recording_filename": name,
                     "logid": record["logid"],
@@ -202,7 +174,7 @@ def named_files(record: Record) -> Iterator[Record]:
                     "start_time": record["start_time"],
                     "duration_seconds": _cast(FieldType.NUMBER, told, "duration"),
                     "size": _cast(FieldType.INTEGER, told, "size_in_bytes"),
-                    "content_type": _cast(FieldType.TEXT, told, "content_type", prefix=""),
+                    "content_type": _cast(FieldType.STRING, told, "content_type", prefix=""),
                 }
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from singer_sdk import typing as th
+from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import (
@@ -16,7 +14,7 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.progress import DownloadProgress
-from tap_zohovoice.schemas.transcripts import parts_of
+from tap_zohovoice.schemas.transcripts import TRANSCRIPT_SCHEMA, parse_transcript
 from tap_zohovoice.streams.dependent import CallLogDependentStream
 from tap_zohovoice.streams.recordings import named_files
 
@@ -34,19 +32,6 @@ _TRIES = 3
 _IMPATIENT = 3
 """Transcripts in a row without a usable answer, after which each is asked for once only."""
 
-_SEGMENT = th.ObjectType(
-    th.Property("speaker", th.StringType, description="Who speaks."),
-    th.Property("start", th.NumberType, description="Beginning; its unit is not documented."),
-    th.Property("end", th.NumberType, description="End, in the same unit."),
-    th.Property("text", th.StringType, description="What is said."),
-    th.Property(
-        "additional_fields",
-        th.ObjectType(additional_properties=True),
-        description="What else Zoho sends.",
-    ),
-    additional_properties=False,
-)
-
 
 class TranscriptsStream(CallLogDependentStream):
     """The transcript of each call that has one; a request each."""
@@ -57,33 +42,7 @@ class TranscriptsStream(CallLogDependentStream):
     path = "zv/transcribe"
     primary_keys = ("logid", "kind")
     selected_by_default = False
-    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        th.Property("logid", th.StringType, required=True, description="Id of the call log."),
-        th.Property(
-            "kind",
-            th.StringType,
-            required=True,
-            description="What was transcribed: recording or voicemail.",
-        ),
-        th.Property("start_time", th.DateTimeType, description="When the call started."),
-        th.Property("provider", th.StringType, description="Who transcribed it."),
-        th.Property("segments", th.ArrayType(_SEGMENT), description="What was said, in order."),
-        th.Property(
-            "analytics",
-            th.ObjectType(additional_properties=True),
-            description="Results of Zoho's analysis by feature, such as sentiment or summary.",
-        ),
-        th.Property(
-            "additional_fields",
-            th.ObjectType(additional_properties=True),
-            description="What Zoho sends beyond that.",
-        ),
-        th.Property(
-            "raw", th.StringType, description="The transcript as sent, where it does not parse."
-        ),
-        th.Property("error", th.StringType, description="Why there is no transcript."),
-        additional_properties=False,
-    ).to_dict()
+    schema = TRANSCRIPT_SCHEMA
 
     @cached_property
     def _results(self) -> Counter[str]:
@@ -132,4 +91,4 @@ def _read(body: dict[str, Any]) -> dict[str, Any]:
     if content is None:
         message = "no transcribeObj"
         raise UnexpectedResponseError(message)
-    return parts_of(content)
+    return parse_transcript(content)

@@ -317,7 +317,7 @@ MESSAGES: dict[str, Meet] = {
     "The bookmark of … has another replication key; …": lambda stage: stage.run(
         state=bookmark(replication_key="logid", replication_key_value="7")
     ),
-    "Field … holds what does not fit its type; …": lambda stage: stage.run(
+    "…: value does not match its type; …": lambda stage: stage.run(
         files=odd(feedback="five stars")
     ),
     "Stopped by …; the last STATE says how far the sync got": stopped,
@@ -329,7 +329,7 @@ GOES_ON = {
     "Cannot open the shared rate-limit file (…); …",
     "The bookmark of … (…) is in the future; …",
     "The bookmark of … has another replication key; …",
-    "Field … holds what does not fit its type; …",
+    "…: value does not match its type; …",
 }
 """What a run tells and goes on."""
 STOPPED = "Stopped by …; the last STATE says how far the sync got"
