@@ -17,7 +17,7 @@ from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.cli.command import TapCommand
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
-from tap_zohovoice.config.validation import parse_env, problems
+from tap_zohovoice.config.validation import parse_env, validation_errors
 from tap_zohovoice.http.session import ThrottledSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
@@ -100,10 +100,12 @@ class TapZohoVoice(Tap):
             values, errors = parse_env(os.environ, CONFIG_SCHEMA, f"{self.name}_")
             if not errors or not parse_env_config:
                 raise
-            errors += problems({**(config or {}), **values}, CONFIG_SCHEMA)
+            errors += validation_errors({**(config or {}), **values}, CONFIG_SCHEMA)
             raise ConfigValidationError(_INVALID, errors=errors) from error
         stopper.listen()
-        if validate_config and (errors := problems(dict(self.config), self.config_jsonschema)):
+        if validate_config and (
+            errors := validation_errors(dict(self.config), self.config_jsonschema)
+        ):
             raise ConfigValidationError(_INVALID, errors=errors)
         if setup_mapper:
             self.setup_mapper()
@@ -116,7 +118,7 @@ class TapZohoVoice(Tap):
     @cached_property
     def settings(self) -> Settings:
         """The settings with defaults filled in."""
-        return Settings.of(self.config)
+        return Settings.from_config(self.config)
 
     @cached_property
     def user_agent(self) -> str:

@@ -514,8 +514,8 @@ def test_an_account_without_a_total_is_no_failure(
         ({"client_secret": "a'`"}, "--client-secret has characters that no .env file can hold"),
         ({"code": "a\nb"}, "--code must be plain text without spaces"),
         ({"data_center": "moon"}, "'moon' is not one of"),
-        ({"accounts_url": "nonsense"}, "accounts_url must be an address such as"),
-        ({"api_url": "http://u:made-up-secret@h"}, "api_url must be an address alone"),
+        ({"accounts_url": "nonsense"}, "accounts_url must be a URL such as"),
+        ({"api_url": "http://u:made-up-secret@h"}, "api_url must be a URL without"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -193,18 +193,20 @@ MESSAGES: dict[str, Meet] = {
     "… must be at least …": lambda stage: stage.run(page_size=0),
     "… must be an integer (environment variable …)": from_environment,
     "… must be of type …": lambda stage: stage.run(page_size="many"),
-    "… must be an address such as …": lambda stage: stage.run(api_url="voice.zoho.com"),
-    "… must be an address alone, …": lambda stage: stage.run(api_url="https://a.example/?b=c"),
-    "… is no date: …": lambda stage: stage.run(start_date="yesterday"),
+    "… must be a URL such as …": lambda stage: stage.run(api_url="voice.zoho.com"),
+    "… must be a URL without …": lambda stage: stage.run(api_url="https://a.example/?b=c"),
+    "… is not a date: …": lambda stage: stage.run(start_date="yesterday"),
     "end_date (…) is before start_date (…)": lambda stage: stage.run(end_date="2001-01-01"),
-    "filters: … is decided by the tap itself and cannot be set": lambda stage: stage.run(
+    "filters: … is reserved for the tap and cannot be set": lambda stage: stage.run(
         filters={"fromDate": "2024-01-01"}
     ),
-    "filters.userNumber must be digits alone": lambda stage: stage.run(
+    "filters.userNumber must contain digits only": lambda stage: stage.run(
         filters={"userNumber": "+1 555"}
     ),
-    "recordings_path: fsspec knows no …": lambda stage: stage.run(recordings_path="odd://calls"),
-    "recordings_path: fsspec has no driver for … installed": lambda stage: stage.run(
+    "recordings_path: unsupported URL scheme …": lambda stage: stage.run(
+        recordings_path="odd://calls"
+    ),
+    "recordings_path: no fsspec driver for … is installed": lambda stage: stage.run(
         recordings_path="s3://calls"
     ),
     "A file given with --config, --state or --catalog is no JSON (line …)": lambda stage: (
