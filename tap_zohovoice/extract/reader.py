@@ -88,13 +88,19 @@ class CallLogReader:
             bounds=(format_timestamp(start), format_timestamp(end) if end else None),
             is_typed="callType" in filters,
         )
-        progress = WindowProgress(name, planner, tap, self._stream.throttle)
+        progress = WindowProgress(
+            name,
+            clock=tap.clock,
+            limiter=self._stream.throttle,
+            share_done=planner.share,
+            tokens_fetched=lambda: tap.tokens.fetched,
+        )
         try:
             for chunk in history:
                 yield chunk
-                progress.note(chunk)
+                progress.update(chunk.window, len(chunk.rows))
         finally:
-            progress.summarise()
+            progress.finish()
 
     def sample(self, count: int) -> Iterator[Record]:
         """Ask one small question, for a dry run.

@@ -183,13 +183,13 @@ class CallLogDependentStream(IncrementalStream):
             for row in self._once(self._rows(self.first_moment(context), context)):
                 yield self.complete(row)
                 if self.progress:
-                    self.progress.note()
+                    self.progress.update()
                 if clock.monotonic() - saved >= _SAVE_SECONDS:
                     self.save()
                     saved = clock.monotonic()
         finally:
             if self.progress:
-                self.progress.summarise()
+                self.progress.finish()
 
     def _once(self, rows: Iterator[Record]) -> Iterator[Record]:
         """Leave out rows whose key was there before."""
@@ -221,7 +221,7 @@ class CallLogDependentStream(IncrementalStream):
         with closing(spool):
             moment = format_timestamp(start)
             if self.progress:
-                self.progress.expect(sum(1 for _ in spool.since(moment)))
+                self.progress.set_total(sum(1 for _ in spool.since(moment)))
             yield from spool.since(moment)
         if not spool.rows and (calls := self._unnamed + spool.calls):
             # All that was read for this stream counts, by whomever.

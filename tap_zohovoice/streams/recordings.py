@@ -66,9 +66,13 @@ class RecordingsStream(CallLogDependentStream):
             self._downloads = RecordingDownloader(
                 self, open_storage(settings.recordings_path), largest
             )
-            results = self._downloads.results
-            clock = self.tap.clock
-            self.progress = DownloadProgress(self.name, "Files", clock, self.throttle, results)
+            self.progress = DownloadProgress(
+                self.name,
+                "file",
+                clock=self.tap.clock,
+                limiter=self.throttle,
+                results=self._downloads.results,
+            )
         for record in super().get_records(context):
             yield {**dict.fromkeys(self.schema["properties"]), **record}
 

@@ -59,9 +59,14 @@ class TranscriptsStream(CallLogDependentStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        name, clock, results = self.name, self.tap.clock, self._results
         if not self.is_dry_run:
-            self.progress = DownloadProgress(name, "Transcripts", clock, self.throttle, results)
+            self.progress = DownloadProgress(
+                self.name,
+                "transcript",
+                clock=self.tap.clock,
+                limiter=self.throttle,
+                results=self._results,
+            )
         yield from super().get_records(context)
 
     @override
