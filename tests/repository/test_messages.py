@@ -14,10 +14,10 @@ import pytest
 import requests
 import trustme
 
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.cli import NOW
 from tests.support.common import call, history
 from tests.support.tls import Proxy, Stub, gate, tls
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ from tap_zohovoice.recordings.paths import storage_path
 from tap_zohovoice.recordings.storage import open_storage, trouble_with
 from tap_zohovoice.recordings.storage.local import LocalStorage
 from tap_zohovoice.recordings.storage.remote import FsspecStorage
-from tap_zohovoice.sandbox import tones
 from tests.support.common import files
+from zoho_voice_sandbox.audio_fixtures import build_wav
 
 START = "2026-02-28T23:59:59.999000+00:00"
 MOMENT = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -55,7 +55,7 @@ def test_a_usual_name_stays_as_it_is(name: str) -> None:
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (tones.sound("x.wav"), "audio/wav"),
+        (build_wav("x.wav"), "audio/wav"),
         (b"ID3\x04" + bytes(600), "audio/mpeg"),
         (b"\xff\xfb\x90\x64" + bytes(600), "audio/mpeg"),
         (b"\xff\xf1\x50\x80" + bytes(600), "audio/aac"),
@@ -90,7 +90,7 @@ def test_what_the_server_calls_text_is_audio_only_if_it_looks_like_it() -> None:
     assert audio_type(page) == UNKNOWN
     for declared in ("text/html;charset=ISO-8859-1", "application/json", "Application/XML"):
         assert audio_type(page, declared) is None
-        assert audio_type(tones.sound("x.wav"), declared) == "audio/wav"
+        assert audio_type(build_wav("x.wav"), declared) == "audio/wav"
 
 
 @pytest.fixture(params=["local", "remote"])
