@@ -255,7 +255,7 @@ class ZohoVoiceStream(RESTStream[Any]):
                     message = f"{reason}: the lock lasts too long; run again later"
                     raise RateLimitLockoutError(message, brief=verdict.brief)
             case ResponseAction.RENEW:
-                if times > 1 or not self.tap.tokens.drop():
+                if times > 1 or not self.tap.tokens.invalidate():
                     message = f"{reason}: a new access token is refused too; check data_center"
                     raise ZohoVoiceError(message, brief=verdict.brief)
                 _LOGGER.info("%s; fetching a new access token", reason)

@@ -13,7 +13,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.cli.command import TapCommand
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
@@ -129,14 +129,18 @@ class TapZohoVoice(Tap):
     @cached_property
     def tokens(self) -> OAuthTokens:
         """The access token, shared by all streams."""
-        return OAuthTokens(
+        endpoint = TokenEndpoint(
             accounts_url=self.settings.accounts_url,
+            clock=self.clock,
+            timeout=self.settings.request_timeout,
+            user_agent=self.user_agent,
+        )
+        return OAuthTokens(
+            endpoint=endpoint,
             client_id=self.config["client_id"],
             client_secret=self.config["client_secret"],
             refresh_token=self.config["refresh_token"],
             clock=self.clock,
-            timeout=self.settings.request_timeout,
-            user_agent=self.user_agent,
         )
 
     def throttle_for(self, url: str) -> SlidingWindowLimiter:
@@ -161,7 +165,7 @@ class TapZohoVoice(Tap):
         Args:
             throttle: The throttle of the URL that is asked.
         """
-        return ThrottledAuthenticator(self.tokens, throttle)
+        return ThrottledAuthenticator(tokens=self.tokens, limiter=throttle)
 
     def write_last_state(self) -> None:
         """Write what is known to be out, before the tap is stopped."""

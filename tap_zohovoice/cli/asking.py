@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tap_zohovoice.cli.dotenv import quoted
-from tap_zohovoice.config.settings import DATA_CENTERS
+from tap_zohovoice.config.data_centers import DATA_CENTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

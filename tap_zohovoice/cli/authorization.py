@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_zohovoice.accounts import Accounts
+from tap_zohovoice.auth import TokenEndpoint
 from tap_zohovoice.cli.asking import InputError
 from tap_zohovoice.cli.command import silence_stdout
 from tap_zohovoice.cli.dotenv import DotenvFile, lines
@@ -147,10 +147,10 @@ class Authorization:
             raise ZohoVoiceError(message) from error
         return 0 if is_kept else 1
 
-    def _accounts(self, config: Mapping[str, Any]) -> Accounts:
+    def _accounts(self, config: Mapping[str, Any]) -> TokenEndpoint:
         settings = Settings.of(config)
         name = f"{self._tap.name}/{self._tap.plugin_version}"
-        return Accounts(
+        return TokenEndpoint(
             accounts_url=settings.accounts_url,
             clock=self._tap.clock,
             timeout=settings.request_timeout,

@@ -15,11 +15,10 @@ from click.core import ParameterSource
 from tap_zohovoice.cli.asking import InputError, ask, ask_center, is_terminal, show, trouble_with
 from tap_zohovoice.cli.authorization import PREFIX, Authorization, say
 from tap_zohovoice.cli.command import format_crash
-from tap_zohovoice.cli.grant import Client, api_console_url
+from tap_zohovoice.cli.grant import Client
 from tap_zohovoice.cli.signals import GracefulShutdown, restore_signals
-from tap_zohovoice.config.settings import DATA_CENTERS
+from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.exceptions import ShutdownRequested, ZohoVoiceError
-from tap_zohovoice.http.response import SCOPE
 from tap_zohovoice.tap import TapZohoVoice
 
 if TYPE_CHECKING:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_zohovoice.accounts import data_center_of
-from tap_zohovoice.config.settings import DATA_CENTERS
+from tap_zohovoice.config.data_centers import (
+    DATA_CENTERS,
+    SCOPE,
+    api_console_url,
+    data_center_of,
+)
 from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
-from tap_zohovoice.http.response import SCOPE
 
 if TYPE_CHECKING:
-    from tap_zohovoice.accounts import Accounts
+    from tap_zohovoice.auth import TokenEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,7 @@ class Grant:
     center: str
 
 
-def api_console_url(center: str) -> str:
-    """Return the address of the API console of a data center.
-
-    Source: the pattern of all consoles that are documented.
-    """
-    return DATA_CENTERS[center][0].replace("accounts", "api-console")
-
-
-def exchange(accounts: Accounts, client: Client, code: str) -> Grant:
+def exchange(accounts: TokenEndpoint, client: Client, code: str) -> Grant:
     """Exchange a code, which works once and not for long.
 
     Args:
@@ -73,13 +68,18 @@ def exchange(accounts: Accounts, client: Client, code: str) -> Grant:
     again = _again(client.center)
     needs = ("refresh_token", "access_token")
     try:
-        answer = accounts.ask(form, _advice(client.center), f"check all values, or {again}", needs)
+        answer = accounts.request_token(
+            form,
+            hints=_advice(client.center),
+            default_hint=f"check all values, or {again}",
+            required_tokens=needs,
+        )
     except OAuthError as error:
         named = data_center_of(error.response)
         message = str(error)
         if named not in {"", client.center}:
             message += f"; Zoho names data center {named}"
-        if accounts.unanswered:
+        if accounts.failed_attempts:
             message += "; an answer before was lost, and may have used up the code"
         raise ZohoVoiceError(message) from error
     except RetriesExhaustedError as error:

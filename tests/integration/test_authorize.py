@@ -21,10 +21,8 @@ from dotenv import dotenv_values
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.accounts import data_center_of
 from tap_zohovoice.cli.authorize import main
-from tap_zohovoice.cli.grant import api_console_url
-from tap_zohovoice.config.settings import DATA_CENTERS
+from tap_zohovoice.config.data_centers import DATA_CENTERS, api_console_url, data_center_of
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.sandbox import Dialect, Sandbox
 from tap_zohovoice.tap import TapZohoVoice

@@ -10,8 +10,9 @@ import pytest
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import parse_date
+from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, OWNED_PARAMETERS, query
-from tap_zohovoice.config.settings import CONFIG_SCHEMA, DATA_CENTERS, Settings
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.config.validation import problems
 from tap_zohovoice.sandbox import History, Sandbox
 
