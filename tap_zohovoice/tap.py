@@ -100,7 +100,7 @@ class TapZohoVoice(Tap):
                 raise
             errors += problems({**(config or {}), **values}, CONFIG_SCHEMA)
             raise ConfigValidationError(_INVALID, errors=errors) from error
-        stopper.listen()
+        stopper.install()
         if validate_config and (errors := problems(dict(self.config), self.config_jsonschema)):
             raise ConfigValidationError(_INVALID, errors=errors)
         if setup_mapper:
@@ -178,10 +178,10 @@ class TapZohoVoice(Tap):
         try:
             return super().cb_config(ctx, param, value)
         except TypeError as error:
-            message = "--config is no JSON object"
+            message = "--config is not a JSON object"
             raise ConfigValidationError(message, errors=[message]) from error
 
     @classmethod
     @override
     def get_singer_command(cls) -> click.Command:
-        return TapCommand.like(super().get_singer_command(), cls.logger)
+        return TapCommand.from_command(super().get_singer_command(), cls.logger)

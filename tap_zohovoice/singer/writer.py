@@ -58,7 +58,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         # A target reads in the encoding of the locale; where that is not UTF-8, escapes are safe.
         if codecs.lookup(sys.stdout.encoding).name != "utf-8":
             lines = [ascii_json(line) for line in lines]
-        with self._stopper:
+        with self._stopper.deferred():
             rest = memoryview(b"\n".join([*lines, b""]))
             while rest:
                 # With PYTHONUNBUFFERED, a signal lets no more out than there was room for.
