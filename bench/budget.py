@@ -34,7 +34,7 @@ from urllib3 import HTTPResponse
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.auth import OAuthTokens
+from tap_zohovoice.auth import OAuthTokens, TokenEndpoint
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 from zoho_voice_sandbox import Dialect, History
@@ -143,7 +143,7 @@ class MadeUpTokens(OAuthTokens):
     """A token that is always good, and not asked for."""
 
     @override
-    def get(self) -> str:
+    def access_token(self) -> str:
         return "made-up"
 
 
@@ -153,14 +153,9 @@ class BudgetTap(TapZohoVoice):
     @cached_property
     @override
     def tokens(self) -> OAuthTokens:
+        endpoint = TokenEndpoint(accounts_url="", clock=self.clock, timeout=0, user_agent="")
         return MadeUpTokens(
-            accounts_url="",
-            client_id="",
-            client_secret="",
-            refresh_token="",
-            clock=self.clock,
-            timeout=0,
-            user_agent="",
+            endpoint=endpoint, client_id="", client_secret="", refresh_token="", clock=self.clock
         )
 
 

@@ -56,7 +56,6 @@ def start(
     state: object = None,
     streams: tuple[str, ...] = (),
     program: str = PROGRAM,
-    stdout: int = subprocess.PIPE,
     **settings: Any,
 ) -> Any:
     folder.mkdir(exist_ok=True)
@@ -70,7 +69,7 @@ def start(
         (folder / "catalog.json").write_text(json.dumps(selecting(*streams)))
         options += ["--catalog", str(folder / "catalog.json")]
     process = subprocess.Popen(
-        [sys.executable, "-c", program, *options], stdout=stdout, stderr=subprocess.PIPE
+        [sys.executable, "-c", program, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     _STARTED.append(process)
     return process
@@ -160,23 +159,6 @@ def test_a_signal_while_nobody_reads_waits_for_the_message_and_writes_its_state(
     bookmark = states(messages)[-1]["bookmarks"]["call_logs"].get("replication_key_value", "")
     newest = [message["record"] for message in messages if message["type"] == "RECORD"][-1]
     assert bookmark <= newest["start_time"]
-
-
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_an_output_that_does_not_wait_ends_plainly(
-    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbuffered: str
-) -> None:
-    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    process = start(box, tmp_path, stdout=write)
-    os.close(write)
-    log = process.stderr.read().decode()
-    os.close(read)
-    process.stderr.close()
-    assert process.wait() == 1
-    assert log.splitlines()[-1].endswith("give it a pipe that does")
-    assert "Traceback" not in log
 
 
 def test_a_closed_pipe_ends_quietly_and_not_with_success(box: Sandbox, tmp_path: Path) -> None:

@@ -209,13 +209,13 @@ MESSAGES: dict[str, Meet] = {
     "recordings_path: no fsspec driver for … is installed": lambda stage: stage.run(
         recordings_path="s3://calls"
     ),
-    "A file given with --config, --state or --catalog is no JSON (line …)": lambda stage: (
+    "A file given with --config, --state or --catalog is not JSON (line …)": lambda stage: (
         stage.given("--state", "{")
     ),
     "A file given with --config, --state or --catalog has too many levels": lambda stage: (
         stage.given("--state", "[" * 100_000)
     ),
-    "--config is no JSON object": lambda stage: stage.given("--config", "[1]"),
+    "--config is not a JSON object": lambda stage: stage.given("--config", "[1]"),
     "The state is invalid: …": lambda stage: stage.given("--state", "[]"),
     "The bookmark of … in the state is not a date-time": lambda stage: stage.run(
         state=bookmark(replication_key_value="soon")

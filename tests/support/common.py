@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
-from tap_zohovoice._compat import override
 from tap_zohovoice.tap import TapZohoVoice
 from zoho_voice_sandbox import History
 
@@ -64,41 +60,3 @@ def selecting(*names: str) -> dict[str, Any]:
 def files(folder: Path) -> set[Path]:
     """Return all files below a folder."""
     return {path for path in folder.rglob("*") if not path.is_dir()}
-
-
-class Accounts(HTTPServer):
-    """An accounts server that gives one answer to everything, and remembers what was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answering)
-        self.status = 200
-        self.body = b""
-        self.headers: dict[str, str] = {}
-        self.asked: list[tuple[str, dict[str, str], dict[str, list[str]]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def give(self, body: object, status: int = 200, **headers: str) -> None:
-        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.status, self.headers = status, headers
-
-
-class Answering(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Accounts)
-        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.asked.append((self.path, dict(self.headers), parse_qs(form)))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.body)))
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(self.server.body)
-
-    do_GET = do_POST  # noqa: N815
-
-    @override
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
