@@ -11,7 +11,7 @@ import pytest
 
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import FakeClock, Run, call_cli
-from tests.support.common import Accounts
+from tests.support.token_server import TokenServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,8 +76,8 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> Callable[..., Run]:
 
 
 @pytest.fixture
-def accounts() -> Iterator[Accounts]:
-    with Accounts() as server:
+def accounts() -> Iterator[TokenServer]:
+    with TokenServer() as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         yield server
