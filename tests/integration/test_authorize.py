@@ -27,8 +27,8 @@ from tap_zohovoice.cli.grant import api_console_url
 from tap_zohovoice.config.settings import DATA_CENTERS
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.tap import TapZohoVoice
+from tests.support.calls import history
 from tests.support.cli import FakeClock
-from tests.support.common import history
 from tests.support.pty import Terminal
 from zoho_voice_sandbox import Dialect, Sandbox
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.cli import Run
-    from tests.support.common import Accounts
+    from tests.support.token_server import TokenServer
 
 PREFIX = "TAP_ZOHOVOICE_"
 PROGRAM = "from tap_zohovoice.cli.authorize import main; main()"
@@ -282,7 +282,7 @@ def test_a_code_that_died_or_was_used_is_refused(
 )
 def test_other_errors_of_accounts_are_advice_too(
     authorize: Callable[..., Said],
-    accounts: Accounts,
+    accounts: TokenServer,
     box: Sandbox,
     answer: dict[str, str],
     told: str,
@@ -297,7 +297,7 @@ def test_other_errors_of_accounts_are_advice_too(
 
 
 def test_the_code_is_exchanged_in_a_form(
-    authorize: Callable[..., Said], accounts: Accounts, box: Sandbox
+    authorize: Callable[..., Said], accounts: TokenServer, box: Sandbox
 ) -> None:
     accounts.give({"error": "invalid_code"})
     authorize(*options(box, accounts_url=accounts.url, code=" 1000.with.spaces "))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_zohovoice._compat import override
-from tests.support.common import assert_once, held, history, selecting
+from tests.support.calls import assert_once, history, server_ids
+from tests.support.catalog import selecting
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def fields(run: Run, name: str, logger: str = "") -> list[dict[str, Any]]:
 def test_windows_and_waits_are_fields_in_logs_of_json(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
         run = run_tap({**box.config, "page_size": 20})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         requests = box.stats.requests
     windows = fields(run, "window")
     assert len(windows) > 5
@@ -134,7 +135,7 @@ def test_no_field_has_a_name_that_others_use(
 def test_a_person_sees_one_line_a_window_and_one_a_wait(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
         run = run_tap({**box.config, "page_size": 20})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     told = [line.partition("| ")[2] for line in run.log.splitlines()]
     windows = [WINDOW.search(line) for line in told if WINDOW.search(line)]
     assert len(windows) > 5
@@ -163,7 +164,7 @@ def test_the_time_left_comes_true(run_tap: RunTap, clock: FakeClock) -> None:
         with Sandbox(
             history=history(3_000), dialect=Dialect(max_range_days=31), clock=clock
         ) as box:
-            assert_once(run_tap({**box.config, "page_size": 20}), held(box))
+            assert_once(run_tap({**box.config, "page_size": 20}), server_ids(box))
     finally:
         logger.removeHandler(watch)
     took = clock.time - begun

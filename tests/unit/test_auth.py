@@ -12,7 +12,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-from tests.support.common import Accounts
+from tests.support.token_server import TokenServer
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ HTML = b"<html><body>made-up-secret</body></html>"
 
 
 @pytest.fixture
-def tokens(accounts: Accounts, clock: FakeClock) -> OAuthTokens:
+def tokens(accounts: TokenServer, clock: FakeClock) -> OAuthTokens:
     return tokens_of(accounts.url, clock)
 
 
@@ -47,7 +47,7 @@ def request() -> requests.PreparedRequest:
     return requests.Request("GET", "http://127.0.0.1/").prepare()
 
 
-def test_the_grant_is_asked_for_in_a_form(tokens: OAuthTokens, accounts: Accounts) -> None:
+def test_the_grant_is_asked_for_in_a_form(tokens: OAuthTokens, accounts: TokenServer) -> None:
     accounts.give(TOKEN)
     assert tokens.get() == TOKEN["access_token"]
     ((path, headers, form),) = accounts.asked
@@ -82,7 +82,7 @@ def test_the_grant_is_asked_for_in_a_form(tokens: OAuthTokens, accounts: Account
     ids=str,
 )
 def test_one_token_serves_until_a_minute_before_its_end(
-    tokens: OAuthTokens, accounts: Accounts, clock: FakeClock, life: dict[str, Any], seconds: int
+    tokens: OAuthTokens, accounts: TokenServer, clock: FakeClock, life: dict[str, Any], seconds: int
 ) -> None:
     accounts.give({**TOKEN, **life})
     for _ in range(50):
@@ -97,7 +97,7 @@ def test_one_token_serves_until_a_minute_before_its_end(
 
 @pytest.mark.parametrize("life", [1, 30, 60, 100])
 def test_a_short_lived_token_is_not_fetched_for_each_request(
-    tokens: OAuthTokens, accounts: Accounts, clock: FakeClock, life: int
+    tokens: OAuthTokens, accounts: TokenServer, clock: FakeClock, life: int
 ) -> None:
     accounts.give({**TOKEN, "expires_in": life})
     tokens.get()
@@ -139,7 +139,7 @@ def test_a_refused_token_is_dropped(clock: FakeClock) -> None:
     ],
 )
 def test_an_error_of_accounts_is_plain_advice_after_one_request(
-    tokens: OAuthTokens, accounts: Accounts, status: int, error: str, advice: str
+    tokens: OAuthTokens, accounts: TokenServer, status: int, error: str, advice: str
 ) -> None:
     accounts.give({"error": error, "status": "failure"}, status)
     with pytest.raises(ZohoVoiceError, match=f"HTTP {status}, {error}: .*{advice}"):
@@ -167,7 +167,7 @@ def test_an_error_of_accounts_is_plain_advice_after_one_request(
     ids=lambda value: str(value)[:30],
 )
 def test_without_a_token_at_most_three_requests_are_made(
-    tokens: OAuthTokens, accounts: Accounts, status: int, body: object, asked: int
+    tokens: OAuthTokens, accounts: TokenServer, status: int, body: object, asked: int
 ) -> None:
     accounts.give(body, status, Location="/oauth/v2/token")
     with pytest.raises(ZohoVoiceError, match=f"^Zoho Accounts: HTTP {status}") as error:
@@ -181,7 +181,7 @@ def test_without_a_token_at_most_three_requests_are_made(
 @pytest.mark.parametrize("status", [200, 400])
 def test_errors_and_log_hold_nothing_secret(
     tokens: OAuthTokens,
-    accounts: Accounts,
+    accounts: TokenServer,
     caplog: pytest.LogCaptureFixture,
     status: int,
     word: str,
@@ -198,7 +198,7 @@ def test_errors_and_log_hold_nothing_secret(
 
 
 def test_a_server_that_does_not_answer_is_asked_three_times(clock: FakeClock) -> None:
-    with Accounts() as server:
+    with TokenServer() as server:
         url = server.url
     with pytest.raises(RetriesExhaustedError, match=r"no answer \(\w+\); check accounts_url"):
         tokens_of(url, clock).get()
@@ -242,7 +242,7 @@ class Watched(SlidingWindowLimiter):
 
 
 def test_every_request_takes_a_slot_before_it_is_signed(
-    tokens: OAuthTokens, accounts: Accounts, clock: FakeClock
+    tokens: OAuthTokens, accounts: TokenServer, clock: FakeClock
 ) -> None:
     accounts.give(TOKEN)
     throttle = Watched(clock)
@@ -261,7 +261,7 @@ def test_every_request_takes_a_slot_before_it_is_signed(
 
 
 def test_without_a_token_no_slot_is_used(
-    tokens: OAuthTokens, accounts: Accounts, clock: FakeClock
+    tokens: OAuthTokens, accounts: TokenServer, clock: FakeClock
 ) -> None:
     accounts.give({"error": "invalid_code"})
     throttle = SlidingWindowLimiter(3, 60, clock)
@@ -300,7 +300,7 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("netrc")
-def test_a_netrc_file_does_not_sign_the_grant(tokens: OAuthTokens, accounts: Accounts) -> None:
+def test_a_netrc_file_does_not_sign_the_grant(tokens: OAuthTokens, accounts: TokenServer) -> None:
     accounts.give(TOKEN)
     tokens.get()
     assert "Authorization" not in accounts.asked[0][1]
