@@ -26,8 +26,8 @@ from tap_zohovoice.cli.authorize import main
 from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.tap import TapZohoVoice
+from tests.support.calls import history
 from tests.support.cli import FakeClock
-from tests.support.common import history
 from tests.support.pty import Terminal
 from zoho_voice_sandbox import Dialect, Sandbox
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_zohovoice._compat import override
-from tests.support.common import assert_once, held, history, selecting
+from tests.support.calls import assert_once, history, server_ids
+from tests.support.catalog import selecting
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def fields(run: Run, name: str, logger: str = "") -> list[dict[str, Any]]:
 def test_windows_and_waits_are_structured_fields(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
         run = run_tap({**box.config, "page_size": 20})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         requests = box.stats.requests
     windows = fields(run, "window")
     assert len(windows) > 5
@@ -124,7 +125,7 @@ def test_structured_fields_avoid_reserved_names(
 def test_log_has_one_line_per_window_and_wait(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
         run = run_tap({**box.config, "page_size": 20})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     told = [line.partition("| ")[2] for line in run.log.splitlines()]
     windows = [WINDOW.search(line) for line in told if WINDOW.search(line)]
     assert len(windows) > 5
@@ -153,7 +154,7 @@ def test_estimated_time_left_is_accurate(run_tap: RunTap, clock: FakeClock) -> N
         with Sandbox(
             history=history(3_000), dialect=Dialect(max_range_days=31), clock=clock
         ) as box:
-            assert_once(run_tap({**box.config, "page_size": 20}), held(box))
+            assert_once(run_tap({**box.config, "page_size": 20}), server_ids(box))
     finally:
         logger.removeHandler(watch)
     took = clock.time - begun

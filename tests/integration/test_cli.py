@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_zohovoice.tap import TapZohoVoice
+from tests.support.calls import assert_once, call, history, server_ids
+from tests.support.catalog import selecting
 from tests.support.cli import NOW
-from tests.support.common import assert_once, call, held, history, selecting
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_deselected_properties_are_not_emitted(run_tap: RunTap, clock: FakeClock
     del stream["schema"]["properties"]["additional_fields"]
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap(box.config, catalog=catalog)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert all("contact_name" not in record for record in run.records)
     assert all("additional_fields" not in record for record in run.records)
     assert all(record["start_time"] for record in run.records)
@@ -116,7 +117,7 @@ def test_stream_maps_hide_personal_data(run_tap: RunTap, clock: FakeClock) -> No
     maps = {"call_logs": {"contact_name": "__NULL__", "user_number": "sha256(user_number)"}}
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap({**box.config, "stream_maps": maps})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert all(re.fullmatch(r"[0-9a-f]{64}", record["user_number"]) for record in run.records)
 
 
@@ -138,7 +139,7 @@ def test_deselected_object_member_is_not_emitted(run_tap: RunTap, clock: FakeClo
             entry["metadata"]["selected"] = False
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap(box.config, catalog=catalog)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert all(set(record["voice_credits"]) >= {"voice"} for record in run.records)
     assert all("total" not in record["voice_credits"] for record in run.records)
 
@@ -147,7 +148,7 @@ def test_objects_are_flattened(run_tap: RunTap, clock: FakeClock) -> None:
     flat = {"flattening_enabled": True, "flattening_max_depth": 1}
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap({**box.config, **flat})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert all("voice_credits__total" in record for record in run.records)
     assert not any("voice_credits" in record for record in run.records)
 

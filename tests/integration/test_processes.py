@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.common import held, history, selecting
+from tests.support.calls import history, server_ids
+from tests.support.catalog import selecting
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def test_a_killed_run_is_resumed_from_its_last_state(
     resumed = start(box, tmp_path, state=state)
     output, log = resumed.communicate()
     assert resumed.returncode == 0, log
-    assert ids(killed) | ids(whole(output)) == held(box)
+    assert ids(killed) | ids(whole(output)) == server_ids(box)
     assert box.stats.violations == 0
 
 
@@ -181,7 +182,7 @@ def test_two_at_once_and_one_after_them_stay_under_the_limit(tmp_path: Path) -> 
         third = start(box, tmp_path, page_size=200, **limits)
         outputs.append(third.communicate()[0])
         assert [process.returncode for process in [*processes, third]] == [0, 0, 0]
-        assert all(ids(whole(output)) == held(box) for output in outputs)
+        assert all(ids(whole(output)) == server_ids(box) for output in outputs)
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
         assert box.stats.requests >= 20
 
@@ -205,7 +206,7 @@ def test_a_lock_that_one_of_two_meets_stops_the_other(tmp_path: Path) -> None:
     with Sandbox(history=history(700), dialect=FAST, faults={6: "lock"}) as box:
         pair = [start(box, tmp_path / name, page_size=80, **LIMITS) for name in ("one", "two")]
         results = ended(pair)
-        assert all(ids(messages) == held(box) for messages, _ in results)
+        assert all(ids(messages) == server_ids(box) for messages, _ in results)
         assert box.stats.violations == 0
         # The other one may have had one request under way when the lock began, and no more.
         assert box.stats.locked_calls <= 1
@@ -226,7 +227,7 @@ def test_a_lock_is_kept_by_the_next_process_after_a_kill(tmp_path: Path) -> None
         first.kill()
         first.communicate()
         ((messages, log),) = ended([start(box, tmp_path / "two", **settings)])
-        assert ids(messages) == held(box)
+        assert ids(messages) == server_ids(box)
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
     assert "Lockout met by another run is still in effect" in log
 
@@ -247,7 +248,7 @@ def test_processes_of_different_streams_share_the_limits_of_each_address(tmp_pat
         for counts in (box.stats, box.stats.files, box.stats.transcripts):
             assert (counts.violations, counts.locked_calls) == (0, 0)
         assert box.stats.files.requests > 10
-        expected = held(box)
+        expected = server_ids(box)
     found = [names_of(messages, "recordings", "recording_filename") for messages in outputs]
     assert found[1] == found[2] != set()
     calls = [names_of(messages, "call_logs", "logid") for messages in outputs]
@@ -269,7 +270,7 @@ def test_back_to_back_and_killed_in_between_the_limit_is_kept(tmp_path: Path) ->
             process.communicate()
         last = start(box, tmp_path / "last", page_size=40, request_timeout=1, **LIMITS)
         ((messages, _),) = ended([last])
-        assert ids(messages) == held(box)
+        assert ids(messages) == server_ids(box)
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
 
 
@@ -318,5 +319,5 @@ def test_a_process_killed_while_it_holds_the_file_holds_up_nobody(
     holder.kill()
     holder.communicate()
     ((messages, log),) = ended([other])
-    assert ids(messages) == held(box)
+    assert ids(messages) == server_ids(box)
     assert "shared rate-limit file" not in log

@@ -18,8 +18,10 @@ import pytest
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
+from tests.support.calls import call, history, server_ids
+from tests.support.catalog import selecting
 from tests.support.cli import NOW
-from tests.support.common import call, files, held, history, selecting
+from tests.support.folders import files
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -162,7 +164,7 @@ def test_a_fault_that_passes_costs_no_file(
         assert run.exit_code == 0, run.log
         assert_stored(run, box, tmp_path / "calls")
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         assert box.stats.files.violations == box.stats.files.locked_calls == 0
         assert box.stats.files.requests <= len(named(box)) + 1
         assert box.stats.tokens == 1 + (fault == "token")
@@ -194,7 +196,7 @@ def test_a_fault_that_stays_costs_its_file_alone(
     with Sandbox(history=history(40), clock=clock, file_faults=faults) as box:
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 0, run.log
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         rows = run.rows("recordings")
         assert {row["recording_filename"] for row in rows} == named(box)
         assert [place for place, row in enumerate(rows) if row["error"]] == [3]
@@ -250,7 +252,7 @@ def test_in_an_outage_the_bookmark_stays_before_the_files(
         box.file_faults.update(dict.fromkeys(range(21, 10_000), fault))
         run = run_tap(config)
         assert run.exit_code == 0
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         rows = run.rows("recordings")
         assert [row["error"] is None for row in rows[:21]] == [True] * 20 + [False]
         bookmark = run.state["bookmarks"]["recordings"]["replication_key_value"]
@@ -284,7 +286,7 @@ def test_a_lock_without_end_stops_plainly_behind_the_logs(
         box.file_faults.update(dict.fromkeys(range(1, 100), "lock"))
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 1
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         assert "the lock lasts too long" in run.log
         assert box.stats.files.requests == 4
 
@@ -353,7 +355,7 @@ def test_a_full_folder_for_temporary_files_costs_no_log(
     with Sandbox(history=history(300), clock=clock) as box:
         run = run_tap(box.config)
         assert run.exit_code == 0, run.log
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
         assert len(run.rows("recordings")) == len(named(box))
         assert box.stats.requests == 4
@@ -533,7 +535,7 @@ def test_a_folder_that_cannot_be_used_stops_plainly_behind_the_logs(
     (tmp_path / "taken").write_text("no folder")
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "taken" / "calls")})
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
     assert run.exit_code == 1
     lines = [line for line in run.log.splitlines() if "recordings_path" in line]
     assert len(lines) == 1

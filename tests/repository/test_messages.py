@@ -14,8 +14,8 @@ import pytest
 import requests
 import trustme
 
+from tests.support.calls import call, history
 from tests.support.cli import NOW
-from tests.support.common import call, history
 from tests.support.tls import Proxy, Stub, gate, tls
 from zoho_voice_sandbox import Dialect, Sandbox
 

@@ -20,7 +20,7 @@ from tap_zohovoice.recordings.paths import storage_path
 from tap_zohovoice.recordings.storage import open_storage, trouble_with
 from tap_zohovoice.recordings.storage.local import LocalStorage
 from tap_zohovoice.recordings.storage.remote import FsspecStorage
-from tests.support.common import files
+from tests.support.folders import files
 from zoho_voice_sandbox.audio_fixtures import build_wav
 
 START = "2026-02-28T23:59:59.999000+00:00"

@@ -1,16 +1,13 @@
-"""Helpers of the tests: small histories, and the comparison of what came out with what was held."""
+"""Calls of the sandbox: small histories, single calls, and whether a run brought them."""
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from tap_zohovoice.tap import TapZohoVoice
 from zoho_voice_sandbox import History
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.cli import Run
     from zoho_voice_sandbox import Sandbox
 
@@ -20,23 +17,23 @@ FIRST, LAST = dt.date(2025, 6, 1), dt.date(2026, 2, 28)
 def history(
     calls: int = 900, seed: int = 3, first: dt.date = FIRST, last: dt.date = LAST
 ) -> History:
-    """Make up calls that ended before the test's clock starts."""
+    """Return a history whose calls ended before the test's clock starts."""
     return History(seed=seed, calls=calls, first=first, last=last)
 
 
 def milliseconds(text: str) -> int:
-    """Return a moment, as ISO text, in milliseconds since the epoch."""
+    """Return an ISO date-time in milliseconds since the epoch."""
     return round(dt.datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def call(box: Sandbox, logid: str, start: int, **fields: Any) -> dict[str, Any]:
-    """Make a call log of a given start, in milliseconds since the epoch."""
+    """Return a call log of a given start, in milliseconds since the epoch."""
     sample = next(iter(box.store.rows()), {"call_type": "outgoing", "duration": "00:05"})
     return {**sample, "logid": logid, "start_time": str(start), **fields}
 
 
-def held(box: Sandbox) -> set[str]:
-    """Return the ids of all calls that the server holds now."""
+def server_ids(box: Sandbox) -> set[str]:
+    """Return the ids of all calls that the server has now."""
     return {row["logid"] for row in box.store.rows()}
 
 
@@ -45,18 +42,3 @@ def assert_once(run: Run, expected: set[str]) -> None:
     assert run.exit_code == 0, run.log
     assert len(run.ids) == len(set(run.ids))
     assert expected - set(run.ids) == set()
-
-
-def selecting(*names: str) -> dict[str, Any]:
-    """Return a catalog in which some streams are selected and the others are not."""
-    catalog = TapZohoVoice(config={}, validate_config=False).catalog_dict
-    for entry in catalog["streams"]:
-        for item in entry["metadata"]:
-            if not item["breadcrumb"]:
-                item["metadata"]["selected"] = entry["tap_stream_id"] in names
-    return catalog
-
-
-def files(folder: Path) -> set[Path]:
-    """Return all files below a folder."""
-    return {path for path in folder.rglob("*") if not path.is_dir()}
