@@ -82,7 +82,7 @@ def _hints(data_center: str, console: str, new_code: str) -> dict[str, str]:
             f"center where you sign in ({others})"
         ),
         "invalid_client_secret": f"the secret is not this client's; {copy}",
-        "invalid_redirect_uri": f"the client is not that of a self client; {new_code}",
+        "invalid_redirect_uri": f"the client is not a self client; {new_code}",
         "invalid_scope": scope,
         "oauth_scope_mismatch": scope,
         "access denied": f"too many tokens were requested; wait ten minutes, then {new_code}",

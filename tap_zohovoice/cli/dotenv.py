@@ -30,12 +30,7 @@ def validate_value(value: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Check that a `.env` file can be updated, or created, later.
-
-    Raises:
-        OSError: If it cannot.
-        ValueError: If it is not UTF-8 text.
-    """
+    """Raise OSError or ValueError if a `.env` file could not be updated, or created, later."""
     target = Path(os.path.realpath(path))
     if target.exists():
         mode = target.stat().st_mode

@@ -17,12 +17,16 @@ from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_u
 if TYPE_CHECKING:
     from typing import TextIO
 
+    ParamType = click.ParamType[str, str]
+else:
+    ParamType = click.ParamType  # older versions of click have no generic one
+
 PREFIX = "TAP_ZOHOVOICE_"
 """Prefix of the environment variables of all options."""
 CENTERS = click.Choice(list(DATA_CENTERS), case_sensitive=False)
 
 
-class TextType(click.ParamType[str, str]):
+class TextType(ParamType):
     """A client ID, a secret or a code."""
 
     name = "text"

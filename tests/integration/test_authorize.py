@@ -325,7 +325,7 @@ class TestExchange:
             ({"error": "invalid_code", "location": "eu"}, "Code, scope ZohoVoice.call.READ)"),
             ({"error": "invalid_grant"}, "invalid_grant: the code is too old"),
             ({"error": "OAUTH_SCOPE_MISMATCH"}, "OAUTH_SCOPE_MISMATCH: the code lacks a scope; "),
-            ({"error": "invalid_redirect_uri"}, "not that of a self client; make a new code"),
+            ({"error": "invalid_redirect_uri"}, "the client is not a self client; make a new code"),
             ({"error": "Access Denied"}, "too many tokens were requested; wait ten minutes, then"),
             ({"error": "other made-up-secret 1000.sandbox.code"}, "[hidden] [hidden]: check all"),
         ],
