@@ -36,8 +36,9 @@ class CallLogsStream(IncrementalStream):
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
         if self._can_bulk_write():
             self._bulk_write(window.rows)
+            self._bulk_write(window.strays)
         else:
-            for row in window.rows:
+            for row in window.rows + window.strays:
                 yield row.record
 
     def _can_bulk_write(self) -> bool:
