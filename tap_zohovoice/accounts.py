@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tap_zohovoice.config.settings import DATA_CENTERS
 from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
-from tap_zohovoice.http.body import ENCODINGS, read_body
+from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
 from tap_zohovoice.http.redaction import redact
 from tap_zohovoice.http.session import ThrottledSession
 from tap_zohovoice.http.tls import explain_transport_error
@@ -46,7 +46,7 @@ class Accounts:
         self._url = f"{accounts_url}/oauth/v2/token"
         self._headers = {
             "Accept": "application/json",
-            "Accept-Encoding": ENCODINGS,
+            "Accept-Encoding": ACCEPT_ENCODING,
             "User-Agent": user_agent,
         }
         self._clock = clock

@@ -20,7 +20,7 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.body import ENCODINGS, read_body
+from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
 from tap_zohovoice.http.response import ErrorResolution, ResponseAction, judge
 from tap_zohovoice.http.tls import explain_transport_error
 
@@ -69,7 +69,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     def http_headers(self) -> dict[str, str]:
         return {
             "Accept": "application/json",
-            "Accept-Encoding": ENCODINGS,
+            "Accept-Encoding": ACCEPT_ENCODING,
             "User-Agent": self.tap.user_agent,
         }
 

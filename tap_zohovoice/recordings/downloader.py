@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
-from tap_zohovoice.http.body import PIECE, content_length, iter_body
+from tap_zohovoice.http.body import CHUNK_SIZE, content_length, iter_body
 from tap_zohovoice.http.response import ErrorResolution, ResponseAction
 from tap_zohovoice.recordings.audio import ENOUGH, audio_type
 from tap_zohovoice.recordings.declared_sizes import ToldSizes
@@ -239,7 +239,7 @@ class RecordingDownloader:
     def _describe(self, place: str, stored: StoredFile) -> Fields:
         digest, head, size = hashlib.sha256(), b"", 0
         with self.folder.open(place) as file:
-            while piece := file.read(PIECE):
+            while piece := file.read(CHUNK_SIZE):
                 head = head or piece[:ENOUGH]
                 size += len(piece)
                 digest.update(piece)
