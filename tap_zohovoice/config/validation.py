@@ -13,7 +13,7 @@ from singer_sdk import typing as th
 from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.filters import FILTERS, OWNED_PARAMETERS
 from tap_zohovoice.config.settings import START_DATE
-from tap_zohovoice.recordings.storage import trouble_with
+from tap_zohovoice.recordings.storage import validate_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -182,5 +182,5 @@ def _bad_folder(path: object) -> Iterator[str]:
         return
     if not path.isprintable():
         yield "recordings_path must be a path or an address on one line"
-    elif trouble := trouble_with(path):
-        yield trouble
+    elif message := validate_url(path):
+        yield message

@@ -11,24 +11,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
-from urllib3.exceptions import HTTPError
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import CHUNK_SIZE, content_length, iter_body
 from tap_zohovoice.http.response import ErrorResolution, ResponseAction
-from tap_zohovoice.recordings.audio import ENOUGH, audio_type
-from tap_zohovoice.recordings.declared_sizes import ToldSizes
+from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
 from tap_zohovoice.recordings.paths import storage_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tap_zohovoice.client import ZohoVoiceStream
-    from tap_zohovoice.recordings.storage import Folder, StoredFile
+    from tap_zohovoice.recordings.storage import Storage, StoredFile
 
 Fields = dict[str, Any]
 MEGABYTE = 1024 * 1024
+MAX_DECLARED_SIZE = 2**40
+WRONG_SIZES = 3
+"""Files of another size than declared, after which declared sizes are ignored."""
 _TRIES = 3
 _IMPATIENT = 3
 """Files in a row without a usable answer, after which each is asked for once only."""
@@ -68,7 +69,7 @@ class RecordingDownloader:
     """
 
     stream: ZohoVoiceStream
-    folder: Folder
+    folder: Storage
     largest: int
     results: Counter[str] = field(default_factory=Counter)
     failed_in_a_row: int = 0
@@ -76,7 +77,8 @@ class RecordingDownloader:
     is_outage: bool = False
     _mode: str = "play"
     _is_mode_proven: bool = False
-    _sizes: ToldSizes = field(default_factory=ToldSizes)
+    _declared_sizes: Counter[bool] = field(default_factory=Counter)
+    _is_size_warned: bool = False
 
     def get(self, name: str, start_time: str, declared: int | None) -> Fields:
         """Fetch a file, unless it is there.
@@ -100,11 +102,11 @@ class RecordingDownloader:
             self.results["failed"] += 1
             return {"error": "the name of the file is no text"}
         place = storage_path(start_time, name)
-        stored = self.folder.find(place)
-        declared = self._sizes.usable(declared)
+        stored = self.folder.stat(place)
+        declared = declared if declared is not None and 0 < declared <= MAX_DECLARED_SIZE else None
         wanted = _Wanted(name, place, declared, stored)
-        if stored and stored.size and (self._sizes.lie or declared in {None, stored.size}):
-            self.results["there already"] += 1
+        if stored and stored.size and (self._ignores_declared or declared in {None, stored.size}):
+            self.results["skipped"] += 1
             return self._describe(place, stored)
         result = self._fetch(wanted)
         if "error" in result:
@@ -157,7 +159,7 @@ class RecordingDownloader:
             try:
                 pieces = iter_body(answer, tap.clock, self.stream.asked_at, timeout)
                 return self._take(wanted, answer, pieces)
-            except (requests.RequestException, HTTPError):
+            except requests.RequestException:
                 return ErrorResolution(ResponseAction.RETRY, "the file was cut off", is_outage=True)
 
     def _take(
@@ -166,10 +168,14 @@ class RecordingDownloader:
         head = b""
         for piece in pieces:
             head += piece
-            if len(head) >= ENOUGH:
+            if len(head) >= SNIFF_BYTES:
                 break
         is_file = answer.status_code == 200  # noqa: PLR2004
-        kind = audio_type(head[:ENOUGH], answer.headers.get("Content-Type", "")) if is_file else ""
+        kind = (
+            guess_audio_type(head[:SNIFF_BYTES], answer.headers.get("Content-Type", ""))
+            if is_file
+            else ""
+        )
         if not kind:
             return self._no_audio(wanted, answer, head + next(pieces, b""))
         length = content_length(answer)
@@ -183,7 +189,7 @@ class RecordingDownloader:
         self, wanted: _Wanted, answer: requests.Response, pieces: Iterable[bytes], kind: str
     ) -> Fields | ErrorResolution:
         size, digest = 0, hashlib.sha256()
-        with self.folder.draft(wanted.place) as draft:
+        with self.folder.write_atomic(wanted.place) as draft:
             for piece in pieces:
                 size += len(piece)
                 if size > self.largest:
@@ -192,17 +198,17 @@ class RecordingDownloader:
                 draft.write(piece)
             if wanted.stored and size == wanted.stored.size:
                 return self._leave(wanted, wanted.stored)
-            if trouble := self._shortfall(wanted, answer, size, digest.hexdigest()):
+            if trouble := self._truncation_error(wanted, answer, size, digest.hexdigest()):
                 return ErrorResolution(ResponseAction.RETRY, trouble, is_outage=True)
             moment = dt.datetime.fromtimestamp(self.stream.tap.clock.now(), dt.UTC)
-            draft.keep(moment)
+            draft.commit(moment)
         self.results["fetched"] += 1
         return self._fields(wanted.place, size, digest.hexdigest(), kind, moment)
 
     def _leave(self, wanted: _Wanted, stored: StoredFile) -> Fields:
         """Leave what is there: it is what the server has, whatever the log says of its size."""
-        self._sizes.compare(wanted.declared, stored.size)
-        self.results["there already"] += 1
+        self._check_declared_size(wanted, stored.size)
+        self.results["skipped"] += 1
         return self._describe(wanted.place, stored)
 
     def _too_big(self) -> ErrorResolution:
@@ -211,20 +217,38 @@ class RecordingDownloader:
             ResponseAction.STOP, f"the file is bigger than recordings_max_mb ({limit})"
         )
 
-    def _shortfall(self, wanted: _Wanted, answer: requests.Response, size: int, digest: str) -> str:
-        """Tell what is missing of a file, empty if nothing is."""
-        length = content_length(answer)
-        if length is not None and size != length:
-            return "the file was cut off"
-        is_told = length is not None or "Transfer-Encoding" in answer.headers
-        is_short = wanted.declared is not None and size < wanted.declared and not self._sizes.lie
-        if is_short and (not is_told or digest != wanted.shorter):
-            # Its end is told by nothing but the log, or not yet the same twice.
-            wanted.shorter = digest if is_told else ""
+    @property
+    def _ignores_declared(self) -> bool:
+        """Whether logs declare sizes in another unit, say: several were wrong and none right."""
+        return self._declared_sizes[False] >= WRONG_SIZES and not self._declared_sizes[True]
+
+    def _truncation_error(
+        self, wanted: _Wanted, answer: requests.Response, size: int, digest: str
+    ) -> str:
+        """Return why a file cannot be complete; empty if it may be."""
+        is_length_known = (
+            content_length(answer) is not None or "Transfer-Encoding" in answer.headers
+        )
+        is_short = wanted.declared is not None and size < wanted.declared
+        if is_short and not self._ignores_declared and digest != wanted.shorter:
+            # Only a length of the response's own, and the same twice, outweighs the declared size.
+            wanted.shorter = digest if is_length_known else ""
             return "the file is shorter than its log says"
-        if is_told:
-            self._sizes.compare(wanted.declared, size)
+        if is_length_known:
+            self._check_declared_size(wanted, size)
         return ""
+
+    def _check_declared_size(self, wanted: _Wanted, size: int) -> None:
+        if wanted.declared is None:
+            return
+        self._declared_sizes[size == wanted.declared] += 1
+        if size != wanted.declared and not self._is_size_warned:
+            self._is_size_warned = True
+            self.stream.logger.warning(
+                "A log declares %s bytes for a file of %s; trusting the file",
+                wanted.declared,
+                size,
+            )
 
     def _no_audio(self, wanted: _Wanted, answer: requests.Response, body: bytes) -> ErrorResolution:
         verdict = self.stream.judge(answer, body, wanted.name)
@@ -240,10 +264,12 @@ class RecordingDownloader:
         digest, head, size = hashlib.sha256(), b"", 0
         with self.folder.open(place) as file:
             while piece := file.read(CHUNK_SIZE):
-                head = head or piece[:ENOUGH]
+                head = head or piece[:SNIFF_BYTES]
                 size += len(piece)
                 digest.update(piece)
-        return self._fields(place, size, digest.hexdigest(), audio_type(head), stored.modified)
+        return self._fields(
+            place, size, digest.hexdigest(), guess_audio_type(head), stored.modified
+        )
 
     def _fields(
         self, place: str, size: int, digest: str, kind: str | None, moment: dt.datetime | None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import fsspec
 import pytest
 
 from tap_zohovoice._compat import override
@@ -645,7 +646,6 @@ def test_a_server_that_refuses_the_mode_is_asked_without(
 
 
 def test_files_go_wherever_fsspec_reaches(run_tap: RunTap, clock: FakeClock) -> None:
-    fsspec = pytest.importorskip("fsspec")
     memory = fsspec.filesystem("memory")
     try:
         with Sandbox(history=history(40), clock=clock) as box:

@@ -205,7 +205,7 @@ MESSAGES: dict[str, Meet] = {
     ),
     "recordings_path: fsspec knows no …": lambda stage: stage.run(recordings_path="odd://calls"),
     "recordings_path: fsspec has no driver for … installed": lambda stage: stage.run(
-        recordings_path="s3://calls"
+        recordings_path="gs://calls"
     ),
     "A file given with --config, --state or --catalog is no JSON (line …)": lambda stage: (
         stage.given("--state", "{")
