@@ -11,7 +11,7 @@ from tap_zohovoice.config.settings import DATA_CENTERS
 from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
 from tap_zohovoice.http.redaction import redact
-from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.http.session import NoRedirectSession
 from tap_zohovoice.http.tls import explain_transport_error
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Accounts:
         self.asked_at = self._clock.monotonic()
         try:
             with (
-                ThrottledSession() as session,
+                NoRedirectSession() as session,
                 session.post(
                     self._url,
                     data=form,

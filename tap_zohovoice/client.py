@@ -1,68 +1,143 @@
-"""One question to one endpoint: asked, judged, and asked again where that helps."""
+"""REST client: what the streams share, and their base class."""
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
-from collections import Counter
-from contextlib import closing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 from singer_sdk.streams import RESTStream
-from singer_sdk.streams.rest import PageContext
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.exceptions import (
-    InvalidParameterError,
-    RateLimitLockoutError,
-    RetriesExhaustedError,
-    UnexpectedResponseError,
-    ZohoVoiceError,
-)
-from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
-from tap_zohovoice.http.response import ErrorResolution, ResponseAction, judge
-from tap_zohovoice.http.tls import explain_transport_error
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
+from tap_zohovoice.config.settings import Settings
+from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
+from tap_zohovoice.http.body import ACCEPT_ENCODING
+from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from singer_sdk.streams.rest import HTTPRequest
+    from singer_sdk import Tap
+    from singer_sdk.helpers.types import Auth, Context, RequestFunc
 
-    from tap_zohovoice.auth import ThrottledAuthenticator
-    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-    from tap_zohovoice.tap import TapZohoVoice
+    from tap_zohovoice._time import Clock
+    from tap_zohovoice.singer.writer import MessageWriter
 
-_T = TypeVar("_T")
-_LOGGER = logging.getLogger("tap-zohovoice.client")
-_LOCKS = 3
-"""Locks in a row that are waited out."""
-_TRIES = 6
-"""Times that a request without a usable answer is sent."""
-_LONGEST_WAIT = 6 * 3600.0
-"""Seconds; a server that asks for more is not waited for."""
+
+class Services:
+    """What the streams of a run share, made when it is first used: discovery has no settings.
+
+    Args:
+        config: The settings as given.
+        clock: Clock.
+        writer: Writer of Singer messages.
+        user_agent: Default of the setting.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], *, clock: Clock, writer: MessageWriter, user_agent: str
+    ) -> None:
+        self.clock = clock
+        self.writer = writer
+        self.started = dt.datetime.fromtimestamp(clock.now(), dt.UTC)
+        self.user_agent = config.get("user_agent") or user_agent
+        self._config = config
+        self._limiters: dict[str, SlidingWindowLimiter] = {}
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings with defaults."""
+        return Settings.of(self._config)
+
+    @cached_property
+    def session(self) -> requests.Session:
+        """The session, for all URLs."""
+        return ThrottledSession(self.limiter_for, self.clock)
+
+    @cached_property
+    def tokens(self) -> OAuthTokens:
+        """The access token, for all URLs."""
+        return OAuthTokens(
+            accounts_url=self.settings.accounts_url,
+            client_id=self._config["client_id"],
+            client_secret=self._config["client_secret"],
+            refresh_token=self._config["refresh_token"],
+            clock=self.clock,
+            timeout=self.settings.request_timeout,
+            user_agent=self.user_agent,
+        )
+
+    def limiter_for(self, url: str) -> SlidingWindowLimiter:
+        """Return the limiter of a URL: Zoho counts the requests of each URL by itself.
+
+        Args:
+            url: The URL; its query does not matter.
+        """
+        path = urlsplit(url).path
+        if path not in self._limiters:
+            settings = self.settings
+            store = SQLiteSlotStore(
+                self._config["client_id"],
+                url.partition("?")[0],
+                settings.request_timeout,
+                self.clock,
+            )
+            self._limiters[path] = SlidingWindowLimiter(
+                settings.rate_limit_calls, settings.rate_limit_seconds, self.clock, store
+            )
+        return self._limiters[path]
+
+    def client_for(self, url: str, headers: Mapping[str, str]) -> ApiClient:
+        """Return a client of a URL.
+
+        Args:
+            url: The URL, without a query.
+            headers: Headers of each request.
+        """
+        limiter, tokens, settings = self.limiter_for(url), self.tokens, self.settings
+        return ApiClient(
+            url=url,
+            headers=headers,
+            session=self.session,
+            authenticator=ThrottledAuthenticator(tokens, limiter),
+            policy=RetryPolicy(limiter, tokens.drop, settings.lock_seconds),
+            clock=self.clock,
+            timeout=settings.request_timeout,
+            redact=lambda: [*tokens.secrets, *settings.filters.values()],
+        )
 
 
 class ZohoVoiceStream(RESTStream[Any]):
     """A stream of the REST API of Zoho Voice."""
 
     allow_redirects = False  # the token must go nowhere else
-    asked_at = 0.0
-    """When the last request was sent, in seconds of the tap's clock."""
 
-    def __init__(self, tap: TapZohoVoice) -> None:
+    def __init__(self, tap: Tap, services: Services) -> None:
         """Make the stream.
 
         Args:
-            tap: Its tap, which owns settings, authenticator, throttle and session.
+            tap: The tap.
+            services: What the streams share.
         """
         self.tap = tap
+        self.services = services
         super().__init__(tap)
+        # One line for each request is for debugging.
+        self.metrics_logger = self.metrics_logger.getChild("requests")
+        self.metrics_logger.addFilter(_demote_to_debug)
 
     @property
     @override
     def url_base(self) -> str:
-        return f"{self.tap.settings.api_url}/rest/json/"
+        return f"{self.services.settings.api_url}/rest/json/"
 
     @property
     @override
@@ -70,205 +145,69 @@ class ZohoVoiceStream(RESTStream[Any]):
         return {
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
-            "User-Agent": self.tap.user_agent,
+            "User-Agent": self.services.user_agent,
         }
+
+    @cached_property
+    def api(self) -> ApiClient:
+        """Client of the URL of the stream."""
+        return self.services.client_for(self.get_url(None), self.http_headers)
 
     @property
     @override
     def requests_session(self) -> requests.Session:
-        return self.tap.session
-
-    @cached_property
-    def throttle(self) -> SlidingWindowLimiter:
-        """The throttle of this stream's URL."""
-        return self.tap.throttle_for(self.get_url(None))
-
-    @cached_property
-    def signer(self) -> ThrottledAuthenticator:
-        """The authenticator of this stream's URL."""
-        return self.tap.authenticator_for(self.throttle)
+        return self.api.session
 
     @property
     @override
-    def authenticator(self) -> ThrottledAuthenticator:
-        return self.signer
+    def authenticator(self) -> Auth:
+        return self.api.authenticator
 
-    @cached_property
-    def _surroundings(self) -> dict[str, Any]:
-        """Proxies and certificates of the environment.
+    @property
+    @override
+    def timeout(self) -> int:
+        return self.api.timeout
 
-        Sessions look at these for their own requests only, and each time anew.
+    @property
+    def is_connection_test(self) -> bool:
+        """Whether a few records are enough: `--test`."""
+        return self.ABORT_AT_RECORD_COUNT is not None
+
+    @override
+    def build_prepared_request(self, *args: Any, **kwargs: Any) -> requests.PreparedRequest:
+        # The SDK signs here and again when it sends, so that each request would take two slots.
+        kwargs.pop("json", None)
+        return self.api.prepare(*args, **kwargs)
+
+    @override
+    def request_decorator(self, func: RequestFunc) -> RequestFunc:
+        def request(prepared: requests.PreparedRequest, context: Context | None) -> Any:  # noqa: ANN401
+            try:
+                return self.api.retry(lambda: func(prepared, context))
+            except (InvalidParameterError, RetriesExhaustedError) as error:
+                self.handle_error(error)
+                return requests.Response()
+
+        return request
+
+    def handle_error(self, error: Exception) -> None:
+        """Handle a request that failed for good: `parse_response` is called with no response.
+
+        Args:
+            error: Why it failed.
+
+        Raises:
+            Exception: `error`, unless a stream can continue.
         """
-        session, url = self.requests_session, self.get_url(None)
-        surroundings = session.merge_environment_settings(url, {}, None, None, None)
-        return {name: surroundings[name] for name in ("proxies", "verify", "cert")}
+        raise error
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        # The SDK announces each error as unhandled; the command line tells it, once and plainly.
+        # The SDK logs each error as unhandled; the command line reports it, once and plainly.
         level = logging.DEBUG if level == logging.ERROR else level
         super().log(message, *args, level=level, **kwargs)
 
-    @override
-    def get_http_request(self, *, page: PageContext[Mapping[str, str]]) -> HTTPRequest:
-        request = super().get_http_request(page=page)
-        request.params = dict(page.next_page_token or {})
-        return request
 
-    def fetch(
-        self,
-        params: Mapping[str, str],
-        read: Callable[[dict[str, Any]], _T],
-        *,
-        tries: int = _TRIES,
-    ) -> _T:
-        """Ask one question until it is answered.
-
-        Args:
-            params: Query parameters.
-            read: Reads the answer, and raises `UnexpectedResponseError` if it cannot.
-            tries: How often it is asked where no answer is usable.
-
-        Returns:
-            What `read` made of the answer.
-
-        Raises:
-            InvalidParameterError: If the server refuses a value that was asked for.
-            RetriesExhaustedError: If no answer is usable.
-            ZohoVoiceError: If anything else forbids to go on.
-        """
-        times: Counter[ResponseAction] = Counter()
-        while True:
-            verdict = self._ask(params)
-            if verdict.is_vague and not times[ResponseAction.OK]:
-                times[ResponseAction.OK] += (
-                    1  # no bookmark moves on a single answer that says nothing
-                )
-                continue
-            if verdict.outcome is ResponseAction.OK:
-                try:
-                    return read(verdict.body)
-                except UnexpectedResponseError as error:
-                    verdict = ErrorResolution(
-                        ResponseAction.RETRY, f"answer not understood: {error}"
-                    )
-            times[verdict.outcome] += 1
-            self.react(verdict, times[verdict.outcome], tries)
-
-    def _ask(self, params: Mapping[str, str]) -> ErrorResolution:
-        answer = self.send(params)
-        if isinstance(answer, ErrorResolution):
-            return answer
-        with closing(answer):
-            try:
-                body = read_body(answer, self.tap.clock, self.tap.settings.request_timeout)
-            except requests.RequestException as error:
-                reason = f"HTTP {answer.status_code}, no whole answer ({type(error).__name__})"
-                return ErrorResolution(ResponseAction.RETRY, reason, is_outage=True)
-        return self.judge(answer, body)
-
-    def send(self, params: Mapping[str, str]) -> requests.Response | ErrorResolution:
-        """Send a request once, with the throttle's leave.
-
-        Args:
-            params: Query parameters.
-
-        Returns:
-            The answer, whose body is left for the caller to read; or what to do where there is
-            none.
-
-        Raises:
-            ZohoVoiceError: If the address or its certificate is no good, or there is no token.
-        """
-        request = self.get_http_request(page=PageContext(None, params))
-        # Signing a request, and so taking a slot, is part of preparing it.
-        try:
-            prepared = self.build_prepared_request(
-                method=request.method,
-                url=request.url,
-                params=request.encode_params(),
-                headers=request.headers,
-            )
-        except requests.RequestException as error:
-            message = "api_url is no usable address"
-            raise ZohoVoiceError(message) from error
-        self.asked_at = self.tap.clock.monotonic()
-        try:
-            return self.requests_session.send(
-                prepared,
-                timeout=self.tap.settings.request_timeout,
-                allow_redirects=self.allow_redirects,
-                stream=True,
-                **self._surroundings,
-            )
-        except OSError as error:  # which those of requests are too
-            if obstacle := explain_transport_error(error, "api_url"):
-                if obstacle.is_final:
-                    message = f"Zoho Voice: {obstacle.text}"
-                    raise ZohoVoiceError(message) from error
-                return ErrorResolution(ResponseAction.RETRY, obstacle.text, is_outage=True)
-            if isinstance(error, requests.exceptions.Timeout):
-                return ErrorResolution(ResponseAction.RETRY, "no answer in time", is_outage=True)
-            reason = f"connection failed ({type(error).__name__})"
-            return ErrorResolution(ResponseAction.RETRY, reason, is_outage=True)
-        finally:
-            self.throttle.release()
-
-    def judge(self, response: requests.Response, body: bytes, *hide: str) -> ErrorResolution:
-        """Tell what an answer means.
-
-        Args:
-            response: The answer.
-            body: Its body.
-            hide: What must not stand in the reason, beside secrets and filters.
-        """
-        return judge(
-            response.status_code,
-            response.headers,
-            body,
-            now=self.tap.clock.now(),
-            hide=[*self.tap.tokens.secrets, *self.tap.settings.filters.values(), *hide],
-        )
-
-    def react(self, verdict: ErrorResolution, times: int, tries: int = _TRIES) -> None:
-        """Do what a verdict asks for, so that the request can be sent again.
-
-        Args:
-            verdict: What the last answer meant.
-            times: How many answers meant the same.
-            tries: How often a request without a usable answer is sent.
-
-        Raises:
-            RateLimitLockoutError: If the server is locked for too long.
-            InvalidParameterError: If the server refuses a value that was asked for.
-            RetriesExhaustedError: If no answer is usable.
-            ZohoVoiceError: If anything else forbids to go on.
-        """
-        reason = f"Zoho Voice: {verdict.reason}"
-        match verdict.outcome:
-            case ResponseAction.WAIT:
-                wait = verdict.wait
-                wait = float(self.tap.settings.lock_seconds) if wait is None else wait
-                if wait <= _LONGEST_WAIT:
-                    self.throttle.close(wait, f"{reason}: the API is locked")
-                if times > _LOCKS or wait > _LONGEST_WAIT:
-                    message = f"{reason}: the lock lasts too long; run again later"
-                    raise RateLimitLockoutError(message, brief=verdict.brief)
-            case ResponseAction.RENEW:
-                if times > 1 or not self.tap.tokens.drop():
-                    message = f"{reason}: a new access token is refused too; check data_center"
-                    raise ZohoVoiceError(message, brief=verdict.brief)
-                _LOGGER.info("%s; fetching a new access token", reason)
-            case ResponseAction.RETRY:
-                if times >= tries:
-                    message = f"{reason}; asked {times} times" if times > 1 else reason
-                    raise RetriesExhaustedError(
-                        message, brief=verdict.brief, is_outage=verdict.is_outage
-                    )
-                self.throttle.pause(max(2.0 ** (times - 1), min(verdict.wait or 0, 600)), reason)
-            case ResponseAction.REFUSED:
-                raise InvalidParameterError(
-                    reason, blames=verdict.blames, is_value=verdict.is_value, brief=verdict.brief
-                )
-            case _:
-                raise ZohoVoiceError(reason, brief=verdict.brief)
+def _demote_to_debug(record: logging.LogRecord) -> bool:
+    record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)

@@ -66,8 +66,50 @@ class StorageError(ZohoVoiceError):
     """`recordings_path` cannot be read or written."""
 
 
-class UnexpectedResponseError(RetriableAPIError):
+class RetryableError(RetriableAPIError):
+    """An attempt that failed in a way that may pass.
+
+    Attributes:
+        brief: What happened, without advice.
+        is_outage: Whether no service responded, or not with a whole body.
+        wait: Seconds that the response asks to wait; None if it does not say.
+    """
+
+    def __init__(
+        self, text: str, *, brief: str = "", is_outage: bool = False, wait: float | None = None
+    ) -> None:
+        super().__init__(text)
+        self.brief = brief or text
+        self.is_outage = is_outage
+        self.wait = wait
+
+
+class RateLimitedError(RetryableError):
+    """The API is locked, because of too many requests."""
+
+
+class TokenRejectedError(RetryableError):
+    """The API rejects the access token."""
+
+
+class AmbiguousResponseError(RetryableError):
+    """A successful response that says so little that it may be a fault as well."""
+
+
+class UnexpectedResponseError(RetryableError):
     """A successful response with an unexpected body."""
+
+
+class WindowTooLargeError(Exception):
+    """A window holds more rows than can be paged through.
+
+    Attributes:
+        total: How many it holds; None if that is not known.
+    """
+
+    def __init__(self, total: int | None) -> None:
+        super().__init__(total)
+        self.total = total
 
 
 class CastError(ValueError):

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tap_zohovoice._time import Clock
+    from tap_zohovoice.client import Services
     from tap_zohovoice.extract.planner import WindowPlanner
-    from tap_zohovoice.extract.window_reader import WindowResult
+    from tap_zohovoice.extract.reader import WindowResult
     from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-    from tap_zohovoice.tap import TapZohoVoice
 
 _MINUTE = 60.0
 
@@ -58,9 +58,9 @@ class WindowProgress:
     """
 
     def __init__(
-        self, name: str, planner: WindowPlanner, tap: TapZohoVoice, throttle: SlidingWindowLimiter
+        self, name: str, planner: WindowPlanner, tap: Services, throttle: SlidingWindowLimiter
     ) -> None:
-        self._logger = logging.getLogger(f"{tap.name}.{name}")
+        self._logger = logging.getLogger(f"tap-zohovoice.{name}")
         self._name = name
         self._planner = planner
         self._tap = tap
@@ -74,7 +74,7 @@ class WindowProgress:
         rows = len(chunk.rows)
         self._rows += rows
         requests, self._requests = self._throttle.requests - self._requests, self._throttle.requests
-        share = self._planner.share(self._rows)
+        share = self._planner.share_done(self._rows)
         left = self._pace.left(share)
         self._logger.info(
             "%s: %s in %s; %d %% done%s",

@@ -13,14 +13,11 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.cli.command import TapCommand
 from tap_zohovoice.cli.signals import GracefulShutdown
-from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
+from tap_zohovoice.client import Services
+from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import parse_env, problems
-from tap_zohovoice.http.session import ThrottledSession
-from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.writer import MessageWriter
 from tap_zohovoice.streams.call_logs import CallLogsStream
@@ -31,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import click
-    import requests
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
-_STREAMS = {CallLogsStream.name, RecordingsStream.name, TranscriptsStream.name}
+_STREAMS = (CallLogsStream, RecordingsStream, TranscriptsStream)
+_STREAM_NAMES = {"call_logs", "recordings", "transcripts"}
 _INVALID = "Config validation failed"
 
 
@@ -80,7 +77,6 @@ class TapZohoVoice(Tap):
             ConfigValidationError: If settings are wrong; its errors are one line each.
         """
         self.started = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC)
-        self._throttles: dict[str, SlidingWindowLimiter] = {}
         stopper = GracefulShutdown(self.write_last_state)
         self.writer = MessageWriter(stopper)
         try:
@@ -88,7 +84,7 @@ class TapZohoVoice(Tap):
             super().__init__(
                 config=config,
                 catalog=load_catalog(catalog),
-                state=load_state(state, self.started, _STREAMS),
+                state=load_state(state, self.started, _STREAM_NAMES),
                 parse_env_config=parse_env_config,
                 validate_config=False,
                 setup_mapper=False,
@@ -108,60 +104,17 @@ class TapZohoVoice(Tap):
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
-        calls = CallLogsStream(self)
-        return [calls, RecordingsStream(self, calls), TranscriptsStream(self, calls)]
+        return [stream(self, self.services) for stream in _STREAMS]
 
     @cached_property
-    def settings(self) -> Settings:
-        """The settings with defaults filled in."""
-        return Settings.of(self.config)
-
-    @cached_property
-    def user_agent(self) -> str:
-        """How the tap names itself; the SDK searches all packages for the version each time."""
-        return self.config.get("user_agent") or f"{self.name}/{self.plugin_version}"
-
-    @cached_property
-    def session(self) -> requests.Session:
-        """The connections to Zoho Voice, shared by all streams."""
-        return ThrottledSession()
-
-    @cached_property
-    def tokens(self) -> OAuthTokens:
-        """The access token, shared by all streams."""
-        return OAuthTokens(
-            accounts_url=self.settings.accounts_url,
-            client_id=self.config["client_id"],
-            client_secret=self.config["client_secret"],
-            refresh_token=self.config["refresh_token"],
+    def services(self) -> Services:
+        """What the streams share."""
+        return Services(
+            self.config,
             clock=self.clock,
-            timeout=self.settings.request_timeout,
-            user_agent=self.user_agent,
+            writer=self.writer,
+            user_agent=f"{self.name}/{self.plugin_version}",
         )
-
-    def throttle_for(self, url: str) -> SlidingWindowLimiter:
-        """Return the throttle of a URL, since Zoho counts each URL by itself.
-
-        Args:
-            url: The URL, without a query.
-        """
-        if url not in self._throttles:
-            settings = self.settings
-            shared = SQLiteSlotStore(
-                self.config["client_id"], url, settings.request_timeout, self.clock
-            )
-            self._throttles[url] = SlidingWindowLimiter(
-                settings.rate_limit_calls, settings.rate_limit_seconds, self.clock, shared
-            )
-        return self._throttles[url]
-
-    def authenticator_for(self, throttle: SlidingWindowLimiter) -> ThrottledAuthenticator:
-        """Return an authenticator that lets requests pass as a throttle allows.
-
-        Args:
-            throttle: The throttle of the URL that is asked.
-        """
-        return ThrottledAuthenticator(self.tokens, throttle)
 
     def write_last_state(self) -> None:
         """Write what is known to be out, before the tap is stopped."""

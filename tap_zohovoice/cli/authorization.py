@@ -193,7 +193,9 @@ class Authorization:
     def _count(self, config: Mapping[str, Any]) -> int | None:
         """Ask for one call; return how many Zoho counts, or None if it does not."""
         tap = self._tap(config=dict(config))
-        return CallLogsStream(tap).fetch({"from": "0", "size": "1"}, _total, tries=_TRIES)
+        return CallLogsStream(tap, tap.services).api.get_json(
+            {"from": "0", "size": "1"}, _total, max_attempts=_TRIES
+        )
 
 
 def _total(body: dict[str, Any]) -> int | None:

@@ -1,4 +1,4 @@
-"""Days as Zoho is asked for them, and what they mean: nobody documents zone or inclusiveness."""
+"""Date windows, and what their ends mean: neither zone nor inclusiveness is documented."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DAY = dt.timedelta(days=1)
-WEST = dt.timedelta(hours=-12)
-EAST = dt.timedelta(hours=14)
-"""The ends of the world's time zones."""
-_DST = dt.timedelta(hours=2)
-"""What a zone's offset may differ between two windows, and a call's start from its filing."""
-_WITNESSES = 3
-"""Rows that must agree before something is believed of the zone: a phone's clock can be wrong."""
+MIN_UTC_OFFSET = dt.timedelta(hours=-12)
+MAX_UTC_OFFSET = dt.timedelta(hours=14)
+"""Range of the world's time zones."""
+_MAX_DST_SHIFT = dt.timedelta(hours=2)
+"""Difference of a zone's offset between two windows, and of a call's start and filing."""
+_MIN_EVIDENCE = 3
+"""Minimum rows of evidence; single rows may carry a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Days to ask for.
+class DateWindow:
+    """Days to request.
 
     Attributes:
         first: `fromDate`.
@@ -35,12 +35,12 @@ class Window:
 
     @property
     def days(self) -> int:
-        """How many days are named."""
+        """Number of days, both ends included."""
         return (self.last - self.first).days + 1
 
     @override
     def __str__(self) -> str:
-        """Name the window for the log."""
+        """Return the window as it is logged."""
         return f"{self.first}..{self.last}"
 
 
@@ -54,37 +54,41 @@ class ToDateBoundary:
 
     def __init__(self) -> None:
         self.is_inclusive = False
-        self._least = WEST
-        self._most = EAST
+        self._min_offset = MIN_UTC_OFFSET
+        self._max_offset = MAX_UTC_OFFSET
 
-    def learn(self, window: Window, moments: Sequence[dt.datetime]) -> None:
-        """Look at the rows of a page.
+    def observe(self, window: DateWindow, timestamps: Sequence[dt.datetime]) -> None:
+        """Observe the rows of a page.
 
         Args:
-            window: The days asked for.
-            moments: When the calls of the page started.
+            window: The requested days.
+            timestamps: When the calls of the page started.
         """
         near = sorted(
             moment
-            for moment in moments
+            for moment in timestamps
             if midnight(window.first) - 2 * DAY < moment < midnight(window.last) + 3 * DAY
         )
-        if window.days == 1 and len(near) >= _WITNESSES:
+        if window.days == 1 and len(near) >= _MIN_EVIDENCE:
             self.is_inclusive = True  # an exclusive `toDate` would leave nothing
-        if len(near) < 2 * _WITNESSES:
+        if len(near) < 2 * _MIN_EVIDENCE:
             return
-        self._least = max(self._least, midnight(window.first) - near[_WITNESSES - 1] - _DST)
-        self._most = min(self._most, midnight(window.last) - near[-_WITNESSES] + _DST)
-        self.is_inclusive = self.is_inclusive or self._least > self._most
+        self._min_offset = max(
+            self._min_offset, midnight(window.first) - near[_MIN_EVIDENCE - 1] - _MAX_DST_SHIFT
+        )
+        self._max_offset = min(
+            self._max_offset, midnight(window.last) - near[-_MIN_EVIDENCE] + _MAX_DST_SHIFT
+        )
+        self.is_inclusive = self.is_inclusive or self._min_offset > self._max_offset
 
 
 def midnight(day: dt.date) -> dt.datetime:
-    """Return the first moment of a day in Greenwich."""
+    """Return the first moment of a day in UTC."""
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
 
 
-def shift(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
-    """Move a moment, but not off the calendar."""
+def add_saturating(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
+    """Add to a moment, but stay within the calendar."""
     try:
         return moment + by
     except OverflowError:

@@ -11,14 +11,14 @@ from tap_zohovoice.http.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-_LONGEST = 20_000
-_FEW_ERRORS = 3
+_MAX_CHARS = 20_000
+MAX_ERRORS_SCANNED = 3
 _DEPTH = 5
-_UNSEEN = re.compile(
+_HTML_NOISE = re.compile(
     r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL
 )
 """What nobody sees of a page."""
-_MEMBERS = {"status", "code", "message", "error", "errors", "error_description", "response"}
+_ERROR_KEYS = {"status", "code", "message", "error", "errors", "error_description", "response"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class ErrorBody:
     code: str
     message: str
     text: str
-    understood: bool
+    is_structured: bool
 
     @classmethod
-    def of(cls, status: int, content: object, body: bytes) -> ErrorBody:
+    def from_response(cls, status: int, content: object, body: bytes) -> ErrorBody:
         """Read an error.
 
         Args:
@@ -42,31 +42,31 @@ class ErrorBody:
         if not isinstance(content, dict):
             # Rows are no complaint, whatever words stand in them, nor is what is left of rows.
             is_json = body.lstrip()[:1] in {b"{", b"["}
-            start = b"" if is_json else body[:_LONGEST]
-            page = _UNSEEN.sub(" ", start.decode("utf-8", "replace"))
-            return cls("", "", page, understood=False)
-        code = _first(content, ("code", "title", "error", "status_code"))
-        message = _first(content, ("message", "error_description", "description"))
-        words = "" if "logs" in content else " ".join(_texts(content))[:_LONGEST]
-        understood = bool(_MEMBERS & set(content))
-        return cls(code if code != str(status) else "", message, words, understood)
+            start = b"" if is_json else body[:_MAX_CHARS]
+            page = _HTML_NOISE.sub(" ", start.decode("utf-8", "replace"))
+            return cls("", "", page, is_structured=False)
+        code = _find_member(content, ("code", "title", "error", "status_code"))
+        message = _find_member(content, ("message", "error_description", "description"))
+        words = "" if "logs" in content else " ".join(_iter_strings(content))[:_MAX_CHARS]
+        is_structured = bool(_ERROR_KEYS & set(content))
+        return cls(code if code != str(status) else "", message, words, is_structured)
 
-    def reason(self, status: int, hide: Collection[str]) -> str:
+    def summary(self, status: int, redact_values: Collection[str]) -> str:
         """Tell the error in a line that may be logged.
 
         Args:
             status: HTTP status.
-            hide: Values that the line must not hold.
+            redact_values: Values that the line must not hold.
         """
         parts = [f"HTTP {status}"]
         if self.code:
-            parts.append(redact(self.code, hide))
+            parts.append(redact(self.code, redact_values))
         if self.message and self.message != self.code:
-            parts.append(f'"{redact(self.message, hide)}"')
+            parts.append(f'"{redact(self.message, redact_values)}"')
         return ", ".join(parts)
 
 
-def _first(content: dict[str, Any], names: tuple[str, ...], depth: int = _DEPTH) -> str:
+def _find_member(content: dict[str, Any], names: tuple[str, ...], depth: int = _DEPTH) -> str:
     """Find a member by name, at the top or inside `error` and `details`."""
     for name in names:
         value = content.get(name)
@@ -74,17 +74,17 @@ def _first(content: dict[str, Any], names: tuple[str, ...], depth: int = _DEPTH)
             return str(value)
     for name in ("error", "details", "data"):
         inner = content.get(name)
-        if isinstance(inner, dict) and depth and (found := _first(inner, names, depth - 1)):
+        if isinstance(inner, dict) and depth and (found := _find_member(inner, names, depth - 1)):
             return found
     return ""
 
 
-def _texts(value: object, depth: int = _DEPTH) -> Iterator[str]:
+def _iter_strings(value: object, depth: int = _DEPTH) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict) and depth:
         for inner in value.values():
-            yield from _texts(inner, depth - 1)
-    elif isinstance(value, list) and depth and len(value) <= _FEW_ERRORS:  # more are rows
+            yield from _iter_strings(inner, depth - 1)
+    elif isinstance(value, list) and depth and len(value) <= MAX_ERRORS_SCANNED:  # more are rows
         for inner in value:
-            yield from _texts(inner, depth - 1)
+            yield from _iter_strings(inner, depth - 1)

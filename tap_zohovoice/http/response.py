@@ -8,6 +8,13 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from tap_zohovoice.exceptions import (
+    InvalidParameterError,
+    RateLimitedError,
+    RetryableError,
+    TokenRejectedError,
+    ZohoVoiceError,
+)
 from tap_zohovoice.http.error_body import ErrorBody
 from tap_zohovoice.singer.json import parse
 
@@ -19,14 +26,14 @@ SCOPE = "ZohoVoice.call.READ"
 
 
 class ResponseAction(Enum):
-    """What to do after an answer."""
+    """What a response means for the request."""
 
-    OK = "go on"
-    WAIT = "throttled: wait"
-    RENEW = "token refused: renew"
-    RETRY = "no usable answer: ask again"
-    REFUSED = "a value was refused"
-    STOP = "stop"
+    SUCCESS = "success"
+    RATE_LIMITED = "rate limited"
+    REFRESH_TOKEN = "access token rejected"  # noqa: S105 - not a password
+    RETRY = "no usable response"
+    REJECTED = "a value is rejected"
+    FAIL = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +41,24 @@ class ErrorResolution:
     """What an answer means.
 
     Attributes:
-        outcome: What to do next.
+        action: What to do next.
         reason: Plain text without personal data; empty if all is well.
         body: The JSON object of a good answer.
         wait: Seconds that the server asks to wait, if it says.
         blames: See `InvalidParameterError`.
         is_value: See `InvalidParameterError`.
-        is_vague: Whether it says so little that it may be a fault as well.
+        is_ambiguous: Whether it says so little that it may be a fault as well.
         is_outage: Whether no service answered, or none whole.
         short: The reason without advice, where the two differ.
     """
 
-    outcome: ResponseAction
+    action: ResponseAction
     reason: str = ""
     body: dict[str, Any] = field(default_factory=dict)
     wait: float | None = None
     blames: str = ""
     is_value: bool = False
-    is_vague: bool = False
+    is_ambiguous: bool = False
     is_outage: bool = False
     short: str = ""
 
@@ -59,6 +66,33 @@ class ErrorResolution:
     def brief(self) -> str:
         """What happened, without what to do about it."""
         return self.short or self.reason
+
+    def raise_for_action(self) -> None:
+        """Raise what the action asks for, unless it is a success.
+
+        Raises:
+            RetryableError: If another attempt may help.
+            InvalidParameterError: If a value is rejected.
+            ZohoVoiceError: If nothing helps.
+        """
+        text = f"Zoho Voice: {self.reason}"
+        match self.action:
+            case ResponseAction.SUCCESS:
+                return
+            case ResponseAction.RATE_LIMITED:
+                raise RateLimitedError(text, brief=self.brief, wait=self.wait)
+            case ResponseAction.REFRESH_TOKEN:
+                raise TokenRejectedError(text, brief=self.brief)
+            case ResponseAction.RETRY:
+                raise RetryableError(
+                    text, brief=self.brief, wait=self.wait, is_outage=self.is_outage
+                )
+            case ResponseAction.REJECTED:
+                raise InvalidParameterError(
+                    text, blames=self.blames, is_value=self.is_value, brief=self.brief
+                )
+            case ResponseAction.FAIL:
+                raise ZohoVoiceError(text, brief=self.brief)
 
 
 # Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
@@ -74,7 +108,7 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _UNITS = {"s": 1, "m": 60, "h": 3600}
-_NAMED_WAIT = re.compile(
+_RETRY_HINT = re.compile(
     r"(?:again|retry|lock\w*|block\w*|wait)\D{0,30}?(\d{1,5})\s*"
     r"(s(?:ec|ecs|econd|econds)?|m(?:in|ins|inute|inutes)?|h(?:our|ours)?)\b",
     re.IGNORECASE,
@@ -84,18 +118,18 @@ _BLAMES = (
     ("dates", re.compile(r"date|\bdays?\b|\brange\b|\bperiod\b|future", re.IGNORECASE)),
 )
 _SUCCESS = {"success", "ok"}
-_PAYLOADS = {"logs", "transcribeObj"}
-_KNOWN = _PAYLOADS | {"meta"}
-_GATEWAY = {502, 503, 504}
+_DATA_KEYS = {"logs", "transcribeObj"}
+_SUCCESS_KEYS = _DATA_KEYS | {"meta"}
+_GATEWAY_ERRORS = {502, 503, 504}
 
 
-def judge(
+def classify_response(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
     *,
     now: float,
-    hide: Collection[str] = (),
+    redact: Collection[str] = (),
 ) -> ErrorResolution:
     """Tell what an answer of the API means.
 
@@ -104,26 +138,30 @@ def judge(
         headers: HTTP headers, with names in any case.
         body: The whole body.
         now: Seconds since the epoch, for a `Retry-After` that is a date.
-        hide: Texts that must not stand in the reason, such as tokens and filters.
+        redact: Texts that must not stand in the reason, such as tokens and filters.
 
     Returns:
-        The verdict. Sources of the forms: the documentation of `zv/logs`, and answers of Zoho's
+        The resolution. Sources of the forms: the documentation of `zv/logs`, and answers of Zoho's
         other products where Voice's own is not known.
     """
     is_2xx = 200 <= status < 300  # noqa: PLR2004
     if is_2xx and not body.strip():
-        return ErrorResolution(ResponseAction.OK, is_vague=status != 204)  # noqa: PLR2004
+        return ErrorResolution(ResponseAction.SUCCESS, is_ambiguous=status != 204)  # noqa: PLR2004
     try:
         content = parse(body)
     except (ValueError, RecursionError):
         content = None
     if is_2xx and content == []:
-        return ErrorResolution(ResponseAction.OK, is_vague=True)
+        return ErrorResolution(ResponseAction.SUCCESS, is_ambiguous=True)
     if is_2xx and isinstance(content, dict) and _is_success(content):
-        return ErrorResolution(ResponseAction.OK, body=content, is_vague=not _KNOWN & set(content))
-    complaint = ErrorBody.of(status, content, body)
-    verdict = _judge_complaint(complaint, status, _retry_after(headers, now), hide)
-    return replace(verdict, short=complaint.reason(status, hide), is_outage=status in _GATEWAY)
+        return ErrorResolution(
+            ResponseAction.SUCCESS, body=content, is_ambiguous=not _SUCCESS_KEYS & set(content)
+        )
+    error = ErrorBody.from_response(status, content, body)
+    resolution = _classify_error(error, status, _retry_after(headers, now), redact)
+    return replace(
+        resolution, short=error.summary(status, redact), is_outage=status in _GATEWAY_ERRORS
+    )
 
 
 def _is_success(content: dict[str, Any]) -> bool:
@@ -131,7 +169,7 @@ def _is_success(content: dict[str, Any]) -> bool:
         return False
     status = content.get("status")
     if status is None:
-        return bool(_PAYLOADS & set(content)) or set(content) <= {"meta"}
+        return bool(_DATA_KEYS & set(content)) or set(content) <= {"meta"}
     word = str(status).strip().lower()
     return word in _SUCCESS or (len(word) == 3 and word.startswith("2"))  # noqa: PLR2004
 
@@ -146,28 +184,28 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def _judge_complaint(
-    complaint: ErrorBody, status: int, retry_after: float | None, hide: Collection[str]
+def _classify_error(
+    error: ErrorBody, status: int, retry_after: float | None, redact: Collection[str]
 ) -> ErrorResolution:
-    reason = complaint.reason(status, hide)
-    code, text = complaint.code.upper(), complaint.text
-    if code == "ZVT022" or (complaint.understood and re.search(r"scope", text, re.IGNORECASE)):
+    reason = error.summary(status, redact)
+    code, text = error.code.upper(), error.text
+    if code == "ZVT022" or (error.is_structured and re.search(r"scope", text, re.IGNORECASE)):
         advice = f"the refresh token lacks a scope; make a new one with {SCOPE}"
-        return ErrorResolution(ResponseAction.STOP, f"{reason}: {advice}")
+        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
     if code in _ADVICE:
-        return ErrorResolution(ResponseAction.STOP, f"{reason}: {_ADVICE[code]}")
+        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {_ADVICE[code]}")
     if code == "ZVT015":
         advice = "Zoho refuses a value; check filters"
         blames = _blames(text)
         return ErrorResolution(
-            ResponseAction.REFUSED, f"{reason}: {advice}", blames=blames, is_value=True
+            ResponseAction.REJECTED, f"{reason}: {advice}", blames=blames, is_value=True
         )
     if _is_throttled(status, text):
-        wait = retry_after if retry_after is not None else _named_wait(text)
-        return ErrorResolution(ResponseAction.WAIT, reason, wait=wait)
-    if status == 401 or (complaint.understood and _TOKEN.search(text)):  # noqa: PLR2004
-        return ErrorResolution(ResponseAction.RENEW, reason)
-    return _judge_status(complaint, status, reason, retry_after)
+        wait = retry_after if retry_after is not None else _wait_from_text(text)
+        return ErrorResolution(ResponseAction.RATE_LIMITED, reason, wait=wait)
+    if status == 401 or (error.is_structured and _TOKEN.search(text)):  # noqa: PLR2004
+        return ErrorResolution(ResponseAction.REFRESH_TOKEN, reason)
+    return _classify_status(error, status, reason, retry_after)
 
 
 def _is_throttled(status: int, text: str) -> bool:
@@ -176,31 +214,31 @@ def _is_throttled(status: int, text: str) -> bool:
     if _THROTTLED.search(text):
         return True
     # A failing server says "later" as well, but not when.
-    return bool(_LATER.search(text)) and (status < 500 or _named_wait(text) is not None)  # noqa: PLR2004
+    return bool(_LATER.search(text)) and (status < 500 or _wait_from_text(text) is not None)  # noqa: PLR2004
 
 
-def _judge_status(
-    complaint: ErrorBody, status: int, reason: str, retry_after: float | None
+def _classify_status(
+    error: ErrorBody, status: int, reason: str, retry_after: float | None
 ) -> ErrorResolution:
     # Zoho says 500 of bad values too, and then names them.
-    is_5xx_inside = re.fullmatch(r"5\d\d", complaint.code) and not _blames(complaint.text)
+    is_5xx_inside = re.fullmatch(r"5\d\d", error.code) and not _blames(error.text)
     if status in {408, 425} or status >= 500 or is_5xx_inside:  # noqa: PLR2004
         return ErrorResolution(ResponseAction.RETRY, reason, wait=retry_after)
     if 300 <= status < 400:  # noqa: PLR2004
         advice = "the server redirects; check data_center, or api_url if it is set"
-        return ErrorResolution(ResponseAction.STOP, f"{reason}: {advice}")
+        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
     if status in {404, 405}:
         advice = "nothing answers at this address; check data_center, or api_url if it is set"
-        return ErrorResolution(ResponseAction.STOP, f"{reason}: {advice}")
+        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
     if status == 403:  # noqa: PLR2004
         advice = "access denied; the token must be made by an administrator of Zoho Voice"
-        return ErrorResolution(ResponseAction.STOP, f"{reason}: {advice}")
-    if status < 400 and not complaint.understood:  # noqa: PLR2004
+        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
+    if status < 400 and not error.is_structured:  # noqa: PLR2004
         return ErrorResolution(ResponseAction.RETRY, f"{reason}, not the JSON that was asked for")
     advice = "Zoho refuses the request; check filters and the other settings"
-    blames = _blames(complaint.text)
+    blames = _blames(error.text)
     return ErrorResolution(
-        ResponseAction.REFUSED, f"{reason}: {advice}", blames=blames, is_value=bool(blames)
+        ResponseAction.REJECTED, f"{reason}: {advice}", blames=blames, is_value=bool(blames)
     )
 
 
@@ -210,8 +248,8 @@ _ADVICE = {
 }
 
 
-def _named_wait(text: str) -> float | None:
-    found = _NAMED_WAIT.search(text)
+def _wait_from_text(text: str) -> float | None:
+    found = _RETRY_HINT.search(text)
     return int(found[1]) * float(_UNITS[found[2][0].lower()]) if found else None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from singer_sdk import typing as th
+
 from tap_zohovoice.exceptions import UnexpectedResponseError
 from tap_zohovoice.singer.json import parse, within_depth
 
@@ -18,7 +20,7 @@ _TEXT = ("text", "transcript", "sentence", "content", "message")
 _KNOWN = {"transcriptionProvider", "transcriptJson", "callAnalytics"}
 
 
-def parts_of(transcribe_obj: object) -> Fields:
+def parse_transcript(transcribe_obj: object) -> Fields:
     """Take a transcript apart.
 
     Args:
@@ -116,3 +118,45 @@ def _take(rest: Fields, names: tuple[str, ...], kinds: tuple[type, ...]) -> Any:
         if isinstance(value, kinds) and not isinstance(value, bool):
             return rest.pop(name)
     return None
+
+
+_SEGMENT = th.ObjectType(
+    th.Property("speaker", th.StringType, description="Who speaks."),
+    th.Property("start", th.NumberType, description="Beginning; its unit is not documented."),
+    th.Property("end", th.NumberType, description="End, in the same unit."),
+    th.Property("text", th.StringType, description="What is said."),
+    th.Property(
+        "additional_fields",
+        th.ObjectType(additional_properties=True),
+        description="What else Zoho sends.",
+    ),
+    additional_properties=False,
+)
+
+TRANSCRIPTS_SCHEMA: dict[str, Any] = th.PropertiesList(
+    th.Property("logid", th.StringType, required=True, description="Id of the call log."),
+    th.Property(
+        "kind",
+        th.StringType,
+        required=True,
+        description="What was transcribed: recording or voicemail.",
+    ),
+    th.Property("start_time", th.DateTimeType, description="When the call started."),
+    th.Property("provider", th.StringType, description="Who transcribed it."),
+    th.Property("segments", th.ArrayType(_SEGMENT), description="What was said, in order."),
+    th.Property(
+        "analytics",
+        th.ObjectType(additional_properties=True),
+        description="Results of Zoho's analysis by feature, such as sentiment or summary.",
+    ),
+    th.Property(
+        "additional_fields",
+        th.ObjectType(additional_properties=True),
+        description="What Zoho sends beyond that.",
+    ),
+    th.Property(
+        "raw", th.StringType, description="The transcript as sent, where it does not parse."
+    ),
+    th.Property("error", th.StringType, description="Why there is no transcript."),
+    additional_properties=False,
+).to_dict()

@@ -1,95 +1,187 @@
-"""What all streams of calls have in common: records in order of time, and a careful bookmark."""
+"""Base class of the streams that read the list of calls: bookmarks, windows, records."""
 
 from __future__ import annotations
 
 import datetime as dt
+from abc import abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk.helpers.conform import TypeConformanceLevel
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.client import ZohoVoiceStream
-from tap_zohovoice.extract.windows import shift
+from tap_zohovoice.extract.reader import CallLogReader, WindowResult
+from tap_zohovoice.extract.windows import add_saturating
+from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
+from tap_zohovoice.progress import WindowProgress
+from tap_zohovoice.schemas.conversion import RecordConverter
 
 if TYPE_CHECKING:
-    from singer_sdk.helpers.types import Context
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from tap_zohovoice.extract.window_reader import WindowResult
+    import requests
+    from singer_sdk.helpers.types import Context
+    from singer_sdk.streams.rest import HTTPRequest, PageContext
+
     from tap_zohovoice.schemas.conversion import Record
 
-_CLOCK_SLACK = dt.timedelta(days=1)
-"""How far an empty stretch stays behind the clock, even without a lookback: clocks differ."""
+_CLOCK_SKEW = dt.timedelta(days=1)
+"""How far the bookmark of an empty window stays behind the clock, even without a lookback."""
 
 
 class IncrementalStream(ZohoVoiceStream):
-    """A stream whose records come oldest first, by the `start_time` of their calls."""
+    """A stream whose records come oldest first, by the `start_time` of their calls.
 
+    It reads the list of calls window by window. After each window it writes STATE.
+    """
+
+    path = "zv/logs"
     replication_key = "start_time"
     is_sorted = True
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # `records` gives exact types
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
+    list_params: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    """Query parameters of the list, by `kind` of the partition."""
+
+    _paginator: SeamPaginator[WindowResult]
+    _page: Page | Exception
+
+    @abstractmethod
+    def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
+        """Return the records of a window, and advance the bookmark behind them.
+
+        Args:
+            window: The window.
+            context: Partition.
+        """
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        if self.is_connection_test:
+            yield from self.get_sample(context)
+            return
+        services, start = self.services, self.get_starting_time(context)
+        reader = CallLogReader(
+            start=start,
+            end=services.settings.end,
+            now=services.started,
+            page_size=services.settings.page_size,
+            filters={**services.settings.filters, **self._list_params(context)},
+        )
+        self._paginator = SeamPaginator(reader.read_windows())
+        progress = WindowProgress(
+            self.name, reader.planner, services, services.limiter_for(self.get_url(context))
+        )
+        try:
+            windows = cast("Iterable[WindowResult]", self.request_records(context))
+            for window in windows:
+                yield from self.emit_window(window, context)
+                is_empty = not window.rows
+                safe = self._safe_bookmark(window.covered_until, start)
+                self.advance_bookmark(safe if is_empty else window.rows[-1].start_time, context)
+                self.write_state()
+                progress.note(window)
+        finally:
+            progress.summarise()
+
+    # --- the SDK's request loop ---
+
+    @override
+    def get_new_paginator(self) -> SeamPaginator[WindowResult]:
+        return self._paginator
+
+    @override
+    def get_http_request(self, *, page: PageContext[PageRequest]) -> HTTPRequest:
+        request = super().get_http_request(page=page)
+        if page.next_page_token:
+            request.params = {**page.next_page_token.to_query_params()}
+        return request
+
+    @override
+    def handle_error(self, error: Exception) -> None:
+        self._page = error  # the paginator's flow recovers from it, or raises it
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        self._page = self.api.parse_json(response, self._parse_page)
+
+    @override
+    def parse_response(  # type: ignore[override] # `get_records` unpacks the windows
+        self, response: requests.Response
+    ) -> Iterable[WindowResult]:
+        yield from self._paginator.receive(self._page)
+
+    def _parse_page(self, body: Mapping[str, Any]) -> Page:
+        request = self._paginator.current_value
+        return Page.from_body(body, request, self._converter.convert)
 
     @cached_property
-    def _present(self) -> str:
-        """When the tap started, in the text form of records."""
-        return format_timestamp(self.tap.started)
+    def _converter(self) -> RecordConverter:
+        return RecordConverter()
+
+    def _list_params(self, context: Context | None) -> Mapping[str, str]:
+        return self.list_params[context["kind"]] if context else {}
+
+    def get_sample(self, context: Context | None) -> Iterator[Record]:
+        """Get a few records with one small request, to test the connection.
+
+        Args:
+            context: Partition.
+        """
+        settings = self.services.settings
+        size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, settings.page_size)
+        params = {**settings.filters, **self._list_params(context)}
+        request = PageRequest(0, size, params, "the sample")
+        page = self.api.get_json(
+            request.to_query_params(),
+            lambda body: Page.from_body(body, request, self._converter.convert),
+        )
+        for row in sorted(page.rows):
+            yield row.record
+
+    # --- bookmarks ---
 
     @property
-    def is_dry_run(self) -> bool:
-        """Whether a few records are enough, because only the connection is tested."""
-        return self.ABORT_AT_RECORD_COUNT is not None
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the bookmark must stay where it is for now."""
+    def is_bookmark_frozen(self) -> bool:
+        """Whether the bookmark must not advance for now."""
         return False
 
-    def first_moment(self, context: Context | None) -> dt.datetime:
-        """Tell from when on calls are to be read: the bookmark less the lookback.
+    @cached_property
+    def _sync_started_at(self) -> str:
+        return format_timestamp(self.services.started)
+
+    def get_starting_time(self, context: Context | None) -> dt.datetime:
+        """Return from when on calls are read: the bookmark less the lookback.
 
         Args:
-            context: The SDK's context.
+            context: Partition.
         """
-        settings = self.tap.settings
+        settings = self.services.settings
         bookmark = self.get_starting_timestamp(context) or settings.start
-        return max(settings.start, shift(bookmark, -settings.lookback))
+        return max(settings.start, add_saturating(bookmark, -settings.lookback))
 
-    def advance(self, moment: str, context: Context | None = None) -> None:
-        """Move the bookmark, if it is before a moment up to which everything is out.
-
-        Args:
-            moment: The moment, in the text form of records.
-            context: The SDK's context.
-        """
-        self._increment_stream_state({"start_time": moment}, context=context)
-
-    def end_of_silence(self, chunk: WindowResult, start: dt.datetime) -> str:
-        """Tell how far the bookmark may go behind a stretch without calls.
+    def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
+        """Advance the bookmark; it never moves back.
 
         Args:
-            chunk: The stretch.
-            start: Where the run began to read.
+            timestamp: Everything before it is emitted.
+            context: Partition.
         """
-        return self.behind(chunk.covered_until, start)
+        self._increment_stream_state({"start_time": timestamp}, context=context)
 
-    def behind(self, moment: dt.datetime, start: dt.datetime) -> str:
-        """Tell how far the bookmark may go where everything up to a moment was read.
+    def _safe_bookmark(self, covered_until: dt.datetime, start: dt.datetime) -> str:
+        """Return how far the bookmark may advance after an empty window: clocks differ."""
+        margin = max(self.services.settings.lookback, _CLOCK_SKEW)
+        return format_timestamp(max(add_saturating(covered_until, -margin), start))
 
-        Args:
-            moment: The moment.
-            start: Where the run began to read.
-        """
-        margin = max(self.tap.settings.lookback, _CLOCK_SLACK)
-        return format_timestamp(max(shift(moment, -margin), start))
-
-    def save(self) -> None:
-        """Write STATE, now that everything before it is out."""
+    def write_state(self) -> None:
+        """Write STATE, now that everything before it is emitted."""
         self.tap.state_writer.write_state(self.tap_state)
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record:
-        """Leave out what the catalog leaves out: the SDK does not, where types are exact."""
+        # Without type conformance, the SDK does not leave out what the catalog leaves out.
         declared = self.effective_schema["properties"]
         if len(declared) < len(row):
             return {name: value for name, value in row.items() if name in declared}
@@ -97,22 +189,21 @@ class IncrementalStream(ZohoVoiceStream):
 
     @override
     def generate_child_contexts(self, record: Record, context: Context | None) -> tuple[()]:
-        """Make none: no stream has children, and to find that out the SDK copies each record."""
-        return ()
+        return ()  # there are no children, and the SDK would copy each record to find out
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        """Offer no signpost: the bookmark is kept from the future below."""
+        return None  # the bookmark is kept from the future below
 
     @override
     def _increment_stream_state(
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
-        # The SDK has no public way to keep a bookmark from falling back in a lookback, or from
-        # following a phone whose clock runs ahead.
-        if self.is_dry_run or self.is_held:
+        # The SDK has no public way to keep a bookmark from moving back in a lookback, or from
+        # following a phone whose clock is ahead.
+        if self.is_connection_test or self.is_bookmark_frozen:
             return
-        moment = min(latest_record["start_time"], self._present)
+        timestamp = min(latest_record["start_time"], self._sync_started_at)
         state = self.get_context_state(context)
-        if moment > (state.get("replication_key_value") or ""):
-            super()._increment_stream_state({"start_time": moment}, context=context)
+        if timestamp > (state.get("replication_key_value") or ""):
+            super()._increment_stream_state({"start_time": timestamp}, context=context)

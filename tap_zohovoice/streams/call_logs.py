@@ -1,29 +1,27 @@
-"""The call logs of the account: `GET zv/logs`."""
+"""Stream `call_logs`: the call logs of the account, `GET zv/logs`."""
 
 from __future__ import annotations
 
 import datetime as dt
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.streams.base import IncrementalStream
-from tap_zohovoice.streams.dependent import feeder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context
     from singer_sdk.metrics import Counter
 
+    from tap_zohovoice.extract.reader import WindowResult
     from tap_zohovoice.schemas.conversion import Record
     from tap_zohovoice.singer.records import SerializedRecord
 
-_AT_ONCE = 500
+WRITE_BATCH_SIZE = 500
 """Records that are written at once; the bookmark follows behind them."""
 
 
@@ -31,18 +29,19 @@ class CallLogsStream(IncrementalStream):
     """Every call of the account, oldest first."""
 
     name = "call_logs"
-    path = "zv/logs"
     primary_keys = ("logid",)
     schema = CALL_LOG_SCHEMA
 
-    @cached_property
-    def reader(self) -> CallLogReader:
-        """Reads the logs, for this stream and for those that are made of them."""
-        return CallLogReader(self)
+    @override
+    def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
+        if self._can_bulk_write():
+            self._bulk_write(window.rows)
+        else:
+            for row in window.rows:
+                yield row.record
 
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether records leave the tap as they are: no field is left out, and no map applies."""
+    def _can_bulk_write(self) -> bool:
+        """Return whether records are emitted as they are: no field deselected, no map applied."""
         declared = self.effective_schema["properties"]
         return (
             self.selected
@@ -54,41 +53,16 @@ class CallLogsStream(IncrementalStream):
             )
         )
 
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        if self.ABORT_AT_RECORD_COUNT is not None:
-            yield from self.reader.sample(self.ABORT_AT_RECORD_COUNT + 1)
-            return
-        start = self.first_moment(context)
-        feed = feeder(self, start)
-        is_unchanged = self.is_unchanged
-        for chunk in self.reader.chunks(self.name, start, self.tap.settings.end):
-            if is_unchanged:
-                self._write(chunk.rows, feed)
-            else:
-                for record in (row.record for row in chunk.rows):
-                    if feed:
-                        feed(record)
-                    yield record
-            if not chunk.rows:
-                self.advance(self.end_of_silence(chunk, start))
-            self.save()
-
-    def _write(self, rows: list[SerializedRecord], feed: Callable[[Record], None] | None) -> None:
-        """Write records as they are, many at a time.
-
-        Handed to the SDK one by one, each would take it longer than everything else takes.
-        """
-        for first in range(0, len(rows), _AT_ONCE):
-            some = rows[first : first + _AT_ONCE]
-            if feed:
-                for row in some:
-                    feed(row.record)
-            now = dt.datetime.fromtimestamp(self.tap.clock.now(), dt.UTC)
+    def _bulk_write(self, rows: list[SerializedRecord]) -> None:
+        # One by one through the SDK, each record would take longer than everything else takes:
+        # with it, `make bench` measures 0.36 of the CPU of the SDK's template tap, without it 0.82.
+        for first in range(0, len(rows), WRITE_BATCH_SIZE):
+            batch = rows[first : first + WRITE_BATCH_SIZE]
+            now = dt.datetime.fromtimestamp(self.services.clock.now(), dt.UTC)
             for step in self.stream_maps:
-                self.tap.writer.write_records(step.stream_alias, some, now)
-            self.advance(some[-1].start_time)
-            self._counter.increment(len(some))
+                self.services.writer.write_records(step.stream_alias, batch, now)
+            self.advance_bookmark(batch[-1].start_time, None)
+            self._counter.increment(len(batch))
 
     @override
     def get_record_counter(self, **options: Any) -> Counter:

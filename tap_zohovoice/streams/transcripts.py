@@ -1,12 +1,8 @@
-"""The transcripts of recordings and voicemails: `GET zv/transcribe`."""
+"""Stream `transcripts`: transcripts of recordings and voicemails, `GET zv/transcribe`."""
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from singer_sdk import typing as th
+from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import (
@@ -15,121 +11,66 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
-from tap_zohovoice.progress import DownloadProgress
-from tap_zohovoice.schemas.transcripts import parts_of
-from tap_zohovoice.streams.dependent import CallLogDependentStream
-from tap_zohovoice.streams.recordings import named_files
+from tap_zohovoice.schemas.transcripts import TRANSCRIPTS_SCHEMA, parse_transcript
+from tap_zohovoice.streams.call_items import CallItemStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from singer_sdk.helpers.types import Context
 
     from tap_zohovoice.schemas.conversion import Record
 
 _TYPES = {"voicemail": "1", "recording": "2"}
 """`transcriptionType` of each kind. Source: documentation."""
-_COMPLETED = "completed"
-_TRIES = 3
-_IMPATIENT = 3
-"""Transcripts in a row without a usable answer, after which each is asked for once only."""
-
-_SEGMENT = th.ObjectType(
-    th.Property("speaker", th.StringType, description="Who speaks."),
-    th.Property("start", th.NumberType, description="Beginning; its unit is not documented."),
-    th.Property("end", th.NumberType, description="End, in the same unit."),
-    th.Property("text", th.StringType, description="What is said."),
-    th.Property(
-        "additional_fields",
-        th.ObjectType(additional_properties=True),
-        description="What else Zoho sends.",
-    ),
-    additional_properties=False,
-)
+_MAX_ATTEMPTS = 3
+_FAIL_FAST_AFTER = 3
+"""Transcripts in a row without a usable response, after which each gets one attempt."""
 
 
-class TranscriptsStream(CallLogDependentStream):
-    """The transcript of each call that has one; a request each."""
+class TranscriptsStream(CallItemStream):
+    """The transcript of each call that has one."""
 
-    _unanswered = 0
-    _is_locked = False
     name = "transcripts"
-    path = "zv/transcribe"
     primary_keys = ("logid", "kind")
     selected_by_default = False
-    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        th.Property("logid", th.StringType, required=True, description="Id of the call log."),
-        th.Property(
-            "kind",
-            th.StringType,
-            required=True,
-            description="What was transcribed: recording or voicemail.",
-        ),
-        th.Property("start_time", th.DateTimeType, description="When the call started."),
-        th.Property("provider", th.StringType, description="Who transcribed it."),
-        th.Property("segments", th.ArrayType(_SEGMENT), description="What was said, in order."),
-        th.Property(
-            "analytics",
-            th.ObjectType(additional_properties=True),
-            description="Results of Zoho's analysis by feature, such as sentiment or summary.",
-        ),
-        th.Property(
-            "additional_fields",
-            th.ObjectType(additional_properties=True),
-            description="What Zoho sends beyond that.",
-        ),
-        th.Property(
-            "raw", th.StringType, description="The transcript as sent, where it does not parse."
-        ),
-        th.Property("error", th.StringType, description="Why there is no transcript."),
-        additional_properties=False,
-    ).to_dict()
-
-    @cached_property
-    def _results(self) -> Counter[str]:
-        return Counter()
+    schema = TRANSCRIPTS_SCHEMA
+    item_path = "zv/transcribe"
+    progress_label = "Transcripts"
+    _failed_in_a_row = 0
+    _was_locked = False
 
     @override
-    def named_by(self, record: Record) -> Iterator[Record]:
+    def get_items(self, record: Record, kind: str) -> Iterator[Record]:
         status = record["call_recording_transcription_status"] or ""
-        if status.strip().lower() != _COMPLETED:
-            return
-        kinds = dict.fromkeys(row["kind"] for row in named_files(record))
-        for kind in kinds or ["recording"]:
+        if status.strip().lower() == "completed":
             yield {"logid": record["logid"], "kind": kind, "start_time": record["start_time"]}
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        name, clock, results = self.name, self.tap.clock, self._results
-        if not self.is_dry_run:
-            self.progress = DownloadProgress(name, "Transcripts", clock, self.throttle, results)
-        yield from super().get_records(context)
-
-    @override
-    def complete(self, row: Record) -> Record:
-        record = {**dict.fromkeys(self.schema["properties"]), **row}
-        params = {"logId": row["logid"], "transcriptionType": _TYPES[row["kind"]]}
-        tries = _TRIES if self._unanswered < _IMPATIENT else 1
+    def request_item(self, item: Record) -> Record:
+        params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
+        attempts = _MAX_ATTEMPTS if self._failed_in_a_row < _FAIL_FAST_AFTER else 1
         try:
-            record |= self.fetch(params, _read, tries=tries)
+            transcript = self.item_api.get_json(params, _parse, max_attempts=attempts)
         except ZohoVoiceError as error:
-            # One answer that sounds like a lock may be about its call; two in a row are not.
-            was_locked, self._is_locked = self._is_locked, isinstance(error, RateLimitLockoutError)
-            if not error.brief or (was_locked and self._is_locked):
+            # One response that looks like a lockout may be about its call; two in a row are not.
+            was_locked, self._was_locked = (
+                self._was_locked,
+                isinstance(error, RateLimitLockoutError),
+            )
+            if not error.brief or (was_locked and self._was_locked):
                 raise
-            self._results["failed"] += 1
-            self._unanswered += isinstance(error, RetriesExhaustedError)
-            self.note_answer(is_outage=error.is_outage or self._is_locked)
-            return {**record, "error": error.brief}
-        self._unanswered, self._is_locked = 0, False
-        self.note_answer(is_outage=False)
-        self._results["fetched"] += 1
-        return record
+            self.results["failed"] += 1
+            self._failed_in_a_row += isinstance(error, RetriesExhaustedError)
+            self.record_outcome(is_outage=error.is_outage or self._was_locked)
+            return {**item, "error": error.brief}
+        self._failed_in_a_row, self._was_locked = 0, False
+        self.record_outcome(is_outage=False)
+        self.results["fetched"] += 1
+        return {**item, **transcript}
 
 
-def _read(body: dict[str, Any]) -> dict[str, Any]:
+def _parse(body: dict[str, Any]) -> dict[str, Any]:
     content = body.get("transcribeObj")
     if content is None:
         message = "no transcribeObj"
         raise UnexpectedResponseError(message)
-    return parts_of(content)
+    return parse_transcript(content)

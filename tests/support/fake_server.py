@@ -19,17 +19,16 @@ from hypothesis import strategies as st
 from tap_zohovoice._time import format_epoch_ms, format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
-from tap_zohovoice.extract.limits import ServerLimits
-from tap_zohovoice.extract.page_size import PageSizeNegotiation
-from tap_zohovoice.extract.planner import WindowPlanner
-from tap_zohovoice.extract.window_reader import History, Query, WindowResult
-from tap_zohovoice.page_flow import Page
+from tap_zohovoice.extract.reader import CallLogReader, WindowResult
+from tap_zohovoice.extract.windows import DateWindow
+from tap_zohovoice.pagination import Page
 from tap_zohovoice.singer.records import SerializedRecord
+from tests.support.flows import drive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tap_zohovoice.extract.windows import Window
+    from tap_zohovoice.pagination import PageRequest
 
 # The default is the same every time, so that CI fails for changes alone.
 settings.register_profile("default", max_examples=200, deadline=None, derandomize=True)
@@ -47,6 +46,16 @@ Order = Literal["newest", "oldest", "id"]
 Over = Literal["refuse", "empty", "fail", "cut"]
 Blames = Literal["", "size", "dates"]
 Totals = Literal["exact", "none", "high", "low", "capped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What one request asks for."""
+
+    window: DateWindow
+    offset: int
+    size: int
+    call_type: str | None = None
 
 
 class EndlessError(AssertionError):
@@ -190,7 +199,7 @@ class Server:
         """The server's clock."""
         return NOW + self.requests * _PACE
 
-    def fetch(self, query: Query) -> Page:
+    def respond(self, request: PageRequest) -> Page:
         """Answer a request, as the reader of answers would understand it.
 
         Raises:
@@ -198,6 +207,9 @@ class Server:
             RetriesExhaustedError: If the dialect has no answer to it.
             EndlessError: If there were too many.
         """
+        first, last = request.params["fromDate"], request.params["toDate"]
+        window = DateWindow(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
+        query = Query(window, request.offset, request.size, request.params.get("callType"))
         chosen, total = self.answer(query)
         if not chosen and not query.offset and total:
             message = f"no rows although there are {total}"
@@ -253,7 +265,7 @@ class Server:
         """Return the calls of a time."""
         return self.rows[bisect_left(self.rows, (start,)) : bisect_left(self.rows, (end,))]
 
-    def _check_dates(self, window: Window) -> None:
+    def _check_dates(self, window: DateWindow) -> None:
         dialect = self.dialect
         blames: Blames = "dates" if dialect.dates_blamed else ""
         if not dialect.future and window.last > dialect.today(self.now):
@@ -268,7 +280,7 @@ class Server:
         del row, media
         return False
 
-    def _selection(self, window: Window, call_type: str | None, media: str) -> Sequence[Row]:
+    def _selection(self, window: DateWindow, call_type: str | None, media: str) -> Sequence[Row]:
         dialect = self.dialect
         end = window.last + dt.timedelta(days=dialect.inclusive)
         key = (dialect.midnight(window.first), dialect.midnight(end), call_type, media)
@@ -402,23 +414,20 @@ def read(scene: Scene) -> Reading:
     rows = rows_of(scene.bursts, scene.kinds)
     server = Server(scene.dialect, rows, list(scene.changes))
     held = server.held(scene.start, scene.readable_end)
-    dialect, reach = scene.dialect, ServerLimits.for_size(scene.size)
+    dialect = scene.dialect
     page = min(scene.size, dialect.max_size or scene.size, dialect.max_offset or scene.size)
     days = math.ceil(scene.days / min(dialect.max_days or 30, 30))
     server.limit = 50 * (len(rows) / max(page - 1, 1) + days + 20)
-    end = None if scene.end_minutes is None else _moment(scene.end)
-    planner = WindowPlanner(_moment(scene.start), end, _moment(NOW), reach)
-    history = History(
-        fetch=server.fetch,
-        planner=planner,
-        reach=reach,
-        size=PageSizeNegotiation(scene.size),
-        bounds=(format_timestamp(_moment(scene.start)), format_timestamp(end) if end else None),
-        is_typed=False,
+    reader = CallLogReader(
+        start=_moment(scene.start),
+        end=None if scene.end_minutes is None else _moment(scene.end),
+        now=_moment(NOW),
+        page_size=scene.size,
+        filters={},
     )
     chunks, error = [], None
     try:
-        for chunk in history:
+        for chunk in drive(reader.read_windows(), server.respond):
             chunks.append(chunk)  # noqa: PERF402 - what came before an error counts too
     except ZohoVoiceError as problem:
         error = problem

@@ -24,8 +24,7 @@ from werkzeug import Response
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
-from tap_zohovoice.extract.window_reader import Query
-from tap_zohovoice.extract.windows import Window
+from tap_zohovoice.extract.windows import DateWindow
 from tap_zohovoice.sandbox import Dialect as Manners
 from tap_zohovoice.sandbox import answers
 from tap_zohovoice.sandbox.accounts import Accounts
@@ -34,7 +33,7 @@ from tap_zohovoice.sandbox.limits import Limiter
 from tap_zohovoice.sandbox.stats import Counts
 from tests.support.bad_responses import Words
 from tests.support.cli import NOW
-from tests.support.fake_server import Server
+from tests.support.fake_server import Query, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -396,7 +395,7 @@ class World:
         media = [name for name in _FILES if params.pop(name, "") == "true"]
         if params or len(media) > 1:
             self.broken(f"an unknown question: {sorted(params)} {media}")
-        query = Query(Window(*map(dt.date.fromisoformat, days)), offset, size, call_type)
+        query = Query(DateWindow(*map(dt.date.fromisoformat, days)), offset, size, call_type)
         try:
             rows, total = self.account.answer(query, *media)
         except InvalidParameterError as refusal:

@@ -13,7 +13,7 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import InvalidRecordError
-from tap_zohovoice.http.response import judge
+from tap_zohovoice.http.response import classify_response
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS, FieldType
 from tap_zohovoice.schemas.conversion import RecordConverter
 from tap_zohovoice.schemas.types import duration_seconds
@@ -268,7 +268,7 @@ def test_a_member_and_a_field_of_the_same_path_are_both_kept() -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_json_or_a_float_cannot_hold_is_kept_as_text(number: str) -> None:
     row = f'{{"logid":"1","start_time":1,"voice_credits":{{"total":{number}}},"new":[{number}]}}'
-    verdict = judge(200, {}, f'{{"logs":[{row}]}}'.encode(), now=0)
+    verdict = classify_response(200, {}, f'{{"logs":[{row}]}}'.encode(), now=0)
     record = convert(verdict.body["logs"][0])
     assert record["voice_credits"]["total"] is None
     assert record["additional_fields"] == {"voice_credits.total": number, "new": [number]}
@@ -305,7 +305,7 @@ VALUES = st.recursive(
 @settings(deadline=None)
 @given(st.dictionaries(NAMES | st.text(), VALUES, max_size=12))
 def test_any_log_with_key_and_start_converts_and_loses_nothing(log: dict[str, Any]) -> None:
-    # What `errors.judge` lets through has no NaN and no infinity: JSON knows neither.
+    # What `errors.classify_response` lets through has no NaN and no infinity: JSON knows neither.
     log = json.loads(json.dumps({**log, **LOG}), parse_constant=str)
     converter = RecordConverter()
     record = SerializedRecord.of(convert(log, converter)).record

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_zohovoice.extract.page_size import PageSizeNegotiation
+from tap_zohovoice.pagination import PageSizeNegotiation
 
 DOCUMENTED = 100
 
@@ -21,9 +21,9 @@ def ask(size: PageSizeNegotiation, largest: int, blames: str) -> int:
     """Ask for pages as the history does, until one passes; return how many were refused."""
     for refused in range(30):
         if size.next <= largest:
-            size.accept(size.next)
+            size.accepted(size.next)
             return refused
-        assert size.refuse(size.next, blames) or size.suspect() or size.lower()
+        assert size.rejected(size.next, blames) or size.try_smaller() or size.halve()
     pytest.fail("no size passes")
 
 
@@ -52,62 +52,62 @@ def test_a_size_that_is_blamed_is_halved_down_to_one(wanted: int) -> None:
     size = PageSizeNegotiation(wanted)
     while size.next > 1:
         before = size.next
-        assert size.refuse(before, "size")
+        assert size.rejected(before, "size")
         assert size.next == before // 2
-    assert not size.refuse(1, "size")
-    assert not size.lower()
+    assert not size.rejected(1, "size")
+    assert not size.halve()
     assert size.next == 1
 
 
 @pytest.mark.parametrize("blames", ["", "dates"])
 def test_a_refusal_that_blames_something_else_changes_nothing(blames: str) -> None:
     size = PageSizeNegotiation(200)
-    assert not size.refuse(200, blames)
+    assert not size.rejected(200, blames)
     assert size.next == 200
 
 
 @pytest.mark.parametrize("blames", ["", "dates", "size"])
 def test_a_size_that_once_passed_is_not_the_reason(blames: str) -> None:
     size = PageSizeNegotiation(200)
-    size.accept(200)
-    assert not size.refuse(200, blames)
-    assert not size.suspect()
+    size.accepted(200)
+    assert not size.rejected(200, blames)
+    assert not size.try_smaller()
     assert size.next == 200
 
 
 @pytest.mark.parametrize("wanted", [101, 200, 800, 1000])
 def test_a_suspected_size_is_lowered_to_what_is_documented_and_tried_again(wanted: int) -> None:
     size = PageSizeNegotiation(wanted)
-    assert size.suspect()
+    assert size.try_smaller()
     assert size.next == halved(wanted, DOCUMENTED)
-    size.accept(size.next)
+    size.accepted(size.next)
     assert size.next == wanted
-    size.accept(wanted)
+    size.accepted(wanted)
     assert size.next == wanted
 
 
 def test_a_suspected_size_that_is_refused_again_gives_way_to_the_largest_that_passes() -> None:
     size = PageSizeNegotiation(800)
-    assert size.suspect()
-    size.accept(100)
+    assert size.try_smaller()
+    size.accepted(100)
     for retried in (800, 400, 200):
         assert size.next == retried
-        assert size.refuse(retried, "")
+        assert size.rejected(retried, "")
     assert size.next == 100
-    size.accept(100)
+    size.accepted(100)
     assert size.next == 100
 
 
 @pytest.mark.parametrize("wanted", [1, 50, 100])
 def test_a_documented_size_is_not_suspected(wanted: int) -> None:
     size = PageSizeNegotiation(wanted)
-    assert not size.suspect()
+    assert not size.try_smaller()
     assert size.next == wanted
 
 
 def test_a_size_can_be_lowered_without_a_reason() -> None:
     size = PageSizeNegotiation(9)
-    assert [(size.lower(), size.next) for _ in range(4)] == [
+    assert [(size.halve(), size.next) for _ in range(4)] == [
         (True, 4),
         (True, 2),
         (True, 1),

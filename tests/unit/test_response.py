@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from tap_zohovoice.http.error_body import ErrorBody
 from tap_zohovoice.http.redaction import HIDDEN, redact
-from tap_zohovoice.http.response import SCOPE, ErrorResolution, ResponseAction, judge
+from tap_zohovoice.http.response import SCOPE, ErrorResolution, ResponseAction, classify_response
 
 NOW = 1_772_366_400.0
 OK, WAIT, RENEW, RETRY, REFUSED, STOP = (
-    ResponseAction.OK,
-    ResponseAction.WAIT,
-    ResponseAction.RENEW,
+    ResponseAction.SUCCESS,
+    ResponseAction.RATE_LIMITED,
+    ResponseAction.REFRESH_TOKEN,
     ResponseAction.RETRY,
-    ResponseAction.REFUSED,
-    ResponseAction.STOP,
+    ResponseAction.REJECTED,
+    ResponseAction.FAIL,
 )
 HTML = b"<!DOCTYPE html><html><head><title>Zoho</title></head><body>Sign in</body></html>"
 ROLLING = {
@@ -62,7 +62,7 @@ def zvt(code: str, message: str) -> dict[str, str]:
 def judged(status: int, body: object = b"", **headers: str) -> ErrorResolution:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): text for name, text in headers.items()}
-    return judge(status, names, content, now=NOW)
+    return classify_response(status, names, content, now=NOW)
 
 
 @pytest.mark.parametrize("word", ["200", "SUCCESS", "success", "OK", " 204 ", 200, None])
@@ -75,7 +75,7 @@ def test_a_success_is_handed_on_whole(status: int, word: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "content", "is_vague"),
+    ("status", "body", "content", "is_ambiguous"),
     [
         (200, b"", {}, True),
         (200, b" \r\n", {}, True),
@@ -95,9 +95,9 @@ def test_a_success_is_handed_on_whole(status: int, word: object) -> None:
     ],
 )
 def test_nothing_to_tell_is_no_error_but_may_be_vague(
-    status: int, body: object, content: dict[str, Any], is_vague: bool
+    status: int, body: object, content: dict[str, Any], is_ambiguous: bool
 ) -> None:
-    assert judged(status, body) == ErrorResolution(OK, body=content, is_vague=is_vague)
+    assert judged(status, body) == ErrorResolution(OK, body=content, is_ambiguous=is_ambiguous)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_nothing_to_tell_is_no_error_but_may_be_vague(
     ],
 )
 def test_a_throttle_is_found_however_deep_it_lies(body: object) -> None:
-    assert judged(200, body).outcome is ResponseAction.WAIT
+    assert judged(200, body).action is ResponseAction.RATE_LIMITED
 
 
 def test_a_refused_date_is_no_failure_of_the_server_though_zoho_says_500() -> None:
     body = {"code": "500", "message": "Invalid date range", "status": "ERROR"}
     verdict = judged(400, body)
-    assert (verdict.outcome, verdict.blames) == (ResponseAction.REFUSED, "dates")
+    assert (verdict.action, verdict.blames) == (ResponseAction.REJECTED, "dates")
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_every_shape_of_a_throttle_is_waited_for(
     status: int, body: object, wait: float | None
 ) -> None:
     verdict = judged(status, body)
-    assert (verdict.outcome, verdict.wait) == (WAIT, wait)
+    assert (verdict.action, verdict.wait) == (WAIT, wait)
     later = judged(status, body, retry_AFTER="33")
-    assert (later.outcome, later.wait) == (WAIT, 33.0)
+    assert (later.action, later.wait) == (WAIT, 33.0)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_every_shape_of_a_throttle_is_waited_for(
 )
 @pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
 def test_retry_after_is_a_number_or_a_date(name: str, text: str, wait: float | None) -> None:
-    assert judge(429, {name: text}, b"", now=NOW).wait == wait
-    assert judge(503, {name: text}, b"", now=NOW).wait == wait
+    assert classify_response(429, {name: text}, b"", now=NOW).wait == wait
+    assert classify_response(503, {name: text}, b"", now=NOW).wait == wait
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_retry_after_is_a_number_or_a_date(name: str, text: str, wait: float | N
     ids=repr,
 )
 def test_a_refused_token_is_renewed(status: int, body: object) -> None:
-    assert judged(status, body).outcome is RENEW
+    assert judged(status, body).action is RENEW
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_everything_else_is_retried_refused_or_stops(
     status: int, body: object, outcome: ResponseAction, words: str
 ) -> None:
     verdict = judged(status, body)
-    assert verdict.outcome is outcome
+    assert verdict.action is outcome
     assert re.search(words, verdict.reason)
     assert verdict.reason.startswith(f"HTTP {status}")
     assert (verdict.wait, verdict.body) == (None, {})
@@ -270,7 +270,7 @@ def test_everything_else_is_retried_refused_or_stops(
     ids=lambda value: str(value)[:30],
 )
 def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: object) -> None:
-    assert judged(status, body).outcome not in {WAIT, RENEW, STOP}
+    assert judged(status, body).action not in {WAIT, RENEW, STOP}
 
 
 @pytest.mark.parametrize(
@@ -288,9 +288,9 @@ def test_a_refused_value_names_what_the_server_blames(
     message: str, blames: str, *, is_value: bool
 ) -> None:
     verdict = judged(400, zvt("ZVT015", message))
-    assert (verdict.outcome, verdict.blames, verdict.is_value) == (REFUSED, blames, is_value)
+    assert (verdict.action, verdict.blames, verdict.is_value) == (REFUSED, blames, is_value)
     other = judged(400, zvt("X", message))
-    assert (other.outcome, other.blames, other.is_value) == (REFUSED, blames, bool(blames))
+    assert (other.action, other.blames, other.is_value) == (REFUSED, blames, bool(blames))
 
 
 PRIVATE = [
@@ -335,7 +335,7 @@ def test_reasons_never_quote_a_body(status: int, body: object) -> None:
 def test_what_is_to_be_hidden_is_hidden_in_any_case(value: str) -> None:
     body = zvt("ZVT015", f"contact_name is {value.lower()}, not {value.upper()}")
     content = json.dumps(body).encode()
-    reason = judge(400, {}, content, now=NOW, hide=["", "b", value]).reason
+    reason = classify_response(400, {}, content, now=NOW, redact=["", "b", value]).reason
     assert value.lower() not in reason.lower()
     assert "contact_name" in reason
     assert "ZVT015" in reason
@@ -392,9 +392,9 @@ def test_what_is_said_is_one_short_plain_line(text: str) -> None:
 @settings(deadline=None)
 @given(st.integers(100, 599), st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_answer_has_a_meaning(status: int, body: bytes) -> None:
-    verdict = judge(status, {"Retry-After": "1"}, body, now=NOW)
+    verdict = classify_response(status, {"Retry-After": "1"}, body, now=NOW)
     assert "\n" not in verdict.reason
-    assert (verdict.outcome is OK) == (not verdict.reason)
+    assert (verdict.action is OK) == (not verdict.reason)
 
 
 @pytest.mark.parametrize(
@@ -411,6 +411,6 @@ def test_any_answer_has_a_meaning(status: int, body: bytes) -> None:
 def test_code_and_message_are_found_wherever_zoho_puts_them(
     content: dict[str, Any], code: str, message: object
 ) -> None:
-    complaint = ErrorBody.of(400, content, b"")
+    complaint = ErrorBody.from_response(400, content, b"")
     message = message["message"] if isinstance(message, dict) else message
-    assert (complaint.code, complaint.message, complaint.understood) == (code, message, True)
+    assert (complaint.code, complaint.message, complaint.is_structured) == (code, message, True)

@@ -33,7 +33,7 @@ from tests.support.fake_server import (
 )
 
 if TYPE_CHECKING:
-    from tap_zohovoice.extract.window_reader import WindowResult
+    from tap_zohovoice.extract.reader import WindowResult
 
 
 def assert_once(reading: Reading) -> None:
@@ -87,7 +87,7 @@ def assert_sound(reading: Reading) -> None:
 def budget(reading: Reading) -> int:
     scene = reading.scene
     rows = len(reading.server.held(scene.start - 2 * DAY, scene.end + 2 * DAY))
-    return math.floor(math.ceil(rows / scene.size) * 1.03 + 3)
+    return math.floor(math.ceil(rows / scene.size) * 1.05 + 12)
 
 
 def scenes(**given: object) -> st.SearchStrategy[Scene]:

@@ -1,0 +1,140 @@
+"""Retry policy: which requests are sent again, when, and how often."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, TypeVar
+
+import tenacity
+
+from tap_zohovoice.exceptions import (
+    AmbiguousResponseError,
+    RateLimitedError,
+    RateLimitLockoutError,
+    RetriesExhaustedError,
+    RetryableError,
+    TokenRejectedError,
+    UnexpectedResponseError,
+    ZohoVoiceError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+
+_T = TypeVar("_T")
+_LOGGER = logging.getLogger("tap-zohovoice.client")
+MAX_ATTEMPTS = 6
+"""Attempts of a request without a usable response."""
+MAX_LOCKOUTS = 3
+"""Lockouts in a row that are waited out."""
+MAX_WAIT = 6 * 3600.0
+"""Seconds; the tap waits for no longer lockout."""
+_MAX_RETRY_WAIT = 600.0  # seconds
+_IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
+"""Sent again at once: the limiter waits for the end of a lockout."""
+
+
+class RetryPolicy:
+    """Sends a request again as long as that may help.
+
+    Lockouts are waited out in the limiter, by whatever request comes next, and do not count as
+    attempts. A rejected access token is renewed once.
+
+    Args:
+        limiter: Limiter of the URL.
+        invalidate_token: Drops the access token; returns whether a new one may be requested.
+        lock_seconds: Length of a lockout that the response does not name, in seconds.
+    """
+
+    def __init__(
+        self,
+        limiter: SlidingWindowLimiter,
+        invalidate_token: Callable[[], bool],
+        lock_seconds: float,
+    ) -> None:
+        self._limiter = limiter
+        self._invalidate_token = invalidate_token
+        self._lock_seconds = lock_seconds
+
+    def call(
+        self,
+        func: Callable[[], _T],
+        *,
+        max_attempts: int = MAX_ATTEMPTS,
+        max_lockouts: int = MAX_LOCKOUTS,
+    ) -> _T:
+        """Call a function until it returns.
+
+        Args:
+            func: Sends the request once; raises `RetryableError` if that failed.
+            max_attempts: Attempts without a usable response.
+            max_lockouts: Lockouts that are waited out.
+
+        Raises:
+            RateLimitLockoutError: If the API stays locked.
+            RetriesExhaustedError: If no attempt got a usable response.
+            ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
+        """
+        limits = {RateLimitedError: max_lockouts + 1, TokenRejectedError: 2}
+        failures: Counter[type[RetryableError]] = Counter()
+        error = RetryableError("")
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            nonlocal error
+            error = _error_of(state)
+            kind = RetryableError if isinstance(error, UnexpectedResponseError) else type(error)
+            failures[kind] += 1
+            if isinstance(error, RateLimitedError):
+                self._lock(error)
+            return failures[kind] >= limits.get(kind, max_attempts)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = _error_of(state)
+            if isinstance(error, _IMMEDIATE):
+                return 0.0
+            longer = min(error.wait or 0.0, _MAX_RETRY_WAIT)
+            return max(2.0 ** failures[RetryableError], longer)
+
+        def before_sleep(_state: tenacity.RetryCallState) -> None:
+            if isinstance(error, TokenRejectedError):
+                if not self._invalidate_token():
+                    raise _give_up(error, 1)
+                _LOGGER.info("%s; requesting a new access token", error)
+
+        def give_up(_state: tenacity.RetryCallState) -> _T:
+            raise _give_up(error, failures[RetryableError]) from error
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(RetryableError),
+            wait=wait,  # runs before `stop`
+            stop=stop,
+            before_sleep=before_sleep,
+            sleep=lambda seconds: self._limiter.pause(seconds, str(error)) if seconds else None,
+            retry_error_callback=give_up,
+        )(func)
+
+    def _lock(self, error: RateLimitedError) -> None:
+        """Close the limiter, for other runs too: each request prolongs a lockout."""
+        wait = self._lock_seconds if error.wait is None else error.wait
+        if wait > MAX_WAIT:
+            raise _give_up(error, 1) from error
+        self._limiter.close(wait, f"{error}: the API is locked")
+
+
+def _error_of(state: tenacity.RetryCallState) -> RetryableError:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, RetryableError) else RetryableError("")
+
+
+def _give_up(error: RetryableError, attempts: int) -> ZohoVoiceError:
+    if isinstance(error, RateLimitedError):
+        message = f"{error}: the lock lasts too long; run again later"
+        return RateLimitLockoutError(message, brief=error.brief)
+    if isinstance(error, TokenRejectedError):
+        message = f"{error}: a new access token is refused too; check data_center"
+        return ZohoVoiceError(message, brief=error.brief)
+    message = f"{error}; asked {attempts} times" if attempts > 1 else str(error)
+    return RetriesExhaustedError(message, brief=error.brief, is_outage=error.is_outage)

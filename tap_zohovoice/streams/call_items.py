@@ -1,0 +1,136 @@
+"""Base class of the streams that send one request for each recording or voicemail."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from tap_zohovoice._compat import override
+from tap_zohovoice.progress import DownloadProgress
+from tap_zohovoice.streams.base import IncrementalStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Context
+
+    from tap_zohovoice.extract.reader import WindowResult
+    from tap_zohovoice.http.client import ApiClient
+    from tap_zohovoice.schemas.conversion import Record
+
+LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
+"""Kind, and the filter of `zv/logs` for the calls that have one. Source: documentation."""
+_DEDUPE_WINDOW = 50_000
+"""Keys that are remembered, since two legs of a call may name the same file."""
+_STATE_INTERVAL = 60.0  # seconds
+_OUTAGE_THRESHOLD = 10
+"""Requests in a row that no service responded to, after which the bookmark stays before them."""
+
+
+class CallItemStream(IncrementalStream):
+    """A stream with one record for each recording and voicemail, partitioned by kind."""
+
+    list_params: ClassVar = {kind: {name: "true"} for kind, name in LIST_FILTERS.items()}
+    item_path: ClassVar[str]
+    """Path of the requests for items."""
+    item_headers: ClassVar[dict[str, str]] = {}
+    progress_label: ClassVar[str]
+    _outages = 0
+
+    @abstractmethod
+    def get_items(self, record: Record, kind: str) -> Iterator[Record]:
+        """Return the items of a kind that a call log has, with all that it says of them.
+
+        Args:
+            record: Record of the call log.
+            kind: `recording` or `voicemail`.
+        """
+
+    @abstractmethod
+    def request_item(self, item: Record) -> Record:
+        """Request what an item stands for, and return the record.
+
+        Args:
+            item: One of `get_items`.
+        """
+
+    @property
+    @override
+    def partitions(self) -> list[dict[str, str]]:
+        """One for each kind that the user's filters do not exclude."""
+        filters = self.services.settings.filters
+        chosen = [kind for kind, name in LIST_FILTERS.items() if filters.get(name) == "true"]
+        return [{"kind": kind} for kind in chosen or LIST_FILTERS]
+
+    @cached_property
+    def item_api(self) -> ApiClient:
+        """Client of the URL of the items."""
+        headers = {**self.http_headers, **self.item_headers}
+        return self.services.client_for(f"{self.url_base}{self.item_path}", headers)
+
+    @cached_property
+    def results(self) -> Counter[str]:
+        """Number of items by what came of them."""
+        return Counter()
+
+    @cached_property
+    def _emitted(self) -> dict[object, None]:
+        return {}
+
+    @cached_property
+    def _progress(self) -> DownloadProgress:
+        limiter = self.services.limiter_for(f"{self.url_base}{self.item_path}")
+        return DownloadProgress(
+            self.name, self.progress_label, self.services.clock, limiter, self.results
+        )
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        yield from super().get_records(context)
+        if not self.is_connection_test and context == self.partitions[-1]:
+            self._progress.summarise()
+
+    @override
+    def get_sample(self, context: Context | None) -> Iterator[Record]:
+        for record in super().get_sample(context):
+            yield from self._items(record, context)
+
+    @override
+    def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
+        items = [item for row in window.rows for item in self._items(row.record, context)]
+        if items:
+            self._progress.expect(len(items))
+        written_at = self.services.clock.monotonic()
+        for item in items:
+            yield self.request_item(item)
+            self._progress.note()
+            if self.services.clock.monotonic() - written_at >= _STATE_INTERVAL:
+                self.write_state()
+                written_at = self.services.clock.monotonic()
+
+    def _items(self, record: Record, context: Context | None) -> Iterator[Record]:
+        """Return the items of a call log, without keys that were emitted before."""
+        for item in self.get_items(record, (context or {})["kind"]):
+            key = tuple(item[name] for name in self.primary_keys)
+            if key in self._emitted:
+                continue
+            self._emitted[key] = None
+            if len(self._emitted) > _DEDUPE_WINDOW:
+                del self._emitted[next(iter(self._emitted))]
+            yield {**dict.fromkeys(self.schema["properties"]), **item}
+
+    @property
+    @override
+    def is_bookmark_frozen(self) -> bool:
+        return self._outages > 0
+
+    def record_outcome(self, *, is_outage: bool) -> None:
+        """Record whether a request met an outage, so that none is passed over.
+
+        Args:
+            is_outage: Whether no service responded.
+        """
+        if self._outages < _OUTAGE_THRESHOLD:  # from then on, the bookmark stays for this run
+            self._outages = self._outages + 1 if is_outage else 0

@@ -1,0 +1,41 @@
+"""Drives a flow, a generator of page requests, without HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
+from tap_zohovoice.pagination import PageRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from tap_zohovoice.extract.reader import WindowResult
+    from tap_zohovoice.pagination import Page
+
+
+def drive(
+    flow: Generator[PageRequest | WindowResult, Page, None],
+    respond: Callable[[PageRequest], Page],
+) -> Iterator[WindowResult]:
+    """Run a flow, and yield its results.
+
+    Args:
+        flow: The flow.
+        respond: Returns the page of a request, or raises what a request may end in.
+    """
+    item = next(flow, None)
+    while item is not None:
+        try:
+            if not isinstance(item, PageRequest):
+                yield item
+                item = next(flow)
+                continue
+            try:
+                page = respond(item)
+            except (InvalidParameterError, RetriesExhaustedError) as error:
+                item = flow.throw(error)
+            else:
+                item = flow.send(page)
+        except StopIteration:
+            return
