@@ -165,6 +165,6 @@ class ThrottledAuthenticator(AuthBase):
         try:
             r.headers["Authorization"] = f"Zoho-oauthtoken {self._tokens.get()}"
         except BaseException:
-            self._throttle.withdraw()
+            self._throttle.cancel()
             raise
         return r

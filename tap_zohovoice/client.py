@@ -55,7 +55,7 @@ class Services:
     @cached_property
     def settings(self) -> Settings:
         """The settings with defaults."""
-        return Settings.of(self._config)
+        return Settings.from_config(self._config)
 
     @cached_property
     def session(self) -> requests.Session:

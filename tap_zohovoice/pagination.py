@@ -101,7 +101,7 @@ class Page:
         rows: list[SerializedRecord] = []
         for index, log in enumerate(logs, request.offset):
             try:
-                rows.append(SerializedRecord.of(convert(log)))
+                rows.append(SerializedRecord.from_record(convert(log)))
             except InvalidRecordError as error:
                 message = (
                     f"Zoho Voice: row {index} of {request.name} has {error}; it cannot be stored, "

@@ -1,91 +1,104 @@
-"""How far a sync is: one line a window, one a minute for files, and a summary.
+"""Progress of a sync in log lines: windows of calls, and downloads of files and transcripts.
 
-Each line is a sentence for people, and holds its figures as fields beside it, for logs in JSON.
+The figures of each line are fields as well, for logs in JSON.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tap_zohovoice._time import Clock
-    from tap_zohovoice.client import Services
-    from tap_zohovoice.extract.planner import WindowPlanner
-    from tap_zohovoice.extract.reader import WindowResult
-    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
-_MINUTE = 60.0
+_LOG_INTERVAL = 60.0
+"""Seconds between two lines of a download."""
 
 
-class _Pace:
-    """How long what is left takes.
+class RequestCounter(Protocol):
+    """What progress needs to know of a rate limiter."""
 
-    Args:
-        clock: Tells the time.
-        throttle: Counts requests, and knows the limit's pace.
-    """
+    @property
+    def requests(self) -> int:
+        """Number of requests made so far."""
 
-    def __init__(self, clock: Clock, throttle: SlidingWindowLimiter) -> None:
+    @property
+    def waits(self) -> int:
+        """Number of waits so far."""
+
+    def seconds_for(self, requests: int) -> float:
+        """Return how long that many requests take at the limit's pace, in seconds."""
+
+
+class _Eta:
+    """Estimate of the time left, from the time passed and the pace of the rate limit."""
+
+    def __init__(self, clock: Clock, limiter: RequestCounter) -> None:
         self._clock = clock
-        self._throttle = throttle
-        self._begun = clock.monotonic()
-        self._requests = throttle.requests
+        self._limiter = limiter
+        self._started_at = clock.monotonic()
+        self._requests_before = limiter.requests
 
     @property
     def elapsed(self) -> float:
-        return self._clock.monotonic() - self._begun
+        return self._clock.monotonic() - self._started_at
 
-    def left(self, share: float) -> float | None:
-        """Tell how many seconds are left, where some share is done; None: nobody can tell."""
+    def seconds_left(self, share: float) -> float | None:
+        """Estimate the seconds left after a share of the work; None if that is unknown."""
         if not 0 < share < 1:
             return None
         # The first requests are free; from then on the limit sets the pace.
-        limited = self._throttle.seconds_for(self._throttle.requests - self._requests)
+        limited = self._limiter.seconds_for(self._limiter.requests - self._requests_before)
         return max(self.elapsed, limited) * (1 - share) / share
 
 
 class WindowProgress:
-    """Tells what was read and how long the rest will take.
+    """Logs each window that was read, and a summary.
 
     Args:
-        name: The stream.
-        planner: Knows what lies ahead.
-        tap: Knows clock and tokens.
-        throttle: Counts requests and waits.
+        name: Name of the stream.
+        clock: Clock to measure time by.
+        limiter: Rate limiter of the stream's URL.
+        share_done: Returns the share of the work that is done, given the rows read so far.
+        tokens_fetched: Returns the number of access tokens fetched so far.
     """
 
     def __init__(
-        self, name: str, planner: WindowPlanner, tap: Services, throttle: SlidingWindowLimiter
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        limiter: RequestCounter,
+        share_done: Callable[[int], float],
+        tokens_fetched: Callable[[], int],
     ) -> None:
         self._logger = logging.getLogger(f"tap-zohovoice.{name}")
         self._name = name
-        self._planner = planner
-        self._tap = tap
-        self._throttle = throttle
-        self._pace = _Pace(tap.clock, throttle)
+        self._limiter = limiter
+        self._share_done = share_done
+        self._tokens_fetched = tokens_fetched
+        self._eta = _Eta(clock, limiter)
         self._rows = 0
-        self._requests = throttle.requests
+        self._requests = limiter.requests
 
-    def note(self, chunk: WindowResult) -> None:
+    def update(self, window: object, rows: int) -> None:
         """Log a window that was read and written."""
-        rows = len(chunk.rows)
         self._rows += rows
-        requests, self._requests = self._throttle.requests - self._requests, self._throttle.requests
-        share = self._planner.share_done(self._rows)
-        left = self._pace.left(share)
+        requests, self._requests = self._limiter.requests - self._requests, self._limiter.requests
+        share = self._share_done(self._rows)
+        left = self._eta.seconds_left(share)
         self._logger.info(
             "%s: %s in %s; %d %% done%s",
-            chunk.window,
-            _counted(rows, "call"),
-            _counted(requests, "request"),
+            window,
+            _plural(rows, "call"),
+            _plural(requests, "request"),
             int(share * 100),
-            _told(left),
+            _eta_suffix(left),
             extra={
                 "stream_name": self._name,
-                "window": str(chunk.window),
+                "window": str(window),
                 "rows": rows,
                 "requests": requests,
                 "percent": int(share * 100),
@@ -93,124 +106,119 @@ class WindowProgress:
             },
         )
 
-    def summarise(self) -> None:
-        """Log the whole."""
-        elapsed = self._pace.elapsed
-        told = {
-            "requests": self._throttle.requests,
-            "waits": self._throttle.waits,
-            "tokens": self._tap.tokens.fetched,
+    def finish(self) -> None:
+        """Log a summary of all windows."""
+        elapsed = self._eta.elapsed
+        counts = {
+            "requests": self._limiter.requests,
+            "waits": self._limiter.waits,
+            "tokens": self._tokens_fetched(),
         }
         self._logger.info(
-            "%s, %s, in %s",
-            _counted(self._rows, "call"),
-            ", ".join(f"{name}: {count:,}" for name, count in told.items()),
-            _span(elapsed),
+            "%s in %s: %s",
+            _plural(self._rows, "call"),
+            _format_duration(elapsed),
+            ", ".join(_plural(count, name.removesuffix("s")) for name, count in counts.items()),
             extra={
                 "stream_name": self._name,
                 "rows": self._rows,
-                **told,
+                **counts,
                 "seconds": round(elapsed, 1),
             },
         )
 
 
 class DownloadProgress:
-    """Tells what became of things that are asked for one by one, once a minute and at the end.
+    """Logs downloads with one request each: once a minute, and a summary.
 
     Args:
-        name: The stream.
-        what: What they are, for the beginning of a sentence.
-        clock: Tells the time.
-        throttle: The throttle of their URL.
-        results: Counts them by what became of them.
+        name: Name of the stream.
+        item: What is downloaded, in the singular.
+        clock: Clock to measure time by.
+        limiter: Rate limiter of the stream's URL.
+        results: Number of items by result, which the caller keeps up to date.
     """
 
     def __init__(
         self,
         name: str,
-        what: str,
+        item: str,
+        *,
         clock: Clock,
-        throttle: SlidingWindowLimiter,
+        limiter: RequestCounter,
         results: Mapping[str, int],
     ) -> None:
         self._logger = logging.getLogger(f"tap-zohovoice.{name}")
         self._name = name
-        self._what = what
+        self._item = item
         self._clock = clock
-        self._throttle = throttle
+        self._limiter = limiter
         self._results = results
-        self._pace = _Pace(clock, throttle)
-        self._told = clock.monotonic()
-        self._expected = 0
+        self._eta = _Eta(clock, limiter)
+        self._logged_at = clock.monotonic()
+        self._total = 0
 
-    def expect(self, count: int) -> None:
-        """Log how many there are at most, once it is known.
-
-        Args:
-            count: How many.
-        """
-        self._expected = count
-        self._pace = _Pace(self._clock, self._throttle)
-        left = self._throttle.seconds_for(count)
+    def set_total(self, count: int) -> None:
+        """Set and log the number of items, or its upper bound, once it is known."""
+        self._total = count
+        self._eta = _Eta(self._clock, self._limiter)
+        left = self._limiter.seconds_for(count)
         self._logger.info(
-            "%s: %s named; to ask for all takes about %s",
-            self._what,
-            f"{count:,}",
-            _span(left),
+            "%s to download, about %s at the rate limit",
+            _plural(count, self._item),
+            _format_duration(left),
             extra={"stream_name": self._name, "named": count, "seconds_left": round(left)},
         )
 
-    def note(self) -> None:
-        """Log how far it is, if that is a while ago."""
-        if self._clock.monotonic() - self._told < _MINUTE:
+    def update(self) -> None:
+        """Log the results so far, at most once a minute."""
+        if self._clock.monotonic() - self._logged_at < _LOG_INTERVAL:
             return
-        self._told = self._clock.monotonic()
+        self._logged_at = self._clock.monotonic()
         done = sum(self._results.values())
-        share = done / self._expected if self._expected else 0.0
-        left = self._pace.left(share)
+        share = done / self._total if self._total else 0.0
+        left = self._eta.seconds_left(share)
+        total = f"{done:,} of {_plural(self._total, self._item)} ({share * 100:.0f} %)"
         self._logger.info(
-            "%s: %s%s: %s%s",
-            self._what,
-            f"{done:,}",
-            f" of {self._expected:,} ({share:.0%})".replace("%", " %") if self._expected else "",
-            self._counts(),
-            _told(left),
+            "%s: %s%s",
+            total if self._total else _plural(done, self._item),
+            self._format_results(),
+            _eta_suffix(left),
             extra={
                 **self._fields(),
-                "percent": int(share * 100) if self._expected else None,
+                "percent": int(share * 100) if self._total else None,
                 "seconds_left": None if left is None else round(left),
             },
         )
 
-    def summarise(self) -> None:
-        """Log what became of all."""
-        elapsed = self._pace.elapsed
+    def finish(self) -> None:
+        """Log a summary of all results."""
+        elapsed = self._eta.elapsed
         self._logger.info(
-            "%s: %s, in %s",
-            self._what,
-            self._counts() or "none",
-            _span(elapsed),
+            "%s in %s: %s",
+            _plural(sum(self._results.values()), self._item),
+            _format_duration(elapsed),
+            self._format_results() or "none",
             extra={**self._fields(), "seconds": round(elapsed, 1)},
         )
 
-    def _counts(self) -> str:
-        return ", ".join(f"{count:,} {what}" for what, count in sorted(self._results.items()))
+    def _format_results(self) -> str:
+        return ", ".join(f"{count:,} {result}" for result, count in sorted(self._results.items()))
 
     def _fields(self) -> dict[str, object]:
-        counts = {what.replace(" ", "_"): count for what, count in self._results.items()}
+        counts = {result.replace(" ", "_"): count for result, count in self._results.items()}
         return {"stream_name": self._name, **counts}
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _told(left: float | None) -> str:
-    return "" if left is None else f"; about {_span(left)} left"
+def _eta_suffix(seconds: float | None) -> str:
+    return "" if seconds is None else f"; about {_format_duration(seconds)} left"
 
 
-def _span(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -17,7 +17,7 @@ from tap_zohovoice.cli.command import TapCommand
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.client import Services
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
-from tap_zohovoice.config.validation import parse_env, problems
+from tap_zohovoice.config.validation import parse_env, validation_errors
 from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.writer import MessageWriter
 from tap_zohovoice.streams.call_logs import CallLogsStream
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from singer_sdk.streams import Stream
 
 _STREAMS = (CallLogsStream, RecordingsStream, TranscriptsStream)
-_STREAM_NAMES = {"call_logs", "recordings", "transcripts"}
+_KINDS = ({"kind": "recording"}, {"kind": "voicemail"})
+_PARTITIONS = {"call_logs": (), "recordings": _KINDS, "transcripts": _KINDS}
 _INVALID = "Config validation failed"
 
 
@@ -78,13 +79,13 @@ class TapZohoVoice(Tap):
         """
         self.started = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC)
         stopper = GracefulShutdown(self.write_last_state)
-        self.writer = MessageWriter(stopper)
+        self.writer = MessageWriter(lambda: stopper)
         try:
             # The SDK's own check of the settings would quote their values, secret or not.
             super().__init__(
                 config=config,
                 catalog=load_catalog(catalog),
-                state=load_state(state, self.started, _STREAM_NAMES),
+                state=load_state(state, self.started, _PARTITIONS),
                 parse_env_config=parse_env_config,
                 validate_config=False,
                 setup_mapper=False,
@@ -94,10 +95,12 @@ class TapZohoVoice(Tap):
             values, errors = parse_env(os.environ, CONFIG_SCHEMA, f"{self.name}_")
             if not errors or not parse_env_config:
                 raise
-            errors += problems({**(config or {}), **values}, CONFIG_SCHEMA)
+            errors += validation_errors({**(config or {}), **values}, CONFIG_SCHEMA)
             raise ConfigValidationError(_INVALID, errors=errors) from error
         stopper.listen()
-        if validate_config and (errors := problems(dict(self.config), self.config_jsonschema)):
+        if validate_config and (
+            errors := validation_errors(dict(self.config), self.config_jsonschema)
+        ):
             raise ConfigValidationError(_INVALID, errors=errors)
         if setup_mapper:
             self.setup_mapper()

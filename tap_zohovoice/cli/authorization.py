@@ -15,7 +15,7 @@ from tap_zohovoice.cli.command import silence_stdout
 from tap_zohovoice.cli.dotenv import DotenvFile, lines
 from tap_zohovoice.cli.grant import exchange
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
-from tap_zohovoice.config.validation import parse_env, problems
+from tap_zohovoice.config.validation import parse_env, validation_errors
 from tap_zohovoice.exceptions import UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.streams.call_logs import CallLogsStream
 
@@ -104,7 +104,7 @@ class Authorization:
         found, complaints = parse_env(os.environ, schema, PREFIX)
         self._settings = {name: value for name, value in found.items() if value != ""}
         secrets = dict.fromkeys(CONFIG_SCHEMA["required"], "not known yet")
-        complaints += problems({**self._settings, **urls, **secrets}, CONFIG_SCHEMA)
+        complaints += validation_errors({**self._settings, **urls, **secrets}, CONFIG_SCHEMA)
         if complaints:
             raise InputError("; ".join(complaints))
 
@@ -148,7 +148,7 @@ class Authorization:
         return 0 if is_kept else 1
 
     def _accounts(self, config: Mapping[str, Any]) -> Accounts:
-        settings = Settings.of(config)
+        settings = Settings.from_config(config)
         name = f"{self._tap.name}/{self._tap.plugin_version}"
         return Accounts(
             accounts_url=settings.accounts_url,

@@ -1,4 +1,4 @@
-"""The filters: Zoho's own query parameters, as settings and as they are sent."""
+"""Setting `filters`: query parameters of `zv/logs`, their schema and how they are sent."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 CALL_TYPES = ("incoming", "outgoing", "missed", "bridged", "forward")
 """Values of `callType`. Source: documentation of `zv/logs`."""
 
-OWNED_PARAMETERS = ("from", "size", "fromDate", "toDate")
-"""Query parameters that paging and windows decide, so that no filter may."""
+RESERVED_PARAMS = ("from", "size", "fromDate", "toDate")
+"""Query parameters of pages and windows, which no filter may set."""
 
-# A format names what is meant; `checks` does not go by it.
+# Formats are shown in the documentation; they are not validated.
 _ID = th.CustomType({"type": ["string", "integer", "null"], "format": "id"})
 _DIGITS = th.CustomType({"type": ["string", "integer", "null"], "format": "digits"})
 _IDS = th.CustomType(
@@ -53,8 +53,8 @@ FILTERS = th.ObjectType(
 )
 
 
-def query(filters: Mapping[str, Any]) -> dict[str, str]:
-    """Write filters as Zoho reads them: lower-case booleans, lists with commas, nothing empty."""
+def to_query_params(filters: Mapping[str, Any]) -> dict[str, str]:
+    """Convert filters: booleans in lower case, lists with commas, nothing empty."""
     texts = {}
     for name, value in filters.items():
         if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The settings of the tap: their schema, Zoho's data centers, and their defaults."""
+"""Settings of the tap: JSON schema with defaults, and typed values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from tap_zohovoice._time import parse_date
-from tap_zohovoice.config.filters import FILTERS, query
+from tap_zohovoice.config.filters import FILTERS, to_query_params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,8 +46,8 @@ _NAMES = {
 }
 """What people call them; as `enumNames` in the schema, labels of the choices."""
 
-START_DATE = "2020-01-01T00:00:00Z"
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # Zoho counts from there, so nothing is older
+DEFAULT_START_DATE = "2020-01-01T00:00:00Z"
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # timestamps count from here
 
 CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -84,24 +84,24 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         ),
         default="us",
         title="Data center",
-        description="Where the account lives; it gives the addresses of both servers.",
+        description="Zoho data center of the account; it determines both URLs.",
     ),
     th.Property(
         "accounts_url",
         th.StringType,
         title="Accounts URL",
-        description="Address of Zoho Accounts. Default: that of the data center.",
+        description="Base URL of Zoho Accounts. Default: that of the data center.",
     ),
     th.Property(
         "api_url",
         th.StringType,
         title="API URL",
-        description="Address of Zoho Voice. Default: that of the data center.",
+        description="Base URL of Zoho Voice. Default: that of the data center.",
     ),
     th.Property(
         "start_date",
         th.DateTimeType,
-        default=START_DATE,
+        default=DEFAULT_START_DATE,
         title="Start date",
         description="Calls that started before are not read.",
     ),
@@ -109,41 +109,41 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "end_date",
         th.DateTimeType,
         title="End date",
-        description="Calls that started at this moment or later are not read. Default: now.",
+        description="Calls that started at or after this time are not read. Default: now.",
     ),
     th.Property(
         "lookback_days",
         th.IntegerType(minimum=0, maximum=3650),
         default=3,
         title="Lookback days",
-        description="Days before the bookmark that each run reads again, for what came late.",
+        description="Days before the bookmark that each run reads again, for late changes.",
     ),
     th.Property(
         "page_size",
         th.IntegerType(minimum=1, maximum=1000),
         default=200,
         title="Page size",
-        description="Calls asked for in one request.",
+        description="Calls per request.",
     ),
     th.Property(
         "filters",
         FILTERS,
         title="Filters",
-        description="Zoho's own query parameters, to read a part of the calls. Default: all.",
+        description="Zoho's own query parameters, to limit which calls are read. Default: all.",
     ),
     th.Property(
         "recordings_path",
         th.StringType,
         title="Recordings: path",
-        description="Folder, or address that fsspec knows, for the files of recordings and "
-        "voicemails. Default: none, they are not fetched.",
+        description="Folder, or URL that fsspec supports, for the files of recordings and "
+        "voicemails. Default: none, files are not downloaded.",
     ),
     th.Property(
         "recordings_max_mb",
         th.IntegerType(minimum=1, maximum=1_000_000),
         default=200,
         title="Recordings: largest file",
-        description="Megabytes (of 1,048,576 bytes) of the largest file that is fetched.",
+        description="Size limit of a file to download, in megabytes of 1,048,576 bytes.",
     ),
     th.Property(
         "rate_limit_calls",
@@ -157,27 +157,27 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=86_400),
         default=60,
         title="Rate limit: seconds",
-        description="Seconds in which Zoho counts requests.",
+        description="Period of the rate limit, in seconds.",
     ),
     th.Property(
         "lock_seconds",
         th.IntegerType(minimum=1, maximum=86_400),
         default=600,
         title="Lock seconds",
-        description="Seconds of a lock, where Zoho does not say how long it is.",
+        description="Length of a lockout, in seconds, where Zoho does not say it.",
     ),
     th.Property(
         "request_timeout",
         th.IntegerType(minimum=1, maximum=3600),
         default=60,
         title="Request timeout",
-        description="Seconds to wait for an answer before the request is sent again.",
+        description="Seconds to wait for a response before the request is retried.",
     ),
     th.Property(
         "user_agent",
         th.StringType,
         title="User agent",
-        description="How the tap names itself. Default: `tap-zohovoice/<version>`.",
+        description="User-Agent header. Default: `tap-zohovoice/<version>`.",
     ),
     additional_properties=False,
 ).to_dict()
@@ -185,22 +185,22 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings with defaults filled in and dates read.
+    """Settings with defaults filled in and dates parsed.
 
     Attributes:
-        accounts_url: Address of Zoho Accounts, without a slash at the end.
-        api_url: Address of Zoho Voice, without a slash at the end.
-        start: First moment of interest, inclusive.
-        end: Last moment of interest, exclusive; None: no end.
-        lookback: How far before the bookmark a run starts.
-        page_size: Rows asked for in one request.
+        accounts_url: URL of Zoho Accounts, without a slash at the end.
+        api_url: URL of Zoho Voice, without a slash at the end.
+        start: Start of the calls to read, inclusive.
+        end: End of the calls to read, exclusive; None if there is none.
+        lookback: Time before the bookmark that each run reads again.
+        page_size: Rows per request.
         filters: Query parameters as they are sent.
-        recordings_path: Where files go; empty: nowhere.
-        recordings_max_mb: Size of the largest file, in megabytes.
-        rate_limit_calls: Requests allowed in `rate_limit_seconds`.
-        rate_limit_seconds: Length of the server's window, in seconds.
-        lock_seconds: Length of a lock that names no time, in seconds.
-        request_timeout: Patience with an answer, in seconds.
+        recordings_path: Folder or URL for files; empty if they are not downloaded.
+        recordings_max_mb: Size limit of a file, in units of 1,048,576 bytes.
+        rate_limit_calls: Requests that the server allows in `rate_limit_seconds`.
+        rate_limit_seconds: Period of the rate limit, in seconds.
+        lock_seconds: Length of a lockout of which the server names no end, in seconds.
+        request_timeout: Timeout of a request, in seconds.
     """
 
     accounts_url: str
@@ -218,15 +218,8 @@ class Settings:
     request_timeout: int
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Settings:
-        """Read settings that `problems` found nothing wrong with.
-
-        Args:
-            config: The settings as given.
-
-        Returns:
-            The settings as the tap uses them.
-        """
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Build the settings from a configuration without `validation_errors`."""
         properties = CONFIG_SCHEMA["properties"]
         given = {name: value for name, value in config.items() if value not in (None, "")}
         filled = {name: given.get(name, spec.get("default")) for name, spec in properties.items()}
@@ -239,7 +232,7 @@ class Settings:
             end=parse_date(end) if end else None,
             lookback=dt.timedelta(days=filled["lookback_days"]),
             page_size=filled["page_size"],
-            filters=query(filled["filters"] or {}),
+            filters=to_query_params(filled["filters"] or {}),
             recordings_path=filled["recordings_path"] or "",
             recordings_max_mb=filled["recordings_max_mb"],
             rate_limit_calls=filled["rate_limit_calls"],

@@ -1,49 +1,52 @@
-"""What is wrong with the settings, in plain lines that quote nothing secret or personal."""
+"""Validation of the settings, and parsing of environment variables."""
 
 from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import fsspec
 import requests
 from singer_sdk import typing as th
 
 from tap_zohovoice._time import parse_date
-from tap_zohovoice.config.filters import FILTERS, OWNED_PARAMETERS
-from tap_zohovoice.config.settings import START_DATE
-from tap_zohovoice.recordings.storage import validate_url
+from tap_zohovoice.config.filters import FILTERS, RESERVED_PARAMS
+from tap_zohovoice.config.settings import DEFAULT_START_DATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 
-def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    """Find everything that is wrong with the settings.
+
+def validation_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Validate the settings.
 
     Args:
         config: The settings as given.
         schema: JSON schema of the settings, with those that the SDK adds.
 
     Returns:
-        One plain line for each problem. No line quotes a value that may be secret or personal.
+        One line per error. No line quotes a value that may be secret or personal.
     """
     given = _without_empty(config)
     return [
-        *_unknown(given, schema["properties"], "setting"),
-        *_missing(config, schema["required"]),
-        *_misfits(given, schema),
-        *_bad_urls(given),
-        *_bad_user_agent(given.get("user_agent")),
-        *_bad_dates(given),
-        *_bad_filters(given.get("filters")),
-        *_bad_folder(given.get("recordings_path")),
+        *_check_names(given, schema["properties"], "setting"),
+        *_check_required(config, schema["required"]),
+        *_schema_errors(given, schema),
+        *_check_urls(given),
+        *_check_user_agent(given.get("user_agent")),
+        *_check_dates(given),
+        *_check_filters(given.get("filters")),
+        *_check_recordings_path(given.get("recordings_path")),
     ]
 
 
 def _without_empty(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is null or empty: it is as good as not given."""
+    """Drop null and empty values, which count as not given."""
     return {
         name: _without_empty(value) if name == "filters" and isinstance(value, dict) else value
         for name, value in config.items()
@@ -54,15 +57,15 @@ def _without_empty(config: Mapping[str, Any]) -> dict[str, Any]:
 def parse_env(
     environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Read settings from environment variables, as far as they can be read.
+    """Parse settings from environment variables, as far as they can be parsed.
 
     Args:
-        environment: The environment.
+        environment: Environment variables.
         schema: JSON schema of the settings.
-        prefix: What the variables' names start with.
+        prefix: Prefix of the variables' names.
 
     Returns:
-        The settings, and one plain line for each that cannot be read; none quotes a value.
+        The settings, and one line for each that cannot be parsed; none quotes a value.
     """
     values: dict[str, Any] = {}
     lines = []
@@ -82,19 +85,19 @@ def parse_env(
     return values, lines
 
 
-def _unknown(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) -> Iterator[str]:
+def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) -> Iterator[str]:
     for name in given:
         if name in known:
             continue
-        if kind == "filter" and name in OWNED_PARAMETERS:
-            yield f"filters: {name} is decided by the tap itself and cannot be set"
+        if kind == "filter" and name in RESERVED_PARAMS:
+            yield f"filters: {name} is reserved for the tap and cannot be set"
             continue
         near = difflib.get_close_matches(name, known, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        yield f"unknown {kind} {name[:60]!r}: {advice}"
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        yield f"unknown {kind} {name[:60]!r}: {hint}"
 
 
-def _missing(config: Mapping[str, Any], required: list[str]) -> Iterator[str]:
+def _check_required(config: Mapping[str, Any], required: list[str]) -> Iterator[str]:
     for name in required:
         if config.get(name) is None:
             yield f"{name} is required"
@@ -102,15 +105,15 @@ def _missing(config: Mapping[str, Any], required: list[str]) -> Iterator[str]:
             yield f"{name} is empty"
 
 
-def _misfits(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    told = set()
+def _schema_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
+    reported = set()
     errors = th.DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)
-    # What is of a wrong type breaks other rules too; its type is what is worth telling.
+    # A value of a wrong type breaks other rules too, so its type comes first.
     for error in sorted(errors, key=lambda error: error.validator != "type"):
         name = ".".join(str(part) for part in error.absolute_path)
-        if name in told or error.validator in {"required", "additionalProperties"}:
+        if name in reported or error.validator in {"required", "additionalProperties"}:
             continue
-        told.add(name)
+        reported.add(name)
         match error.validator:
             case "type":
                 kinds = [kind for kind in _as_list(error.validator_value) if kind != "null"]
@@ -123,14 +126,14 @@ def _misfits(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[s
             case "maximum":
                 yield f"{name} must be at most {error.validator_value}, not {error.instance}"
             case rule:
-                yield f"{name} does not fit its schema ({rule})"
+                yield f"{name} is invalid ({rule})"
 
 
 def _as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _bad_urls(config: Mapping[str, Any]) -> Iterator[str]:
+def _check_urls(config: Mapping[str, Any]) -> Iterator[str]:
     for name in ("accounts_url", "api_url"):
         url = config.get(name)
         if not isinstance(url, str):
@@ -142,17 +145,17 @@ def _bad_urls(config: Mapping[str, Any]) -> Iterator[str]:
         except (ValueError, requests.RequestException):
             well_formed = False
         if not well_formed or parts.scheme not in {"http", "https"} or " " in url:
-            yield f"{name} must be an address such as https://voice.zoho.com"
+            yield f"{name} must be a URL such as https://voice.zoho.com"
         elif parts.query or parts.fragment or parts.username or parts.password:
-            yield f"{name} must be an address alone, without user, query or fragment"
+            yield f"{name} must be a URL without user, query or fragment"
 
 
-def _bad_user_agent(user_agent: object) -> Iterator[str]:
+def _check_user_agent(user_agent: object) -> Iterator[str]:
     if isinstance(user_agent, str) and not (user_agent.isascii() and user_agent.isprintable()):
-        yield "user_agent must be plain text on one line"
+        yield "user_agent must be printable ASCII on one line"
 
 
-def _bad_dates(config: Mapping[str, Any]) -> Iterator[str]:
+def _check_dates(config: Mapping[str, Any]) -> Iterator[str]:
     moments = {}
     for name in ("start_date", "end_date"):
         value = config.get(name)
@@ -161,26 +164,40 @@ def _bad_dates(config: Mapping[str, Any]) -> Iterator[str]:
         try:
             moments[name] = parse_date(value)
         except ValueError:
-            yield f"{name} is no date: write 2024-01-31 or 2024-01-31T08:00:00Z"
-    start = moments.get("start_date", parse_date(START_DATE))
+            yield f"{name} is not a date: use 2024-01-31 or 2024-01-31T08:00:00Z"
+    start = moments.get("start_date", parse_date(DEFAULT_START_DATE))
     end = moments.get("end_date")
     if end is not None and end < start:
         yield f"end_date ({end:%Y-%m-%d}) is before start_date ({start:%Y-%m-%d})"
 
 
-def _bad_filters(filters: object) -> Iterator[str]:
+def _check_filters(filters: object) -> Iterator[str]:
     if not isinstance(filters, dict):
         return
-    yield from _unknown(filters, FILTERS.to_dict()["properties"], "filter")
+    yield from _check_names(filters, FILTERS.to_dict()["properties"], "filter")
     number = str(filters.get("userNumber", "0"))
     if not (number.isascii() and number.isdigit()):
-        yield "filters.userNumber must be digits alone"
+        yield "filters.userNumber must contain digits only"
 
 
-def _bad_folder(path: object) -> Iterator[str]:
+def _check_recordings_path(path: object) -> Iterator[str]:
     if not isinstance(path, str):
         return
+    is_file_url = path.lower().startswith("file:")
     if not path.isprintable():
-        yield "recordings_path must be a path or an address on one line"
-    elif message := validate_url(path):
-        yield message
+        yield "recordings_path must be a path or a URL on one line"
+    elif is_file_url and not path.lower().startswith("file:///"):
+        yield "recordings_path: use a path, or a URL such as file:///srv/calls"
+    elif _URL.match(path):
+        yield from _check_filesystems(path)
+
+
+def _check_filesystems(url: str) -> Iterator[str]:
+    for part in url.split("::"):  # fsspec chains file systems that way
+        scheme = part.partition("://")[0]
+        try:
+            fsspec.get_filesystem_class(scheme)
+        except ValueError:
+            yield f"recordings_path: unsupported URL scheme {scheme}"
+        except ImportError:
+            yield f"recordings_path: no fsspec driver for {scheme} is installed"

@@ -16,7 +16,7 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.error_body import ErrorBody
-from tap_zohovoice.singer.json import parse
+from tap_zohovoice.singer.json import loads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -148,7 +148,7 @@ def classify_response(
     if is_2xx and not body.strip():
         return ErrorResolution(ResponseAction.SUCCESS, is_ambiguous=status != 204)  # noqa: PLR2004
     try:
-        content = parse(body)
+        content = loads(body)
     except (ValueError, RecursionError):
         content = None
     if is_2xx and content == []:

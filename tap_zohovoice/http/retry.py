@@ -112,7 +112,7 @@ class RetryPolicy:
             wait=wait,  # runs before `stop`
             stop=stop,
             before_sleep=before_sleep,
-            sleep=lambda seconds: self._limiter.pause(seconds, str(error)) if seconds else None,
+            sleep=lambda seconds: self._limiter.wait(seconds, str(error)) if seconds else None,
             retry_error_callback=give_up,
         )(func)
 
@@ -121,7 +121,7 @@ class RetryPolicy:
         wait = self._lock_seconds if error.wait is None else error.wait
         if wait > MAX_WAIT:
             raise _give_up(error, 1) from error
-        self._limiter.close(wait, f"{error}: the API is locked")
+        self._limiter.lock_for(wait, f"{error}: the API is locked")
 
 
 def _error_of(state: tenacity.RetryCallState) -> RetryableError:

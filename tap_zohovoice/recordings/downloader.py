@@ -92,9 +92,9 @@ class RecordingDownloader:
         """Download a file, unless it is stored.
 
         Args:
-            name: Name of the file.
+            name: Name, as the API uses it.
             start_time: Start of its call, in the form of records.
-            declared_size: Size in bytes according to the log.
+            declared_size: Bytes according to the log.
 
         Returns:
             `uri`, `bytes`, `sha256`, `content_type` and `downloaded_at`; or only `error`.
@@ -111,11 +111,9 @@ class RecordingDownloader:
         if declared_size is not None and not 0 < declared_size <= MAX_DECLARED_SIZE:
             declared_size = None
         path = storage_path(start_time, name)
-        stored = self._storage.stat(path)
-        download = Download(name, path, declared_size, stored)
-        has_any_size = declared_size is None or self._ignores_declared_sizes
-        if stored and stored.size and (has_any_size or declared_size == stored.size):
-            return self._already_stored(download, stored)
+        download = Download(name, path, declared_size, self._storage.stat(path))
+        if self._is_unchanged(download):
+            return self._already_stored(download)
         try:
             fields = self._request(download)
         except ZohoVoiceError as error:
@@ -128,6 +126,11 @@ class RecordingDownloader:
             return {"error": error.brief}
         self._failures_in_a_row = 0
         return fields
+
+    def _is_unchanged(self, download: Download) -> bool:
+        stored, size = download.stored, download.declared_size
+        is_size_unknown = size is None or self._ignores_declared_sizes
+        return bool(stored and stored.size and (is_size_unknown or size == stored.size))
 
     def _is_url_locked(self, download: Download) -> bool:
         """Return whether a lockout is more than words in the response for a single file."""
@@ -188,23 +191,19 @@ class RecordingDownloader:
             if len(head) >= SNIFF_BYTES:
                 break
         declared_type = response.headers.get("Content-Type", "")
-        audio_type = guess_audio_type(head[:SNIFF_BYTES], declared_type)
-        if response.status_code != 200 or not audio_type:  # noqa: PLR2004
+        kind = guess_audio_type(head[:SNIFF_BYTES], declared_type)
+        if response.status_code != 200 or not kind:  # noqa: PLR2004
             raise self._unexpected_content(download, response, head + next(chunks, b""))
-        length, stored = content_length(response), download.stored
-        if length is not None and stored and length == stored.size:
+        length = content_length(response)
+        if length is not None and download.stored and length == download.stored.size:
             self._compare_sizes(download, length)
-            return self._already_stored(download, stored)
+            return self._already_stored(download)
         if length is not None and length > self._max_bytes:
             raise self._too_big()
-        return self._store(download, response, itertools.chain([head], chunks), audio_type)
+        return self._store(download, response, itertools.chain([head], chunks), kind)
 
     def _store(
-        self,
-        download: Download,
-        response: requests.Response,
-        chunks: Iterable[bytes],
-        audio_type: str,
+        self, download: Download, response: requests.Response, chunks: Iterable[bytes], kind: str
     ) -> Fields:
         size, digest = 0, hashlib.sha256()
         with self._storage.write_atomic(download.path) as file:
@@ -216,13 +215,13 @@ class RecordingDownloader:
                 file.write(chunk)
             if download.stored and size == download.stored.size:
                 self._compare_sizes(download, size)
-                return self._already_stored(download, download.stored)
+                return self._already_stored(download)
             if error := self._truncation_error(download, response, size, digest.hexdigest()):
                 raise error
             downloaded_at = dt.datetime.fromtimestamp(self._api.clock.now(), dt.UTC)
             file.commit(downloaded_at)
         self._results["fetched"] += 1
-        return self._fields(download, size, digest.hexdigest(), audio_type, downloaded_at)
+        return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)
 
     def _truncation_error(
         self, download: Download, response: requests.Response, size: int, digest: str
@@ -270,7 +269,7 @@ class RecordingDownloader:
         brief = f"the file is bigger than recordings_max_mb ({self._max_bytes // 1024**2})"
         return ZohoVoiceError(f"Zoho Voice: {brief}", brief=brief)
 
-    def _already_stored(self, download: Download, stored: StoredFile) -> Fields:
+    def _already_stored(self, download: Download) -> Fields:
         self._results["skipped"] += 1
         digest, head, size = hashlib.sha256(), b"", 0
         with self._storage.open(download.path) as file:
@@ -278,23 +277,18 @@ class RecordingDownloader:
                 head = head or chunk[:SNIFF_BYTES]
                 size += len(chunk)
                 digest.update(chunk)
-        audio_type = guess_audio_type(head)
-        return self._fields(download, size, digest.hexdigest(), audio_type, stored.modified)
+        modified = download.stored.modified if download.stored else None
+        return self._fields(download, size, digest.hexdigest(), guess_audio_type(head), modified)
 
     def _fields(
-        self,
-        download: Download,
-        size: int,
-        digest: str,
-        audio_type: str | None,
-        downloaded_at: dt.datetime | None,
+        self, download: Download, size: int, digest: str, kind: str | None, at: dt.datetime | None
     ) -> Fields:
         return {
             "uri": self._storage.uri(download.path),
             "bytes": size,
             "sha256": digest,
-            "content_type": audio_type,
-            "downloaded_at": format_timestamp(downloaded_at) if downloaded_at else None,
+            "content_type": kind,
+            "downloaded_at": format_timestamp(at) if at else None,
         }
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # No stored file begins with a dot, so none is mistaken for a temporary one.
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 _NOT_A_FILE = "recordings_path: a file's name is in use by something else"
 
 
@@ -220,37 +221,15 @@ def storage_errors() -> Generator[None]:
         raise StorageError(message) from error
 
 
-def is_url(path: str) -> bool:
-    """Return whether a path is a URL of fsspec."""
-    return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)", path))
-
-
-def validate_url(path: str) -> str:
-    """Return an error message for an unsupported path or URL; empty if there is none."""
-    if path.lower().startswith("file:") and not path.lower().startswith("file:///"):
-        return "recordings_path: write a path, or an address such as file:///srv/calls"
-    for part in path.split("::") if is_url(path) else []:
-        scheme = part.partition("://")[0]
-        try:
-            fsspec.get_filesystem_class(scheme)
-        except ValueError:
-            return f"recordings_path: fsspec knows no {scheme}"
-        except ImportError:
-            return f"recordings_path: fsspec has no driver for {scheme} installed"
-    return ""
-
-
 def open_storage(path: str) -> Storage:
     """Open the storage at a local path or a URL of fsspec, such as `s3://bucket/calls`.
 
     Raises:
-        StorageError: If the URL is unsupported, or its file system cannot be opened.
+        StorageError: If the file system of the URL cannot be opened.
     """
-    if message := validate_url(path):
-        raise StorageError(message)
     if path.lower().startswith("file:///"):
         path = unquote(path[len("file://") :])
-    if not is_url(path):
+    if not _URL.match(path):
         return LocalStorage(Path(path).expanduser().absolute())
     with storage_errors():
         return FsspecStorage(*fsspec.core.url_to_fs(path))

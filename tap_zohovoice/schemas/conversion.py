@@ -1,118 +1,192 @@
-"""A log as Zoho sends it becomes a record as the schema declares it."""
+"""Conversion of a call log, as the API sends it, to a record of exact types."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections import Counter
+from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
-from tap_zohovoice.schemas.call_logs import FIELDS, FieldType
-from tap_zohovoice.schemas.plans import ObjectShape
-from tap_zohovoice.schemas.types import CASTS, duration_seconds
+from tap_zohovoice.schemas.call_logs import FIELDS
+from tap_zohovoice.schemas.types import CASTS, FieldType, parse_duration
 from tap_zohovoice.singer.json import within_depth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tap_zohovoice.schemas.call_logs import Field
 
 Record = dict[str, Any]
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
-_NAMES_TOLD = 60
+MAX_NAME_LENGTH = 60
+"""Characters of an undocumented field's name that are logged."""
+MAX_CACHED_PLANS = 1_000
 _CONTAINERS = {dict, list}
+_STRINGS = (str, NoneType)
+_PASSTHROUGH_TYPES: dict[FieldType, tuple[type, ...]] = {
+    FieldType.STRING: _STRINGS,
+    FieldType.ID: _STRINGS,
+    FieldType.DURATION: _STRINGS,
+    FieldType.BOOLEAN: (bool, NoneType),
+    FieldType.NUMBER: (float, NoneType),
+}
+"""Python types whose values need no cast; None needs none in any field."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionPlan:
+    """Steps that convert objects with the same fields and types of values.
+
+    Attributes:
+        undeclared: Name and path of each field that the schema does not declare.
+        casts: Name, path and cast of each field whose value may need one.
+        objects: Name and shape of each field whose value is an object.
+    """
+
+    undeclared: list[tuple[str, str]]
+    casts: list[tuple[str, str, Callable[[object], object]]]
+    objects: list[tuple[str, ObjectShape]]
+
+
+class ObjectShape:
+    """Declared fields of a log, or of an object in it, with a cache of conversion plans.
+
+    A plan depends on the fields sent and on the types of their values. Logs come in few such
+    combinations, so that looking a plan up is much cheaper than looking at every field.
+
+    Args:
+        fields: The declared fields.
+        on_undeclared: Called with the path of each field that is sent but not declared.
+        prefix: Path of the object, with a dot at the end.
+
+    Attributes:
+        defaults: None for each declared field.
+    """
+
+    def __init__(
+        self, fields: Iterable[Field], on_undeclared: Callable[[str], None], prefix: str = ""
+    ) -> None:
+        self.defaults: dict[str, Any] = dict.fromkeys(field.name for field in fields)
+        self._fields = {field.name: field for field in fields}
+        self._objects = {
+            field.name: ObjectShape(field.properties, on_undeclared, f"{prefix}{field.name}.")
+            for field in fields
+            if field.properties
+        }
+        self._on_undeclared = on_undeclared
+        self._prefix = prefix
+        self._plans: dict[tuple[object, ...], ConversionPlan] = {}
+
+    def get_plan(self, values: Mapping[str, Any]) -> ConversionPlan:
+        """Return the plan for an object, from the cache if there is one."""
+        key = (*values, *map(type, values.values()))
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) == MAX_CACHED_PLANS:
+                self._plans.clear()
+            plan = self._plans[key] = self._build_plan(values)
+        return plan
+
+    def _build_plan(self, values: Mapping[str, Any]) -> ConversionPlan:
+        plan = ConversionPlan([], [], [])
+        for name, value in values.items():
+            path = self._prefix + name
+            field = self._fields.get(name)
+            if field is None:
+                plan.undeclared.append((name, path))
+                self._on_undeclared(path)
+            elif isinstance(value, dict) and name in self._objects:
+                plan.objects.append((name, self._objects[name]))
+            elif not isinstance(value, _PASSTHROUGH_TYPES.get(field.type, NoneType)):
+                plan.casts.append((name, path, CASTS[field.type]))
+        return plan
 
 
 class RecordConverter:
-    """Makes records of logs, and counts what did not fit.
+    """Converts logs to records, and counts values that do not match the type of their field.
 
     Attributes:
-        misfits: How often a field held what its type cannot hold, by the field's name.
+        cast_failures: Number of values that could not be cast, by the path of their field.
     """
 
     def __init__(self) -> None:
-        self.misfits: Counter[str] = Counter()
+        self.cast_failures: Counter[str] = Counter()
         self._undeclared: set[str] = set()
-        self._shape = ObjectShape(FIELDS, self._note_undeclared)
+        self._shape = ObjectShape(FIELDS, self._log_undeclared)
 
     def convert(self, log: object) -> Record:
-        """Make a record of a log.
-
-        Args:
-            log: One element of `logs`.
-
-        Returns:
-            The record, with every declared field.
+        """Convert one element of `logs` to a record with every declared field.
 
         Raises:
-            InvalidRecordError: If the log has no key or no readable start, or a field that nobody can
-                read: such a row can neither be upserted nor bookmarked, and to leave it out would
-                lose it.
-        """  # noqa: E501
+            InvalidRecordError: If the log has no id or start time, or a field too deep to read:
+                such a row can neither be upserted nor bookmarked, and must not be lost silently.
+        """
         if not isinstance(log, dict):
             message = "no object"
             raise InvalidRecordError(message)
         extra: dict[str, Any] = {}
-        record = self._fill(self._shape, log, extra)
+        record = self._convert_object(self._shape, log, extra)
         if not record["logid"] and log.get("uuid"):
-            record["logid"] = _id_of(log["uuid"])
+            record["logid"] = _cast_id(log["uuid"])
         for name in ("logid", "start_time"):
             if not record[name]:
                 message = f"no usable {name}"
                 raise InvalidRecordError(message)
         duration = record["duration"]
-        record["duration_seconds"] = self._seconds(duration) if duration else None
+        record["duration_seconds"] = self._duration_seconds(duration) if duration else None
         record["additional_fields"] = extra or None
         return record
 
-    def _fill(self, shape: ObjectShape, values: Mapping[str, Any], extra: dict[str, Any]) -> Record:
-        """Make a record, or an object in it, of what was sent."""
-        plan = shape.plan_for(values)
-        record = {**shape.blank, **values}
+    def _convert_object(
+        self, shape: ObjectShape, values: Mapping[str, Any], extra: dict[str, Any]
+    ) -> Record:
+        plan = shape.get_plan(values)
+        record = {**shape.defaults, **values}
         for name, path in plan.undeclared:
-            _put(extra, path, record.pop(name))
+            _add_extra(extra, path, record.pop(name))
         for name, path, cast in plan.casts:
             try:
                 record[name] = cast(values[name])
             except (CastError, OverflowError):
-                self._note_misfit(path)
+                self._count_cast_failure(path, "raw value kept in additional_fields")
                 record[name] = None
-                _put(extra, path, values[name])
+                _add_extra(extra, path, values[name])
         for name, inner in plan.objects:
-            record[name] = self._fill(inner, values[name], extra)
+            record[name] = self._convert_object(inner, values[name], extra)
         return record
 
-    def _seconds(self, duration: str) -> int | None:
-        seconds = duration_seconds(duration)
+    def _duration_seconds(self, duration: str) -> int | None:
+        seconds = parse_duration(duration)
         if seconds is None:
-            self._note_misfit("duration_seconds")
+            self._count_cast_failure("duration_seconds", "raw value kept in duration")
         return seconds
 
-    def _note_misfit(self, name: str) -> None:
-        if not self.misfits[name]:
-            _LOGGER.warning(
-                "Field %s holds what does not fit its type; it becomes null%s",
-                name,
-                "" if name == "duration_seconds" else " and is kept in additional_fields",
-            )
-        self.misfits[name] += 1
+    def _count_cast_failure(self, path: str, remedy: str) -> None:
+        if not self.cast_failures[path]:
+            _LOGGER.warning("%s: value does not match its type; emitting null, %s", path, remedy)
+        self.cast_failures[path] += 1
 
-    def _note_undeclared(self, name: str) -> None:
-        if name not in self._undeclared:
-            self._undeclared.add(name)
-            # A key is the server's text too: what does not look like a name is not repeated.
-            told = name if re.fullmatch(r"[A-Za-z_][\w.]*", name, re.ASCII) else "[hidden]"
-            _LOGGER.info("Field %s is not documented; see additional_fields", told[:_NAMES_TOLD])
+    def _log_undeclared(self, path: str) -> None:
+        if path not in self._undeclared:
+            self._undeclared.add(path)
+            # A key is the server's text too, so one that does not look like a name is hidden.
+            is_name = re.fullmatch(r"[A-Za-z_][\w.]*", path, re.ASCII)
+            name = path[:MAX_NAME_LENGTH] if is_name else "[hidden]"
+            _LOGGER.info("%s: field is not documented; kept in additional_fields", name)
 
 
-def _id_of(value: object) -> object:
+def _cast_id(value: object) -> object:
     try:
         return CASTS[FieldType.ID](value)
     except CastError:
         return None
 
 
-def _put(extra: dict[str, Any], name: str, value: object) -> None:
-    """Keep a value, also where another one has the path of a member as its name.
+def _add_extra(extra: dict[str, Any], name: str, value: object) -> None:
+    """Add a value, also where another one has the path of a property as its name.
 
     Raises:
         InvalidRecordError: If no target could read the value.

@@ -1,25 +1,40 @@
-"""Single values: what Zoho sends, in the types that the schema declares."""
+"""Types of fields: their JSON types, and casts from what the API sends."""
 
 from __future__ import annotations
 
 import re
+from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import CastError
-from tap_zohovoice.schemas.call_logs import FieldType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_INTEGERS = 2**63
+_INT64_LIMIT = 2**63
 _MILLISECONDS = re.compile(r"\s*-?\d{1,17}\s*", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
 
 
-def _text(value: object) -> str:
+class FieldType(Enum):
+    """Type of a field; each has a cast in `CASTS`."""
+
+    ID = "id"
+    STRING = "string"
+    TIMESTAMP = "timestamp"
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    DURATION = "duration"
+    OBJECT = "object"
+
+
+def _string(value: object) -> str:
     if isinstance(value, str):
         return value
     raise CastError
@@ -27,7 +42,7 @@ def _text(value: object) -> str:
 
 def _id(value: object) -> str:
     # Some endpoints send the same id as a number and others as a string; 2^53 is exceeded.
-    return str(value) if type(value) is int else _text(value)
+    return str(value) if type(value) is int else _string(value)
 
 
 def _milliseconds(value: object) -> int:
@@ -40,12 +55,12 @@ def _milliseconds(value: object) -> int:
     raise CastError
 
 
-def _moment(value: object) -> str | None:
+def _timestamp(value: object) -> str | None:
     if value == "":
         return None
     milliseconds = _milliseconds(value)
     if milliseconds <= 0:
-        # An answer at the epoch is a clock that was never set, not an answer in 1970.
+        # The epoch comes from a clock that was never set, not from a call in 1970.
         raise CastError
     return format_epoch_ms(milliseconds)
 
@@ -67,8 +82,8 @@ def _integer(value: object) -> int | None:
     number = _number(value)
     if number is None:
         return None
-    # Databases hold integers in 64 bits; a larger one would stop every run at the same call.
-    if float(number).is_integer() and -_INTEGERS <= number < _INTEGERS:
+    # Databases hold integers in 64 bits; a larger one would fail every run at the same call.
+    if float(number).is_integer() and -_INT64_LIMIT <= number < _INT64_LIMIT:
         return int(number)
     raise CastError
 
@@ -88,34 +103,42 @@ def _duration(value: object) -> str | None:
     # Clients have seen plain seconds too, as a number.
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    return _text(value)
+    return _string(value)
 
 
 def _object(value: object) -> None:
-    # Objects have members, each with a cast of its own; what is cast here is something else.
+    # Objects are converted property by property; what is cast here is something else.
     if value != "":
         raise CastError
 
 
 CASTS: dict[FieldType, Callable[[object], object]] = {
     FieldType.ID: _id,
-    FieldType.TEXT: _text,
-    FieldType.MOMENT: _moment,
+    FieldType.STRING: _string,
+    FieldType.TIMESTAMP: _timestamp,
     FieldType.NUMBER: _number,
     FieldType.INTEGER: _integer,
     FieldType.BOOLEAN: _boolean,
     FieldType.DURATION: _duration,
     FieldType.OBJECT: _object,
 }
+"""Cast of each type; it raises `CastError` or `OverflowError` if a value does not fit."""
+
+JSON_TYPES: dict[FieldType, Any] = {
+    FieldType.ID: th.StringType,
+    FieldType.STRING: th.StringType,
+    FieldType.TIMESTAMP: th.DateTimeType,
+    FieldType.NUMBER: th.NumberType,
+    FieldType.INTEGER: th.IntegerType,
+    FieldType.BOOLEAN: th.BooleanType,
+    FieldType.DURATION: th.StringType,
+}
+"""JSON type of each type but objects."""
 
 
 @lru_cache(maxsize=4_096)
-def duration_seconds(text: str) -> int | None:
-    """Read a duration.
-
-    Args:
-        text: `MM:SS`, `HH:MM:SS` or plain seconds (the first is documented, the others were seen
-            or are likely).
+def parse_duration(text: str) -> int | None:
+    """Parse `MM:SS`, `HH:MM:SS` or plain seconds; the first is documented, clients saw the others.
 
     Returns:
         Seconds; None if the text is something else.

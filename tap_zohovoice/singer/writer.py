@@ -10,58 +10,58 @@ from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.singer.json import ascii_json, dumps, storable_json
+from tap_zohovoice.singer.json import ascii_json, dumps, sanitize_json
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
-    from tap_zohovoice.cli.signals import GracefulShutdown
     from tap_zohovoice.singer.records import SerializedRecord
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
-    """Writes whole lines, never half of one on a signal, and STATE only behind its records.
+    """Writes whole lines, also when a signal arrives, and STATE only after its records.
 
     Args:
-        stopper: Holds signals back while lines are written.
+        deferred: Returns a context in which signals are deferred.
     """
 
-    def __init__(self, stopper: GracefulShutdown) -> None:
-        self._stopper = stopper
+    def __init__(self, deferred: Callable[[], AbstractContextManager[object]]) -> None:
+        self._deferred = deferred
 
     @override
     def serialize_message(self, message: Message) -> bytes:
         if not isinstance(message, RecordMessage):
             return dumps(message.to_dict())
-        return _head(message) + storable_json(dumps(message.record)) + b"}"
+        return _record_prefix(message) + sanitize_json(dumps(message.record)) + b"}"
 
     @override
     def write_message(self, message: Message) -> None:
-        # Records wait for the next STATE, which is never sent ahead of them.
+        # Records stay in the buffer until the next STATE, which is never written ahead of them.
         self._write([self.format_message(message)], flush=not isinstance(message, RecordMessage))
 
     def write_records(
         self, stream: str, records: Iterable[SerializedRecord], extracted: dt.datetime
     ) -> None:
-        """Write many records.
+        """Write many records of one stream.
 
         Args:
-            stream: Their stream, as the target knows it.
+            stream: Name of the stream, as the target knows it.
             records: The records.
             extracted: When they were read, in UTC.
         """
-        head = _head(RecordMessage(stream, {}, time_extracted=extracted))
-        self._write([head + storable_json(record.text) + b"}" for record in records], flush=False)
+        prefix = _record_prefix(RecordMessage(stream, {}, time_extracted=extracted))
+        self._write([prefix + sanitize_json(record.json) + b"}" for record in records], flush=False)
 
     def _write(self, lines: list[bytes], *, flush: bool) -> None:
         # A target reads in the encoding of the locale; where that is not UTF-8, escapes are safe.
         if codecs.lookup(sys.stdout.encoding).name != "utf-8":
             lines = [ascii_json(line) for line in lines]
-        with self._stopper:
+        with self._deferred():
             rest = memoryview(b"\n".join([*lines, b""]))
             while rest:
-                # With PYTHONUNBUFFERED, a signal lets no more out than there was room for.
+                # With PYTHONUNBUFFERED, a signal may interrupt a write after a part of it.
                 written = sys.stdout.buffer.write(rest)
                 if written is None:
                     raise BlockingIOError
@@ -70,8 +70,8 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
                 sys.stdout.flush()
 
 
-def _head(message: RecordMessage) -> bytes:
-    """Write a message up to its record, which may be written already."""
+def _record_prefix(message: RecordMessage) -> bytes:
+    """Serialize a RECORD message up to its record, which may be serialized already."""
     fields = message.to_dict()
     del fields["record"]
     if message.time_extracted:

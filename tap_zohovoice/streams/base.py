@@ -71,7 +71,11 @@ class IncrementalStream(ZohoVoiceStream):
         )
         self._paginator = SeamPaginator(reader.read_windows())
         progress = WindowProgress(
-            self.name, reader.planner, services, services.limiter_for(self.get_url(context))
+            self.name,
+            clock=services.clock,
+            limiter=services.limiter_for(self.get_url(context)),
+            share_done=reader.planner.share_done,
+            tokens_fetched=lambda: services.tokens.fetched,
         )
         try:
             windows = cast("Iterable[WindowResult]", self.request_records(context))
@@ -81,9 +85,9 @@ class IncrementalStream(ZohoVoiceStream):
                 safe = self._safe_bookmark(window.covered_until, start)
                 self.advance_bookmark(safe if is_empty else window.rows[-1].start_time, context)
                 self.write_state()
-                progress.note(window)
+                progress.update(window.window, len(window.rows))
         finally:
-            progress.summarise()
+            progress.finish()
 
     # --- the SDK's request loop ---
 

@@ -36,7 +36,7 @@ class CallItemStream(IncrementalStream):
     item_path: ClassVar[str]
     """Path of the requests for items."""
     item_headers: ClassVar[dict[str, str]] = {}
-    progress_label: ClassVar[str]
+    item_label: ClassVar[str]
     _outages = 0
 
     @abstractmethod
@@ -83,14 +83,18 @@ class CallItemStream(IncrementalStream):
     def _progress(self) -> DownloadProgress:
         limiter = self.services.limiter_for(f"{self.url_base}{self.item_path}")
         return DownloadProgress(
-            self.name, self.progress_label, self.services.clock, limiter, self.results
+            self.name,
+            self.item_label,
+            clock=self.services.clock,
+            limiter=limiter,
+            results=self.results,
         )
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         yield from super().get_records(context)
         if not self.is_connection_test and context == self.partitions[-1]:
-            self._progress.summarise()
+            self._progress.finish()
 
     @override
     def get_sample(self, context: Context | None) -> Iterator[Record]:
@@ -101,11 +105,11 @@ class CallItemStream(IncrementalStream):
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
         items = [item for row in window.rows for item in self._items(row.record, context)]
         if items:
-            self._progress.expect(len(items))
+            self._progress.set_total(len(items))
         written_at = self.services.clock.monotonic()
         for item in items:
             yield self.request_item(item)
-            self._progress.note()
+            self._progress.update()
             if self.services.clock.monotonic() - written_at >= _STATE_INTERVAL:
                 self.write_state()
                 written_at = self.services.clock.monotonic()

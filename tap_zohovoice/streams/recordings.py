@@ -9,9 +9,8 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.recordings.downloader import RecordingDownloader
 from tap_zohovoice.recordings.storage import open_storage
-from tap_zohovoice.schemas.call_logs import FieldType
-from tap_zohovoice.schemas.recordings import RECORDINGS_SCHEMA
-from tap_zohovoice.schemas.types import CASTS
+from tap_zohovoice.schemas.recordings import RECORDING_SCHEMA
+from tap_zohovoice.schemas.types import CASTS, FieldType
 from tap_zohovoice.streams.call_items import CallItemStream
 
 if TYPE_CHECKING:
@@ -32,11 +31,11 @@ class RecordingsStream(CallItemStream):
 
     name = "recordings"
     primary_keys = ("recording_filename",)
-    schema = RECORDINGS_SCHEMA
+    schema = RECORDING_SCHEMA
     item_path = "zv/logs/voicerecording"
     # The documentation asks for any type; compression would hide the length of a file.
     item_headers = {"Accept": "*/*", "Accept-Encoding": "identity"}  # noqa: RUF012
-    progress_label = "Files"
+    item_label = "file"
 
     def __init__(self, tap: Tap, services: Services) -> None:
         """Make the stream; see `ZohoVoiceStream`."""
@@ -86,7 +85,9 @@ def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
         value = (record["additional_fields"] or {}).get(field)
     for file in value if isinstance(value, list) else [value]:
         found = {"recording_filename": file} if isinstance(file, str) else file
-        if isinstance(found, dict) and (name := _cast(FieldType.TEXT, found, "recording_filename")):
+        if not isinstance(found, dict):
+            continue
+        if name := _cast(FieldType.STRING, found, "recording_filename"):
             yield {
                 "recording_filename": name,
                 "logid": record["logid"],
@@ -94,7 +95,7 @@ def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
                 "start_time": record["start_time"],
                 "duration_seconds": _cast(FieldType.NUMBER, found, "recording_duration"),
                 "size": _cast(FieldType.INTEGER, found, "recording_size_in_bytes"),
-                "content_type": _cast(FieldType.TEXT, found, "content_type"),
+                "content_type": _cast(FieldType.STRING, found, "content_type"),
             }
 
 

@@ -11,7 +11,7 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
-from tap_zohovoice.schemas.transcripts import TRANSCRIPTS_SCHEMA, parse_transcript
+from tap_zohovoice.schemas.transcripts import TRANSCRIPT_SCHEMA, parse_transcript
 from tap_zohovoice.streams.call_items import CallItemStream
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ class TranscriptsStream(CallItemStream):
     name = "transcripts"
     primary_keys = ("logid", "kind")
     selected_by_default = False
-    schema = TRANSCRIPTS_SCHEMA
+    schema = TRANSCRIPT_SCHEMA
     item_path = "zv/transcribe"
-    progress_label = "Transcripts"
+    item_label = "transcript"
     _failed_in_a_row = 0
     _was_locked = False
 

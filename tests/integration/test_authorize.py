@@ -473,14 +473,14 @@ def test_the_request_is_counted_with_those_of_other_runs(
     url = f"{box.url}/rest/json/zv/logs"
     slots = SQLiteSlotStore(box.config["client_id"], url, 60, clock)
     for _ in range(29):
-        token, wait, _ = slots.take(29, 60)
+        token, wait, _ = slots.try_acquire(29, 60)
         assert token is not None
         assert wait == 0
-        slots.answered(token)
+        slots.release(token)
     said = authorize(*options(box))
     assert said.exit_code == 0
     assert "At the limit of 30 requests in 60 s; waiting 60 s" in said.err
-    token, wait, _ = slots.take(1, 60)
+    token, wait, _ = slots.try_acquire(1, 60)
     assert token is None
     assert 0 < wait <= 60
 
@@ -514,8 +514,8 @@ def test_an_account_without_a_total_is_no_failure(
         ({"client_secret": "a'`"}, "--client-secret has characters that no .env file can hold"),
         ({"code": "a\nb"}, "--code must be plain text without spaces"),
         ({"data_center": "moon"}, "'moon' is not one of"),
-        ({"accounts_url": "nonsense"}, "accounts_url must be an address such as"),
-        ({"api_url": "http://u:made-up-secret@h"}, "api_url must be an address alone"),
+        ({"accounts_url": "nonsense"}, "accounts_url must be a URL such as"),
+        ({"api_url": "http://u:made-up-secret@h"}, "api_url must be a URL without"),
     ],
     ids=lambda value: str(value)[:40],
 )

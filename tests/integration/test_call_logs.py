@@ -1,4 +1,4 @@
-"""What a person can follow at a terminal, and the same as fields in logs of JSON."""
+"""Progress in the log: lines for people, and fields of structured logs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ CONFIG = {
     },
     "root": {"level": "INFO", "handlers": ["stderr"]},
 }
-# What Meltano says of its own beside the fields of a line; it stumbles over some of these.
-TAKEN = {"event", "level", "logger", "message", "msg", "name", "stack", "timestamp"}
+# Names that Meltano uses itself; some of them make it fail.
+RESERVED = {"event", "level", "logger", "message", "msg", "name", "stack", "timestamp"}
 
 WINDOW = re.compile(
     r"(\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d): ([\d,]+) calls? in (\d+) requests?; (\d+) % done"
@@ -42,13 +42,13 @@ WINDOW = re.compile(
 )
 
 
-@pytest.fixture(params=["false", "unsaid"])
+@pytest.fixture(params=["false", "default"])
 def json_logs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Set up logs in JSON, as people do, and undo it."""
+    """Configure logs in JSON, and restore the old configuration."""
     config: dict[str, Any] = dict(CONFIG)
-    if request.param != "unsaid":
+    if request.param != "default":
         config["disable_existing_loggers"] = False
     path = tmp_path / "logging.yml"
     path.write_text(json.dumps(config))  # which is YAML too
@@ -81,7 +81,7 @@ def fields(run: Run, name: str, logger: str = "") -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("json_logs")
-def test_windows_and_waits_are_fields_in_logs_of_json(run_tap: RunTap, clock: FakeClock) -> None:
+def test_windows_and_waits_are_structured_fields(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
         run = run_tap({**box.config, "page_size": 20})
         assert_once(run, held(box))
@@ -105,7 +105,7 @@ def test_windows_and_waits_are_fields_in_logs_of_json(run_tap: RunTap, clock: Fa
 
 
 @pytest.mark.usefixtures("json_logs")
-def test_errors_are_lines_of_json_with_their_level(run_tap: RunTap, clock: FakeClock) -> None:
+def test_errors_are_structured_lines(run_tap: RunTap, clock: FakeClock) -> None:
     faults = {1: "500", 2: "error_200"}
     with Sandbox(history=history(30), clock=clock, faults=faults) as box:
         run = run_tap({**box.config, "client_secret": "wrong"})
@@ -116,7 +116,7 @@ def test_errors_are_lines_of_json_with_their_level(run_tap: RunTap, clock: FakeC
 
 
 @pytest.mark.usefixtures("json_logs")
-def test_no_field_has_a_name_that_others_use(
+def test_structured_fields_avoid_reserved_names(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:
     with Sandbox(history=history(60), clock=clock) as box:
@@ -126,12 +126,12 @@ def test_no_field_has_a_name_that_others_use(
     assert run.exit_code == 0
     names = {name for entry in entries(run) for name in entry["extra"]}
     assert {"window", "rows", "fetched", "named"} <= names
-    assert not names & TAKEN
+    assert not names & RESERVED
     streams = {entry["stream_name"] for entry in entries(run)}
     assert {"call_logs", "recordings", "transcripts"} <= streams
 
 
-def test_a_person_sees_one_line_a_window_and_one_a_wait(run_tap: RunTap, clock: FakeClock) -> None:
+def test_log_has_one_line_per_window_and_wait(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
         run = run_tap({**box.config, "page_size": 20})
         assert_once(run, held(box))
@@ -146,7 +146,7 @@ def test_a_person_sees_one_line_a_window_and_one_a_wait(run_tap: RunTap, clock: 
     assert not [line for line in waits if "waiting 0 s" in line]
 
 
-def test_the_time_left_comes_true(run_tap: RunTap, clock: FakeClock) -> None:
+def test_estimated_time_left_is_accurate(run_tap: RunTap, clock: FakeClock) -> None:
     begun = clock.time
     times: list[tuple[float, float]] = []
 
@@ -173,7 +173,7 @@ def test_the_time_left_comes_true(run_tap: RunTap, clock: FakeClock) -> None:
         assert moment + left == pytest.approx(clock.time, abs=0.2 * took)
 
 
-def test_files_are_told_before_meanwhile_and_after(
+def test_downloads_log_total_progress_and_summary(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, json_logs: None
 ) -> None:
     del json_logs
@@ -194,4 +194,6 @@ def test_files_are_told_before_meanwhile_and_after(
     minutes, seconds = divmod(named["seconds_left"], 60)
     span = f"{minutes} min {seconds} s"
     assert entry["stream_name"] == "recordings"
-    assert entry["message"] == f"Files: {named['named']} named; to ask for all takes about {span}"
+    assert entry["message"] == (
+        f"{named['named']} files to download, about {span} at the rate limit"
+    )

@@ -156,11 +156,11 @@ def test_objects_can_be_flattened(run_tap: RunTap, clock: FakeClock) -> None:
     [
         ("--config", "{", "no JSON"),
         ("--config", "[1]", "no JSON object"),
-        ("--state", "[1]", "no Singer state"),
-        ("--state", '{"bookmarks": {"call_logs": 3}}', "no Singer state"),
+        ("--state", "[1]", "The state is invalid"),
+        ("--state", '{"bookmarks": {"call_logs": 3}}', "The state is invalid"),
         ("--state", "nonsense", "no JSON"),
-        ("--catalog", "[1]", "no Singer catalog"),
-        ("--catalog", "{}", "no Singer catalog"),
+        ("--catalog", "[1]", "The catalog is invalid"),
+        ("--catalog", "{}", "The catalog is invalid"),
     ],
 )
 def test_unreadable_files_are_told_plainly(
@@ -193,7 +193,7 @@ def test_an_odd_bookmark_is_told_and_one_of_the_future_is_not_believed(
     with Sandbox(history=history(), clock=clock) as box:
         odd = run_tap(box.config, state=state("yesterday"))
         assert odd.exit_code == 1
-        assert "is no date-time" in odd.log
+        assert "is not a date-time" in odd.log
         box.store.add(call(box, "recent", round(NOW * 1000) - 3_600_000))
         future = run_tap(box.config, state=state("2099-01-01T00:00:00Z"))
     assert "recent" in future.ids

@@ -246,7 +246,7 @@ def test_a_lock_is_kept_by_the_next_process_after_a_kill(tmp_path: Path) -> None
         ((messages, log),) = ended([start(box, tmp_path / "two", **settings)])
         assert ids(messages) == held(box)
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
-    assert "Zoho's lock, met by another run, is not over" in log
+    assert "Lockout met by another run is still in effect" in log
 
 
 def test_processes_of_different_streams_share_the_limits_of_each_address(tmp_path: Path) -> None:
@@ -337,4 +337,4 @@ def test_a_process_killed_while_it_holds_the_file_holds_up_nobody(
     holder.communicate()
     ((messages, log),) = ended([other])
     assert ids(messages) == held(box)
-    assert "cannot be shared" not in log
+    assert "shared rate-limit file" not in log

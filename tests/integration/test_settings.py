@@ -1,4 +1,4 @@
-"""Settings are checked before a request is made, and what is right reaches the server."""
+"""Settings: validation before any request, defaults, and query parameters."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import parse_date
-from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, OWNED_PARAMETERS, query
+from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, RESERVED_PARAMS, to_query_params
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, DATA_CENTERS, Settings
-from tap_zohovoice.config.validation import problems
+from tap_zohovoice.config.validation import validation_errors
 from tap_zohovoice.sandbox import History, Sandbox
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
 HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
-NO_DATE = "no date: write 2024-01-31 or 2024-01-31T08:00:00Z"
-NO_URL = "must be an address such as https://voice.zoho.com"
+INVALID_DATE = "not a date: use 2024-01-31 or 2024-01-31T08:00:00Z"
+INVALID_URL = "must be a URL such as https://voice.zoho.com"
 
 
 class _Missing:
@@ -36,7 +36,7 @@ class _Missing:
 MISSING = _Missing()
 
 WRONG_NUMBERS: list[object] = ["5", 5.5, True, []]
-BAD: list[tuple[dict[str, Any], str]] = [
+INVALID: list[tuple[dict[str, Any], str]] = [
     ({"pagesize": 5}, "unknown setting 'pagesize': did you mean page_size?"),
     ({"zzz": 5}, "unknown setting 'zzz': known are client_id, "),
     *[({name: MISSING}, f"{name} is required") for name in KEYS],
@@ -61,13 +61,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
         ({name: 0}, f"{name} must be at least 1, not 0")
         for name in ("rate_limit_seconds", "lock_seconds", "request_timeout")
     ],
-    # No figure may pass that a clock, a socket or a file cannot hold.
+    # Numbers that no clock, socket or file can hold.
     *[
         ({name: 10**30}, f"{name} must be at most ")
         for name in ("rate_limit_seconds", "request_timeout")
     ],
     *[
-        ({name: text}, f"{name} is {NO_DATE}")
+        ({name: text}, f"{name} is {INVALID_DATE}")
         for name in ("start_date", "end_date")
         for text in ("yesterday", "2026-02-30", "31.01.2026", "2026-01-01T25:00", "1772366400")
     ],
@@ -75,7 +75,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"start_date": "2026-02-02", "end_date": "2026-02-01"}, "end_date (2026-02-01) is before "),
     ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is before start_date"),
     *[
-        ({name: url}, f"{name} {NO_URL}")
+        ({name: url}, f"{name} {INVALID_URL}")
         for name in ("accounts_url", "api_url")
         for url in (
             "voice.zoho.com",
@@ -89,7 +89,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
         )
     ],
     *[
-        ({"api_url": url}, "api_url must be an address alone, without user, query or fragment")
+        ({"api_url": url}, "api_url must be a URL without user, query or fragment")
         for url in (
             "https://ann@a.invalid",
             "https://:p@a.invalid",
@@ -100,16 +100,25 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"api_url": 5}, "api_url must be of type string"),
     ({"user_agent": "two\nlines"}, "user_agent "),
     ({"user_agent": "tap \N{RIGHTWARDS ARROW}"}, "user_agent "),
+    ({"recordings_path": 5}, "recordings_path must be of type string"),
+    ({"recordings_path": "two\nlines"}, "recordings_path must be a path or a URL on one line"),
+    *[
+        ({"recordings_path": url}, "recordings_path: use a path, or a URL such as file:///srv/")
+        for url in ("file://calls/here", "file:calls", "FILE://x")
+    ],
+    ({"recordings_path": "odd://calls"}, "recordings_path: unsupported URL scheme odd"),
+    ({"recordings_path": "odd::memory://x"}, "recordings_path: unsupported URL scheme odd"),
+    ({"recordings_path": "gs://calls"}, "recordings_path: no fsspec driver for gs is installed"),
     ({"filters": []}, "filters must be of type object"),
     ({"filters": "callType=missed"}, "filters must be of type object"),
     ({"filters": {"calltype": "missed"}}, "unknown filter 'calltype': did you mean callType?"),
     *[
-        ({"filters": {name: "1"}}, f"filters: {name} is decided by the tap itself and cannot be")
-        for name in OWNED_PARAMETERS
+        ({"filters": {name: "1"}}, f"filters: {name} is reserved for the tap and cannot be")
+        for name in RESERVED_PARAMS
     ],
     ({"filters": {"callType": "Missed"}}, "filters.callType must be one of incoming, outgoing, "),
-    ({"filters": {"userNumber": "+1 555 0100"}}, "filters.userNumber must be digits alone"),
-    ({"filters": {"userNumber": -15550100}}, "filters.userNumber must be digits alone"),
+    ({"filters": {"userNumber": "+1 555 0100"}}, "filters.userNumber must contain digits only"),
+    ({"filters": {"userNumber": -15550100}}, "filters.userNumber must contain digits only"),
     ({"filters": {"agent": True}}, "filters.agent must be of type string or integer"),
     ({"filters": {"numberIds": [1.5]}}, "filters.numberIds.0 must be of type string or integer"),
     ({"filters": {"feedback": 6}}, "filters.feedback must be at most 5"),
@@ -134,15 +143,15 @@ def set_env(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]
     return set_env
 
 
-def complaints(run: Run) -> list[str]:
-    """Return the errors of a run; the SDK's own summary under them is none."""
+def logged_errors(run: Run) -> list[str]:
+    """Return the errors of a run; without the SDK's own summary."""
     lines = [line.split(" | ", 3) for line in run.log.splitlines()]
     texts = [parts[3] for parts in lines if parts[1].strip() == "ERROR"]
     return [text for text in texts if text != "Config validation failed"]
 
 
 def assert_refused(run: Run, box: Sandbox, *expected: str) -> None:
-    lines = complaints(run)
+    lines = logged_errors(run)
     assert run.exit_code == 1
     assert len(lines) == len(expected)
     for start in expected:
@@ -152,8 +161,8 @@ def assert_refused(run: Run, box: Sandbox, *expected: str) -> None:
     assert not any(box.stats.summary().values())
 
 
-@pytest.mark.parametrize(("change", "line"), BAD, ids=lambda value: str(value)[:60])
-def test_a_bad_setting_is_one_plain_line_and_no_request(
+@pytest.mark.parametrize(("change", "line"), INVALID, ids=lambda value: str(value)[:60])
+def test_invalid_setting_is_one_line_and_no_request(
     run_tap: Callable[..., Run], box: Sandbox, change: dict[str, Any], line: str
 ) -> None:
     config = {**box.config, **change}
@@ -161,7 +170,7 @@ def test_a_bad_setting_is_one_plain_line_and_no_request(
     assert_refused(run, box, line)
 
 
-def test_all_problems_are_told_at_once_without_secrets_and_filters(
+def test_all_errors_are_reported_at_once_without_secrets(
     run_tap: Callable[..., Run], box: Sandbox
 ) -> None:
     secrets = {"client_secret": "hush-hush", "refresh_token": ["1000.hush"]}
@@ -177,9 +186,9 @@ def test_all_problems_are_told_at_once_without_secrets_and_filters(
         "page_size must be at least 1",
         "filters.contact_name must be of type string",
         "filters.feedback must be of type integer",
-        "filters.userNumber must be digits alone",
-        "start_date is no date",
-        "api_url must be an address",
+        "filters.userNumber must contain digits only",
+        "start_date is not a date",
+        "api_url must be a URL",
     )
     for value in ("hush", "5550100", "555 0199", "Ann", "Bob"):
         assert value not in run.log
@@ -192,7 +201,7 @@ def test_all_problems_are_told_at_once_without_secrets_and_filters(
         ({"page_size": ""}, ["page_size must be an integer (environment variable "]),
         ({"filters": "{'a"}, ["filters must be a JSON object (environment variable "]),
         ({"filters": "5"}, ["filters must be of type object"]),
-        ({"filters": '{"from": 1}'}, ["filters: from is decided by the tap itself"]),
+        ({"filters": '{"from": 1}'}, ["filters: from is reserved for the tap"]),
         ({"flattening_max_depth": "x"}, ["flattening_max_depth must be an integer"]),
         ({"client_id": ""}, ["client_id is empty"]),
         ({"page_size": "0", "data_center": "mars"}, ["page_size must be", "data_center must be"]),
@@ -201,7 +210,7 @@ def test_all_problems_are_told_at_once_without_secrets_and_filters(
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_a_bad_environment_is_told_likewise(
+def test_invalid_environment_is_reported(
     run_tap: Callable[..., Run],
     box: Sandbox,
     set_env: Callable[[dict[str, Any]], None],
@@ -212,7 +221,7 @@ def test_a_bad_environment_is_told_likewise(
     assert_refused(run_tap(None, "--config=ENV"), box, *expected)
 
 
-def test_settings_of_the_environment_reach_the_server(
+def test_environment_settings_reach_the_server(
     run_tap: Callable[..., Run], box: Sandbox, set_env: Callable[[dict[str, Any]], None]
 ) -> None:
     filters = {"callType": "missed", "isRecording": False, "numberIds": [198000002125031, "7"]}
@@ -244,32 +253,41 @@ NULLS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", NULLS, ids=str)
-def test_a_setting_of_null_or_nothing_is_as_good_as_none(change: dict[str, Any]) -> None:
-    assert problems({**KEYS, **change}, CONFIG_SCHEMA) == []
-    assert Settings.of({**KEYS, **change}) == Settings.of(KEYS)
+def test_null_or_empty_setting_counts_as_missing(change: dict[str, Any]) -> None:
+    assert validation_errors({**KEYS, **change}, CONFIG_SCHEMA) == []
+    assert Settings.from_config({**KEYS, **change}) == Settings.from_config(KEYS)
+
+
+@pytest.mark.parametrize(
+    "path", ["calls", "/srv/calls", "~/calls", "C:\\calls", "file:///srv/calls", "memory://calls"]
+)
+def test_path_or_supported_url_is_valid(path: str) -> None:
+    assert validation_errors({**KEYS, "recordings_path": path}, CONFIG_SCHEMA) == []
 
 
 @pytest.mark.parametrize("start", ["0001-01-01", "0001-01-03T00:00:00Z", "9999-12-31"])
-def test_a_start_at_the_calendars_edge_is_no_crash(
+def test_start_at_the_edge_of_the_calendar(
     run_tap: Callable[..., Run], box: Sandbox, start: str
 ) -> None:
     run = run_tap({**box.config, "start_date": start})
     assert "Unexpected" not in run.log
-    assert run.exit_code == 0 or any("start_date" in line for line in complaints(run))
+    assert run.exit_code == 0 or any("start_date" in line for line in logged_errors(run))
 
 
 @pytest.mark.parametrize("name", DATA_CENTERS)
-def test_a_data_center_gives_both_hosts(name: str) -> None:
-    settings = Settings.of({**KEYS, "data_center": name})
+def test_data_center_determines_both_hosts(name: str) -> None:
+    settings = Settings.from_config({**KEYS, "data_center": name})
     assert settings.accounts_url.startswith("https://accounts.zoho")
     assert settings.api_url == settings.accounts_url.replace("//accounts.", "//voice.")
-    replaced = Settings.of({**KEYS, "data_center": name, "api_url": "http://127.0.0.1:8080/"})
+    replaced = Settings.from_config(
+        {**KEYS, "data_center": name, "api_url": "http://127.0.0.1:8080/"}
+    )
     assert replaced.api_url == "http://127.0.0.1:8080"
     assert replaced.accounts_url == settings.accounts_url
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
-    settings = Settings.of(KEYS)
+def test_defaults() -> None:
+    settings = Settings.from_config(KEYS)
     assert settings.api_url == "https://voice.zoho.com"
     assert (settings.start, settings.end) == (datetime(2020, 1, 1, tzinfo=UTC), None)
     assert (settings.lookback, settings.page_size) == (timedelta(days=3), 200)
@@ -290,10 +308,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         *[({"callType": kind}, {"callType": kind}) for kind in CALL_TYPES],
     ],
 )
-def test_filters_are_written_as_zoho_reads_them(
-    filters: dict[str, Any], sent: dict[str, str]
-) -> None:
-    assert query(filters) == sent
+def test_filters_become_query_parameters(filters: dict[str, Any], sent: dict[str, str]) -> None:
+    assert to_query_params(filters) == sent
 
 
 @pytest.mark.parametrize(
@@ -305,12 +321,12 @@ def test_filters_are_written_as_zoho_reads_them(
         ("2024-01-31 08:00", datetime(2024, 1, 31, 8, tzinfo=UTC)),
     ],
 )
-def test_a_date_without_a_zone_is_utc(text: str, moment: datetime) -> None:
+def test_date_without_zone_is_utc(text: str, moment: datetime) -> None:
     assert parse_date(text) == moment
     assert parse_date(text).utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize("text", ["", "now", "2024-13-01", "0001-01-01T00:00:00+01:00"])
-def test_what_is_no_date_is_a_value_error(text: str) -> None:
+def test_invalid_date_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse_date(text)

@@ -1,4 +1,4 @@
-"""A state and a catalog are taken in one form, or refused in a plain line."""
+"""Loading of Singer state and catalog."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 NOW_TEXT = "2026-03-01T12:00:00.000000+00:00"
 ENTRY: dict[str, Any] = {"tap_stream_id": "call_logs", "schema": CALL_LOG_SCHEMA, "metadata": []}
 
-OURS = {"call_logs", "recordings"}
-NO_STATES: list[object] = [
+KINDS = ({"kind": "recording"}, {"kind": "voicemail"})
+PARTITIONS: dict[str, tuple[dict[str, str], ...]] = {"call_logs": (), "recordings": KINDS}
+INVALID_STATES: list[object] = [
     [],
     [1],
     "x",
@@ -39,8 +40,17 @@ NO_STATES: list[object] = [
     {"bookmarks": {"users": {"partitions": [5]}}},
     {"bookmarks": {"users": {"a": json.loads("[" * 200 + "]" * 200)}}},
 ]
-NO_DATES: list[object] = ["soon", "", "2026-13-01", "0001-01-01T00:00:00+01:00", 5, True, [], {}]
-NO_CATALOGS: list[object] = [
+INVALID_DATES: list[object] = [
+    "soon",
+    "",
+    "2026-13-01",
+    "0001-01-01T00:00:00+01:00",
+    5,
+    True,
+    [],
+    {},
+]
+INVALID_CATALOGS: list[object] = [
     [],
     "x",
     5,
@@ -68,8 +78,8 @@ def state_of(value: object, **more: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("state", [None, {}, {"bookmarks": None}, {"bookmarks": {}}, {"other": 1}])
-def test_no_state_is_an_empty_one(state: object) -> None:
-    assert load_state(state, NOW, OURS) == {"bookmarks": {}}
+def test_missing_state_is_empty(state: object) -> None:
+    assert load_state(state, NOW, PARTITIONS) == {"bookmarks": {}}
 
 
 @pytest.mark.parametrize(
@@ -83,21 +93,21 @@ def test_no_state_is_an_empty_one(state: object) -> None:
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000+00:00"),
     ],
 )
-def test_a_bookmark_is_brought_into_the_form_of_records(
+def test_bookmark_gets_the_text_form_of_records(
     text: str, expected: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = state_of(text, progress_markers={"a": 1})
     before = copy.deepcopy(state)
-    assert load_state(state, NOW, OURS) == state_of(expected)
+    assert load_state(state, NOW, PARTITIONS) == state_of(expected)
     assert state == before
     assert not caplog.records
 
 
 @pytest.mark.parametrize("text", ["2026-03-01T12:00:01Z", "2030-01-01", "9999-12-31T23:59:59Z"])
-def test_a_bookmark_of_the_future_becomes_the_present(
+def test_future_bookmark_becomes_the_current_time(
     text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert load_state(state_of(text), NOW, OURS) == state_of(NOW_TEXT)
+    assert load_state(state_of(text), NOW, PARTITIONS) == state_of(NOW_TEXT)
     assert len(caplog.records) == 1
     assert "call_logs" in caplog.text
 
@@ -110,22 +120,75 @@ def test_a_bookmark_of_the_future_becomes_the_present(
         {"replication_key": "start_time", "replication_key_value": None},
     ],
 )
-def test_what_is_no_bookmark_of_start_time_is_left_alone(bookmark: dict[str, Any]) -> None:
+def test_bookmark_without_a_value_is_unchanged(bookmark: dict[str, Any]) -> None:
     state = {"bookmarks": {"call_logs": bookmark, "old_stream": {}}}
-    assert load_state(state, NOW, OURS) == state
+    assert load_state(state, NOW, PARTITIONS) == state
 
 
-def test_what_another_tap_wrote_is_kept_and_never_gone_through() -> None:
+def test_foreign_partitions_are_kept_but_never_read() -> None:
     partition = {"context": {"a": 1}, "replication_key": "id", "replication_key_value": 5}
     theirs = {"partitions": [partition], "replication_key": "id", "replication_key_value": 9}
     marked = {**theirs, "partitions": [{**partition, "progress_markers": None}]}
     state = {"bookmarks": {"call_logs": {**marked, "replication_key_value": None}, "users": marked}}
-    bookmarks = load_state(state, NOW, OURS)["bookmarks"]
+    bookmarks = load_state(state, NOW, PARTITIONS)["bookmarks"]
     assert bookmarks["users"] == theirs
     assert "partitions" not in bookmarks["call_logs"]
 
 
-def test_a_line_of_the_tap_is_a_state_too() -> None:
+FUTURE = "2030-01-01 00:00:00+00:00"
+EARLY, LATE = "2026-02-01T00:00:00.000000+00:00", "2026-02-20T00:00:00.000000+00:00"
+
+
+def bookmark(value: object, **more: object) -> dict[str, Any]:
+    return {"replication_key": "start_time", "replication_key_value": value, **more}
+
+
+def load_recordings(state: dict[str, Any]) -> dict[str, Any]:
+    bookmarks = load_state({"bookmarks": {"recordings": state}}, NOW, PARTITIONS)["bookmarks"]
+    assert isinstance(bookmarks["recordings"], dict)
+    return bookmarks["recordings"]
+
+
+def test_stream_bookmark_seeds_all_partitions() -> None:
+    old = bookmark("2026-02-01", named_by_filter_only=True, starting_replication_value="2020-01-01")
+    seeded = [bookmark(EARLY, context=kind) for kind in KINDS]
+    assert load_recordings(old) == {"partitions": seeded}
+
+
+def test_stream_bookmark_seeds_partitions_without_one() -> None:
+    partitions = [bookmark(LATE, context=KINDS[1]), {"context": KINDS[0]}]
+    assert load_recordings(bookmark("2026-02-01", partitions=partitions)) == {
+        "partitions": [bookmark(EARLY, context=KINDS[0]), bookmark(LATE, context=KINDS[1])]
+    }
+
+
+def test_partition_bookmarks_are_validated(caplog: pytest.LogCaptureFixture) -> None:
+    first = bookmark(FUTURE, context=KINDS[0], progress_markers=None, more=1)
+    second = {**bookmark(5, context=KINDS[1]), "replication_key": "id"}
+    other = bookmark("2026-02-01", context={"kind": "fax"})
+    assert load_recordings({"partitions": [other, second, first, first]}) == {
+        "partitions": [bookmark(NOW_TEXT, context=KINDS[0], more=1), {"context": KINDS[1]}]
+    }
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The bookmark of recordings ({FUTURE}) is in the future; using the current time",
+        "The bookmark of recordings has another replication key; reading from start_date",
+    ]
+
+
+@pytest.mark.parametrize("value", INVALID_DATES, ids=str)
+def test_partition_bookmark_without_a_date_time_fails(value: object) -> None:
+    with pytest.raises(
+        ConfigValidationError, match=r"bookmark of recordings .* is not a date-time"
+    ):
+        load_recordings({"partitions": [bookmark(value, context=KINDS[1])]})
+
+
+@pytest.mark.parametrize("state", [{}, {"partitions": []}, {"replication_key": "start_time"}])
+def test_partitions_without_a_bookmark_start_from_the_beginning(state: dict[str, Any]) -> None:
+    assert load_recordings(state) == {"partitions": [{"context": kind} for kind in KINDS]}
+
+
+def test_state_message_is_accepted() -> None:
     state = {
         "bookmarks": {
             "call_logs": {
@@ -134,19 +197,21 @@ def test_a_line_of_the_tap_is_a_state_too() -> None:
             }
         }
     }
-    assert load_state({"type": "STATE", "value": state}, NOW, OURS) == load_state(state, NOW, OURS)
-    assert load_state(state, NOW, OURS) == state
+    assert load_state({"type": "STATE", "value": state}, NOW, PARTITIONS) == load_state(
+        state, NOW, PARTITIONS
+    )
+    assert load_state(state, NOW, PARTITIONS) == state
     with pytest.raises(ConfigValidationError):
-        load_state({"type": "STATE", "value": []}, NOW, OURS)
+        load_state({"type": "STATE", "value": []}, NOW, PARTITIONS)
 
 
-@pytest.mark.parametrize("state", NO_STATES, ids=str)
-def test_what_is_no_state_is_refused_in_a_plain_line(
+@pytest.mark.parametrize("state", INVALID_STATES, ids=str)
+def test_invalid_state_fails_with_one_line(
     run_tap: Callable[..., Run], box: Sandbox, state: object
 ) -> None:
-    line = "The state is no Singer state"
+    line = "The state is invalid"
     with pytest.raises(ConfigValidationError, match=line) as error:
-        load_state(state, NOW, OURS)
+        load_state(state, NOW, PARTITIONS)
     assert error.value.errors == [str(error.value)]
     run = run_tap(box.config, state=state)
     assert run.exit_code == 1
@@ -154,17 +219,17 @@ def test_what_is_no_state_is_refused_in_a_plain_line(
     assert not any(box.stats.summary().values())
 
 
-@pytest.mark.parametrize("value", NO_DATES, ids=str)
-def test_a_bookmark_that_is_no_moment_is_refused_in_a_plain_line(value: object) -> None:
+@pytest.mark.parametrize("value", INVALID_DATES, ids=str)
+def test_bookmark_without_a_date_time_fails(value: object) -> None:
     with pytest.raises(
-        ConfigValidationError, match=r"bookmark of call_logs .* is no date-time"
+        ConfigValidationError, match=r"bookmark of call_logs .* is not a date-time"
     ) as e:
-        load_state(state_of(value), NOW, OURS)
+        load_state(state_of(value), NOW, PARTITIONS)
     assert len(e.value.errors) == 1
 
 
 @pytest.mark.parametrize("value", ["soon", "2036-01-01T00:00:00Z", "2026-02-19", 5])
-def test_a_bookmark_that_does_not_say_its_key_cannot_stall_the_next_one(
+def test_bookmark_without_a_key_does_not_stall(
     run_tap: Callable[..., Run], box: Sandbox, value: object
 ) -> None:
     run = run_tap(box.config, state={"bookmarks": {"call_logs": {"replication_key_value": value}}})
@@ -173,7 +238,7 @@ def test_a_bookmark_that_does_not_say_its_key_cannot_stall_the_next_one(
 
 
 @pytest.mark.parametrize("value", ["0001-01-01", "0001-01-02T00:00:00Z"])
-def test_a_bookmark_at_the_beginning_of_time_reads_everything(
+def test_oldest_possible_bookmark_reads_everything(
     run_tap: Callable[..., Run], box: Sandbox, value: str
 ) -> None:
     run = run_tap(box.config, state=state_of(value))
@@ -181,27 +246,27 @@ def test_a_bookmark_at_the_beginning_of_time_reads_everything(
     assert len(run.ids) == 9
 
 
-def test_no_catalog_and_a_ready_one_are_passed_on() -> None:
+def test_missing_or_loaded_catalog_is_returned() -> None:
     catalog = Catalog.from_dict({"streams": [ENTRY]})
     assert load_catalog(None) is None
     assert load_catalog(catalog) is catalog
 
 
-def test_a_catalog_is_read(run_tap: Callable[..., Run], box: Sandbox) -> None:
+def test_catalog_is_loaded(run_tap: Callable[..., Run], box: Sandbox) -> None:
     catalog = load_catalog({"streams": [ENTRY]})
     assert catalog is not None
     assert list(catalog) == ["call_logs"]
     assert len(run_tap(box.config, catalog={"streams": [ENTRY]}).ids) == 9
 
 
-@pytest.mark.parametrize("catalog", NO_CATALOGS, ids=lambda value: str(value)[:60])
-def test_what_is_no_catalog_is_refused_in_a_plain_line(
+@pytest.mark.parametrize("catalog", INVALID_CATALOGS, ids=lambda value: str(value)[:60])
+def test_invalid_catalog_fails_with_one_line(
     run_tap: Callable[..., Run], box: Sandbox, catalog: object
 ) -> None:
     run = run_tap(box.config, catalog=catalog)
     assert run.exit_code == 1
-    assert run.log.count("The catalog is no Singer catalog; make one with --discover") == 1
+    assert run.log.count("The catalog is invalid; create one with --discover") == 1
     assert not any(box.stats.summary().values())
-    with pytest.raises(ConfigValidationError, match="no Singer catalog") as error:
+    with pytest.raises(ConfigValidationError, match="The catalog is invalid") as error:
         load_catalog(catalog)
     assert error.value.errors == [str(error.value)]

@@ -62,7 +62,7 @@ def test_each_completed_transcript_comes_once_and_in_parts(
         for segment in row["segments"]:
             assert segment["speaker"] in {"Agent", "Customer"}
             assert segment["text"]
-            assert segment["start"] <= segment["end"]
+            assert segment["startTime"] <= segment["endTime"]
         assert {"sentiment", "summary"} <= set(row["analytics"])
     assert run.state["bookmarks"]["transcripts"] == run.state["bookmarks"]["call_logs"]
 

@@ -82,7 +82,7 @@ DRIFTS = [
     ("README.md", "The SDK adds", "There are also"),
     ("README.md", "| `zsoid` | text | Id of the organisation. |\n", ""),
     ("README.md", "| `sha256` | text |", "| `sha256` | number |"),
-    ("README.md", "| `segments[].speaker` | text | Who speaks. |", "| `speaker` | text | Who. |"),
+    ("README.md", "| `segments` | array of objects |", "| `segments` | text |"),
     ("meltano.yml", "namespace: tap_zohovoice", "namespace: zohovoice"),
     ("meltano.yml", "label: Zoho Voice", "label: Voice"),
     ("meltano.yml", "description: 'Singer tap for", "description: 'Tap for"),

@@ -193,18 +193,20 @@ MESSAGES: dict[str, Meet] = {
     "… must be at least …": lambda stage: stage.run(page_size=0),
     "… must be an integer (environment variable …)": from_environment,
     "… must be of type …": lambda stage: stage.run(page_size="many"),
-    "… must be an address such as …": lambda stage: stage.run(api_url="voice.zoho.com"),
-    "… must be an address alone, …": lambda stage: stage.run(api_url="https://a.example/?b=c"),
-    "… is no date: …": lambda stage: stage.run(start_date="yesterday"),
+    "… must be a URL such as …": lambda stage: stage.run(api_url="voice.zoho.com"),
+    "… must be a URL without …": lambda stage: stage.run(api_url="https://a.example/?b=c"),
+    "… is not a date: …": lambda stage: stage.run(start_date="yesterday"),
     "end_date (…) is before start_date (…)": lambda stage: stage.run(end_date="2001-01-01"),
-    "filters: … is decided by the tap itself and cannot be set": lambda stage: stage.run(
+    "filters: … is reserved for the tap and cannot be set": lambda stage: stage.run(
         filters={"fromDate": "2024-01-01"}
     ),
-    "filters.userNumber must be digits alone": lambda stage: stage.run(
+    "filters.userNumber must contain digits only": lambda stage: stage.run(
         filters={"userNumber": "+1 555"}
     ),
-    "recordings_path: fsspec knows no …": lambda stage: stage.run(recordings_path="odd://calls"),
-    "recordings_path: fsspec has no driver for … installed": lambda stage: stage.run(
+    "recordings_path: unsupported URL scheme …": lambda stage: stage.run(
+        recordings_path="odd://calls"
+    ),
+    "recordings_path: no fsspec driver for … is installed": lambda stage: stage.run(
         recordings_path="gs://calls"
     ),
     "A file given with --config, --state or --catalog is no JSON (line …)": lambda stage: (
@@ -214,11 +216,11 @@ MESSAGES: dict[str, Meet] = {
         stage.given("--state", "[" * 100_000)
     ),
     "--config is no JSON object": lambda stage: stage.given("--config", "[1]"),
-    "The state is no Singer state: …": lambda stage: stage.given("--state", "[]"),
-    "The bookmark of … in the state is no date-time": lambda stage: stage.run(
+    "The state is invalid: …": lambda stage: stage.given("--state", "[]"),
+    "The bookmark of … in the state is not a date-time": lambda stage: stage.run(
         state=bookmark(replication_key_value="soon")
     ),
-    "The catalog is no Singer catalog; make one with --discover": lambda stage: stage.given(
+    "The catalog is invalid; create one with --discover": lambda stage: stage.given(
         "--catalog", "{}"
     ),
     "Zoho Accounts: HTTP …, invalid_code: …": lambda stage: stage.run(refresh_token="1000.x"),
@@ -310,14 +312,14 @@ MESSAGES: dict[str, Meet] = {
     "…: Zoho counts … calls but hands out …": lambda stage: stage.run(
         box={"dialect": Dialect(total="stale_high", total_error=2)}
     ),
-    "The rate limit cannot be shared with other runs (…); …": without_shared_slots,
+    "Cannot open the shared rate-limit file (…); …": without_shared_slots,
     "The bookmark of … (…) is in the future; …": lambda stage: stage.run(
         state=bookmark(replication_key_value="2099-01-01T00:00:00Z")
     ),
-    "The bookmark of … is of another key; …": lambda stage: stage.run(
+    "The bookmark of … has another replication key; …": lambda stage: stage.run(
         state=bookmark(replication_key="logid", replication_key_value="7")
     ),
-    "Field … holds what does not fit its type; …": lambda stage: stage.run(
+    "…: value does not match its type; …": lambda stage: stage.run(
         files=odd(feedback="five stars")
     ),
     "Stopped by …; the last STATE says how far the sync got": stopped,
@@ -326,10 +328,10 @@ MESSAGES: dict[str, Meet] = {
 GOES_ON = {
     "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC",
     "…: Zoho counts … calls but hands out …",
-    "The rate limit cannot be shared with other runs (…); …",
+    "Cannot open the shared rate-limit file (…); …",
     "The bookmark of … (…) is in the future; …",
-    "The bookmark of … is of another key; …",
-    "Field … holds what does not fit its type; …",
+    "The bookmark of … has another replication key; …",
+    "…: value does not match its type; …",
 }
 """What a run tells and goes on."""
 STOPPED = "Stopped by …; the last STATE says how far the sync got"

@@ -216,7 +216,7 @@ class Life:
     def _tells_plainly(self, log: str) -> bool:
         unexpected = ["Traceback", "Unexpected", *SECRETS]
         if self.story.shares:
-            unexpected.append("The rate limit cannot be shared")
+            unexpected.append("Cannot open the shared rate-limit file")
         return not any(word in log for word in unexpected)
 
     def _check_end(self, code: int | None, log: str) -> None:

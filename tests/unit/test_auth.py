@@ -279,12 +279,12 @@ def test_a_token_that_ends_while_a_slot_is_awaited_is_renewed_before_signing(
     with Sandbox(clock=clock, dialect=Dialect(token_ttl_seconds=300)) as box:
         throttle = SlidingWindowLimiter(3, 60, clock)
         sign = ThrottledAuthenticator(tokens_for(box, clock), throttle)
-        throttle.close(600, "locked")
+        throttle.lock_for(600, "locked")
         signed = sign(request())
         assert box.accounts.accepts(signed.headers["Authorization"])
         box.token_faults[3] = "token"
         clock.time += 200
-        throttle.close(600, "locked")
+        throttle.lock_for(600, "locked")
         with pytest.raises(ZohoVoiceError):
             sign(request())
         assert throttle.requests == 1

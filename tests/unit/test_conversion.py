@@ -1,4 +1,4 @@
-"""A log becomes a record of exact types, and nothing of it is lost."""
+"""Conversion of call logs to records."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import InvalidRecordError
 from tap_zohovoice.http.response import classify_response
-from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS, FieldType
+from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS
 from tap_zohovoice.schemas.conversion import RecordConverter
-from tap_zohovoice.schemas.types import duration_seconds
+from tap_zohovoice.schemas.types import FieldType, parse_duration
 from tap_zohovoice.singer.records import SerializedRecord
 
 LOG = {"logid": "c3d87e71-0000-4000-8000-000000000001", "start_time": "1764831298000"}
@@ -26,11 +26,11 @@ LOGGER = "tap-zohovoice.call_logs"
 INFINITY = float("inf")
 NAN = float("nan")
 
-# By kind: what is sent, and what stands in the record.
-GOOD: dict[FieldType, list[tuple[object, object]]] = {
+# By type: value sent, value in the record.
+VALID: dict[FieldType, list[tuple[object, object]]] = {
     FieldType.ID: [("0123", "0123"), (58399000000003016, "58399000000003016"), ("", "")],
-    FieldType.TEXT: [("Atendida ✓", "Atendida ✓"), ("", ""), ("12", "12")],
-    FieldType.MOMENT: [
+    FieldType.STRING: [("Atendida ✓", "Atendida ✓"), ("", ""), ("12", "12")],
+    FieldType.TIMESTAMP: [
         ("1764831298000", STARTED),
         (1764831298000, STARTED),
         (1764831298000.0, STARTED),
@@ -46,10 +46,10 @@ GOOD: dict[FieldType, list[tuple[object, object]]] = {
     FieldType.BOOLEAN: [(True, True), (False, False), ("true", True), ("FALSE", False), ("", None)],
     FieldType.DURATION: [("00:54", "00:54"), (54, "54"), ("", ""), ("1:02:03", "1:02:03")],
 }
-BAD: dict[FieldType, list[object]] = {
+INVALID: dict[FieldType, list[object]] = {
     FieldType.ID: [True, 1.5, [], {}, NAN],
-    FieldType.TEXT: [5, False, ["a"], {"a": 1}],
-    FieldType.MOMENT: [
+    FieldType.STRING: [5, False, ["a"], {"a": 1}],
+    FieldType.TIMESTAMP: [
         "soon",
         "0",
         0,
@@ -68,14 +68,14 @@ BAD: dict[FieldType, list[object]] = {
     FieldType.BOOLEAN: [1, 0, "yes", [], {}],
     FieldType.DURATION: [True, [], {}],
 }
-NO_OBJECTS: list[object] = [None, [], "row", 5]
-NO_MOMENTS: list[object] = [None, "", *BAD[FieldType.MOMENT]]
+NON_OBJECTS: list[object] = [None, [], "row", 5]
+INVALID_TIMESTAMPS: list[object] = [None, "", *INVALID[FieldType.TIMESTAMP]]
 LEAVES = [
-    *[((field.name,), field.kind) for field in FIELDS if not field.members],
-    *[((field.name, inner.name), inner.kind) for field in FIELDS for inner in field.members],
+    *[((field.name,), field.type) for field in FIELDS if not field.properties],
+    *[((field.name, inner.name), inner.type) for field in FIELDS for inner in field.properties],
 ]
-OTHERS = [leaf for leaf in LEAVES if leaf[0][0] not in LOG]
-OBJECTS = [field.name for field in FIELDS if field.members]
+OTHER_LEAVES = [leaf for leaf in LEAVES if leaf[0][0] not in LOG]
+OBJECTS = [field.name for field in FIELDS if field.properties]
 
 
 def sent(path: tuple[str, ...], value: object) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def at(record: dict[str, Any], path: tuple[str, ...]) -> object:
 
 
 def convert(log: object, converter: RecordConverter | None = None) -> dict[str, Any]:
-    """Convert a log, and prove what must hold for every record."""
+    """Convert a log, and check what must hold for every record."""
     record = (converter or RecordConverter()).convert(log)
     assert list(record) == list(CALL_LOG_SCHEMA["properties"])
     assert [error.message for error in VALIDATOR.iter_errors(record)] == []
@@ -102,21 +102,23 @@ def convert(log: object, converter: RecordConverter | None = None) -> dict[str, 
 
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
-    [(path, *pair) for path, kind in OTHERS for pair in GOOD[kind]],
+    [(path, *pair) for path, kind in OTHER_LEAVES for pair in VALID[kind]],
 )
-def test_a_good_value_gets_its_type(path: tuple[str, ...], value: object, expected: object) -> None:
+def test_valid_value_gets_its_type(path: tuple[str, ...], value: object, expected: object) -> None:
     converter = RecordConverter()
     record = convert(sent(path, value), converter)
     assert at(record, path) == expected
     assert type(at(record, path)) is type(expected)
     assert record["additional_fields"] is None
-    assert not converter.misfits
+    assert not converter.cast_failures
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [(path, value) for path, kind in OTHERS for value in BAD[kind]], ids=repr
+    ("path", "value"),
+    [(path, value) for path, kind in OTHER_LEAVES for value in INVALID[kind]],
+    ids=repr,
 )
-def test_a_misfit_becomes_null_is_counted_kept_and_told_once(
+def test_invalid_value_becomes_null_with_one_warning(
     path: tuple[str, ...], value: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     converter, name = RecordConverter(), ".".join(path)
@@ -124,42 +126,42 @@ def test_a_misfit_becomes_null_is_counted_kept_and_told_once(
         record = convert(sent(path, value), converter)
         assert at(record, path) is None
         assert record["additional_fields"] == {name: value}
-        assert converter.misfits == {name: count}
+        assert converter.cast_failures == {name: count}
     warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
     assert len(warnings) == 1
-    assert f"Field {name} " in warnings[0]
+    assert warnings[0].startswith(f"{name}: ")
 
 
-@pytest.mark.parametrize("path", [path for path, _ in OTHERS])
+@pytest.mark.parametrize("path", [path for path, _ in OTHER_LEAVES])
 def test_null_stays_null(path: tuple[str, ...]) -> None:
     converter = RecordConverter()
     record = convert(sent(path, None), converter)
     assert at(record, path) is None
     assert record["additional_fields"] is None
-    assert not converter.misfits
+    assert not converter.cast_failures
 
 
 @pytest.mark.parametrize("name", OBJECTS)
 @pytest.mark.parametrize("value", ["text", 5, [], [{}], True])
-def test_what_should_be_an_object_and_is_none_is_kept(name: str, value: object) -> None:
+def test_non_object_is_kept_in_additional_fields(name: str, value: object) -> None:
     record = convert(sent((name,), value))
     assert record[name] is None
     assert record["additional_fields"] == {name: value}
 
 
 @pytest.mark.parametrize("name", OBJECTS)
-def test_undeclared_members_are_kept_by_their_path_and_named(
+def test_undeclared_properties_are_kept_by_path(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
     record = convert(sent((name, "foo"), {"deep": [1, None]}))
     assert record["additional_fields"] == {f"{name}.foo": {"deep": [1, None]}}
     assert set(record[name].values()) == {None}
-    assert caplog.messages == [f"Field {name}.foo is not documented; see additional_fields"]
+    assert caplog.messages == [f"{name}.foo: field is not documented; kept in additional_fields"]
 
 
 @pytest.mark.parametrize("value", ["text", 17, None, [1, {"a": None}], {"b": 0.5}, False, ""])
-def test_undeclared_fields_are_kept_as_sent_and_named_once(
+def test_undeclared_fields_are_kept_and_logged_once(
     value: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
@@ -169,22 +171,20 @@ def test_undeclared_fields_are_kept_as_sent_and_named_once(
             "queue_name": value
         }
     assert [entry.getMessage() for entry in caplog.records] == [
-        "Field queue_name is not documented; see additional_fields"
+        "queue_name: field is not documented; kept in additional_fields"
     ]
-    assert not converter.misfits
+    assert not converter.cast_failures
 
 
 @pytest.mark.parametrize("name", ["Ann Example", "+1 555 0100", "ann@example.invalid", "a\nb"])
-def test_a_key_that_is_no_name_is_kept_but_not_repeated(
-    name: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_personal_key_is_kept_but_not_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
     assert convert({**LOG, name: 1})["additional_fields"] == {name: 1}
     assert name not in caplog.text
 
 
 @pytest.mark.parametrize("name", ["additional_fields", "duration_seconds"])
-def test_a_field_named_like_one_of_the_taps_own_is_kept(name: str) -> None:
+def test_field_named_like_a_computed_one_is_kept(name: str) -> None:
     record = convert({**LOG, "duration": "00:54", name: "theirs"})
     assert record["additional_fields"] == {name: "theirs"}
     assert record["duration_seconds"] == 54
@@ -205,30 +205,28 @@ def test_a_field_named_like_one_of_the_taps_own_is_kept(name: str) -> None:
         ("0:00", 0),
     ],
 )
-def test_durations_are_counted_in_seconds(duration: object, seconds: int) -> None:
+def test_duration_is_converted_to_seconds(duration: object, seconds: int) -> None:
     converter = RecordConverter()
     record = convert({**LOG, "duration": duration}, converter)
     assert record["duration"] == str(duration)
     assert record["duration_seconds"] == seconds
-    assert not converter.misfits
+    assert not converter.cast_failures
 
 
 @pytest.mark.parametrize(
     "duration", ["a while", "1:2:3:4", "-00:05", "00:05.5", "::", "\u0663:\u0660\u0660", "--"]
 )
-def test_a_duration_that_cannot_be_read_stays_as_sent(
-    duration: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unreadable_duration_stays_as_sent(duration: str, caplog: pytest.LogCaptureFixture) -> None:
     converter = RecordConverter()
     record = convert({**LOG, "duration": duration}, converter)
     assert (record["duration"], record["duration_seconds"]) == (duration, None)
-    assert converter.misfits == {"duration_seconds": 1}
+    assert converter.cast_failures == {"duration_seconds": 1}
     assert caplog.text.count("duration_seconds") == 1
-    assert duration_seconds(duration) is None
+    assert parse_duration(duration) is None
 
 
 @pytest.mark.parametrize("changes", [{"logid": None}, {"logid": ""}, {}])
-def test_uuid_stands_in_for_a_missing_logid(changes: dict[str, Any]) -> None:
+def test_uuid_replaces_a_missing_logid(changes: dict[str, Any]) -> None:
     log = {"start_time": LOG["start_time"], "uuid": "c3d87e71", **changes}
     record = convert(log)
     assert record["logid"] == "c3d87e71"
@@ -238,35 +236,35 @@ def test_uuid_stands_in_for_a_missing_logid(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("log", "reason"),
     [
-        *[(log, "no object") for log in NO_OBJECTS],
+        *[(log, "no object") for log in NON_OBJECTS],
         ({"start_time": "1764831298000"}, "no usable logid"),
-        *[({**LOG, "logid": bad}, "no usable logid") for bad in [None, "", *BAD[FieldType.ID]]],
+        *[({**LOG, "logid": bad}, "no usable logid") for bad in [None, "", *INVALID[FieldType.ID]]],
         ({**LOG, "logid": None, "uuid": {}}, "no usable logid"),
         ({"logid": "1"}, "no usable start_time"),
-        *[({**LOG, "start_time": bad}, "no usable start_time") for bad in NO_MOMENTS],
+        *[({**LOG, "start_time": bad}, "no usable start_time") for bad in INVALID_TIMESTAMPS],
     ],
     ids=repr,
 )
-def test_a_row_without_key_or_start_is_refused(log: object, reason: str) -> None:
+def test_row_without_key_or_start_is_rejected(log: object, reason: str) -> None:
     with pytest.raises(InvalidRecordError, match=reason):
         RecordConverter().convert(log)
 
 
-def test_moments_are_written_so_that_they_sort_as_text() -> None:
+def test_timestamps_sort_as_text() -> None:
     moments = [1, 999, 1000, 86_399_999, 1764831298000, 1764831298001, 253402300799999]
     texts = [format_epoch_ms(moment) for moment in moments]
     assert texts == sorted(texts)
     assert {len(text) for text in texts} == {32}
 
 
-def test_a_member_and_a_field_of_the_same_path_are_both_kept() -> None:
+def test_property_and_field_of_same_path_are_kept() -> None:
     record = convert({**LOG, "voice_credits.foo": "one 1", "voice_credits": {"foo": "two 2"}})
     assert "one 1" in json.dumps(record)
     assert "two 2" in json.dumps(record)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_a_number_that_json_or_a_float_cannot_hold_is_kept_as_text(number: str) -> None:
+def test_number_beyond_floats_is_kept_as_text(number: str) -> None:
     row = f'{{"logid":"1","start_time":1,"voice_credits":{{"total":{number}}},"new":[{number}]}}'
     verdict = classify_response(200, {}, f'{{"logs":[{row}]}}'.encode(), now=0)
     record = convert(verdict.body["logs"][0])
@@ -274,14 +272,14 @@ def test_a_number_that_json_or_a_float_cannot_hold_is_kept_as_text(number: str) 
     assert record["additional_fields"] == {"voice_credits.total": number, "new": [number]}
 
 
-def test_a_written_record_comes_back_whole() -> None:
+def test_serialized_record_round_trips() -> None:
     record = convert({**LOG, "service": 58399000000003016, "queue": [1, {"a": "\ud800é"}]})
-    row = SerializedRecord.of(record)
+    row = SerializedRecord.from_record(record)
     assert (row.start_time, row.logid) == (record["start_time"], record["logid"])
     assert row.record == record
 
 
-def test_logs_of_ever_new_forms_are_converted_as_those_of_known_ones() -> None:
+def test_plans_beyond_the_cache_convert_alike() -> None:
     converter = RecordConverter()
     for number in [*range(2_500), *range(5)]:
         value = str(number) if number % 2 else number
@@ -304,11 +302,11 @@ VALUES = st.recursive(
 
 @settings(deadline=None)
 @given(st.dictionaries(NAMES | st.text(), VALUES, max_size=12))
-def test_any_log_with_key_and_start_converts_and_loses_nothing(log: dict[str, Any]) -> None:
-    # What `errors.classify_response` lets through has no NaN and no infinity: JSON knows neither.
+def test_any_log_converts_without_loss(log: dict[str, Any]) -> None:
+    # Parsed responses have no NaN and no infinity, which JSON lacks.
     log = json.loads(json.dumps({**log, **LOG}), parse_constant=str)
     converter = RecordConverter()
-    record = SerializedRecord.of(convert(log, converter)).record
+    record = SerializedRecord.from_record(convert(log, converter)).record
     json.dumps(record, allow_nan=False)
     extra = record["additional_fields"] or {}
     for name, value in log.items():
@@ -321,4 +319,4 @@ def test_any_log_with_key_and_start_converts_and_loses_nothing(log: dict[str, An
                 path = f"{name}.{inner}"
                 is_there = record[name].get(inner) is not None
                 assert is_there or content in (None, "") or extra[path] == content
-    assert sum(converter.misfits.values()) <= len(extra) + 1
+    assert sum(converter.cast_failures.values()) <= len(extra) + 1

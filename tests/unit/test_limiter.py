@@ -1,4 +1,4 @@
-"""The server never sees too many requests, whatever the latency, and whoever else is running."""
+"""Sliding-window limiter: limit, lockouts and waits, with and without a shared store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import re
 import sqlite3
+import sys
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -20,13 +21,13 @@ from tap_zohovoice.rate_limit.store import SQLiteSlotStore, store_path
 from tests.support.cli import FakeClock
 
 CLIENT, URL = "1000.MADEUPCLIENT", "https://voice.example.invalid/rest/json/zv/logs"
-LOGGER = "tap-zohovoice.throttle"
+LOGGER = "tap-zohovoice.rate_limit"
 WAITING = re.compile(r".+; waiting (\d+) s, until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC")
-HAIR = 1e-5  # what floats lose in the sums of a clock
+ROUNDING = 1e-5  # of sums of floats
 
 
-class TwoFacedClock(FakeClock):
-    """A clock whose wall time can be set, as people do."""
+class AdjustableClock(FakeClock):
+    """A clock whose wall time can be changed."""
 
     offset = 0.0
 
@@ -35,7 +36,7 @@ class TwoFacedClock(FakeClock):
         return super().now() + self.offset
 
 
-def throttle_of(
+def make_limiter(
     clock: FakeClock,
     calls: int = 30,
     seconds: float = 60,
@@ -44,26 +45,26 @@ def throttle_of(
     url: str = URL,
     timeout: float = 60,
 ) -> SlidingWindowLimiter:
-    """Make a throttle as a process of its own would."""
+    """Make a limiter as a separate process would."""
     return SlidingWindowLimiter(calls, seconds, clock, SQLiteSlotStore(client, url, timeout, clock))
 
 
-def waited(throttle: SlidingWindowLimiter, clock: FakeClock) -> float:
-    """Tell how long a request has to wait."""
+def seconds_waited(limiter: SlidingWindowLimiter, clock: FakeClock) -> float:
+    """Return how long a request has to wait."""
     start = clock.time
-    throttle.acquire()
-    throttle.release()
+    limiter.acquire()
+    limiter.release()
     return clock.time - start
 
 
-def assert_never_too_many(seen: list[float], calls: int, seconds: float) -> None:
+def assert_limit_kept(seen: list[float], calls: int, seconds: float) -> None:
     seen = sorted(seen)
     for first, last in zip(seen, seen[calls - 1 :], strict=False):
-        assert last - first >= seconds - HAIR
+        assert last - first >= seconds - ROUNDING
 
 
 LATENCIES = st.floats(0, 90) | st.sampled_from([0.0, 0.0, 0.1, 59.999, 60.0])
-# Who asks, how long the answer takes, when in that time the server sees it, pause until the next.
+# Process, latency, when in that time the server counts it, pause until the next request.
 REQUESTS = st.lists(
     st.tuples(st.integers(0, 1), LATENCIES, st.floats(0, 1), LATENCIES | st.just(0.0)),
     min_size=5,
@@ -73,226 +74,215 @@ REQUESTS = st.lists(
 
 @settings(deadline=None)
 @given(REQUESTS, st.integers(2, 6), st.sampled_from([1, 10, 60]))
-def test_no_period_holds_as_many_requests_as_are_allowed(
+def test_no_period_holds_all_allowed_requests(
     plan: list[tuple[int, float, float, float]], calls: int, seconds: int
 ) -> None:
     clock = FakeClock()
-    throttle = SlidingWindowLimiter(calls, seconds, clock)
+    limiter = SlidingWindowLimiter(calls, seconds, clock)
     seen = []
     for _, latency, share, pause in plan:
-        throttle.acquire()
+        limiter.acquire()
         seen.append(clock.time + share * latency)
         clock.time += latency
-        throttle.release()
+        limiter.release()
         clock.time += pause
-    assert_never_too_many(seen, calls, seconds)
-    assert throttle.requests == len(plan)
+    assert_limit_kept(seen, calls, seconds)
+    assert limiter.requests == len(plan)
 
 
 @settings(max_examples=40, deadline=None)
 @given(REQUESTS, st.integers(2, 5), st.booleans())
-def test_two_processes_do_not_exceed_the_limit_together(
+def test_two_processes_share_the_limit(
     plan: list[tuple[int, float, float, float]],
     calls: int,
     overlap: bool,
 ) -> None:
     clock, client = FakeClock(), uuid.uuid4().hex
-    pair = [throttle_of(clock, calls, client=client, timeout=10_000) for _ in range(2)]
+    pair = [make_limiter(clock, calls, client=client, timeout=10_000) for _ in range(2)]
     seen: list[float] = []
-    under_way: SlidingWindowLimiter | None = None
+    in_flight: SlidingWindowLimiter | None = None
     for who, latency, share, pause in plan:
-        if overlap and under_way is None and calls > 2:  # one slot would be waited for forever
-            under_way = pair[1 - who]
-            under_way.acquire()
+        if (
+            overlap and in_flight is None and calls > 2
+        ):  # one slot would be seconds_waited for forever
+            in_flight = pair[1 - who]
+            in_flight.acquire()
             seen.append(clock.time)
         pair[who].acquire()
         seen.append(clock.time + share * latency)
         clock.time += latency
         pair[who].release()
-        if under_way:
-            under_way.release()
-            under_way = None
+        if in_flight:
+            in_flight.release()
+            in_flight = None
         clock.time += pause
-    assert_never_too_many(seen, calls, 60)
-    assert sum(throttle.requests for throttle in pair) == len(seen)
+    assert_limit_kept(seen, calls, 60)
+    assert sum(limiter.requests for limiter in pair) == len(seen)
 
 
 @pytest.mark.parametrize("calls", [2, 3, 30])
 @pytest.mark.parametrize("is_shared", [True, False])
-def test_the_pace_is_one_request_fewer_than_allowed(
+def test_pace_is_one_request_below_the_limit(
     clock: FakeClock, calls: int, *, is_shared: bool
 ) -> None:
-    throttle = throttle_of(clock, calls) if is_shared else SlidingWindowLimiter(calls, 60, clock)
+    limiter = make_limiter(clock, calls) if is_shared else SlidingWindowLimiter(calls, 60, clock)
     start = clock.time
     for _ in range(3 * (calls - 1)):
-        waited(throttle, clock)
+        seconds_waited(limiter, clock)
     assert clock.time - start == pytest.approx(120, abs=0.1)
-    assert waited(throttle, clock) == pytest.approx(60, abs=0.1)
-    assert throttle.seconds_for(3 * (calls - 1)) == 180
+    assert seconds_waited(limiter, clock) == pytest.approx(60, abs=0.1)
+    assert limiter.seconds_for(3 * (calls - 1)) == 180
 
 
-def test_processes_that_take_turns_share_one_pace(clock: FakeClock) -> None:
-    pair = [throttle_of(clock), throttle_of(clock)]
+def test_alternating_processes_share_one_pace(clock: FakeClock) -> None:
+    pair = [make_limiter(clock), make_limiter(clock)]
     start = clock.time
     for turn in range(29 * 3):
-        waited(pair[turn % 2], clock)
+        seconds_waited(pair[turn % 2], clock)
     assert clock.time - start == pytest.approx(120, abs=0.1)
-    assert waited(throttle_of(clock), clock) == pytest.approx(60, abs=0.1)
+    assert seconds_waited(make_limiter(clock), clock) == pytest.approx(60, abs=0.1)
 
 
-def test_a_thread_that_finds_every_slot_in_use_looks_again_soon() -> None:
-    class OtherThread(FakeClock):
-        @override
-        def sleep(self, seconds: float) -> None:
-            super().sleep(seconds)
-            if self.time >= answered[-1] and len(answered) == 1:
-                answered.append(self.time)
-                throttle.release()
-
-    clock = OtherThread()
-    answered = [clock.time + 1]
-    throttle = SlidingWindowLimiter(2, 60, clock)
-    throttle.acquire()
-    throttle.acquire()
-    assert answered[-1] < answered[0] + 0.2
-    assert clock.time - answered[-1] == pytest.approx(60, abs=0.1)
+def test_full_limiter_reports_wait_without_store(clock: FakeClock) -> None:
+    limiter = SlidingWindowLimiter(2, 60, clock)
+    assert limiter.try_acquire() == (0.0, "")
+    assert limiter.try_acquire() == (60, "At the limit of 2 requests in 60 s")
+    clock.time += 1
+    limiter.release()
+    clock.time += 20
+    assert limiter.try_acquire()[0] == pytest.approx(40)
+    assert limiter.requests == 1
 
 
-def test_a_withdrawn_slot_is_free_at_once(clock: FakeClock) -> None:
-    throttle = throttle_of(clock, calls=2)
+def test_cancelled_slot_is_free_at_once(clock: FakeClock) -> None:
+    limiter = make_limiter(clock, calls=2)
     for _ in range(3):
-        throttle.acquire()
-        throttle.withdraw()
-    assert throttle.requests == 0
-    assert waited(throttle_of(clock, calls=2), clock) == 0
+        limiter.acquire()
+        limiter.cancel()
+    assert limiter.requests == 0
+    assert seconds_waited(make_limiter(clock, calls=2), clock) == 0
 
 
 @pytest.mark.parametrize("seconds", [0.0, 5.0, 600.0])
-def test_a_lock_closes_all_slots_of_all_processes_until_its_end(
-    clock: FakeClock, seconds: float
-) -> None:
-    first, second = throttle_of(clock), throttle_of(clock)
-    waited(second, clock)
-    first.close(seconds, "locked")
+def test_lockout_applies_to_all_processes(clock: FakeClock, seconds: float) -> None:
+    first, second = make_limiter(clock), make_limiter(clock)
+    seconds_waited(second, clock)
+    first.lock_for(seconds, "locked")
     end = clock.time + seconds
     elsewhere = [
-        throttle_of(clock, url="http://x.invalid"),
-        throttle_of(clock, client="1000.OTHER"),
+        make_limiter(clock, url="http://x.invalid"),
+        make_limiter(clock, client="1000.OTHER"),
     ]
-    assert [waited(throttle, clock) for throttle in elsewhere] == [0, 0]
-    assert waited(second, clock) >= seconds
+    assert [seconds_waited(limiter, clock) for limiter in elsewhere] == [0, 0]
+    assert seconds_waited(second, clock) >= seconds
     assert end < clock.time < end + 2 + seconds / 50
-    assert waited(first, clock) < 0.1
+    assert seconds_waited(first, clock) < 0.1
 
 
-def test_a_process_with_fewer_slots_waits_once_for_those_of_another(clock: FakeClock) -> None:
-    many, few = throttle_of(clock), throttle_of(clock, calls=3)
+def test_process_with_lower_limit_waits_once(clock: FakeClock) -> None:
+    many, few = make_limiter(clock), make_limiter(clock, calls=3)
     for _ in range(5):
-        waited(many, clock)
+        seconds_waited(many, clock)
         clock.time += 10
-    assert waited(few, clock) == pytest.approx(40, abs=0.1)
+    assert seconds_waited(few, clock) == pytest.approx(40, abs=0.1)
     assert few.waits == 1
 
 
-def test_a_lock_outlives_the_process_that_met_it(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_lockout_outlives_its_process(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    throttle_of(clock).close(600, "locked")
+    make_limiter(clock).lock_for(600, "locked")
     clock.time += 200
-    assert 400 <= waited(throttle_of(clock), clock) < 410
-    assert "Zoho's lock, met by another run, is not over" in caplog.text
+    assert 400 <= seconds_waited(make_limiter(clock), clock) < 410
+    assert "Lockout met by another run is still in effect" in caplog.text
 
 
 @pytest.mark.parametrize("shorter", [0.0, 5.0])
-def test_a_shorter_lock_does_not_end_a_longer_one(clock: FakeClock, shorter: float) -> None:
-    first, second = throttle_of(clock), throttle_of(clock)
-    first.close(600, "locked")
-    second.close(shorter, "locked")
-    assert waited(throttle_of(clock), clock) >= 600
+def test_shorter_lockout_keeps_the_longer_one(clock: FakeClock, shorter: float) -> None:
+    first, second = make_limiter(clock), make_limiter(clock)
+    first.lock_for(600, "locked")
+    second.lock_for(shorter, "locked")
+    assert seconds_waited(make_limiter(clock), clock) >= 600
 
 
-def test_a_longer_lock_prolongs_a_shorter_one(clock: FakeClock) -> None:
-    throttle = throttle_of(clock)
-    throttle.close(5, "locked")
-    throttle.close(600, "locked")
-    assert waited(throttle, clock) >= 600
+def test_longer_lockout_extends_a_shorter_one(clock: FakeClock) -> None:
+    limiter = make_limiter(clock)
+    limiter.lock_for(5, "locked")
+    limiter.lock_for(600, "locked")
+    assert seconds_waited(limiter, clock) >= 600
 
 
 @pytest.mark.parametrize("timeout", [1, 60, 300])
-def test_the_slot_of_a_killed_process_is_freed_in_time(clock: FakeClock, timeout: int) -> None:
-    throttle_of(clock, calls=2, timeout=timeout).acquire()
-    assert waited(throttle_of(clock, calls=2, timeout=timeout), clock) == pytest.approx(
+def test_slot_of_killed_process_expires(clock: FakeClock, timeout: int) -> None:
+    make_limiter(clock, calls=2, timeout=timeout).acquire()
+    assert seconds_waited(make_limiter(clock, calls=2, timeout=timeout), clock) == pytest.approx(
         timeout + 60, abs=0.1
     )
 
 
 @pytest.mark.parametrize("back", [30.0, 3600.0, 40 * 365 * 86_400.0])
-def test_a_clock_set_back_closes_nothing_for_longer_than_meant(back: float) -> None:
-    clock = TwoFacedClock()
-    waited(throttle_of(clock, calls=2), clock)
+def test_clock_set_back_adds_no_wait(back: float) -> None:
+    clock = AdjustableClock()
+    seconds_waited(make_limiter(clock, calls=2), clock)
     clock.offset = -back
-    assert waited(throttle_of(clock, calls=2), clock) == pytest.approx(60, abs=0.1)
-    throttle_of(clock, calls=2).acquire()
+    assert seconds_waited(make_limiter(clock, calls=2), clock) == pytest.approx(60, abs=0.1)
+    make_limiter(clock, calls=2).acquire()
     clock.offset *= 2
-    assert waited(throttle_of(clock, calls=2), clock) == pytest.approx(120, abs=0.1)
-    throttle_of(clock).close(600, "locked")
+    assert seconds_waited(make_limiter(clock, calls=2), clock) == pytest.approx(120, abs=0.1)
+    make_limiter(clock).lock_for(600, "locked")
     clock.offset *= 2
-    assert 600 <= waited(throttle_of(clock), clock) < 610
+    assert 600 <= seconds_waited(make_limiter(clock), clock) < 610
 
 
-def test_a_clock_set_back_makes_no_lock_longer() -> None:
-    clock = TwoFacedClock()
-    throttle_of(clock).close(600, "locked")
+def test_clock_set_back_does_not_extend_a_lockout() -> None:
+    clock = AdjustableClock()
+    make_limiter(clock).lock_for(600, "locked")
     clock.offset = -3600.0
-    throttle_of(clock).close(5, "locked")
-    assert 600 <= waited(throttle_of(clock), clock) < 610
+    make_limiter(clock).lock_for(5, "locked")
+    assert 600 <= seconds_waited(make_limiter(clock), clock) < 610
 
 
-def test_a_clock_set_while_a_process_runs_does_not_let_more_pass() -> None:
-    clock = TwoFacedClock()
-    throttle = throttle_of(clock, calls=3)
+def test_clock_changes_within_a_run_keep_the_limit() -> None:
+    clock = AdjustableClock()
+    limiter = make_limiter(clock, calls=3)
     seen = []
     for offset in (0, 1e6, -1e6, 0, 59, -59, 1e6, 2e6, 3e6):
         clock.offset = offset
-        throttle.acquire()
+        limiter.acquire()
         seen.append(clock.time)
-        throttle.release()
-    assert_never_too_many(seen, 3, 60)
+        limiter.release()
+    assert_limit_kept(seen, 3, 60)
 
 
-def test_every_wait_says_why_and_until_when(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_wait_logs_reason_and_end(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    throttle = throttle_of(clock, calls=3)
+    limiter = make_limiter(clock, calls=3)
     ends = []
     for turn in range(8):
         before = len(clock.slept)
         if turn == 3:
-            throttle.close(600, "Zoho says so")
+            limiter.lock_for(600, "Zoho says so")
         if turn == 5:
-            throttle.pause(7, "a moment")
+            limiter.wait(7, "a moment")
             ends.append(clock.time)
-        waited(throttle, clock)
+        seconds_waited(limiter, clock)
         ends += [clock.time] * (len(clock.slept) - before - (turn == 5))
     lines = [entry.getMessage() for entry in caplog.records if entry.name == LOGGER]
-    assert len(lines) == len(clock.slept) == len(ends) == throttle.waits > 3
+    assert len(lines) == len(clock.slept) == len(ends) == limiter.waits > 3
     for line, seconds, end in zip(lines, clock.slept, ends, strict=True):
-        told = WAITING.fullmatch(line)
-        assert told
-        assert float(told[1]) == pytest.approx(seconds, abs=1)
-        until = dt.datetime.fromisoformat(f"{told[2]}+00:00").timestamp()
+        match = WAITING.fullmatch(line)
+        assert match
+        assert float(match[1]) == pytest.approx(seconds, abs=1)
+        until = dt.datetime.fromisoformat(f"{match[2]}+00:00").timestamp()
         assert until == pytest.approx(end, abs=1)
     assert sum("Zoho says so;" in line for line in lines) == 1
     assert sum("At the limit of 3 requests in 60 s;" in line for line in lines) == len(lines) - 2
 
 
-def test_the_file_holds_nothing_but_numbers(clock: FakeClock) -> None:
-    throttle = throttle_of(clock)
+def test_store_holds_only_numbers(clock: FakeClock) -> None:
+    limiter = make_limiter(clock)
     for _ in range(40):
-        waited(throttle, clock)
-    throttle.close(600, "locked by +1 555 0100")
+        seconds_waited(limiter, clock)
+    limiter.lock_for(600, "locked by +1 555 0100")
     path = store_path(CLIENT, URL)
     with closing(sqlite3.connect(path)) as file:
         tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master")]
@@ -306,19 +296,24 @@ def test_the_file_holds_nothing_but_numbers(clock: FakeClock) -> None:
     assert path.parent.stat().st_mode & 0o077 == 0
 
 
-def test_each_client_and_each_url_has_a_file_of_its_own() -> None:
+def test_store_path_is_unique_per_client_and_url() -> None:
     pairs = [(CLIENT, URL), (CLIENT, URL + "/x"), (CLIENT + "x", URL), ("", CLIENT + URL)]
     assert len({store_path(*pair) for pair in pairs}) == len(pairs)
     assert store_path(CLIENT, URL) == store_path(CLIENT, URL)
 
 
-def test_the_file_lies_in_the_users_state_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_store_path_is_in_the_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store_path(CLIENT, URL).parent == tmp_path / "state-home" / "tap-zohovoice"
-    monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.delenv("LOCALAPPDATA", raising=False)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert store_path(CLIENT, URL).parent == tmp_path / ".local" / "state" / "tap-zohovoice"
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert store_path(CLIENT, URL).parent == tmp_path / "local" / "tap-zohovoice"
+    if sys.platform == "linux":
+        monkeypatch.delenv("XDG_STATE_HOME")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert store_path(CLIENT, URL).parent == tmp_path / ".local" / "state" / "tap-zohovoice"
+
+
+def test_store_path_without_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "tap_zohovoice.rate_limit.store.user_state_path",
+        lambda *_, **__: Path("~nobody-of-that-name/x"),
+    )
+    with pytest.raises(OSError, match="home folder not found"):
+        store_path(CLIENT, URL)

@@ -1,4 +1,4 @@
-"""The file that runs share, damaged in every way: the tap goes on, says so, keeps the limit."""
+"""SQLite slot store with damaged, read-only and missing files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_zohovoice.rate_limit.store import store_path
-from tests.unit.test_limiter import CLIENT, LOGGER, URL, assert_never_too_many, throttle_of, waited
+from tests.unit.test_limiter import (
+    CLIENT,
+    LOGGER,
+    URL,
+    assert_limit_kept,
+    make_limiter,
+    seconds_waited,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 
     Damage = Callable[[Path], object]
 
-ANOTHER_VERSION = """
+OTHER_VERSION = """
     DROP TABLE IF EXISTS slot;
     CREATE TABLE slot (id INTEGER PRIMARY KEY, taken REAL, answered REAL);
     INSERT INTO slot VALUES (99, NULL, NULL);
@@ -48,32 +55,32 @@ def replaced_by(make: Damage) -> Damage:
     return damage
 
 
-def spoil_the_middle(path: Path) -> None:
+def overwrite_middle(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"x" * 4096)
 
 
-def block_the_folder(path: Path) -> None:
+def block_folder(path: Path) -> None:
     shutil.rmtree(path.parent)
     path.parent.write_text("a file where a folder should be")
 
 
-USELESS: dict[str, Damage] = {
+UNUSABLE: dict[str, Damage] = {
     "garbage": lambda path: path.write_bytes(b"no database at all " * 500),
     "cut short": lambda path: os.truncate(path, 5000),
-    "spoilt in the middle": spoil_the_middle,
+    "overwritten in the middle": overwrite_middle,
     "a directory": replaced_by(Path.mkdir),
     "a pipe": replaced_by(os.mkfifo),
     "a full device": replaced_by(lambda path: path.symlink_to("/dev/full")),
     "a link to itself": replaced_by(lambda path: path.symlink_to(path)),
     "huge": replaced_by(lambda path: path.write_bytes(os.urandom(1 << 20) * 8)),
-    "no folder": block_the_folder,
+    "no folder": block_folder,
     "other tables": with_sql("DROP TABLE slot; CREATE TABLE slot (something TEXT);"),
-    "another version": with_sql(ANOTHER_VERSION),
-    "a lock for ever": with_sql("INSERT OR REPLACE INTO lock VALUES (1, 1772366400, 1e12);"),
-    "an endless lock": with_sql("INSERT OR REPLACE INTO lock VALUES (1, 1772366400, 9e999);"),
-    "a lock in words": with_sql("INSERT OR REPLACE INTO lock VALUES (1, 'x', 9e999);"),
+    "another version": with_sql(OTHER_VERSION),
+    "a long lock": with_sql("INSERT OR REPLACE INTO lock VALUES (1, 1772366400, 1e12);"),
+    "an infinite lock": with_sql("INSERT OR REPLACE INTO lock VALUES (1, 1772366400, 9e999);"),
+    "a lock as text": with_sql("INSERT OR REPLACE INTO lock VALUES (1, 'x', 9e999);"),
 }
 MANY = """
     INSERT INTO slot (taken, answered)
@@ -86,7 +93,7 @@ USABLE: dict[str, Damage] = {
     "empty": lambda path: os.truncate(path, 0),
     "from the future": with_sql("UPDATE slot SET taken = 9e12, answered = 9e12;"),
     "from the past": with_sql("UPDATE slot SET taken = -9e12, answered = 5;"),
-    "in words": with_sql("UPDATE slot SET taken = 'then', answered = x'00ff';"),
+    "text": with_sql("UPDATE slot SET taken = 'then', answered = x'00ff';"),
     "many slots": with_sql(MANY),
     "a newer version with more columns": with_sql(
         "ALTER TABLE slot ADD COLUMN more TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 9;"
@@ -98,67 +105,65 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
 
 
-def damaged(clock: FakeClock, damage: Damage, number: int) -> list[float]:
-    """Ask eight times under a limit of three a minute, and tell when.
+def request_times_with_damage(clock: FakeClock, damage: Damage, number: int) -> list[float]:
+    """Return the times of eight requests under a limit of three a minute.
 
-    The file is damaged before the first request, or while a later one is under way.
+    The file is damaged before the first request, or while a later one is in flight.
     """
-    first = throttle_of(clock, calls=3)  # a run before, so that there is a file
+    first = make_limiter(clock, calls=3)  # a run before, so that there is a file
     first.acquire()
     first.release()
     if not number:
         damage(store_path(CLIENT, URL))
-    throttle = throttle_of(clock, calls=3)
+    limiter = make_limiter(clock, calls=3)
     seen = []
     for request in range(8):
-        throttle.acquire()
+        limiter.acquire()
         seen.append(clock.time)
         if number and request == number:
             damage(store_path(CLIENT, URL))
-        throttle.release()
+        limiter.release()
     return seen
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-@pytest.mark.parametrize("name", USELESS)
-def test_without_a_usable_file_one_warning_is_given_and_the_limit_is_kept(
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_unusable_file_warns_once_and_keeps_the_limit(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, name: str, number: int
 ) -> None:
-    seen = damaged(clock, USELESS[name], number)
-    assert_never_too_many(seen, 3, 60)
+    seen = request_times_with_damage(clock, UNUSABLE[name], number)
+    assert_limit_kept(seen, 3, 60)
     assert sum(clock.slept) <= 4 * 60 + 1
     (warning,) = warnings_of(caplog)
-    assert warning.startswith("The rate limit cannot be shared with other runs (")
+    assert warning.startswith("Cannot open the shared rate-limit file (")
     assert str(store_path(CLIENT, URL)) in warning
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("name", USABLE)
-def test_a_file_that_can_be_used_again_is_used_in_silence(
+def test_repairable_file_is_used_silently(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, name: str, number: int
 ) -> None:
-    seen = damaged(clock, USABLE[name], number)
-    assert_never_too_many(seen, 3, 60)
+    seen = request_times_with_damage(clock, USABLE[name], number)
+    assert_limit_kept(seen, 3, 60)
     assert not warnings_of(caplog)
-    other = throttle_of(clock, calls=2)
-    assert waited(other, clock) > 50  # it is shared again
+    other = make_limiter(clock, calls=2)
+    assert seconds_waited(other, clock) > 50  # it is shared again
 
 
-def test_a_lock_is_kept_by_the_run_that_met_it_without_a_file(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_lockout_applies_without_a_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     store_path(CLIENT, URL).mkdir(parents=True)
-    throttle = throttle_of(clock)
-    throttle.acquire()
-    throttle.withdraw()
-    throttle.close(600, "locked")
-    assert waited(throttle, clock) >= 600
+    limiter = make_limiter(clock)
+    limiter.acquire()
+    limiter.cancel()
+    limiter.lock_for(600, "locked")
+    assert seconds_waited(limiter, clock) >= 600
     assert len(warnings_of(caplog)) == 1
 
 
 @contextmanager
 def unprivileged() -> Generator[None]:
-    """Be somebody whom the permissions of files bind, which root is not."""
+    """Drop root, whom the permissions of files do not bind."""
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(NOBODY)
@@ -169,9 +174,9 @@ def unprivileged() -> Generator[None]:
             os.seteuid(0)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions are others there")
+@pytest.mark.skipif(sys.platform == "win32", reason="other permissions")
 @pytest.mark.parametrize("has_file", [True, False])
-def test_on_a_disk_that_cannot_be_written_the_tap_goes_on_and_says_so(
+def test_read_only_disk_warns_once(
     clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -182,7 +187,7 @@ def test_on_a_disk_that_cannot_be_written_the_tap_goes_on_and_says_so(
     monkeypatch.setenv("XDG_STATE_HOME", str(disk))
     path = store_path(CLIENT, URL)
     if has_file:
-        waited(throttle_of(clock), clock)
+        seconds_waited(make_limiter(clock), clock)
         path.chmod(0o444)
         path.parent.chmod(0o555)
     disk.chmod(0o555)
@@ -191,38 +196,36 @@ def test_on_a_disk_that_cannot_be_written_the_tap_goes_on_and_says_so(
     try:
         for folder in above:
             folder.chmod(modes[folder] | 0o055)
-        throttle = throttle_of(clock, calls=3)
+        limiter = make_limiter(clock, calls=3)
         with unprivileged():
             seen = []
             for _ in range(6):
-                throttle.acquire()
+                limiter.acquire()
                 seen.append(clock.time)
-                throttle.release()
+                limiter.release()
     finally:
         for folder, mode in modes.items():
             folder.chmod(mode)
         disk.chmod(0o755)
         if has_file:
             path.parent.chmod(0o755)
-    assert_never_too_many(seen, 3, 60)
+    assert_limit_kept(seen, 3, 60)
     assert len(warnings_of(caplog)) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits there")
-def test_on_a_full_disk_the_tap_goes_on_and_says_so(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limits")
+def test_full_disk_warns_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    throttle = throttle_of(clock, calls=3)
+    limiter = make_limiter(clock, calls=3)
     seen = []
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
     try:
         for _ in range(6):
-            throttle.acquire()
+            limiter.acquire()
             seen.append(clock.time)
-            throttle.release()
+            limiter.release()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert_never_too_many(seen, 3, 60)
+    assert_limit_kept(seen, 3, 60)
     assert len(warnings_of(caplog)) == 1

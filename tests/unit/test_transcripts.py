@@ -1,0 +1,108 @@
+"""Parsing of transcripts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+
+from tap_zohovoice.exceptions import UnexpectedResponseError
+from tap_zohovoice.schemas.transcripts import TRANSCRIPT_SCHEMA, parse_transcript
+
+VALIDATOR = DEFAULT_JSONSCHEMA_VALIDATOR(TRANSCRIPT_SCHEMA)
+KEY = {"logid": "c3d87e71", "kind": "recording"}
+SEGMENT = {"speaker": 1, "startTime": 0.5, "end": 2, "text": "Hello", "mood": "ok"}
+CONTENT: dict[str, Any] = {
+    "transcriptionProvider": "someone",
+    "transcriptJson": [SEGMENT],
+    "callAnalytics": [
+        {"feature": "sentiment", "result": "good"},
+        {"feature": "sentiment", "result": "bad"},
+        {"feature": "summary", "result": {"text": "short"}},
+    ],
+    "language": "en",
+}
+PARSED: dict[str, Any] = {
+    "provider": "someone",
+    "segments": [SEGMENT],
+    "analytics": {"sentiment": "good", "summary": {"text": "short"}},
+    "additional_fields": {
+        "language": "en",
+        "callAnalytics": [{"feature": "sentiment", "result": "bad"}],
+    },
+}
+
+
+def parse(sent: object) -> dict[str, Any]:
+    """Parse a transcript, and prove what must hold for every one."""
+    parsed = parse_transcript(sent)
+    assert [error.message for error in VALIDATOR.iter_errors({**KEY, **parsed})] == []
+    json.dumps(parsed, allow_nan=False)
+    return parsed
+
+
+def test_transcript_is_parsed_in_every_wrapping() -> None:
+    twice = {**CONTENT, "transcriptJson": json.dumps(CONTENT["transcriptJson"])}
+    single = {**CONTENT, "transcriptJson": SEGMENT}
+    for sent in (json.dumps(CONTENT), CONTENT, json.dumps(twice), single):
+        assert parse(sent) == PARSED
+
+
+@pytest.mark.parametrize("sent", ["{broken", "", "[1]", "7", '"text"'])
+def test_unparsable_transcript_is_kept_raw(sent: str) -> None:
+    assert parse(sent) == {"raw": sent}
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("transcriptionProvider", "provider"),
+        ("transcriptJson", "segments"),
+        ("callAnalytics", "analytics"),
+    ],
+)
+@pytest.mark.parametrize("value", [5, True, ["Hello"], "[1", [SEGMENT, "Hello"]])
+def test_unexpected_property_is_kept_as_sent(name: str, column: str, value: object) -> None:
+    parsed = parse({name: value})
+    if (name, value) == ("transcriptionProvider", "[1"):
+        assert parsed["provider"] == value
+    else:
+        assert parsed[column] is None
+        assert parsed["additional_fields"] == {name: value}
+
+
+@pytest.mark.parametrize("name", ["transcriptionProvider", "transcriptJson", "callAnalytics"])
+def test_null_property_stays_null(name: str) -> None:
+    columns = ("provider", "segments", "analytics", "additional_fields")
+    assert parse({name: None}) == dict.fromkeys(columns)
+
+
+def test_too_deep_transcript_is_rejected() -> None:
+    nested: Any = json.loads("[" * 60 + "]" * 60)
+    with pytest.raises(UnexpectedResponseError, match="too many levels"):
+        parse_transcript({"transcriptJson": nested})
+    assert parse(json.dumps({"transcriptJson": nested}))["raw"]
+
+
+NAMES = st.sampled_from([*CONTENT, "feature", "result", "speaker", "start", "text"])
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(JSON)
+def test_any_json_can_be_parsed(sent: Any) -> None:
+    for wrapped in (sent, json.dumps(sent)):
+        parse(wrapped)
+
+
+def test_numbers_beyond_floats_stay_text() -> None:
+    sent = '{"transcriptJson": [{"start": NaN, "end": 1e999, "text": "x"}]}'
+    assert parse(sent)["segments"] == [{"start": "NaN", "end": "1e999", "text": "x"}]
