@@ -8,7 +8,7 @@ BUDGET_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/constraints.txt
-SOURCES := tap_zohovoice tests demo definitions e2e bench
+SOURCES := tap_zohovoice sandbox tests demo definitions e2e bench
 E2E := .e2e
 E2E_PINS := meltano target-jsonl target-postgres target-snowflake
 # What the container needs, at the versions that are pinned already.
@@ -61,7 +61,8 @@ lint: setup ## Check style, types, dependencies, workflows, and that definitions
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@$(BIN)/ty check --no-progress --python $(VENV) $(SOURCES)
-	@$(BIN)/deptry --no-ansi --extend-exclude 'bench|definitions|demo|e2e|tests' .
+	@$(BIN)/deptry --no-ansi --extend-exclude 'bench|definitions|demo|e2e|sandbox|tests' .
+	@cd sandbox && ../$(BIN)/deptry --no-ansi --extend-exclude tests .
 	@$(BIN)/python -m definitions --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/zizmor --offline --no-progress --quiet .
@@ -99,7 +100,8 @@ pins: setup ## Choose the newest versions and pin them with their hashes
 	@echo "Pinned in $(PINS) and the folders beside it; the next target installs it."
 
 clean: ## Remove everything that make and the tools made
-	@rm -rf $(VENV) .cache .demo $(E2E) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	@rm -rf $(VENV) .cache .demo $(E2E) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist \
+		sandbox/dist
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.pins: $(PINS)
@@ -123,8 +125,9 @@ $(DLT)/.done: $(DLT_PINS) | setup
 		echo "dlt does not install here; the bench goes on without it." >&2; rm -rf $(DLT)/bin; }
 	@touch $@
 
-$(VENV)/.tap: $(VENV)/.pins pyproject.toml
-	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+$(VENV)/.tap: $(VENV)/.pins pyproject.toml sandbox/pyproject.toml
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps \
+		--editable . --editable ./sandbox
 	@touch $@
 
 $(E2E)/meltano/.pins: $(VENV)/.pins requirements/e2e/meltano.txt

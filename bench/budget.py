@@ -35,11 +35,11 @@ from urllib3 import HTTPResponse
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.auth import OAuthTokens
-from tap_zohovoice.sandbox import Dialect, History
-from tap_zohovoice.sandbox.limits import Limiter
-from tap_zohovoice.sandbox.stats import Counts
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
+from zoho_voice_sandbox import Dialect, History
+from zoho_voice_sandbox.rate_limit import RateLimiter
+from zoho_voice_sandbox.stats import EndpointStats
 
 if TYPE_CHECKING:
     from array import array
@@ -97,11 +97,11 @@ class Answers(BaseAdapter):
     def __init__(self, starts: array[int], clock: Clock, lock_at: int) -> None:
         super().__init__()
         self.requests = 0
-        self.limits = Counts()
+        self.limits = EndpointStats()
         self._starts = starts
         self._clock = clock
         self._lock_at = lock_at
-        self._limiter = Limiter(clock, self.limits)
+        self._limiter = RateLimiter(clock, self.limits)
 
     @override
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:

@@ -17,8 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from tap_zohovoice.sandbox.calls import write
-from tap_zohovoice.sandbox.facts import Sequence
+from zoho_voice_sandbox.calls import build_row
+from zoho_voice_sandbox.generator import CallGenerator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +44,9 @@ class ObjectShape:
     """
 
     def __init__(self, number: int) -> None:
-        facts = Sequence(seed=1).facts(number)
-        row = json.dumps(write(facts, _FIRST_MS, _FIRST_MS + _LATER_MS))
-        start = facts.logid[:8]
+        outline = CallGenerator(seed=1).outline(number)
+        row = json.dumps(build_row(outline, _FIRST_MS, _FIRST_MS + _LATER_MS))
+        start = outline.logid[:8]
         parts = _MOMENT.split(row.replace("%", "%%").replace(start, "%(id)08x"))
         self._offsets = [int(moment) - _FIRST_MS for moment in parts[1::2]]
         parts[1::2] = [f"%({index})d" for index in range(len(self._offsets))]

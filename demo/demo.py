@@ -153,7 +153,7 @@ class Demo:
     def _sandbox(self) -> Generator[subprocess.Popen[str]]:
         options = self._options
         command = [
-            *(sys.executable, "-m", "tap_zohovoice.sandbox"),
+            *(sys.executable, "-m", "zoho_voice_sandbox"),
             *("--calls", str(options.calls)),
             *("--days", str(options.days)),
             *("--grow", str(options.grow)),

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tap_zohovoice.sandbox import Dialect, History, Sandbox
+from zoho_voice_sandbox import Dialect, History, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

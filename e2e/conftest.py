@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from e2e.account import Row
     from e2e.pipeline import Run
     from e2e.warehouses import Warehouse
-    from tap_zohovoice.sandbox import Sandbox
+    from zoho_voice_sandbox import Sandbox
 
 CALLS = 600
 

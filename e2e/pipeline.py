@@ -17,7 +17,7 @@ from e2e.project import FOLDER, MELTANO, TAP, environment
 
 if TYPE_CHECKING:
     from e2e.warehouses import Warehouse
-    from tap_zohovoice.sandbox import Sandbox
+    from zoho_voice_sandbox import Sandbox
 
 _PATIENCE_SECONDS = 120.0
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from e2e.account import Rows
     from e2e.postgres import Server
     from e2e.warehouses import Warehouse
-    from tap_zohovoice.sandbox import Sandbox
+    from zoho_voice_sandbox import Sandbox
 
 PATIENCE_SECONDS = 60.0
 CALLS = 600

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from e2e.account import KEYS, held_calls, held_recordings, held_transcripts, keyed
-from tap_zohovoice.sandbox.talks import talk
+from zoho_voice_sandbox.transcript_fixtures import build_transcript
 
 if TYPE_CHECKING:
     from e2e.conftest import Twice
@@ -40,7 +40,7 @@ def test_every_transcript_is_there_once(twice: Twice) -> None:
     assert landed.keys() == held_transcripts(twice.box)
     assert len(rows) == len(landed) or not twice.warehouse.upserts
     for row in landed.values():
-        told = talk(f"{row['logid']} {TYPES[row['kind']]}")
+        told = build_transcript(f"{row['logid']} {TYPES[row['kind']]}")
         assert row["provider"] == told["transcriptionProvider"]
         assert [part["text"] for part in row["segments"]] == [
             part["text"] for part in told["transcriptJson"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
     from singer_sdk import Tap
@@ -38,16 +38,23 @@ class Services:
     Args:
         config: The settings as given.
         clock: Clock.
+        started: When the tap started.
         writer: Writer of Singer messages.
         user_agent: Default of the setting.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], *, clock: Clock, writer: MessageWriter, user_agent: str
+        self,
+        config: Mapping[str, Any],
+        *,
+        clock: Clock,
+        started: dt.datetime,
+        writer: MessageWriter,
+        user_agent: str,
     ) -> None:
         self.clock = clock
         self.writer = writer
-        self.started = dt.datetime.fromtimestamp(clock.now(), dt.UTC)
+        self.started = started
         self.user_agent = config.get("user_agent") or user_agent
         self._config = config
         self._limiters: dict[str, SlidingWindowLimiter] = {}

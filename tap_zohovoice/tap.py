@@ -115,6 +115,7 @@ class TapZohoVoice(Tap):
         return Services(
             self.config,
             clock=self.clock,
+            started=self.started,
             writer=self.writer,
             user_agent=f"{self.name}/{self.plugin_version}",
         )

@@ -70,8 +70,9 @@ def load_state(
         message = "The state is invalid: bookmarks must be an object of objects"
         raise ConfigValidationError(message, errors=[message])
     loaded = {name: _without_markers(bookmark) for name, bookmark in bookmarks.items()}
-    for name in loaded.keys() & partitions.keys():
-        loaded[name] = _load_bookmark(name, loaded[name], now, partitions[name])
+    for name, contexts in partitions.items():
+        if name in loaded:
+            loaded[name] = _load_bookmark(name, loaded[name], now, contexts)
     return {"bookmarks": loaded}
 
 

@@ -98,8 +98,9 @@ class CallItemStream(IncrementalStream):
 
     @override
     def get_sample(self, context: Context | None) -> Iterator[Record]:
-        for record in super().get_sample(context):
-            yield from self._items(record, context)
+        if self.selected_by_default:  # `--test` selects all streams, whether they are wanted or not
+            for record in super().get_sample(context):
+                yield from self._items(record, context)
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:

@@ -26,11 +26,11 @@ from tap_zohovoice.cli.authorize import main
 from tap_zohovoice.cli.grant import api_console_url
 from tap_zohovoice.config.settings import DATA_CENTERS
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import FakeClock
 from tests.support.common import history
 from tests.support.pty import Terminal
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.common import assert_once, held, history, selecting
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

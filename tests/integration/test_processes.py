@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.common import held, history, selecting
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,9 @@ import pytest
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.cli import NOW
 from tests.support.common import call, files, held, history, selecting
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

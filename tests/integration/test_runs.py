@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.cli import NOW, FakeClock, bookmark
 from tests.support.common import assert_once, call, held, history
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,9 @@ import pytest
 
 from tap_zohovoice.exceptions import StorageError
 from tap_zohovoice.recordings.storage import open_storage
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.cli import NOW
 from tests.support.common import call, files, history
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,10 +10,10 @@ import pytest
 from singer_sdk.streams import Stream
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from tap_zohovoice.sandbox import Dialect, Sandbox
-from tap_zohovoice.sandbox.accounts import Client
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.common import history
+from zoho_voice_sandbox import Dialect, Sandbox
+from zoho_voice_sandbox.token_endpoint import OAuthClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def _free_port() -> int:
 # The suite wants the settings before any fixture runs, so the port is chosen beforehand.
 _PORT = _free_port()
 _URL = f"http://127.0.0.1:{_PORT}"
-_CLIENT = Client()
+_CLIENT = OAuthClient()
 
 
 @pytest.fixture(scope="module", autouse=True)

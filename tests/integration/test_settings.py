@@ -13,7 +13,7 @@ from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, RESERVED_PARAMS, to_query_params
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, DATA_CENTERS, Settings
 from tap_zohovoice.config.validation import validation_errors
-from tap_zohovoice.sandbox import History, Sandbox
+from zoho_voice_sandbox import History, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

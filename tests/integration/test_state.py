@@ -11,9 +11,9 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
-from tap_zohovoice.sandbox import History, Sandbox
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.singer.state import load_catalog, load_state
+from zoho_voice_sandbox import History, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

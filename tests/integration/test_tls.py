@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tap_zohovoice.sandbox import Sandbox
 from tests.support.common import assert_once, files, held, history
 from tests.support.tls import Proxy, gate, tls
+from zoho_voice_sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

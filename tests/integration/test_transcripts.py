@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.cli import NOW
 from tests.support.common import call, held, history, selecting
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_zohovoice.sandbox import Dialect as Manners
 from tests.support.fake_server import (
     EXACT,
     NONE,
@@ -27,6 +26,7 @@ from tests.support.fake_server import (
 from tests.support.scenarios import Life, Plan, Story, run_once, simulate
 from tests.support.simulated_api import Stop, keys_of
 from tests.unit.test_windows import ANY, is_knowable
+from zoho_voice_sandbox import Dialect as Manners
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,10 +14,10 @@ import pytest
 import requests
 import trustme
 
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.cli import NOW
 from tests.support.common import call, history
 from tests.support.tls import Proxy, Stub, gate, tls
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -322,6 +322,10 @@ MESSAGES: dict[str, Meet] = {
     "…: value does not match its type; …": lambda stage: stage.run(
         files=odd(feedback="five stars")
     ),
+    "Log declares … bytes for a file of …; …": lambda stage: stage.run(
+        files=odd(call_recording={"recording_filename": "x.wav", "recording_size_in_bytes": 5}),
+        recordings_path=str(stage.path / "calls"),
+    ),
     "Stopped by …; the last STATE says how far the sync got": stopped,
     "Unexpected … at …; please report this as a bug of the tap": broken,
 }
@@ -332,6 +336,7 @@ GOES_ON = {
     "The bookmark of … (…) is in the future; …",
     "The bookmark of … has another replication key; …",
     "…: value does not match its type; …",
+    "Log declares … bytes for a file of …; …",
 }
 """What a run tells and goes on."""
 STOPPED = "Stopped by …; the last STATE says how far the sync got"

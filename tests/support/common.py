@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.sandbox import History
 from tap_zohovoice.tap import TapZohoVoice
+from zoho_voice_sandbox import History
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_zohovoice.sandbox import Sandbox
     from tests.support.cli import Run
+    from zoho_voice_sandbox import Sandbox
 
 FIRST, LAST = dt.date(2025, 6, 1), dt.date(2026, 2, 28)
 

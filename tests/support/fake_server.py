@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from tap_zohovoice._time import format_epoch_ms, format_timestamp
+from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.extract.reader import CallLogReader, WindowResult

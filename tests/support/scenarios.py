@@ -18,8 +18,6 @@ from unittest import mock
 from requests.adapters import HTTPAdapter
 
 from tap_zohovoice._time import format_epoch_ms, format_timestamp
-from tap_zohovoice.sandbox import Dialect as Manners
-from tap_zohovoice.sandbox.accounts import Client
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.bad_responses import Words
 from tests.support.cli import NOW, call_cli
@@ -38,6 +36,8 @@ from tests.support.simulated_api import (
     WorldClock,
     keys_of,
 )
+from zoho_voice_sandbox import Dialect as Manners
+from zoho_voice_sandbox.token_endpoint import OAuthClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -157,7 +157,7 @@ class Life:
                     raise
 
     def _settings(self) -> dict[str, Any]:
-        story, client = self.story, Client()
+        story, client = self.story, OAuthClient()
         settings = {
             "client_id": client.client_id,
             "client_secret": client.client_secret,

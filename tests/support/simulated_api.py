@@ -25,15 +25,15 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.extract.windows import DateWindow
-from tap_zohovoice.sandbox import Dialect as Manners
-from tap_zohovoice.sandbox import answers
-from tap_zohovoice.sandbox.accounts import Accounts
-from tap_zohovoice.sandbox.faults import faulty
-from tap_zohovoice.sandbox.limits import Limiter
-from tap_zohovoice.sandbox.stats import Counts
 from tests.support.bad_responses import Words
 from tests.support.cli import NOW
 from tests.support.fake_server import Query, Server
+from zoho_voice_sandbox import Dialect as Manners
+from zoho_voice_sandbox import responses
+from zoho_voice_sandbox.faults import apply_fault
+from zoho_voice_sandbox.rate_limit import RateLimiter
+from zoho_voice_sandbox.stats import EndpointStats
+from zoho_voice_sandbox.token_endpoint import TokenEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -244,15 +244,17 @@ class World:
         self._manners = manners
         self._media = media
         self._latency = latency
-        self._tokens = Accounts(_TrueClock(self.clock))
+        self._tokens = TokenEndpoint(_TrueClock(self.clock))
         self.forget()
         self.begin({}, {}, None)
 
     def forget(self) -> None:
         """Forget what was counted, for a machine whose runs know nothing of each other."""
         true = _TrueClock(self.clock)
-        self._counts: dict[str, Counts] = defaultdict(Counts)
-        self._limiters = {place: Limiter(true, self._counts[place]) for place in _PLACES.values()}
+        self._counts: dict[str, EndpointStats] = defaultdict(EndpointStats)
+        self._limiters = {
+            place: RateLimiter(true, self._counts[place]) for place in _PLACES.values()
+        }
         self._seen: dict[str, list[float]] = defaultdict(list)
         self._told: dict[str, float] = {}
 
@@ -346,7 +348,7 @@ class World:
             self.broken("more requests than are allowed")
         self._stop("request", self.requests)
         if seconds:
-            answer = answers.throttled(self._manners, seconds)
+            answer = responses.rate_limit_response(self._manners, seconds)
         else:
             answer = self._judge(fault, place, params, request)
         if fault in {"timeout", "cut"}:
@@ -377,7 +379,7 @@ class World:
         if fault == "token":
             self._tokens.expire_tokens()
         if not self._tokens.accepts(request.headers.get("Authorization", "")):
-            return answers.token_refused(self._manners)
+            return responses.invalid_token_response(self._manners)
         right = {"logs": self._logs, "files": self._file, "transcripts": self._transcript}[place]
         if fault == "nothing":
             return Response(b"")
@@ -386,7 +388,7 @@ class World:
         answer = right(params)
         if answer.status_code >= 300:
             fault = ""  # an error that is spoiled is another error
-        return faulty(fault, {}, _TrueClock(self.clock), lambda: answer)
+        return apply_fault(fault, {}, _TrueClock(self.clock), lambda: answer)
 
     def _logs(self, params: dict[str, str]) -> Response:
         days = [params.pop(name) for name in ("fromDate", "toDate")]
@@ -400,9 +402,9 @@ class World:
             rows, total = self.account.answer(query, *media)
         except InvalidParameterError as refusal:
             named = {"size": "Invalid value for size", "dates": "Invalid value for toDate"}
-            return answers.error("ZVT015", named.get(refusal.blames, "Invalid request."))
+            return responses.error_response("ZVT015", named.get(refusal.blames, "Invalid request."))
         except RetriesExhaustedError:
-            return answers.error("500", "failed", 500)
+            return responses.error_response("500", "failed", 500)
         except AssertionError as endless:
             self.broken(str(endless))
         self.account.asked = self.account.now
@@ -428,7 +430,7 @@ class World:
     def _file(self, params: dict[str, str]) -> Response:
         logid, _, media = params["recording_filename"].removesuffix(".wav").partition("_")
         if not names(logid, media):
-            return answers.error("404", "no such file", 404)
+            return responses.error_response("404", "no such file", 404)
         return Response(_AUDIO, content_type="application/octet-stream")
 
     def _transcript(self, params: dict[str, str]) -> Response:
@@ -449,10 +451,10 @@ class World:
         if isinstance(fault, Words):
             return _said(fault)
         if fault == "denied":
-            return answers.reply({"error": "Access Denied", "status": "failure"})
+            return responses.json_response({"error": "Access Denied", "status": "failure"})
         form = dict(parse_qsl(str(request.body)))
         true = _TrueClock(self.clock)
-        return faulty(fault, {}, true, lambda: self._tokens.token(form, self._manners))
+        return apply_fault(fault, {}, true, lambda: self._tokens.token(form, self._manners))
 
     def _sleep(self) -> None:
         self._sleeps += 1

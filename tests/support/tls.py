@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from tap_zohovoice.sandbox import Sandbox
+    from zoho_voice_sandbox import Sandbox
 
 _PATIENCE = 20.0  # seconds; longer than any test
 _PIECE = 65_536

@@ -12,8 +12,8 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-from tap_zohovoice.sandbox import Dialect, Sandbox
 from tests.support.common import Accounts
+from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,8 +28,8 @@ from tap_zohovoice.recordings.storage import (
     StoredFile,
     open_storage,
 )
-from tap_zohovoice.sandbox import tones
 from tests.support.common import files
+from zoho_voice_sandbox.audio_fixtures import build_wav
 
 START = "2026-02-28T23:59:59.999000+00:00"
 MOMENT = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -63,7 +63,7 @@ def test_usual_name_is_kept(name: str) -> None:
 @pytest.mark.parametrize(
     ("head", "kind"),
     [
-        (tones.sound("x.wav"), "audio/wav"),
+        (build_wav("x.wav"), "audio/wav"),
         (b"ID3\x04" + bytes(600), "audio/mpeg"),
         (b"\xff\xfb\x90\x64" + bytes(600), "audio/mpeg"),
         (b"\xff\xf1\x50\x80" + bytes(600), "audio/aac"),
@@ -98,7 +98,7 @@ def test_declared_text_is_audio_only_by_its_bytes() -> None:
     assert guess_audio_type(page) == UNKNOWN
     for declared in ("text/html;charset=ISO-8859-1", "application/json", "Application/XML"):
         assert guess_audio_type(page, declared) is None
-        assert guess_audio_type(tones.sound("x.wav"), declared) == "audio/wav"
+        assert guess_audio_type(build_wav("x.wav"), declared) == "audio/wav"
 
 
 @pytest.fixture(params=["local", "fsspec"])

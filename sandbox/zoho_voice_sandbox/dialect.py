@@ -1,0 +1,167 @@
+"""Server behaviour that Zoho does not document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from types import NoneType
+from typing import Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
+
+# All time zones lie between these, daylight saving included.
+_MIN_UTC_OFFSET, _MAX_UTC_OFFSET = -12 * 60, 14 * 60
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One choice of everything that is not documented; the defaults are the likeliest.
+
+    Attributes:
+        order: Order of the rows; `logid` is an order unrelated to time.
+        utc_offset_minutes: Time zone of `fromDate` and `toDate`, in minutes east of UTC.
+        daylight_saving: Whether that zone is an hour further east from April to October.
+        to_date_inclusive: Whether `toDate` itself is included.
+        future_dates: Whether dates after the server's own today are accepted.
+        dates_named: Whether the rejection of a date names its parameter.
+        max_range_days: Longest range of days accepted, None for any.
+        max_size: Most rows in a page, None for any number.
+        size_over: Whether a larger `size` is capped or refused.
+        size_named: Whether the rejection of a size names its parameter.
+        max_offset: Highest `from` + `size`, None for any.
+        offset_over: Response to a higher one; `cut` ends the rows there.
+        offset_counts_size: Whether `from` + `size` is limited, or `from` alone.
+        offset_named: The parameter that the rejection of an offset names.
+        from_ignored: Whether all pages start at the first row.
+        total: Value of `meta.total`.
+        total_error: Error of a stale total, or the highest capped total, in rows.
+        rows_form: Form of a response without rows.
+        status_value: `status` of a success.
+        throttle: Response to a request over the limit or during a lock.
+        retry_after: Whether that response has a `Retry-After` header.
+        token_refused: Response to an invalid or expired token.
+        scope_missing: Whether the token lacks the scope to read calls.
+        latency_seconds: Response time of `zv/logs`, in seconds.
+        file_latency_seconds: Response time of files, in seconds.
+        file_length: How the length of a file is sent: in a header, by chunks, or by closing the
+            connection.
+        file_type: Content type of a file: bytes, audio or HTML.
+        file_size: Size of a file in its row; `wrong` is 7 bytes too large.
+        file_mode: Accepted values of `mode`: lower case only, also capitalised, or none.
+        file_missing: Response to a request for a file that does not exist.
+        file_keys: Whether rows name their files always, or only where `isRecording` and
+            `isVoiceMail` ask for them.
+        transcript_form: JSON in a string, an object, an object in a string with its segments as a
+            string inside, or a string that is not JSON.
+        bad_value_message: Whether the rejection of a value may name the parameter.
+        limit_calls: Requests allowed per `limit_seconds`.
+        limit_seconds: Window of the rate limit, in seconds.
+        lock_seconds: Duration of the lock after a request over the limit, in seconds.
+        token_ttl_seconds: Lifetime of a token, in seconds.
+        token_field: Whether the lifetime is sent as `expires_in` (seconds) alone, or as
+            `expires_in_sec` beside an `expires_in` in milliseconds.
+        code_seconds: Lifetime of an authorization code, in seconds.
+        code_access: Access type of codes; only `offline` includes a refresh token.
+        api_domain: Address of other products in a token response. The default cannot exist: a
+            client that requests Voice from there must fail, not send a token to a real server.
+        token_error_status: HTTP status of errors of the token endpoint.
+        tokens_limit: Tokens issued per `tokens_window`.
+        tokens_window: Window of that limit, in seconds.
+        tokens_denied_status: HTTP status over that limit.
+        live_tokens: Valid tokens at a time; one more invalidates the oldest.
+    """
+
+    order: Literal["newest", "oldest", "logid"] = "newest"
+    utc_offset_minutes: int = 0
+    daylight_saving: bool = False
+    to_date_inclusive: bool = True
+    future_dates: Literal["accepted", "refused"] = "accepted"
+    dates_named: bool = True
+    max_range_days: int | None = None
+    max_size: int | None = None
+    size_over: Literal["cap", "refuse"] = "cap"
+    size_named: bool = True
+    max_offset: int | None = None
+    offset_over: Literal["refuse", "empty", "error500", "cut"] = "refuse"
+    offset_counts_size: bool = True
+    offset_named: Literal["from", "size", "none"] = "from"
+    from_ignored: bool = False
+    total: Literal[
+        "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped"
+    ] = "exact"
+    total_error: int = 1
+    rows_form: Literal["list", "missing", "null", "body", "no_content", "bare_list"] = "list"
+    status_value: Literal["200", "SUCCESS", "success"] = "200"
+    throttle: Literal[
+        "429",
+        "400_url_rolling",
+        "200_url_rolling",
+        "400_cliq",
+        "200_people",
+        "503_text",
+        "429_empty",
+        "400_minutes",
+    ] = "400_url_rolling"
+    retry_after: bool = False
+    token_refused: Literal["401_plain", "401_projects", "401_crm", "400_zvt", "200_crm"] = (
+        "401_plain"  # noqa: S105 - the name of a form
+    )
+    scope_missing: bool = False
+    latency_seconds: float = 0.0
+    file_latency_seconds: float = 0.0
+    file_length: FileLength = "content_length"
+    file_type: Literal["octet", "audio", "html"] = "octet"
+    file_size: Literal["exact", "absent", "text", "wrong"] = "exact"
+    file_mode: Literal["lower", "any", "none"] = "lower"
+    file_missing: Literal[
+        "404", "400", "500", "200_error", "200_html", "200_object", "204", "200_empty"
+    ] = "404"
+    file_keys: Literal["always", "filtered"] = "always"
+    transcript_form: Literal["string", "object", "segments_string", "broken"] = "string"
+    bad_value_message: Literal["named", "neutral"] = "named"
+    limit_calls: int = 30
+    limit_seconds: float = 60.0
+    lock_seconds: float = 600.0
+    token_ttl_seconds: float = 3600.0
+    token_field: Literal["expires_in", "expires_in_sec"] = "expires_in"  # noqa: S105 - a field's name
+    code_seconds: float = 600.0
+    code_access: Literal["offline", "online"] = "offline"
+    api_domain: str = "https://www.zohoapis.invalid"
+    token_error_status: Literal[200, 400, 401] = 200
+    tokens_limit: int = 10
+    tokens_window: float = 600.0
+    tokens_denied_status: Literal[200, 400] = 400
+    live_tokens: int = 15
+
+    def __post_init__(self) -> None:
+        """Validate the values.
+
+        Raises:
+            ValueError: If a value is invalid.
+        """
+        for name, (kind, known) in field_values().items():
+            value = getattr(self, name)
+            if known and value not in known:
+                msg = f"{name} must be one of {', '.join(map(str, known))}, not {value!r}"
+                raise ValueError(msg)
+            if not known and value is not None and kind in {int, float} and kind(value) != value:
+                msg = f"{name} must be a number, not {value!r}"
+                raise ValueError(msg)
+        easternmost = self.utc_offset_minutes + (60 if self.daylight_saving else 0)
+        if not _MIN_UTC_OFFSET <= self.utc_offset_minutes <= easternmost <= _MAX_UTC_OFFSET:
+            msg = "utc_offset_minutes must be between -12:00 and +14:00, daylight saving included"
+            raise ValueError(msg)
+
+
+def field_values() -> dict[str, tuple[type, tuple[object, ...]]]:
+    """Return the type of each field and, where there are few, its values."""
+    hints = get_type_hints(Dialect)
+    found: dict[str, tuple[type, tuple[object, ...]]] = {}
+    for field in fields(Dialect):
+        hint = hints[field.name]
+        if get_origin(hint) is Literal:
+            known = get_args(hint)
+            found[field.name] = (type(known[0]), known)
+        else:
+            kinds = [kind for kind in get_args(hint) if kind is not NoneType] or [hint]
+            found[field.name] = (kinds[0], ())
+    return found

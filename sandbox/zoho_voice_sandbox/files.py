@@ -1,0 +1,117 @@
+"""The address of files: a recording, a voicemail, or an archive of several."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+from zipfile import ZipFile, ZipInfo
+
+from zoho_voice_sandbox.audio_fixtures import build_wav
+from zoho_voice_sandbox.overrides import Overrides
+from zoho_voice_sandbox.params import InvalidParameterError, reject_value, validate_params
+from zoho_voice_sandbox.responses import (
+    ErrorResponse,
+    error_response,
+    html_response,
+    json_response,
+)
+from zoho_voice_sandbox.streaming import FileResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from werkzeug import Response
+
+    from zoho_voice_sandbox.dialect import Dialect
+    from zoho_voice_sandbox.store import Store
+
+_ANY = re.compile(r".*", re.DOTALL)
+_PATTERNS = {
+    # Names may be longer than the values of other parameters, up to a limit.
+    "recording_filename": re.compile(r".{1,10000}", re.DOTALL),
+    "mode": _ANY,
+    "password": _ANY,
+    "ZUID": re.compile(r"\d{1,19}", re.ASCII),
+}
+_MODES = {"lower": "play|download", "any": "[Pp]lay|[Dd]ownload", "none": "(?!)"}
+_TYPES = {"octet": "application/octet-stream", "audio": "audio/x-wav", "html": "text/html"}
+_MAX_FILES = 10
+_NOT_FOUND_PAGE = "<!DOCTYPE html><html><body><p>The file was not found.</p></body></html>"
+
+
+class AudioFiles(Overrides[bytes]):
+    """Files by name: generated for the current calls, unless overridden."""
+
+    def __init__(self, store: Store) -> None:
+        """Create the files of a store."""
+        super().__init__()
+        self._store = store
+
+    def read(self, name: str) -> bytes | None:
+        """Return the current content of a file, None if it does not exist."""
+        return self.get(name, lambda: build_wav(name) if self._store.has_file(name) else None)
+
+
+class FilesHandler:
+    """Responds to requests for files."""
+
+    def __init__(self, audio: AudioFiles) -> None:
+        """Create a handler for these files."""
+        self._audio = audio
+
+    def handle(self, params: Mapping[str, str], dialect: Dialect) -> Response:
+        """Respond to a request with these parameters."""
+        try:
+            validate_params(params, _PATTERNS, dialect)
+            # Here even an empty value is invalid.
+            mode = params.get("mode")
+            if mode is not None and not re.fullmatch(_MODES[dialect.file_mode], mode):
+                reject_value("mode", dialect)
+            content = self._content(params, dialect)
+        except InvalidParameterError as error:
+            return error_response(error.code, error.message)
+        content_type = _TYPES[dialect.file_type]
+        if content is None:
+            return _not_found(dialect, content_type)
+        response = FileResponse(content, content_type=content_type)
+        response.length = dialect.file_length
+        return response
+
+    def _content(self, params: Mapping[str, str], dialect: Dialect) -> bytes | None:
+        value = params.get("recording_filename", "")
+        if not value:
+            reject_value("recording_filename", dialect)
+        # A name with a comma in it comes first.
+        content = self._audio.read(value)
+        names = [value] if content is not None else list(dict.fromkeys(value.split(",")))
+        if len(names) > _MAX_FILES:
+            reject_value("recording_filename", dialect)
+        if len(names) == 1 and not params.get("password"):
+            return content if content is not None else self._audio.read(names[0])
+        found = {name: self._audio.read(name) for name in names}
+        whole = {name: content for name, content in found.items() if content is not None}
+        return _archive(whole) if len(whole) == len(names) else None
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(ZipInfo(name), content)
+    return buffer.getvalue()
+
+
+def _not_found(dialect: Dialect, content_type: str) -> Response:
+    success = {"code": "200", "status": "SUCCESS"}
+    responses: dict[str, Callable[[], Response]] = {
+        "404": lambda: error_response("404", "File not found", 404),
+        "400": lambda: error_response("400", "File not found"),
+        "500": lambda: error_response("500", "failed", 500),
+        "200_error": lambda: error_response("404", "File not found", 200),
+        "200_html": lambda: html_response(_NOT_FOUND_PAGE, 200),
+        "200_object": lambda: json_response(success, 200, ErrorResponse),
+        "204": lambda: ErrorResponse(status=204),
+        "200_empty": lambda: ErrorResponse(b"", content_type=content_type),
+    }
+    return responses[dialect.file_missing]()

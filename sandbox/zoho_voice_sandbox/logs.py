@@ -1,0 +1,110 @@
+"""The address of call logs."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from typing import TYPE_CHECKING
+
+from werkzeug import Response
+
+from zoho_voice_sandbox.file_fields import FileFields
+from zoho_voice_sandbox.history import LONGEST_MS
+from zoho_voice_sandbox.params import InvalidParameterError
+from zoho_voice_sandbox.query import QueryFailedError, parse_query, run_query
+from zoho_voice_sandbox.responses import error_response, json_response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoho_voice_sandbox.calls import Row
+    from zoho_voice_sandbox.date_filter import TimeRange
+    from zoho_voice_sandbox.dialect import Dialect
+    from zoho_voice_sandbox.files import AudioFiles
+    from zoho_voice_sandbox.query import LogQuery, Rows
+    from zoho_voice_sandbox.store import Store
+
+_CACHE_SIZE = 8
+# Recordings appear within this time of a call's end.
+_LATE_MS = 5 * 60_000
+
+
+class LogsHandler:
+    """Responds to requests for call logs."""
+
+    def __init__(self, store: Store, audio: AudioFiles) -> None:
+        """Create a handler for the calls of a store and their files."""
+        self._store = store
+        self._audio = audio
+        self._cache: dict[tuple[object, ...], array[int]] = {}
+        self._mutex = threading.Lock()
+
+    def handle(self, params: Mapping[str, str], dialect: Dialect) -> Response:
+        """Respond to a request with these parameters."""
+        try:
+            query = parse_query(params, dialect)
+            page = run_query(
+                query,
+                dialect,
+                self._store.now_ms(),
+                lambda selected: self._select(selected, query, dialect),
+            )
+        except InvalidParameterError as error:
+            return error_response(error.code, error.message)
+        except QueryFailedError:
+            return error_response("500", "failed", 500)
+        fields = FileFields(dialect, query.hidden_keys(dialect), self._audio)
+        stored = ((handle, self._store.row(handle)) for handle in page.rows)
+        rows = [
+            fields.rewrite(row, is_generated=handle >= 0)
+            for handle, row in stored
+            if row is not None
+        ]
+        return list_response(rows, page.total, dialect)
+
+    def _select(self, selected: TimeRange, query: LogQuery, dialect: Dialect) -> Rows[int]:
+        """Return handles; filtering all rows is slow, so the results of past ranges are cached."""
+        with self._mutex:
+            version = self._store.version
+            calls = self._store.select(selected)
+            by_id = dialect.order == "logid"
+            if not len(calls) or not (query.filters or by_id):
+                return calls
+            now = self._store.now_ms()
+            latest = self._store.start_ms(calls[len(calls) - 1])
+            is_settled = latest + LONGEST_MS + _LATE_MS < now
+            key = (selected, query.filters, by_id, version, is_settled or now)
+            if key not in self._cache:
+                self._cache[key] = self._filter(calls, query, by_id=by_id)
+                while len(self._cache) > _CACHE_SIZE:
+                    self._cache.pop(next(iter(self._cache)))
+            return self._cache[key]
+
+    def _filter(self, calls: Rows[int], query: LogQuery, *, by_id: bool) -> array[int]:
+        found = array("q")
+        for place in range(len(calls)):
+            row = self._store.row(calls[place]) if query.filters else {}
+            if row is not None and query.matches(row):
+                found.append(calls[place])
+        return array("q", sorted(found, key=self._store.logid)) if by_id else found
+
+
+def list_response(rows: list[Row], total: int | str | None, dialect: Dialect) -> Response:
+    """Return a page of call logs as a response.
+
+    Args:
+        rows: The rows of the page.
+        total: `meta.total`, None for none.
+        dialect: Form of a page without rows, and of the status.
+    """
+    form = "list" if rows else dialect.rows_form
+    if form == "no_content":
+        return Response(status=204)
+    if form == "body":
+        return Response(b"", content_type="application/json;charset=UTF-8")
+    if form == "bare_list":
+        return json_response([])
+    body: dict[str, object] = {"meta": {} if total is None else {"total": total}}
+    if form != "missing":
+        body["logs"] = None if form == "null" else rows
+    return json_response(body | {"status": dialect.status_value})

@@ -1,0 +1,232 @@
+"""The query of call logs: parameters, filters, order, offsets and totals.
+
+It knows neither HTTP nor how rows are stored, so that a server and a simulation share it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from zoho_voice_sandbox.calls import FILE_KEYS
+from zoho_voice_sandbox.contacts_fixtures import build_id
+from zoho_voice_sandbox.date_filter import time_range
+from zoho_voice_sandbox.params import reject_value, validate_params
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from zoho_voice_sandbox.calls import Row
+    from zoho_voice_sandbox.date_filter import TimeRange
+    from zoho_voice_sandbox.dialect import Dialect
+
+RowT = TypeVar("RowT")
+RowT_co = TypeVar("RowT_co", covariant=True)
+
+_IDS = r"\d{1,19}(,\d{1,19})*"
+_DAY = r"\d{4}-\d\d-\d\d"
+_PARAMETERS = {
+    "from": r"\d{1,9}",
+    "size": r"[1-9]\d{0,8}",
+    "fromDate": _DAY,
+    "toDate": _DAY,
+    "numberIds": _IDS,
+    "userNumber": r"\d{1,20}",
+    "agent": r"\d{1,19}",
+    "callType": "incoming|outgoing|missed|bridged|forward",
+    "feedback": "[1-5]",
+    "contact_name": ".{1,200}",
+    "isAllCountry": "true|false",
+    "isVoiceMail": "true|false",
+    "isRecording": "true|false",
+    "departmentId": _IDS,
+    "groupIds": _IDS,
+    "campaignId": r"[\w-]{1,50}",
+}
+_PATTERNS = {name: re.compile(pattern, re.ASCII) for name, pattern in _PARAMETERS.items()}
+_PATTERNS["contact_name"] = re.compile(_PARAMETERS["contact_name"])
+_KEYS = {
+    "numberIds": "number_id",
+    "userNumber": "user_number",
+    "agent": "agent_number",
+    "callType": "call_type",
+    "feedback": "feedback",
+    "contact_name": "contact_name",
+    "departmentId": "department",
+    "groupIds": "queue_name",
+    "campaignId": "campaign_name",
+}
+_BY_ID = {"agent", "departmentId", "groupIds", "campaignId"}
+_PAGING = {"from", "size", "fromDate", "toDate"}
+_DEFAULT_SIZE = 100
+_NOT_DIGITS = re.compile(r"\D")
+
+
+class QueryFailedError(Exception):
+    """The server fails to answer, with HTTP status 500."""
+
+
+class Rows(Protocol[RowT_co]):
+    """Rows of which each is looked up when needed."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    def __getitem__(self, index: int, /) -> RowT_co:
+        """Return a row."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """The parameters of a request for call logs.
+
+    Attributes:
+        offset: Rows to skip (`from`).
+        size: Rows wanted.
+        from_date: First day, None for no limit.
+        to_date: Last day, None for no limit.
+        filters: The other parameters, those with a value.
+    """
+
+    offset: int = 0
+    size: int = _DEFAULT_SIZE
+    from_date: date | None = None
+    to_date: date | None = None
+    filters: tuple[tuple[str, str], ...] = ()
+
+    def matches(self, row: Row) -> bool:
+        """Return whether the filters match a row, dates aside."""
+        wanted = dict(self.filters)
+        files = [key for name, key in FILE_KEYS.items() if wanted.pop(name, "false") == "true"]
+        if files and not any(key in row for key in files):
+            return False
+        return all(_matches(row, name, value) for name, value in wanted.items())
+
+    def hidden_keys(self, dialect: Dialect) -> frozenset[str]:
+        """Return the keys that rows lack because no filter asks for them."""
+        if dialect.file_keys == "always":
+            return frozenset()
+        wanted = dict(self.filters)
+        return frozenset(key for name, key in FILE_KEYS.items() if wanted.get(name) != "true")
+
+
+@dataclass(frozen=True)
+class Page(Generic[RowT]):
+    """The result of a query.
+
+    Attributes:
+        rows: Rows of the page.
+        total: `meta.total`, None if it is absent.
+    """
+
+    rows: list[RowT]
+    total: int | str | None
+
+
+def parse_query(params: Mapping[str, str], dialect: Dialect) -> LogQuery:
+    """Parse the parameters of a request.
+
+    Raises:
+        InvalidParameterError: If a parameter is unknown or its value is invalid.
+    """
+    validate_params(params, _PATTERNS, dialect)
+    filters = sorted((name, value) for name, value in params.items() if value)
+    return LogQuery(
+        int(params.get("from") or 0),
+        int(params.get("size") or _DEFAULT_SIZE),
+        _parse_day(params, "fromDate", dialect),
+        _parse_day(params, "toDate", dialect),
+        tuple(pair for pair in filters if pair[0] not in _PAGING),
+    )
+
+
+def run_query(
+    query: LogQuery, dialect: Dialect, now_ms: int, select: Callable[[TimeRange], Rows[RowT]]
+) -> Page[RowT]:
+    """Return one page of rows.
+
+    Args:
+        query: The request.
+        dialect: What the server accepts, and how it orders, limits and counts rows.
+        now_ms: The server's time, in milliseconds since the epoch.
+        select: Returns the matching rows of a time range: by start time, or by id where the
+            dialect orders by id.
+
+    Raises:
+        InvalidParameterError: If the dialect rejects dates, size or offset.
+        QueryFailedError: If the offset is too high and the dialect answers with status 500.
+    """
+    selected = time_range(query.from_date, query.to_date, dialect, now_ms)
+    size = query.size
+    if dialect.max_size is not None and size > dialect.max_size:
+        if dialect.size_over == "refuse":
+            reject_value("size" if dialect.size_named else "", dialect)
+        size = dialect.max_size
+    rows = select(selected)
+    count = len(rows)
+    start = 0 if dialect.from_ignored else query.offset
+    end = _end(query.offset, start + size, size, dialect)
+    places = range(min(start, count), min(end, count))
+    if dialect.order == "newest":
+        places = range(count - 1 - places.start, count - 1 - places.stop, -1)
+    return Page([rows[place] for place in places], _total(count, dialect))
+
+
+def _end(offset: int, end: int, size: int, dialect: Dialect) -> int:
+    """Return the offset at which the page ends, given the limit of offsets."""
+    most = dialect.max_offset
+    if most is None:
+        return end
+    if dialect.offset_over == "cut":
+        return min(end, most)
+    if offset + (size if dialect.offset_counts_size else 0) <= most:
+        return end
+    if dialect.offset_over == "refuse":
+        reject_value("" if dialect.offset_named == "none" else dialect.offset_named, dialect)
+    if dialect.offset_over == "error500":
+        raise QueryFailedError
+    return 0
+
+
+def _total(count: int, dialect: Dialect) -> int | str | None:
+    # Even a stale index knows that there are no rows.
+    error = dialect.total_error if count else 0
+    totals: dict[str, int | str | None] = {
+        "exact": count,
+        "absent": None,
+        "minus_one": -1,
+        "text": str(count),
+        "words": "many",
+        "stale_high": count + error,
+        "stale_low": max(min(count, 1), count - error),
+        "capped": min(count, error),
+    }
+    return totals[dialect.total]
+
+
+def _parse_day(params: Mapping[str, str], name: str, dialect: Dialect) -> date | None:
+    if not params.get(name):
+        return None
+    try:
+        return date.fromisoformat(params[name])
+    except ValueError:
+        reject_value(name, dialect)
+
+
+def _matches(row: Row, name: str, value: str) -> bool:
+    if name == "isAllCountry":
+        # It only says how `userNumber` is meant.
+        return True
+    key = _KEYS[name]
+    if key not in row:
+        return False
+    held = str(row[key])
+    if name == "contact_name":
+        return value.casefold() in held.casefold()
+    if name == "userNumber":
+        return _NOT_DIGITS.sub("", held).startswith(value)
+    return (build_id(held) if name in _BY_ID else held) in value.split(",")

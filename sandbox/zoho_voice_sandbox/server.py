@@ -1,0 +1,280 @@
+"""Zoho Accounts and Zoho Voice as one WSGI application on a local port."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from typing_extensions import override
+from werkzeug import Request, Response
+from werkzeug.exceptions import SecurityError
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from zoho_voice_sandbox.clock import SystemClock
+from zoho_voice_sandbox.dialect import Dialect
+from zoho_voice_sandbox.endpoint import Endpoint, EndpointConfig
+from zoho_voice_sandbox.faults import apply_fault, fault_at, validate
+from zoho_voice_sandbox.files import AudioFiles, FilesHandler
+from zoho_voice_sandbox.logs import LogsHandler
+from zoho_voice_sandbox.responses import error_response, html_response, json_response
+from zoho_voice_sandbox.stats import Stats
+from zoho_voice_sandbox.store import Store
+from zoho_voice_sandbox.streaming import HANDLER_KEY
+from zoho_voice_sandbox.token_endpoint import TokenEndpoint, too_many_tokens_response
+from zoho_voice_sandbox.transcripts import TranscriptsHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+    from typing import Self
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from zoho_voice_sandbox.clock import Clock
+    from zoho_voice_sandbox.endpoint import Handler
+    from zoho_voice_sandbox.history import History
+    from zoho_voice_sandbox.stats import EndpointStats
+
+EndpointName: TypeAlias = Literal["logs", "files", "transcripts"]
+
+TOKEN_PATH = "/oauth/v2/token"  # noqa: S105 - a path
+PATHS: dict[str, EndpointName] = {
+    "/rest/json/zv/logs": "logs",
+    "/rest/json/zv/logs/voicerecording": "files",
+    "/rest/json/zv/transcribe": "transcripts",
+}
+_HOST = "127.0.0.1"
+_MAX_PORT = 65_535
+# How often the server checks whether to stop, in seconds.
+_POLL_SECONDS = 0.02
+
+
+class _LocalRequest(Request):
+    """A request that must be addressed to this machine, not to a name that resolves to it."""
+
+    trusted_hosts: list[str] | None = [_HOST, "localhost"]  # noqa: RUF012 - as declared above it
+
+
+class _Handler(WSGIRequestHandler):
+    # Head and body are two writes; with Nagle's algorithm the second may wait 40 ms.
+    disable_nagle_algorithm = True
+
+    @override
+    def make_environ(self) -> WSGIEnvironment:
+        return {**super().make_environ(), HANDLER_KEY: self}
+
+    @override
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing: query strings hold numbers and names."""
+
+
+class Sandbox:
+    """A Zoho Voice that listens on the loopback interface while its `with` block runs.
+
+    It is also a WSGI application. Dialect, faults and callbacks may be changed at any time.
+
+    Attributes:
+        dialect: Behaviour that is not documented.
+        faults: Fault by number of the request for logs, from 1.
+        token_faults: The same for requests for a token.
+        file_faults: The same for requests for files.
+        transcript_faults: The same for requests for transcripts.
+        before_request: Called with the number of each request for logs before the response.
+        before_file: The same for requests for files.
+        clock: Source of time.
+        history: The calls at the start.
+        store: The calls.
+        audio: The files of the calls.
+        transcripts: The transcripts of the calls.
+        stats: Counters of requests.
+        accounts: The tokens.
+    """
+
+    def __init__(  # noqa: PLR0913 - the public interface, by keyword only
+        self,
+        *,
+        history: History | None = None,
+        dialect: Dialect | None = None,
+        clock: Clock | None = None,
+        faults: dict[int, str] | None = None,
+        token_faults: dict[int, str] | None = None,
+        file_faults: dict[int, str] | None = None,
+        transcript_faults: dict[int, str] | None = None,
+        before_request: Callable[[int], None] | None = None,
+        before_file: Callable[[int], None] | None = None,
+        grow_per_hour: float = 0.0,
+        port: int = 0,
+    ) -> None:
+        """Create the account.
+
+        Args:
+            history: The calls at the start, None for an empty account.
+            dialect: Behaviour that is not documented.
+            clock: Source of time, by default the system clock.
+            faults: Fault by number of the request for logs, from 1.
+            token_faults: The same for requests for a token.
+            file_faults: The same for requests for files.
+            transcript_faults: The same for requests for transcripts.
+            before_request: Called with the number of each request for logs before the response.
+            before_file: The same for requests for files.
+            grow_per_hour: New calls per hour.
+            port: Port to listen on, 0 for any free one.
+
+        Raises:
+            ValueError: If a fault is unknown, or the port is invalid.
+        """
+        if not 0 <= port <= _MAX_PORT:
+            msg = f"port must be between 0 and {_MAX_PORT}, not {port}"
+            raise ValueError(msg)
+        self.clock: Clock = clock or SystemClock()
+        self.dialect = dialect or Dialect()
+        self.faults = dict(faults or {})
+        self.token_faults = dict(token_faults or {})
+        self.file_faults = dict(file_faults or {})
+        self.transcript_faults = dict(transcript_faults or {})
+        for kinds in (self.faults, self.token_faults, self.file_faults, self.transcript_faults):
+            for kind in kinds.values():
+                validate(kind)
+        self.before_request = before_request
+        self.before_file = before_file
+        self.history = history
+        self.store = Store(history, self.clock, grow_per_hour=grow_per_hour)
+        self.stats = Stats()
+        self.accounts = TokenEndpoint(self.clock)
+        self.audio = AudioFiles(self.store)
+        self.transcripts = TranscriptsHandler(self.store)
+        handlers: dict[EndpointName, tuple[Handler, EndpointStats]] = {
+            "logs": (LogsHandler(self.store, self.audio).handle, self.stats),
+            "files": (FilesHandler(self.audio).handle, self.stats.files),
+            "transcripts": (self.transcripts.handle, self.stats.transcripts),
+        }
+        self._endpoints: dict[EndpointName, Endpoint] = {}
+        for name, (handler, stats) in handlers.items():
+            config = partial(self._config_of, name)
+            self._endpoints[name] = Endpoint(config, handler, stats, self.accounts, self.clock)
+        self._mutex = threading.Lock()
+        self._port = port
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Start the server.
+
+        Raises:
+            OSError: If the port is in use.
+        """
+        try:
+            server = make_server(_HOST, self._port, self, threaded=True, request_handler=_Handler)
+        except SystemExit as error:
+            msg = f"cannot listen on port {self._port} of {_HOST}"
+            raise OSError(msg) from error
+        self._server = server
+        self._thread = threading.Thread(
+            target=server.serve_forever,
+            kwargs={"poll_interval": _POLL_SECONDS},
+            name="zoho-voice-sandbox",
+            daemon=True,
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the server."""
+        if self._server and self._thread:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Respond to a WSGI request."""
+        request = _LocalRequest(environ)
+        try:
+            request.host  # noqa: B018 - reading it checks it
+            response = self._respond(request)
+        except SecurityError:
+            response = html_response("This server answers to 127.0.0.1 only.", 403)
+        return response(environ, start_response)
+
+    @property
+    def url(self) -> str:
+        """The address of both services, without a slash at the end.
+
+        Raises:
+            RuntimeError: If the server is not running.
+        """
+        if self._server is None:
+            msg = "the sandbox listens only inside its with block"
+            raise RuntimeError(msg)
+        return f"http://{_HOST}:{self._server.port}"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Settings with which the tap reads this account.
+
+        Raises:
+            RuntimeError: If the server is not running.
+        """
+        today = datetime.fromtimestamp(self.clock.now(), UTC).date()
+        first = self.history.first if self.history else today
+        client = self.accounts.client
+        return {
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+            "refresh_token": client.refresh_token,
+            "accounts_url": self.url,
+            "api_url": self.url,
+            "start_date": f"{first.isoformat()}T00:00:00Z",
+        }
+
+    def expire_tokens(self) -> None:
+        """Invalidate all tokens."""
+        self.accounts.expire_tokens()
+
+    def lock(self, endpoint: EndpointName = "logs") -> None:
+        """Lock an address now."""
+        self._endpoints[endpoint].lock()
+
+    def _respond(self, request: Request) -> Response:
+        name = PATHS.get(request.path)
+        if request.method == "GET" and name:
+            return self._endpoints[name].handle(request)
+        if (request.method, request.path) == ("POST", TOKEN_PATH):
+            return self._respond_token(request)
+        with self._mutex:
+            self.stats.other_requests += 1
+        return error_response("ZVT011", "Invalid URL")
+
+    def _config_of(self, name: EndpointName) -> EndpointConfig:
+        dialect = self.dialect
+        if name == "logs":
+            return EndpointConfig(
+                dialect, self.faults, self.before_request, dialect.latency_seconds
+            )
+        if name == "files":
+            return EndpointConfig(
+                dialect, self.file_faults, self.before_file, dialect.file_latency_seconds
+            )
+        return EndpointConfig(dialect, self.transcript_faults)
+
+    def _respond_token(self, request: Request) -> Response:
+        with self._mutex:
+            self.stats.token_requests += 1
+            kind = fault_at(self.token_faults, self.stats.token_requests)
+        if kind == "lock":
+            return too_many_tokens_response(self.dialect)
+        if kind == "token":
+            self.accounts.expire_tokens()
+            return json_response({"error": "invalid_code"}, self.dialect.token_error_status)
+        form = request.values.to_dict()
+        response = apply_fault(
+            kind, request.environ, self.clock, lambda: self.accounts.token(form, self.dialect)
+        )
+        with self._mutex:
+            self.stats.tokens = self.accounts.issued
+        return response
