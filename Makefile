@@ -37,7 +37,7 @@ help: ## Show this list
 setup: $(VENV)/.tap ## Make .venv with everything at its pinned version
 	@:
 
-demo: setup ## Run the tap twice from a made-up account into DuckDB, and check what landed
+demo: setup ## Run the tap twice from the sandbox into DuckDB, and check what landed
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
 		echo "The demo needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean demo PYTHON=python3.12" >&2; \
 		exit 1; }
@@ -46,7 +46,7 @@ demo: setup ## Run the tap twice from a made-up account into DuckDB, and check w
 test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m 'not simulation' $(PYTEST_ARGS)
 
-simulate: setup ## Live through 1,000 made-up lives of an account and more; HYPOTHESIS_PROFILE=nightly: 50,000
+simulate: setup ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
 
 e2e: setup $(E2E)/meltano/.pins ## Run the tap by Meltano into real targets, and ask them what landed

@@ -1,7 +1,7 @@
 """What a first run costs, for accounts of several sizes: requests, and hours at Zoho's limit.
 
 Nothing is waited for and nothing is sent: the clock jumps over each wait, and a transport within
-this process answers. Everything else is the tap's own code: windows, pages, throttle, the judging
+this process server. Everything else is the tap's own code: windows, pages, throttle, the judging
 of answers and the waiting out of locks, and the making of records. Left out are the token, the
 file that runs share, and the writing of messages.
 
@@ -21,7 +21,6 @@ from argparse import ArgumentParser
 from bisect import bisect_left
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -34,16 +33,19 @@ from urllib3 import HTTPResponse
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.auth import OAuthTokens
+from tap_zohovoice.auth import OAuthTokens, TokenEndpoint
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 from zoho_voice_sandbox import Dialect, History
+from zoho_voice_sandbox.query import parse_query, run_query
 from zoho_voice_sandbox.rate_limit import RateLimiter
 from zoho_voice_sandbox.stats import EndpointStats
 
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterable, Sequence
+
+    from zoho_voice_sandbox.date_filter import TimeRange
 
 NOW = 1_772_366_400.0
 """2026-03-01 12:00:00 UTC, when every run starts."""
@@ -81,7 +83,7 @@ class JumpingClock(Clock):
         self._elapsed += seconds
 
 
-class Answers(BaseAdapter):
+class SimulatedServer(BaseAdapter):
     """The server, in place of a connection to it.
 
     Attributes:
@@ -113,8 +115,8 @@ class Answers(BaseAdapter):
         response = requests.Response()
         response.request, response.url = request, request.url or ""
         response.status_code = 429 if locked else 200
-        asked = dict(parse_qsl(urlsplit(response.url).query))
-        body = b'{"message":"too many requests"}' if locked else self._page(asked)
+        params = dict(parse_qsl(urlsplit(response.url).query))
+        body = b'{"message":"too many requests"}' if locked else self._page(params)
         response.raw = HTTPResponse(BytesIO(body), preload_content=False)
         self._clock.sleep(LATENCY / 2)
         return response
@@ -123,45 +125,24 @@ class Answers(BaseAdapter):
     def close(self) -> None:
         pass
 
-    def _page(self, asked: dict[str, str]) -> bytes:
-        low = self._place(dt.date.fromisoformat(asked["fromDate"]))
-        high = self._place(dt.date.fromisoformat(asked["toDate"]) + dt.timedelta(1))
-        newest = max(high - int(asked["from"]), low)
-        oldest = max(newest - int(asked["size"]), low)
+    def _page(self, params: dict[str, str]) -> bytes:
+        now_ms = int(self._clock.now() * 1000)
+        page = run_query(parse_query(params, ZOHO), ZOHO, now_ms, self._select)
         rows = ",".join(
-            f'{{"logid":"{place}","start_time":"{self._starts[place]}"}}'
-            for place in range(newest - 1, oldest - 1, -1)
+            f'{{"logid":"{place}","start_time":"{self._starts[place]}"}}' for place in page.rows
         )
-        return f'{{"meta":{{"total":{high - low}}},"logs":[{rows}]}}'.encode()
+        return f'{{"meta":{{"total":{page.total}}},"logs":[{rows}]}}'.encode()
 
-    def _place(self, day: dt.date) -> int:
-        midnight = dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
-        return bisect_left(self._starts, int(midnight.timestamp()) * 1000)
+    def _select(self, selected: TimeRange) -> range:
+        return range(*(bisect_left(self._starts, moment) for moment in selected))
 
 
 class MadeUpTokens(OAuthTokens):
     """A token that is always good, and not asked for."""
 
     @override
-    def get(self) -> str:
+    def access_token(self) -> str:
         return "made-up"
-
-
-class BudgetTap(TapZohoVoice):
-    """The tap, with a token at hand."""
-
-    @cached_property
-    @override
-    def tokens(self) -> OAuthTokens:
-        return MadeUpTokens(
-            accounts_url="",
-            client_id="",
-            client_secret="",
-            refresh_token="",
-            clock=self.clock,
-            timeout=0,
-            user_agent="",
-        )
 
 
 @dataclass(frozen=True)
@@ -195,28 +176,34 @@ def first_run(calls: int, page_size: int, lock_at: int = 0) -> Run:
     os.environ["XDG_STATE_HOME"] = os.devnull  # no file is shared with anybody
     clock = JumpingClock()
 
-    class TapByClock(BudgetTap):
+    class TapByClock(TapZohoVoice):
         pass
 
     TapByClock.clock = clock
     tap = TapByClock(config={"client_id": "made-up", "page_size": page_size}, validate_config=False)
     starts = History(seed=1, calls=calls, first=FIRST, last=LAST).starts(NOW)
-    answers = Answers(starts, clock, lock_at)
-    tap.session.mount(tap.settings.api_url, answers)
+    server = SimulatedServer(starts, clock, lock_at)
+    services = tap.services
+    endpoint = TokenEndpoint(accounts_url="", clock=clock, timeout=0, user_agent="")
+    services.tokens = MadeUpTokens(
+        endpoint=endpoint, client_id="", client_secret="", refresh_token="", clock=clock
+    )
+    services.session.mount(services.settings.api_url, server)
     stream = tap.streams["call_logs"]
     if not isinstance(stream, CallLogsStream):
         raise TypeError
     rows = total = 0
-    for chunk in stream.reader.chunks(stream.name, tap.settings.start, None):
+    reader = stream.get_reader(services.settings.start, None)
+    for chunk in stream.request_windows(reader, None):
         rows += len(chunk.rows)
         total += sum(int(row.logid) for row in chunk.rows)
     if rows != calls or total != calls * (calls - 1) // 2:
         message = f"{rows:,} of {calls:,} calls were read, or not each of them once"
         raise BrokenError(message)
-    if answers.limits.violations or answers.limits.locked_calls:
-        message = f"{answers.limits.violations} requests were too many"
+    if server.limits.violations or server.limits.locked_calls:
+        message = f"{server.limits.violations} requests were too many"
         raise BrokenError(message)
-    return Run(answers.requests, clock.monotonic() / 3600)
+    return Run(server.requests, clock.monotonic() / 3600)
 
 
 def line(calls: int, page_size: int) -> str:

@@ -1,30 +1,46 @@
-"""Who we are: the access token, fetched once, renewed in time, dropped when refused."""
+"""OAuth at Zoho Accounts: token endpoint, access token, authenticator of requests."""
 
 from __future__ import annotations
 
+import json
+import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from requests.auth import AuthBase
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_incrementing
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.accounts import Accounts
-from tap_zohovoice.http.response import SCOPE
+from tap_zohovoice.config.data_centers import SCOPE
+from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
+from tap_zohovoice.http.redaction import redact
+from tap_zohovoice.http.session import NoRedirectSession
+from tap_zohovoice.http.tls import explain_transport_error
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     import requests
+    from tenacity import RetryCallState
 
     from tap_zohovoice._time import Clock
     from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
-_DROPS, _DROPS_SECONDS = 5, 600.0
-"""Refused tokens that are replaced in so many seconds; Zoho gives out ten."""
-_LEEWAY = 60.0  # seconds
-_DEFAULT_LIFETIME = 3600.0  # seconds
-_LONGEST_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
+_LOGGER = logging.getLogger("tap-zohovoice.auth")
 
-_ADVICE = {
+MAX_ATTEMPTS = 3
+MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
+"""Rejected tokens that are replaced within so many seconds; Zoho issues ten."""
+EXPIRY_LEEWAY = 60.0  # seconds
+DEFAULT_LIFETIME = 3600.0  # seconds
+MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
+
+_SECRETS = ("client_secret", "code", "refresh_token")
+_TOKENS = ("access_token", "refresh_token")
+_RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}  # besides 2xx and 5xx
+_REDIRECT, _SERVER_ERROR = HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.INTERNAL_SERVER_ERROR
+_HINTS = {
     "invalid_code": (
         "the refresh token is wrong, revoked or of another data center; check refresh_token and "
         f"data_center, or make a new token with the scope {SCOPE}"
@@ -35,40 +51,163 @@ _ADVICE = {
         "too many tokens were fetched with this refresh token; wait ten minutes, then start again"
     ),
 }
-_OTHERWISE = "check client_id, client_secret and refresh_token"
+_DEFAULT_HINT = "check client_id, client_secret and refresh_token"
+
+
+class TokenEndpoint:
+    """Client of the token endpoint of Zoho Accounts.
+
+    Attributes:
+        requested_at: When the last request was sent, in seconds of the clock's monotonic time.
+        failed_attempts: Attempts without a usable response, which were retried.
+
+    Args:
+        clock: Source of time, and of sleep between attempts.
+        timeout: Seconds to wait for a response.
+    """
+
+    def __init__(self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str) -> None:
+        self.requested_at = 0.0
+        self.failed_attempts = 0
+        self._url = f"{accounts_url}/oauth/v2/token"
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
+            "User-Agent": user_agent,
+        }
+        self._clock = clock
+        self._timeout = timeout
+
+    def request_token(
+        self,
+        form: Mapping[str, str],
+        *,
+        hints: Mapping[str, str],
+        default_hint: str,
+        required_tokens: Collection[str] = ("access_token",),
+    ) -> dict[str, Any]:
+        """Request tokens, and retry where the response is not usable.
+
+        Args:
+            form: Parameters of the grant.
+            hints: What to do about an OAuth error, by its code in lower case.
+            default_hint: What to do about other errors.
+            required_tokens: Tokens of which the response must have at least one.
+
+        Returns:
+            The response, without tokens that are not valid in a header.
+
+        Raises:
+            OAuthError: If Zoho rejects the request; the text says what to do.
+            RetriesExhaustedError: If no response is usable.
+            ZohoVoiceError: If the URL is not that of Zoho Accounts.
+        """
+        retrying = Retrying(
+            sleep=self._clock.sleep,
+            stop=stop_after_attempt(MAX_ATTEMPTS),
+            wait=wait_incrementing(start=1, increment=1),
+            retry=retry_if_exception_type(RetriesExhaustedError),
+            before_sleep=self._before_sleep,
+            reraise=True,
+        )
+        return retrying(self._request_once, form, hints, default_hint, required_tokens)
+
+    def _before_sleep(self, state: RetryCallState) -> None:
+        self.failed_attempts += 1
+        error = state.outcome.exception() if state.outcome else None
+        _LOGGER.warning("%s; retrying in %d s", error, state.upcoming_sleep)
+
+    def _request_once(
+        self,
+        form: Mapping[str, str],
+        hints: Mapping[str, str],
+        default_hint: str,
+        required_tokens: Collection[str],
+    ) -> dict[str, Any]:
+        status, body = self._post(form)
+        response = _parse(body)
+        if any(name in response for name in required_tokens):
+            return response
+        prefix, is_server_error = f"Zoho Accounts: HTTP {status}", status >= _SERVER_ERROR
+        text = str(response.get("error") or "")
+        if text and not is_server_error:
+            error = text.lower()
+            if error not in hints:
+                text = redact(text, [form[name] for name in _SECRETS if form.get(name)])
+            message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
+            raise OAuthError(message, error, response)
+        if is_server_error or status < _REDIRECT or status in _RETRIED:
+            message = f"{prefix}, no token in the answer"
+            raise RetriesExhaustedError(message)
+        message = f"{prefix}, no token; check data_center, or accounts_url if it is set"
+        raise ZohoVoiceError(message)
+
+    def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
+        """Return HTTP status and body."""
+        self.requested_at = self._clock.monotonic()
+        try:
+            with (
+                NoRedirectSession() as session,
+                session.post(
+                    self._url,
+                    data=form,
+                    headers=self._headers,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    stream=True,
+                    auth=_no_auth,
+                ) as response,
+            ):
+                return response.status_code, read_body(response, self._clock, self._timeout)
+        except OSError as error:  # includes the exceptions of requests
+            if cause := explain_transport_error(error, "accounts_url"):
+                message = f"Zoho Accounts: {cause.text}"
+                kind = ZohoVoiceError if cause.is_final else RetriesExhaustedError
+                raise kind(message) from error
+            message = (
+                f"Zoho Accounts: no answer ({type(error).__name__}); check accounts_url if it is "
+                "set, else the network"
+            )
+            raise RetriesExhaustedError(message) from error
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    """Parse a JSON object, and drop tokens that are not valid in a header."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    response: dict[str, Any] = content if isinstance(content, dict) else {}
+    for name in _TOKENS:
+        token = response.pop(name, None)
+        if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
+            response[name] = token.strip()
+    return response
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep `requests` from adding credentials of a .netrc file."""
+    return request
 
 
 class OAuthTokens:
-    """The access token of a refresh token.
+    """Access token of a refresh token; `fetched` counts those fetched so far.
 
-    Zoho hands out ten access tokens in ten minutes and no more, so a run uses one as long as it
-    lasts. Source: OAuth documentation of Zoho Accounts.
-
-    Args:
-        accounts_url: Address of Zoho Accounts.
-        client_id: Client id.
-        client_secret: Client secret.
-        refresh_token: Refresh token.
-        clock: Tells the time and sleeps.
-        timeout: Patience with an answer, in seconds.
-        user_agent: How the tap names itself.
+    Zoho issues ten access tokens in ten minutes, so one is used until it expires. Source: OAuth
+    documentation of Zoho Accounts.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of a grant, each by its name
+    def __init__(
         self,
         *,
-        accounts_url: str,
+        endpoint: TokenEndpoint,
         client_id: str,
         client_secret: str,
         refresh_token: str,
         clock: Clock,
-        timeout: float,
-        user_agent: str,
     ) -> None:
         self.fetched = 0
-        self._accounts = Accounts(
-            accounts_url=accounts_url, clock=clock, timeout=timeout, user_agent=user_agent
-        )
+        self._endpoint = endpoint
         self._form = {
             "grant_type": "refresh_token",
             "refresh_token": refresh_token,
@@ -78,93 +217,84 @@ class OAuthTokens:
         self._clock = clock
         self._token = ""
         self._renew_at = float("-inf")
-        self._dropped: list[float] = []
+        self._invalidated: list[float] = []
 
     @property
     def secrets(self) -> Collection[str]:
-        """What must never be logged."""
-        texts = (self._token, self._form["refresh_token"], self._form["client_secret"])
-        return [text for text in texts if text]
+        """Values that must not be logged."""
+        values = (self._token, self._form["refresh_token"], self._form["client_secret"])
+        return [value for value in values if value]
 
-    def get(self) -> str:
-        """Return a token that will be good for a while.
+    def access_token(self) -> str:
+        """Return a token that is valid for a while; fetch one if necessary.
 
         Raises:
-            ZohoVoiceError: If Zoho Accounts gives none; the text says what to do.
+            ZohoVoiceError: If Zoho Accounts issues none; the text says what to do.
         """
         if not self._token or self._clock.monotonic() >= self._renew_at:
             self._fetch()
         return self._token
 
-    def drop(self) -> bool:
-        """Forget a token that was refused.
+    def invalidate(self) -> bool:
+        """Discard a token that the API rejected.
 
         Returns:
-            Whether a new one may be fetched: not if that was tried again and again of late, so
-            that many refusals do not use up what Zoho gives out.
+            Whether a new one may be fetched. After several rejections within ten minutes it may
+            not, so that they do not use up the tokens that Zoho issues.
         """
         now = self._clock.monotonic()
-        self._dropped = [moment for moment in self._dropped if moment > now - _DROPS_SECONDS]
-        if len(self._dropped) >= _DROPS:
+        self._invalidated = [at for at in self._invalidated if at > now - INVALIDATION_SECONDS]
+        if len(self._invalidated) >= MAX_INVALIDATIONS:
             return False
-        self._dropped.append(now)
+        self._invalidated.append(now)
         self._token = ""
         return True
 
     def _fetch(self) -> None:
-        answer = self._accounts.ask(self._form, _ADVICE, _OTHERWISE)
-        self._token = answer["access_token"]
-        lifetime = _lifetime(answer)
-        self._renew_at = self._accounts.asked_at + lifetime - min(_LEEWAY, lifetime / 2)
+        response = self._endpoint.request_token(
+            self._form, hints=_HINTS, default_hint=_DEFAULT_HINT
+        )
+        self._token = response["access_token"]
+        lifetime = _expires_in(response)
+        self._renew_at = self._endpoint.requested_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
         self.fetched += 1
 
 
-def _lifetime(answer: dict[str, Any]) -> float:
-    """Read the seconds that a token lives.
+def _expires_in(response: Mapping[str, Any]) -> float:
+    """Return the lifetime of an access token, in seconds.
 
     Zoho sends `expires_in` in seconds; some of its servers send `expires_in_sec` beside an
     `expires_in` in milliseconds (seen in clients).
     """
     for name in ("expires_in_sec", "expires_in"):
         try:
-            seconds = float(answer[name])
+            seconds = float(response[name])
         except (KeyError, TypeError, ValueError):
             continue
         if 0 < seconds < float("inf"):
-            return seconds / 1000 if seconds > _LONGEST_LIFETIME else seconds
-    return _DEFAULT_LIFETIME
+            return seconds / 1000 if seconds > MAX_LIFETIME else seconds
+    return DEFAULT_LIFETIME
 
 
 class ThrottledAuthenticator(AuthBase):
-    """Signs each request, after the throttle has let it pass: what is not counted is not signed.
+    """Acquires a slot of the rate limiter for each request, then signs it.
 
     Args:
-        tokens: Where the access token comes from.
-        throttle: The throttle of the URL that is asked.
+        tokens: Source of the access token.
+        limiter: Rate limiter of the URL; whoever sends the request releases the slot.
     """
 
-    def __init__(self, tokens: OAuthTokens, throttle: SlidingWindowLimiter) -> None:
+    def __init__(self, *, tokens: OAuthTokens, limiter: SlidingWindowLimiter) -> None:
         self._tokens = tokens
-        self._throttle = throttle
+        self._limiter = limiter
 
     @override
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Wait for leave, then sign.
-
-        Args:
-            r: The request.
-
-        Returns:
-            The same request with its `Authorization` header; its sender releases the slot.
-
-        Raises:
-            ZohoVoiceError: If there is no token.
-        """
-        self._tokens.get()  # fetching one can take long and must not hold a slot meanwhile
-        self._throttle.acquire()
+        self._tokens.access_token()  # fetching one can take long and must not hold a slot meanwhile
+        self._limiter.acquire()
         try:
-            r.headers["Authorization"] = f"Zoho-oauthtoken {self._tokens.get()}"
+            r.headers["Authorization"] = f"Zoho-oauthtoken {self._tokens.access_token()}"
         except BaseException:
-            self._throttle.cancel()
+            self._limiter.cancel()
             raise
         return r

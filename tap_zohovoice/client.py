@@ -11,7 +11,7 @@ import requests
 from singer_sdk.streams import RESTStream
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.config.settings import Settings
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.http.body import ACCEPT_ENCODING
@@ -73,13 +73,16 @@ class Services:
     def tokens(self) -> OAuthTokens:
         """The access token, for all URLs."""
         return OAuthTokens(
-            accounts_url=self.settings.accounts_url,
+            endpoint=TokenEndpoint(
+                accounts_url=self.settings.accounts_url,
+                clock=self.clock,
+                timeout=self.settings.request_timeout,
+                user_agent=self.user_agent,
+            ),
             client_id=self._config["client_id"],
             client_secret=self._config["client_secret"],
             refresh_token=self._config["refresh_token"],
             clock=self.clock,
-            timeout=self.settings.request_timeout,
-            user_agent=self.user_agent,
         )
 
     def limiter_for(self, url: str) -> SlidingWindowLimiter:
@@ -114,8 +117,8 @@ class Services:
             url=url,
             headers=headers,
             session=self.session,
-            authenticator=ThrottledAuthenticator(tokens, limiter),
-            policy=RetryPolicy(limiter, tokens.drop, settings.lock_seconds),
+            authenticator=ThrottledAuthenticator(tokens=tokens, limiter=limiter),
+            policy=RetryPolicy(limiter, tokens.invalidate, settings.lock_seconds),
             clock=self.clock,
             timeout=settings.request_timeout,
             redact=lambda: [*tokens.secrets, *settings.filters.values()],

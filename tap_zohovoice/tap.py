@@ -79,7 +79,7 @@ class TapZohoVoice(Tap):
         """
         self.started = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC)
         stopper = GracefulShutdown(self.write_last_state)
-        self.writer = MessageWriter(lambda: stopper)
+        self.writer = MessageWriter(stopper.deferred)
         try:
             # The SDK's own check of the settings would quote their values, secret or not.
             super().__init__(
@@ -97,7 +97,7 @@ class TapZohoVoice(Tap):
                 raise
             errors += validation_errors({**(config or {}), **values}, CONFIG_SCHEMA)
             raise ConfigValidationError(_INVALID, errors=errors) from error
-        stopper.listen()
+        stopper.install()
         if validate_config and (
             errors := validation_errors(dict(self.config), self.config_jsonschema)
         ):
@@ -131,10 +131,10 @@ class TapZohoVoice(Tap):
         try:
             return super().cb_config(ctx, param, value)
         except TypeError as error:
-            message = "--config is no JSON object"
+            message = "--config is not a JSON object"
             raise ConfigValidationError(message, errors=[message]) from error
 
     @classmethod
     @override
     def get_singer_command(cls) -> click.Command:
-        return TapCommand.like(super().get_singer_command(), cls.logger)
+        return TapCommand.from_command(super().get_singer_command(), cls.logger)

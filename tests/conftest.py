@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import FakeClock, Run, call_cli
-from tests.support.common import Accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -73,13 +71,3 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> Callable[..., Run]:
         )
 
     return run
-
-
-@pytest.fixture
-def accounts() -> Iterator[Accounts]:
-    with Accounts() as server:
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()

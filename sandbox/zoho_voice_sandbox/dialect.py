@@ -6,6 +6,11 @@ from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+Order: TypeAlias = Literal["newest", "oldest", "logid"]
+OffsetOver: TypeAlias = Literal["refuse", "empty", "error500", "cut"]
+Total: TypeAlias = Literal[
+    "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped"
+]
 FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
 
 # All time zones lie between these, daylight saving included.
@@ -70,7 +75,7 @@ class Dialect:
         live_tokens: Valid tokens at a time; one more invalidates the oldest.
     """
 
-    order: Literal["newest", "oldest", "logid"] = "newest"
+    order: Order = "newest"
     utc_offset_minutes: int = 0
     daylight_saving: bool = False
     to_date_inclusive: bool = True
@@ -81,13 +86,11 @@ class Dialect:
     size_over: Literal["cap", "refuse"] = "cap"
     size_named: bool = True
     max_offset: int | None = None
-    offset_over: Literal["refuse", "empty", "error500", "cut"] = "refuse"
+    offset_over: OffsetOver = "refuse"
     offset_counts_size: bool = True
     offset_named: Literal["from", "size", "none"] = "from"
     from_ignored: bool = False
-    total: Literal[
-        "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped"
-    ] = "exact"
+    total: Total = "exact"
     total_error: int = 1
     rows_form: Literal["list", "missing", "null", "body", "no_content", "bare_list"] = "list"
     status_value: Literal["200", "SUCCESS", "success"] = "200"

@@ -1,37 +1,47 @@
-"""The command `tap-zohovoice-authorize`: from a code of the API console to a token in `.env`."""
+"""Command `tap-zohovoice-authorize`: exchanges a code of the API console for a refresh token."""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
 import signal
 import sys
-from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
+from dotenv import dotenv_values
 
-from tap_zohovoice.cli.asking import InputError, ask, ask_center, is_terminal, show, trouble_with
-from tap_zohovoice.cli.authorization import PREFIX, Authorization, say
-from tap_zohovoice.cli.command import format_crash
-from tap_zohovoice.cli.grant import Client, api_console_url
-from tap_zohovoice.cli.signals import GracefulShutdown, restore_signals
-from tap_zohovoice.config.settings import DATA_CENTERS
-from tap_zohovoice.exceptions import ShutdownRequested, ZohoVoiceError
-from tap_zohovoice.http.response import SCOPE
+from tap_zohovoice._compat import override
+from tap_zohovoice.auth import TokenEndpoint
+from tap_zohovoice.cli.code_exchange import exchange_code
+from tap_zohovoice.cli.command import TapCommand, silence_stdout
+from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
+from tap_zohovoice.cli.prompts import CENTERS, PREFIX, TEXT, prompt_for_missing
+from tap_zohovoice.cli.signals import GracefulShutdown
+from tap_zohovoice.config.data_centers import SCOPE, api_console_url, data_center_of
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
+from tap_zohovoice.config.validation import parse_env, validation_errors
+from tap_zohovoice.exceptions import ShutdownRequested, UnexpectedResponseError, ZohoVoiceError
+from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    _Decorator: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
-
+_URLS = ("accounts_url", "api_url")
+_LIMITS = ("rate_limit_calls", "rate_limit_seconds", "lock_seconds")
+_ENV_SETTINGS = (*_LIMITS, "request_timeout", "user_agent")
+"""Settings that this command reads from the environment too."""
+_MAX_ATTEMPTS = 3
 _HELP = f"""Get a refresh token for a code of Zoho's API console.
 
-What is not given is asked for, where there is a terminal. The token is tried with one small
-request for calls. Questions and messages go to standard error; the lines for .env go to standard
-output, or into the file that --write names, and there alone.
+Prompts for what is not given, where there is a terminal. The token is tested with one small request
+for calls. Prompts and messages go to standard error; the lines for .env go to standard output, or
+into the file that --write names, and there alone.
 
 The code comes from the API console of your data center, such as {api_console_url("us")}: Self
 Client, Generate Code, with the scope {SCOPE}. It works once, within the minutes that you
@@ -42,36 +52,65 @@ Example:
   tap-zohovoice-authorize --data-center eu --write .env
 
 Options show in the list of processes and in the history of the shell, so rather type the secret
-and the code when you are asked, or use the environment.
+and the code at the prompts, or use the environment.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
+_echo = partial(click.echo, err=True)
 
 
-def _option(name: str, help_text: str, kind: click.Choice[str] | None = None) -> _Decorator:
+# The SDK's `plugin_cli` would make the command a member of the tap, which is below this module.
+class AuthorizeCommand(TapCommand):
+    """The SDK's command, with errors for a person at a terminal instead of log lines."""
+
+    @override
+    def report_error(self, line: str) -> None:
+        _echo(f"Error: {line}")
+
+    @override
+    def report_usage_error(self, error: click.ClickException) -> None:
+        self.report_error(error.format_message())
+
+
+def _parse_plugin(name: str) -> str:
+    """Return the prefix of a plugin's variables; one that inherits from another has its own."""
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", name, re.IGNORECASE | re.ASCII):
+        message = "must be a name such as tap-zohovoice"
+        raise ValueError(message)
+    return name.upper().replace("-", "_") + "_"
+
+
+def _option(
+    name: str, description: str, kind: click.ParamType[str, str] = click.STRING
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     variable = PREFIX + name.strip("-").replace("-", "_").upper()
-    return click.option(name, envvar=variable, show_envvar=True, help=help_text, type=kind)
+    return click.option(name, envvar=variable, show_envvar=True, help=description, type=kind)
 
 
-@click.command("tap-zohovoice-authorize", help=_HELP)
+@click.command(
+    "tap-zohovoice-authorize", cls=AuthorizeCommand, logger=TapZohoVoice.logger, help=_HELP
+)
 @_option(
     "--data-center",
     "Where the account was made: the end of the address at which you sign in.",
-    click.Choice(list(DATA_CENTERS), case_sensitive=False),
+    CENTERS,
 )
-@_option("--client-id", "Client ID of the self client.")
-@_option("--client-secret", "Client secret of the self client.")
-@_option("--code", "Code that the API console generated.")
+@_option("--client-id", "Client ID of the self client.", TEXT)
+@_option("--client-secret", "Client secret of the self client.", TEXT)
+@_option("--code", "Code that the API console generated.", TEXT)
 @click.option(
     "--write",
+    "path",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write into this file, and keep its other lines; only you can read it then.",
 )
-@_option("--accounts-url", "Address of Zoho Accounts, instead of the data center's.")
-@_option("--api-url", "Address of Zoho Voice, instead of the data center's.")
+@_option("--accounts-url", "URL of Zoho Accounts, instead of the data center's.")
+@_option("--api-url", "URL of Zoho Voice, instead of the data center's.")
 @click.option(
     "--plugin",
+    "prefix",
+    type=_parse_plugin,
     envvar="MELTANO_EXTRACTOR_NAME",
     default=TapZohoVoice.name,
     metavar="NAME",
@@ -80,121 +119,167 @@ def _option(name: str, help_text: str, kind: click.Choice[str] | None = None) ->
 )
 @click.version_option(package_name="tap-zohovoice")
 @click.pass_context
-def command(  # noqa: PLR0913 - the options, each by its name
-    ctx: click.Context,
-    *,
-    data_center: str | None,
-    client_id: str | None,
-    client_secret: str | None,
-    code: str | None,
-    write: Path | None,
-    plugin: str,
-    accounts_url: str | None,
-    api_url: str | None,
+def authorize(
+    ctx: click.Context, /, *, path: Path | None, prefix: str, **options: str | None
 ) -> int:
     """Get a refresh token, as the help says."""
-    authorization: Authorization = ctx.obj
-    authorization.will_write(write, plugin)
-    values = {
-        "data_center": data_center or "",
-        "client_id": (client_id or "").strip(),
-        "client_secret": (client_secret or "").strip(),
-        "code": (code or "").strip(),
-    }
-    for name, value in values.items():
-        if trouble := trouble_with(value):
-            message = f"--{name.replace('_', '-')} {trouble}"
-            raise InputError(message)
-    given = {"accounts_url": accounts_url, "api_url": api_url}
-    urls = {name: url for name, url in given.items() if url}
-    authorization.check_settings(urls)
-    _ask_for_missing(values, ctx)
-    client = Client(values["data_center"], values["client_id"], values["client_secret"])
-    return authorization.run(client, values["code"], urls)
-
-
-def _ask_for_missing(values: dict[str, str], ctx: click.Context) -> None:
-    missing = [name for name, value in values.items() if not value]
-    if not missing:
-        return
-    if not is_terminal():
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
-        variables = ", ".join(PREFIX + name.upper() for name in missing)
-        message = f"there is no terminal to ask at; give {options}, or set {variables}"
-        raise InputError(message)
-    environment = ParameterSource.ENVIRONMENT
-    taken = [name for name in values if ctx.get_parameter_source(name) is environment]
-    # Meltano sets the variable of each setting that has a default, whether it is right or not.
-    if not values["data_center"] or "data_center" in taken:
-        values["data_center"] = ask_center(values["data_center"] or "us")
-    if missing != ["data_center"]:
-        show(
-            f"Sign in to {api_console_url(values['data_center'])} as an administrator of Zoho Voice.\n"  # noqa: E501
-        )
-    for name in taken:
-        if name != "data_center":
-            show(f"{PREFIX}{name.upper()} is taken from the environment.\n")
-    if "client_id" in missing or "client_secret" in missing:
-        show("Client ID and secret: Self Client, Client Secret.\n")
-    values["client_id"] = values["client_id"] or ask("Client ID")
-    values["client_secret"] = values["client_secret"] or ask("Client secret", is_secret=True)
-    if not values["code"]:
-        show(f"Code: Self Client, Generate Code, scope {SCOPE}.\n")
-        values["code"] = ask("Code", is_secret=True)
-
-
-def main(
-    arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = TapZohoVoice
-) -> NoReturn:
-    """Run the command and end the process.
-
-    Args:
-        arguments: The command line, by default that of the process.
-        tap: The tap that the token is for.
-    """
-    with _log_plainly(), restore_signals():
-        stopper = GracefulShutdown(lambda: None)
-        stopper.listen()
-        code = _exit_code(Authorization(tap, stopper), arguments)
-    sys.exit(code)
-
-
-def _exit_code(authorization: Authorization, arguments: Sequence[str] | None) -> int:
-    """Run, tell what went wrong, and return the exit code."""
+    values = {name: value or "" for name, value in options.items()}
+    urls = {name: url for name in _URLS if (url := values.pop(name))}
+    authorization = Authorization(ctx.obj, path, prefix, urls)
+    shutdown = GracefulShutdown(lambda: None)
+    shutdown.install()
     try:
-        code = command.main(arguments, standalone_mode=False, obj=authorization)
+        settings = authorization.validate()
+        prompt_for_missing(ctx, values)
+        return authorization.run(settings, shutdown, **values)
     except ShutdownRequested as stop:
-        name = signal.Signals(stop.signum).name
-        say(f"\nStopped by {name}: {authorization.stage}")
+        _echo(f"\nStopped by {signal.Signals(stop.signum).name}: {authorization.status}")
         return 128 + stop.signum
     except click.Abort:
-        say("There is no more input; Zoho was asked nothing")
+        _echo(f"\nThere is no more input; {authorization.status}")
         return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except ZohoVoiceError as error:
-        say(f"Error: {error}")
-    except OSError as error:
-        say(f"Error: {error.strerror or error}")
-    except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-        say(f"Error: {format_crash(error)}")
-    else:
-        return int(code or 0)
-    return 1
 
 
-@contextmanager
-def _log_plainly() -> Generator[None]:
-    """Show what the tap's parts log, such as a wait, without what the SDK says of itself."""
-    logger = logging.getLogger(TapZohoVoice.name)
+@dataclass
+class Authorization:
+    """Exchange of a code for a token, which is saved before it is tested: a code works once.
+
+    Attributes:
+        tap: Class of the tap that the token is for.
+        path: The `.env` file; None for standard output.
+        prefix: Prefix of the variables.
+        urls: URLs that are given, by setting.
+        status: What has been done so far, for a user who stops the command.
+    """
+
+    tap: type[TapZohoVoice]
+    path: Path | None
+    prefix: str
+    urls: Mapping[str, str]
+    status: str = "nothing was sent to Zoho"
+
+    def validate(self) -> dict[str, Any]:
+        """Check what can be checked before the code is used; return settings of the environment."""
+        if self.path:
+            try:
+                check_writable(self.path)
+            except (OSError, ValueError) as error:
+                message = f"{self.path} cannot be written: {_reason(error)}; {self.status}"
+                raise ZohoVoiceError(message) from error
+        schema = {"properties": {name: CONFIG_SCHEMA["properties"][name] for name in _ENV_SETTINGS}}
+        found, errors = parse_env(os.environ, schema, PREFIX)
+        settings = {name: value for name, value in found.items() if value != ""}
+        secrets = dict.fromkeys(CONFIG_SCHEMA["required"], "not known yet")
+        errors += validation_errors({**settings, **self.urls, **secrets}, CONFIG_SCHEMA)
+        if errors:
+            raise click.UsageError("; ".join(errors))
+        return settings
+
+    def run(
+        self,
+        settings: Mapping[str, Any],
+        shutdown: GracefulShutdown,
+        *,
+        code: str,
+        data_center: str,
+        **client: str,
+    ) -> int:
+        """Exchange a code, save the token and test it; return the exit code."""
+        config = {**client, "data_center": data_center, **self.urls, **settings}
+        parsed = Settings.from_config(config)
+        name = f"{self.tap.name}/{self.tap.plugin_version}"
+        endpoint = TokenEndpoint(
+            accounts_url=parsed.accounts_url,
+            clock=self.tap.clock,
+            timeout=parsed.request_timeout,
+            user_agent=settings.get("user_agent") or name,
+        )
+        self.status = "the code may be used up; make a new one"
+        response = exchange_code(endpoint, code=code, data_center=data_center, **client)
+        config["refresh_token"] = response["refresh_token"]
+        names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
+        with shutdown.deferred():
+            is_saved = self._save({self.prefix + name.upper(): config[name] for name in names})
+            self.status = "the token was not tested, but it is saved"
+        if (named := data_center_of(response)) not in {"", data_center}:
+            _echo(
+                f"Note: Zoho says that this account is of data center {named}; if the token does "
+                f"not work, set {self.prefix}DATA_CENTER='{named}'."
+            )
+        try:
+            total = _count_calls(self.tap(config=config))
+        except ZohoVoiceError as error:
+            message = f"{error}. The refresh token is saved all the same"
+            raise ZohoVoiceError(message) from error
+        if total == 0:
+            _echo(
+                "The token works, but Zoho counts no calls. If there are some, make the code as an "
+                "administrator of Zoho Voice."
+            )
+        else:
+            _echo("The token works." if total is None else f"The token works: {total:,} calls.")
+        return 0 if is_saved else 1
+
+    def _save(self, values: Mapping[str, str]) -> bool:
+        """Write or print the variables; return whether they are where they should be."""
+        if self.path is None:
+            _echo("Zoho issued a refresh token. The lines for .env:")
+        else:
+            try:
+                self._update(self.path, values)
+            except (OSError, ValueError) as error:
+                _echo(f"Error: {self.path} cannot be written: {_reason(error)}. Its lines instead:")
+            else:
+                return True
+        # A token that no .env file can hold is still good for sh.
+        escaped = {name: value.replace("'", "'\"'\"'") for name, value in values.items()}
+        try:
+            click.echo("\n".join(f"{name}='{value}'" for name, value in escaped.items()))
+        except OSError as error:
+            silence_stdout()
+            message = f"standard output: {_reason(error)}; the token is lost, make a new code"
+            raise ZohoVoiceError(message) from error
+        return self.path is None
+
+    def _update(self, path: Path, values: Mapping[str, str]) -> None:
+        present = {name for name, value in dotenv_values(path).items() if value}
+        update_dotenv(path, values)
+        names = ", ".join(values)
+        _echo(f"Zoho issued a refresh token. {path}, readable by you alone, has {names}.")
+        for name in sorted(present & {self.prefix + name.upper() for name in _URLS} - set(values)):
+            _echo(f"Note: {path} also has {name}; remove it if the account is not there.")
+
+
+def _count_calls(tap: TapZohoVoice) -> int | None:
+    """Request one call with the tap's own client; return the total, if the response has one."""
+
+    def parse_total(body: dict[str, Any]) -> int | None:
+        if not isinstance(body.get("logs", []), list | None):
+            message = "logs is not a list"
+            raise UnexpectedResponseError(message)
+        meta = body.get("meta")
+        total = meta.get("total") if isinstance(meta, dict) else None
+        return total if isinstance(total, int) and total >= 0 else None
+
+    api = CallLogsStream(tap, tap.services).api
+    return api.get_json({"from": "0", "size": "1"}, parse_total, max_attempts=_MAX_ATTEMPTS)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = TapZohoVoice) -> None:
+    """Run the command with the command line of the process, or other arguments."""
+    # Lines of the tap's parts, such as a wait, but not what the SDK logs of itself.
+    logger = logging.getLogger(tap.name)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.name != logger.name)
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        yield
+        authorize.main(arguments, obj=tap)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""Stopping on a signal: at once where that is safe, else after the message being written."""
+"""Graceful shutdown on SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+def _signals() -> tuple[signal.Signals, ...]:
+    """Return the signals to handle; only the main thread may set handlers."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return (signal.SIGINT, signal.SIGTERM) if is_main else ()
+
+
 @contextmanager
 def restore_signals() -> Generator[None]:
-    """Let a block take over SIGTERM and SIGINT; whoever had them gets them back."""
-    is_main = threading.current_thread() is threading.main_thread()
-    signums = (signal.SIGINT, signal.SIGTERM) if is_main else ()
-    handlers = {signum: signal.getsignal(signum) for signum in signums}
+    """Restore the handlers of SIGTERM and SIGINT after a block."""
+    handlers = {signum: signal.getsignal(signum) for signum in _signals()}
     try:
         yield
     finally:
@@ -29,44 +33,43 @@ def restore_signals() -> Generator[None]:
 
 
 class GracefulShutdown:
-    """Turns SIGTERM and SIGINT into an exception, but never within a message.
+    """Turns SIGTERM and SIGINT into `ShutdownRequested`.
 
-    What is done in a `with` block of it is finished first. A second signal ends the process at
-    once, in case nobody reads what it writes.
+    A second signal ends the process at once, in case nobody reads its output.
 
     Args:
-        on_shutdown: Writes what must still go out.
+        on_shutdown: Writes what must still be emitted.
     """
 
     def __init__(self, on_shutdown: Callable[[], None]) -> None:
         self._on_shutdown = on_shutdown
-        self._is_writing = False
+        self._is_deferred = False
         self._pending: int | None = None
-        self._is_stopping = False
+        self._is_raised = False
 
-    def listen(self) -> None:
-        """Take over the signals, where this thread may."""
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(signum, self._stop)
+    def install(self) -> None:
+        """Set the signal handlers, if this is the main thread."""
+        for signum in _signals():
+            signal.signal(signum, self._handle)
 
-    def __enter__(self) -> None:
-        """Let what is being done be finished before a signal stops it."""
-        self._is_writing = True
+    @contextmanager
+    def deferred(self) -> Generator[None]:
+        """Finish a block, such as the writing of a line, before a signal raises."""
+        self._is_deferred = True
+        try:
+            yield
+        finally:
+            self._is_deferred = False
+            if self._pending is not None and not self._is_raised:
+                self._raise(self._pending)
 
-    def __exit__(self, *error: object) -> None:
-        """Stop, if a signal came meanwhile."""
-        self._is_writing = False
-        if self._pending is not None and not self._is_stopping:
-            self._raise(self._pending)
-
-    def _stop(self, signum: int, _frame: FrameType | None) -> None:
+    def _handle(self, signum: int, _frame: FrameType | None) -> None:
         if self._pending is not None:
             os._exit(128 + signum)
         self._pending = signum
-        if not self._is_writing:
+        if not self._is_deferred:
             self._raise(signum)
 
     def _raise(self, signum: int) -> None:
-        self._is_stopping = True
+        self._is_raised = True
         raise ShutdownRequested(signum, self._on_shutdown)

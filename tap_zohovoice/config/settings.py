@@ -9,42 +9,11 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from tap_zohovoice._time import parse_date
+from tap_zohovoice.config.data_centers import DATA_CENTER_LABELS, DATA_CENTERS
 from tap_zohovoice.config.filters import FILTERS, to_query_params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-DATA_CENTERS = {
-    "us": ("https://accounts.zoho.com", "https://voice.zoho.com"),
-    "eu": ("https://accounts.zoho.eu", "https://voice.zoho.eu"),
-    "in": ("https://accounts.zoho.in", "https://voice.zoho.in"),
-    "au": ("https://accounts.zoho.com.au", "https://voice.zoho.com.au"),
-    "jp": ("https://accounts.zoho.jp", "https://voice.zoho.jp"),
-    "ca": ("https://accounts.zohocloud.ca", "https://voice.zohocloud.ca"),
-    "sa": ("https://accounts.zoho.sa", "https://voice.zoho.sa"),
-    "uk": ("https://accounts.zoho.uk", "https://voice.zoho.uk"),
-    "ae": ("https://accounts.zoho.ae", "https://voice.zoho.ae"),
-    "cn": ("https://accounts.zoho.com.cn", "https://voice.zoho.com.cn"),
-}
-"""Accounts server and Voice server of each data center.
-
-The accounts servers are documented; of the Voice servers only `us` is, the others follow the
-pattern of Zoho's products (`accounts_url` and `api_url` override both).
-"""
-
-_NAMES = {
-    "us": "United States",
-    "eu": "Europe",
-    "in": "India",
-    "au": "Australia",
-    "jp": "Japan",
-    "ca": "Canada",
-    "sa": "Saudi Arabia",
-    "uk": "United Kingdom",
-    "ae": "United Arab Emirates",
-    "cn": "China",
-}
-"""What people call them; as `enumNames` in the schema, labels of the choices."""
 
 DEFAULT_START_DATE = "2020-01-01T00:00:00Z"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # timestamps count from here
@@ -79,7 +48,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
             {
                 "type": "string",
                 "enum": list(DATA_CENTERS),
-                "enumNames": [_NAMES[code] for code in DATA_CENTERS],
+                "enumNames": [DATA_CENTER_LABELS[code] for code in DATA_CENTERS],
             }
         ),
         default="us",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
     RateLimitedError,
@@ -20,9 +21,6 @@ from tap_zohovoice.singer.json import loads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-SCOPE = "ZohoVoice.call.READ"
-"""Scope of everything under `zv/logs`. Source: documentation."""
 
 
 class ResponseAction(Enum):

@@ -62,14 +62,7 @@ class IncrementalStream(ZohoVoiceStream):
             yield from self.get_sample(context)
             return
         services, start = self.services, self.get_starting_time(context)
-        reader = CallLogReader(
-            start=start,
-            end=services.settings.end,
-            now=services.started,
-            page_size=services.settings.page_size,
-            filters={**services.settings.filters, **self._list_params(context)},
-        )
-        self._paginator = SeamPaginator(reader.read_windows())
+        reader = self.get_reader(start, context)
         progress = WindowProgress(
             self.name,
             clock=services.clock,
@@ -78,8 +71,7 @@ class IncrementalStream(ZohoVoiceStream):
             tokens_fetched=lambda: services.tokens.fetched,
         )
         try:
-            windows = cast("Iterable[WindowResult]", self.request_records(context))
-            for window in windows:
+            for window in self.request_windows(reader, context):
                 yield from self.emit_window(window, context)
                 is_empty = not window.rows
                 safe = self._safe_bookmark(window.covered_until, start)
@@ -88,6 +80,37 @@ class IncrementalStream(ZohoVoiceStream):
                 progress.update(window.window, len(window.rows))
         finally:
             progress.finish()
+
+    def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
+        """Return a reader of the list of calls.
+
+        Args:
+            start: First moment of interest.
+            context: Partition.
+        """
+        settings = self.services.settings
+        return CallLogReader(
+            start=start,
+            end=settings.end,
+            now=self.services.started,
+            page_size=settings.page_size,
+            filters={**settings.filters, **self._list_params(context)},
+        )
+
+    def request_windows(
+        self, reader: CallLogReader, context: Context | None
+    ) -> Iterator[WindowResult]:
+        """Run a reader in the SDK's request loop.
+
+        Args:
+            reader: The reader.
+            context: Partition.
+
+        Yields:
+            Each window.
+        """
+        self._paginator = SeamPaginator(reader.read_windows())
+        yield from cast("Iterable[WindowResult]", self.request_records(context))
 
     # --- the SDK's request loop ---
 

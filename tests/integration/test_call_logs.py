@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_zohovoice._compat import override
-from tests.support.common import assert_once, held, history, selecting
+from tests.support.calls import assert_once, history, server_ids
+from tests.support.catalog import selecting
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CONFIG = {
     "version": 1,
+    "disable_existing_loggers": False,
     "formatters": {"json": {"()": "singer_sdk.logging.StructuredFormatter"}},
     "handlers": {
         "stderr": {
@@ -42,28 +44,17 @@ WINDOW = re.compile(
 )
 
 
-@pytest.fixture(params=["false", "default"])
-def json_logs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[None]:
-    """Configure logs in JSON, and restore the old configuration."""
-    config: dict[str, Any] = dict(CONFIG)
-    if request.param != "default":
-        config["disable_existing_loggers"] = False
+@pytest.fixture
+def json_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set up logs in JSON, as people do, and undo it."""
     path = tmp_path / "logging.yml"
-    path.write_text(json.dumps(config))  # which is YAML too
+    path.write_text(json.dumps(CONFIG))  # which is YAML too
     monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(path))
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    loggers = [
-        item for item in root.manager.loggerDict.values() if isinstance(item, logging.Logger)
-    ]
-    muted = {logger: logger.disabled for logger in loggers}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    for logger, disabled in muted.items():
-        logger.disabled = disabled
 
 
 def entries(run: Run) -> list[dict[str, Any]]:
@@ -84,7 +75,7 @@ def fields(run: Run, name: str, logger: str = "") -> list[dict[str, Any]]:
 def test_windows_and_waits_are_structured_fields(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
         run = run_tap({**box.config, "page_size": 20})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         requests = box.stats.requests
     windows = fields(run, "window")
     assert len(windows) > 5
@@ -134,7 +125,7 @@ def test_structured_fields_avoid_reserved_names(
 def test_log_has_one_line_per_window_and_wait(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(max_range_days=31), clock=clock) as box:
         run = run_tap({**box.config, "page_size": 20})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     told = [line.partition("| ")[2] for line in run.log.splitlines()]
     windows = [WINDOW.search(line) for line in told if WINDOW.search(line)]
     assert len(windows) > 5
@@ -163,7 +154,7 @@ def test_estimated_time_left_is_accurate(run_tap: RunTap, clock: FakeClock) -> N
         with Sandbox(
             history=history(3_000), dialect=Dialect(max_range_days=31), clock=clock
         ) as box:
-            assert_once(run_tap({**box.config, "page_size": 20}), held(box))
+            assert_once(run_tap({**box.config, "page_size": 20}), server_ids(box))
     finally:
         logger.removeHandler(watch)
     took = clock.time - begun

@@ -1,16 +1,19 @@
-"""The faces of the command line, its catalog, and what it never says."""
+"""The command line: discovery, catalogs, stream maps, invalid input, privacy of the log."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_zohovoice.tap import TapZohoVoice
+from tests.support.calls import assert_once, call, history, server_ids
+from tests.support.catalog import selecting
 from tests.support.cli import NOW
-from tests.support.common import assert_once, call, held, history, selecting
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -28,15 +31,18 @@ def catalog_of(run: Run) -> dict[str, Any]:
     return dict(json.loads(run.stdout))
 
 
-def test_discover_makes_no_request_and_needs_no_settings(
-    run_tap: RunTap, snapshot: SnapshotAssertion
-) -> None:
+def test_discover_needs_no_settings(run_tap: RunTap, snapshot: SnapshotAssertion) -> None:
     run = run_tap({}, "--discover")
     assert run.exit_code == 0
     assert catalog_of(run) == snapshot
 
 
-def test_about_and_version_tell_what_the_tap_is(run_tap: RunTap) -> None:
+def test_package_is_executable() -> None:
+    command = [sys.executable, "-m", "tap_zohovoice", "--version"]
+    assert re.match(r"tap-zohovoice v\d+\.\d+", subprocess.check_output(command, text=True))
+
+
+def test_about_and_version(run_tap: RunTap) -> None:
     about = json.loads(run_tap({}, "--about", "--format", "json").stdout)
     assert about["name"] == "tap-zohovoice"
     assert {"catalog", "discover", "state", "about", "stream-maps"} <= set(about["capabilities"])
@@ -44,9 +50,7 @@ def test_about_and_version_tell_what_the_tap_is(run_tap: RunTap) -> None:
     assert re.match(r"tap-zohovoice v\d+\.\d+", run_tap({}, "--version").stdout)
 
 
-def test_the_connection_test_asks_one_question_and_moves_no_bookmark(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
+def test_connection_test_makes_one_request(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(5_000), clock=clock) as box:
         run = run_tap({**box.config, "start_date": "2000-01-01"}, "--test")
         assert box.stats.requests + box.stats.token_requests == 2
@@ -55,14 +59,14 @@ def test_the_connection_test_asks_one_question_and_moves_no_bookmark(
     assert "replication_key_value" not in str(run.states)
 
 
-def test_the_connection_test_fails_plainly(run_tap: RunTap, clock: FakeClock) -> None:
+def test_connection_test_reports_a_missing_scope(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), dialect=Dialect(scope_missing=True), clock=clock) as box:
         run = run_tap(box.config, "--test")
     assert run.exit_code == 1
     assert "ZVT022" in run.log.splitlines()[-1]
 
 
-def test_batches_are_not_offered(run_tap: RunTap, clock: FakeClock) -> None:
+def test_batch_config_is_rejected(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(30), clock=clock) as box:
         batch = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///nowhere"}}
         run = run_tap({**box.config, "batch_config": batch})
@@ -70,7 +74,7 @@ def test_batches_are_not_offered(run_tap: RunTap, clock: FakeClock) -> None:
     assert "unknown setting 'batch_config'" in run.log
 
 
-def test_what_a_catalog_leaves_out_does_not_come_out(run_tap: RunTap, clock: FakeClock) -> None:
+def test_deselected_properties_are_not_emitted(run_tap: RunTap, clock: FakeClock) -> None:
     catalog = catalog_of(run_tap({}, "--discover"))
     stream = catalog["streams"][0]
     for entry in stream["metadata"]:
@@ -81,7 +85,7 @@ def test_what_a_catalog_leaves_out_does_not_come_out(run_tap: RunTap, clock: Fak
     del stream["schema"]["properties"]["additional_fields"]
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap(box.config, catalog=catalog)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert all("contact_name" not in record for record in run.records)
     assert all("additional_fields" not in record for record in run.records)
     assert all(record["start_time"] for record in run.records)
@@ -89,7 +93,7 @@ def test_what_a_catalog_leaves_out_does_not_come_out(run_tap: RunTap, clock: Fak
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
-def test_names_survive_a_target_of_any_locale(
+def test_names_survive_any_output_encoding(
     run_tap: RunTap, clock: FakeClock, encoding: str
 ) -> None:
     name = "Zoë Øçhæ 丽 🌻 \u2028"
@@ -102,7 +106,7 @@ def test_names_survive_a_target_of_any_locale(
     assert run.stdout.isascii() == (encoding != "utf-8")
 
 
-def test_records_are_counted_as_the_sdk_counts_them(run_tap: RunTap, clock: FakeClock) -> None:
+def test_record_count_metric_is_complete(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(), clock=clock) as box:
         run = run_tap(box.config, catalog=selecting("call_logs", "recordings"))
     counts = re.findall(r'"metric":"record_count","value":(\d+)', run.log)
@@ -113,13 +117,11 @@ def test_stream_maps_hide_personal_data(run_tap: RunTap, clock: FakeClock) -> No
     maps = {"call_logs": {"contact_name": "__NULL__", "user_number": "sha256(user_number)"}}
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap({**box.config, "stream_maps": maps})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert all(re.fullmatch(r"[0-9a-f]{64}", record["user_number"]) for record in run.records)
 
 
-def test_records_are_the_same_whether_or_not_anything_looks_into_them(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
+def test_records_are_equal_with_and_without_stream_maps(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(40), clock=clock) as box:
         plain = run_tap(box.config)
         looked = run_tap({**box.config, "stream_maps": {"call_logs": {"new": "1"}}})
@@ -130,23 +132,23 @@ def test_records_are_the_same_whether_or_not_anything_looks_into_them(
     ]
 
 
-def test_a_member_of_an_object_can_be_left_out(run_tap: RunTap, clock: FakeClock) -> None:
+def test_deselected_object_member_is_not_emitted(run_tap: RunTap, clock: FakeClock) -> None:
     catalog = catalog_of(run_tap({}, "--discover"))
     for entry in catalog["streams"][0]["metadata"]:
         if entry["breadcrumb"][1::2] == ["voice_credits", "total"]:
             entry["metadata"]["selected"] = False
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap(box.config, catalog=catalog)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert all(set(record["voice_credits"]) >= {"voice"} for record in run.records)
     assert all("total" not in record["voice_credits"] for record in run.records)
 
 
-def test_objects_can_be_flattened(run_tap: RunTap, clock: FakeClock) -> None:
+def test_objects_are_flattened(run_tap: RunTap, clock: FakeClock) -> None:
     flat = {"flattening_enabled": True, "flattening_max_depth": 1}
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap({**box.config, **flat})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert all("voice_credits__total" in record for record in run.records)
     assert not any("voice_credits" in record for record in run.records)
 
@@ -154,16 +156,16 @@ def test_objects_can_be_flattened(run_tap: RunTap, clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     ("option", "content", "line"),
     [
-        ("--config", "{", "no JSON"),
-        ("--config", "[1]", "no JSON object"),
+        ("--config", "{", "not JSON (line 1)"),
+        ("--config", "[1]", "not a JSON object"),
         ("--state", "[1]", "The state is invalid"),
         ("--state", '{"bookmarks": {"call_logs": 3}}', "The state is invalid"),
-        ("--state", "nonsense", "no JSON"),
+        ("--state", "nonsense", "not JSON (line 1)"),
         ("--catalog", "[1]", "The catalog is invalid"),
         ("--catalog", "{}", "The catalog is invalid"),
     ],
 )
-def test_unreadable_files_are_told_plainly(
+def test_invalid_input_file_is_one_line(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, option: str, content: str, line: str
 ) -> None:
     (tmp_path / "odd.json").write_text(content)
@@ -176,16 +178,14 @@ def test_unreadable_files_are_told_plainly(
     assert "Traceback" not in run.log
 
 
-def test_a_missing_file_and_a_wrong_option_are_told_plainly(run_tap: RunTap) -> None:
+def test_missing_file_and_unknown_option(run_tap: RunTap) -> None:
     missing = run_tap({}, "--config", "/does/not/exist.json")
     assert missing.exit_code == 1
     assert "was not found" in missing.log
     assert run_tap({}, "--nonsense").exit_code == 2
 
 
-def test_an_odd_bookmark_is_told_and_one_of_the_future_is_not_believed(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
+def test_invalid_and_future_bookmarks(run_tap: RunTap, clock: FakeClock) -> None:
     def state(value: str) -> dict[str, Any]:
         key = {"replication_key": "start_time", "replication_key_value": value}
         return {"bookmarks": {"call_logs": key}}
@@ -200,7 +200,7 @@ def test_an_odd_bookmark_is_told_and_one_of_the_future_is_not_believed(
     assert future.bookmark == "2026-03-01T12:00:00.000000+00:00"
 
 
-def test_nothing_secret_or_personal_is_logged(
+def test_log_holds_nothing_secret_or_personal(
     run_tap: RunTap, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOGLEVEL", "DEBUG")
@@ -225,6 +225,6 @@ def test_nothing_secret_or_personal_is_logged(
     assert not [name for name in names if name in log]
 
 
-def test_settings_are_described_for_people() -> None:
+def test_settings_have_descriptions() -> None:
     for name, spec in TapZohoVoice.config_jsonschema["properties"].items():
         assert spec.get("description"), name

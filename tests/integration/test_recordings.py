@@ -19,8 +19,10 @@ import pytest
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
+from tests.support.calls import call, history, server_ids
+from tests.support.catalog import selecting
 from tests.support.cli import NOW
-from tests.support.common import call, files, held, history, selecting
+from tests.support.folders import files
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -169,7 +171,7 @@ def test_passing_fault_loses_no_file(
         assert run.exit_code == 0, run.log
         assert_stored(run, box, tmp_path / "calls")
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         assert box.stats.files.violations == box.stats.files.locked_calls == 0
         assert box.stats.files.requests <= len(named(box)) + 1
         assert box.stats.tokens == 1 + (fault == "token")
@@ -201,7 +203,7 @@ def test_lasting_fault_loses_one_file(
     with Sandbox(history=history(40), clock=clock, file_faults=faults) as box:
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 0, run.log
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         rows = run.rows("recordings")
         assert {row["recording_filename"] for row in rows} == named(box)
         assert [place for place, row in enumerate(rows) if row["error"]] == [3]
@@ -257,7 +259,7 @@ def test_outage_keeps_bookmark_before_files(
         box.file_faults.update(dict.fromkeys(range(21, 10_000), fault))
         run = run_tap(config)
         assert run.exit_code == 0
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         rows = run.rows("recordings")
         assert [row["error"] is None for row in rows[:21]] == [True] * 20 + [False]
         assert bookmarks(run)["recording"] == rows[19]["start_time"]
@@ -291,7 +293,7 @@ def test_endless_lockout_stops_after_call_logs(
         box.file_faults.update(dict.fromkeys(range(1, 100), "lock"))
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 1
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         assert "the lock lasts too long" in run.log
         assert box.stats.files.requests == 4
 
@@ -360,7 +362,7 @@ def test_a_full_folder_for_temporary_files_costs_no_log(
     with Sandbox(history=history(300), clock=clock) as box:
         run = run_tap(box.config)
         assert run.exit_code == 0, run.log
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
         assert len(run.rows("recordings")) == len(named(box))
         assert box.stats.requests == 4
@@ -539,7 +541,7 @@ def test_unusable_folder_stops_after_call_logs(
     (tmp_path / "taken").write_text("no folder")
     with Sandbox(history=history(40), clock=clock) as box:
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "taken" / "calls")})
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
     assert run.exit_code == 1
     lines = [line for line in run.log.splitlines() if "recordings_path" in line]
     assert len(lines) == 1

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.calls import assert_once, call, history, server_ids
 from tests.support.cli import NOW
-from tests.support.common import assert_once, call, held, history
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_rule_7_a_lock_in_any_form_is_waited_out_without_a_request(
     dialect = Dialect(throttle=throttle, retry_after=retry_after)
     with Sandbox(history=history(), dialect=dialect, clock=clock, faults={3: "lock"}) as box:
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
     assert 600 < sum(clock.slept) < 700
     assert re.search(r"locked; waiting 6\d\d s, until 2026-03-01 12:1\d:\d\d UTC", run.log)
@@ -83,7 +83,7 @@ def test_rule_7_faults_of_the_server_cost_no_call(
 ) -> None:
     with Sandbox(history=history(), clock=clock, faults={number: fault}) as box:
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         # A page that is empty against the count looks like the end of the offsets, and costs more.
         assert box.stats.requests <= (12 if fault == "hollow" else 7)
 
@@ -108,7 +108,7 @@ def test_rule_7_a_token_that_dies_is_renewed_once(
     dialect = Dialect(token_refused=form)
     with Sandbox(history=history(), dialect=dialect, clock=clock, faults={3: "token"}) as box:
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         assert box.stats.tokens == 2
 
 
@@ -203,7 +203,7 @@ def test_rule_8_a_token_is_renewed_before_it_expires(run_tap: RunTap, clock: Fak
     dialect = Dialect(token_ttl_seconds=150)
     with Sandbox(history=history(7_000), dialect=dialect, clock=clock) as box:
         run = run_tap({**box.config, "page_size": 100})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         statuses = {status for _, _, status in box.stats.log}
         assert statuses == {200}
         assert 2 <= box.stats.tokens <= 3
@@ -263,7 +263,7 @@ def test_text_that_databases_refuse_is_made_storable_and_nothing_else_changes(
         moment = int((NOW - 86_400) * 1000)
         box.store.add(call(box, "odd", moment, **names, inner=inner))
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     (record,) = [record for record in run.records if record["logid"] == "odd"]
     assert record["contact_name"] == "a\ufffdb\ufffd"
     assert record["agent_number"] == names["agent_number"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.calls import assert_once, call, history, milliseconds, server_ids
 from tests.support.cli import NOW
-from tests.support.common import assert_once, call, held, history, milliseconds
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_rule_1_zone_order_and_inclusiveness_of_dates_do_not_matter(
     dialect = Dialect(utc_offset_minutes=zone, to_date_inclusive=inclusive, order=order)
     with Sandbox(history=history(), dialect=dialect, clock=clock) as box:
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         assert box.stats.requests <= budget(900)
 
 
@@ -60,7 +60,7 @@ def test_rule_1_start_is_inclusive_and_end_exclusive_to_the_millisecond(
 def test_rule_2_a_small_account_takes_one_window(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(160), clock=clock) as box:
         run = run_tap({**box.config, "start_date": "2010-01-01"})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         assert box.stats.requests == 1
 
 
@@ -70,7 +70,7 @@ def test_rule_2_a_large_account_costs_three_percent_more_than_its_pages(
 ) -> None:
     with Sandbox(history=history(12_000), dialect=Dialect(order=order), clock=clock) as box:
         run = run_tap({**box.config, "start_date": "2020-01-01", "page_size": page_size})
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         assert box.stats.requests <= budget(12_000, page_size)
         assert box.stats.violations == 0
         assert box.stats.requests / max((clock.time - NOW) / 60, 1) >= 26
@@ -120,7 +120,7 @@ def test_rules_2_and_3_every_dialect_gives_every_call_once(
     made_up = history(2_200, first=date(2026, 1, 1))
     with Sandbox(history=made_up, dialect=dialect, clock=clock) as box:
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         assert box.stats.violations == 0
 
 
@@ -131,7 +131,7 @@ def test_rule_2_a_day_beyond_the_offsets_is_read_by_call_type(
     dialect = Dialect(max_offset=800, offset_over="refuse")
     with Sandbox(history=made_up, dialect=dialect, clock=clock) as box:
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
 
 
 def test_rule_2_a_day_that_cannot_be_read_is_an_error_that_names_it(
@@ -153,7 +153,7 @@ def test_rule_4_rows_that_come_and_go_while_paging(
 ) -> None:
     dialect = Dialect(order=order, total=total)
     with Sandbox(history=history(), dialect=dialect, clock=clock) as box:
-        before = held(box)
+        before = server_ids(box)
 
         def meddle(number: int) -> None:
             rows = sorted(box.store.rows(), key=lambda row: row["start_time"])
@@ -165,14 +165,14 @@ def test_rule_4_rows_that_come_and_go_while_paging(
 
         box.before_request = meddle
         run = run_tap({**box.config, "page_size": 100})
-        assert_once(run, before & held(box))
+        assert_once(run, before & server_ids(box))
 
 
 def test_rule_4_a_count_that_stays_too_high_is_told(run_tap: RunTap, clock: FakeClock) -> None:
     dialect = Dialect(total="stale_high", total_error=2)
     with Sandbox(history=history(90), dialect=dialect, clock=clock) as box:
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         assert box.stats.requests <= 8
     assert "meta.total is 92 but only 90 distinct calls were returned" in run.log
 
@@ -203,7 +203,7 @@ def test_rule_5_a_clock_of_the_future_does_not_move_the_bookmark_there(
     with Sandbox(history=history(50), clock=clock) as box:
         box.store.add(call(box, "early", round(NOW * 1000) + 3_600_000))
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
     assert run.bookmark == "2026-03-01T12:00:00.000000+00:00"
 
 

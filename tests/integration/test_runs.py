@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
+from tests.support.calls import assert_once, call, history, server_ids
 from tests.support.cli import NOW, FakeClock, bookmark
-from tests.support.common import assert_once, call, held, history
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ DAY = 86_400_000
 def test_rule_9_runs_in_a_row_share_the_limit(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(1_200), clock=clock) as box:
         for _ in range(4):
-            assert_once(run_tap({**box.config, "page_size": 70}), held(box))
+            assert_once(run_tap({**box.config, "page_size": 70}), server_ids(box))
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
         assert box.stats.requests >= 60
 
@@ -55,7 +55,7 @@ def test_rule_9_a_lock_outlives_the_run_that_met_it(run_tap: RunTap, clock: Fake
         del clock.sleep
         requests = box.stats.requests
         run = run_tap(box.config)
-        assert_once(run, held(box))
+        assert_once(run, server_ids(box))
         assert box.stats.locked_calls == locked
         assert box.stats.requests > requests
     assert "met by another run" in run.log
@@ -78,7 +78,7 @@ def test_rules_5_and_10_stopped_at_any_request_a_run_can_be_resumed(
         assert "Stopped by SIGTERM" in stopped.log
         resumed = run_tap(box.config, state=stopped.state)
         assert resumed.exit_code == 0
-        assert set(stopped.ids) | set(resumed.ids) == held(box)
+        assert set(stopped.ids) | set(resumed.ids) == server_ids(box)
         again = set(stopped.ids) & set(resumed.ids)
     assert len(again) <= 60  # the lookback, and no more
     assert bookmark(stopped.state) <= bookmark(resumed.state)
@@ -154,5 +154,5 @@ def test_any_sequence_of_runs_keeps_keys_unique_and_bookmarks_rising(  # noqa: C
                 case "future":
                     box.store.add(call(box, f"future-{number}", now + DAY // 4))
             clock.time += 1200  # keep apart from the token limit
-        assert held(box) <= set(target)
-        assert set(target) - held(box) <= gone
+        assert server_ids(box) <= set(target)
+        assert set(target) - server_ids(box) <= gone

@@ -15,8 +15,9 @@ import pytest
 
 from tap_zohovoice.exceptions import StorageError
 from tap_zohovoice.recordings.storage import open_storage
+from tests.support.calls import call, history
 from tests.support.cli import NOW
-from tests.support.common import call, files, history
+from tests.support.folders import files
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from singer_sdk.streams import Stream
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from tap_zohovoice.tap import TapZohoVoice
-from tests.support.common import history
+from tests.support.calls import history
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 

@@ -10,8 +10,9 @@ import pytest
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import parse_date
+from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, RESERVED_PARAMS, to_query_params
-from tap_zohovoice.config.settings import CONFIG_SCHEMA, DATA_CENTERS, Settings
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.config.validation import validation_errors
 from zoho_voice_sandbox import History, Sandbox
 

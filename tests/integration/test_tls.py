@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tests.support.common import assert_once, files, held, history
+from tests.support.calls import assert_once, history, server_ids
+from tests.support.folders import files
 from tests.support.tls import Proxy, gate, tls
 from zoho_voice_sandbox import Sandbox
 
@@ -77,7 +78,7 @@ def test_tokens_logs_and_files_come_from_servers_with_a_certificate_of_ones_own(
         config = {**behind(box, accounts, voice), "recordings_path": str(tmp_path / "files")}
         run = run_tap(config)
         assert (accounts.opened, voice.opened > 0) == (1, True)
-    assert_once(run, held(box))
+    assert_once(run, server_ids(box))
     assert files(tmp_path / "files")
     assert not [row for row in run.rows("recordings") if row["error"]]
 
@@ -99,7 +100,7 @@ def test_tokens_logs_and_files_go_through_the_proxy(
         assert len(proxy.tunnels) == accounts.opened + voice.opened
         assert all(any("Proxy-Authorization" in line for line in head) for head in proxy.asked)
         heads = str(proxy.asked)
-    assert_once(run, held(box))
+    assert_once(run, server_ids(box))
     assert files(tmp_path / "files")
     # The proxy is told where to, and nothing of what is asked for there.
     secrets = [box.config["client_secret"], box.config["refresh_token"], "Zoho-oauthtoken"]
@@ -115,7 +116,7 @@ def test_no_proxy_names_what_is_reached_without_the_proxy(
     with gate(box, context) as accounts, gate(box, context) as voice, Proxy() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy_url(proxy.port))
         monkeypatch.setenv("NO_PROXY", "localhost")
-        assert_once(run_tap(behind(box, accounts, voice)), held(box))
+        assert_once(run_tap(behind(box, accounts, voice)), server_ids(box))
         assert set(proxy.tunnels) == {f"127.0.0.1:{accounts.port}"}
         assert voice.opened
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.calls import call, history, server_ids
+from tests.support.catalog import selecting
 from tests.support.cli import NOW
-from tests.support.common import call, held, history, selecting
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_a_transcript_that_fails_is_a_row_with_the_reason(
     with Sandbox(history=history(90), clock=clock, transcript_faults=faults) as box:
         run = run_tap(box.config, catalog=ALL)
         assert run.exit_code == 0, run.log
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         rows = run.rows("transcripts")
         assert {(row["logid"], row["kind"]) for row in rows} == due(box)
     failed = [place for place, row in enumerate(rows) if row["error"]]
@@ -99,7 +100,7 @@ def test_in_an_outage_the_bookmark_stays_before_the_transcripts(
         box.transcript_faults.update(dict.fromkeys(range(6, 10_000), fault))
         run = run_tap(box.config, catalog=ALL)
         assert run.exit_code == 0, run.log
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         rows = run.rows("transcripts")
         assert [row["error"] is None for row in rows[:6]] == [True] * 5 + [False]
         bookmark = run.state["bookmarks"]["transcripts"]["replication_key_value"]
@@ -117,7 +118,7 @@ def test_a_lock_without_end_stops_plainly(run_tap: RunTap, clock: FakeClock) -> 
         box.transcript_faults.update(dict.fromkeys(range(1, 100), "lock"))
         run = run_tap(box.config, catalog=ALL)
         assert run.exit_code == 1
-        assert set(run.ids) == held(box)
+        assert set(run.ids) == server_ids(box)
         assert "the lock lasts too long" in run.log
         assert box.stats.transcripts.requests == 8
         assert box.stats.transcripts.locked_calls == 0

@@ -1,4 +1,4 @@
-"""Answers and states in any words: never a traceback, never a hang, never a wrong STATE."""
+"""Malformed responses and states: never a traceback, a hang or a wrong STATE."""
 
 from __future__ import annotations
 
@@ -12,73 +12,82 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
-from tests.property.test_simulation import live, simulated
-from tests.support.bad_responses import ANY_JSON, NASTY, WORDS, Words
+from tests.property.test_simulation import run_scenario, simulated
+from tests.support.bad_responses import ANY_JSON, BAD_RESPONSES, NASTY, BadResponse
+from tests.support.calls import milliseconds
 from tests.support.cli import NOW
-from tests.support.common import milliseconds
-from tests.support.fake_server import DAY, SECOND, Burst, Dialect, Scene
-from tests.support.scenarios import Life, Plan, Story, run_once
+from tests.support.fake_server import DAY, SECOND, AccountSpec, Burst
+from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, run_once
 from tests.support.simulated_api import SECRETS
+from zoho_voice_sandbox import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Simulate = Callable[[Story], None]
+    Simulate = Callable[[Scenario], None]
 
-__all__ = ["live"]
+__all__ = ["run_scenario"]
 ALL = ("call_logs", "recordings", "transcripts")
-SCENE = Scene((Burst(9, 30, SECOND), Burst(50_000, 25, SECOND)), size=10, days=60)
+ACCOUNT = AccountSpec((Burst(9, 30, SECOND), Burst(50_000, 25, SECOND)), size=10, days=60)
 
 
-def story(*spoilt: Plan, streams: tuple[str, ...] = ALL, scene: Scene = SCENE) -> Story:
-    """Make a story whose last run has no trouble."""
-    return Story(scene, (*spoilt, Plan(gap=700)), streams=streams, fetches=True)
+def scenario(
+    *faulty_runs: RunSpec, streams: tuple[str, ...] = ALL, account: AccountSpec = ACCOUNT
+) -> Scenario:
+    """Make a scenario whose last run has no trouble."""
+    return Scenario(account, (*faulty_runs, RunSpec(gap=700)), streams=streams, fetches=True)
 
 
 @pytest.mark.parametrize("number", [1, 3])
 @pytest.mark.parametrize("name", NASTY)
-def test_a_nasty_answer_is_an_error_or_what_it_says(live: Simulate, name: str, number: int) -> None:
-    live(story(Plan(faults=((number, NASTY[name]),)), streams=("call_logs",)))
+def test_a_nasty_answer_is_an_error_or_what_it_says(
+    run_scenario: Simulate, name: str, number: int
+) -> None:
+    run_scenario(scenario(RunSpec(faults=((number, NASTY[name]),)), streams=("call_logs",)))
 
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("name", NASTY)
-def test_a_nasty_answer_to_everything_ends_the_run(live: Simulate, name: str) -> None:
+def test_a_nasty_answer_to_everything_ends_the_run(run_scenario: Simulate, name: str) -> None:
     always = tuple((number, NASTY[name]) for number in range(1, 60))
-    live(story(Plan(faults=always), Plan(token_faults=always)))
+    run_scenario(scenario(RunSpec(faults=always), RunSpec(token_faults=always)))
 
 
 MOMENTS = st.one_of(st.integers(1, 6), st.integers(1, 90))
 
 
-def spoilt(most: int) -> st.SearchStrategy[tuple[tuple[int, Words], ...]]:
-    fault = st.tuples(MOMENTS, WORDS)
+def faulty_runs(most: int) -> st.SearchStrategy[tuple[tuple[int, BadResponse], ...]]:
+    fault = st.tuples(MOMENTS, BAD_RESPONSES)
     return st.lists(fault, max_size=most, unique_by=lambda fault: fault[0]).map(tuple)
 
 
-PLANS = st.builds(
-    Plan,
+RUNS = st.builds(
+    RunSpec,
     gap=st.sampled_from((0.0, 700.0)),
-    faults=spoilt(8),
-    token_faults=st.one_of(st.just(()), spoilt(3)),
+    faults=faulty_runs(8),
+    token_faults=st.one_of(st.just(()), faulty_runs(3)),
 )
-STORIES = st.builds(
-    lambda plans, streams, order: story(
-        *plans,
+SCENARIOS = st.builds(
+    lambda runs, streams, order: scenario(
+        *runs,
         streams=streams,
-        scene=Scene(SCENE.bursts, Dialect(order=order), size=SCENE.size, days=SCENE.days),
+        account=AccountSpec(
+            ACCOUNT.bursts, Dialect(order=order), size=ACCOUNT.size, days=ACCOUNT.days
+        ),
     ),
-    st.lists(PLANS, min_size=1, max_size=2),
+    st.lists(RUNS, min_size=1, max_size=2),
     st.sampled_from((("call_logs",), ALL)),
-    st.sampled_from(("newest", "oldest", "id")),
+    st.sampled_from(("newest", "oldest", "logid")),
 )
 
 
 @simulated()
-@given(STORIES)
-def test_answers_in_any_words_cost_no_call_and_no_patience(live: Simulate, story: Story) -> None:
-    live(story)
+@given(SCENARIOS)
+def test_answers_in_any_words_cost_no_call_and_no_patience(
+    run_scenario: Simulate, scenario: Scenario
+) -> None:
+    run_scenario(scenario)
 
 
 # What each of these texts means, and no other is one of them.
@@ -156,12 +165,12 @@ def test_a_state_that_is_no_json_is_refused(tmp_path: Path, content: Any) -> Non
 
 
 def check_state(folder: Path, state: object, content: bytes, *, is_json: bool = True) -> None:
-    here = folder / "life"
+    here = folder / "run"
     here.mkdir()
     try:
-        life = Life(Story(SCENE), here)
+        run = ScenarioRun(Scenario(ACCOUNT), here)
         (here / "given.json").write_bytes(content)
-        code, log, messages = run_once(life, "--state", str(here / "given.json"))
+        code, log, messages = run_once(run, "--state", str(here / "given.json"))
     finally:
         shutil.rmtree(here)
         shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
@@ -169,17 +178,17 @@ def check_state(folder: Path, state: object, content: bytes, *, is_json: bool = 
     assert code in ({0, 1} if is_json else {1}), log
     if code:
         assert not messages
-        assert life.world.requests == 0
+        assert run.api.requests == 0
         return
     bookmark = told(state)
     is_ours = bookmark.get("replication_key") == "start_time"
     given = bookmark.get("replication_key_value") if is_ours else None
     assert given is None or given in BOOKMARKS, "it means nothing, and was taken for something"
-    since = BOOKMARKS[given] if given else format_epoch_ms(SCENE.start)
+    since = BOOKMARKS[given] if given else format_epoch_ms(ACCOUNT.start)
     present = format_epoch_ms(round(NOW * 1000))
-    back = format_epoch_ms(max(milliseconds(min(since, present)) - 3 * DAY, SCENE.start))
+    back = format_epoch_ms(max(milliseconds(min(since, present)) - 3 * DAY, ACCOUNT.start))
     out = {message["record"]["logid"] for message in messages if message["type"] == "RECORD"}
-    assert {name for start, name, _ in life.account.rows if format_epoch_ms(start) >= back} <= out
+    assert {name for start, name, _ in run.account.rows if format_epoch_ms(start) >= back} <= out
     last = [message["value"] for message in messages if message["type"] == "STATE"][-1]
     moved = last["bookmarks"]["call_logs"]["replication_key_value"]
     assert min(since, present) <= moved <= present

@@ -14,8 +14,8 @@ import pytest
 import requests
 import trustme
 
+from tests.support.calls import call, history
 from tests.support.cli import NOW
-from tests.support.common import call, history
 from tests.support.tls import Proxy, Stub, gate, tls
 from zoho_voice_sandbox import Dialect, Sandbox
 
@@ -209,13 +209,13 @@ MESSAGES: dict[str, Meet] = {
     "recordings_path: no fsspec driver for … is installed": lambda stage: stage.run(
         recordings_path="gs://calls"
     ),
-    "A file given with --config, --state or --catalog is no JSON (line …)": lambda stage: (
+    "A file given with --config, --state or --catalog is not JSON (line …)": lambda stage: (
         stage.given("--state", "{")
     ),
     "A file given with --config, --state or --catalog has too many levels": lambda stage: (
         stage.given("--state", "[" * 100_000)
     ),
-    "--config is no JSON object": lambda stage: stage.given("--config", "[1]"),
+    "--config is not a JSON object": lambda stage: stage.given("--config", "[1]"),
     "The state is invalid: …": lambda stage: stage.given("--state", "[]"),
     "The bookmark of … in the state is not a date-time": lambda stage: stage.run(
         state=bookmark(replication_key_value="soon")

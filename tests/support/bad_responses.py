@@ -1,4 +1,4 @@
-"""Answers in any words: what no server should say, and what some will."""
+"""Malformed and misleading responses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 PRIVATE = "+15550100123 Beeblebrox"
-"""What stands in answers and must stand in no log."""
+"""What responses contain and no log may contain."""
 _ENVELOPE = {"meta", "status", "code", "message"}
 _SUCCESS = {"200", "SUCCESS", "success"}
 
 
 @dataclass(frozen=True)
-class Words:
-    """An answer.
+class BadResponse:
+    """A response.
 
     Attributes:
         body: Its body.
@@ -54,7 +54,7 @@ def nested(depth: int) -> bytes:
 
 
 def row(**fields: Any) -> str:
-    """Write a log with any fields."""
+    """Return a log with any fields, as JSON."""
     return json.dumps({"logid": "fuzz-1", "start_time": "1772300000000", **fields})
 
 
@@ -65,62 +65,68 @@ def listed(*rows: str, rest: str = '"status":"200"') -> bytes:
 
 HUGE = "9" * 5000
 # Each of these is what no strategy is likely to make.
-NASTY: dict[str, Words] = {
-    "nested a thousand times": Words(nested(1000)),
-    "nested a million times": Words(nested(1_000_000)),
-    "objects in objects": Words(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
-    "an error in lists": Words(b'{"error":' + nested(600) + b"}", 400),
-    "an error in errors": Words(b'{"error":' * 450 + b"1" + b"}" * 450, 400),
-    "a field of many levels": Words(listed(row(), f'{row()[:-1]},"new":{"[" * 450}{"]" * 450}}}')),
-    "a file of many levels": Words(
+NASTY: dict[str, BadResponse] = {
+    "nested a thousand times": BadResponse(nested(1000)),
+    "nested a million times": BadResponse(nested(1_000_000)),
+    "objects in objects": BadResponse(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "an error in lists": BadResponse(b'{"error":' + nested(600) + b"}", 400),
+    "an error in errors": BadResponse(b'{"error":' * 450 + b"1" + b"}" * 450, 400),
+    "a field of many levels": BadResponse(
+        listed(row(), f'{row()[:-1]},"new":{"[" * 450}{"]" * 450}}}')
+    ),
+    "a file of many levels": BadResponse(
         listed(f'{row()[:-1]},"call_recording":{{"a":{"[" * 450}"\\u0000"{"]" * 450}}}}}')
     ),
-    "a transcript of many levels": Words(
+    "a transcript of many levels": BadResponse(
         b'{"transcribeObj":' + json.dumps(f'{{"a":{"[" * 450}{"]" * 450}}}').encode() + b"}"
     ),
-    "a transcript in lists": Words(
+    "a transcript in lists": BadResponse(
         b'{"transcribeObj":{"callAnalytics":' + b"[" * 450 + b"]" * 450 + b"}}"
     ),
-    "a number of 5,000 digits": Words(listed(row(), rest=f'"meta":{{"total":{HUGE}}}')),
-    "a start of 5,000 digits": Words(listed(f'{{"logid":"a","start_time":{HUGE}}}')),
-    "a total beyond all floats": Words(listed(row(), rest='"meta":{"total":1e999}')),
-    "a negative total": Words(listed(row(), rest='"meta":{"total":-1}')),
-    "a total in words": Words(listed(row(), rest='"meta":{"total":"many"}')),
-    "NaN": Words(listed(row(feedback=0), '{"logid":NaN,"start_time":1772300000000}')),
-    "no key": Words(listed('{"start_time":"1772300000000"}')),
-    "no start": Words(listed('{"logid":"fuzz-1","start_time":"soon"}')),
-    "keys twice": Words(b'{"logs":[{"logid":"a"}],"logs":[],"status":"ERROR","status":"200"}'),
-    "the same row a thousand times": Words(listed(*[row()] * 1000)),
-    "half a surrogate pair": Words(listed(row(contact_name="\ud83d", extra={"\udc00": "\0"}))),
-    "no UTF-8": Words(b'{"logs":[{"logid":"\xff\xfe"}],"status":"200"}'),
-    "UTF-16": Words('{"logs":[],"status":"200"}'.encode("utf-16")),
-    "a mark before it": Words(b'\xef\xbb\xbf{"logs":[],"status":"200"}'),
-    "null": Words(b"null"),
-    "true": Words(b"true"),
-    "a text": Words(b'"logs"'),
-    "rows that are no objects": Words(b'{"logs":[1,null,"a",[]],"status":"200"}'),
-    "an object of rows": Words(b'{"logs":{"0":{"logid":"a"}},"status":"200"}'),
-    "a half": Words(listed(row())[:-20]),
-    "two answers": Words(listed(row()) * 2),
-    "zeros": Words(bytes(100_000)),
-    "blanks": Words(b" \n" * 1_000_000),
-    "an unfinished tag": Words(b"<" * 200_000 + b"script" * 1000),
-    "scripts without end": Words(b"<script>" * 20_000),
-    "an error of megabytes": Words(
+    "a number of 5,000 digits": BadResponse(listed(row(), rest=f'"meta":{{"total":{HUGE}}}')),
+    "a start of 5,000 digits": BadResponse(listed(f'{{"logid":"a","start_time":{HUGE}}}')),
+    "a total beyond all floats": BadResponse(listed(row(), rest='"meta":{"total":1e999}')),
+    "a negative total": BadResponse(listed(row(), rest='"meta":{"total":-1}')),
+    "a total in words": BadResponse(listed(row(), rest='"meta":{"total":"many"}')),
+    "NaN": BadResponse(listed(row(feedback=0), '{"logid":NaN,"start_time":1772300000000}')),
+    "no key": BadResponse(listed('{"start_time":"1772300000000"}')),
+    "no start": BadResponse(listed('{"logid":"fuzz-1","start_time":"soon"}')),
+    "keys twice": BadResponse(
+        b'{"logs":[{"logid":"a"}],"logs":[],"status":"ERROR","status":"200"}'
+    ),
+    "the same row a thousand times": BadResponse(listed(*[row()] * 1000)),
+    "half a surrogate pair": BadResponse(
+        listed(row(contact_name="\ud83d", extra={"\udc00": "\0"}))
+    ),
+    "no UTF-8": BadResponse(b'{"logs":[{"logid":"\xff\xfe"}],"status":"200"}'),
+    "UTF-16": BadResponse('{"logs":[],"status":"200"}'.encode("utf-16")),
+    "a mark before it": BadResponse(b'\xef\xbb\xbf{"logs":[],"status":"200"}'),
+    "null": BadResponse(b"null"),
+    "true": BadResponse(b"true"),
+    "a text": BadResponse(b'"logs"'),
+    "rows that are no objects": BadResponse(b'{"logs":[1,null,"a",[]],"status":"200"}'),
+    "an object of rows": BadResponse(b'{"logs":{"0":{"logid":"a"}},"status":"200"}'),
+    "a half": BadResponse(listed(row())[:-20]),
+    "two answers": BadResponse(listed(row()) * 2),
+    "zeros": BadResponse(bytes(100_000)),
+    "blanks": BadResponse(b" \n" * 1_000_000),
+    "an unfinished tag": BadResponse(b"<" * 200_000 + b"script" * 1000),
+    "scripts without end": BadResponse(b"<script>" * 20_000),
+    "an error of megabytes": BadResponse(
         json.dumps({"status": "ERROR", "message": PRIVATE * 200_000}).encode(), 400
     ),
-    "a million errors": Words(
+    "a million errors": BadResponse(
         json.dumps({"errors": [{"message": PRIVATE}] * 300_000}).encode(), 400
     ),
-    "an unknown encoding": Words(b"....", headers=(("Content-Encoding", "br"),)),
-    "no gzip": Words(b"....", headers=(("Content-Encoding", "gzip"),)),
-    "forty megabytes": Words(b"[" + bytes(40_000_000)),
-    "a million empty rows": Words(listed(*["{}"] * 1_000_000)),
-    "a gzip bomb": Words(
+    "an unknown encoding": BadResponse(b"....", headers=(("Content-Encoding", "br"),)),
+    "no gzip": BadResponse(b"....", headers=(("Content-Encoding", "gzip"),)),
+    "forty megabytes": BadResponse(b"[" + bytes(40_000_000)),
+    "a million empty rows": BadResponse(listed(*["{}"] * 1_000_000)),
+    "a gzip bomb": BadResponse(
         gzip.compress(bytes(40_000_000), 1), headers=(("Content-Encoding", "gzip"),)
     ),
-    "too late for the calendar": Words(b"", 429, (("Retry-After", "9" * 30),)),
-    "a moment that never was": Words(b"", 503, (("Retry-After", "Wed, 99 Foo 0000"),)),
+    "too late for the calendar": BadResponse(b"", 429, (("Retry-After", "9" * 30),)),
+    "a moment that never was": BadResponse(b"", 503, (("Retry-After", "Wed, 99 Foo 0000"),)),
 }
 
 _TEXTS = st.one_of(
@@ -273,4 +279,6 @@ _HEADERS = st.one_of(
         max_size=2,
     ).map(tuple),
 )
-WORDS: st.SearchStrategy[Words] = st.builds(Words, bodies(), _STATUSES, _HEADERS)
+BAD_RESPONSES: st.SearchStrategy[BadResponse] = st.builds(
+    BadResponse, bodies(), _STATUSES, _HEADERS
+)

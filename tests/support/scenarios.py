@@ -1,4 +1,4 @@
-"""Whole lives of an account and a tap in virtual time, and the rules that hold in all of them."""
+"""Scenarios: an account and runs of the tap in virtual time, and the rules that always hold."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ from requests.adapters import HTTPAdapter
 
 from tap_zohovoice._time import format_epoch_ms, format_timestamp
 from tap_zohovoice.tap import TapZohoVoice
-from tests.support.bad_responses import Words
+from tests.support.bad_responses import BadResponse
+from tests.support.calls import milliseconds
+from tests.support.catalog import selecting
 from tests.support.cli import NOW, call_cli
-from tests.support.common import milliseconds, selecting
-from tests.support.fake_server import DAY, SECOND, Change, Scene, rows_of
-from tests.support.simulated_api import (
-    HOST,
-    SECRETS,
-    Account,
-    Fault,
+from tests.support.fake_server import (
+    DAY,
+    SECOND,
+    AccountSpec,
+    Change,
+    build_rows,
+    readable_until,
+)
+from tests.support.simulated_account import (
+    Files,
     KilledError,
-    Media,
-    Pipe,
-    Stop,
-    World,
-    WorldClock,
+    SimulatedAccount,
+    SimulatedClock,
     keys_of,
 )
-from zoho_voice_sandbox import Dialect as Manners
+from tests.support.simulated_api import HOST, SECRETS, Fault, Pipe, SimulatedApi, Stop
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 
 if TYPE_CHECKING:
@@ -55,15 +57,15 @@ _RETRIED |= {"hollow", "renamed", "cut", "timeout", "unreachable"}
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One run of the tap, and what happens before and in it.
+class RunSpec:
+    """One run of the tap, and what happens before and during it.
 
     Attributes:
         gap: Seconds since the run before.
-        changes: What happens to the account, by number of the request for logs in this run.
-        faults: What goes wrong: number of the request in this run, and kind.
+        changes: Changes of the account, by number of the request for logs in this run.
+        faults: Faults, by number of the request in this run.
         token_faults: The same for requests for a token.
-        stop: What ends it early.
+        stop: The early end of the run.
         back: Seconds by which the machine's clock was set back before.
     """
 
@@ -76,30 +78,29 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Story:
+class Scenario:
     """An account, a server, a machine, and some runs.
 
     Attributes:
-        scene: The account's calls, the behaviour of their list, and the settings that matter to it.
-        runs: The runs; the last one has no trouble but what happens to the account.
-        streams: What is selected.
-        media: Whether calls have files, and whether they name them only if asked by a filter.
+        account: The account's calls, the server's dialect, and the settings that depend on them.
+        runs: The runs; the last one has no trouble but changes of the account.
+        streams: The selected streams.
+        files: Whether calls have files, and whether rows name them only where a filter asks.
         lookback: Days that each run reads again.
-        call_type: Filter by kind of call.
-        fetches: Whether files are fetched.
-        calls: Requests that the server allows in a minute, and the tap is told.
-        latency: Seconds that an answer takes.
+        call_type: Filter by call type.
+        fetches: Whether files are downloaded.
+        calls: Requests per minute that the server allows, and the tap is configured for.
+        latency: Response time, in seconds.
         ahead: Seconds that the machine's clock is ahead.
-        minutes: Minutes after the model's now at which the first run begins.
-        manners: How the server words its answers.
+        minutes: Minutes after the server's now at which the first run begins.
         shares: Whether the file with the slots can be used; if not, each run keeps to the limit by
             itself.
     """
 
-    scene: Scene
-    runs: tuple[Plan, ...] = (Plan(),)
+    account: AccountSpec
+    runs: tuple[RunSpec, ...] = (RunSpec(),)
     streams: tuple[str, ...] = ("call_logs",)
-    media: Media = "told"
+    files: Files = "always"
     lookback: int = 3
     call_type: str | None = None
     fetches: bool = False
@@ -107,24 +108,23 @@ class Story:
     latency: float = 0.2
     ahead: float = 0.0
     minutes: int = 0
-    manners: Manners = field(default_factory=Manners)
     shares: bool = True
 
 
 @dataclass
-class Life:
-    """A story as it goes.
+class ScenarioRun:
+    """A scenario in progress.
 
     Attributes:
-        story: The story.
+        scenario: The scenario.
         folder: Where files may be.
         out: Keys that came out in all runs so far, by stream.
         highest: The highest bookmark so far, by stream.
         state: The last state that came out.
-        is_misled: Whether an answer could be taken for a list of calls that is none.
+        is_misled: Whether a faulty response could pass for a list of calls.
     """
 
-    story: Story
+    scenario: Scenario
     folder: Path
     out: dict[str, set[object]] = field(default_factory=dict)
     highest: dict[str, str] = field(default_factory=dict)
@@ -132,32 +132,32 @@ class Life:
     is_misled: bool = False
 
     def __post_init__(self) -> None:
-        story = self.story
-        clock = WorldClock(NOW + story.minutes * 60, story.ahead)
-        rows = rows_of(story.scene.bursts, story.scene.kinds)
-        self.account = Account(story.scene.dialect, rows, clock=clock)
-        manners = replace(story.manners, limit_calls=story.calls)
-        self.world = World(self.account, manners, story.media, story.latency)
+        scenario = self.scenario
+        clock = SimulatedClock(NOW + scenario.minutes * 60, scenario.ahead)
+        rows = build_rows(scenario.account.bursts, scenario.account.kinds)
+        dialect = replace(scenario.account.dialect, limit_calls=scenario.calls)
+        self.account = SimulatedAccount(dialect, rows, clock=clock)
+        self.api = SimulatedApi(self.account, scenario.files, scenario.latency)
         self.clock = clock
-        self.tap = type("TapInTheWorld", (TapZohoVoice,), {"clock": clock})
-        self.files = self.folder / "files"
+        self.tap = type("SimulatedTap", (TapZohoVoice,), {"clock": clock})
+        self.recordings = self.folder / "files"
         self.config = self._write("config", self._settings())
-        self.catalog = self._write("catalog", _catalog(story.streams))
+        self.catalog = self._write("catalog", _catalog(scenario.streams))
 
-    def play(self) -> None:
-        """Let it happen, and check each run."""
-        with mock.patch.object(HTTPAdapter, "send", self.world.send):
-            for number, plan in enumerate(self.story.runs, 1):
-                self.clock.time += plan.gap
-                self.clock.ahead -= plan.back
+    def run(self) -> None:
+        """Run the tap as often as specified, and check each run."""
+        with mock.patch.object(HTTPAdapter, "send", self.api.send):
+            for number, spec in enumerate(self.scenario.runs, 1):
+                self.clock.time += spec.gap
+                self.clock.ahead -= spec.back
                 try:
-                    self._run(plan)
+                    self._run(spec)
                 except BaseException as error:
                     error.add_note(f"in run {number}")
                     raise
 
     def _settings(self) -> dict[str, Any]:
-        story, client = self.story, OAuthClient()
+        scenario, client = self.scenario, OAuthClient()
         settings = {
             "client_id": client.client_id,
             "client_secret": client.client_secret,
@@ -165,17 +165,17 @@ class Life:
             "api_url": HOST,
             "accounts_url": HOST,
             "user_agent": "simulation",
-            "start_date": format_epoch_ms(story.scene.start),
-            "lookback_days": story.lookback,
-            "page_size": story.scene.size,
-            "rate_limit_calls": story.calls,
+            "start_date": format_epoch_ms(scenario.account.start),
+            "lookback_days": scenario.lookback,
+            "page_size": scenario.account.size,
+            "rate_limit_calls": scenario.calls,
         }
-        if story.scene.end_minutes is not None:
-            settings["end_date"] = format_epoch_ms(story.scene.end)
-        if story.call_type:
-            settings["filters"] = {"callType": story.call_type}
-        if story.fetches:
-            settings["recordings_path"] = str(self.files)
+        if scenario.account.end_minutes is not None:
+            settings["end_date"] = format_epoch_ms(scenario.account.end)
+        if scenario.call_type:
+            settings["filters"] = {"callType": scenario.call_type}
+        if scenario.fetches:
+            settings["recordings_path"] = str(self.recordings)
         return settings
 
     def _write(self, name: str, content: object) -> str:
@@ -183,49 +183,49 @@ class Life:
         path.write_text(json.dumps(content))
         return str(path)
 
-    def _run(self, plan: Plan) -> None:
-        account, world, clock = self.account, self.world, self.clock
-        if not self.story.shares:
-            world.forget()
-        world.begin(dict(plan.faults), dict(plan.token_faults), plan.stop)
+    def _run(self, spec: RunSpec) -> None:
+        account, api, clock = self.account, self.api, self.clock
+        if not self.scenario.shares:
+            api.reset_limits()
+        api.start_run(dict(spec.faults), dict(spec.token_faults), spec.stop)
         account.changes = [
-            replace(change, after=change.after + account.requests) for change in plan.changes
+            replace(change, after=change.after + account.requests) for change in spec.changes
         ]
-        account.limit = account.requests + self._most_requests()
+        account.max_requests = account.requests + self._most_requests()
         began, ahead = clock.time, clock.ahead
         before = self.state
         options = ["--config", self.config, "--catalog", self.catalog]
         if before is not None:
             options += ["--state", self._write("state", before)]
-        pipe, log = Pipe(world), io.StringIO()
+        pipe, log = Pipe(api), io.StringIO()
         try:
             out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
             code: int | None = call_cli(self.tap, options, out, log)
         except KilledError:
             code = None
-        told = log.getvalue()
-        assert code is None or self._tells_plainly(told), told
-        self._check_end(code, told)
-        self.is_misled |= world.is_misled
+        text = log.getvalue()
+        assert code is None or self._is_clean(text), text
+        self._check_end(code, text)
+        self.is_misled |= api.is_misled
         checked = Output(self, before, began, ahead)
         for line in pipe.lines():
             checked.take(json.loads(line))
         checked.finish(is_complete=code == 0)
-        self._check_cost(began, checked.earliest, plan)
+        self._check_cost(began, checked.earliest, spec)
 
-    def _tells_plainly(self, log: str) -> bool:
+    def _is_clean(self, log: str) -> bool:
         unexpected = ["Traceback", "Unexpected", *SECRETS]
-        if self.story.shares:
+        if self.scenario.shares:
             unexpected.append("Cannot open the shared rate-limit file")
         return not any(word in log for word in unexpected)
 
     def _check_end(self, code: int | None, log: str) -> None:
-        world = self.world
-        if world.stopped:
-            assert world.stop is not None
-            assert code == (None if world.stop.how == "kill" else 143), log
+        api = self.api
+        if api.stopped:
+            assert api.stop is not None
+            assert code == (None if api.stop.how == "kill" else 143), log
         elif code:
-            is_excused = _is_too_much(world.fired) or _is_too_much_for_tokens(world.tokens_failed)
+            is_excused = _is_too_much(api.fired) or _is_too_much_for_tokens(api.tokens_failed)
             is_unreadable = _UNREADABLE in log and self._may_seem_unreadable
             assert code == 1, log
             assert is_excused or is_unreadable, log
@@ -235,86 +235,96 @@ class Life:
     @property
     def _may_seem_unreadable(self) -> bool:
         """Whether a day may seem to have more calls than offsets reach."""
-        dialect = self.story.scene.dialect
-        return dialect.max_offset is not None or dialect.totals != "exact"
+        dialect = self.scenario.account.dialect
+        return dialect.max_offset is not None or dialect.total != "exact"
 
     @property
     def _is_plain(self) -> bool:
-        dialect = self.story.scene.dialect
-        limits = (dialect.max_days, dialect.max_size, dialect.max_offset)
-        return dialect.totals == "exact" and dialect.future and limits == (None, None, None)
+        dialect = self.scenario.account.dialect
+        limits = (dialect.max_range_days, dialect.max_size, dialect.max_offset)
+        return (
+            dialect.total == "exact"
+            and dialect.future_dates == "accepted"
+            and limits == (None, None, None)
+        )
 
     def _most_requests(self) -> float:
         """Tell after how many requests a run does not seem to end."""
-        scene = self.story.scene
-        dialect, rows = scene.dialect, len(self.account.rows)
-        page = min(scene.size, dialect.max_size or scene.size, dialect.max_offset or scene.size)
-        days = (scene.days + (self.clock.time - NOW) / 86_400) / min(dialect.max_days or 30, 30)
+        account = self.scenario.account
+        dialect, rows = account.dialect, len(self.account.rows)
+        page = min(
+            account.size, dialect.max_size or account.size, dialect.max_offset or account.size
+        )
+        days = (account.days + (self.clock.time - NOW) / 86_400) / min(
+            dialect.max_range_days or 30, 30
+        )
         times = 10 if self._is_plain else 50
-        return times * (rows / max(page - 1, 1) + days + 20) * len(self.story.streams)
+        return times * (rows / max(page - 1, 1) + days + 20) * len(self.scenario.streams)
 
-    def _check_cost(self, began: float, earliest: int, plan: Plan) -> None:
-        world, story = self.world, self.story
-        mishaps = len(world.fired) + len(world.tokens_failed)
+    def _check_cost(self, began: float, earliest: int, spec: RunSpec) -> None:
+        api, scenario = self.api, self.scenario
+        mishaps = len(api.fired) + len(api.tokens_failed)
         # No waiting without need: the limit's pace, locks, slow answers, growing waits, and slots
         # of killed runs.
-        seconds = 60 * (world.requests / max(story.calls - 1, 1) + 1) + 120
-        seconds += 610 * (world.locks + 1) + world.requests * story.latency + 130 * mishaps
-        seconds += 6.1 * 3600 * _has_words(world.fired.values()) * mishaps
+        seconds = 60 * (api.requests / max(scenario.calls - 1, 1) + 1) + 120
+        seconds += 610 * (api.locks + 1) + api.requests * scenario.latency + 130 * mishaps
+        seconds += 6.1 * 3600 * _has_bad_response(api.fired.values()) * mishaps
         assert self.clock.time - began <= seconds, f"{self.clock.time - began:.0f} s"
         elapsed = self.clock.time - began
-        assert world.tokens <= 3 + mishaps + elapsed / (story.manners.token_ttl_seconds / 2)
-        if not self._is_plain or story.scene.dialect.order == "id":
+        assert api.tokens <= 3 + mishaps + elapsed / (
+            scenario.account.dialect.token_ttl_seconds / 2
+        )
+        if not self._is_plain or scenario.account.dialect.order == "logid":
             return
-        if _has_words(world.fired.values()):
+        if _has_bad_response(api.fired.values()):
             return
-        if plan.changes or story.streams != ("call_logs",) or story.call_type:
+        if spec.changes or scenario.streams != ("call_logs",) or scenario.call_type:
             return
-        rows = len(self.account.held(earliest - 2 * DAY, self.account.now + 2 * DAY))
-        budget = math.floor(math.ceil(rows / max(story.scene.size - 1, 1)) * 1.03 + 3)
-        twice = 1 if story.manners.rows_form == "list" else 2
-        assert world.listed <= twice * budget + mishaps + world.locks, f"{world.listed}: {budget}"
+        rows = len(self.account.between(earliest - 2 * DAY, self.account.now + 2 * DAY))
+        budget = math.floor(math.ceil(rows / max(scenario.account.size - 1, 1)) * 1.03 + 3)
+        twice = 1 if scenario.account.dialect.rows_form == "list" else 2
+        assert api.listed <= twice * budget + mishaps + api.locks, f"{api.listed}: {budget}"
 
     def due(self, row: Row) -> bool:
         """Tell whether a call appeared in time to be promised."""
-        if self.story.call_type not in {None, row[2]}:
+        if self.scenario.call_type not in {None, row[2]}:
             return False
         late = self.account.appeared.get(row[1], row[0]) - row[0]
-        return late <= max(self.story.lookback * DAY - max(self.story.ahead, 0) * SECOND, 0)
+        return late <= max(self.scenario.lookback * DAY - max(self.scenario.ahead, 0) * SECOND, 0)
 
 
 class Output:
     """Checks what comes out of a run.
 
     Args:
-        life: The story so far.
+        run: The scenario so far.
         state: The state that the run was given.
         began: When it began, in seconds of true time.
         ahead: How far its clock was ahead, in seconds.
     """
 
     def __init__(
-        self, life: Life, state: dict[str, Any] | None, began: float, ahead: float
+        self, run: ScenarioRun, state: dict[str, Any] | None, began: float, ahead: float
     ) -> None:
-        self._life = life
+        self._run = run
         self._began = round(began * 1000)
         self._started = format_timestamp(dt.datetime.fromtimestamp(began + ahead, dt.UTC))
         self._ahead = ahead
         self._seen: dict[str, set[object]] = {}
-        scene = life.story.scene
-        self._given = {name: _bookmark(state, name) for name in life.story.streams}
+        account = run.scenario.account
+        self._given = {name: _bookmark(state, name) for name in run.scenario.streams}
         self._starts = {}
         for name, given in self._given.items():
             moment = min(given, self._started)
-            back = milliseconds(moment) - life.story.lookback * DAY if moment else 0
-            self._starts[name] = max(scene.start, back)
-        rows = life.account.rows
+            back = milliseconds(moment) - run.scenario.lookback * DAY if moment else 0
+            self._starts[name] = max(account.start, back)
+        rows = run.account.rows
         self._rows = [
             row
-            for row in rows[bisect_left(rows, (scene.start,)) :]
-            if life.due(row) and life.account.appeared.get(row[1], 0) < self._began
+            for row in rows[bisect_left(rows, (account.start,)) :]
+            if run.due(row) and run.account.appeared.get(row[1], 0) < self._began
         ]
-        self._moments = {name: start for start, name, _ in life.account.rows}
+        self._moments = {name: start for start, name, _ in run.account.rows}
         self._schemas: set[str] = set()
 
     @property
@@ -343,25 +353,25 @@ class Output:
         seen = self._seen.setdefault(stream, set())
         assert key not in seen, f"{stream} {key} came out twice"
         seen.add(key)
-        self._life.out.setdefault(stream, set()).add(key)
+        self._run.out.setdefault(stream, set()).add(key)
         start = self._moments.get(record["logid"])
         assert start is None or record["start_time"] == format_epoch_ms(start)
-        if start is not None and stream == "recordings" and self._life.story.fetches:
-            assert record["error"] is None or self._life.world.fired
-        end = self._life.story.scene.end_minutes
-        assert end is None or record["start_time"] < format_epoch_ms(self._life.story.scene.end)
+        if start is not None and stream == "recordings" and self._run.scenario.fetches:
+            assert record["error"] is None or self._run.api.fired
+        end = self._run.scenario.account.end_minutes
+        assert end is None or record["start_time"] < format_epoch_ms(self._run.scenario.account.end)
 
     def _take_state(self, state: dict[str, Any]) -> None:
-        life = self._life
-        life.state = state
-        for name in life.story.streams:
+        run = self._run
+        run.state = state
+        for name in run.scenario.streams:
             bookmark = _bookmark(state, name)
             assert bookmark <= self._started, f"the bookmark of {name} is in the future"
             # A clock that was set back takes the present with it.
-            assert bookmark >= min(life.highest.get(name, ""), self._started), f"{name} fell back"
+            assert bookmark >= min(run.highest.get(name, ""), self._started), f"{name} fell back"
             if bookmark > min(self._given[name], self._started):
                 self._check_out(name, milliseconds(bookmark), f"{name} is ahead: {bookmark}")
-            life.highest[name] = bookmark
+            run.highest[name] = bookmark
 
     def finish(self, *, is_complete: bool) -> None:
         """Check what has come out in all.
@@ -369,16 +379,13 @@ class Output:
         Args:
             is_complete: Whether the run ended well: then all is out that was there all the time.
         """
-        scene, ahead = self._life.story.scene, round(min(self._ahead, 0) * 1000)
-        for row in self._life.account.rows:
+        account, ahead = self._run.scenario.account, round(min(self._ahead, 0) * 1000)
+        for row in self._run.account.rows:
             self._moments.setdefault(row[1], row[0])
         if not is_complete:
             return
-        end = self._began + ahead
-        dialect = scene.dialect
-        if not dialect.future and not dialect.inclusive:
-            end = min(end, dialect.midnight(dialect.today(end)))
-        for name in self._life.story.streams:
+        end = readable_until(account.dialect, self._began + ahead)
+        for name in self._run.scenario.streams:
             self._check_out(name, end, f"{name} is not complete")
             self._check_all_out(name, end)
 
@@ -388,23 +395,23 @@ class Output:
         assert not missing, f"{what}: {len(missing)} missing, such as {missing[:3]}"
 
     def _check_all_out(self, stream: str, until: int) -> None:
-        missing = self._missing(stream, self._life.story.scene.start, until, self._life.out)
+        missing = self._missing(stream, self._run.scenario.account.start, until, self._run.out)
         assert not missing, f"{stream}: {len(missing)} lost, such as {missing[:3]}"
 
     def _missing(
         self, stream: str, start: int, until: int, out: dict[str, set[object]]
     ) -> list[Row]:
-        story, gone = self._life.story, self._life.account.gone
-        if story.scene.end_minutes is not None:
-            until = min(until, story.scene.end)
-        if self._life.is_misled:
+        scenario, gone = self._run.scenario, self._run.account.deleted
+        if scenario.account.end_minutes is not None:
+            until = min(until, scenario.account.end)
+        if self._run.is_misled:
             return []
         there = out.get(stream, set())
         low, high = (bisect_left(self._rows, (moment,)) for moment in (start, until))
         return [
             row
             for row in self._rows[low:high]
-            if row[1] not in gone and not there.issuperset(keys_of(row[1], stream, story.media))
+            if row[1] not in gone and not there.issuperset(keys_of(row[1], stream, scenario.files))
         ]
 
 
@@ -421,7 +428,7 @@ def _bookmark(state: dict[str, Any] | None, stream: str) -> str:
 def _is_too_much(fired: dict[int, Fault]) -> bool:
     """Tell whether faults excuse a run that fails: six in a row, or what no patience helps."""
     kinds = list(fired.values())
-    if "redirect" in kinds or kinds.count("token") > 4 or _has_words(kinds):
+    if "redirect" in kinds or kinds.count("token") > 4 or _has_bad_response(kinds):
         return True
     chain: list[Fault] = []
     for number, kind in sorted(fired.items()):
@@ -433,37 +440,37 @@ def _is_too_much(fired: dict[int, Fault]) -> bool:
 
 
 def _is_too_much_for_tokens(failed: list[Fault]) -> bool:
-    return "denied" in failed or len(failed) > 2 or _has_words(failed)
+    return "denied" in failed or len(failed) > 2 or _has_bad_response(failed)
 
 
-def _has_words(faults: Iterable[Fault]) -> bool:
-    return any(isinstance(fault, Words) for fault in faults)
+def _has_bad_response(faults: Iterable[Fault]) -> bool:
+    return any(isinstance(fault, BadResponse) for fault in faults)
 
 
-def run_once(life: Life, *options: str) -> tuple[int, str, list[dict[str, Any]]]:
-    """Run the tap once in the world of a story, without its checks.
+def run_once(run: ScenarioRun, *options: str) -> tuple[int, str, list[dict[str, Any]]]:
+    """Run the tap once in the api of a scenario, without its checks.
 
     Args:
-        life: The story.
+        run: The scenario.
         options: What stands on the command line beside settings and catalog.
 
     Returns:
         The exit code, the log, and the messages.
     """
-    pipe, log = Pipe(life.world), io.StringIO()
+    pipe, log = Pipe(run.api), io.StringIO()
     out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
-    with mock.patch.object(HTTPAdapter, "send", life.world.send):
-        given = ["--config", life.config, "--catalog", life.catalog, *options]
-        code = call_cli(life.tap, given, out, log)
+    with mock.patch.object(HTTPAdapter, "send", run.api.send):
+        given = ["--config", run.config, "--catalog", run.catalog, *options]
+        code = call_cli(run.tap, given, out, log)
     lines = [line for line in pipe.lines() if line.startswith(b"{")]
     return code, log.getvalue(), [json.loads(line) for line in lines]
 
 
-def simulate(story: Story, folder: Path) -> None:
-    """Live through a story.
+def simulate(scenario: Scenario, folder: Path) -> None:
+    """Live through a scenario.
 
     Args:
-        story: The story.
+        scenario: The scenario.
         folder: Where files may be while it goes on.
 
     Raises:
@@ -472,13 +479,13 @@ def simulate(story: Story, folder: Path) -> None:
     """
     folder.mkdir()
     state_home = Path(os.environ["XDG_STATE_HOME"])
-    if not story.shares:
+    if not scenario.shares:
         state_home.touch()
     try:
-        Life(story, folder).play()
+        ScenarioRun(scenario, folder).run()
     finally:
         shutil.rmtree(folder)
-        if story.shares:
+        if scenario.shares:
             shutil.rmtree(state_home, ignore_errors=True)
         else:
             state_home.unlink()

@@ -1,86 +1,85 @@
-"""A Zoho Voice in virtual time, without a socket: the model of the list of calls behind HTTP.
+"""Zoho Voice in virtual time: the sandbox's core in place of the transport of `requests`.
 
-It stands in for the transport of `requests`, so that all of the tap runs as it is. It counts as
-the server counts, and notes the first request that breaks a rule.
+All of the tap runs as it is. The server counts as the real one does, and stops the test at the
+first request that violates a rule.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import json
 import math
 import os
 import signal
 from collections import defaultdict
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from werkzeug import Response
 
 from tap_zohovoice._compat import override
-from tap_zohovoice._time import Clock
-from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
-from tap_zohovoice.extract.windows import DateWindow
-from tests.support.bad_responses import Words
+from tests.support.bad_responses import BadResponse
 from tests.support.cli import NOW
-from tests.support.fake_server import Query, Server
-from zoho_voice_sandbox import Dialect as Manners
-from zoho_voice_sandbox import responses
+from tests.support.fake_server import EndlessError
+from tests.support.simulated_account import (
+    AUDIO,
+    FILES,
+    KilledError,
+    ServerClock,
+    SimulatedAccount,
+    build_log,
+    has_file,
+)
 from zoho_voice_sandbox.faults import apply_fault
+from zoho_voice_sandbox.logs import list_response
+from zoho_voice_sandbox.params import InvalidParameterError
+from zoho_voice_sandbox.query import QueryFailedError, parse_query
 from zoho_voice_sandbox.rate_limit import RateLimiter
+from zoho_voice_sandbox.responses import (
+    error_response,
+    invalid_token_response,
+    json_response,
+    rate_limit_response,
+)
+from zoho_voice_sandbox.server import PATHS
 from zoho_voice_sandbox.stats import EndpointStats
 from zoho_voice_sandbox.token_endpoint import TokenEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from typing_extensions import Buffer
 
-    from tests.support.fake_server import Row
+    from tests.support.simulated_account import Files
+    from zoho_voice_sandbox.server import EndpointName
 
 HOST = "https://voice.invalid"
 TIMEOUT = 60.0
 SECRETS = ("sandbox-client-secret", "1000.sandbox.refresh", "15550100", "Beeblebrox")
-"""What must stand in no log: credentials, and what is personal in every row."""
-_FEW_FILES = 2_000
-"""More requests than all files and transcripts of a story take."""
-_HAIR = 1e-6  # seconds that floats lose in the sums of a clock
-_PLACES = {
-    "/rest/json/zv/logs": "logs",
-    "/rest/json/zv/logs/voicerecording": "files",
-    "/rest/json/zv/transcribe": "transcripts",
-}
-_FILES = {"isRecording": ("call_recording", 3), "isVoiceMail": ("voicemail", 7)}
-"""Field of a kind of file, and how many calls there are to one that has it."""
-_AUDIO = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(64)
-
-Media = Literal["none", "told", "filtered"]
-Fault = str | Words
-"""FieldType of a fault, or what is said instead of the right answer."""
+"""What no log may contain: credentials, and personal data of every row."""
+_MAX_FILES = 2_000
+"""More requests than all files and transcripts of a scenario take."""
+_ROUNDING = 1e-6  # seconds that floats lose in the sums of a clock
+_PARAMETERS = {"fromDate", "toDate", "from", "size", "callType", "isRecording", "isVoiceMail"}
+Fault = str | BadResponse
+"""Name of a fault, or the response to send instead of the right one."""
 
 
-class KilledError(BaseException):
-    """The process is no more."""
-
-
-class BrokenRuleError(BaseException):
-    """The tap did what it must not do; nothing of it may handle this."""
+class RuleViolationError(BaseException):
+    """The tap did what it must not do; no handler of the tap may catch this."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What ends a run before its end.
+    """The early end of a run.
 
     Attributes:
         how: SIGKILL, after which nothing happens any more, or SIGTERM.
-        where: Whether it comes in a request, in a sleep, in a sleep after a lock was met, or while
-            a message is written.
-        number: In which one of them, from 1.
-        share: How much of what was written and not flushed got out.
+        where: In a request, in a sleep, in a sleep after a lock, or while a message is written.
+        number: In which of them, from 1.
+        share: Share of the unflushed output that got out.
     """
 
     how: Literal["kill", "term"]
@@ -89,188 +88,60 @@ class Stop:
     share: float = 0.5
 
 
-class WorldClock(Clock):
-    """True time, and the wall clock of the machine that the tap runs on.
-
-    Attributes:
-        time: True time, in seconds since the epoch.
-        ahead: How far the machine's wall clock is ahead, in seconds.
-        is_dead: Whether the process was killed in a request: then its end, which asks for the time,
-            is noted nowhere.
-    """
-
-    def __init__(self, time: float, ahead: float) -> None:
-        self.time = time
-        self.ahead = ahead
-        self.is_dead = False
-        self.before_sleep: Callable[[], None] = lambda: None
-
-    @override
-    def now(self) -> float:
-        self._live()
-        return self.time + self.ahead
-
-    @override
-    def monotonic(self) -> float:
-        self._live()
-        return self.time - NOW
-
-    @override
-    def sleep(self, seconds: float) -> None:
-        self._live()
-        self.before_sleep()
-        self.time += seconds
-
-    def _live(self) -> None:
-        if self.is_dead:
-            self.is_dead = False  # what Python tidies up after that does no harm
-            raise KilledError
-
-
-class _TrueClock(Clock):
-    """The server's clock."""
-
-    def __init__(self, clock: WorldClock) -> None:
-        self._clock = clock
-
-    @override
-    def now(self) -> float:
-        return self._clock.time
-
-    @override
-    def monotonic(self) -> float:
-        return self._clock.time
-
-
-@dataclass
-class Account(Server):
-    """The calls of an account in virtual time.
-
-    Attributes:
-        clock: True time.
-        appeared: When a call that was not there from the start could be seen, in milliseconds.
-        asked: When the list was last asked for, in milliseconds.
-    """
-
-    clock: WorldClock = field(default_factory=lambda: WorldClock(NOW, 0))
-    appeared: dict[str, int] = field(default_factory=dict)
-    asked: int = 0
-
-    @property
-    @override
-    def now(self) -> int:
-        return round(self.clock.time * 1000)
-
-    @override
-    def add(self, start: int) -> Row:
-        row = super().add(start)
-        # A call that is there now may as well have come right behind the last look.
-        self.appeared[row[1]] = self.now if start > self.now else max(start, self.asked + 1)
-        return row
-
-    @override
-    def names(self, row: Row, media: str) -> bool:
-        return names(row[1], media)
-
-
-def names(logid: str, media: str) -> bool:
-    """Tell whether a call has a recording (`isRecording`) or a voicemail (`isVoiceMail`)."""
-    return int(logid) % _FILES[media][1] == 0
-
-
-def keys_of(logid: str, stream: str, media: Media) -> list[object]:
-    """Tell which records of a stream a call makes, by their keys as they stand in records."""
-    if stream == "call_logs":
-        return [logid]
-    kinds = [] if media == "none" else [name for name in _FILES if names(logid, name)]
-    if stream == "recordings":
-        return [_file_name(logid, name) for name in kinds]
-    words = {"isRecording": "recording", "isVoiceMail": "voicemail"}
-    told = [words[name] for name in kinds] if media == "told" else []
-    return [(logid, kind) for kind in told or ["recording"]] if int(logid) % 5 == 0 else []
-
-
-def _file_name(logid: str, media: str) -> str:
-    return f"{logid}_{media}.wav"
-
-
-@lru_cache(maxsize=100_000)
-def _log(row: Row, shown: tuple[str, ...]) -> str:
-    start, logid, call_type = row
-    log: dict[str, Any] = {
-        "logid": logid,
-        "start_time": str(start),
-        "call_type": call_type,
-        "duration": "01:05",
-        "caller_id_number": "+15550100123",
-        "contact_name": "Beeblebrox",
-        "undocumented": {"since": start},
-    }
-    if int(logid) % 5 == 0:
-        log["call_recording_transcription_status"] = "completed"
-    for media in shown:
-        if names(logid, media):
-            log[_FILES[media][0]] = {
-                "recording_filename": _file_name(logid, media),
-                "recording_size_in_bytes": len(_AUDIO),
-            }
-    return json.dumps(log)
-
-
-class World:
-    """Zoho Accounts and Zoho Voice, asked by one machine.
+class SimulatedApi:
+    """Zoho Accounts and Zoho Voice, used by one machine.
 
     Attributes:
         clock: True time and the machine's.
-        account: The calls.
-        requests: How many requests of this run there were, those for tokens left out.
+        account: The calls, and the server's dialect.
+        requests: Number of requests of this run, without those for tokens.
+        listed: How many of them were for call logs.
+        tokens: Number of requests for a token.
+        locks: Number of responses that said that an address is locked.
         fired: Faults of this run that happened, by number of the request.
         tokens_failed: Faults of this run that happened to requests for a token.
-        stop: What ends this run.
-        stopped: Whether it did.
-        is_misled: Whether an answer of this run could be taken for a list of calls that is none.
+        stop: The early end of this run.
+        stopped: Whether it came.
+        is_misled: Whether a faulty response of this run could pass for a list of calls.
 
     Args:
         account: The calls.
-        manners: How the server words its answers, and its limits.
-        media: Whether calls have files, and whether they name them only if asked by a filter.
-        latency: Seconds that an answer takes.
+        files: Whether calls have files, and when rows name them.
+        latency: Response time, in seconds.
     """
 
-    def __init__(self, account: Account, manners: Manners, media: Media, latency: float) -> None:
+    def __init__(self, account: SimulatedAccount, files: Files, latency: float) -> None:
         self.clock = account.clock
         self.clock.before_sleep = self._sleep
         self.account = account
-        self._manners = manners
-        self._media = media
+        self._dialect = account.dialect
+        self._files = files
         self._latency = latency
-        self._tokens = TokenEndpoint(_TrueClock(self.clock))
-        self.forget()
-        self.begin({}, {}, None)
+        self._tokens = TokenEndpoint(ServerClock(self.clock))
+        self.reset_limits()
+        self.start_run({}, {}, None)
 
-    def forget(self) -> None:
-        """Forget what was counted, for a machine whose runs know nothing of each other."""
-        true = _TrueClock(self.clock)
-        self._counts: dict[str, EndpointStats] = defaultdict(EndpointStats)
-        self._limiters = {
-            place: RateLimiter(true, self._counts[place]) for place in _PLACES.values()
-        }
-        self._seen: dict[str, list[float]] = defaultdict(list)
-        self._told: dict[str, float] = {}
+    def reset_limits(self) -> None:
+        """Forget earlier runs, for a machine whose runs do not share their counts."""
+        clock = ServerClock(self.clock)
+        self._stats: dict[str, EndpointStats] = defaultdict(EndpointStats)
+        self._limiters = {name: RateLimiter(clock, self._stats[name]) for name in PATHS.values()}
+        self._arrivals: dict[str, list[float]] = defaultdict(list)
+        self._locked_until: dict[str, float] = {}
 
-    def begin(
+    def start_run(
         self, faults: Mapping[int, Fault], token_faults: Mapping[int, Fault], stop: Stop | None
     ) -> None:
-        """Begin a run.
+        """Start a run.
 
         Args:
-            faults: What goes wrong, by number of the request.
+            faults: Fault by number of the request.
             token_faults: The same for requests for a token.
-            stop: What ends the run.
+            stop: The early end of the run.
         """
         self.clock.is_dead = False
         self.requests = self.listed = self.tokens = self.locks = 0
-        self._asked_before = self.account.requests
+        self._listed_before = self.account.requests
         self._sleeps = self._sleeps_locked = self._writes = 0
         self.fired: dict[int, Fault] = {}
         self.tokens_failed: list[Fault] = []
@@ -283,55 +154,51 @@ class World:
         """Whether this run was killed."""
         return self.stopped and self.stop is not None and self.stop.how == "kill"
 
-    def write(self) -> None:
-        """Note that the tap writes a message."""
+    def count_write(self) -> None:
+        """Count a message that the tap writes."""
         self._writes += 1
         self._stop("write", self._writes)
 
     def send(self, request: requests.PreparedRequest, **options: object) -> requests.Response:
-        """Answer a request, or fail to: in place of the transport of `requests`.
-
-        Args:
-            request: The request.
-            options: Those of `requests`.
+        """Respond to a request, in place of the transport of `requests`.
 
         Raises:
-            BrokenRuleError: If it must not have been made.
-            requests.RequestException: If no answer comes.
+            RuleViolationError: If the request violates a rule.
+            requests.RequestException: If there is no response.
         """
         if self.is_killed:
             raise KilledError
         if options["timeout"] != TIMEOUT:
-            self.broken("a request without a time limit")
+            self.fail("a request without a time limit")
         url = urlsplit(str(request.url))
-        place = _PLACES.get(url.path)
-        if place is None:
-            answer = self._token(request)
+        name = PATHS.get(url.path)
+        if name is None:
+            sent = self._token(request)
         else:
-            answer = self._api(place, dict(parse_qsl(url.query)), request)
+            sent = self._api(name, dict(parse_qsl(url.query)), request)
         response = requests.Response()
-        response.status_code = answer.status_code
-        response.headers.update(answer.headers)
+        response.status_code = sent.status_code
+        response.headers.update(sent.headers)
         response.request, response.url = request, str(request.url)
-        response.raw = _Raw(answer.get_data())
+        response.raw = _Raw(sent.get_data())
         return response
 
-    def broken(self, what: str) -> None:
-        """Say that a rule is broken.
+    def fail(self, violation: str) -> NoReturn:
+        """End the test.
 
         Raises:
-            BrokenRuleError: Always.
+            RuleViolationError: Always.
         """
-        message = f"{what}, {self.clock.time - NOW:.3f} s after the beginning"
-        raise BrokenRuleError(message)
+        message = f"{violation}, {self.clock.time - NOW:.3f} s after the beginning"
+        raise RuleViolationError(message)
 
     def _api(
-        self, place: str, params: dict[str, str], request: requests.PreparedRequest
+        self, name: EndpointName, params: dict[str, str], request: requests.PreparedRequest
     ) -> Response:
         self.requests += 1
-        if self.requests > self.account.limit - self._asked_before + _FEW_FILES:
-            self.broken(f"{self.requests} requests")
-        self.listed += place == "logs"
+        if self.requests > self.account.max_requests - self._listed_before + _MAX_FILES:
+            self.fail(f"{self.requests} requests")
+        self.listed += name == "logs"
         fault = self._faults.get(self.requests, "")
         if fault:
             self.fired[self.requests] = fault
@@ -340,102 +207,90 @@ class World:
             self.clock.time += 1
             raise requests.ConnectionError
         self.clock.time += self._latency * (self.requests % 5) / 4
-        self._count(place, fault)
-        self.is_misled |= place == "logs" and isinstance(fault, Words) and fault.may_pass
+        self._check_rate(name, fault)
+        self.is_misled |= name == "logs" and isinstance(fault, BadResponse) and fault.may_pass
         moment = self.clock.time
-        seconds = self._limiters[place].hit(self._manners)
-        if self._counts[place].violations:
-            self.broken("more requests than are allowed")
+        seconds = self._limiters[name].hit(self._dialect)
+        if self._stats[name].violations:
+            self.fail("more requests than are allowed")
         self._stop("request", self.requests)
         if seconds:
-            answer = responses.rate_limit_response(self._manners, seconds)
+            response = rate_limit_response(self._dialect, seconds)
         else:
-            answer = self._judge(fault, place, params, request)
+            response = self._respond(fault, name, params, request)
         if fault in {"timeout", "cut"}:
             self.clock.time = max(self.clock.time, sent + (TIMEOUT if fault == "timeout" else 0))
             raise requests.ReadTimeout if fault == "timeout" else requests.ConnectionError
         self.clock.time = max(self.clock.time, sent + self._latency)
         if seconds:
             self.locks += 1
-            self._told[place] = moment + seconds
-        return answer
+            self._locked_until[name] = moment + seconds
+        return response
 
-    def _count(self, place: str, fault: Fault) -> None:
-        seen = self._seen[place]
-        seen.append(self.clock.time)
-        most = self._manners.limit_calls
-        if len(seen) >= most and seen[-1] - seen[-most] < self._manners.limit_seconds - _HAIR:
-            self.broken(f"{most} requests in {seen[-1] - seen[-most]:.3f} s")
-        if self.clock.time < self._told.get(place, -math.inf):
-            self.broken("a request during a lock that was told")
+    def _check_rate(self, name: EndpointName, fault: Fault) -> None:
+        arrivals = self._arrivals[name]
+        arrivals.append(self.clock.time)
+        most = self._dialect.limit_calls
+        if len(arrivals) >= most:
+            seconds = arrivals[-1] - arrivals[-most]
+            if seconds < self._dialect.limit_seconds - _ROUNDING:
+                self.fail(f"{most} requests in {seconds:.3f} s")
+        if self.clock.time < self._locked_until.get(name, -math.inf):
+            self.fail("a request during a lock that the tap knows of")
         if fault == "lock":
-            self._limiters[place].lock(self._manners)
+            self._limiters[name].lock(self._dialect)
 
-    def _judge(
-        self, fault: Fault, place: str, params: dict[str, str], request: requests.PreparedRequest
+    def _respond(
+        self,
+        fault: Fault,
+        name: EndpointName,
+        params: dict[str, str],
+        request: requests.PreparedRequest,
     ) -> Response:
-        if isinstance(fault, Words):
-            return _said(fault)
+        if isinstance(fault, BadResponse):
+            return _to_response(fault)
         if fault == "token":
             self._tokens.expire_tokens()
         if not self._tokens.accepts(request.headers.get("Authorization", "")):
-            return responses.invalid_token_response(self._manners)
-        right = {"logs": self._logs, "files": self._file, "transcripts": self._transcript}[place]
+            return invalid_token_response(self._dialect)
+        handlers = {"logs": self._logs, "files": self._file, "transcripts": self._transcript}
         if fault == "nothing":
             return Response(b"")
         if fault in {"timeout", "cut", "lock", "token"}:
             fault = ""
-        answer = right(params)
-        if answer.status_code >= 300:
-            fault = ""  # an error that is spoiled is another error
-        return apply_fault(fault, {}, _TrueClock(self.clock), lambda: answer)
+        response = handlers[name](params)
+        if response.status_code >= 300:
+            fault = ""  # a damaged error is another error
+        return apply_fault(fault, {}, ServerClock(self.clock), lambda: response)
 
     def _logs(self, params: dict[str, str]) -> Response:
-        days = [params.pop(name) for name in ("fromDate", "toDate")]
-        offset, size = int(params.pop("from")), int(params.pop("size"))
-        call_type = params.pop("callType", None)
-        media = [name for name in _FILES if params.pop(name, "") == "true"]
-        if params or len(media) > 1:
-            self.broken(f"an unknown question: {sorted(params)} {media}")
-        query = Query(DateWindow(*map(dt.date.fromisoformat, days)), offset, size, call_type)
+        media = [name for name in FILES if params.get(name) == "true"]
+        if not params.keys() <= _PARAMETERS or len(media) > 1:
+            self.fail(f"unexpected parameters: {sorted(params)}")
         try:
-            rows, total = self.account.answer(query, *media)
-        except InvalidParameterError as refusal:
-            named = {"size": "Invalid value for size", "dates": "Invalid value for toDate"}
-            return responses.error_response("ZVT015", named.get(refusal.blames, "Invalid request."))
-        except RetriesExhaustedError:
-            return responses.error_response("500", "failed", 500)
-        except AssertionError as endless:
-            self.broken(str(endless))
-        self.account.asked = self.account.now
-        shown = tuple(_FILES) if self._media == "told" else tuple(media)
-        return self._envelope(rows, total, shown if self._media != "none" else ())
-
-    def _envelope(self, rows: Iterable[Row], total: int | None, shown: tuple[str, ...]) -> Response:
-        logs = ",".join(_log(row, shown) for row in rows)
-        meta = "{}" if total is None else f'{{"total":{total}}}'
-        rest = f'"status":"{self._manners.status_value}","meta":{meta}'
-        if logs or self._manners.rows_form == "list":
-            return _json(f'{{"logs":[{logs}],{rest}}}')
-        forms = {
-            "missing": f"{{{rest}}}",
-            "null": f'{{"logs":null,{rest}}}',
-            "body": "",
-            "bare_list": "[]",
-        }
-        if self._manners.rows_form in forms:
-            return _json(forms[self._manners.rows_form])
-        return Response(status=204)
+            query = parse_query(params, self._dialect)
+            page = self.account.run(query)
+        except InvalidParameterError as error:
+            return error_response(error.code, error.message)
+        except QueryFailedError:
+            return error_response("500", "failed", 500)
+        except EndlessError as error:
+            self.fail(str(error))
+        self.account.listed_at = self.account.now
+        named = {"none": (), "always": tuple(FILES), "filtered": tuple(media)}[self._files]
+        return list_response(
+            [build_log(row, named) for row in page.rows], page.total, self._dialect
+        )
 
     def _file(self, params: dict[str, str]) -> Response:
         logid, _, media = params["recording_filename"].removesuffix(".wav").partition("_")
-        if not names(logid, media):
-            return responses.error_response("404", "no such file", 404)
-        return Response(_AUDIO, content_type="application/octet-stream")
+        if not has_file(logid, media):
+            return error_response("404", "no such file", 404)
+        return Response(AUDIO, content_type="application/octet-stream")
 
     def _transcript(self, params: dict[str, str]) -> Response:
         text = json.dumps({"transcriptionProvider": "made up", "logId": params["logId"]})
-        return _json(json.dumps({"transcribeObj": text, "status": "SUCCESS"}))
+        return json_response({"transcribeObj": text, "status": "SUCCESS"})
 
     def _token(self, request: requests.PreparedRequest) -> Response:
         self.tokens += 1
@@ -448,13 +303,13 @@ class World:
             self.clock.time += TIMEOUT
             raise requests.ReadTimeout
         self.clock.time += self._latency / 4
-        if isinstance(fault, Words):
-            return _said(fault)
+        if isinstance(fault, BadResponse):
+            return _to_response(fault)
         if fault == "denied":
-            return responses.json_response({"error": "Access Denied", "status": "failure"})
+            return json_response({"error": "Access Denied", "status": "failure"})
         form = dict(parse_qsl(str(request.body)))
-        true = _TrueClock(self.clock)
-        return apply_fault(fault, {}, true, lambda: self._tokens.token(form, self._manners))
+        clock = ServerClock(self.clock)
+        return apply_fault(fault, {}, clock, lambda: self._tokens.token(form, self._dialect))
 
     def _sleep(self) -> None:
         self._sleeps += 1
@@ -475,7 +330,7 @@ class World:
 
 
 class _Raw(io.BytesIO):
-    """A body that is read as it comes."""
+    """A body that is read as it arrives."""
 
     @override
     def read1(self, size: int | None = -1, *, decode_content: bool = False) -> bytes:
@@ -483,44 +338,40 @@ class _Raw(io.BytesIO):
         return super().read1(size)
 
 
-def _said(words: Words) -> Response:
-    return Response(words.body, words.status, list(words.headers))
-
-
-def _json(body: str) -> Response:
-    return Response(body, content_type="application/json;charset=UTF-8")
+def _to_response(bad: BadResponse) -> Response:
+    return Response(bad.body, bad.status, list(bad.headers))
 
 
 class Pipe(io.BytesIO):
     """Standard output: what was flushed is out, what was not may be lost with the process.
 
     Args:
-        world: Told of each line.
+        api: Counts the lines, and may end the run at one.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, api: SimulatedApi) -> None:
         super().__init__()
-        self._world = world
+        self._api = api
         self._flushed = 0
 
     @override
     def write(self, data: Buffer, /) -> int:
         written = 0
         for line in bytes(data).splitlines(keepends=True):
-            if not self._world.is_killed:
+            if not self._api.is_killed:
                 written += super().write(line)
-                self._world.write()
+                self._api.count_write()
         return written
 
     @override
     def flush(self) -> None:
-        if not self._world.is_killed:
+        if not self._api.is_killed:
             self._flushed = self.tell()
 
     def lines(self) -> list[bytes]:
         """Return the whole lines that got out."""
         data = self.getvalue()
-        if self._world.is_killed and self._world.stop:
+        if self._api.is_killed and self._api.stop:
             waiting = len(data) - self._flushed
-            data = data[: self._flushed + int(waiting * self._world.stop.share)]
+            data = data[: self._flushed + int(waiting * self._api.stop.share)]
         return data.split(b"\n")[:-1]

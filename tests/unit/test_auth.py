@@ -1,41 +1,41 @@
-"""The access token: fetched once, renewed in time, dropped when refused, and never told."""
+"""Token endpoint, access token and throttled authenticator."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import pytest
 import requests
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-from tests.support.common import Accounts
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from requests_mock import Mocker
+
     from tests.support.cli import FakeClock, Run
 
+ACCOUNTS = "https://accounts.example.invalid"
+TOKEN_URL = f"{ACCOUNTS}/oauth/v2/token"
 SECRET, REFRESH = "made-up-secret", "1000.made-up.refresh"
 TOKEN = {"access_token": "1000.made-up.token"}
 HTML = b"<html><body>made-up-secret</body></html>"
 
 
-@pytest.fixture
-def tokens(accounts: Accounts, clock: FakeClock) -> OAuthTokens:
-    return tokens_of(accounts.url, clock)
-
-
 def tokens_of(url: str, clock: FakeClock, **changes: str) -> OAuthTokens:
     keys = {"client_id": "1000.MADEUP", "client_secret": SECRET, "refresh_token": REFRESH}
-    return OAuthTokens(
-        accounts_url=url, clock=clock, timeout=9, user_agent="tap-zohovoice/test", **keys | changes
+    endpoint = TokenEndpoint(
+        accounts_url=url, clock=clock, timeout=9, user_agent="tap-zohovoice/test"
     )
+    return OAuthTokens(endpoint=endpoint, clock=clock, **keys | changes)
 
 
 def tokens_for(box: Sandbox, clock: FakeClock) -> OAuthTokens:
@@ -43,273 +43,308 @@ def tokens_for(box: Sandbox, clock: FakeClock) -> OAuthTokens:
     return tokens_of(box.url, clock, **{name: box.config[name] for name in names})
 
 
+@pytest.fixture
+def tokens(clock: FakeClock) -> OAuthTokens:
+    return tokens_of(ACCOUNTS, clock)
+
+
+@pytest.fixture
+def limiter(clock: FakeClock) -> SlidingWindowLimiter:
+    return SlidingWindowLimiter(3, 60, clock)
+
+
 def request() -> requests.PreparedRequest:
     return requests.Request("GET", "http://127.0.0.1/").prepare()
 
 
-def test_the_grant_is_asked_for_in_a_form(tokens: OAuthTokens, accounts: Accounts) -> None:
-    accounts.give(TOKEN)
-    assert tokens.get() == TOKEN["access_token"]
-    ((path, headers, form),) = accounts.asked
-    assert path == "/oauth/v2/token"
-    assert headers["User-Agent"] == "tap-zohovoice/test"
-    assert form == {
-        "grant_type": ["refresh_token"],
-        "refresh_token": [REFRESH],
-        "client_id": ["1000.MADEUP"],
-        "client_secret": [SECRET],
-    }
+class TestAccessToken:
+    def test_requested_with_a_form(self, tokens: OAuthTokens, requests_mock: Mocker) -> None:
+        requests_mock.post(TOKEN_URL, json=TOKEN)
+        assert tokens.access_token() == TOKEN["access_token"]
+        (sent,) = requests_mock.request_history
+        assert sent.headers["User-Agent"] == "tap-zohovoice/test"
+        assert sent.timeout == 9
+        assert parse_qs(sent.text) == {
+            "grant_type": ["refresh_token"],
+            "refresh_token": [REFRESH],
+            "client_id": ["1000.MADEUP"],
+            "client_secret": [SECRET],
+        }
+
+    @pytest.mark.parametrize(
+        ("life", "seconds"),
+        [
+            ({"expires_in": 3600}, 3600),
+            ({"expires_in": "3600"}, 3600),
+            ({"expires_in": 3_600_000}, 3600),
+            ({"expires_in_sec": 1800, "expires_in": 1_800_000}, 1800),
+            ({"expires_in_sec": 1800, "expires_in": 7200}, 1800),
+            ({"expires_in_sec": "x", "expires_in": 1800}, 1800),
+            ({"expires_in": 86_400}, 86_400),
+            ({}, 3600),
+            ({"expires_in": None}, 3600),
+            ({"expires_in": "soon"}, 3600),
+            ({"expires_in": 0}, 3600),
+            ({"expires_in": -1}, 3600),
+            ({"expires_in": float("nan")}, 3600),
+            ({"expires_in": []}, 3600),
+        ],
+        ids=str,
+    )
+    def test_reused_until_a_minute_before_expiry(
+        self,
+        tokens: OAuthTokens,
+        requests_mock: Mocker,
+        clock: FakeClock,
+        life: dict[str, Any],
+        seconds: int,
+    ) -> None:
+        requests_mock.post(TOKEN_URL, json={**TOKEN, **life})
+        for _ in range(50):
+            tokens.access_token()
+        clock.time += seconds - 60.5
+        tokens.access_token()
+        assert (requests_mock.call_count, tokens.fetched) == (1, 1)
+        clock.time += 0.5
+        tokens.access_token()
+        assert (requests_mock.call_count, tokens.fetched) == (2, 2)
+
+    @pytest.mark.parametrize("life", [1, 30, 60, 100])
+    def test_short_lived_token_serves_several_requests(
+        self, tokens: OAuthTokens, requests_mock: Mocker, clock: FakeClock, life: int
+    ) -> None:
+        requests_mock.post(TOKEN_URL, json={**TOKEN, "expires_in": life})
+        tokens.access_token()
+        tokens.access_token()
+        assert requests_mock.call_count == 1
+        clock.time += life
+        tokens.access_token()
+        assert requests_mock.call_count == 2
+
+    def test_lifetime_starts_at_the_request(self, clock: FakeClock) -> None:
+        with Sandbox(clock=clock, token_faults={1: "slow:50"}) as box:
+            tokens = tokens_for(box, clock)
+            tokens.access_token()
+            clock.time += 3600 - 60 - 50
+            tokens.access_token()
+            assert box.stats.token_requests == 2
+
+    def test_replaced_after_invalidation(self, clock: FakeClock) -> None:
+        with Sandbox(clock=clock) as box:
+            tokens = tokens_for(box, clock)
+            first = tokens.access_token()
+            tokens.invalidate()
+            assert first not in tokens.secrets
+            assert tokens.access_token() != first
+            assert box.stats.tokens == 2
+
+    def test_invalidated_five_times_in_ten_minutes(
+        self, tokens: OAuthTokens, clock: FakeClock
+    ) -> None:
+        assert [tokens.invalidate() for _ in range(6)] == [True] * 5 + [False]
+        clock.time += 600
+        assert tokens.invalidate()
 
 
-@pytest.mark.parametrize(
-    ("life", "seconds"),
-    [
-        ({"expires_in": 3600}, 3600),
-        ({"expires_in": "3600"}, 3600),
-        ({"expires_in": 3_600_000}, 3600),
-        ({"expires_in_sec": 1800, "expires_in": 1_800_000}, 1800),
-        ({"expires_in_sec": 1800, "expires_in": 7200}, 1800),
-        ({"expires_in_sec": "x", "expires_in": 1800}, 1800),
-        ({"expires_in": 86_400}, 86_400),
-        ({}, 3600),
-        ({"expires_in": None}, 3600),
-        ({"expires_in": "soon"}, 3600),
-        ({"expires_in": 0}, 3600),
-        ({"expires_in": -1}, 3600),
-        ({"expires_in": float("nan")}, 3600),
-        ({"expires_in": []}, 3600),
-    ],
-    ids=str,
-)
-def test_one_token_serves_until_a_minute_before_its_end(
-    tokens: OAuthTokens, accounts: Accounts, clock: FakeClock, life: dict[str, Any], seconds: int
-) -> None:
-    accounts.give({**TOKEN, **life})
-    for _ in range(50):
-        tokens.get()
-    clock.time += seconds - 60.5
-    tokens.get()
-    assert (len(accounts.asked), tokens.fetched) == (1, 1)
-    clock.time += 0.5
-    tokens.get()
-    assert (len(accounts.asked), tokens.fetched) == (2, 2)
+class TestTokenEndpoint:
+    @pytest.mark.parametrize("status", [200, 400, 401])
+    @pytest.mark.parametrize(
+        ("error", "hint"),
+        [
+            ("invalid_code", "refresh_token"),
+            ("invalid_client", "client_id"),
+            ("invalid_client_secret", "client_secret"),
+            ("Access Denied", "wait ten minutes"),
+            ("unsupported_grant_type", "check client_id, client_secret and refresh_token"),
+        ],
+    )
+    def test_oauth_error_is_not_retried(
+        self, tokens: OAuthTokens, requests_mock: Mocker, status: int, error: str, hint: str
+    ) -> None:
+        body = {"error": error, "status": "failure"}
+        requests_mock.post(TOKEN_URL, json=body, status_code=status)
+        with pytest.raises(ZohoVoiceError, match=f"HTTP {status}, {error}: .*{hint}"):
+            tokens.access_token()
+        assert requests_mock.call_count == 1
+        assert tokens.fetched == 0
+
+    @pytest.mark.parametrize(
+        ("status", "answer", "requests_made"),
+        [
+            (302, {}, 1),
+            (404, {"content": HTML}, 1),
+            (400, {"json": {"status": "failure"}}, 1),
+            (403, {"json": []}, 1),
+            (429, {"content": HTML}, 3),
+            (500, {"json": {"message": SECRET}}, 3),
+            (503, {}, 3),
+            (200, {}, 3),
+            (200, {"content": HTML}, 3),
+            (200, {"content": b'{"access_token": "10'}, 3),
+            (200, {"content": b"[" * 100_000}, 3),
+            *[(200, {"json": {"access_token": bad}}, 3) for bad in ("", " ", 5, None, "a\nb", "é")],
+        ],
+        ids=lambda value: str(value)[:30],
+    )
+    def test_at_most_three_requests_without_a_token(
+        self,
+        tokens: OAuthTokens,
+        requests_mock: Mocker,
+        clock: FakeClock,
+        status: int,
+        answer: dict[str, Any],
+        requests_made: int,
+    ) -> None:
+        headers = {"Location": "/oauth/v2/token"}
+        requests_mock.post(TOKEN_URL, status_code=status, headers=headers, **answer)
+        with pytest.raises(ZohoVoiceError, match=f"^Zoho Accounts: HTTP {status}") as error:
+            tokens.access_token()
+        assert requests_mock.call_count == requests_made
+        assert isinstance(error.value, RetriesExhaustedError) == (requests_made == 3)
+        assert "data_center" in str(error.value) or requests_made == 3
+        assert clock.slept == ([1, 2] if requests_made == 3 else [])
+
+    def test_connection_failure_is_retried_twice(
+        self,
+        tokens: OAuthTokens,
+        requests_mock: Mocker,
+        clock: FakeClock,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        requests_mock.post(TOKEN_URL, exc=requests.ConnectionError)
+        with pytest.raises(
+            RetriesExhaustedError, match=r"no answer \(ConnectionError\); check accounts_url"
+        ):
+            tokens.access_token()
+        assert clock.slept == [1, 2]
+        assert [text.partition("; retrying")[2] for text in caplog.messages] == [
+            " in 1 s",
+            " in 2 s",
+        ]
+
+    @pytest.mark.parametrize(
+        "fault", ["500", "502_html", "cut", "cut_body", "truncated", "html", "nan"]
+    )
+    def test_transient_fault_is_retried(self, clock: FakeClock, fault: str) -> None:
+        with Sandbox(clock=clock, token_faults={1: fault}) as box:
+            tokens = tokens_for(box, clock)
+            assert box.accounts.accepts(f"Zoho-oauthtoken {tokens.access_token()}")
+            assert box.stats.token_requests <= 2
+
+    @pytest.mark.parametrize("kind", ["redirect", "lock", "token"])
+    def test_permanent_fault_is_not_retried(self, clock: FakeClock, kind: str) -> None:
+        with Sandbox(clock=clock, token_faults={1: kind}) as box:
+            with pytest.raises(ZohoVoiceError):
+                tokens_for(box, clock).access_token()
+            assert box.stats.token_requests == 1
+        assert clock.slept == []
+
+    @pytest.mark.parametrize("word", ["x {} y", "{}", "ann@example.invalid", "+1 555 010 0123"])
+    @pytest.mark.parametrize("status", [200, 400])
+    def test_errors_and_log_hold_nothing_secret(
+        self,
+        tokens: OAuthTokens,
+        requests_mock: Mocker,
+        caplog: pytest.LogCaptureFixture,
+        status: int,
+        word: str,
+    ) -> None:
+        caplog.set_level(logging.DEBUG, "tap-zohovoice")
+        for secret in (SECRET, REFRESH):
+            body = {"error": word.format(secret)}
+            requests_mock.post(TOKEN_URL, json=body, status_code=status)
+            with pytest.raises(ZohoVoiceError) as error:
+                tokens.access_token()
+            text = str(error.value) + caplog.text
+            for private in (SECRET, REFRESH, "ann@", "010 0123"):
+                assert private not in text
+        assert set(tokens.secrets) == {SECRET, REFRESH}
 
 
-@pytest.mark.parametrize("life", [1, 30, 60, 100])
-def test_a_short_lived_token_is_not_fetched_for_each_request(
-    tokens: OAuthTokens, accounts: Accounts, clock: FakeClock, life: int
-) -> None:
-    accounts.give({**TOKEN, "expires_in": life})
-    tokens.get()
-    tokens.get()
-    assert len(accounts.asked) == 1
-    clock.time += life
-    tokens.get()
-    assert len(accounts.asked) == 2
+class CheckedLimiter(SlidingWindowLimiter):
+    """A limiter that checks that the pending request is not signed yet."""
 
-
-def test_the_time_that_fetching_takes_counts_as_life(clock: FakeClock) -> None:
-    with Sandbox(clock=clock, token_faults={1: "slow:50"}) as box:
-        tokens = tokens_for(box, clock)
-        tokens.get()
-        clock.time += 3600 - 60 - 50
-        tokens.get()
-        assert box.stats.token_requests == 2
-
-
-def test_a_refused_token_is_dropped(clock: FakeClock) -> None:
-    with Sandbox(clock=clock) as box:
-        tokens = tokens_for(box, clock)
-        first = tokens.get()
-        tokens.drop()
-        assert first not in tokens.secrets
-        assert tokens.get() != first
-        assert box.stats.tokens == 2
-
-
-@pytest.mark.parametrize("status", [200, 400, 401])
-@pytest.mark.parametrize(
-    ("error", "advice"),
-    [
-        ("invalid_code", "refresh_token"),
-        ("invalid_client", "client_id"),
-        ("invalid_client_secret", "client_secret"),
-        ("Access Denied", "wait ten minutes"),
-        ("unsupported_grant_type", "check client_id, client_secret and refresh_token"),
-    ],
-)
-def test_an_error_of_accounts_is_plain_advice_after_one_request(
-    tokens: OAuthTokens, accounts: Accounts, status: int, error: str, advice: str
-) -> None:
-    accounts.give({"error": error, "status": "failure"}, status)
-    with pytest.raises(ZohoVoiceError, match=f"HTTP {status}, {error}: .*{advice}"):
-        tokens.get()
-    assert len(accounts.asked) == 1
-    assert tokens.fetched == 0
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "asked"),
-    [
-        (302, b"", 1),
-        (404, HTML, 1),
-        (400, {"status": "failure"}, 1),
-        (403, [], 1),
-        (429, HTML, 3),
-        (500, {"message": SECRET}, 3),
-        (503, b"", 3),
-        (200, b"", 3),
-        (200, HTML, 3),
-        (200, b'{"access_token": "10', 3),
-        (200, b"[" * 100_000, 3),
-        *[(200, {"access_token": bad}, 3) for bad in ("", " ", 5, None, "a\nb", "é")],
-    ],
-    ids=lambda value: str(value)[:30],
-)
-def test_without_a_token_at_most_three_requests_are_made(
-    tokens: OAuthTokens, accounts: Accounts, status: int, body: object, asked: int
-) -> None:
-    accounts.give(body, status, Location="/oauth/v2/token")
-    with pytest.raises(ZohoVoiceError, match=f"^Zoho Accounts: HTTP {status}") as error:
-        tokens.get()
-    assert len(accounts.asked) == asked
-    assert isinstance(error.value, RetriesExhaustedError) == (asked == 3)
-    assert "data_center" in str(error.value) or asked == 3
-
-
-@pytest.mark.parametrize("word", ["x {} y", "{}", "ann@example.invalid", "+1 555 010 0123"])
-@pytest.mark.parametrize("status", [200, 400])
-def test_errors_and_log_hold_nothing_secret(
-    tokens: OAuthTokens,
-    accounts: Accounts,
-    caplog: pytest.LogCaptureFixture,
-    status: int,
-    word: str,
-) -> None:
-    caplog.set_level(logging.DEBUG, "tap-zohovoice")
-    for secret in (SECRET, REFRESH):
-        accounts.give({"error": word.format(secret)}, status)
-        with pytest.raises(ZohoVoiceError) as error:
-            tokens.get()
-        said = str(error.value) + caplog.text
-        for private in (SECRET, REFRESH, "ann@", "010 0123"):
-            assert private not in said
-    assert set(tokens.secrets) == {SECRET, REFRESH}
-
-
-def test_a_server_that_does_not_answer_is_asked_three_times(clock: FakeClock) -> None:
-    with Accounts() as server:
-        url = server.url
-    with pytest.raises(RetriesExhaustedError, match=r"no answer \(\w+\); check accounts_url"):
-        tokens_of(url, clock).get()
-    assert clock.slept == [1, 2]
-
-
-@pytest.mark.parametrize(
-    "fault", ["500", "502_html", "cut", "cut_body", "truncated", "html", "nan"]
-)
-def test_a_passing_fault_costs_a_moment_only(clock: FakeClock, fault: str) -> None:
-    with Sandbox(clock=clock, token_faults={1: fault}) as box:
-        tokens = tokens_for(box, clock)
-        assert box.accounts.accepts(f"Zoho-oauthtoken {tokens.get()}")
-        assert box.stats.token_requests <= 2
-
-
-@pytest.mark.parametrize("kind", ["redirect", "lock", "token"])
-def test_a_lasting_fault_is_not_asked_about_again(clock: FakeClock, kind: str) -> None:
-    with Sandbox(clock=clock, token_faults={1: kind}) as box:
-        with pytest.raises(ZohoVoiceError):
-            tokens_for(box, clock).get()
-        assert box.stats.token_requests == 1
-    assert clock.slept == []
-
-
-class Watched(SlidingWindowLimiter):
-    """A throttle that sees what is signed when."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__(3, 60, clock)
-        self.pending: requests.PreparedRequest | None = None
-        self.refuses = False
+    pending: requests.PreparedRequest
+    is_locked = False
 
     @override
     def acquire(self) -> None:
-        assert self.pending is not None
         assert "Authorization" not in self.pending.headers
-        if self.refuses:
+        if self.is_locked:
             raise ZohoVoiceError
         super().acquire()
 
 
-def test_every_request_takes_a_slot_before_it_is_signed(
-    tokens: OAuthTokens, accounts: Accounts, clock: FakeClock
-) -> None:
-    accounts.give(TOKEN)
-    throttle = Watched(clock)
-    sign = ThrottledAuthenticator(tokens, throttle)
-    for count in range(1, 6):
-        throttle.pending = request()
-        assert sign(throttle.pending) is throttle.pending
-        assert throttle.pending.headers["Authorization"] == f"Zoho-oauthtoken {tokens.get()}"
-        assert throttle.requests == count
-        throttle.release()
-    assert sum(clock.slept) == pytest.approx(120, abs=0.1)
-    throttle.pending, throttle.refuses = request(), True
-    with pytest.raises(ZohoVoiceError):
-        sign(throttle.pending)
-    assert "Authorization" not in throttle.pending.headers
-
-
-def test_without_a_token_no_slot_is_used(
-    tokens: OAuthTokens, accounts: Accounts, clock: FakeClock
-) -> None:
-    accounts.give({"error": "invalid_code"})
-    throttle = SlidingWindowLimiter(3, 60, clock)
-    sign = ThrottledAuthenticator(tokens, throttle)
-    for _ in range(5):
+class TestThrottledAuthenticator:
+    def test_acquires_a_slot_before_signing(
+        self, tokens: OAuthTokens, requests_mock: Mocker, clock: FakeClock
+    ) -> None:
+        requests_mock.post(TOKEN_URL, json=TOKEN)
+        limiter = CheckedLimiter(3, 60, clock)
+        auth = ThrottledAuthenticator(tokens=tokens, limiter=limiter)
+        for count in range(1, 6):
+            limiter.pending = request()
+            assert auth(limiter.pending) is limiter.pending
+            header = limiter.pending.headers["Authorization"]
+            assert header == f"Zoho-oauthtoken {tokens.access_token()}"
+            assert limiter.requests == count
+            limiter.release()
+        assert sum(clock.slept) == pytest.approx(120, abs=0.1)
+        limiter.pending, limiter.is_locked = request(), True
         with pytest.raises(ZohoVoiceError):
-            sign(request())
-    assert throttle.requests == 0
-    assert clock.slept == []
+            auth(limiter.pending)
+        assert "Authorization" not in limiter.pending.headers
+
+    def test_acquires_no_slot_without_a_token(
+        self,
+        tokens: OAuthTokens,
+        limiter: SlidingWindowLimiter,
+        requests_mock: Mocker,
+        clock: FakeClock,
+    ) -> None:
+        requests_mock.post(TOKEN_URL, json={"error": "invalid_code"})
+        auth = ThrottledAuthenticator(tokens=tokens, limiter=limiter)
+        for _ in range(5):
+            with pytest.raises(ZohoVoiceError):
+                auth(request())
+        assert limiter.requests == 0
+        assert clock.slept == []
+
+    def test_renews_a_token_that_expires_while_waiting(
+        self, limiter: SlidingWindowLimiter, clock: FakeClock
+    ) -> None:
+        with Sandbox(clock=clock, dialect=Dialect(token_ttl_seconds=300)) as box:
+            auth = ThrottledAuthenticator(tokens=tokens_for(box, clock), limiter=limiter)
+            limiter.lock_for(600, "locked")
+            signed = auth(request())
+            assert box.accounts.accepts(signed.headers["Authorization"])
+            box.token_faults[3] = "token"
+            clock.time += 200
+            limiter.lock_for(600, "locked")
+            with pytest.raises(ZohoVoiceError):
+                auth(request())
+            assert limiter.requests == 1
 
 
-def test_a_token_that_ends_while_a_slot_is_awaited_is_renewed_before_signing(
-    clock: FakeClock,
-) -> None:
-    with Sandbox(clock=clock, dialect=Dialect(token_ttl_seconds=300)) as box:
-        throttle = SlidingWindowLimiter(3, 60, clock)
-        sign = ThrottledAuthenticator(tokens_for(box, clock), throttle)
-        throttle.lock_for(600, "locked")
-        signed = sign(request())
-        assert box.accounts.accepts(signed.headers["Authorization"])
-        box.token_faults[3] = "token"
-        clock.time += 200
-        throttle.lock_for(600, "locked")
-        with pytest.raises(ZohoVoiceError):
-            sign(request())
-        assert throttle.requests == 1
+class TestNetrc:
+    @pytest.fixture(autouse=True)
+    def netrc(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "netrc"
+        logins = [f"machine {host} login ann password x\n" for host in (ACCOUNTS[8:], "127.0.0.1")]
+        path.write_text("".join(logins))
+        path.chmod(0o600)
+        monkeypatch.setenv("NETRC", str(path))
+        for url in (ACCOUNTS, "http://127.0.0.1/"):
+            assert requests.utils.get_netrc_auth(url) == ("ann", "x")
 
+    def test_does_not_sign_the_grant(self, tokens: OAuthTokens, requests_mock: Mocker) -> None:
+        requests_mock.post(TOKEN_URL, json=TOKEN)
+        tokens.access_token()
+        assert "Authorization" not in requests_mock.request_history[0].headers
 
-@pytest.fixture
-def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "netrc"
-    path.write_text("machine 127.0.0.1 login ann password made-up\n")
-    path.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(path))
-    assert requests.utils.get_netrc_auth("http://127.0.0.1/") == ("ann", "made-up")
-
-
-@pytest.mark.usefixtures("netrc")
-def test_a_netrc_file_does_not_sign_the_grant(tokens: OAuthTokens, accounts: Accounts) -> None:
-    accounts.give(TOKEN)
-    tokens.get()
-    assert "Authorization" not in accounts.asked[0][1]
-
-
-@pytest.mark.usefixtures("netrc")
-def test_a_netrc_file_does_not_replace_the_token(
-    run_tap: Callable[..., Run], clock: FakeClock
-) -> None:
-    with Sandbox(clock=clock) as box:
-        assert run_tap(box.config).exit_code == 0
-        assert [status for _, _, status in box.stats.log] == [200]
+    def test_does_not_replace_the_token(
+        self, run_tap: Callable[..., Run], clock: FakeClock
+    ) -> None:
+        with Sandbox(clock=clock) as box:
+            assert run_tap(box.config).exit_code == 0
+            assert [status for _, _, status in box.stats.log] == [200]

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.http.error_body import ErrorBody
 from tap_zohovoice.http.redaction import HIDDEN, redact
-from tap_zohovoice.http.response import SCOPE, ErrorResolution, ResponseAction, classify_response
+from tap_zohovoice.http.response import ErrorResolution, ResponseAction, classify_response
 
 NOW = 1_772_366_400.0
 OK, WAIT, RENEW, RETRY, REFUSED, STOP = (

@@ -1,0 +1,101 @@
+"""Prompts for options that are not given, at the terminal itself."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, redirect_stdout, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from tap_zohovoice._compat import override
+from tap_zohovoice.cli.dotenv import validate_value
+from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    ParamType = click.ParamType[str, str]
+else:
+    ParamType = click.ParamType  # older versions of click have no generic one
+
+PREFIX = "TAP_ZOHOVOICE_"
+"""Prefix of the environment variables of all options."""
+CENTERS = click.Choice(list(DATA_CENTERS), case_sensitive=False)
+
+
+class TextType(ParamType):
+    """A client ID, a secret or a code."""
+
+    name = "text"
+
+    @override
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = value.strip()
+        if not text.isascii() or not text.isprintable() or " " in text:
+            self.fail("must be plain text without spaces", param, ctx)
+        try:
+            validate_value(text)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return text
+
+
+TEXT = TextType()
+
+
+def prompt_for_missing(ctx: click.Context, values: dict[str, str]) -> None:
+    """Fill in the values that are empty.
+
+    Args:
+        ctx: Context of the command, whose options have the names of the values.
+        values: Data center, client ID, client secret and code.
+
+    Raises:
+        click.Abort: If the input ends.
+        click.UsageError: If there is no terminal.
+    """
+    missing = [name for name, value in values.items() if not value]
+    if not missing:
+        return
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
+        variables = ", ".join(PREFIX + name.upper() for name in missing)
+        message = f"there is no terminal for prompts; give {options}, or set {variables}"
+        raise click.UsageError(message)
+    environment = ParameterSource.ENVIRONMENT
+    from_env = [name for name in values if ctx.get_parameter_source(name) is environment]
+    with ExitStack() as stack:
+        # Meltano turns standard error into log lines. Where there is no such file, as on Windows,
+        # Meltano is not in between either.
+        stream: TextIO = sys.stderr
+        with suppress(OSError):
+            stream = stack.enter_context(Path("/dev/tty").open("w", encoding="utf-8"))
+        stack.enter_context(redirect_stdout(stream))
+        # Meltano sets the variable of each setting that has a default, whether it is right or not.
+        if not values["data_center"] or "data_center" in from_env:
+            click.echo(f"The account's data center: {', '.join(DATA_CENTERS)}.")
+            default = values["data_center"] or "us"
+            values["data_center"] = click.prompt(
+                "Data center", default=default, type=CENTERS, show_choices=False
+            )
+        if missing != ["data_center"]:
+            url = api_console_url(values["data_center"])
+            click.echo(f"Sign in to {url} as an administrator of Zoho Voice.")
+        for name in from_env:
+            if name != "data_center":
+                click.echo(f"{PREFIX}{name.upper()} is taken from the environment.")
+        if "client_id" in missing or "client_secret" in missing:
+            click.echo("Client ID and secret: Self Client, Client Secret.")
+        _prompt(values, "client_id", "Client ID")
+        _prompt(values, "client_secret", "Client secret (not shown)", hide_input=True)
+        if "code" in missing:
+            click.echo(f"Code: Self Client, Generate Code, scope {SCOPE}.")
+        _prompt(values, "code", "Code (not shown)", hide_input=True)
+
+
+def _prompt(values: dict[str, str], name: str, text: str, *, hide_input: bool = False) -> None:
+    while not values[name]:  # the type strips spaces
+        values[name] = click.prompt(text, type=TEXT, hide_input=hide_input)

@@ -1,0 +1,13 @@
+"""What a run left in a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def files(folder: Path) -> set[Path]:
+    """Return all files below a folder."""
+    return {path for path in folder.rglob("*") if not path.is_dir()}
