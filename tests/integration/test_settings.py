@@ -109,7 +109,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ],
     ({"recordings_path": "odd://calls"}, "recordings_path: unsupported URL scheme odd"),
     ({"recordings_path": "odd::memory://x"}, "recordings_path: unsupported URL scheme odd"),
-    ({"recordings_path": "s3://calls"}, "recordings_path: no fsspec driver for s3 is installed"),
+    ({"recordings_path": "gs://calls"}, "recordings_path: no fsspec driver for gs is installed"),
     ({"filters": []}, "filters must be of type object"),
     ({"filters": "callType=missed"}, "filters must be of type object"),
     ({"filters": {"calltype": "missed"}}, "unknown filter 'calltype': did you mean callType?"),
