@@ -176,13 +176,10 @@ class WindowReader:
             ZohoVoiceError: If this does not return all of them either.
         """
         days = window.first if window.days == 1 else window
-        message = (
-            f"The order of the calls on {days} changes from request to request, and they do not "
-            "fit a page; run again later, or once for each value of a filter (e.g. numberIds)"
-            if self.limits.needs_single_pages
-            else f"More calls on {days} than the API lets us page through; run once for each value of "
-            "a filter (e.g. numberIds) for that day"
-        )
+        message = f"More calls on {days} than the API lets us page through"
+        if self.limits.needs_single_pages:
+            message = f"The order of calls on {days} changes, and they do not fit a page"
+        message += "; run once for each value of a filter (e.g. numberIds) for that day"
         if "callType" in self._filters:
             raise ZohoVoiceError(message)
         rows: Rows = {}
