@@ -62,7 +62,7 @@ class Endpoint:
             config: Returns the behaviour, which may change at any time.
             handler: Responds to authorized requests by their parameters.
             stats: Counters to update.
-            tokens: Checks tokens.
+            tokens: Checks the tokens of requests.
             clock: Source of time.
         """
         self._config = config
@@ -74,11 +74,7 @@ class Endpoint:
         self._mutex = threading.Lock()
 
     def lock(self) -> float:
-        """Lock the address now.
-
-        Returns:
-            Seconds for which it is locked.
-        """
+        """Lock the address now, and return for how many seconds."""
         return self._limiter.lock(self._config().dialect)
 
     def handle(self, request: Request) -> Response:

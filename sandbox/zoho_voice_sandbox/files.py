@@ -44,7 +44,6 @@ class AudioFiles(Overrides[bytes]):
     """Files by name: generated for the current calls, unless overridden."""
 
     def __init__(self, store: Store) -> None:
-        """Create the files of a store."""
         super().__init__()
         self._store = store
 
@@ -57,7 +56,6 @@ class FilesHandler:
     """Responds to requests for files."""
 
     def __init__(self, audio: AudioFiles) -> None:
-        """Create a handler for these files."""
         self._audio = audio
 
     def handle(self, params: Mapping[str, str], dialect: Dialect) -> Response:

@@ -33,7 +33,6 @@ class LogsHandler:
     """Responds to requests for call logs."""
 
     def __init__(self, store: Store, audio: AudioFiles) -> None:
-        """Create a handler for the calls of a store and their files."""
         self._store = store
         self._audio = audio
         self._cache: dict[tuple[object, ...], array[int]] = {}

@@ -17,16 +17,10 @@ class Overrides(Generic[Content]):
     """Contents by key, where only the overridden ones are stored."""
 
     def __init__(self) -> None:
-        """Start without overrides."""
         self._overrides: dict[str, Content | None] = {}
 
     def put(self, key: str, content: Content) -> None:
-        """Set a content, whether or not a call refers to it.
-
-        Args:
-            key: Name of the file, or logid.
-            content: What is sent from now on.
-        """
+        """Set the content of a file name or logid, whether or not a call refers to it."""
         self._overrides[key] = content
 
     def drop(self, key: str) -> None:
@@ -51,22 +45,13 @@ class AddedRows:
     """Rows by handle, a negative number. It is not thread-safe."""
 
     def __init__(self) -> None:
-        """Start without rows."""
         self._rows: dict[int, tuple[int, Row]] = {}
         self._handles: dict[str, int] = {}
         self._by_file: dict[str, set[int]] = {}
         self._serial = 0
 
     def add(self, row: Row, start_ms: int) -> int:
-        """Add a row whose logid is new.
-
-        Args:
-            row: The row.
-            start_ms: Its start, in milliseconds since the epoch.
-
-        Returns:
-            Its handle.
-        """
+        """Add a row whose logid is new, with its start in milliseconds; return its handle."""
         self._serial -= 1
         self._rows[self._serial] = (start_ms, deepcopy(row))
         if logid := get_logid(row):

@@ -72,7 +72,9 @@ class _Handler(WSGIRequestHandler):
 class Sandbox:
     """A Zoho Voice that listens on the loopback interface while its `with` block runs.
 
-    It is also a WSGI application. Dialect, faults and callbacks may be changed at any time.
+    It is also a WSGI application. Attributes are arguments of the same name, by keyword; dialect,
+    faults and callbacks may be changed at any time. Further arguments are `grow_per_hour`, the new
+    calls per hour, and `port`, by default any free one. An invalid fault or port is a ValueError.
 
     Attributes:
         dialect: Behaviour that is not documented.
@@ -82,8 +84,8 @@ class Sandbox:
         transcript_faults: The same for requests for transcripts.
         before_request: Called with the number of each request for logs before the response.
         before_file: The same for requests for files.
-        clock: Source of time.
-        history: The calls at the start.
+        clock: Source of time, by default the system clock.
+        history: The calls at the start, None for an empty account.
         store: The calls.
         audio: The files of the calls.
         transcripts: The transcripts of the calls.
@@ -106,24 +108,6 @@ class Sandbox:
         grow_per_hour: float = 0.0,
         port: int = 0,
     ) -> None:
-        """Create the account.
-
-        Args:
-            history: The calls at the start, None for an empty account.
-            dialect: Behaviour that is not documented.
-            clock: Source of time, by default the system clock.
-            faults: Fault by number of the request for logs, from 1.
-            token_faults: The same for requests for a token.
-            file_faults: The same for requests for files.
-            transcript_faults: The same for requests for transcripts.
-            before_request: Called with the number of each request for logs before the response.
-            before_file: The same for requests for files.
-            grow_per_hour: New calls per hour.
-            port: Port to listen on, 0 for any free one.
-
-        Raises:
-            ValueError: If a fault is unknown, or the port is invalid.
-        """
         if not 0 <= port <= _MAX_PORT:
             msg = f"port must be between 0 and {_MAX_PORT}, not {port}"
             raise ValueError(msg)
