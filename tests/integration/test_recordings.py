@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     RunTap = Callable[..., Run]
 
 DAY = 86_400_000
+KINDS = ("recording", "voicemail")
 BEFORE = round(NOW * 1000) - DAY  # when a call of these tests started, unless it matters
 
 
@@ -80,24 +81,28 @@ def errors(run: Run) -> list[str]:
     return [row["error"] for row in run.rows("recordings") if row["error"]]
 
 
-def test_each_file_named_by_a_log_is_a_row_and_logs_are_read_once(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
+def by_kind(run: Run) -> dict[str, list[dict[str, Any]]]:
+    rows = run.rows("recordings")
+    return {kind: [row for row in rows if row["kind"] == kind] for kind in KINDS}
+
+
+def test_each_named_file_is_one_row_of_its_kind(run_tap: RunTap, clock: FakeClock) -> None:
+    catalog = selecting("call_logs", "recordings")
     with Sandbox(history=history(), clock=clock) as box:
         alone = run_tap(box.config, catalog=selecting("call_logs"))
         requests = box.stats.requests
-        run = run_tap(box.config)
-        assert box.stats.requests == 2 * requests
+        run = run_tap(box.config, catalog=catalog)
         assert box.stats.files.requests == 0
-        again = run_tap(box.config, state=run.state)
-        assert box.stats.requests == 2 * requests + 1
+        assert box.stats.requests <= 2 * requests + 2 * 6
+        before = box.stats.requests
+        again = run_tap(box.config, catalog=catalog, state=run.state)
+        assert box.stats.requests <= before + 3 * 2  # a page each, and one that verifies its total
         rows = {row["recording_filename"]: row for row in run.rows("recordings")}
         assert set(rows) == named(box)
         logs = {log["logid"]: log for log in box.store.rows()}
     assert run.exit_code == 0
     assert run.ids == alone.ids
     assert len(rows) == len(run.rows("recordings"))
-    assert {row["kind"] for row in rows.values()} == {"recording", "voicemail"}
     for name, row in rows.items():
         log = logs[row["logid"]]
         file = log["call_recording" if row["kind"] == "recording" else "voicemail"]
@@ -106,13 +111,60 @@ def test_each_file_named_by_a_log_is_a_row_and_logs_are_read_once(
         assert row["size"] == file["recording_size_in_bytes"]
         assert row["content_type"] == file["content_type"]
         assert row["uri"] is row["error"] is row["sha256"] is None
-    starts = [row["start_time"] for row in run.rows("recordings")]
-    assert starts == sorted(starts)
-    bookmarks = run.state["bookmarks"]
-    assert bookmarks["recordings"] == bookmarks["call_logs"]
+    for kind, of_kind in by_kind(run).items():
+        starts = [row["start_time"] for row in of_kind]
+        assert starts == sorted(starts) != []
+        assert bookmarks(run)[kind] == starts[-1]
     late = {row["recording_filename"] for row in again.rows("recordings")}
     assert late < set(rows)
     assert late
+
+
+def test_an_old_state_seeds_both_partitions(run_tap: RunTap, clock: FakeClock) -> None:
+    bookmark = "2026-02-01T00:00:00.000000+00:00"
+    old = {"replication_key": "start_time", "replication_key_value": bookmark}
+    with Sandbox(history=history(), clock=clock) as box:
+        state = {"bookmarks": {"recordings": old}}
+        run = run_tap(box.config, catalog=selecting("recordings"), state=state)
+    rows = run.rows("recordings")
+    assert {row["kind"] for row in rows} == set(KINDS)
+    assert min(row["start_time"] for row in rows) >= "2026-01-29"
+    assert "replication_key_value" not in run.state["bookmarks"]["recordings"]
+    assert all(value > bookmark for value in bookmarks(run).values())
+
+
+@pytest.mark.parametrize(
+    ("filters", "kinds"),
+    [
+        ({"isRecording": True}, {"recording"}),
+        ({"isVoiceMail": True}, {"voicemail"}),
+        ({"isRecording": False, "isVoiceMail": False}, set(KINDS)),
+        ({"callType": "missed"}, {"voicemail"}),
+    ],
+)
+def test_a_filter_drops_the_partition_of_the_other_kind(
+    run_tap: RunTap, clock: FakeClock, filters: dict[str, Any], kinds: set[str]
+) -> None:
+    with Sandbox(history=history(), clock=clock) as box:
+        config = {**box.config, "filters": filters}
+        run = run_tap(config, catalog=selecting("recordings"))
+        sent = {name for _, query, _ in box.stats.log for name in query if name.startswith("is")}
+    assert run.exit_code == 0, run.log
+    assert {row["kind"] for row in run.rows("recordings")} == kinds
+    if "callType" not in filters:
+        assert {"recording": "isRecording", "voicemail": "isVoiceMail"}[min(kinds)] in sent
+
+
+def test_recordings_are_selected_by_default_where_files_are_wanted(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    with Sandbox(history=history(40), clock=clock) as box:
+        assert run_tap(box.config).rows("recordings") == []
+        config = {**box.config, "recordings_path": str(tmp_path / "calls")}
+        assert run_tap(config).rows("recordings") != []
+        run = run_tap(config, catalog=selecting("call_logs"))
+    assert run.rows("recordings") == []
+    assert run.log.count("recordings_path is set, but the stream recordings is not selected") == 1
 
 
 def test_files_are_downloaded_once(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
@@ -351,25 +403,6 @@ def test_impossible_size_is_ignored(
         assert box.stats.files.requests == 1
 
 
-def test_a_full_folder_for_temporary_files_costs_no_log(
-    run_tap: RunTap, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full() -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("tap_zohovoice.streams.spool._IN_MEMORY", 1_000)
-    monkeypatch.setattr("tap_zohovoice.streams.spool.tempfile.TemporaryFile", full)
-    with Sandbox(history=history(300), clock=clock) as box:
-        run = run_tap(box.config)
-        assert run.exit_code == 0, run.log
-        assert set(run.ids) == server_ids(box)
-        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
-        assert len(run.rows("recordings")) == len(named(box))
-        assert box.stats.requests == 4
-    assert "No space left on device" in run.log
-    assert run.state["bookmarks"]["recordings"] == run.state["bookmarks"]["call_logs"]
-
-
 def test_rejected_tokens_are_renewed_a_few_times(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:
@@ -576,69 +609,36 @@ def test_two_legs_of_a_call_that_name_one_file_make_one_row(
         with_file(box, "leg-2", "shared.wav", BEFORE + 5)
         parts = [{"recording_filename": "part-1.wav"}, {"recording_filename": "part-2.wav"}]
         box.store.add(call(box, "several", BEFORE + 9, call_recording=parts))
-        run = run_tap({**box.config, "start_date": "2026-01-01"})
+        run = run_tap({**box.config, "start_date": "2026-01-01"}, catalog=selecting("recordings"))
     rows = [(row["recording_filename"], row["logid"]) for row in run.rows("recordings")]
     assert rows == [("shared.wav", "leg-1"), ("part-1.wav", "several"), ("part-2.wav", "several")]
 
 
+@pytest.mark.parametrize("files", ["always", "filtered"])
 @pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
-def test_alone_it_asks_for_logs_with_files_where_that_is_less(
-    run_tap: RunTap, clock: FakeClock, order: Any
+def test_only_calls_with_files_are_requested(
+    run_tap: RunTap, clock: FakeClock, order: Any, files: Any
 ) -> None:
-    with Sandbox(history=history(4_000), dialect=Dialect(order=order), clock=clock) as box:
-        config = {**box.config, "page_size": 100}
-        run = run_tap(config, catalog=selecting("recordings"))
+    dialect = Dialect(order=order, file_keys=files)
+    with Sandbox(history=history(4_000), dialect=dialect, clock=clock) as box:
+        run = run_tap({**box.config, "page_size": 100}, catalog=selecting("recordings"))
         assert run.exit_code == 0, run.log
         rows = run.rows("recordings")
         assert {row["recording_filename"] for row in rows} == named(box)
         assert len(rows) == len(named(box))
-        assert box.stats.requests < 40
-        assert any("isRecording" in params for _, params, _ in box.stats.log)
-        starts = [row["start_time"] for row in rows]
-        assert starts == sorted(starts)
+        pages = -(-len(named(box)) // 100)
+        assert box.stats.requests <= pages + 2 * 6
+        kinds = [{"isRecording", "isVoiceMail"} & set(query) for _, query, _ in box.stats.log]
+        assert all(len(kind) == 1 for kind in kinds)
 
 
-def test_alone_it_reads_all_logs_where_few_are_without_files(
-    run_tap: RunTap, clock: FakeClock
+def test_connection_test_downloads_no_file(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:
-    with Sandbox(history=history(900), clock=clock) as box:
-        run = run_tap(box.config, catalog=selecting("recordings"))
-        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
-        assert box.stats.requests == 5
-        assert not any("isRecording" in params for _, params, _ in box.stats.log)
-
-
-@pytest.mark.parametrize("streams", [["call_logs", "recordings"], ["recordings"]])
-def test_files_that_logs_name_only_if_filtered_for_are_found_too(
-    run_tap: RunTap, clock: FakeClock, streams: list[str]
-) -> None:
-    with Sandbox(history=history(300), dialect=Dialect(file_keys="filtered"), clock=clock) as box:
-        run = run_tap(box.config, catalog=selecting(*streams))
-        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
-        for number in range(3):
-            with_file(box, f"new-{number}", f"new-{number}.wav", round(NOW * 1000) - number)
-        clock.time += 60
-        again = run_tap(box.config, catalog=selecting(*streams), state=run.state)
-        found = {row["recording_filename"] for row in again.rows("recordings")}
-        assert {f"new-{number}.wav" for number in range(3)} <= found
-        assert box.stats.requests <= 12
-
-
-def test_streams_that_are_chosen_later_read_what_lies_before(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
-    with Sandbox(history=history(), clock=clock) as box:
-        first = run_tap(box.config, catalog=selecting("call_logs"))
-        run = run_tap(box.config, state=first.state)
-        assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
-        assert len(run.ids) < 30
-
-
-def test_a_dry_run_fetches_no_file(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
     with Sandbox(history=history(), clock=clock) as box:
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")}, "--test")
         assert run.exit_code == 0
-        assert box.stats.requests == 1
+        assert box.stats.requests <= 3  # one of each list
         assert box.stats.files.requests == box.stats.transcripts.requests == 0
 
 

@@ -306,7 +306,7 @@ MESSAGES: dict[str, Meet] = {
         files=odd(new=json.loads("[" * 60 + "]" * 60))
     ),
     "Zoho hands out the same calls of … over and over, …": repeated,
-    "Zoho does not hand out all calls of …: …": dense,
+    "More calls on … than the API lets us page through; …": dense,
     "Zoho answers with calls of other days than …": misplaced,
     "recordings_path: …": occupied,
     "…: Zoho counts … calls but hands out …": lambda stage: stage.run(
