@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Literal, TypeAlias, get_args, get_origin, get_type_hints
 
-Order: TypeAlias = Literal["newest", "oldest", "logid"]
+Order: TypeAlias = Literal["newest", "oldest", "logid", "shifting", "swapping", "replicas"]
 OffsetOver: TypeAlias = Literal["refuse", "empty", "error500", "cut"]
 Total: TypeAlias = Literal[
-    "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped"
+    "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
 ]
 FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
 
@@ -22,13 +22,23 @@ class Dialect:
     """One choice of everything that is not documented; the defaults are the likeliest.
 
     Attributes:
-        order: Order of the rows; `logid` is an order unrelated to time.
+        order: Order of the rows. `logid` is unrelated to time. The last three change from request
+            to request: any rows change places, only neighbors do, or each request sees one of
+            `replicas` fixed orders.
+        order_seed: The same seed gives the same changes of order.
+        order_reach: How many places a row moves where any do, or a replica differs; None for any.
+        replicas: Number of fixed orders.
         utc_offset_minutes: Time zone of `fromDate` and `toDate`, in minutes east of UTC.
         daylight_saving: Whether that zone is an hour further east from April to October.
         to_date_inclusive: Whether `toDate` itself is included.
         future_dates: Whether dates after the server's own today are accepted.
         dates_named: Whether the rejection of a date names its parameter.
         max_range_days: Longest range of days accepted, None for any.
+        answered_days: Days of a longer range that are answered, without an error; None for all.
+        answered_end: Whether the last or the first days of the range are answered.
+        retention_days: Days before the server's own today that are kept, None for all.
+        retention_refused: Whether a range is refused that starts, or only one that ends, before
+            the oldest day kept.
         max_size: Most rows in a page, None for any number.
         size_over: Whether a larger `size` is capped or refused.
         size_named: Whether the rejection of a size names its parameter.
@@ -37,7 +47,7 @@ class Dialect:
         offset_counts_size: Whether `from` + `size` is limited, or `from` alone.
         offset_named: The parameter that the rejection of an offset names.
         from_ignored: Whether all pages start at the first row.
-        total: Value of `meta.total`.
+        total: Value of `meta.total`; `page` counts the rows of the page alone.
         total_error: Error of a stale total, or the highest capped total, in rows.
         rows_form: Form of a response without rows.
         status_value: `status` of a success.
@@ -76,12 +86,19 @@ class Dialect:
     """
 
     order: Order = "newest"
+    order_seed: int = 1
+    order_reach: int | None = None
+    replicas: int = 3
     utc_offset_minutes: int = 0
     daylight_saving: bool = False
     to_date_inclusive: bool = True
     future_dates: Literal["accepted", "refused"] = "accepted"
     dates_named: bool = True
     max_range_days: int | None = None
+    answered_days: int | None = None
+    answered_end: Literal["last", "first"] = "last"
+    retention_days: int | None = None
+    retention_refused: Literal["start", "end"] = "start"
     max_size: int | None = None
     size_over: Literal["cap", "refuse"] = "cap"
     size_named: bool = True
@@ -148,6 +165,11 @@ class Dialect:
                 raise ValueError(msg)
             if not known and value is not None and kind in {int, float} and kind(value) != value:
                 msg = f"{name} must be a number, not {value!r}"
+                raise ValueError(msg)
+        for name in ("answered_days", "order_reach", "replicas", "retention_days"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"{name} must be positive, not {value}"
                 raise ValueError(msg)
         easternmost = self.utc_offset_minutes + (60 if self.daylight_saving else 0)
         if not _MIN_UTC_OFFSET <= self.utc_offset_minutes <= easternmost <= _MAX_UTC_OFFSET:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
+from itertools import count
 from typing import TYPE_CHECKING
 
 from werkzeug import Response
@@ -38,6 +39,7 @@ class LogsHandler:
         self._audio = audio
         self._cache: dict[tuple[object, ...], array[int]] = {}
         self._mutex = threading.Lock()
+        self._numbers = count(1)
 
     def handle(self, params: Mapping[str, str], dialect: Dialect) -> Response:
         """Respond to a request with these parameters."""
@@ -48,6 +50,7 @@ class LogsHandler:
                 dialect,
                 self._store.now_ms(),
                 lambda selected: self._select(selected, query, dialect),
+                next(self._numbers),
             )
         except InvalidParameterError as error:
             return error_response(error.code, error.message)

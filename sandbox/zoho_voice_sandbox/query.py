@@ -14,6 +14,7 @@ from zoho_voice_sandbox.calls import FILE_KEYS
 from zoho_voice_sandbox.contacts_fixtures import build_id
 from zoho_voice_sandbox.date_filter import time_range
 from zoho_voice_sandbox.params import reject_value, validate_params
+from zoho_voice_sandbox.row_order import order_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -145,7 +146,11 @@ def parse_query(params: Mapping[str, str], dialect: Dialect) -> LogQuery:
 
 
 def run_query(
-    query: LogQuery, dialect: Dialect, now_ms: int, select: Callable[[TimeRange], Rows[RowT]]
+    query: LogQuery,
+    dialect: Dialect,
+    now_ms: int,
+    select: Callable[[TimeRange], Rows[RowT]],
+    request_number: int = 0,
 ) -> Page[RowT]:
     """Return one page of rows.
 
@@ -155,6 +160,7 @@ def run_query(
         now_ms: The server's time, in milliseconds since the epoch.
         select: Returns the matching rows of a time range: by start time, or by id where the
             dialect orders by id.
+        request_number: Number of the request, on which changing orders depend.
 
     Raises:
         InvalidParameterError: If the dialect rejects dates, size or offset.
@@ -170,10 +176,10 @@ def run_query(
     count = len(rows)
     start = 0 if dialect.from_ignored else query.offset
     end = _end(query.offset, start + size, size, dialect)
-    places = range(min(start, count), min(end, count))
-    if dialect.order == "newest":
-        places = range(count - 1 - places.start, count - 1 - places.stop, -1)
-    return Page([rows[place] for place in places], _total(count, dialect))
+    offsets = range(min(start, count), min(end, count))
+    places = order_places(count, offsets, dialect, request_number)
+    total = len(places) if dialect.total == "page" else _total(count, dialect)
+    return Page([rows[place] for place in places], total)
 
 
 def _end(offset: int, end: int, size: int, dialect: Dialect) -> int:

@@ -166,7 +166,11 @@ class FakeServer:
             message = f"{self.requests} requests, the last {query}"
             raise EndlessError(message)
         return run_query(
-            query, self.dialect, self.now, lambda selected: self._select(selected, query)
+            query,
+            self.dialect,
+            self.now,
+            lambda selected: self._select(selected, query),
+            self.requests,
         )
 
     def between(self, start: int, end: int) -> list[Row]:

@@ -60,6 +60,29 @@ ANY_SERVER: dict[str, st.SearchStrategy[Any]] = {
 }
 """Fields of dialects with any limit and total."""
 
+PARTIAL_ANSWERS: dict[str, st.SearchStrategy[Any]] = {
+    "answered_days": st.sampled_from((7, 30, 90, 365)),
+    "answered_end": st.sampled_from(("last", "first")),
+}
+"""Fields of dialects that answer long ranges in part."""
+CHANGING_ORDERS: dict[str, st.SearchStrategy[Any]] = {
+    "order": st.sampled_from(("shifting", "swapping", "replicas")),
+    "order_seed": st.integers(0, 99),
+    "order_reach": st.sampled_from((None, 1, 10)),
+    "replicas": st.integers(2, 4),
+}
+"""Fields of dialects whose order changes from request to request."""
+PAGE_TOTALS: dict[str, st.SearchStrategy[Any]] = {
+    "total": st.just("page"),
+    "max_size": st.sampled_from((None, 99, 60, 37)),
+}
+"""Fields of dialects whose total counts the rows of a page."""
+RETENTION: dict[str, st.SearchStrategy[Any]] = {
+    "retention_days": st.sampled_from((30, 90, 400)),
+    "retention_refused": st.sampled_from(("start", "end")),
+}
+"""Fields of dialects that refuse the oldest days."""
+
 
 def dialects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dialect]:
     """Generate servers, without limits and with exact totals but for these fields."""
