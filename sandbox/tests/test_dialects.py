@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,3 +46,27 @@ def test_oldest_days_are_refused(caller: Caller, is_named: bool) -> None:
     error = caller.get(fromDate="2026-01-31", toDate="2026-03-01").json()
     assert error["code"] == "ZVT015"
     assert ("fromDate" in error["message"]) == is_named
+
+
+@pytest.mark.parametrize("form", ["seconds", "year_2000"])
+def test_wrong_times_are_sent_with_the_day_of_the_call(caller: Caller, form: str) -> None:
+    day = {"fromDate": "2026-02-10", "toDate": "2026-02-20"}
+    right = {row["logid"]: row for row in caller.rows(**day)}
+    set_dialect(caller, wrong_start=form, wrong_start_every=3)
+    sent = {row["logid"]: row for row in caller.rows(**day)}
+    assert sent.keys() == right.keys()
+    wrong = [logid for logid in sent if sent[logid] != right[logid]]
+    assert len(right) / 6 < len(wrong) < len(right) / 2
+    for logid in wrong:
+        start, was = int(sent[logid]["start_time"]), int(right[logid]["start_time"])
+        expected = {"seconds": was // 1000, "year_2000": 946_684_800_000 + was % 86_400_000}
+        assert start == expected[form]
+        assert sent[logid]["end_time"] != right[logid]["end_time"]
+
+
+def test_any_row_may_be_filed_under_another_day(caller: Caller) -> None:
+    row = {"logid": "reset", "start_time": "946684800000"}
+    filed = datetime(2026, 2, 10, 12, tzinfo=UTC).timestamp() * 1000
+    caller.box.store.add(row, at_ms=int(filed))
+    assert row in caller.rows(fromDate="2026-02-10", toDate="2026-02-10")
+    assert caller.rows(fromDate="2000-01-01", toDate="2000-01-02") == []

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DAY = date(2026, 3, 1)
 NOW_MS = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
 
+POSITIVE = ["answered_days", "order_reach", "replicas", "retention_days", "wrong_start_every"]
+
 
 def run(query: LogQuery, rows: int = 10, **dialect: Any) -> Page[int]:
     return run_query(query, Dialect(**dialect), NOW_MS, lambda _: range(rows))
@@ -231,7 +233,7 @@ class TestRetention:
         assert days_of(None, DAY, retention_days=30) == (30, -1)
 
 
-@pytest.mark.parametrize("name", ["answered_days", "order_reach", "replicas", "retention_days"])
+@pytest.mark.parametrize("name", POSITIVE)
 def test_counts_must_be_positive(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be positive"):
         run(LogQuery(), **{name: 0})

@@ -11,10 +11,13 @@ OffsetOver: TypeAlias = Literal["refuse", "empty", "error500", "cut"]
 Total: TypeAlias = Literal[
     "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
 ]
+WrongStart: TypeAlias = Literal["none", "seconds", "year_2000"]
 FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
 
 # All time zones lie between these, daylight saving included.
 _MIN_UTC_OFFSET, _MAX_UTC_OFFSET = -12 * 60, 14 * 60
+
+_POSITIVE = ("answered_days", "order_reach", "replicas", "retention_days", "wrong_start_every")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Dialect:
         retention_days: Days before the server's own today that are kept, None for all.
         retention_refused: Whether a range is refused that starts, or only one that ends, before
             the oldest day kept.
+        wrong_start: Form of wrong times of some calls, which are still filed under the right day:
+            in seconds instead of milliseconds, or of a clock that was reset to 2000-01-01.
+        wrong_start_every: About one call in so many has them.
         max_size: Most rows in a page, None for any number.
         size_over: Whether a larger `size` is capped or refused.
         size_named: Whether the rejection of a size names its parameter.
@@ -99,6 +105,8 @@ class Dialect:
     answered_end: Literal["last", "first"] = "last"
     retention_days: int | None = None
     retention_refused: Literal["start", "end"] = "start"
+    wrong_start: WrongStart = "none"
+    wrong_start_every: int = 50
     max_size: int | None = None
     size_over: Literal["cap", "refuse"] = "cap"
     size_named: bool = True
@@ -166,7 +174,7 @@ class Dialect:
             if not known and value is not None and kind in {int, float} and kind(value) != value:
                 msg = f"{name} must be a number, not {value!r}"
                 raise ValueError(msg)
-        for name in ("answered_days", "order_reach", "replicas", "retention_days"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value < 1:
                 msg = f"{name} must be positive, not {value}"

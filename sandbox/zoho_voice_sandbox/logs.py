@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug import Response
 
+from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.file_fields import FileFields
 from zoho_voice_sandbox.history import LONGEST_MS
 from zoho_voice_sandbox.params import InvalidParameterError
@@ -59,7 +60,7 @@ class LogsHandler:
         fields = FileFields(dialect, query.hidden_keys(dialect), self._audio)
         stored = ((handle, self._store.row(handle)) for handle in page.rows)
         rows = [
-            fields.rewrite(row, is_generated=handle >= 0)
+            rewrite_times(fields.rewrite(row, is_generated=handle >= 0), dialect)
             for handle, row in stored
             if row is not None
         ]

@@ -32,6 +32,7 @@ from tests.support.simulated_account import (
     build_log,
     has_file,
 )
+from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.faults import apply_fault
 from zoho_voice_sandbox.logs import list_response
 from zoho_voice_sandbox.params import InvalidParameterError
@@ -278,9 +279,8 @@ class SimulatedApi:
             self.fail(str(error))
         self.account.listed_at = self.account.now
         named = {"none": (), "always": tuple(FILES), "filtered": tuple(media)}[self._files]
-        return list_response(
-            [build_log(row, named) for row in page.rows], page.total, self._dialect
-        )
+        logs = [rewrite_times(build_log(row, named), self._dialect) for row in page.rows]
+        return list_response(logs, page.total, self._dialect)
 
     def _file(self, params: dict[str, str]) -> Response:
         logid, _, media = params["recording_filename"].removesuffix(".wav").partition("_")

@@ -83,6 +83,12 @@ RETENTION: dict[str, st.SearchStrategy[Any]] = {
 }
 """Fields of dialects that refuse the oldest days."""
 
+WRONG_STARTS: dict[str, st.SearchStrategy[Any]] = {
+    "wrong_start": st.sampled_from(("seconds", "year_2000")),
+    "wrong_start_every": st.sampled_from((1, 3, 50)),
+}
+"""Fields of dialects that send some calls with times far outside their day."""
+
 
 def dialects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dialect]:
     """Generate servers, without limits and with exact totals but for these fields."""
