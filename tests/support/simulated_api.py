@@ -337,6 +337,9 @@ class _Raw(io.BytesIO):
         del decode_content
         return super().read1(size)
 
+    def release_conn(self) -> None:
+        """Do nothing: there is no connection."""
+
 
 def _to_response(bad: BadResponse) -> Response:
     return Response(bad.body, bad.status, list(bad.headers))
