@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox_client import set_dialect
+from sandbox_client import Caller, FakeClock, history, set_dialect
+from zoho_voice_sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from sandbox_client import Caller
+    import requests
 
 
 @pytest.mark.parametrize("end", ["last", "first"])
@@ -70,3 +72,50 @@ def test_any_row_may_be_filed_under_another_day(caller: Caller) -> None:
     caller.box.store.add(row, at_ms=int(filed))
     assert row in caller.rows(fromDate="2026-02-10", toDate="2026-02-10")
     assert caller.rows(fromDate="2000-01-01", toDate="2000-01-02") == []
+
+
+def date_of(response: requests.Response) -> float:
+    return parsedate_to_datetime(response.headers["Date"]).timestamp()
+
+
+@pytest.mark.parametrize("ahead", [0, 90, -864_000])
+def test_date_header_follows_the_clock(caller: Caller, ahead: float) -> None:
+    set_dialect(caller, date_ahead_seconds=ahead)
+    for response in (caller.post(), caller.get(), caller.get("zv/other"), caller.get(size="x")):
+        assert date_of(response) == caller.clock.now() + ahead
+        assert len(response.headers["Date"].split(",")) == 2
+    caller.clock.sleep(120)
+    assert date_of(caller.get()) == caller.clock.now() + ahead
+
+
+def test_date_header_may_be_absent(caller: Caller) -> None:
+    set_dialect(caller, date_header="absent")
+    assert "Date" not in caller.get().headers
+
+
+def test_clock_of_the_server_may_differ() -> None:
+    clock = FakeClock()
+    with Sandbox(history=history(), clock=clock, clock_ahead=-86_400) as box:
+        client = Caller(box, clock)
+        set_dialect(client, future_dates="refused")
+        assert date_of(client.get()) == clock.now() - 86_400
+        assert client.get(toDate="2026-05-31").status_code == 200
+        assert client.get(toDate="2026-06-01").json()["code"] == "ZVT015"
+
+
+def test_legs_of_a_call_share_its_logid(caller: Caller) -> None:
+    call = caller.rows(size=1)[0]
+    leg = call | {"call_type": "bridged", "end_time": str(int(call["end_time"]) + 5000)}
+    other = leg | {"call_type": "forward"}
+    caller.box.store.add(leg, is_leg=True)
+    caller.box.store.add(other, is_leg=True)
+    found = [row for row in caller.rows() if row["logid"] == call["logid"]]
+    assert sorted(row["call_type"] for row in found) == sorted(
+        row["call_type"] for row in (call, leg, other)
+    )
+    assert caller.get().json()["meta"]["total"] == 302
+    caller.box.store.add(leg)
+    assert [row for row in caller.rows() if row["logid"] == call["logid"]] == [leg]
+    caller.box.store.remove(call["logid"])
+    assert caller.box.store.find(call["logid"]) is None
+    assert len(caller.rows()) == 299

@@ -22,6 +22,21 @@ class Clock(Protocol):
         ...
 
 
+class SkewedClock:
+    """A clock that differs from another by a fixed time."""
+
+    def __init__(self, clock: Clock, ahead: float) -> None:
+        """Create a clock that is some seconds ahead of another, or behind if negative."""
+        self._clock = clock
+        self._ahead = ahead
+        self.monotonic = clock.monotonic
+        self.sleep = clock.sleep
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return self._clock.now() + self._ahead
+
+
 class SystemClock:
     """The clock of this machine."""
 

@@ -61,6 +61,8 @@ class Dialect:
         retry_after: Whether that response has a `Retry-After` header.
         token_refused: Response to an invalid or expired token.
         scope_missing: Whether the token lacks the scope to read calls.
+        date_header: Whether responses have a `Date` header.
+        date_ahead_seconds: How far that header is ahead of the server's clock, in seconds.
         latency_seconds: Response time of `zv/logs`, in seconds.
         file_latency_seconds: Response time of files, in seconds.
         file_length: How the length of a file is sent: in a header, by chunks, or by closing the
@@ -134,6 +136,8 @@ class Dialect:
         "401_plain"  # noqa: S105 - the name of a form
     )
     scope_missing: bool = False
+    date_header: Literal["sent", "absent"] = "sent"
+    date_ahead_seconds: float = 0.0
     latency_seconds: float = 0.0
     file_latency_seconds: float = 0.0
     file_length: FileLength = "content_length"

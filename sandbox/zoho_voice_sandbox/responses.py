@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from werkzeug import Response
+from werkzeug.http import http_date
 
 if TYPE_CHECKING:
     from zoho_voice_sandbox.dialect import Dialect
@@ -44,6 +45,18 @@ def error_response(code: str, message: str, status: int = 400) -> Response:
     """
     body = {"code": code, "message": message, "status": "ERROR"}
     return json_response(body, status, ErrorResponse)
+
+
+def set_date(response: Response, dialect: Dialect, now: float) -> None:
+    """Set the `Date` header of a response, empty where the dialect has none.
+
+    Args:
+        response: The response.
+        dialect: Whether there is a header, and its error.
+        now: The server's time, in seconds since the epoch.
+    """
+    is_sent = dialect.date_header == "sent"
+    response.headers["Date"] = http_date(now + dialect.date_ahead_seconds) if is_sent else ""
 
 
 def invalid_token_response(dialect: Dialect) -> Response:

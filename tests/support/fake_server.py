@@ -180,10 +180,13 @@ class FakeServer:
         """Return the calls of a time range."""
         return self.rows[bisect_left(self.rows, (start,)) : bisect_left(self.rows, (end,))]
 
-    def add(self, start: int) -> Row:
-        """Add a call now, with any start."""
+    def add(self, start: int, logid: str = "") -> Row:
+        """Add a call now, with any start; or another leg of a call, whose type differs."""
         number = 1_000_000 + self.requests * 1000 + len(self.rows) + len(self.deleted)
-        row = (start, _logid(number), CALL_TYPES[number % 5])
+        call_type = CALL_TYPES[number % 5]
+        if logid:
+            call_type = next(kind for kind in CALL_TYPES if (start, logid, kind) not in self.rows)
+        row = (start, logid or _logid(number), call_type)
         insort(self.rows, row)
         self._selected.clear()
         return row

@@ -43,6 +43,7 @@ from zoho_voice_sandbox.responses import (
     invalid_token_response,
     json_response,
     rate_limit_response,
+    set_date,
 )
 from zoho_voice_sandbox.server import PATHS
 from zoho_voice_sandbox.stats import EndpointStats
@@ -177,6 +178,10 @@ class SimulatedApi:
             sent = self._token(request)
         else:
             sent = self._api(name, dict(parse_qsl(url.query)), request)
+        if "Date" not in sent.headers:
+            set_date(sent, self._dialect, self.clock.time)
+        if not sent.headers["Date"]:
+            del sent.headers["Date"]
         response = requests.Response()
         response.status_code = sent.status_code
         response.headers.update(sent.headers)

@@ -89,6 +89,12 @@ WRONG_STARTS: dict[str, st.SearchStrategy[Any]] = {
 }
 """Fields of dialects that send some calls with times far outside their day."""
 
+DATE_HEADERS: dict[str, st.SearchStrategy[Any]] = {
+    "date_header": st.sampled_from(("sent", "absent")),
+    "date_ahead_seconds": st.sampled_from((0.0, 30.0, -3600.0, 864_000.0)),
+}
+"""Fields of dialects whose `Date` is missing or wrong."""
+
 
 def dialects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dialect]:
     """Generate servers, without limits and with exact totals but for these fields."""
