@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from sandbox_client import Caller, FakeClock, history, set_dialect
 from zoho_voice_sandbox import Sandbox
-
-if TYPE_CHECKING:
-    import requests
 
 
 @pytest.mark.parametrize("end", ["last", "first"])
@@ -119,3 +116,30 @@ def test_legs_of_a_call_share_its_logid(caller: Caller) -> None:
     caller.box.store.remove(call["logid"])
     assert caller.box.store.find(call["logid"]) is None
     assert len(caller.rows()) == 299
+
+
+@pytest.mark.parametrize(
+    ("over", "status", "text"),
+    [
+        ("refuse", 400, "Invalid value for parameter: size"),
+        ("error500", 500, "failed"),
+        ("empty", 200, '{"meta":{"total":300},"logs":[],'),
+    ],
+)
+def test_response_to_a_larger_size(caller: Caller, over: str, status: int, text: str) -> None:
+    set_dialect(caller, max_size=200, size_over=over)
+    response = caller.get(size=201)
+    assert response.status_code == status
+    assert text in response.text
+    assert len(caller.rows(size=200)) == 200
+
+
+@pytest.mark.parametrize(("over", "seconds"), [("timeout", 90), ("cut", 0)])
+def test_larger_size_breaks_the_connection(caller: Caller, over: str, seconds: float) -> None:
+    set_dialect(caller, max_size=200, size_over=over, give_up_seconds=90)
+    assert len(caller.rows(size=200)) == 200
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        caller.get(size=201)
+    assert caller.clock.passed == seconds
+    assert caller.box.stats.answered == 1
+    assert caller.box.stats.requests == 2

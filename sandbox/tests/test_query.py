@@ -21,8 +21,8 @@ NOW_MS = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
 POSITIVE = ["answered_days", "order_reach", "replicas", "retention_days", "wrong_start_every"]
 
 
-def run(query: LogQuery, rows: int = 10, **dialect: Any) -> Page[int]:
-    return run_query(query, Dialect(**dialect), NOW_MS, lambda _: range(rows))
+def run(query: LogQuery, rows: int = 10, *, number: int = 0, **dialect: Any) -> Page[int]:
+    return run_query(query, Dialect(**dialect), NOW_MS, lambda _: range(rows), number)
 
 
 def rejected_parameter(query: LogQuery, **dialect: Any) -> str:
@@ -52,8 +52,7 @@ CHANGING = ["shifting", "swapping", "replicas"]
 
 
 def run_all(number: int, rows: int = 50, **dialect: Any) -> list[int]:
-    query = LogQuery(size=rows)
-    return run_query(query, Dialect(**dialect), NOW_MS, lambda _: range(rows), number).rows
+    return run(LogQuery(size=rows), rows, number=number, **dialect).rows
 
 
 class TestChangingOrder:
@@ -67,10 +66,8 @@ class TestChangingOrder:
     @pytest.mark.parametrize("order", CHANGING)
     @pytest.mark.parametrize("rows", [0, 1, 2, 7])
     def test_pages_of_one_request_number_fit_together(self, order: str, rows: int) -> None:
-        dialect = Dialect(order=order)  # type: ignore[arg-type]
         pages = [
-            run_query(LogQuery(offset, 3), dialect, NOW_MS, lambda _: range(rows), 5).rows
-            for offset in range(0, 9, 3)
+            run(LogQuery(offset, 3), rows, number=5, order=order).rows for offset in range(0, 9, 3)
         ]
         assert sum(pages, []) == run_all(5, rows, order=order)  # noqa: RUF017 - three short lists
 
@@ -139,6 +136,17 @@ class TestRejectedParameters:
         query = LogQuery(size=9)
         parameter = rejected_parameter(query, max_size=5, size_over="refuse", size_named=is_named)
         assert parameter == ("size" if is_named else "")
+
+    @pytest.mark.parametrize("failure", ["error500", "timeout", "cut"])
+    def test_size_at_which_the_server_fails(self, failure: str) -> None:
+        with pytest.raises(QueryFailedError) as error:
+            run(LogQuery(size=6), max_size=5, size_over=failure)
+        assert error.value.failure == failure
+        assert len(run(LogQuery(size=5), max_size=5, size_over=failure).rows) == 5
+
+    def test_size_without_rows(self) -> None:
+        page = run(LogQuery(size=6), max_size=5, size_over="empty")
+        assert (page.rows, page.total) == ([], 10)
 
     @pytest.mark.parametrize("is_named", [True, False])
     def test_range(self, is_named: bool) -> None:

@@ -29,12 +29,18 @@ class SkewedClock:
         """Create a clock that is some seconds ahead of another, or behind if negative."""
         self._clock = clock
         self._ahead = ahead
-        self.monotonic = clock.monotonic
-        self.sleep = clock.sleep
 
     def now(self) -> float:
         """Return seconds since the epoch."""
         return self._clock.now() + self._ahead
+
+    def monotonic(self) -> float:
+        """Return the same as the other clock."""
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait."""
+        self._clock.sleep(seconds)
 
 
 class SystemClock:

@@ -11,6 +11,7 @@ OffsetOver: TypeAlias = Literal["refuse", "empty", "error500", "cut"]
 Total: TypeAlias = Literal[
     "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
 ]
+SizeOver: TypeAlias = Literal["cap", "refuse", "error500", "timeout", "cut", "empty"]
 WrongStart: TypeAlias = Literal["none", "seconds", "year_2000"]
 FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
 
@@ -46,7 +47,9 @@ class Dialect:
             in seconds instead of milliseconds, or of a clock that was reset to 2000-01-01.
         wrong_start_every: About one call in so many has them.
         max_size: Most rows in a page, None for any number.
-        size_over: Whether a larger `size` is capped or refused.
+        size_over: Response to a larger `size`: it is capped or refused, the server fails, gives up
+            after `give_up_seconds`, breaks off in the body, or sends no rows beside the total.
+        give_up_seconds: Time after which the connection is closed without a response.
         size_named: Whether the rejection of a size names its parameter.
         max_offset: Highest `from` + `size`, None for any.
         offset_over: Response to a higher one; `cut` ends the rows there.
@@ -110,7 +113,8 @@ class Dialect:
     wrong_start: WrongStart = "none"
     wrong_start_every: int = 50
     max_size: int | None = None
-    size_over: Literal["cap", "refuse"] = "cap"
+    size_over: SizeOver = "cap"
+    give_up_seconds: float = 300.0
     size_named: bool = True
     max_offset: int | None = None
     offset_over: OffsetOver = "refuse"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from zoho_voice_sandbox.file_fields import FileFields
 from zoho_voice_sandbox.history import LONGEST_MS
 from zoho_voice_sandbox.params import InvalidParameterError
 from zoho_voice_sandbox.query import QueryFailedError, parse_query, run_query
-from zoho_voice_sandbox.responses import error_response, json_response
+from zoho_voice_sandbox.responses import BrokenResponse, error_response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,8 +56,13 @@ class LogsHandler:
             )
         except InvalidParameterError as error:
             return error_response(error.code, error.message)
-        except QueryFailedError:
-            return error_response("500", "failed", 500)
+        except QueryFailedError as error:
+            if error.failure == "error500":
+                return error_response("500", "failed", 500)
+            whole = self.handle(params, replace(dialect, max_size=None))
+            broken = BrokenResponse(whole.get_data(), content_type=whole.content_type)
+            broken.failure = error.failure
+            return broken
         fields = FileFields(dialect, query.hidden_keys(dialect), self._audio)
         stored = ((handle, self._store.row(handle)) for handle in page.rows)
         rows = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from werkzeug import Response
 from werkzeug.http import http_date
@@ -17,6 +17,16 @@ SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></
 
 class ErrorResponse(Response):
     """A response without the requested content, whatever its status."""
+
+
+class BrokenResponse(ErrorResponse):
+    """A response that does not arrive whole.
+
+    Attributes:
+        failure: Whether the connection is closed after a long time, or in the middle of the body.
+    """
+
+    failure: Literal["timeout", "cut"] = "cut"
 
 
 def json_response(body: object, status: int = 200, form: type[Response] = Response) -> Response:

@@ -18,12 +18,7 @@ from zoho_voice_sandbox.endpoint import Endpoint, EndpointConfig
 from zoho_voice_sandbox.faults import apply_fault, fault_at, validate
 from zoho_voice_sandbox.files import AudioFiles, FilesHandler
 from zoho_voice_sandbox.logs import LogsHandler
-from zoho_voice_sandbox.responses import (
-    error_response,
-    html_response,
-    json_response,
-    set_date,
-)
+from zoho_voice_sandbox.responses import error_response, html_response, json_response, set_date
 from zoho_voice_sandbox.stats import Stats
 from zoho_voice_sandbox.store import Store
 from zoho_voice_sandbox.streaming import HANDLER_KEY

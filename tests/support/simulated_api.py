@@ -278,8 +278,13 @@ class SimulatedApi:
             page = self.account.run(query)
         except InvalidParameterError as error:
             return error_response(error.code, error.message)
-        except QueryFailedError:
-            return error_response("500", "failed", 500)
+        except QueryFailedError as error:
+            if error.failure == "error500":
+                return error_response("500", "failed", 500)
+            if error.failure == "timeout":
+                self.clock.time += TIMEOUT
+                raise requests.ReadTimeout from error
+            raise requests.ConnectionError from error
         except EndlessError as error:
             self.fail(str(error))
         self.account.listed_at = self.account.now

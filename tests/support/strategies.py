@@ -95,6 +95,13 @@ DATE_HEADERS: dict[str, st.SearchStrategy[Any]] = {
 }
 """Fields of dialects whose `Date` is missing or wrong."""
 
+GRANTED_SIZES: dict[str, st.SearchStrategy[Any]] = {
+    "max_size": st.sampled_from((None, 1000, 500, 200, 100)),
+    "size_over": st.sampled_from(("cap", "refuse", "error500", "timeout", "cut", "empty")),
+    "size_named": st.booleans(),
+}
+"""Fields of dialects that grant sizes up to a bound, with any response to larger ones."""
+
 
 def dialects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dialect]:
     """Generate servers, without limits and with exact totals but for these fields."""
