@@ -12,13 +12,34 @@ Total: TypeAlias = Literal[
     "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
 ]
 SizeOver: TypeAlias = Literal["cap", "refuse", "error500", "timeout", "cut", "empty"]
+SeveralFiles: TypeAlias = Literal[
+    "zip",
+    "zip_folders",
+    "zip_missing",
+    "zip_doubled",
+    "zip_broken",
+    "zip_bomb",
+    "zip_lying",
+    "zip_encrypted",
+    "zip_cut",
+    "first",
+    "refuse",
+    "html",
+]
 WrongStart: TypeAlias = Literal["none", "seconds", "year_2000"]
 FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
 
 # All time zones lie between these, daylight saving included.
 _MIN_UTC_OFFSET, _MAX_UTC_OFFSET = -12 * 60, 14 * 60
 
-_POSITIVE = ("answered_days", "order_reach", "replicas", "retention_days", "wrong_start_every")
+_POSITIVE = (
+    "answered_days",
+    "bomb_mb",
+    "order_reach",
+    "replicas",
+    "retention_days",
+    "wrong_start_every",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,11 @@ class Dialect:
         file_size: Size of a file in its row; `wrong` is 7 bytes too large.
         file_mode: Accepted values of `mode`: lower case only, also capitalised, or none.
         file_missing: Response to a request for a file that does not exist.
+        several_files: Response to a request for several files: an archive, whose last entry may be
+            missing, doubled, broken, or inflate to `bomb_mb` megabytes, which `zip_lying` declares
+            as a few bytes; whose entries may be in folders or encrypted; which may itself be cut
+            off. Or the first file alone, a refusal, or a page of HTML.
+        bomb_mb: Size of the entry that is much larger than its file, in megabytes.
         file_keys: Whether rows name their files always, or only where `isRecording` and
             `isVoiceMail` ask for them.
         transcript_form: JSON in a string, an object, an object in a string with its segments as a
@@ -151,6 +177,8 @@ class Dialect:
     file_missing: Literal[
         "404", "400", "500", "200_error", "200_html", "200_object", "204", "200_empty"
     ] = "404"
+    several_files: SeveralFiles = "zip"
+    bomb_mb: int = 256
     file_keys: Literal["always", "filtered"] = "always"
     transcript_form: Literal["string", "object", "segments_string", "broken"] = "string"
     bad_value_message: Literal["named", "neutral"] = "named"

@@ -34,6 +34,7 @@ from tests.support.simulated_account import (
 )
 from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.faults import apply_fault
+from zoho_voice_sandbox.files import several_files_response
 from zoho_voice_sandbox.logs import list_response
 from zoho_voice_sandbox.params import InvalidParameterError
 from zoho_voice_sandbox.query import QueryFailedError, parse_query
@@ -293,10 +294,19 @@ class SimulatedApi:
         return list_response(logs, page.total, self._dialect)
 
     def _file(self, params: dict[str, str]) -> Response:
-        logid, _, media = params["recording_filename"].removesuffix(".wav").partition("_")
-        if not has_file(logid, media):
+        names = params["recording_filename"].split(",")
+        files = {name: _audio(name) for name in names}
+        content: Response | bytes | None = files[names[0]]
+        if len(names) > 1:
+            try:
+                content = several_files_response(files, self._dialect)
+            except InvalidParameterError as error:
+                return error_response(error.code, error.message)
+        if content is None:
             return error_response("404", "no such file", 404)
-        return Response(AUDIO, content_type="application/octet-stream")
+        if isinstance(content, Response):
+            return content
+        return Response(content, content_type="application/octet-stream")
 
     def _transcript(self, params: dict[str, str]) -> Response:
         text = json.dumps({"transcriptionProvider": "made up", "logId": params["logId"]})
@@ -337,6 +347,11 @@ class SimulatedApi:
             return
         self.clock.is_dead = where == "request"
         raise KilledError
+
+
+def _audio(name: str) -> bytes | None:
+    logid, _, media = name.removesuffix(".wav").partition("_")
+    return AUDIO if has_file(logid, media) else None
 
 
 class _Raw(io.BytesIO):

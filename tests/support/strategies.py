@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.support.fake_server import DAY, MINUTE, SECOND, Burst, Change
 from zoho_voice_sandbox import Dialect
+from zoho_voice_sandbox.dialect import SeveralFiles
 
 if TYPE_CHECKING:
     from tests.support.fake_server import AccountSpec
@@ -101,6 +102,12 @@ GRANTED_SIZES: dict[str, st.SearchStrategy[Any]] = {
     "size_named": st.booleans(),
 }
 """Fields of dialects that grant sizes up to a bound, with any response to larger ones."""
+
+SEVERAL_FILES: dict[str, st.SearchStrategy[Any]] = {
+    "several_files": st.sampled_from(get_args(SeveralFiles)),
+    "bomb_mb": st.just(2),
+}
+"""Fields of dialects with any response to a request for several files."""
 
 
 def dialects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dialect]:
