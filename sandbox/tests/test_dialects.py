@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -143,3 +147,35 @@ def test_larger_size_breaks_the_connection(caller: Caller, over: str, seconds: f
     assert caller.clock.passed == seconds
     assert caller.box.stats.answered == 1
     assert caller.box.stats.requests == 2
+
+
+def test_command_takes_the_dialects() -> None:
+    options = ["--calls=900", "--days=20", "--answered-days=5", "--answered-end=first"]
+    options += ["--order=replicas", "--replicas=2", "--total=page", "--max-size=9"]
+    options += ["--date-ahead-seconds=-60.5", "--clock-ahead=864000", "--retention-days=40"]
+    options += ["--wrong-start=seconds", "--wrong-start-every=1", "--several-files=zip_folders"]
+    options += ["--size-over=cap", "--give-up-seconds=2", "--bomb-mb=1"]
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "zoho_voice_sandbox", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout
+        config = json.loads(process.stdout.readline())
+        try:
+            form = {**config, "grant_type": "refresh_token"}
+            token = requests.post(f"{config['api_url']}/oauth/v2/token", form, timeout=9)
+            response = requests.get(
+                f"{config['api_url']}/rest/json/zv/logs",
+                {"fromDate": config["start_date"][:10]},
+                headers={"Authorization": f"Zoho-oauthtoken {token.json()['access_token']}"},
+                timeout=9,
+            )
+        finally:
+            process.terminate()
+    page = response.json()
+    assert page["meta"]["total"] == len(page["logs"]) == 9
+    assert all(len(row["start_time"]) == 10 for row in page["logs"])
+    expected = time.time() + 864_000 - 60.5
+    assert abs(date_of(response) - expected) < 60
