@@ -26,9 +26,9 @@ recordings as (
 transcripts as (
     select
         call_id,
-        {{ dbt.listagg('segment_text', "' '", 'order by kind, segment_position') }} as transcript
-    from {{ ref('stg_zoho_voice__transcript_segments') }}
-    where segment_text is not null
+        {{ dbt.listagg('transcript', "' '", 'order by kind') }} as transcript
+    from {{ ref('stg_zoho_voice__transcripts') }}
+    where transcript is not null
     group by call_id
 ),
 
