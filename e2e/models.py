@@ -76,7 +76,7 @@ def _build_snowflake(warehouse: Snowflake, folder: Path, variables: dict[str, An
         "DBT_TARGET_PATH": str(folder / "target"),
     }
     ran = subprocess.run(
-        [_DBT, ROOT / "e2e" / "dbt_snowflake.py", "build", "--vars", _json(variables)],
+        [_DBT, "-P", ROOT / "e2e" / "dbt_snowflake.py", "build", "--vars", _json(variables)],
         env=environment() | options,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

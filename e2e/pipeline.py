@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from e2e.warehouses import Warehouse
     from tap_zohovoice.sandbox import Sandbox
 
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 300.0
 
 
 @dataclass
