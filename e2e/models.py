@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from e2e.account import Row
-    from tap_zohovoice.sandbox import Sandbox
+    from zoho_voice_sandbox import Sandbox
 
 SCHEMA = "zoho_voice"
 _DBT = ROOT / ".e2e" / "dbt-snowflake" / "bin" / "python"

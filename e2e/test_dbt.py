@@ -14,13 +14,13 @@ from e2e.account import HOUR_MS, open_account
 from e2e.models import build, load, read, settings
 from e2e.pipeline import Pipeline
 from e2e.warehouses import DuckDB, Postgres, Snowflake
-from tap_zohovoice.sandbox.talks import talk
+from zoho_voice_sandbox.transcript_fixtures import build_transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from e2e.account import Row
-    from tap_zohovoice.sandbox import Sandbox
+    from zoho_voice_sandbox import Sandbox
 
 CALLS = 300
 ZONE = "America/New_York"
@@ -189,7 +189,7 @@ def expected(row: Row) -> Row:
 def spoken(logid: str, kind: str) -> str:
     """Return the text of a transcript."""
     number = {"voicemail": "1", "recording": "2"}[kind]
-    return " ".join(part["text"] for part in talk(f"{logid} {number}")["transcriptJson"])
+    return " ".join(part["text"] for part in build_transcript(f"{logid} {number}")["transcriptJson"])
 
 
 def counted(calls: Iterable[Row]) -> dict[str, Any]:
