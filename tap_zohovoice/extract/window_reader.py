@@ -176,27 +176,31 @@ class WindowReader:
             ZohoVoiceError: If this does not return all of them either.
         """
         days = window.first if window.days == 1 else window
-        message = f"More calls on {days} than the API lets us page through"
-        if self.limits.needs_single_pages:
-            message = f"The order of calls on {days} changes, and they do not fit a page"
-        message += "; run once for each value of a filter (e.g. numberIds) for that day"
+
+        def too_many() -> ZohoVoiceError:
+            message = f"More calls on {days} than the API lets us page through"
+            if self.limits.needs_single_pages:
+                message = f"The order of calls on {days} changes, and they do not fit a page"
+            advice = "run once for each value of a filter (e.g. numberIds) for that day"
+            return ZohoVoiceError(f"{message}; {advice}")
+
         if "callType" in self._filters:
-            raise ZohoVoiceError(message)
+            raise too_many()
         rows: Rows = {}
         for call_type in CALL_TYPES:
             flow = self._flow(window, can_split=False, call_type=call_type)
             try:
                 rows.update((yield from flow.read_window()))
             except WindowTooLargeError as error:
-                raise ZohoVoiceError(message) from error
+                raise too_many() from error
             # Without totals, a type that has all there is may have been cut off as well.
             is_long = len(flow.rows) >= self.limits.verified_rows
             if not flow.has_trusted_total and is_long and len(flow.rows) >= 0.9 * len(seen):
-                raise ZohoVoiceError(message)
+                raise too_many()
         # Where one of those seen is of no type that can be requested, others may be too.
         is_short = total is not None and len(rows) < total and self.limits.total_is_reliable
         if is_short or any(logid not in rows for logid in seen):
-            raise ZohoVoiceError(message)
+            raise too_many()
         return rows
 
 

@@ -132,7 +132,7 @@ def is_knowable(scene: AccountSpec) -> bool:
     # half of them; by id, rows that no offset reaches can be of the other half.
     hides = dialect.max_offset is not None and dialect.offset_over in {"empty", "cut"}
     # Ends of less than a thousand are left out there: nobody has seen offsets end so soon.
-    if hides and dialect.total == "absent" and dialect.max_offset != 1000:
+    if hides and dialect.total in {"absent", "page"} and dialect.max_offset != 1000:
         return False
     # A total that is too low ends the reading: pages cannot be told from capped ones.
     is_low = dialect.total in {"stale_low", "capped"}

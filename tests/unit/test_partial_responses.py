@@ -1,0 +1,125 @@
+"""Lists that are answered in part, in changing orders, or with totals of another meaning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.fake_server import DAY, MINUTE, AccountSpec, Burst, read
+from tests.support.strategies import (
+    ANY_SERVER,
+    CHANGING_ORDERS,
+    PAGE_TOTALS,
+    bursts,
+    dialects,
+    is_knowable,
+)
+from tests.unit.test_windows import assert_complete, assert_once, assert_sound
+from zoho_voice_sandbox import Dialect
+
+if TYPE_CHECKING:
+    from tests.support.fake_server import Reading
+
+HALF_DAY = DAY // 2
+LONG_AGO = 2251
+"""Days from the default `start_date` to the tests' present."""
+
+
+def read_calls(dialect: Dialect, days: int, *accounts: Burst, size: int = 200) -> Reading:
+    reading = read(AccountSpec(accounts, dialect, size=size, days=days))
+    assert_complete(reading)
+    assert_once(reading)
+    return reading
+
+
+class TestRangeAnsweredInPart:
+    @pytest.mark.parametrize("end", ["last", "first"])
+    @pytest.mark.parametrize("days", [30, 31, 90, 180, 365])
+    @pytest.mark.parametrize("total", ["exact", "absent"])
+    def test_all_calls_are_read(
+        self, caplog: pytest.LogCaptureFixture, days: int, end: Any, total: Any
+    ) -> None:
+        dialect = Dialect(answered_days=days, answered_end=end, total=total)
+        read_calls(dialect, LONG_AGO, Burst(20 * 1440, 900, HALF_DAY))
+        lines = [line for line in caplog.messages if "only in part" in line]
+        assert len(lines) == 1 or (total == "absent" and not lines)
+
+    def test_dense_account_is_read(self) -> None:
+        dialect = Dialect(answered_days=30)
+        read_calls(dialect, 1500, Burst(60, 24_000, 60 * MINUTE))
+
+    def test_proof_costs_thirty_requests_at_most(self) -> None:
+        young = Burst(10, 400, 30 * MINUTE)
+        assert read_calls(Dialect(), LONG_AGO, young).requests <= 3 + 3
+        assert read_calls(Dialect(), LONG_AGO, Burst(10, 0, 1)).requests <= 1 + 5
+        # Years between two times of calls; the calls themselves take 80 requests.
+        times = Burst(1000 * 1440, 8_000, 4 * MINUTE), Burst(10, 8_000, 4 * MINUTE)
+        assert read_calls(Dialect(), 3650, *times).requests <= 1.05 * 80 + 12 + 30
+
+    @pytest.mark.parametrize("days", [1, 3, 25])
+    def test_daily_run_needs_no_proof(self, days: int) -> None:
+        before = Burst(10, 150, days * DAY // 200)
+        assert read_calls(Dialect(), days, before).requests <= 2
+
+
+class TestChangingOrder:
+    @pytest.mark.parametrize("order", ["shifting", "swapping", "replicas"])
+    @pytest.mark.parametrize("reach", [None, 2, 30])
+    @pytest.mark.parametrize("total", ["exact", "absent"])
+    @pytest.mark.parametrize("seed", [1, 7])
+    def test_all_calls_are_read(self, order: Any, reach: int | None, total: Any, seed: int) -> None:
+        dialect = Dialect(order=order, order_reach=reach, order_seed=seed, total=total)
+        read_calls(dialect, 60, Burst(60, 3_000, 14 * MINUTE))
+
+    @pytest.mark.parametrize("total", ["absent", "stale_high", "page"])
+    def test_day_larger_than_a_page_is_an_error_that_names_it(self, total: Any) -> None:
+        dialect = Dialect(order="shifting", total=total, total_error=9)
+        reading = read(AccountSpec((Burst(300, 5_000, 1000),), dialect, days=3, kinds=1))
+        assert "order of calls on 2026-0" in str(reading.error)
+        assert_sound(reading)
+
+    @pytest.mark.simulation
+    @given(
+        st.builds(
+            AccountSpec,
+            bursts=bursts(600),
+            dialect=dialects(**ANY_SERVER | CHANGING_ORDERS | PAGE_TOTALS),
+            size=st.sampled_from((20, 50, 100, 200)),
+            days=st.sampled_from((1, 3, 30, 400)),
+        ).filter(is_knowable)
+    )
+    @settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+    def test_no_call_is_lost_in_silence(self, account: AccountSpec) -> None:
+        reading = read(account)
+        assert_once(reading)
+        if reading.error is None:
+            assert_complete(reading)
+
+
+class TestTotalOfThePage:
+    @pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
+    @pytest.mark.parametrize("max_size", [None, 37, 60, 99, 100, 150])
+    def test_all_calls_are_read(self, order: Any, max_size: int | None) -> None:
+        dialect = Dialect(total="page", order=order, max_size=max_size)
+        read_calls(dialect, 60, Burst(60, 3_000, 14 * MINUTE))
+
+    def test_true_total_costs_one_request_a_run(self) -> None:
+        dialect = Dialect(max_range_days=7)
+        calls = Burst(10, 300, 4 * 60 * MINUTE)  # 50 days, 42 calls a week
+        # Windows, rejected ranges, the past, and ends that are longer than those verified before.
+        assert read_calls(dialect, 50, calls).requests <= 8 + 3 + 2 + 4
+
+
+class TestOldestDaysRejected:
+    @pytest.mark.parametrize("named", [True, False])
+    @pytest.mark.parametrize("days", [30, 90, 400, 1000])
+    def test_reading_starts_at_the_oldest_day_accepted(
+        self, caplog: pytest.LogCaptureFixture, days: int, named: bool
+    ) -> None:
+        dialect = Dialect(retention_days=days, dates_named=named)
+        reading = read_calls(dialect, LONG_AGO, Burst(60, 700, 60 * MINUTE))
+        assert reading.requests <= 40
+        assert len([line for line in caplog.messages if "rejects days before" in line]) == 1
