@@ -195,7 +195,7 @@ class CallLogReader:
             try:
                 page = yield PageRequest(offset, size, params, str(window))
             except InvalidParameterError as error:
-                if self._page_size.rejected(size, error.blames):
+                if self._page_size.rejected(size, error.rejected_param):
                     continue
                 raise
             self._page_size.accepted(size)
@@ -209,10 +209,10 @@ class CallLogReader:
 
     def _recover_from_rejection(self, window: DateWindow, error: InvalidParameterError) -> bool:
         """Request less of what may be rejected: the future, many rows, many days."""
-        if not error.is_value:
+        if not error.is_invalid_value:
             return False
-        is_smaller = error.blames != "dates" and self._page_size.try_smaller()
-        is_earlier = error.blames != "size" and self.planner.avoid_future(window)
+        is_smaller = error.rejected_param != "dates" and self._page_size.try_smaller()
+        is_earlier = error.rejected_param != "size" and self.planner.avoid_future(window)
         if is_smaller or is_earlier or self.planner.halve(window):
             return True
         self._retries_size = self._page_size.halve()

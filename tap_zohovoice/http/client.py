@@ -154,8 +154,8 @@ class ApiClient:
             return parse(body)
         except UnexpectedResponseError as error:
             message = f"Zoho Voice: answer not understood: {error}"
-            brief = f"answer not understood: {error}"
-            raise UnexpectedResponseError(message, brief=brief) from error
+            summary = f"answer not understood: {error}"
+            raise UnexpectedResponseError(message, summary=summary) from error
 
     def classify(
         self, response: requests.Response, body: bytes, redact: Collection[str] = ()
@@ -215,15 +215,15 @@ def _explained() -> Generator[None]:
     except OSError as error:  # which those of requests are too
         response = getattr(error, "response", None)
         if obstacle := explain_transport_error(error, "api_url"):
-            reason = obstacle.text
+            summary = obstacle.text
             if obstacle.is_final:
-                message = f"Zoho Voice: {reason}"
+                message = f"Zoho Voice: {summary}"
                 raise ZohoVoiceError(message) from error
         elif response is not None:
-            reason = f"HTTP {response.status_code}, no whole answer ({type(error).__name__})"
+            summary = f"HTTP {response.status_code}, no whole answer ({type(error).__name__})"
         elif isinstance(error, requests.exceptions.Timeout):
-            reason = "no answer in time"
+            summary = "no answer in time"
         else:
-            reason = f"connection failed ({type(error).__name__})"
-        message = f"Zoho Voice: {reason}"
-        raise RetryableError(message, brief=reason, is_outage=True) from error
+            summary = f"connection failed ({type(error).__name__})"
+        message = f"Zoho Voice: {summary}"
+        raise RetryableError(message, summary=summary, is_unreachable=True) from error

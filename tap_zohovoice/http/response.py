@@ -40,30 +40,30 @@ class ErrorResolution:
 
     Attributes:
         action: What to do next.
-        reason: Plain text without personal data; empty if all is well.
+        message: Plain text without personal data; empty if all is well.
         body: The JSON object of a good answer.
         wait: Seconds that the server asks to wait, if it says.
-        blames: See `InvalidParameterError`.
-        is_value: See `InvalidParameterError`.
+        rejected_param: See `InvalidParameterError`.
+        is_invalid_value: See `InvalidParameterError`.
         is_ambiguous: Whether it says so little that it may be a fault as well.
-        is_outage: Whether no service answered, or none whole.
-        short: The reason without advice, where the two differ.
+        is_unreachable: Whether no service answered, or none whole.
+        short: The message without advice, where the two differ.
     """
 
     action: ResponseAction
-    reason: str = ""
+    message: str = ""
     body: dict[str, Any] = field(default_factory=dict)
     wait: float | None = None
-    blames: str = ""
-    is_value: bool = False
+    rejected_param: str = ""
+    is_invalid_value: bool = False
     is_ambiguous: bool = False
-    is_outage: bool = False
+    is_unreachable: bool = False
     short: str = ""
 
     @property
-    def brief(self) -> str:
+    def summary(self) -> str:
         """What happened, without what to do about it."""
-        return self.short or self.reason
+        return self.short or self.message
 
     def raise_for_action(self) -> None:
         """Raise what the action asks for, unless it is a success.
@@ -73,24 +73,27 @@ class ErrorResolution:
             InvalidParameterError: If a value is rejected.
             ZohoVoiceError: If nothing helps.
         """
-        text = f"Zoho Voice: {self.reason}"
+        text = f"Zoho Voice: {self.message}"
         match self.action:
             case ResponseAction.SUCCESS:
                 return
             case ResponseAction.RATE_LIMITED:
-                raise RateLimitedError(text, brief=self.brief, wait=self.wait)
+                raise RateLimitedError(text, summary=self.summary, wait=self.wait)
             case ResponseAction.REFRESH_TOKEN:
-                raise TokenRejectedError(text, brief=self.brief)
+                raise TokenRejectedError(text, summary=self.summary)
             case ResponseAction.RETRY:
                 raise RetryableError(
-                    text, brief=self.brief, wait=self.wait, is_outage=self.is_outage
+                    text, summary=self.summary, wait=self.wait, is_unreachable=self.is_unreachable
                 )
             case ResponseAction.REJECTED:
                 raise InvalidParameterError(
-                    text, blames=self.blames, is_value=self.is_value, brief=self.brief
+                    text,
+                    rejected_param=self.rejected_param,
+                    is_invalid_value=self.is_invalid_value,
+                    summary=self.summary,
                 )
             case ResponseAction.FAIL:
-                raise ZohoVoiceError(text, brief=self.brief)
+                raise ZohoVoiceError(text, summary=self.summary)
 
 
 # Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
@@ -111,7 +114,7 @@ _RETRY_HINT = re.compile(
     r"(s(?:ec|ecs|econd|econds)?|m(?:in|ins|inute|inutes)?|h(?:our|ours)?)\b",
     re.IGNORECASE,
 )
-_BLAMES = (
+_REJECTED_PARAM = (
     ("size", re.compile(r"\bsize\b|page.?size|\bper.?page\b", re.IGNORECASE)),
     ("dates", re.compile(r"date|\bdays?\b|\brange\b|\bperiod\b|future", re.IGNORECASE)),
 )
@@ -136,7 +139,7 @@ def classify_response(
         headers: HTTP headers, with names in any case.
         body: The whole body.
         now: Seconds since the epoch, for a `Retry-After` that is a date.
-        redact: Texts that must not stand in the reason, such as tokens and filters.
+        redact: Texts that must not stand in the message, such as tokens and filters.
 
     Returns:
         The resolution. Sources of the forms: the documentation of `zv/logs`, and answers of Zoho's
@@ -158,7 +161,7 @@ def classify_response(
     error = ErrorBody.from_response(status, content, body)
     resolution = _classify_error(error, status, _retry_after(headers, now), redact)
     return replace(
-        resolution, short=error.summary(status, redact), is_outage=status in _GATEWAY_ERRORS
+        resolution, short=error.summary(status, redact), is_unreachable=status in _GATEWAY_ERRORS
     )
 
 
@@ -185,25 +188,28 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def _classify_error(
     error: ErrorBody, status: int, retry_after: float | None, redact: Collection[str]
 ) -> ErrorResolution:
-    reason = error.summary(status, redact)
+    message = error.summary(status, redact)
     code, text = error.code.upper(), error.text
     if code == "ZVT022" or (error.is_structured and re.search(r"scope", text, re.IGNORECASE)):
         advice = f"the refresh token lacks a scope; make a new one with {SCOPE}"
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
+        return ErrorResolution(ResponseAction.FAIL, f"{message}: {advice}")
     if code in _ADVICE:
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {_ADVICE[code]}")
+        return ErrorResolution(ResponseAction.FAIL, f"{message}: {_ADVICE[code]}")
     if code == "ZVT015":
         advice = "Zoho refuses a value; check filters"
-        blames = _blames(text)
+        rejected_param = _rejected_param(text)
         return ErrorResolution(
-            ResponseAction.REJECTED, f"{reason}: {advice}", blames=blames, is_value=True
+            ResponseAction.REJECTED,
+            f"{message}: {advice}",
+            rejected_param=rejected_param,
+            is_invalid_value=True,
         )
     if _is_throttled(status, text):
         wait = retry_after if retry_after is not None else _wait_from_text(text)
-        return ErrorResolution(ResponseAction.RATE_LIMITED, reason, wait=wait)
+        return ErrorResolution(ResponseAction.RATE_LIMITED, message, wait=wait)
     if status == 401 or (error.is_structured and _TOKEN.search(text)):  # noqa: PLR2004
-        return ErrorResolution(ResponseAction.REFRESH_TOKEN, reason)
-    return _classify_status(error, status, reason, retry_after)
+        return ErrorResolution(ResponseAction.REFRESH_TOKEN, message)
+    return _classify_status(error, status, message, retry_after)
 
 
 def _is_throttled(status: int, text: str) -> bool:
@@ -216,27 +222,30 @@ def _is_throttled(status: int, text: str) -> bool:
 
 
 def _classify_status(
-    error: ErrorBody, status: int, reason: str, retry_after: float | None
+    error: ErrorBody, status: int, message: str, retry_after: float | None
 ) -> ErrorResolution:
     # Zoho says 500 of bad values too, and then names them.
-    is_5xx_inside = re.fullmatch(r"5\d\d", error.code) and not _blames(error.text)
+    is_5xx_inside = re.fullmatch(r"5\d\d", error.code) and not _rejected_param(error.text)
     if status in {408, 425} or status >= 500 or is_5xx_inside:  # noqa: PLR2004
-        return ErrorResolution(ResponseAction.RETRY, reason, wait=retry_after)
+        return ErrorResolution(ResponseAction.RETRY, message, wait=retry_after)
     if 300 <= status < 400:  # noqa: PLR2004
         advice = "the server redirects; check data_center, or api_url if it is set"
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
+        return ErrorResolution(ResponseAction.FAIL, f"{message}: {advice}")
     if status in {404, 405}:
         advice = "nothing answers at this address; check data_center, or api_url if it is set"
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
+        return ErrorResolution(ResponseAction.FAIL, f"{message}: {advice}")
     if status == 403:  # noqa: PLR2004
         advice = "access denied; the token must be made by an administrator of Zoho Voice"
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
+        return ErrorResolution(ResponseAction.FAIL, f"{message}: {advice}")
     if status < 400 and not error.is_structured:  # noqa: PLR2004
-        return ErrorResolution(ResponseAction.RETRY, f"{reason}, not the JSON that was asked for")
+        return ErrorResolution(ResponseAction.RETRY, f"{message}, not the JSON that was asked for")
     advice = "Zoho refuses the request; check filters and the other settings"
-    blames = _blames(error.text)
+    rejected_param = _rejected_param(error.text)
     return ErrorResolution(
-        ResponseAction.REJECTED, f"{reason}: {advice}", blames=blames, is_value=bool(blames)
+        ResponseAction.REJECTED,
+        f"{message}: {advice}",
+        rejected_param=rejected_param,
+        is_invalid_value=bool(rejected_param),
     )
 
 
@@ -251,5 +260,5 @@ def _wait_from_text(text: str) -> float | None:
     return int(found[1]) * float(_UNITS[found[2][0].lower()]) if found else None
 
 
-def _blames(text: str) -> str:
-    return next((name for name, pattern in _BLAMES if pattern.search(text)), "")
+def _rejected_param(text: str) -> str:
+    return next((name for name, pattern in _REJECTED_PARAM if pattern.search(text)), "")

@@ -132,9 +132,11 @@ def _error_of(state: tenacity.RetryCallState) -> RetryableError:
 def _give_up(error: RetryableError, attempts: int) -> ZohoVoiceError:
     if isinstance(error, RateLimitedError):
         message = f"{error}: the lock lasts too long; run again later"
-        return RateLimitLockoutError(message, brief=error.brief)
+        return RateLimitLockoutError(message, summary=error.summary)
     if isinstance(error, TokenRejectedError):
         message = f"{error}: a new access token is refused too; check data_center"
-        return ZohoVoiceError(message, brief=error.brief)
+        return ZohoVoiceError(message, summary=error.summary)
     message = f"{error}; asked {attempts} times" if attempts > 1 else str(error)
-    return RetriesExhaustedError(message, brief=error.brief, is_outage=error.is_outage)
+    return RetriesExhaustedError(
+        message, summary=error.summary, is_unreachable=error.is_unreachable
+    )

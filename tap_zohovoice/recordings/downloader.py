@@ -64,7 +64,7 @@ class RecordingDownloader:
         results: How many files were fetched, were there already, or failed.
         failed_in_a_row: How many files in a row had no usable answer.
         locks_in_a_row: How many locks were met since the last other answer.
-        is_outage: Whether the last one failed because no service answered at all.
+        is_unreachable: Whether the last one failed because no service answered at all.
     """
 
     stream: ZohoVoiceStream
@@ -73,7 +73,7 @@ class RecordingDownloader:
     results: Counter[str] = field(default_factory=Counter)
     failed_in_a_row: int = 0
     locks_in_a_row: int = 0
-    is_outage: bool = False
+    is_unreachable: bool = False
     _mode: str = "play"
     _is_mode_proven: bool = False
     _sizes: ToldSizes = field(default_factory=ToldSizes)
@@ -95,7 +95,7 @@ class RecordingDownloader:
             RateLimitLockoutError: If the address of the files stays locked.
             ZohoVoiceError: If there is no token.
         """
-        self.is_outage = False
+        self.is_unreachable = False
         if any("\ud800" <= char <= "\udfff" for char in name):  # no server can be asked for it
             self.results["failed"] += 1
             return {"error": "the name of the file is no text"}
@@ -132,17 +132,17 @@ class RecordingDownloader:
             try:
                 self.stream.react(verdict, self.locks_in_a_row or tries[outcome], most)
             except ZohoVoiceError as error:
-                if not error.brief or isinstance(error, RateLimitLockoutError):
+                if not error.summary or isinstance(error, RateLimitLockoutError):
                     raise
                 if isinstance(error, RetriesExhaustedError):
                     self.failed_in_a_row += 1
-                    self.is_outage = error.is_outage
-                return {"error": error.brief}
+                    self.is_unreachable = error.is_unreachable
+                return {"error": error.summary}
             if (
                 tries[ResponseAction.WAIT] > 1
             ):  # perhaps it is this file's answer that sounds like a lock
-                self.is_outage = True
-                return {"error": verdict.brief}
+                self.is_unreachable = True
+                return {"error": verdict.summary}
 
     def _attempt(self, wanted: _Wanted, mode: str) -> Fields | ErrorResolution:
         """Ask once, and keep what comes if it is the file, whole."""
@@ -158,7 +158,9 @@ class RecordingDownloader:
                 pieces = iter_body(answer, tap.clock, self.stream.asked_at, timeout)
                 return self._take(wanted, answer, pieces)
             except (requests.RequestException, HTTPError):
-                return ErrorResolution(ResponseAction.RETRY, "the file was cut off", is_outage=True)
+                return ErrorResolution(
+                    ResponseAction.RETRY, "the file was cut off", is_unreachable=True
+                )
 
     def _take(
         self, wanted: _Wanted, answer: requests.Response, pieces: Iterator[bytes]
@@ -193,7 +195,7 @@ class RecordingDownloader:
             if wanted.stored and size == wanted.stored.size:
                 return self._leave(wanted, wanted.stored)
             if trouble := self._shortfall(wanted, answer, size, digest.hexdigest()):
-                return ErrorResolution(ResponseAction.RETRY, trouble, is_outage=True)
+                return ErrorResolution(ResponseAction.RETRY, trouble, is_unreachable=True)
             moment = dt.datetime.fromtimestamp(self.stream.tap.clock.now(), dt.UTC)
             draft.keep(moment)
         self.results["fetched"] += 1

@@ -115,7 +115,7 @@ def test_a_throttle_is_found_however_deep_it_lies(body: object) -> None:
 def test_a_refused_date_is_no_failure_of_the_server_though_zoho_says_500() -> None:
     body = {"code": "500", "message": "Invalid date range", "status": "ERROR"}
     verdict = judged(400, body)
-    assert (verdict.action, verdict.blames) == (ResponseAction.REJECTED, "dates")
+    assert (verdict.action, verdict.rejected_param) == (ResponseAction.REJECTED, "dates")
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_everything_else_is_retried_refused_or_stops(
 ) -> None:
     verdict = judged(status, body)
     assert verdict.action is outcome
-    assert re.search(words, verdict.reason)
-    assert verdict.reason.startswith(f"HTTP {status}")
+    assert re.search(words, verdict.message)
+    assert verdict.message.startswith(f"HTTP {status}")
     assert (verdict.wait, verdict.body) == (None, {})
 
 
@@ -275,7 +275,7 @@ def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: obj
 
 
 @pytest.mark.parametrize(
-    ("message", "blames", "is_value"),
+    ("message", "rejected_param", "is_invalid_value"),
     [
         ("size must be at most 100", "size", True),
         ("Invalid page size", "size", True),
@@ -286,12 +286,20 @@ def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: obj
     ],
 )
 def test_a_refused_value_names_what_the_server_blames(
-    message: str, blames: str, *, is_value: bool
+    message: str, rejected_param: str, *, is_invalid_value: bool
 ) -> None:
     verdict = judged(400, zvt("ZVT015", message))
-    assert (verdict.action, verdict.blames, verdict.is_value) == (REFUSED, blames, is_value)
+    assert (verdict.action, verdict.rejected_param, verdict.is_invalid_value) == (
+        REFUSED,
+        rejected_param,
+        is_invalid_value,
+    )
     other = judged(400, zvt("X", message))
-    assert (other.action, other.blames, other.is_value) == (REFUSED, blames, bool(blames))
+    assert (other.action, other.rejected_param, other.is_invalid_value) == (
+        REFUSED,
+        rejected_param,
+        bool(rejected_param),
+    )
 
 
 PRIVATE = [
@@ -317,29 +325,29 @@ PRIVATE = [
 @pytest.mark.parametrize("status", [200, 400, 404, 429, 500])
 def test_reasons_hold_nothing_private(status: int, text: str, private: str) -> None:
     body = {"code": "ZVT099", "message": text.format(private), "status": "ERROR", "agent": private}
-    reason = judged(status, body).reason
+    message = judged(status, body).message
     for part in re.split(r"\s", private):
-        assert part not in reason
-    assert "ZVT099" in reason
-    assert HIDDEN in reason
+        assert part not in message
+    assert "ZVT099" in message
+    assert HIDDEN in message
 
 
 @pytest.mark.parametrize("body", [HTML, b"ann@example.invalid said no", [ROW], {"x": "secret"}])
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 429, 500])
 def test_reasons_never_quote_a_body(status: int, body: object) -> None:
-    reason = judged(status, body).reason
+    message = judged(status, body).message
     for word in ("html", "Sign in", "ann@", "said", "logid", "blocked", "secret"):
-        assert word not in reason
+        assert word not in message
 
 
 @pytest.mark.parametrize("value", ["sesame", "SESAME", "ab1", "a+b(c", "x.y"])
 def test_what_is_to_be_hidden_is_hidden_in_any_case(value: str) -> None:
     body = zvt("ZVT015", f"contact_name is {value.lower()}, not {value.upper()}")
     content = json.dumps(body).encode()
-    reason = classify_response(400, {}, content, now=NOW, redact=["", "b", value]).reason
-    assert value.lower() not in reason.lower()
-    assert "contact_name" in reason
-    assert "ZVT015" in reason
+    message = classify_response(400, {}, content, now=NOW, redact=["", "b", value]).message
+    assert value.lower() not in message.lower()
+    assert "contact_name" in message
+    assert "ZVT015" in message
 
 
 @pytest.mark.parametrize(
@@ -379,7 +387,7 @@ def test_the_longest_of_the_values_is_hidden_whole() -> None:
 )
 def test_the_plain_words_of_documented_messages_are_kept(message: str) -> None:
     assert redact(message) == message
-    assert message in judged(400, zvt("ZVT099", message)).reason
+    assert message in judged(400, zvt("ZVT099", message)).message
 
 
 @settings(deadline=None)
@@ -394,8 +402,8 @@ def test_what_is_said_is_one_short_plain_line(text: str) -> None:
 @given(st.integers(100, 599), st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_answer_has_a_meaning(status: int, body: bytes) -> None:
     verdict = classify_response(status, {"Retry-After": "1"}, body, now=NOW)
-    assert "\n" not in verdict.reason
-    assert (verdict.action is OK) == (not verdict.reason)
+    assert "\n" not in verdict.message
+    assert (verdict.action is OK) == (not verdict.message)
 
 
 @pytest.mark.parametrize(
