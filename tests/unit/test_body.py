@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tap_zohovoice.http.body import content_length, iter_body, read_body
-from tap_zohovoice.http.session import NoRedirectSession
+from tap_zohovoice.http.session import PlainSession
 from tests.support.cli import FakeClock
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def test_a_length_that_is_none_is_not_believed(text: str) -> None:
 )
 def test_a_redirect_is_an_answer_that_is_neither_followed_nor_read(location: bytes) -> None:
     head = b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: " + location + b"\r\n\r\n"
-    session = NoRedirectSession()
+    session = PlainSession()
     with (
         saying(head + bytes(20_000_000)) as url,
         session.get(url, stream=True, timeout=10, allow_redirects=False) as response,

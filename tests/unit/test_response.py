@@ -1,4 +1,4 @@
-"""What each answer means, and what may be said of it."""
+"""Classification of responses, and redaction of their texts."""
 
 from __future__ import annotations
 
@@ -162,9 +162,21 @@ def test_every_shape_of_a_throttle_is_waited_for(
     ("text", "wait"),
     [
         ("120", 120.0),
-        (" 0 ", 0.0),
+        (" 0 ", None),
         (formatdate(NOW + 90, usegmt=True), 90.0),
-        (formatdate(NOW - 90, usegmt=True), 0.0),
+        (formatdate(NOW + 90, usegmt=True).removesuffix(" GMT"), 90.0),
+        ("Sun, 01 Mar 2026 13:01:30 +0100", 90.0),
+        ("2026-03-01T12:01:30Z", 90.0),
+        ("2026-03-01 12:01:30", 90.0),
+        (formatdate(NOW - 90, usegmt=True), None),
+        (formatdate(NOW, usegmt=True), None),
+        (formatdate(NOW + 90_000, usegmt=True), None),
+        (str(round(NOW) + 600), None),
+        (str(round(NOW + 600) * 1000), None),
+        ("86400", 86_400.0),
+        ("86401", None),
+        ("600000", None),
+        ("9" * 400, None),
         ("soon", None),
         ("", None),
         ("-5", None),
@@ -214,14 +226,27 @@ def test_a_refused_token_is_renewed(status: int, body: object) -> None:
         (301, b"", STOP, "redirects.*data_center"),
         (302, HTML, STOP, "redirects.*api_url"),
         (304, b"", STOP, "redirects"),
-        (404, HTML, STOP, "address.*data_center"),
+        (404, b"", STOP, "address.*data_center"),
+        (404, HTML, RETRY, "HTML page, not the JSON.*firewalls.*api_url"),
+        (403, HTML, RETRY, "HTML page, not the JSON"),
+        (403, b"\xef\xbb\xbf" + HTML, RETRY, "HTML page, not the JSON"),
+        (403, b"<html>Your access is blocked. Try again later.</html>", RETRY, "HTML page"),
+        (403, b"Denied by policy 4711", RETRY, "HTTP 403, not the JSON"),
+        (404, b'<?xml version="1.0"?><error/>', RETRY, "not the JSON"),
+        (100, b"", RETRY, "HTTP 100"),
+        (103, b"", RETRY, "HTTP 103"),
         (405, b"", STOP, "address"),
-        (403, HTML, STOP, "administrator"),
+        (403, b"", STOP, "administrator"),
+        (403, [], STOP, "administrator"),
         (403, zvt("403", "Permission denied"), STOP, "administrator"),
+        (404, {"code": "URL_RULE_NOT_CONFIGURED", "message": "No rule"}, STOP, "address.*api_url"),
+        (400, {"errorCode": "x", "code": "URL_RULE_NOT_CONFIGURED"}, STOP, "address.*api_url"),
+        (400, {"code": "X", "message": "Cannot generate limits"}, REFUSED, "HTTP 400"),
         (400, zvt("ZVTST005", "Call log deleted"), REFUSED, "ZVTST005"),
         (400, b"", REFUSED, "HTTP 400"),
-        (410, HTML, REFUSED, "HTTP 410"),
-        (400, b"<html>invalid oauth token</html>", REFUSED, "HTTP 400"),
+        (410, b"", REFUSED, "HTTP 410"),
+        (410, HTML, RETRY, "HTTP 410"),
+        (400, b"<html>invalid oauth token</html>", RETRY, "HTTP 400"),
         (200, {"error": "invalid_request"}, REFUSED, "invalid_request"),
         (200, {"error": {"code": "ZVT015"}}, REFUSED, "ZVT015"),
         (200, {"status": "ERROR"}, REFUSED, "HTTP 200"),
@@ -256,6 +281,108 @@ def test_everything_else_is_retried_refused_or_stops(
     assert re.search(words, verdict.message)
     assert verdict.message.startswith(f"HTTP {status}")
     assert (verdict.wait, verdict.body) == (None, {})
+
+
+@pytest.mark.parametrize("skew", [-90_000, -18_000, 18_000, 90_000])
+def test_retry_after_is_measured_by_the_date_of_the_response(skew: int) -> None:
+    """Both dates are by the server's clock, which may differ from that of this machine."""
+    dates = {
+        "DATE": formatdate(NOW + skew, usegmt=True),
+        "Retry-After": formatdate(NOW + skew + 600, usegmt=True),
+    }
+    assert classify_response(429, dates, b"", now=NOW).wait == 600
+    dates["DATE"] = "soon"
+    wait = classify_response(429, dates, b"", now=NOW).wait
+    assert wait == (18_600 if skew == 18_000 else None)
+
+
+@pytest.mark.parametrize("retry_after", ["0", "-1", formatdate(NOW - 5), str(round(NOW)), "x"])
+def test_unusable_retry_after_leaves_the_wait_of_the_text(retry_after: str) -> None:
+    assert judged(400, ROLLING, Retry_After=retry_after).wait == 22 * 60
+    assert judged(400, CLIQ, Retry_After=retry_after).wait is None
+    assert judged(400, zvt("400", "Locked. Try again after 0 minutes")).wait is None
+
+
+@pytest.mark.parametrize("status", [200, 400, 403])
+@pytest.mark.parametrize(
+    ("code", "message", "rejected_param"),
+    [
+        ("DISCRETE_PAGINATION_LIMIT_EXCEEDED", "You have reached the limit of pages", ""),
+        ("LIMIT_EXCEEDED", "Offset limit exceeded", ""),
+        ("OffsetLimitExceeded", "x", ""),
+        ("LIMIT_REACHED", "Only 2000 records can be fetched", ""),
+        ("MAX_ROWS", "Rows threshold exceeded", ""),
+        ("X", "Date range limit exceeded", "dates"),
+        ("DATE_RANGE_LIMIT_EXCEEDED", "x", "dates"),
+        ("DateRangeLimitExceeded", "x", "dates"),
+        ("X", "Too many days", "dates"),
+        ("X", "Too many days, try again in smaller steps", "dates"),
+        ("X", "Too many calls in 90 days", "dates"),
+        ("X", "Limit exceeded for fromDate and toDate", "dates"),
+        ("PAGE_SIZE_LIMIT_EXCEEDED", "x", "size"),
+    ],
+)
+def test_limit_of_a_value_is_not_a_lock(
+    status: int, code: str, message: str, rejected_param: str
+) -> None:
+    resolution = judged(status, {"code": code, "message": message})
+    assert resolution.action is REFUSED
+    assert (resolution.rejected_param, resolution.is_invalid_value) == (rejected_param, True)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 503])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Requests are throttled",
+        "Throttling",
+        "API rate limit reached for this page",
+        "RateLimitExceeded",
+        "TooManyRequests",
+        "too many API calls",
+        "Maximum 30 calls per minute",
+        "30 calls in 1 minute exceeded",
+        "More than 5000 requests per day",
+        "MAX_CALLS_PER_MINUTE_REACHED",
+        "URL_DYNAMIC_THROTTLES_LIMIT_EXCEEDED",
+    ],
+)
+def test_whole_words_of_throttling_are_a_lock(status: int, message: str) -> None:
+    assert judged(status, {"code": "X1", "message": message}).action is WAIT
+
+
+@pytest.mark.parametrize("status", [200, 400, 403])
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("AUTHENTICATION_FAILURE", "Authentication failed"),
+        ("AuthenticationFailure", "x"),
+        ("X", "The token was revoked"),
+        ("X", "Access token has been deactivated or revoked by its owner"),
+        ("X", "OAuth authentication failed"),
+        ("invalid_grant", "x"),
+        ("X", "This ticket's token is no longer valid"),
+        ("UNAUTHORIZED", "x"),
+        ("X", "Not authenticated"),
+        ("SESSION_EXPIRED", "Your session has expired"),
+        ("X", "Invalid credentials"),
+        ("AUTH_ERROR", "x"),
+    ],
+)
+def test_dead_token_is_recognized_in_other_words(status: int, code: str, message: str) -> None:
+    assert judged(status, {"code": code, "message": message}).action is RENEW
+
+
+def test_body_that_is_not_json_names_what_was_requested() -> None:
+    resolution = classify_response(200, {}, b"{", now=NOW, requested=" (a to b)")
+    assert "not the JSON that was asked for (a to b)" in resolution.message
+
+
+@pytest.mark.parametrize("raw", [b"\t", b"\n", b"\r", b"\x00", b"\x1f", b"\xff", b"\xe9", b"\xc3"])
+def test_nearly_json_is_read(raw: bytes) -> None:
+    body = b'{"logs":[{"logid":"1","contact_name":"a' + raw + b'b"}]}'
+    expected = "\N{REPLACEMENT CHARACTER}" if raw >= b"\x80" else raw.decode()
+    assert judged(200, body).body == {"logs": [{"logid": "1", "contact_name": f"a{expected}b"}]}
 
 
 @pytest.mark.parametrize("status", [200, 500])
