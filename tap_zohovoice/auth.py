@@ -109,10 +109,8 @@ class TokenEndpoint:
             status, body = self._post(form)
             response = _parse(body)
             if not any(name in response for name in required_tokens):
-                text = str(response.get("error") or "")
-                if text.lower() not in hints:
-                    text = redact(text, [form[name] for name in _SECRETS if form.get(name)])
-                raise _error_of(status, response | {"error": text}, hints, default_hint)
+                hidden = [form[name] for name in _SECRETS if form.get(name)]
+                raise _error_of(status, response, hints, default_hint, hidden)
             return response
 
         return Retrying(
@@ -168,11 +166,16 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _error_of(
-    status: int, response: Mapping[str, Any], hints: Mapping[str, str], default_hint: str
+    status: int,
+    response: Mapping[str, Any],
+    hints: Mapping[str, str],
+    default_hint: str,
+    hidden: Collection[str],
 ) -> ZohoVoiceError:
-    """Return the error of a response without tokens; `response["error"]` is redacted."""
-    text = response["error"]
-    error, prefix = text.lower(), f"Zoho Accounts: HTTP {status}"
+    """Return the error of a response without tokens."""
+    text, prefix = str(response.get("error") or ""), f"Zoho Accounts: HTTP {status}"
+    error = text.lower()
+    text = text if error in hints else redact(text, hidden)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and (error in hints or _FINAL.search(error)):
         message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
         return OAuthError(message, error, response)
