@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PINS := requirements/constraints.txt
 SOURCES := tap_zohovoice sandbox tests demo definitions e2e bench
 E2E := .e2e
-E2E_PINS := meltano target-jsonl target-postgres target-snowflake
+E2E_PINS := dbt dbt-snowflake meltano target-jsonl target-postgres target-snowflake
 # What the container needs, at the versions that are pinned already.
 UV_COMPILE = $(BIN)/uv pip compile --constraint $(PINS) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --cache-dir .cache/uv --quiet
@@ -49,7 +49,7 @@ test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
 simulate: setup ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
 
-e2e: setup $(E2E)/meltano/.pins ## Run the tap by Meltano into real targets, and ask them what landed
+e2e: setup $(E2E)/meltano/.pins $(E2E)/dbt-snowflake/.pins ## Run the tap by Meltano into real targets, and ask them what landed
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
 		echo "It needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean e2e PYTHON=python3.12" >&2; \
 		exit 1; }
@@ -87,7 +87,7 @@ pins: setup ## Choose the newest versions and pin them with their hashes
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
 		--group dev --generate-hashes --upgrade --no-header \
 		--cache-dir .cache/uv --quiet --output-file $(PINS)
-	@$(UV_COMPILE) pyproject.toml --extra recordings --output-file requirements/runtime.txt
+	@$(UV_COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	@$(UV_COMPILE) --group build --output-file requirements/build.txt
 	@for name in $(E2E_PINS); do \
 		$(BIN)/uv pip compile --group e2e-$$name --universal --python-version 3.11 \
@@ -130,9 +130,9 @@ $(VENV)/.tap: $(VENV)/.pins pyproject.toml sandbox/pyproject.toml
 		--editable . --editable ./sandbox
 	@touch $@
 
-$(E2E)/meltano/.pins: $(VENV)/.pins requirements/e2e/meltano.txt
+$(E2E)/%/.pins: $(VENV)/.pins requirements/e2e/%.txt
 	@rm -rf $(@D)
 	@$(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --cache-dir .cache/uv \
-		--require-hashes --only-binary :all: --requirement requirements/e2e/meltano.txt
+		--require-hashes --only-binary :all: --requirement requirements/e2e/$*.txt
 	@touch $@

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from e2e.warehouses import Warehouse
     from zoho_voice_sandbox import Sandbox
 
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 300.0
 
 
 @dataclass
@@ -38,12 +38,19 @@ class Pipeline:
         warehouse: Where it goes.
         folder: Where the database of Meltano goes, and what else is left behind.
         settings: Further settings, as variables of the environment.
+        job: A job to run instead.
     """
 
     def __init__(
-        self, box: Sandbox, warehouse: Warehouse, folder: Path, settings: dict[str, str]
+        self,
+        box: Sandbox,
+        warehouse: Warehouse,
+        folder: Path,
+        settings: dict[str, str],
+        job: str = "",
     ) -> None:
         self._loader = warehouse.loader
+        self._blocks = [job] if job else [TAP, warehouse.loader]
         self._database = folder / "meltano.db"
         self._logs = folder
         self._runs = 0
@@ -65,7 +72,7 @@ class Pipeline:
         self._runs += 1
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                [MELTANO, "run", *options, TAP, self._loader],
+                [MELTANO, "run", *options, *self._blocks],
                 cwd=FOLDER,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -18,12 +18,13 @@ FOLDER = ROOT / ".e2e" / "project"
 MELTANO = ROOT / ".e2e" / "meltano" / "bin" / "meltano"
 TAP = "tap-zohovoice"
 LOADERS = ("target-jsonl", "target-duckdb", "target-postgres", "target-snowflake")
+UTILITIES = ("dbt-duckdb", "dbt-postgres")
 _PATIENCE_SECONDS = 600
 
 
 def environment() -> dict[str, str]:
     """Return the environment for Meltano, without anybody's own settings of plugins."""
-    foreign = ("TAP_", "TARGET_", "MELTANO", "SINGER_", "PG")
+    foreign = ("TAP_", "TARGET_", "MELTANO", "SINGER_", "PG", "DBT_")
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return own | {
         "MELTANO_VENV_BACKEND": "uv",
@@ -39,8 +40,11 @@ def environment() -> dict[str, str]:
 
 def programs(plugin: str) -> Path:
     """Return the folder of a plugin's programs."""
-    kind = "extractors" if plugin == TAP else "loaders"
-    return FOLDER / ".meltano" / kind / plugin / "venv" / "bin"
+    return FOLDER / ".meltano" / _kind(plugin) / plugin / "venv" / "bin"
+
+
+def _kind(plugin: str) -> str:
+    return "extractors" if plugin == TAP else "loaders" if plugin in LOADERS else "utilities"
 
 
 def _copy() -> None:
@@ -58,7 +62,8 @@ def _copy() -> None:
 
 
 def _pins(plugin: str) -> Path:
-    own = ROOT / "requirements" / "e2e" / f"{plugin}.txt"
+    name = "dbt" if plugin in UTILITIES else plugin
+    own = ROOT / "requirements" / "e2e" / f"{name}.txt"
     return own if own.exists() else ROOT / "requirements" / "constraints.txt"
 
 
@@ -69,13 +74,12 @@ def _install(plugin: str) -> None:
     stamp = programs(plugin).parent / "pins"
     if plugin != TAP and stamp.exists() and stamp.read_text() == wanted:
         return
-    kind = "extractor" if plugin == TAP else "loader"
     began = time.monotonic()
     settings = environment() | {
         "UV_CONSTRAINT": str(pins),
         "UV_BUILD_CONSTRAINT": str(ROOT / "requirements" / "constraints.txt"),
     }
-    _run([str(MELTANO), "install", "--clean", kind, plugin], settings)
+    _run([str(MELTANO), "install", "--clean", _kind(plugin), plugin], settings)
     if plugin == "target-snowflake":
         _fake_snowflake(settings)
     stamp.write_text(wanted)
@@ -111,7 +115,7 @@ def _run(command: list[str], settings: dict[str, str]) -> None:
 def main() -> None:
     """Make the project, or bring it up to date."""
     _copy()
-    for plugin in (TAP, *LOADERS):
+    for plugin in (TAP, *LOADERS, *UTILITIES):
         _install(plugin)
 
 

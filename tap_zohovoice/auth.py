@@ -13,7 +13,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from tap_zohovoice._compat import override
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
-from tap_zohovoice.http.body import ENCODINGS, read_body
+from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
 from tap_zohovoice.http.redaction import redact
 from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.http.transport import explain_request_error
@@ -77,7 +77,7 @@ class TokenEndpoint:
         self._url = f"{accounts_url}/oauth/v2/token"
         self._headers = {
             "Accept": "application/json",
-            "Accept-Encoding": ENCODINGS,
+            "Accept-Encoding": ACCEPT_ENCODING,
             "User-Agent": user_agent,
         }
         self._clock = clock

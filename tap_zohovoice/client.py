@@ -14,7 +14,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.config.settings import Settings
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
-from tap_zohovoice.http.body import ENCODINGS
+from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession
@@ -154,7 +154,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     def http_headers(self) -> dict[str, str]:
         return {
             "Accept": "application/json",
-            "Accept-Encoding": ENCODINGS,
+            "Accept-Encoding": ACCEPT_ENCODING,
             "User-Agent": self.services.user_agent,
         }
 

@@ -1,4 +1,4 @@
-"""SDK paginator over from/size, and what is known of the paging of the server."""
+"""SDK paginator over from/size, driven by a flow."""
 
 from __future__ import annotations
 
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 _ENVELOPE_KEYS = {"meta", "status", "code", "message"}
 """What may stand beside a missing list; anything else is rows under an unknown name."""
-_ASSUMED_OFFSET = 5_000
-"""Offsets that clients use; whether deeper ones return rows is proved before relying on it."""
-_ENOUGH_ROWS = 15_000
-"""Rows of a window that are enough, where offsets have no limit."""
-_LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
-"""Where `from` + `size` may end, the likeliest first: the default of the search engine that Zoho's
-metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
-_DOCUMENTED_SIZE = 100
-"""The size in the documentation's sample request; clients use larger ones."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -180,110 +171,3 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
     @override
     def get_next(self, response: requests.Response) -> PageRequest | None:
         return self._upcoming
-
-
-@dataclass
-class ServerLimits:
-    """How far paging gets with this server, as observed in this run.
-
-    Attributes:
-        max_rows: Rows that a window may hold.
-        size: Rows requested at once.
-        assumed_offset: Offset up to which no proof is needed.
-        max_row_seen: Offset up to which rows have come.
-        max_offset_ok: Largest `from` + `size` requested that returned rows.
-        verified_rows: Rows of the largest window that is proved to be complete.
-        total_is_reliable: Whether totals have been right so far.
-    """
-
-    max_rows: int
-    size: int
-    assumed_offset: int = _ASSUMED_OFFSET
-    max_row_seen: int = 0
-    max_offset_ok: int = 0
-    verified_rows: int = 0
-    total_is_reliable: bool = True
-
-    @classmethod
-    def for_size(cls, size: int) -> ServerLimits:
-        """Return the limits that are likely before the first request.
-
-        Args:
-            size: Rows requested at once.
-        """
-        few = min(size, _LIKELY_LIMITS[-1])  # any server pages that far
-        return cls(max_rows=_LIKELY_LIMITS[0] - size, size=size, verified_rows=few)
-
-    def confirm_offset(self, offset: int, size: int, rows: int) -> None:
-        """Record that a request at an offset for so many rows returned some."""
-        self.max_row_seen = max(self.max_row_seen, offset + rows)
-        self.max_offset_ok = max(self.max_offset_ok, offset + size)
-        self.max_rows = max(self.max_rows, min(self.max_row_seen, _ENOUGH_ROWS))
-
-    def reject_offset(self, offset: int) -> None:
-        """Record that an offset returns no rows although there are some."""
-        limits = [limit - self.size for limit in _LIKELY_LIMITS if limit - self.size < offset]
-        self.max_rows = max(min(self.max_rows, *limits[:1], offset), self.max_row_seen, 1)
-        self.assumed_offset = min(self.assumed_offset, self.max_row_seen)
-
-
-class PageSizeNegotiation:
-    """The size of a page, smaller where the server rejects it.
-
-    A rejection need not name what is rejected. So a size that may be the reason is lowered, and
-    tried again once a request has succeeded.
-
-    Args:
-        size: Rows to request.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._is_proven = False
-        self._suspect: int | None = None
-        self._retrial: int | None = None
-
-    @property
-    def next(self) -> int:
-        """The size to request next."""
-        return self._retrial or self._size
-
-    def accepted(self, size: int) -> None:
-        """Record that the server accepted a size."""
-        self._size = size
-        self._is_proven = True
-        self._retrial, self._suspect = self._suspect, None
-
-    def rejected(self, size: int, parameter: str) -> bool:
-        """Record that the server rejected a request.
-
-        Args:
-            size: The size of the request.
-            parameter: What the response names as invalid; empty if nothing.
-
-        Returns:
-            Whether the size is the reason, so that the next size may succeed.
-        """
-        if size == self._retrial:
-            half = size // 2
-            self._retrial = half if half > self._size else None
-            return True
-        if self._is_proven or parameter != "size":
-            return False
-        return self.halve()
-
-    def try_smaller(self) -> bool:
-        """Lower a size that may be the reason of a rejection; return whether it could be."""
-        if self._is_proven or self._size <= _DOCUMENTED_SIZE:
-            return False
-        self._suspect = self._size
-        while self._size > _DOCUMENTED_SIZE:
-            self._size //= 2
-        return True
-
-    def halve(self) -> bool:
-        """Halve the size; return whether it could be."""
-        if self._size == 1:
-            return False
-        self._size //= 2
-        return True

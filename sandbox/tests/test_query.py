@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 DAY = date(2026, 3, 1)
 NOW_MS = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
 
+POSITIVE = ["answered_days", "order_reach", "replicas", "retention_days", "wrong_start_every"]
 
-def run(query: LogQuery, rows: int = 10, **dialect: Any) -> Page[int]:
-    return run_query(query, Dialect(**dialect), NOW_MS, lambda _: range(rows))
+
+def run(query: LogQuery, rows: int = 10, *, number: int = 0, **dialect: Any) -> Page[int]:
+    return run_query(query, Dialect(**dialect), NOW_MS, lambda _: range(rows), number)
 
 
 def rejected_parameter(query: LogQuery, **dialect: Any) -> str:
@@ -44,6 +46,58 @@ class TestOrder:
 
     def test_ignored_offset_returns_the_first_page(self) -> None:
         assert run(LogQuery(offset=6, size=2), from_ignored=True).rows == [9, 8]
+
+
+CHANGING = ["shifting", "swapping", "replicas"]
+
+
+def run_all(number: int, rows: int = 50, **dialect: Any) -> list[int]:
+    return run(LogQuery(size=rows), rows, number=number, **dialect).rows
+
+
+class TestChangingOrder:
+    @pytest.mark.parametrize("order", CHANGING)
+    def test_depends_on_seed_and_request_alone(self, order: str) -> None:
+        orders = [run_all(number, order=order) for number in range(20)]
+        assert orders == [run_all(number, order=order) for number in range(20)]
+        assert orders != [run_all(number, order=order, order_seed=2) for number in range(20)]
+        assert all(sorted(rows) == list(range(50)) for rows in orders)
+
+    @pytest.mark.parametrize("order", CHANGING)
+    @pytest.mark.parametrize("rows", [0, 1, 2, 7])
+    def test_pages_of_one_request_number_fit_together(self, order: str, rows: int) -> None:
+        pages = [
+            run(LogQuery(offset, 3), rows, number=5, order=order).rows for offset in range(0, 9, 3)
+        ]
+        assert sum(pages, []) == run_all(5, rows, order=order)  # noqa: RUF017 - three short lists
+
+    def test_shifting_rows_differ_each_time(self) -> None:
+        orders = {tuple(run_all(number, order="shifting")) for number in range(20)}
+        assert len(orders) == 20
+
+    def test_swapping_rows_move_one_place(self) -> None:
+        orders = [run_all(number, order="swapping") for number in range(20)]
+        assert len(set(map(tuple, orders))) == 20
+        assert all(abs(49 - place - row) <= 1 for rows in orders for place, row in enumerate(rows))
+
+    @pytest.mark.parametrize("replicas", [1, 2, 5])
+    def test_replicas_have_fixed_orders(self, replicas: int) -> None:
+        found = {
+            tuple(run_all(number, order="replicas", replicas=replicas)) for number in range(60)
+        }
+        assert len(found) == replicas
+
+    def test_new_rows_leave_the_order_of_a_replica(self) -> None:
+        before = run_all(1, 50, order="replicas")
+        after = run_all(1, 60, order="replicas")
+        assert [row for row in after if row < 50] == before
+
+    @pytest.mark.parametrize("order", ["shifting", "replicas"])
+    def test_reach_limits_moves(self, order: str) -> None:
+        for number in range(20):
+            rows = run_all(number, order=order, order_reach=4)
+            assert rows != sorted(rows, reverse=True)
+            assert all(abs(49 - place - row) <= 4 for place, row in enumerate(rows))
 
 
 class TestOffsetLimit:
@@ -83,6 +137,17 @@ class TestRejectedParameters:
         parameter = rejected_parameter(query, max_size=5, size_over="refuse", size_named=is_named)
         assert parameter == ("size" if is_named else "")
 
+    @pytest.mark.parametrize("failure", ["error500", "timeout", "cut"])
+    def test_size_at_which_the_server_fails(self, failure: str) -> None:
+        with pytest.raises(QueryFailedError) as error:
+            run(LogQuery(size=6), max_size=5, size_over=failure)
+        assert error.value.failure == failure
+        assert len(run(LogQuery(size=5), max_size=5, size_over=failure).rows) == 5
+
+    def test_size_without_rows(self) -> None:
+        page = run(LogQuery(size=6), max_size=5, size_over="empty")
+        assert (page.rows, page.total) == ([], 10)
+
     @pytest.mark.parametrize("is_named", [True, False])
     def test_range(self, is_named: bool) -> None:
         query = LogQuery(from_date=date(2026, 2, 1), to_date=DAY)
@@ -111,6 +176,75 @@ class TestRejectedParameters:
 def test_total(total: str, of_ten: object, of_none: object) -> None:
     assert run(LogQuery(), 10, total=total, total_error=3).total == of_ten
     assert run(LogQuery(), 0, total=total, total_error=3).total == of_none
+
+
+def test_total_of_the_page_alone() -> None:
+    totals = [
+        run(LogQuery(offset, 200), 150, total="page", max_size=60).total
+        for offset in (0, 60, 120, 180)
+    ]
+    assert totals == [60, 60, 30, 0]
+
+
+def days_of(first: date | None, last: date | None, **dialect: Any) -> tuple[int, int]:
+    """Return the first day and the day after the last of a range, in days before today."""
+    start, end = time_range(first, last, Dialect(**dialect), NOW_MS)
+    day_ms, today_ms = 86_400_000, midnight(DAY, Dialect())
+    return (today_ms - start) // day_ms, (today_ms - end) // day_ms
+
+
+class TestAnsweredDays:
+    FIRST = date(2025, 12, 1)  # 90 days before
+
+    @pytest.mark.parametrize(("end", "days"), [("last", (29, -1)), ("first", (90, 60))])
+    def test_longer_ranges_are_answered_in_part(self, end: str, days: tuple[int, int]) -> None:
+        assert days_of(self.FIRST, DAY, answered_days=30, answered_end=end) == days
+
+    @pytest.mark.parametrize("end", ["last", "first"])
+    def test_shorter_ranges_are_answered_whole(self, end: str) -> None:
+        assert days_of(self.FIRST, DAY, answered_days=91, answered_end=end) == (90, -1)
+
+    def test_exclusive_end_is_not_answered(self) -> None:
+        assert days_of(self.FIRST, DAY, answered_days=30, to_date_inclusive=False) == (30, 0)
+
+    def test_range_without_last_day_ends_today(self) -> None:
+        assert days_of(self.FIRST, None, answered_days=30)[0] == 29
+        assert days_of(self.FIRST, None, answered_days=30, answered_end="first") == (90, 60)
+
+    def test_range_without_first_day_is_longer_than_any(self) -> None:
+        assert days_of(None, DAY, answered_days=30) == (29, -1)
+
+
+class TestRetention:
+    KEPT, DELETED = date(2026, 1, 30), date(2026, 1, 29)  # 30 and 31 days before
+
+    def rejected(self, first: date, last: date | None, **dialect: Any) -> str:
+        with pytest.raises(InvalidParameterError) as rejection:
+            time_range(first, last, Dialect(retention_days=30, **dialect), NOW_MS)
+        assert rejection.value.code == "ZVT015"
+        return rejection.value.parameter
+
+    def test_kept_days_are_answered(self) -> None:
+        assert days_of(self.KEPT, DAY, retention_days=30) == (30, -1)
+
+    @pytest.mark.parametrize("last", [None, DAY, DELETED])
+    def test_older_starts_are_rejected(self, last: date | None) -> None:
+        assert self.rejected(self.DELETED, last) == "fromDate"
+        assert self.rejected(self.DELETED, last, dates_named=False) == ""
+
+    def test_older_ends_alone_may_be_rejected(self) -> None:
+        assert self.rejected(self.DELETED, self.DELETED, retention_refused="end") == "fromDate"
+        found = days_of(date(2025, 1, 1), DAY, retention_days=30, retention_refused="end")
+        assert found == (30, -1)
+
+    def test_range_without_first_day_starts_with_the_oldest_kept(self) -> None:
+        assert days_of(None, DAY, retention_days=30) == (30, -1)
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+def test_counts_must_be_positive(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be positive"):
+        run(LogQuery(), **{name: 0})
 
 
 class TestTimeZone:

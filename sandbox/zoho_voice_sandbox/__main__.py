@@ -73,6 +73,13 @@ def _build_parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same calls")
     parser.add_argument("--grow", type=float, default=0, metavar="N", help="new calls per hour")
     parser.add_argument(
+        "--clock-ahead",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="how far its clock is ahead of this machine's",
+    )
+    parser.add_argument(
         "--code", nargs="?", const=OAuthClient.code, help="issue a code for tap-zohovoice-authorize"
     )
     parser.add_argument("--config-file", type=Path, metavar="PATH", help="write the config here")
@@ -115,6 +122,7 @@ def _build_sandbox(options: Namespace) -> Sandbox:
         file_faults=dict(options.file_fault),
         transcript_faults=dict(options.transcript_fault),
         grow_per_hour=options.grow,
+        clock_ahead=options.clock_ahead,
         port=options.port,
     )
 

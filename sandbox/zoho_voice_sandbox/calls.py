@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
+from zlib import crc32
 
 from zoho_voice_sandbox import audio_fixtures
 from zoho_voice_sandbox.contacts_fixtures import (
@@ -16,10 +17,12 @@ from zoho_voice_sandbox.contacts_fixtures import (
     customer_numbers,
     own_numbers,
 )
+from zoho_voice_sandbox.history import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from zoho_voice_sandbox.dialect import Dialect
     from zoho_voice_sandbox.generator import CallOutline
 
 Row: TypeAlias = dict[str, Any]
@@ -29,6 +32,8 @@ FILE_KEYS = {"isRecording": "call_recording", "isVoiceMail": "voicemail"}
 _NUMBERS = customer_numbers()
 _OWN_NUMBERS = own_numbers()
 COMPLETED = "completed"
+_TIME_KEYS = {"start_time", "answer_time", "end_time"}
+_YEAR_2000_MS = 946_684_800_000
 _LATE_MS = 60_000
 _HOUR = 3600
 
@@ -150,6 +155,29 @@ def _add_late(row: Row, outline: CallOutline) -> None:
             row["voice_credits"]["transcription"] = 1.25
     if dice[33] % 8 == 0:
         row["feedback"] = 1 + dice[34] % 5
+
+
+def has_wrong_start(logid: str, dialect: Dialect) -> bool:
+    """Return whether a call is sent with wrong times."""
+    return dialect.wrong_start != "none" and not crc32(logid.encode()) % dialect.wrong_start_every
+
+
+def reset_to_2000(milliseconds: int) -> int:
+    """Return the same time of day on 2000-01-01, in milliseconds since the epoch."""
+    return _YEAR_2000_MS + milliseconds % DAY_MS
+
+
+def rewrite_times(row: Row, dialect: Dialect) -> Row:
+    """Return a row with the times that the server sends, which may be wrong."""
+    if not has_wrong_start(str(row.get("logid", "")), dialect):
+        return row
+    sent = dict(row)
+    for key in _TIME_KEYS & row.keys():
+        if str(row[key]).isdecimal():
+            value = int(row[key])
+            is_seconds = dialect.wrong_start == "seconds"
+            sent[key] = str(value // 1000 if is_seconds else reset_to_2000(value))
+    return sent
 
 
 def format_duration(seconds: int) -> str:

@@ -22,6 +22,27 @@ class Clock(Protocol):
         ...
 
 
+class SkewedClock:
+    """A clock that differs from another by a fixed time."""
+
+    def __init__(self, clock: Clock, ahead: float) -> None:
+        """Create a clock that is some seconds ahead of another, or behind if negative."""
+        self._clock = clock
+        self._ahead = ahead
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return self._clock.now() + self._ahead
+
+    def monotonic(self) -> float:
+        """Return the same as the other clock."""
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait."""
+        self._clock.sleep(seconds)
+
+
 class SystemClock:
     """The clock of this machine."""
 

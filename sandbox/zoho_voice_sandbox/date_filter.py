@@ -57,11 +57,38 @@ def time_range(
         days = ((to_date or current) - from_date).days + 1
         if dialect.max_range_days is not None and days > dialect.max_range_days:
             _reject("toDate" if to_date else "fromDate", dialect)
-    start_ms = 0 if from_date is None else midnight(from_date, dialect)
-    if to_date is None:
-        return TimeRange(start_ms)
-    last = to_date + timedelta(days=1) if dialect.to_date_inclusive else to_date
-    return TimeRange(start_ms, midnight(last, dialect))
+    if dialect.retention_days is not None:
+        from_date = _kept(from_date, to_date, current - timedelta(dialect.retention_days), dialect)
+    end = None
+    if to_date is not None:
+        end = to_date + timedelta(days=1) if dialect.to_date_inclusive else to_date
+    from_date, end = _answered(from_date, end, current + timedelta(days=1), dialect)
+    return TimeRange(
+        0 if from_date is None else midnight(from_date, dialect),
+        END_OF_TIME if end is None else midnight(end, dialect),
+    )
+
+
+def _kept(from_date: date | None, to_date: date | None, oldest: date, dialect: Dialect) -> date:
+    """Return the first day of a range that is kept."""
+    if from_date is None or from_date >= oldest:
+        return max(from_date or oldest, oldest)
+    if dialect.retention_refused == "start" or (to_date is not None and to_date < oldest):
+        _reject("fromDate", dialect)
+    return oldest
+
+
+def _answered(
+    first: date | None, end: date | None, tomorrow: date, dialect: Dialect
+) -> tuple[date | None, date | None]:
+    """Return the first day of a range that is answered, and the day after the last."""
+    begin, behind = first or _EPOCH, end or tomorrow
+    days = dialect.answered_days
+    if days is None or (behind - begin).days <= days:
+        return first, end
+    if dialect.answered_end == "first":
+        return first, begin + timedelta(days)
+    return behind - timedelta(days), end
 
 
 def _reject(name: str, dialect: Dialect) -> None:

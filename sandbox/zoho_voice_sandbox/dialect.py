@@ -6,15 +6,40 @@ from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Literal, TypeAlias, get_args, get_origin, get_type_hints
 
-Order: TypeAlias = Literal["newest", "oldest", "logid"]
+Order: TypeAlias = Literal["newest", "oldest", "logid", "shifting", "swapping", "replicas"]
 OffsetOver: TypeAlias = Literal["refuse", "empty", "error500", "cut"]
 Total: TypeAlias = Literal[
-    "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped"
+    "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
 ]
+SizeOver: TypeAlias = Literal["cap", "refuse", "error500", "timeout", "cut", "empty"]
+SeveralFiles: TypeAlias = Literal[
+    "zip",
+    "zip_folders",
+    "zip_missing",
+    "zip_doubled",
+    "zip_broken",
+    "zip_bomb",
+    "zip_lying",
+    "zip_encrypted",
+    "zip_cut",
+    "first",
+    "refuse",
+    "html",
+]
+WrongStart: TypeAlias = Literal["none", "seconds", "year_2000"]
 FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
 
 # All time zones lie between these, daylight saving included.
 _MIN_UTC_OFFSET, _MAX_UTC_OFFSET = -12 * 60, 14 * 60
+
+_POSITIVE = (
+    "answered_days",
+    "bomb_mb",
+    "order_reach",
+    "replicas",
+    "retention_days",
+    "wrong_start_every",
+)
 
 
 @dataclass(frozen=True)
@@ -22,22 +47,37 @@ class Dialect:
     """One choice of everything that is not documented; the defaults are the likeliest.
 
     Attributes:
-        order: Order of the rows; `logid` is an order unrelated to time.
+        order: Order of the rows. `logid` is unrelated to time. The last three change from request
+            to request: any rows change places, only neighbors do, or each request sees one of
+            `replicas` fixed orders.
+        order_seed: The same seed gives the same changes of order.
+        order_reach: How many places a row moves where any do, or a replica differs; None for any.
+        replicas: Number of fixed orders.
         utc_offset_minutes: Time zone of `fromDate` and `toDate`, in minutes east of UTC.
         daylight_saving: Whether that zone is an hour further east from April to October.
         to_date_inclusive: Whether `toDate` itself is included.
         future_dates: Whether dates after the server's own today are accepted.
         dates_named: Whether the rejection of a date names its parameter.
         max_range_days: Longest range of days accepted, None for any.
+        answered_days: Days of a longer range that are answered, without an error; None for all.
+        answered_end: Whether the last or the first days of the range are answered.
+        retention_days: Days before the server's own today that are kept, None for all.
+        retention_refused: Whether a range is refused that starts, or only one that ends, before
+            the oldest day kept.
+        wrong_start: Form of wrong times of some calls, which are still filed under the right day:
+            in seconds instead of milliseconds, or of a clock that was reset to 2000-01-01.
+        wrong_start_every: About one call in so many has them.
         max_size: Most rows in a page, None for any number.
-        size_over: Whether a larger `size` is capped or refused.
+        size_over: Response to a larger `size`: it is capped or refused, the server fails, gives up
+            after `give_up_seconds`, breaks off in the body, or sends no rows beside the total.
+        give_up_seconds: Time after which the connection is closed without a response.
         size_named: Whether the rejection of a size names its parameter.
         max_offset: Highest `from` + `size`, None for any.
         offset_over: Response to a higher one; `cut` ends the rows there.
         offset_counts_size: Whether `from` + `size` is limited, or `from` alone.
         offset_named: The parameter that the rejection of an offset names.
         from_ignored: Whether all pages start at the first row.
-        total: Value of `meta.total`.
+        total: Value of `meta.total`; `page` counts the rows of the page alone.
         total_error: Error of a stale total, or the highest capped total, in rows.
         rows_form: Form of a response without rows.
         status_value: `status` of a success.
@@ -45,6 +85,8 @@ class Dialect:
         retry_after: Whether that response has a `Retry-After` header.
         token_refused: Response to an invalid or expired token.
         scope_missing: Whether the token lacks the scope to read calls.
+        date_header: Whether responses have a `Date` header.
+        date_ahead_seconds: How far that header is ahead of the server's clock, in seconds.
         latency_seconds: Response time of `zv/logs`, in seconds.
         file_latency_seconds: Response time of files, in seconds.
         file_length: How the length of a file is sent: in a header, by chunks, or by closing the
@@ -53,6 +95,11 @@ class Dialect:
         file_size: Size of a file in its row; `wrong` is 7 bytes too large.
         file_mode: Accepted values of `mode`: lower case only, also capitalised, or none.
         file_missing: Response to a request for a file that does not exist.
+        several_files: Response to a request for several files: an archive, whose last entry may be
+            missing, doubled, broken, or inflate to `bomb_mb` megabytes, which `zip_lying` declares
+            as a few bytes; whose entries may be in folders or encrypted; which may itself be cut
+            off. Or the first file alone, a refusal, or a page of HTML.
+        bomb_mb: Size of the entry that is much larger than its file, in megabytes.
         file_keys: Whether rows name their files always, or only where `isRecording` and
             `isVoiceMail` ask for them.
         transcript_form: JSON in a string, an object, an object in a string with its segments as a
@@ -76,14 +123,24 @@ class Dialect:
     """
 
     order: Order = "newest"
+    order_seed: int = 1
+    order_reach: int | None = None
+    replicas: int = 3
     utc_offset_minutes: int = 0
     daylight_saving: bool = False
     to_date_inclusive: bool = True
     future_dates: Literal["accepted", "refused"] = "accepted"
     dates_named: bool = True
     max_range_days: int | None = None
+    answered_days: int | None = None
+    answered_end: Literal["last", "first"] = "last"
+    retention_days: int | None = None
+    retention_refused: Literal["start", "end"] = "start"
+    wrong_start: WrongStart = "none"
+    wrong_start_every: int = 50
     max_size: int | None = None
-    size_over: Literal["cap", "refuse"] = "cap"
+    size_over: SizeOver = "cap"
+    give_up_seconds: float = 300.0
     size_named: bool = True
     max_offset: int | None = None
     offset_over: OffsetOver = "refuse"
@@ -109,6 +166,8 @@ class Dialect:
         "401_plain"  # noqa: S105 - the name of a form
     )
     scope_missing: bool = False
+    date_header: Literal["sent", "absent"] = "sent"
+    date_ahead_seconds: float = 0.0
     latency_seconds: float = 0.0
     file_latency_seconds: float = 0.0
     file_length: FileLength = "content_length"
@@ -118,6 +177,8 @@ class Dialect:
     file_missing: Literal[
         "404", "400", "500", "200_error", "200_html", "200_object", "204", "200_empty"
     ] = "404"
+    several_files: SeveralFiles = "zip"
+    bomb_mb: int = 256
     file_keys: Literal["always", "filtered"] = "always"
     transcript_form: Literal["string", "object", "segments_string", "broken"] = "string"
     bad_value_message: Literal["named", "neutral"] = "named"
@@ -148,6 +209,11 @@ class Dialect:
                 raise ValueError(msg)
             if not known and value is not None and kind in {int, float} and kind(value) != value:
                 msg = f"{name} must be a number, not {value!r}"
+                raise ValueError(msg)
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"{name} must be positive, not {value}"
                 raise ValueError(msg)
         easternmost = self.utc_offset_minutes + (60 if self.daylight_saving else 0)
         if not _MIN_UTC_OFFSET <= self.utc_offset_minutes <= easternmost <= _MAX_UTC_OFFSET:

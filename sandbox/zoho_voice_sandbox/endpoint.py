@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from zoho_voice_sandbox.faults import apply_fault, fault_at, is_delay
 from zoho_voice_sandbox.rate_limit import RateLimiter
 from zoho_voice_sandbox.responses import (
+    BrokenResponse,
     ErrorResponse,
     error_response,
     invalid_token_response,
@@ -62,7 +63,7 @@ class Endpoint:
             config: Returns the behaviour, which may change at any time.
             handler: Responds to authorized requests by their parameters.
             stats: Counters to update.
-            tokens: Checks tokens.
+            tokens: Checks the tokens of requests.
             clock: Source of time.
         """
         self._config = config
@@ -74,11 +75,7 @@ class Endpoint:
         self._mutex = threading.Lock()
 
     def lock(self) -> float:
-        """Lock the address now.
-
-        Returns:
-            Seconds for which it is locked.
-        """
+        """Lock the address now, and return for how many seconds."""
         return self._limiter.lock(self._config().dialect)
 
     def handle(self, request: Request) -> Response:
@@ -117,6 +114,11 @@ class Endpoint:
         if dialect.scope_missing:
             return error_response("ZVT022", "Invalid OAuth scope")
         response = self._handler(params, dialect)
+        if isinstance(response, BrokenResponse):
+            if response.failure == "timeout":
+                self._clock.sleep(dialect.give_up_seconds)
+            fault = "cut" if response.failure == "timeout" else "cut_body"
+            return apply_fault(fault, request.environ, self._clock, lambda: response)
         if is_delay(kind) and not isinstance(response, ErrorResponse):
             with self._mutex:
                 self._stats.answered += 1

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from zipfile import ZipFile, ZipInfo
 
+from werkzeug import Response
+
+from zoho_voice_sandbox.archives import build_archive
 from zoho_voice_sandbox.audio_fixtures import build_wav
 from zoho_voice_sandbox.overrides import Overrides
 from zoho_voice_sandbox.params import InvalidParameterError, reject_value, validate_params
 from zoho_voice_sandbox.responses import (
+    SIGN_IN_PAGE,
     ErrorResponse,
     error_response,
     html_response,
@@ -20,8 +23,6 @@ from zoho_voice_sandbox.streaming import FileResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from werkzeug import Response
 
     from zoho_voice_sandbox.dialect import Dialect
     from zoho_voice_sandbox.store import Store
@@ -44,7 +45,6 @@ class AudioFiles(Overrides[bytes]):
     """Files by name: generated for the current calls, unless overridden."""
 
     def __init__(self, store: Store) -> None:
-        """Create the files of a store."""
         super().__init__()
         self._store = store
 
@@ -57,7 +57,6 @@ class FilesHandler:
     """Responds to requests for files."""
 
     def __init__(self, audio: AudioFiles) -> None:
-        """Create a handler for these files."""
         self._audio = audio
 
     def handle(self, params: Mapping[str, str], dialect: Dialect) -> Response:
@@ -71,6 +70,8 @@ class FilesHandler:
             content = self._content(params, dialect)
         except InvalidParameterError as error:
             return error_response(error.code, error.message)
+        if isinstance(content, Response):
+            return content
         content_type = _TYPES[dialect.file_type]
         if content is None:
             return _not_found(dialect, content_type)
@@ -78,7 +79,7 @@ class FilesHandler:
         response.length = dialect.file_length
         return response
 
-    def _content(self, params: Mapping[str, str], dialect: Dialect) -> bytes | None:
+    def _content(self, params: Mapping[str, str], dialect: Dialect) -> Response | bytes | None:
         value = params.get("recording_filename", "")
         if not value:
             reject_value("recording_filename", dialect)
@@ -90,16 +91,36 @@ class FilesHandler:
         if len(names) == 1 and not params.get("password"):
             return content if content is not None else self._audio.read(names[0])
         found = {name: self._audio.read(name) for name in names}
-        whole = {name: content for name, content in found.items() if content is not None}
-        return _archive(whole) if len(whole) == len(names) else None
+        if len(names) == 1:
+            dialect = replace(dialect, several_files="zip")
+        return several_files_response(found, dialect)
 
 
-def _archive(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(ZipInfo(name), content)
-    return buffer.getvalue()
+def several_files_response(
+    files: Mapping[str, bytes | None], dialect: Dialect
+) -> Response | bytes | None:
+    """Return the response to a request for several files.
+
+    Args:
+        files: Content by name, None for a file that does not exist.
+        dialect: Form of the response.
+
+    Returns:
+        A response, the content of a file, or None if a file does not exist.
+
+    Raises:
+        InvalidParameterError: If the dialect refuses several files.
+    """
+    form = dialect.several_files
+    if form == "refuse":
+        reject_value("recording_filename", dialect)
+    if form == "html":
+        return html_response(SIGN_IN_PAGE, 200)
+    if form == "first":
+        return next(iter(files.values()))
+    found = {name: content for name, content in files.items() if content is not None}
+    is_tolerant = form == "zip_missing" and found
+    return build_archive(found, dialect) if is_tolerant or len(found) == len(files) else None
 
 
 def _not_found(dialect: Dialect, content_type: str) -> Response:

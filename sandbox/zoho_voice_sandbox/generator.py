@@ -46,7 +46,6 @@ class CallGenerator:
     """The endless sequence of calls of one seed, each generated from its number alone."""
 
     def __init__(self, seed: int) -> None:
-        """Create the generator of a seed."""
         self._key = hashlib.blake2b(str(seed).encode(), digest_size=16).digest()
         self._shift = int.from_bytes(self._key[:4], "big")
 

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 
 DAY_MS = 86_400_000
-# The longest call is shorter than this.
+# The longest call is shorter, so a call that began before has ended.
 LONGEST_MS = 3 * 3_600_000
 _EPOCH = date(1970, 1, 1)
 _HOURS = (1, 1, 1, 1, 2, 3, 6, 14, 26, 34, 36, 33, 24, 30, 34, 33, 28, 18, 10, 6, 4, 3, 2, 1)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from array import array
+from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from werkzeug import Response
 
+from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.file_fields import FileFields
 from zoho_voice_sandbox.history import LONGEST_MS
 from zoho_voice_sandbox.params import InvalidParameterError
 from zoho_voice_sandbox.query import QueryFailedError, parse_query, run_query
-from zoho_voice_sandbox.responses import error_response, json_response
+from zoho_voice_sandbox.responses import BrokenResponse, error_response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +36,11 @@ class LogsHandler:
     """Responds to requests for call logs."""
 
     def __init__(self, store: Store, audio: AudioFiles) -> None:
-        """Create a handler for the calls of a store and their files."""
         self._store = store
         self._audio = audio
         self._cache: dict[tuple[object, ...], array[int]] = {}
         self._mutex = threading.Lock()
+        self._numbers = count(1)
 
     def handle(self, params: Mapping[str, str], dialect: Dialect) -> Response:
         """Respond to a request with these parameters."""
@@ -48,15 +51,21 @@ class LogsHandler:
                 dialect,
                 self._store.now_ms(),
                 lambda selected: self._select(selected, query, dialect),
+                next(self._numbers),
             )
         except InvalidParameterError as error:
             return error_response(error.code, error.message)
-        except QueryFailedError:
-            return error_response("500", "failed", 500)
+        except QueryFailedError as error:
+            if error.failure == "error500":
+                return error_response("500", "failed", 500)
+            whole = self.handle(params, replace(dialect, max_size=None))
+            broken = BrokenResponse(whole.get_data(), content_type=whole.content_type)
+            broken.failure = error.failure
+            return broken
         fields = FileFields(dialect, query.hidden_keys(dialect), self._audio)
         stored = ((handle, self._store.row(handle)) for handle in page.rows)
         rows = [
-            fields.rewrite(row, is_generated=handle >= 0)
+            rewrite_times(fields.rewrite(row, is_generated=handle >= 0), dialect)
             for handle, row in stored
             if row is not None
         ]

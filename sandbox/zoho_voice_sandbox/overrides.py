@@ -17,16 +17,10 @@ class Overrides(Generic[Content]):
     """Contents by key, where only the overridden ones are stored."""
 
     def __init__(self) -> None:
-        """Start without overrides."""
         self._overrides: dict[str, Content | None] = {}
 
     def put(self, key: str, content: Content) -> None:
-        """Set a content, whether or not a call refers to it.
-
-        Args:
-            key: Name of the file, or logid.
-            content: What is sent from now on.
-        """
+        """Set the content of a file name or logid, whether or not a call refers to it."""
         self._overrides[key] = content
 
     def drop(self, key: str) -> None:
@@ -51,26 +45,17 @@ class AddedRows:
     """Rows by handle, a negative number. It is not thread-safe."""
 
     def __init__(self) -> None:
-        """Start without rows."""
         self._rows: dict[int, tuple[int, Row]] = {}
-        self._handles: dict[str, int] = {}
+        self._handles: dict[str, list[int]] = {}
         self._by_file: dict[str, set[int]] = {}
         self._serial = 0
 
     def add(self, row: Row, start_ms: int) -> int:
-        """Add a row whose logid is new.
-
-        Args:
-            row: The row.
-            start_ms: Its start, in milliseconds since the epoch.
-
-        Returns:
-            Its handle.
-        """
+        """Add a row with its start in milliseconds; return its handle."""
         self._serial -= 1
         self._rows[self._serial] = (start_ms, deepcopy(row))
         if logid := get_logid(row):
-            self._handles[logid] = self._serial
+            self._handles.setdefault(logid, []).append(self._serial)
         for name in file_names(row):
             self._by_file.setdefault(name, set()).add(self._serial)
         return self._serial
@@ -78,7 +63,8 @@ class AddedRows:
     def remove(self, handle: int) -> None:
         """Remove a row."""
         _, row = self._rows.pop(handle)
-        self._handles.pop(get_logid(row), None)
+        if logid := get_logid(row):
+            self._handles[logid].remove(handle)
         for handles in map(self._by_file.get, file_names(row)):
             if handles:
                 handles.discard(handle)
@@ -93,8 +79,9 @@ class AddedRows:
         return self._rows[handle][0]
 
     def find(self, logid: str) -> int | None:
-        """Return the handle of a row, None if it is not found."""
-        return self._handles.get(logid)
+        """Return the handle of the last added row of a call, None if it is not found."""
+        handles = self._handles.get(logid)
+        return handles[-1] if handles else None
 
     def has_file(self, name: str) -> bool:
         """Return whether a row refers to a file."""

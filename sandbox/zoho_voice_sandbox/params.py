@@ -21,7 +21,6 @@ class InvalidParameterError(Exception):
     """
 
     def __init__(self, code: str, message: str, parameter: str) -> None:
-        """Create the error."""
         super().__init__(message)
         self.code = code
         self.message = message

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from zoho_voice_sandbox.calls import FILE_KEYS
 from zoho_voice_sandbox.contacts_fixtures import build_id
 from zoho_voice_sandbox.date_filter import time_range
 from zoho_voice_sandbox.params import reject_value, validate_params
+from zoho_voice_sandbox.row_order import order_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,8 +65,20 @@ _DEFAULT_SIZE = 100
 _NOT_DIGITS = re.compile(r"\D")
 
 
+Failure: TypeAlias = Literal["error500", "timeout", "cut"]
+
+
 class QueryFailedError(Exception):
-    """The server fails to answer, with HTTP status 500."""
+    """The server fails to answer.
+
+    Attributes:
+        failure: HTTP status 500, no response, or one that breaks off.
+    """
+
+    def __init__(self, failure: Failure = "error500") -> None:
+        """Create the error."""
+        super().__init__(failure)
+        self.failure = failure
 
 
 class Rows(Protocol[RowT_co]):
@@ -145,7 +158,11 @@ def parse_query(params: Mapping[str, str], dialect: Dialect) -> LogQuery:
 
 
 def run_query(
-    query: LogQuery, dialect: Dialect, now_ms: int, select: Callable[[TimeRange], Rows[RowT]]
+    query: LogQuery,
+    dialect: Dialect,
+    now_ms: int,
+    select: Callable[[TimeRange], Rows[RowT]],
+    request_number: int = 0,
 ) -> Page[RowT]:
     """Return one page of rows.
 
@@ -155,25 +172,35 @@ def run_query(
         now_ms: The server's time, in milliseconds since the epoch.
         select: Returns the matching rows of a time range: by start time, or by id where the
             dialect orders by id.
+        request_number: Number of the request, on which changing orders depend.
 
     Raises:
         InvalidParameterError: If the dialect rejects dates, size or offset.
-        QueryFailedError: If the offset is too high and the dialect answers with status 500.
+        QueryFailedError: If the offset or the size is too high and the dialect fails there.
     """
     selected = time_range(query.from_date, query.to_date, dialect, now_ms)
-    size = query.size
-    if dialect.max_size is not None and size > dialect.max_size:
-        if dialect.size_over == "refuse":
-            reject_value("size" if dialect.size_named else "", dialect)
-        size = dialect.max_size
+    size = _granted_size(query.size, dialect)
     rows = select(selected)
     count = len(rows)
     start = 0 if dialect.from_ignored else query.offset
     end = _end(query.offset, start + size, size, dialect)
-    places = range(min(start, count), min(end, count))
-    if dialect.order == "newest":
-        places = range(count - 1 - places.start, count - 1 - places.stop, -1)
-    return Page([rows[place] for place in places], _total(count, dialect))
+    offsets = range(min(start, count), min(end, count))
+    places = order_places(count, offsets, dialect, request_number)
+    total = len(places) if dialect.total == "page" else _total(count, dialect)
+    return Page([rows[place] for place in places], total)
+
+
+def _granted_size(size: int, dialect: Dialect) -> int:
+    """Return the number of rows of a full page."""
+    if dialect.max_size is None or size <= dialect.max_size:
+        return size
+    if dialect.size_over == "refuse":
+        reject_value("size" if dialect.size_named else "", dialect)
+    if dialect.size_over == "cap":
+        return dialect.max_size
+    if dialect.size_over == "empty":
+        return 0
+    raise QueryFailedError(dialect.size_over)
 
 
 def _end(offset: int, end: int, size: int, dialect: Dialect) -> int:

@@ -13,15 +13,9 @@ if TYPE_CHECKING:
 
 
 class RateLimiter:
-    """The rate limit of one address."""
+    """The rate limit of one address; it counts violations and requests during a lock."""
 
     def __init__(self, clock: Clock, stats: EndpointStats) -> None:
-        """Create the limiter.
-
-        Args:
-            clock: Source of time.
-            stats: Counts violations and requests during a lock.
-        """
         self._clock = clock
         self._stats = stats
         self._hits: deque[float] = deque()
@@ -49,11 +43,7 @@ class RateLimiter:
             return 0.0
 
     def lock(self, dialect: Dialect) -> float:
-        """Lock the address now.
-
-        Returns:
-            Seconds for which it is locked.
-        """
+        """Lock the address now, and return for how many seconds."""
         with self._mutex:
             return self._lock_at(self._clock.monotonic(), dialect)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from werkzeug import Response
+from werkzeug.http import http_date
 
 if TYPE_CHECKING:
     from zoho_voice_sandbox.dialect import Dialect
@@ -16,6 +17,16 @@ SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></
 
 class ErrorResponse(Response):
     """A response without the requested content, whatever its status."""
+
+
+class BrokenResponse(ErrorResponse):
+    """A response that does not arrive whole.
+
+    Attributes:
+        failure: Whether the connection is closed after a long time, or in the middle of the body.
+    """
+
+    failure: Literal["timeout", "cut"] = "cut"
 
 
 def json_response(body: object, status: int = 200, form: type[Response] = Response) -> Response:
@@ -44,6 +55,18 @@ def error_response(code: str, message: str, status: int = 400) -> Response:
     """
     body = {"code": code, "message": message, "status": "ERROR"}
     return json_response(body, status, ErrorResponse)
+
+
+def set_date(response: Response, dialect: Dialect, now: float) -> None:
+    """Set the `Date` header of a response, empty where the dialect has none.
+
+    Args:
+        response: The response.
+        dialect: Whether there is a header, and its error.
+        now: The server's time, in seconds since the epoch.
+    """
+    is_sent = dialect.date_header == "sent"
+    response.headers["Date"] = http_date(now + dialect.date_ahead_seconds) if is_sent else ""
 
 
 def invalid_token_response(dialect: Dialect) -> Response:

@@ -12,13 +12,13 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import SecurityError
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from zoho_voice_sandbox.clock import SystemClock
+from zoho_voice_sandbox.clock import SkewedClock, SystemClock
 from zoho_voice_sandbox.dialect import Dialect
 from zoho_voice_sandbox.endpoint import Endpoint, EndpointConfig
 from zoho_voice_sandbox.faults import apply_fault, fault_at, validate
 from zoho_voice_sandbox.files import AudioFiles, FilesHandler
 from zoho_voice_sandbox.logs import LogsHandler
-from zoho_voice_sandbox.responses import error_response, html_response, json_response
+from zoho_voice_sandbox.responses import error_response, html_response, json_response, set_date
 from zoho_voice_sandbox.stats import Stats
 from zoho_voice_sandbox.store import Store
 from zoho_voice_sandbox.streaming import HANDLER_KEY
@@ -65,6 +65,17 @@ class _Handler(WSGIRequestHandler):
         return {**super().make_environ(), HANDLER_KEY: self}
 
     @override
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return nothing: the application sets the date."""
+        return ""
+
+    @override
+    def send_header(self, keyword: str, value: str) -> None:
+        """Send a header, except an empty `Date`."""
+        if value or keyword != "Date":
+            super().send_header(keyword, value)
+
+    @override
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: query strings hold numbers and names."""
 
@@ -72,7 +83,9 @@ class _Handler(WSGIRequestHandler):
 class Sandbox:
     """A Zoho Voice that listens on the loopback interface while its `with` block runs.
 
-    It is also a WSGI application. Dialect, faults and callbacks may be changed at any time.
+    It is also a WSGI application. Attributes are arguments of the same name, by keyword; dialect,
+    faults and callbacks may be changed at any time. Further arguments are `grow_per_hour`, the new
+    calls per hour, and `port`, by default any free one. An invalid fault or port is a ValueError.
 
     Attributes:
         dialect: Behaviour that is not documented.
@@ -82,8 +95,8 @@ class Sandbox:
         transcript_faults: The same for requests for transcripts.
         before_request: Called with the number of each request for logs before the response.
         before_file: The same for requests for files.
-        clock: Source of time.
-        history: The calls at the start.
+        clock: Source of time, by default the system clock.
+        history: The calls at the start, None for an empty account.
         store: The calls.
         audio: The files of the calls.
         transcripts: The transcripts of the calls.
@@ -104,30 +117,15 @@ class Sandbox:
         before_request: Callable[[int], None] | None = None,
         before_file: Callable[[int], None] | None = None,
         grow_per_hour: float = 0.0,
+        clock_ahead: float = 0.0,
         port: int = 0,
     ) -> None:
-        """Create the account.
-
-        Args:
-            history: The calls at the start, None for an empty account.
-            dialect: Behaviour that is not documented.
-            clock: Source of time, by default the system clock.
-            faults: Fault by number of the request for logs, from 1.
-            token_faults: The same for requests for a token.
-            file_faults: The same for requests for files.
-            transcript_faults: The same for requests for transcripts.
-            before_request: Called with the number of each request for logs before the response.
-            before_file: The same for requests for files.
-            grow_per_hour: New calls per hour.
-            port: Port to listen on, 0 for any free one.
-
-        Raises:
-            ValueError: If a fault is unknown, or the port is invalid.
-        """
         if not 0 <= port <= _MAX_PORT:
             msg = f"port must be between 0 and {_MAX_PORT}, not {port}"
             raise ValueError(msg)
         self.clock: Clock = clock or SystemClock()
+        if clock_ahead:
+            self.clock = SkewedClock(self.clock, clock_ahead)
         self.dialect = dialect or Dialect()
         self.faults = dict(faults or {})
         self.token_faults = dict(token_faults or {})
@@ -199,6 +197,7 @@ class Sandbox:
             response = self._respond(request)
         except SecurityError:
             response = html_response("This server answers to 127.0.0.1 only.", 403)
+        set_date(response, self.dialect, self.clock.now())
         return response(environ, start_response)
 
     @property

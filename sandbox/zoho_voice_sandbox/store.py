@@ -71,25 +71,26 @@ class Store:
         """Return the time, in milliseconds since the epoch."""
         return int(self._clock.now() * 1000)
 
-    def add(self, row: Row, *, at_ms: int | None = None) -> None:
-        """Add a row; it replaces one with the same logid.
+    def add(self, row: Row, *, at_ms: int | None = None, is_leg: bool = False) -> None:
+        """Add a row; it replaces those with the same logid.
 
         Args:
             row: Any row, sent as it is.
             at_ms: The start time that the date filter uses, in milliseconds since the epoch; by
                 default its `start_time`, or now if that is not a number.
+            is_leg: Whether rows with the same logid are kept, as other legs of the call.
         """
         with self._mutex:
             self._grow()
             logid = get_logid(row)
-            if logid and self._find(logid) is not None:
+            if logid and not is_leg and self._find(logid) is not None:
                 self.remove(logid)
             start_ms = self._parse_start(row) if at_ms is None else at_ms
             insort(self._extras, (start_ms, self._added.add(row, start_ms)))
             self._version += 1
 
     def remove(self, logid: str) -> None:
-        """Remove a row.
+        """Remove a row, with all legs of its call.
 
         Raises:
             KeyError: If it is not found.
@@ -99,16 +100,13 @@ class Store:
             handle = self._find(logid)
             if handle is None:
                 raise KeyError(logid)
-            if 0 <= handle < len(self._starts):
-                insort(self._removed, handle)
-            else:
-                self._extras.remove((self.start_ms(handle), handle))
-            if handle < 0:
-                self._added.remove(handle)
+            while handle is not None:
+                self._remove(handle)
+                handle = self._find(logid)
             self._version += 1
 
     def find(self, logid: str) -> Row | None:
-        """Return the current row of a call, None if it is not found."""
+        """Return the current row of a call, of its last added leg, None if it is not found."""
         with self._mutex:
             self._grow()
             handle = self._find(logid)
@@ -173,6 +171,14 @@ class Store:
             insort(self._extras, (self.start_ms(handle), handle))
             self._version += 1
         self._grown = max(self._grown, due)
+
+    def _remove(self, handle: int) -> None:
+        if 0 <= handle < len(self._starts):
+            insort(self._removed, handle)
+        else:
+            self._extras.remove((self.start_ms(handle), handle))
+        if handle < 0:
+            self._added.remove(handle)
 
     def _find(self, logid: str) -> int | None:
         handle = self._added.find(logid)

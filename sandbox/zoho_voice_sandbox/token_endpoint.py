@@ -38,7 +38,6 @@ class TokenEndpoint:
     """
 
     def __init__(self, clock: Clock) -> None:
-        """Start without tokens."""
         self.client = OAuthClient()
         self.issued = 0
         self._clock = clock

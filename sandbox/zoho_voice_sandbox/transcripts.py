@@ -34,7 +34,6 @@ class TranscriptsHandler(Overrides[Transcript]):
     """Responds to requests for transcripts: generated for the current calls, unless overridden."""
 
     def __init__(self, store: Store) -> None:
-        """Create a handler for the calls of a store."""
         super().__init__()
         self._store = store
 

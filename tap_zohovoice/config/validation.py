@@ -140,7 +140,7 @@ _URL_EXAMPLES = {
 
 
 def _check_urls(config: Mapping[str, Any]) -> Iterator[str]:
-    for name in _URL_EXAMPLES:
+    for name, example in _URL_EXAMPLES.items():
         url = config.get(name)
         if not isinstance(url, str):
             continue
@@ -151,7 +151,7 @@ def _check_urls(config: Mapping[str, Any]) -> Iterator[str]:
         except (ValueError, requests.RequestException):
             well_formed = False
         if not well_formed or parts.scheme not in {"http", "https"} or " " in url:
-            yield f"{name} must be a URL such as {_URL_EXAMPLES[name]}"
+            yield f"{name} must be a URL such as {example}"
         elif parts.query or parts.fragment or parts.username or parts.password:
             yield f"{name} must be a URL without user, query or fragment"
 

@@ -17,11 +17,12 @@ from tap_zohovoice.extract.windows import (
 if TYPE_CHECKING:
     import datetime as dt
 
-    from tap_zohovoice.pagination import ServerLimits
+    from tap_zohovoice.extract.limits import ServerLimits
 
 _TARGET_FILL = 0.7
 """Planned share of the rows that a window may hold."""
-_DAYS_WITHOUT_TOTAL = 30
+SAFE_DAYS = 30
+"""Days of a range that any server answers whole."""
 
 
 class WindowPlanner:
@@ -52,6 +53,7 @@ class WindowPlanner:
         self._is_extending = False
         self._days = (self._last - self._first).days + 1
         self._max_days: int | None = None
+        self._range_days = self._days
         self._all_rows: int | None = None
 
     def share_done(self, rows: int) -> float:
@@ -71,7 +73,8 @@ class WindowPlanner:
         if self._next is None:
             return None
         left = max((self._last - self._next).days + 1, 1)
-        days = max(min(self._days, self._max_days or left), self._min_days)
+        days = min(self._days, self._max_days or left, self._range_days)
+        days = max(days, self._min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
 
     def can_split(self, window: DateWindow) -> bool:
@@ -92,7 +95,7 @@ class WindowPlanner:
             rows: How many it holds; None if that is not known.
         """
         if rows is None:
-            self._days = min(_DAYS_WITHOUT_TOTAL, max(window.days // 2, 1))
+            self._days = min(SAFE_DAYS, max(window.days // 2, 1))
             return
         self._all_rows = self._all_rows or rows
         self._days = max(min(self._fitting_days(window, rows), window.days - 1), 1)
@@ -143,6 +146,14 @@ class WindowPlanner:
     def allow_long_windows(self) -> None:
         """Undo `halve`: the window was rejected for another reason."""
         self._max_days = None
+
+    def limit_days(self, days: int) -> None:
+        """Request no more days than these at once, for the rest of the run."""
+        self._range_days = days
+
+    def start_at(self, day: dt.date) -> None:
+        """Begin at a later day."""
+        self._first = self._next = day
 
     def mark_read(self, window: DateWindow, rows: int) -> None:
         """Go on behind a window.

@@ -1,4 +1,4 @@
-"""The body of an answer as it comes: in pieces, decoded, and with an end to patience."""
+"""Response bodies: read in bounded time and size, decompressed, checked for truncation."""
 
 from __future__ import annotations
 
@@ -13,122 +13,88 @@ if TYPE_CHECKING:
 
     from tap_zohovoice._time import Clock
 
-ENCODINGS = "gzip, deflate"
-"""What `iter_body` can decode, for the header `Accept-Encoding`."""
-PIECE = 64 * 1024
-"""Bytes that are read at once, at most."""
-_LONGEST = 32 * 1024 * 1024
-"""Bytes of a body that is read whole; the largest page, a thousand calls, has about two million."""
-_DIGITS = 20
-_SLOWEST = 4_000
-"""Bytes a second; half of what a telephone line carries."""
-_ANY_HEADER = 32 + zlib.MAX_WBITS
-"""Tells zlib to find out itself whether it is gzip or zlib."""
+ACCEPT_ENCODING = "gzip, deflate"
+CHUNK_SIZE = 64 * 1024
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""Of a body that is read whole; the largest page, a thousand calls, has about two million."""
+MIN_BYTES_PER_SECOND = 4_000
+"""Half of what a telephone line carries."""
+_INFLATED = {"gzip", "x-gzip", "deflate"}
+_UNSUPPORTED = {"br", "compress", "dcb", "dcz", "x-compress", "zstd"}
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
-def is_plain(answer: requests.Response) -> bool:
-    """Tell whether a body comes as it is, not compressed.
-
-    Args:
-        answer: The answer.
-    """
-    return _encoding(answer) in {"", "identity"}
-
-
-def content_length(answer: requests.Response) -> int | None:
-    """Read the length of a body as its answer tells; of a compressed one it says nothing.
-
-    Args:
-        answer: The answer.
-
-    Returns:
-        Bytes; None if it is not told.
-    """
-    text = answer.headers.get("Content-Length", "")
-    is_told = is_plain(answer) and text.isdecimal() and len(text) < _DIGITS
-    return int(text) if is_told else None
+def content_length(response: requests.Response) -> int | None:
+    """Return the length of a body in bytes; None if it is unknown, or of the compressed form."""
+    text = response.headers.get("Content-Length", "")
+    if _content_codings(response) or "Transfer-Encoding" in response.headers:
+        return None
+    return int(text) if text.isdecimal() and len(text) < 20 else None  # noqa: PLR2004 - 64 bits
 
 
-def read_body(answer: requests.Response, clock: Clock, timeout: float) -> bytes:
-    """Read a body whole, as long as it is of a reasonable size.
-
-    Args:
-        answer: The answer, whose body nobody read yet.
-        clock: Tells the time.
-        timeout: Seconds to wait for, beyond what a body of its size may take.
-
-    Returns:
-        The body, decoded.
-
-    Raises:
-        requests.RequestException: If it comes too slowly or is too long, if its encoding is no
-            good, or if it is cut off.
-    """
+def read_body(response: requests.Response, clock: Clock, timeout: float) -> bytes:
+    """Read a whole body, of `MAX_BODY_BYTES` at most; for the rest see `iter_body`."""
     body = bytearray()
-    try:
-        for piece in iter_body(answer, clock, clock.monotonic(), timeout):
-            body += piece
-            if len(body) > _LONGEST:
-                raise requests.exceptions.ContentDecodingError
-    except HTTPError as error:
-        raise requests.exceptions.ChunkedEncodingError from error
-    length = content_length(answer)
-    if length is not None and length != len(body):
-        raise requests.exceptions.ChunkedEncodingError
+    for chunk in iter_body(response, clock, clock.monotonic(), timeout):
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            message = "body too long"
+            raise requests.exceptions.ContentDecodingError(message)
     return bytes(body)
 
 
 def iter_body(
-    answer: requests.Response, clock: Clock, asked_at: float, timeout: float
+    response: requests.Response, clock: Clock, requested_at: float, timeout: float
 ) -> Iterator[bytes]:
-    """Read a body.
+    """Iterate over the decompressed chunks of a streamed body.
 
     Args:
-        answer: The answer, whose body nobody read yet.
-        clock: Tells the time.
-        asked_at: When it was asked for, in seconds of that clock's monotonic time.
-        timeout: Seconds to wait for, beyond what a body of its size may take.
-
-    Yields:
-        Pieces, of a compressed body what it means.
+        response: A response whose body was not read yet.
+        clock: Measures the deadline.
+        requested_at: Monotonic seconds at which the request was sent.
+        timeout: Seconds, beyond those that a body of its size may take.
 
     Raises:
-        requests.RequestException: If it comes too slowly, or its encoding is no good.
-        urllib3.exceptions.HTTPError: If it is cut off.
+        requests.RequestException: If the body is too slow, truncated or cannot be decompressed.
     """
-    pieces = _raw(answer, clock, asked_at, timeout)
-    return pieces if is_plain(answer) else _inflated(pieces, _encoding(answer))
+    try:
+        chunks = _iter_raw(response, clock, requested_at, timeout)
+        for coding in reversed(_content_codings(response)):
+            chunks = _inflate(chunks, coding)
+        yield from chunks
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError from error
+    except zlib.error as error:
+        raise requests.exceptions.ContentDecodingError from error
 
 
-def _encoding(answer: requests.Response) -> str:
-    return str(answer.headers.get("Content-Encoding", "")).strip().lower()
+def _content_codings(response: requests.Response) -> list[str]:
+    """Return the compressions of a body; unknown tokens, such as `none`, have no effect."""
+    tokens = response.headers.get("Content-Encoding", "").lower().split(",")
+    return [token for token in map(str.strip, tokens) if token in _INFLATED | _UNSUPPORTED]
 
 
-def _raw(
-    answer: requests.Response, clock: Clock, asked_at: float, timeout: float
+def _iter_raw(
+    response: requests.Response, clock: Clock, requested_at: float, timeout: float
 ) -> Iterator[bytes]:
     received = 0
-    # What has come, at once: to wait for a whole piece could take as long as a server likes.
-    read = getattr(answer.raw, "read1", answer.raw.read)  # old versions of urllib3 lack it
-    while piece := read(PIECE, decode_content=False):
-        yield piece
-        received += len(piece)
-        if clock.monotonic() - asked_at > timeout + received / _SLOWEST:
+    # `read1` returns what has come; to wait for a whole chunk could take as long as a server likes.
+    while chunk := response.raw.read1(CHUNK_SIZE, decode_content=False):
+        yield chunk
+        received += len(chunk)
+        if clock.monotonic() - requested_at > timeout + received / MIN_BYTES_PER_SECOND:
             raise requests.ReadTimeout
 
 
-def _inflated(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Decompress, and notice a missing end, which no other library tells of."""
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
+def _inflate(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
+    """Decompress in bounded chunks; urllib3's decoders accept a body without its end."""
+    if coding in _UNSUPPORTED:
         raise requests.exceptions.ContentDecodingError
-    stream = zlib.decompressobj(_ANY_HEADER)
-    try:
-        for piece in pieces:
-            data = piece
-            while data and not stream.eof:
-                yield stream.decompress(data, PIECE)
-                data = stream.unconsumed_tail
-    except zlib.error as error:
-        raise requests.exceptions.ContentDecodingError from error
+    stream = zlib.decompressobj(_GZIP_OR_ZLIB)
+    for chunk in chunks:
+        data = chunk
+        while data and not stream.eof:
+            yield stream.decompress(data, CHUNK_SIZE)
+            data = stream.unconsumed_tail
     if not stream.eof:
         raise requests.exceptions.ContentDecodingError

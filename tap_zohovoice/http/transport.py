@@ -6,15 +6,11 @@ import errno
 import socket
 import ssl
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 
-from tap_zohovoice.http.tls import TransportError, explain_transport_error
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tap_zohovoice.http.tls import TransportError, explain_transport_error, iter_causes
 
 _CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLError)
 _UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
@@ -45,7 +41,7 @@ def _explain_network_error(error: OSError, url: str) -> str:
         return f"HTTP {status}, no whole answer from {server} ({kind})"
     if isinstance(error, requests.exceptions.ReadTimeout):
         return f"no answer in time from {server}"
-    causes = list(_iter_causes(error))
+    causes = list(iter_causes(error))
     kinds = (
         (requests.exceptions.ConnectTimeout, f"{server} does not accept it in time"),
         (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
@@ -56,9 +52,3 @@ def _explain_network_error(error: OSError, url: str) -> str:
     is_unroutable = any(getattr(cause, "errno", None) in _UNROUTABLE for cause in causes)
     default = f"no route to {server}" if is_unroutable else f"{server} ({type(error).__name__})"
     return f"connection failed: {next(texts, default)}"
-
-
-def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes."""
+"""Media type of a file, by its first bytes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import codecs
 import re
 import unicodedata
 
-ENOUGH = 512
-"""Bytes from the start of a file that are looked at."""
+SNIFF_BYTES = 512
+"""Bytes from the start of a file that are examined."""
 UNKNOWN = "application/octet-stream"
 
-_SIGNATURES = (
+_AUDIO_MAGIC = (
     (0, b"ID3", "audio/mpeg"),
     (8, b"WAVE", "audio/wav"),
     (0, b"OggS", "audio/ogg"),
@@ -22,42 +22,44 @@ _SIGNATURES = (
     (8, b"AIFF", "audio/aiff"),
     (0, b"caff", "audio/x-caf"),
 )
-_OTHERS = (b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"GIF8", b"\xff\xd8\xff")
+_NON_AUDIO_MAGIC = (
+    b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"GIF8", b"\xff\xd8\xff",
+)  # fmt: skip
 _ENCODINGS = (
     (re.compile(rb"\xff\xfe|\xfe\xff"), "utf-16"),
     (re.compile(rb"[<{[]\0[\t-~]\0"), "utf-16-le"),
     (re.compile(rb"\0[<{[]\0[\t-~]"), "utf-16-be"),
 )
-"""How a text begins, and what that tells of its encoding."""
+"""First bytes of a text, and the encoding that they imply."""
 _MARKUP = (b"<", b"{", b"[")
-_TEXTS = ("text/", "json", "xml")
-_SPACES = "\t\n\v\f\r\x1b\x85"  # an escape switches the alphabet in Japanese pages
-_LONGEST_SYNC = 4
+_TEXT_TYPES = ("text/", "json", "xml")
+_TEXT_CONTROLS = "\t\n\v\f\r\x1b\x85"  # an escape switches the alphabet in Japanese pages
+_MPEG_HEADER_BYTES = 4
 
 
-def audio_type(head: bytes, declared: str = "") -> str | None:
-    """Tell the media type of a file.
+def guess_audio_type(head: bytes, declared: str = "") -> str | None:
+    """Guess the media type of a file.
 
     Args:
-        head: Its first bytes, `ENOUGH` of them unless the file is shorter.
-        declared: Its media type as the server tells, empty if unknown.
+        head: Its first `SNIFF_BYTES` bytes, or all if it is shorter.
+        declared: Its media type according to the server, empty if unknown.
 
     Returns:
-        The type of the audio, `UNKNOWN` for bytes that are neither known audio nor something else;
-        None for what is no audio: nothing, text of any kind (HTML, JSON), archives, pictures.
+        The type of the audio; `UNKNOWN` for bytes that are neither known audio nor something else;
+        None for anything but audio: no bytes, text (HTML, JSON), archives, pictures.
     """
-    if not head or _is_text(head) or head.startswith(_OTHERS):
+    if not head or _is_text(head) or head.startswith(_NON_AUDIO_MAGIC):
         return None
-    for offset, signature, kind in _SIGNATURES:
-        if head[offset : offset + len(signature)] == signature:
-            return kind
-    is_called_text = any(text in declared.lower() for text in _TEXTS)
-    return _frame_type(head) or (None if is_called_text else UNKNOWN)
+    for offset, magic, audio_type in _AUDIO_MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return audio_type
+    is_declared_text = any(text in declared.lower() for text in _TEXT_TYPES)
+    return _guess_mpeg_type(head) or (None if is_declared_text else UNKNOWN)
 
 
-def _frame_type(head: bytes) -> str | None:
-    """Recognise bare frames of MPEG audio, which have a few bits in common and no signature."""
-    if len(head) < _LONGEST_SYNC or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004
+def _guess_mpeg_type(head: bytes) -> str | None:
+    """Recognise bare frames of MPEG audio, which have a few bits in common and no magic bytes."""
+    if len(head) < _MPEG_HEADER_BYTES or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004
         return None
     layer = head[1] >> 1 & 3
     if not layer:
@@ -77,4 +79,6 @@ def _is_text(head: bytes) -> bool:
         if not head.lstrip().startswith(_MARKUP):
             return False
         text = head.decode("latin-1").translate(dict.fromkeys(range(0x80, 0xA0)))
-    return not any(unicodedata.category(char) == "Cc" and char not in _SPACES for char in text)
+    return not any(
+        unicodedata.category(char) == "Cc" and char not in _TEXT_CONTROLS for char in text
+    )

@@ -1,259 +1,296 @@
-"""Files of recordings and voicemails: asked for one by one, and kept only if they are whole."""
+"""Download of recordings and voicemails: one request a file, stored only if it is complete."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import itertools
+import logging
 from collections import Counter
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import requests
-from urllib3.exceptions import HTTPError
 
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
-from tap_zohovoice.http.body import PIECE, content_length, iter_body
-from tap_zohovoice.http.response import ErrorResolution, ResponseAction
-from tap_zohovoice.recordings.audio import ENOUGH, audio_type
-from tap_zohovoice.recordings.declared_sizes import ToldSizes
+from tap_zohovoice.exceptions import (
+    AmbiguousResponseError,
+    InvalidParameterError,
+    RateLimitedError,
+    RateLimitLockoutError,
+    RetriesExhaustedError,
+    RetryableError,
+    TokenRejectedError,
+    ZohoVoiceError,
+)
+from tap_zohovoice.http.body import CHUNK_SIZE, content_length, iter_body
+from tap_zohovoice.http.retry import MAX_LOCKOUTS
+from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
 from tap_zohovoice.recordings.paths import storage_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from tap_zohovoice.client import ZohoVoiceStream
-    from tap_zohovoice.recordings.storage import Folder, StoredFile
+    from tap_zohovoice.http.client import ApiClient
+    from tap_zohovoice.recordings.storage import Storage, StoredFile
 
 Fields = dict[str, Any]
-MEGABYTE = 1024 * 1024
-_TRIES = 3
-_IMPATIENT = 3
-"""Files in a row without a usable answer, after which each is asked for once only."""
+MAX_ATTEMPTS = 3
+FAIL_FAST_AFTER = 3
+"""Files in a row without a usable response, after which each gets one attempt."""
+MAX_LOCKOUTS_PER_FILE = 1
+"""A second one may be words in the response for this file alone."""
+MAX_DECLARED_SIZE = 2**40
+MIN_WRONG_SIZES = 3
+"""Files of another size than declared, after which declared sizes are ignored."""
+_LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
 @dataclass(slots=True)
-class _Wanted:
-    """A file to fetch.
-
-    Attributes:
-        name: Its name, for the server.
-        place: Where it goes.
-        declared: Its size as the log tells, in bytes.
-        stored: What is in its place.
-        shorter: Digest of what came, where that was shorter than declared.
-    """
+class Download:
+    """A file to download, and what its responses were like."""
 
     name: str
-    place: str
-    declared: int | None
+    path: str
+    declared_size: int | None
     stored: StoredFile | None
-    shorter: str = ""
+    short_digest: str = ""
+    """SHA-256 of the last response that was shorter than declared."""
+    lockouts: int = 0
+    """Responses that looked like a lockout."""
 
 
-@dataclass(slots=True)
 class RecordingDownloader:
-    """Fetches files, and tells what became of each.
+    """Downloads files that are not stored yet.
+
+    Args:
+        api: Client of the URL of the files.
+        storage: Where files are stored.
+        max_bytes: Size of the largest file that is stored.
+        results: Counts files that were `fetched`, `skipped` or `failed`.
 
     Attributes:
-        stream: Asks, for the URL of the files.
-        folder: Where files go.
-        largest: Size of the largest file that is kept, in bytes.
-        results: How many files were fetched, were there already, or failed.
-        failed_in_a_row: How many files in a row had no usable answer.
-        locks_in_a_row: How many locks were met since the last other answer.
-        is_unreachable: Whether the last one failed because no service answered at all.
+        is_unreachable: Whether the last download failed because no service responded.
     """
 
-    stream: ZohoVoiceStream
-    folder: Folder
-    largest: int
-    results: Counter[str] = field(default_factory=Counter)
-    failed_in_a_row: int = 0
-    locks_in_a_row: int = 0
-    is_unreachable: bool = False
-    _mode: str = "play"
-    _is_mode_proven: bool = False
-    _sizes: ToldSizes = field(default_factory=ToldSizes)
+    def __init__(
+        self, api: ApiClient, storage: Storage, *, max_bytes: int, results: Counter[str]
+    ) -> None:
+        self.is_unreachable = False
+        self._api = api
+        self._storage = storage
+        self._max_bytes = max_bytes
+        self._results = results
+        self._failures_in_a_row = 0
+        self._lockouts_in_a_row = 0
+        # Live servers and the documentation disagree about its values.
+        self._mode = "play"
+        self._is_mode_accepted = False
+        self._declared_sizes: Counter[bool] = Counter()
 
-    def get(self, name: str, start_time: str, declared: int | None) -> Fields:
-        """Fetch a file, unless it is there.
+    def download(self, name: str, start_time: str, declared_size: int | None) -> Fields:
+        """Download a file, unless it is stored.
 
         Args:
-            name: Its name, as the server sends it.
-            start_time: When its call started, in the text form of records.
-            declared: Its size as the log tells, in bytes.
+            name: Name, as the API uses it.
+            start_time: Start of its call, in the form of records.
+            declared_size: Bytes according to the log.
 
         Returns:
-            `uri`, `bytes`, `sha256`, `content_type`, `downloaded_at`; or `error`, the reason why
-            there is no file.
+            `uri`, `bytes`, `sha256`, `content_type` and `downloaded_at`; or only `error`.
 
         Raises:
-            StorageError: If the folder is of no use.
-            RateLimitLockoutError: If the address of the files stays locked.
-            ZohoVoiceError: If there is no token.
+            StorageError: If the storage fails.
+            RateLimitLockoutError: If the URL of the files stays locked.
+            ZohoVoiceError: If the reason has nothing to do with this file.
         """
         self.is_unreachable = False
-        if any("\ud800" <= char <= "\udfff" for char in name):  # no server can be asked for it
-            self.results["failed"] += 1
+        if any("\ud800" <= char <= "\udfff" for char in name):  # no URL can hold it
+            self._results["failed"] += 1
             return {"error": "the name of the file is no text"}
-        place = storage_path(start_time, name)
-        stored = self.folder.find(place)
-        declared = self._sizes.usable(declared)
-        wanted = _Wanted(name, place, declared, stored)
-        if stored and stored.size and (self._sizes.lie or declared in {None, stored.size}):
-            self.results["there already"] += 1
-            return self._describe(place, stored)
-        result = self._fetch(wanted)
-        if "error" in result:
-            self.results["failed"] += 1
-        else:
-            self.failed_in_a_row = 0
-        return result
+        if declared_size is not None and not 0 < declared_size <= MAX_DECLARED_SIZE:
+            declared_size = None
+        path = storage_path(start_time, name)
+        download = Download(name, path, declared_size, self._storage.stat(path))
+        if self._is_unchanged(download):
+            return self._already_stored(download)
+        try:
+            fields = self._request(download)
+        except ZohoVoiceError as error:
+            is_lockout = isinstance(error, RateLimitLockoutError)
+            if not error.summary or (is_lockout and self._is_url_locked(download)):
+                raise
+            self.is_unreachable = is_lockout or error.is_unreachable
+            self._failures_in_a_row += isinstance(error, RetriesExhaustedError)
+            self._results["failed"] += 1
+            return {"error": error.summary}
+        self._failures_in_a_row = 0
+        return fields
 
-    def _fetch(self, wanted: _Wanted) -> Fields:
-        tries: Counter[ResponseAction] = Counter()
-        most = _TRIES if self.failed_in_a_row < _IMPATIENT else 1
-        mode = self._mode
-        while True:
-            verdict = self._attempt(wanted, mode)
-            if not isinstance(verdict, ErrorResolution):
-                self.locks_in_a_row = 0
-                self._mode, self._is_mode_proven = mode, True
-                return verdict
-            outcome = verdict.outcome
-            tries[outcome] += 1
-            self.locks_in_a_row = self.locks_in_a_row + 1 if outcome is ResponseAction.WAIT else 0
-            if outcome is ResponseAction.REFUSED and mode and not self._is_mode_proven:
-                mode = ""  # live servers and documentation disagree about its values
-                continue
-            try:
-                self.stream.react(verdict, self.locks_in_a_row or tries[outcome], most)
-            except ZohoVoiceError as error:
-                if not error.summary or isinstance(error, RateLimitLockoutError):
-                    raise
-                if isinstance(error, RetriesExhaustedError):
-                    self.failed_in_a_row += 1
-                    self.is_unreachable = error.is_unreachable
-                return {"error": error.summary}
-            if (
-                tries[ResponseAction.WAIT] > 1
-            ):  # perhaps it is this file's answer that sounds like a lock
-                self.is_unreachable = True
-                return {"error": verdict.summary}
+    def _is_unchanged(self, download: Download) -> bool:
+        stored, size = download.stored, download.declared_size
+        is_size_unknown = size is None or self._ignores_declared_sizes
+        return bool(stored and stored.size and (is_size_unknown or size == stored.size))
 
-    def _attempt(self, wanted: _Wanted, mode: str) -> Fields | ErrorResolution:
-        """Ask once, and keep what comes if it is the file, whole."""
-        # One name a request: what the answer to several looks like is not documented.
-        params = {"recording_filename": wanted.name, **({"mode": mode} if mode else {})}
-        answer = self.stream.send(params)
-        if isinstance(answer, ErrorResolution):
-            return answer
-        tap = self.stream.tap
-        timeout = tap.settings.request_timeout
-        with closing(answer):
-            try:
-                pieces = iter_body(answer, tap.clock, self.stream.asked_at, timeout)
-                return self._take(wanted, answer, pieces)
-            except (requests.RequestException, HTTPError):
-                return ErrorResolution(
-                    ResponseAction.RETRY, "the file was cut off", is_unreachable=True
-                )
+    def _is_url_locked(self, download: Download) -> bool:
+        """Return whether a lockout is more than words in the response for a single file."""
+        is_repeated = download.lockouts > MAX_LOCKOUTS_PER_FILE  # else it lasts too long to wait
+        return not is_repeated or self._lockouts_in_a_row > MAX_LOCKOUTS
 
-    def _take(
-        self, wanted: _Wanted, answer: requests.Response, pieces: Iterator[bytes]
-    ) -> Fields | ErrorResolution:
-        head = b""
-        for piece in pieces:
-            head += piece
-            if len(head) >= ENOUGH:
-                break
-        is_file = answer.status_code == 200  # noqa: PLR2004
-        kind = audio_type(head[:ENOUGH], answer.headers.get("Content-Type", "")) if is_file else ""
-        if not kind:
-            return self._no_audio(wanted, answer, head + next(pieces, b""))
-        length = content_length(answer)
-        if length is not None and wanted.stored and length == wanted.stored.size:
-            return self._leave(wanted, wanted.stored)
-        if length is not None and length > self.largest:
-            return self._too_big()
-        return self._write(wanted, answer, itertools.chain([head], pieces), kind)
+    @property
+    def _ignores_declared_sizes(self) -> bool:
+        """Whether logs declare sizes in another unit, say: several were wrong and none right."""
+        return self._declared_sizes[False] >= MIN_WRONG_SIZES and not self._declared_sizes[True]
 
-    def _write(
-        self, wanted: _Wanted, answer: requests.Response, pieces: Iterable[bytes], kind: str
-    ) -> Fields | ErrorResolution:
-        size, digest = 0, hashlib.sha256()
-        with self.folder.draft(wanted.place) as draft:
-            for piece in pieces:
-                size += len(piece)
-                if size > self.largest:
-                    return self._too_big()
-                digest.update(piece)
-                draft.write(piece)
-            if wanted.stored and size == wanted.stored.size:
-                return self._leave(wanted, wanted.stored)
-            if trouble := self._shortfall(wanted, answer, size, digest.hexdigest()):
-                return ErrorResolution(ResponseAction.RETRY, trouble, is_unreachable=True)
-            moment = dt.datetime.fromtimestamp(self.stream.tap.clock.now(), dt.UTC)
-            draft.keep(moment)
-        self.results["fetched"] += 1
-        return self._fields(wanted.place, size, digest.hexdigest(), kind, moment)
+    def _request(self, download: Download) -> Fields:
+        try:
+            fields = self._request_with_mode(download, self._mode)
+        except InvalidParameterError:
+            if self._is_mode_accepted or not self._mode:
+                raise
+            fields = self._request_with_mode(download, "")
+            self._mode = ""
+        self._is_mode_accepted = True
+        return fields
 
-    def _leave(self, wanted: _Wanted, stored: StoredFile) -> Fields:
-        """Leave what is there: it is what the server has, whatever the log says of its size."""
-        self._sizes.compare(wanted.declared, stored.size)
-        self.results["there already"] += 1
-        return self._describe(wanted.place, stored)
-
-    def _too_big(self) -> ErrorResolution:
-        limit = self.largest // MEGABYTE
-        return ErrorResolution(
-            ResponseAction.STOP, f"the file is bigger than recordings_max_mb ({limit})"
+    def _request_with_mode(self, download: Download, mode: str) -> Fields:
+        # One name a request: the response to several is not documented.
+        params = {"recording_filename": download.name, **({"mode": mode} if mode else {})}
+        return self._api.get(
+            params,
+            lambda response: self._download_once(download, response),
+            stream=True,
+            max_attempts=MAX_ATTEMPTS if self._failures_in_a_row < FAIL_FAST_AFTER else 1,
+            max_lockouts=MAX_LOCKOUTS_PER_FILE,
         )
 
-    def _shortfall(self, wanted: _Wanted, answer: requests.Response, size: int, digest: str) -> str:
-        """Tell what is missing of a file, empty if nothing is."""
-        length = content_length(answer)
-        if length is not None and size != length:
-            return "the file was cut off"
-        is_told = length is not None or "Transfer-Encoding" in answer.headers
-        is_short = wanted.declared is not None and size < wanted.declared and not self._sizes.lie
-        if is_short and (not is_told or digest != wanted.shorter):
-            # Its end is told by nothing but the log, or not yet the same twice.
-            wanted.shorter = digest if is_told else ""
-            return "the file is shorter than its log says"
-        if is_told:
-            self._sizes.compare(wanted.declared, size)
-        return ""
+    def _download_once(self, download: Download, response: requests.Response) -> Fields:
+        lockouts, self._lockouts_in_a_row = self._lockouts_in_a_row, 0
+        try:
+            return self._handle_response(download, response)
+        except RateLimitedError:
+            download.lockouts += 1
+            self._lockouts_in_a_row = lockouts + 1
+            raise
+        except requests.RequestException as error:
+            reason = "the file was cut off"
+            raise _truncated(reason) from error
 
-    def _no_audio(self, wanted: _Wanted, answer: requests.Response, body: bytes) -> ErrorResolution:
-        verdict = self.stream.judge(answer, body, wanted.name)
-        is_json = body.lstrip()[:1] in {b"{", b"["}
-        is_empty_talk = verdict.outcome is ResponseAction.RETRY and not is_json and answer.ok
-        if verdict.outcome is ResponseAction.OK or is_empty_talk:
-            return ErrorResolution(
-                ResponseAction.STOP, f"HTTP {answer.status_code}, no audio in the answer"
+    def _handle_response(self, download: Download, response: requests.Response) -> Fields:
+        """Store the file of a response, if it is one.
+
+        Raises:
+            RetryableError: If the file is incomplete, or an error may pass.
+            ZohoVoiceError: If there is no file, or it is too big.
+        """
+        api = self._api
+        chunks = iter_body(response, api.clock, api.requested_at, api.timeout)
+        head = b""
+        for chunk in chunks:
+            head += chunk
+            if len(head) >= SNIFF_BYTES:
+                break
+        declared_type = response.headers.get("Content-Type", "")
+        kind = guess_audio_type(head[:SNIFF_BYTES], declared_type)
+        if response.status_code != 200 or not kind:  # noqa: PLR2004
+            raise self._unexpected_content(download, response, head + next(chunks, b""))
+        length = content_length(response)
+        if length is not None and download.stored and length == download.stored.size:
+            self._compare_sizes(download, length)
+            return self._already_stored(download)
+        if length is not None and length > self._max_bytes:
+            raise self._too_big()
+        return self._store(download, response, itertools.chain([head], chunks), kind)
+
+    def _store(
+        self, download: Download, response: requests.Response, chunks: Iterable[bytes], kind: str
+    ) -> Fields:
+        size, digest = 0, hashlib.sha256()
+        with self._storage.write_atomic(download.path) as file:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > self._max_bytes:
+                    raise self._too_big()
+                digest.update(chunk)
+                file.write(chunk)
+            if download.stored and size == download.stored.size:
+                self._compare_sizes(download, size)
+                return self._already_stored(download)
+            if error := self._truncation_error(download, response, size, digest.hexdigest()):
+                raise error
+            downloaded_at = dt.datetime.fromtimestamp(self._api.clock.now(), dt.UTC)
+            file.commit(downloaded_at)
+        self._results["fetched"] += 1
+        return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)
+
+    def _truncation_error(
+        self, download: Download, response: requests.Response, size: int, digest: str
+    ) -> RetryableError | None:
+        """Return an error if a file is short, unless its response says twice that it is whole."""
+        has_length = content_length(response) is not None or "Transfer-Encoding" in response.headers
+        is_short = size < (download.declared_size or 0) and not self._ignores_declared_sizes
+        if is_short and not (has_length and digest == download.short_digest):
+            download.short_digest = digest
+            return _truncated("the file is shorter than its log says")
+        if has_length:
+            self._compare_sizes(download, size)
+        return None
+
+    def _compare_sizes(self, download: Download, size: int) -> None:
+        if download.declared_size is None:
+            return
+        is_right = size == download.declared_size
+        if not is_right and not self._declared_sizes[False]:
+            _LOGGER.warning(
+                "Log declares %d bytes for a file of %d; keeping the file as received",
+                download.declared_size,
+                size,
             )
-        return verdict
+        self._declared_sizes[is_right] += 1
 
-    def _describe(self, place: str, stored: StoredFile) -> Fields:
+    def _unexpected_content(
+        self, download: Download, response: requests.Response, body: bytes
+    ) -> ZohoVoiceError:
+        """Return an error for a response without audio, or raise the one that it states."""
+        try:
+            self._api.classify(response, body, redact=[download.name])
+        except (RateLimitedError, TokenRejectedError):
+            raise
+        except AmbiguousResponseError:
+            pass
+        except RetryableError:
+            is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
+            if not is_page:  # which would be the same again
+                raise
+        summary = f"HTTP {response.status_code}, no audio in the answer"
+        return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
+
+    def _too_big(self) -> ZohoVoiceError:
+        summary = f"the file is bigger than recordings_max_mb ({self._max_bytes // 1024**2})"
+        return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
+
+    def _already_stored(self, download: Download) -> Fields:
+        self._results["skipped"] += 1
         digest, head, size = hashlib.sha256(), b"", 0
-        with self.folder.open(place) as file:
-            while piece := file.read(PIECE):
-                head = head or piece[:ENOUGH]
-                size += len(piece)
-                digest.update(piece)
-        return self._fields(place, size, digest.hexdigest(), audio_type(head), stored.modified)
+        with self._storage.open(download.path) as file:
+            while chunk := file.read(CHUNK_SIZE):
+                head = head or chunk[:SNIFF_BYTES]
+                size += len(chunk)
+                digest.update(chunk)
+        modified = download.stored.modified if download.stored else None
+        return self._fields(download, size, digest.hexdigest(), guess_audio_type(head), modified)
 
     def _fields(
-        self, place: str, size: int, digest: str, kind: str | None, moment: dt.datetime | None
+        self, download: Download, size: int, digest: str, kind: str | None, at: dt.datetime | None
     ) -> Fields:
         return {
-            "uri": self.folder.uri(place),
+            "uri": self._storage.uri(download.path),
             "bytes": size,
             "sha256": digest,
             "content_type": kind,
-            "downloaded_at": format_timestamp(moment) if moment else None,
+            "downloaded_at": format_timestamp(at) if at else None,
         }
+
+
+def _truncated(summary: str) -> RetryableError:
+    return RetryableError(f"Zoho Voice: {summary}", summary=summary, is_unreachable=True)

@@ -1,44 +1,35 @@
-"""Where a file is kept: below one folder, whatever the server calls it."""
+"""Relative paths of stored files, safe on any file system."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-_LONGEST = 180
-"""Bytes of a name; file systems take 255, and encryption on top of them takes some."""
-_DIGITS = 12
-_KEPT = 80
+_MAX_NAME_BYTES = 180
+"""File systems allow 255, and encryption on top of them uses some."""
+_MAX_STEM = 80
+_DIGEST_LENGTH = 12
 _FORBIDDEN = re.compile(r"[/\\:*?\"<>|\[\]]")
-# Names of devices, in any folder and with any suffix, on one well-known system.
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 
 def storage_path(start_time: str, name: str) -> str:
-    """Tell where a file is kept.
+    """Return `yyyy/mm/dd/name` for a file and the start of its call, in the form of records.
 
-    Args:
-        start_time: When its call started, in the text form of records.
-        name: The file's name as the server sends it.
-
-    Returns:
-        A relative path `yyyy/mm/dd/name` with slashes, in which only the name is the server's. A
-        name that could lead elsewhere, or that a file system may refuse, is changed, and then
-        holds a part of its own hash, so that no two names become one.
+    A name that could lead elsewhere, or that a file system may refuse, is changed and gets a part
+    of its hash, so that no two names have one path.
     """
-    return f"{start_time[:10].replace('-', '/')}/{_safe(name)}"
+    return f"{start_time[:10].replace('-', '/')}/{_safe_name(name)}"
 
 
-def _safe(name: str) -> str:
+def _safe_name(name: str) -> str:
     if _is_safe(name):
         return name
-    raw = name.encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(raw).hexdigest()[:_DIGITS]
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
     stem, dot, suffix = plain.rpartition(".")
     if not dot or not re.fullmatch(r"[A-Za-z0-9]{1,8}", suffix):
         stem, dot, suffix = plain, "", ""
-    stem = stem.lstrip("._-")[-_KEPT:] or "file"
+    stem = stem.lstrip("._-")[-_MAX_STEM:] or "file"
     return f"{stem}-{digest}{dot}{suffix}"
 
 
@@ -48,6 +39,5 @@ def _is_safe(name: str) -> bool:
         and not name.startswith((".", " ", "~", "-"))
         and not name.endswith((".", " "))
         and not _FORBIDDEN.search(name)
-        and not _DEVICE.fullmatch(name)
-        and 0 < len(name.encode()) <= _LONGEST
+        and 0 < len(name.encode()) <= _MAX_NAME_BYTES
     )

@@ -13,7 +13,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.extract.reader import CallLogReader, WindowResult
-from tap_zohovoice.extract.windows import add_saturating
+from tap_zohovoice.extract.windows import DAY, add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress import WindowProgress
 from tap_zohovoice.schemas.conversion import RecordConverter
@@ -46,6 +46,8 @@ class IncrementalStream(ZohoVoiceStream):
 
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
+    _bounds = ("", "~")
+    """Timestamps of records that may move the bookmark: those of the current window."""
 
     @abstractmethod
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
@@ -72,12 +74,14 @@ class IncrementalStream(ZohoVoiceStream):
         )
         try:
             for window in self.request_windows(reader, context):
+                days = window.window
+                self._bounds = (days.first - 2 * DAY).isoformat(), (days.last + 3 * DAY).isoformat()
                 yield from self.emit_window(window, context)
                 is_empty = not window.rows
                 safe = self._safe_bookmark(window.covered_until, start)
                 self.advance_bookmark(safe if is_empty else window.rows[-1].start_time, context)
                 self.write_state()
-                progress.update(window.window, len(window.rows))
+                progress.update(days, len(window.rows) + len(window.strays))
         finally:
             progress.finish()
 
@@ -230,7 +234,10 @@ class IncrementalStream(ZohoVoiceStream):
         # following a phone whose clock is ahead.
         if self.is_connection_test or self.is_bookmark_frozen:
             return
-        timestamp = min(latest_record["start_time"], self._sync_started_at)
+        timestamp = latest_record["start_time"]
+        if not self._bounds[0] <= timestamp <= self._bounds[1]:
+            return  # a call far outside its window says nothing about the calls before it
+        timestamp = min(timestamp, self._sync_started_at)
         state = self.get_context_state(context)
         if timestamp > (state.get("replication_key_value") or ""):
             super()._increment_stream_state({"start_time": timestamp}, context=context)

@@ -104,7 +104,9 @@ class CallItemStream(IncrementalStream):
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        items = [item for row in window.rows for item in self._items(row.record, context)]
+        items = [
+            item for row in window.rows + window.strays for item in self._items(row.record, context)
+        ]
         if items:
             self._progress.set_total(len(items))
         written_at = self.services.clock.monotonic()

@@ -33,11 +33,22 @@ class CallLogsStream(IncrementalStream):
     schema = CALL_LOG_SCHEMA
 
     @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        path, recordings = self.services.settings.recordings_path, self.tap.streams["recordings"]
+        if path and not recordings.selected:
+            self.logger.warning(
+                "recordings_path is set, but the stream recordings is not selected: no file is "
+                "downloaded"
+            )
+        yield from super().get_records(context)
+
+    @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
         if self._can_bulk_write():
             self._bulk_write(window.rows)
+            self._bulk_write(window.strays)
         else:
-            for row in window.rows:
+            for row in window.rows + window.strays:
                 yield row.record
 
     def _can_bulk_write(self) -> bool:

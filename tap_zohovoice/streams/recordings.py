@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tap_zohovoice.client import Services
     from tap_zohovoice.schemas.conversion import Record
 
-_FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
+FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 """Kind of a file, and the field of a call log that names it."""
 _MEGABYTE = 1024 * 1024
 
@@ -79,7 +79,7 @@ def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
     Yields:
         What the log says of each.
     """
-    field = _FILE_FIELDS[kind]
+    field = FILE_FIELDS[kind]
     value = record[field]
     if value is None:
         value = (record["additional_fields"] or {}).get(field)

@@ -13,6 +13,7 @@ from tap_zohovoice.exceptions import (
 )
 from tap_zohovoice.schemas.transcripts import TRANSCRIPT_SCHEMA, parse_transcript
 from tap_zohovoice.streams.call_items import CallItemStream
+from tap_zohovoice.streams.recordings import FILE_FIELDS, iter_file_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,8 @@ class TranscriptsStream(CallItemStream):
     @override
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
         status = record["call_recording_transcription_status"] or ""
-        if status.strip().lower() == "completed":
+        is_named = record[FILE_FIELDS[kind]] is None or any(iter_file_references(record, kind))
+        if status.strip().lower() == "completed" and is_named:
             yield {"logid": record["logid"], "kind": kind, "start_time": record["start_time"]}
 
     @override

@@ -124,7 +124,7 @@ def test_a_signal_ends_with_a_state_and_no_success(
 
     def stop(request: int) -> None:
         started.wait()
-        if request == 9:
+        if request == 13:
             process.send_signal(signum)
 
     box.before_request = stop

@@ -25,7 +25,7 @@ PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
 HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
 INVALID_DATE = "not a date: use 2024-01-31 or 2024-01-31T08:00:00Z"
-INVALID_URL = "must be a URL such as https://voice.zoho.com"
+INVALID_URL = "must be a URL such as https://"
 
 
 class _Missing:
@@ -109,7 +109,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ],
     ({"recordings_path": "odd://calls"}, "recordings_path: unsupported URL scheme odd"),
     ({"recordings_path": "odd::memory://x"}, "recordings_path: unsupported URL scheme odd"),
-    ({"recordings_path": "s3://calls"}, "recordings_path: no fsspec driver for s3 is installed"),
+    ({"recordings_path": "gs://calls"}, "recordings_path: no fsspec driver for gs is installed"),
     ({"filters": []}, "filters must be of type object"),
     ({"filters": "callType=missed"}, "filters must be of type object"),
     ({"filters": {"calltype": "missed"}}, "unknown filter 'calltype': did you mean callType?"),

@@ -309,9 +309,14 @@ def test_the_meltano_project_holds_together() -> None:
         assert {
             name for group in loader.get("settings_group_validation", []) for name in group
         } <= (known)
+    models = {utility["name"]: utility for utility in project["plugins"]["utilities"]}
+    for utility in models.values():
+        assert all("==" in package for package in utility["pip_url"].split()[:2])
+        assert "build" in utility["commands"]
     jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
     assert {task for tasks in jobs.values() for task in tasks} == {
-        f"tap-zohovoice {name}" for name in loaders
+        *(f"tap-zohovoice {name}" for name in loaders),
+        *(f"tap-zohovoice {name.replace('dbt', 'target')} {name}:build" for name in models),
     }
     assert {schedule["job"] for schedule in project["schedules"]} <= set(jobs)
     environments = {environment["name"] for environment in project["environments"]}

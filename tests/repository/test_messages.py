@@ -207,7 +207,7 @@ MESSAGES: dict[str, Meet] = {
         recordings_path="odd://calls"
     ),
     "recordings_path: no fsspec driver for … is installed": lambda stage: stage.run(
-        recordings_path="s3://calls"
+        recordings_path="gs://calls"
     ),
     "A file given with --config, --state or --catalog is not JSON (line …)": lambda stage: (
         stage.given("--state", "{")
@@ -306,7 +306,7 @@ MESSAGES: dict[str, Meet] = {
         files=odd(new=json.loads("[" * 60 + "]" * 60))
     ),
     "Zoho hands out the same calls of … over and over, …": repeated,
-    "Zoho does not hand out all calls of …: …": dense,
+    "More calls on … than the API lets us page through; …": dense,
     "Zoho answers with calls of other days than …": misplaced,
     "recordings_path: …": occupied,
     "…: Zoho counts … calls but hands out …": lambda stage: stage.run(
@@ -322,6 +322,10 @@ MESSAGES: dict[str, Meet] = {
     "…: value does not match its type; …": lambda stage: stage.run(
         files=odd(feedback="five stars")
     ),
+    "Log declares … bytes for a file of …; …": lambda stage: stage.run(
+        files=odd(call_recording={"recording_filename": "x.wav", "recording_size_in_bytes": 5}),
+        recordings_path=str(stage.path / "calls"),
+    ),
     "Stopped by …; the last STATE says how far the sync got": stopped,
     "Unexpected … at …; please report this as a bug of the tap": broken,
 }
@@ -332,6 +336,7 @@ GOES_ON = {
     "The bookmark of … (…) is in the future; …",
     "The bookmark of … has another replication key; …",
     "…: value does not match its type; …",
+    "Log declares … bytes for a file of …; …",
 }
 """What a run tells and goes on."""
 STOPPED = "Stopped by …; the last STATE says how far the sync got"

@@ -17,6 +17,7 @@ from tap_zohovoice.pagination import Page
 from tap_zohovoice.singer.records import SerializedRecord
 from tests.support.flows import drive
 from zoho_voice_sandbox import Dialect
+from zoho_voice_sandbox.calls import has_wrong_start, reset_to_2000
 from zoho_voice_sandbox.date_filter import midnight, today
 from zoho_voice_sandbox.params import InvalidParameterError as RejectedError
 from zoho_voice_sandbox.query import LogQuery, QueryFailedError, run_query
@@ -151,7 +152,9 @@ class FakeServer:
             message = f"no rows although there are {page.total}"
             raise RetriesExhaustedError(message)
         total = None if page.rows and not page.total else page.total
-        records = [SerializedRecord(_start_time(start), name, b"") for start, name, _ in page.rows]
+        records = [
+            SerializedRecord(_start_time(self.sent_start(row)), row[1], b"") for row in page.rows
+        ]
         return Page(records, total, query.size)
 
     def run(self, query: LogQuery) -> QueryPage[Row]:
@@ -168,20 +171,35 @@ class FakeServer:
             message = f"{self.requests} requests, the last {query}"
             raise EndlessError(message)
         return run_query(
-            query, self.dialect, self.now, lambda selected: self._select(selected, query)
+            query,
+            self.dialect,
+            self.now,
+            lambda selected: self._select(selected, query),
+            self.requests,
         )
 
     def between(self, start: int, end: int) -> list[Row]:
         """Return the calls of a time range."""
         return self.rows[bisect_left(self.rows, (start,)) : bisect_left(self.rows, (end,))]
 
-    def add(self, start: int) -> Row:
-        """Add a call now, with any start."""
+    def add(self, start: int, logid: str = "") -> Row:
+        """Add a call now, with any start; or another leg of a call, whose type differs."""
         number = 1_000_000 + self.requests * 1000 + len(self.rows) + len(self.deleted)
-        row = (start, _logid(number), CALL_TYPES[number % 5])
+        call_type = CALL_TYPES[number % 5]
+        if logid:
+            call_type = next(kind for kind in CALL_TYPES if (start, logid, kind) not in self.rows)
+        row = (start, logid or _logid(number), call_type)
         insort(self.rows, row)
         self._selected.clear()
         return row
+
+    def sent_start(self, row: Row) -> int:
+        """Return the start that is read from a row, in milliseconds since the epoch."""
+        start, logid, _ = row
+        if not has_wrong_start(logid, self.dialect):
+            return start
+        is_seconds = self.dialect.wrong_start == "seconds"
+        return start // SECOND * SECOND if is_seconds else reset_to_2000(start)
 
     def matches(self, row: Row, name: str, value: str) -> bool:
         """Return whether a row matches a filter."""

@@ -51,7 +51,7 @@ KEYS = {
     "recordings": ("recording_filename",),
     "transcripts": ("logid", "kind"),
 }
-_UNREADABLE = "Zoho does not hand out all calls of"
+_UNREADABLE = "More calls on"
 _RETRIED = {"500", "502_html", "503_retry_after", "truncated", "error_200", "html", "array"}
 _RETRIED |= {"hollow", "renamed", "cut", "timeout", "unreachable"}
 

@@ -101,8 +101,10 @@ class SimulatedAccount(FakeServer):
         return round(self.clock.time * 1000)
 
     @override
-    def add(self, start: int) -> Row:
-        row = super().add(start)
+    def add(self, start: int, logid: str = "") -> Row:
+        row = super().add(start, logid)
+        if logid:
+            return row
         # A call that is there now may as well have come right behind the last request.
         self.appeared[row[1]] = self.now if start > self.now else max(start, self.listed_at + 1)
         return row

@@ -32,7 +32,9 @@ from tests.support.simulated_account import (
     build_log,
     has_file,
 )
+from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.faults import apply_fault
+from zoho_voice_sandbox.files import several_files_response
 from zoho_voice_sandbox.logs import list_response
 from zoho_voice_sandbox.params import InvalidParameterError
 from zoho_voice_sandbox.query import QueryFailedError, parse_query
@@ -42,6 +44,7 @@ from zoho_voice_sandbox.responses import (
     invalid_token_response,
     json_response,
     rate_limit_response,
+    set_date,
 )
 from zoho_voice_sandbox.server import PATHS
 from zoho_voice_sandbox.stats import EndpointStats
@@ -176,6 +179,10 @@ class SimulatedApi:
             sent = self._token(request)
         else:
             sent = self._api(name, dict(parse_qsl(url.query)), request)
+        if "Date" not in sent.headers:
+            set_date(sent, self._dialect, self.clock.time)
+        if not sent.headers["Date"]:
+            del sent.headers["Date"]
         response = requests.Response()
         response.status_code = sent.status_code
         response.headers.update(sent.headers)
@@ -272,21 +279,34 @@ class SimulatedApi:
             page = self.account.run(query)
         except InvalidParameterError as error:
             return error_response(error.code, error.message)
-        except QueryFailedError:
-            return error_response("500", "failed", 500)
+        except QueryFailedError as error:
+            if error.failure == "error500":
+                return error_response("500", "failed", 500)
+            if error.failure == "timeout":
+                self.clock.time += TIMEOUT
+                raise requests.ReadTimeout from error
+            raise requests.ConnectionError from error
         except EndlessError as error:
             self.fail(str(error))
         self.account.listed_at = self.account.now
         named = {"none": (), "always": tuple(FILES), "filtered": tuple(media)}[self._files]
-        return list_response(
-            [build_log(row, named) for row in page.rows], page.total, self._dialect
-        )
+        logs = [rewrite_times(build_log(row, named), self._dialect) for row in page.rows]
+        return list_response(logs, page.total, self._dialect)
 
     def _file(self, params: dict[str, str]) -> Response:
-        logid, _, media = params["recording_filename"].removesuffix(".wav").partition("_")
-        if not has_file(logid, media):
+        names = params["recording_filename"].split(",")
+        files = {name: _audio(name) for name in names}
+        content: Response | bytes | None = files[names[0]]
+        if len(names) > 1:
+            try:
+                content = several_files_response(files, self._dialect)
+            except InvalidParameterError as error:
+                return error_response(error.code, error.message)
+        if content is None:
             return error_response("404", "no such file", 404)
-        return Response(AUDIO, content_type="application/octet-stream")
+        if isinstance(content, Response):
+            return content
+        return Response(content, content_type="application/octet-stream")
 
     def _transcript(self, params: dict[str, str]) -> Response:
         text = json.dumps({"transcriptionProvider": "made up", "logId": params["logId"]})
@@ -329,6 +349,11 @@ class SimulatedApi:
         raise KilledError
 
 
+def _audio(name: str) -> bytes | None:
+    logid, _, media = name.removesuffix(".wav").partition("_")
+    return AUDIO if has_file(logid, media) else None
+
+
 class _Raw(io.BytesIO):
     """A body that is read as it arrives."""
 
@@ -336,6 +361,9 @@ class _Raw(io.BytesIO):
     def read1(self, size: int | None = -1, *, decode_content: bool = False) -> bytes:
         del decode_content
         return super().read1(size)
+
+    def release_conn(self) -> None:
+        """Do nothing: there is no connection."""
 
 
 def _to_response(bad: BadResponse) -> Response:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_zohovoice.pagination import PageSizeNegotiation
+from tap_zohovoice.extract.limits import PageSizeNegotiation
 
 DOCUMENTED = 100
 

@@ -66,13 +66,13 @@ def test_failures_are_retried_after_growing_waits(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("attempts", [1, 2, 6])
 def test_attempts_are_limited(clock: FakeClock, attempts: int) -> None:
-    error = RetryableError("HTTP 500", summary="brief", is_unreachable=True)
+    error = RetryableError("HTTP 500", summary="summary", is_unreachable=True)
     script = Script(clock, *[error] * 9)
     with pytest.raises(RetriesExhaustedError) as raised:
         script.run(max_attempts=attempts)
     assert script.attempts == attempts
     assert str(raised.value) == "HTTP 500" + f"; asked {attempts} times" * (attempts > 1)
-    assert (raised.value.summary, raised.value.is_unreachable) == ("brief", True)
+    assert (raised.value.summary, raised.value.is_unreachable) == ("summary", True)
     assert raised.value.__cause__ is error
 
 

@@ -11,11 +11,13 @@ from tap_zohovoice.exceptions import (
     WindowTooLargeError,
     ZohoVoiceError,
 )
+from tap_zohovoice.extract.limits import DescendingOrderDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tap_zohovoice.pagination import Page, PageRequest, ServerLimits
+    from tap_zohovoice.extract.limits import ServerLimits
+    from tap_zohovoice.pagination import Page, PageRequest
     from tap_zohovoice.singer.records import SerializedRecord
 
     PageGenerator = Generator[PageRequest, Page, Page]
@@ -28,38 +30,6 @@ _MAX_STALE_PAGES = 30
 """Pages in a row without a new row; so many calls do not arrive between requests."""
 _ROUND_PAGE = 50
 """Servers cap pages at round numbers, so a page of such a length may be a capped one."""
-_MIN_ROWS_OF_ORDER = 20
-"""Rows of a page that are enough to know what is behind it."""
-_LATEST = "~"
-"""A text behind all timestamps."""
-
-
-class DescendingOrderDetector:
-    """Finds out whether all further rows are too old: rows so far came newest first.
-
-    Args:
-        start: Rows that started before are too old (timestamp).
-    """
-
-    def __init__(self, start: str) -> None:
-        self.passed_start = False
-        self._start = start
-        self._descends = True
-        self._first = ""
-        self._last = _LATEST
-
-    def observe(self, timestamps: list[str]) -> None:
-        """Observe the rows of a page that were not on an earlier one, in their order."""
-        if not timestamps:
-            return
-        self._first = self._first or timestamps[0]
-        descends = timestamps[0] <= self._last and timestamps == sorted(timestamps, reverse=True)
-        self._descends = self._descends and descends
-        self._last = timestamps[-1]
-        # Calls of one millisecond are in any order: some row must be older than the first.
-        is_behind = timestamps[0] < min(self._first, self._start)
-        is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
-        self.passed_start = self._descends and is_behind and is_enough
 
 
 class PageFlow:
@@ -94,7 +64,10 @@ class PageFlow:
         self._order = DescendingOrderDetector(start)
         self._has_total = True
         self._totals: list[int] = []
+        self._sequence: list[str] = []
         self._seen: set[str] = set()
+        self._row_count = 0
+        self._is_firm = True
         self._empty_offsets: set[int] = set()
         self._longest = 1
         self._requested = 1
@@ -110,7 +83,7 @@ class PageFlow:
         return self._order.passed_start
 
     def read_window(self) -> Generator[PageRequest, Page, dict[str, SerializedRecord]]:
-        """Read the window, again if fewer rows came than `meta.total`.
+        """Read the window, again if rows are missing or their order changed.
 
         Returns:
             The rows by `logid`.
@@ -120,32 +93,53 @@ class PageFlow:
             InvalidParameterError: If the server rejects the window or the size.
             ZohoVoiceError: If the end of the window cannot be reached.
         """
-        passes = 0
-        while passes <= _MAX_REREADS:
-            passes += 1
-            before = len(self.rows)
-            expected = yield from self._read_pass()
-            is_complete = len(self.rows) >= expected or self.passed_start
-            if is_complete or not self._limits.total_is_reliable:
+        before: set[str] | None = None
+        was_firm = True
+        for _ in range(1 + _MAX_REREADS):
+            yield from self._read_pass()
+            if self._is_complete():
                 return self.rows
-            if before == len(self.rows):
+            if self._is_firm and was_firm and self._seen == before:
+                self._limits.total_is_reliable = False
+                _LOGGER.warning(
+                    "%s: meta.total is %d but only %d distinct calls were returned, twice; "
+                    "continuing and ignoring meta.total",
+                    self._name,
+                    min(self._totals),
+                    len(self.rows),
+                )
+                return self.rows
+            if before is not None and not self._is_firm:
                 break
-        _LOGGER.warning(
-            "%s: meta.total is %d but only %d distinct calls were returned after %d passes; "
-            "continuing and ignoring meta.total",
-            self._name,
-            expected,
-            len(self.rows),
-            passes,
-        )
-        self._limits.total_is_reliable = False
-        return self.rows
+            before, was_firm = set(self._seen), self._is_firm
+        self._limits.require_single_pages()
+        raise WindowTooLargeError(max(self._totals, default=None))
 
-    def _read_pass(self) -> Generator[PageRequest, Page, int]:
-        """Read from the first row to the last; return the smallest `meta.total`."""
+    def _is_complete(self) -> bool:
+        """Return whether the passes so far returned all rows, and report calls that came twice."""
+        has_total = bool(self._totals) and self._limits.total_is_reliable
+        if not self._is_firm:
+            # Only a total proves that rows which changed places were all seen.
+            return has_total and len(self.rows) >= max(self._totals)
+        if has_total and not self.passed_start:
+            missing = min(self._totals) - len(self.rows)
+            if missing > 0 and self._row_count < min(self._totals):
+                return False
+            if missing > 0:
+                _LOGGER.warning(
+                    "%s: %d rows have the id of another row (legs of one call); keeping the later",
+                    self._name,
+                    missing,
+                )
+        return True
+
+    def _read_pass(self) -> Generator[PageRequest, Page, None]:
+        """Read from the first row to the last."""
         self._totals.clear()
+        self._sequence.clear()
         self._seen.clear()
         self._empty_offsets.clear()
+        self._row_count, self._is_firm = 0, True
         self._order = DescendingOrderDetector(self._start)
         first = yield from self._get(0)
         self._check_fits(first)
@@ -161,17 +155,20 @@ class PageFlow:
                 raise ZohoVoiceError(message)
             self._order.observe(fresh)
             self._collect(page)
+            self._row_count = offset + len(page.rows)
             if self.passed_start or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
-        return min(self._totals, default=0)
+        if self._row_count == len(first.rows) and not self.passed_start:
+            self._limits.verified_end = max(self._limits.verified_end, self._row_count)
 
     def _get_next(
         self, offset: int, page: Page
     ) -> Generator[PageRequest, Page, tuple[int, Page | None]]:
         """Get the page behind a page, if there is one."""
         end = offset + len(page.rows)
-        if page.total is None and self._can_split and len(self.rows) > self._limits.assumed_offset:
+        has_total = page.total is not None and self._limits.total_is_reliable
+        if not has_total and self._can_split and len(self.rows) > self._limits.assumed_offset:
             raise WindowTooLargeError(None)
         # The last row is requested again: if it is not where it was, rows have slid.
         is_stitched = len(page.rows) > 1
@@ -180,6 +177,7 @@ class PageFlow:
         if is_stitched and not self._overlaps(following):
             return (yield from self._step_back(offset, following))
         if following.rows:
+            self._check_seam(page, following)
             return offset, following
         self._check_unexpected_end(offset, following)
         return offset, None
@@ -204,7 +202,22 @@ class PageFlow:
             self._longest = max(self._longest, len(page.rows))
         if page.total is not None:
             self._totals.append(page.total)
+            self._limits.observe_total(offset, len(page.rows), page.total)
         return page
+
+    def _check_seam(self, page: Page, following: Page) -> None:
+        """Check that the rows of two pages which overlap have not changed places."""
+        ids = [row.logid for row in following.rows]
+        if len(page.rows) == len(self._sequence) and len(ids) == 1:
+            return  # a single page has all rows, in whatever order
+        first = len(self._sequence)
+        if ids[0] in self._seen:
+            first -= 1 + self._sequence[::-1].index(ids[0])
+        overlap = self._sequence[first:][: len(ids)]
+        fresh = following.rows[len(overlap) :]
+        # The same row again, behind the overlap, has moved; another leg of its call differs.
+        has_moved = any(row.logid in self._seen and row == self.rows[row.logid] for row in fresh)
+        self._is_firm = self._is_firm and ids[: len(overlap)] == overlap and not has_moved
 
     def _offset_limit_hit(self, offset: int) -> WindowTooLargeError:
         self._limits.reject_offset(offset)
@@ -219,9 +232,14 @@ class PageFlow:
             raise WindowTooLargeError(total)
 
     def _collect(self, page: Page) -> None:
-        rows = {row.logid: row for row in page.rows}
+        rows: dict[str, SerializedRecord] = {}
+        for row in page.rows:
+            other = rows.get(row.logid)
+            if other is None or _end_time(row) >= _end_time(other):
+                rows[row.logid] = row
         self.rows.update(rows)
         self._seen.update(rows)
+        self._sequence += [row.logid for row in page.rows]
 
     def _overlaps(self, page: Page) -> bool:
         return bool(page.rows) and page.rows[0].logid in self._seen
@@ -233,9 +251,15 @@ class PageFlow:
         if page.total is None:
             # A short page may be a capped one; only the seam's row alone is the end for certain.
             return bool(offset) and length == 1 and self._longest > 1
+        # A total may count the rows of its own page, until one does not, or its end was verified.
+        is_own = offset == 0 and not (
+            self._limits.total_exceeds_page or length <= self._limits.verified_end
+        )
         is_full = length >= page.size or (offset > 0 and length >= self._longest)
         # More rows than the total prove that it is wrong.
-        return offset + length == page.total and length % _ROUND_PAGE != 0 and not is_full
+        return (
+            offset + length == page.total and length % _ROUND_PAGE != 0 and not (is_full or is_own)
+        )
 
     def _step_back(
         self, offset: int, page: Page
@@ -255,6 +279,8 @@ class PageFlow:
             back = yield from self._get(lower)
         if not back.rows:
             return offset, None
+        known = [self._sequence.index(row.logid) for row in back.rows if row.logid in self._seen]
+        self._is_firm = self._is_firm and known == sorted(known)
         if not page.rows:
             # Where there is a row by now, there may be more behind it; but a server that returns
             # nothing at an offset does so each time.
@@ -285,3 +311,7 @@ class PageFlow:
         had_room = offset + 1 < page.size and len(self._seen) % _ROUND_PAGE
         if offset + page.size > self._limits.max_offset_ok and not had_room:
             raise self._offset_limit_hit(offset)
+
+
+def _end_time(row: SerializedRecord) -> str:
+    return row.record["end_time"] or ""

@@ -1,0 +1,173 @@
+"""What is observed of the server's paging: limits, page size, order of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_ASSUMED_OFFSET = 5_000
+"""Offsets that clients use; whether deeper ones return rows is proved before relying on it."""
+_ENOUGH_ROWS = 15_000
+"""Rows of a window that are enough, where offsets have no limit."""
+_LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
+"""Where `from` + `size` may end, the likeliest first: the default of the search engine that Zoho's
+metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
+_DOCUMENTED_SIZE = 100
+"""The size in the documentation's sample request; clients use larger ones."""
+_MIN_ROWS_OF_ORDER = 20
+"""Rows of a page that are enough to know what is behind it."""
+_LATEST = "~"
+"""A text behind all timestamps."""
+
+
+@dataclass
+class ServerLimits:
+    """How far paging gets with this server, as observed in this run.
+
+    Attributes:
+        max_rows: Rows that a window may hold.
+        size: Rows requested at once.
+        assumed_offset: Offset up to which no proof is needed.
+        max_row_seen: Offset up to which rows have come.
+        max_offset_ok: Largest `from` + `size` requested that returned rows.
+        verified_rows: Rows of the largest window that is proved to be complete.
+        verified_end: Rows of the longest first page that is proved to be all there is.
+        total_is_reliable: Whether totals have been right so far.
+        total_exceeds_page: Whether a total was greater than the rows of its own page.
+        needs_single_pages: Whether each window must fit a page, since the order is not firm.
+    """
+
+    max_rows: int
+    size: int
+    assumed_offset: int = _ASSUMED_OFFSET
+    max_row_seen: int = 0
+    max_offset_ok: int = 0
+    verified_rows: int = 0
+    verified_end: int = 0
+    total_is_reliable: bool = True
+    total_exceeds_page: bool = False
+    needs_single_pages: bool = False
+
+    @classmethod
+    def for_size(cls, size: int) -> ServerLimits:
+        """Return the limits that are likely before the first request.
+
+        Args:
+            size: Rows requested at once.
+        """
+        few = min(size, _LIKELY_LIMITS[-1])  # any server pages that far
+        return cls(max_rows=_LIKELY_LIMITS[0] - size, size=size, verified_rows=few)
+
+    def confirm_offset(self, offset: int, size: int, rows: int) -> None:
+        """Record that a request at an offset for so many rows returned some."""
+        self.max_row_seen = max(self.max_row_seen, offset + rows)
+        self.max_offset_ok = max(self.max_offset_ok, offset + size)
+        if not self.needs_single_pages:
+            self.max_rows = max(self.max_rows, min(self.max_row_seen, _ENOUGH_ROWS))
+
+    def reject_offset(self, offset: int) -> None:
+        """Record that an offset returns no rows although there are some."""
+        limits = [limit - self.size for limit in _LIKELY_LIMITS if limit - self.size < offset]
+        self.max_rows = max(min(self.max_rows, *limits[:1], offset), self.max_row_seen, 1)
+        self.assumed_offset = min(self.assumed_offset, self.max_row_seen)
+
+    def observe_total(self, offset: int, rows: int, total: int) -> None:
+        """Record `meta.total` of a page: it may count the rows of its own page alone."""
+        if total > rows and total >= offset + rows:
+            self.total_exceeds_page = True
+        if offset and rows > 1 and total == rows and not self.total_exceeds_page:
+            self.total_is_reliable = False
+
+    def require_single_pages(self) -> None:
+        """Let each window fit a page: the order of rows changes from request to request."""
+        self.needs_single_pages = True
+        self.max_rows = self.assumed_offset = max(min(self.max_rows, self.size - 1), 1)
+
+
+class PageSizeNegotiation:
+    """The size of a page, smaller where the server rejects it.
+
+    A rejection need not name what is rejected. So a size that may be the reason is lowered, and
+    tried again once a request has succeeded.
+
+    Args:
+        size: Rows to request.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._is_proven = False
+        self._suspect: int | None = None
+        self._retrial: int | None = None
+
+    @property
+    def next(self) -> int:
+        """The size to request next."""
+        return self._retrial or self._size
+
+    def accepted(self, size: int) -> None:
+        """Record that the server accepted a size."""
+        self._size = size
+        self._is_proven = True
+        self._retrial, self._suspect = self._suspect, None
+
+    def rejected(self, size: int, parameter: str) -> bool:
+        """Record that the server rejected a request.
+
+        Args:
+            size: The size of the request.
+            parameter: What the response names as invalid; empty if nothing.
+
+        Returns:
+            Whether the size is the reason, so that the next size may succeed.
+        """
+        if size == self._retrial:
+            half = size // 2
+            self._retrial = half if half > self._size else None
+            return True
+        if self._is_proven or parameter != "size":
+            return False
+        return self.halve()
+
+    def try_smaller(self) -> bool:
+        """Lower a size that may be the reason of a rejection; return whether it could be."""
+        if self._is_proven or self._size <= _DOCUMENTED_SIZE:
+            return False
+        self._suspect = self._size
+        while self._size > _DOCUMENTED_SIZE:
+            self._size //= 2
+        return True
+
+    def halve(self) -> bool:
+        """Halve the size; return whether it could be."""
+        if self._size == 1:
+            return False
+        self._size //= 2
+        return True
+
+
+class DescendingOrderDetector:
+    """Finds out whether all further rows are too old: rows so far came newest first.
+
+    Args:
+        start: Rows that started before are too old (timestamp).
+    """
+
+    def __init__(self, start: str) -> None:
+        self.passed_start = False
+        self._start = start
+        self._descends = True
+        self._first = ""
+        self._last = _LATEST
+
+    def observe(self, timestamps: list[str]) -> None:
+        """Observe the rows of a page that were not on an earlier one, in their order."""
+        if not timestamps:
+            return
+        self._first = self._first or timestamps[0]
+        descends = timestamps[0] <= self._last and timestamps == sorted(timestamps, reverse=True)
+        self._descends = self._descends and descends
+        self._last = timestamps[-1]
+        # Calls of one millisecond are in any order: some row must be older than the first.
+        is_behind = timestamps[0] < min(self._first, self._start)
+        is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
+        self.passed_start = self._descends and is_behind and is_enough

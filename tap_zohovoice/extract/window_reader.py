@@ -1,0 +1,217 @@
+"""Reader of one date window: to its end, or until it is known to hold too many rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.config.filters import CALL_TYPES
+from tap_zohovoice.exceptions import (
+    InvalidParameterError,
+    RetriesExhaustedError,
+    WindowTooLargeError,
+    ZohoVoiceError,
+)
+from tap_zohovoice.extract.limits import PageSizeNegotiation, ServerLimits
+from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow
+from tap_zohovoice.extract.windows import DAY, DateWindow
+from tap_zohovoice.pagination import PageRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+
+    from tap_zohovoice.pagination import Page
+    from tap_zohovoice.singer.records import SerializedRecord
+
+    Rows = dict[str, SerializedRecord]
+    RowsGenerator = Generator[PageRequest, Page, Rows]
+
+
+class WindowReader:
+    """Reads date windows with the documented parameters.
+
+    Args:
+        page_size: Rows to request at once.
+        filters: Query parameters.
+        cutoff: Rows that started before are not needed (timestamp).
+        on_page: Called with the window and each page.
+    """
+
+    def __init__(
+        self,
+        page_size: int,
+        filters: Mapping[str, str],
+        cutoff: str,
+        on_page: Callable[[DateWindow, Page], None],
+    ) -> None:
+        self.limits = ServerLimits.for_size(page_size)
+        self.page_size = PageSizeNegotiation(page_size)
+        self._filters = filters
+        self._cutoff = cutoff
+        self._on_page = on_page
+        self._has_verified_offset = False
+
+    def read(self, window: DateWindow, *, can_split: bool) -> RowsGenerator:
+        """Read a window.
+
+        Args:
+            window: The days.
+            can_split: Whether fewer days can be requested.
+
+        Returns:
+            The rows by `logid`.
+
+        Raises:
+            WindowTooLargeError: If fewer days must be requested.
+            InvalidParameterError: If the server rejects the window or the size.
+            ZohoVoiceError: If not all rows of one day can be read.
+        """
+        flow = self._flow(window, can_split=can_split)
+        try:
+            rows = yield from flow.read_window()
+            is_certain = flow.has_trusted_total or flow.passed_start
+            if not is_certain and len(rows) >= self.limits.verified_rows:
+                yield from self._verify_end(window, rows, can_split=can_split)
+        except WindowTooLargeError as error:
+            if can_split:
+                raise
+            return (yield from self._read_by_call_type(window, error.total, flow.rows))
+        return rows
+
+    def request_page(
+        self, window: DateWindow, offset: int = 0, params: Mapping[str, str] | None = None
+    ) -> Generator[PageRequest, Page, Page]:
+        """Request a page, with smaller sizes where the server rejects the size.
+
+        Args:
+            window: The days.
+            offset: First row.
+            params: Query parameters beside offset and size; those of the window by default.
+        """
+        while True:
+            size = self.page_size.next
+            try:
+                page = yield PageRequest(offset, size, params or self._params(window), str(window))
+            except InvalidParameterError as error:
+                if self.page_size.rejected(size, error.rejected_param):
+                    continue
+                raise
+            self.page_size.accepted(size)
+            self._on_page(window, page)
+            return page
+
+    def _verify_end(
+        self, window: DateWindow, rows: Rows, *, can_split: bool
+    ) -> Generator[PageRequest, Page, None]:
+        """Verify that a long window without a total did not end where offsets do.
+
+        The days behind the last row are requested by themselves.
+
+        Raises:
+            WindowTooLargeError: If they have rows that did not come before, or prove nothing.
+        """
+        if not can_split:
+            raise WindowTooLargeError(None)
+        for behind in _days_behind(window, [row.start_time for row in rows.values()]):
+            found = yield from self._flow(behind, can_split=False, known=rows).read_window()
+            if len(found) > 0.9 * len(rows):
+                raise WindowTooLargeError(None)  # it may have ended in the same place
+        self.limits.verified_rows = len(rows)
+
+    def verify_offset(
+        self, window: DateWindow, total: int | None
+    ) -> Generator[PageRequest, Page, bool]:
+        """Return whether the last row of a large window can be requested, so that it fits.
+
+        Without this, a dense day would be read twice, in two windows of two days.
+        """
+        if total is None or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
+            return False
+        self._has_verified_offset = True
+        try:
+            page = yield from self.request_page(window, total - 1)
+        except (InvalidParameterError, RetriesExhaustedError):
+            return False
+        if page.rows:
+            self.limits.confirm_offset(total - 1, page.size, len(page.rows))
+        return total <= self.limits.max_rows
+
+    def _params(self, window: DateWindow) -> dict[str, str]:
+        first, last = window.first.isoformat(), window.last.isoformat()
+        return {"fromDate": first, "toDate": last, **self._filters}
+
+    def _flow(
+        self,
+        window: DateWindow,
+        *,
+        can_split: bool,
+        call_type: str | None = None,
+        known: Rows | None = None,
+    ) -> PageFlow:
+        params = self._params(window) | ({"callType": call_type} if call_type else {})
+
+        def request_page(offset: int) -> Generator[PageRequest, Page, Page]:
+            page = yield from self.request_page(window, offset, params)
+            if known is not None and any(row.logid not in known for row in page.rows):
+                self.limits.reject_offset(len(known))
+                raise WindowTooLargeError(None)
+            return page
+
+        name = f"{window} {call_type}" if call_type else str(window)
+        return PageFlow(
+            request_page, self.limits, can_split=can_split, name=name, start=self._cutoff
+        )
+
+    def _read_by_call_type(
+        self, window: DateWindow, total: int | None, seen: Collection[str]
+    ) -> RowsGenerator:
+        """Read a day that holds more rows than offsets reach, one type of call after the other.
+
+        Args:
+            window: The day.
+            total: How many rows it holds; None if that is not known.
+            seen: Ids of those that offsets reached.
+
+        Raises:
+            ZohoVoiceError: If this does not return all of them either.
+        """
+        days = window.first if window.days == 1 else window
+        message = f"More calls on {days} than the API lets us page through"
+        if self.limits.needs_single_pages:
+            message = f"The order of calls on {days} changes, and they do not fit a page"
+        message += "; run once for each value of a filter (e.g. numberIds) for that day"
+        if "callType" in self._filters:
+            raise ZohoVoiceError(message)
+        rows: Rows = {}
+        for call_type in CALL_TYPES:
+            flow = self._flow(window, can_split=False, call_type=call_type)
+            try:
+                rows.update((yield from flow.read_window()))
+            except WindowTooLargeError as error:
+                raise ZohoVoiceError(message) from error
+            # Without totals, a type that has all there is may have been cut off as well.
+            is_long = len(flow.rows) >= self.limits.verified_rows
+            if not flow.has_trusted_total and is_long and len(flow.rows) >= 0.9 * len(seen):
+                raise ZohoVoiceError(message)
+        # Where one of those seen is of no type that can be requested, others may be too.
+        is_short = total is not None and len(rows) < total and self.limits.total_is_reliable
+        if is_short or any(logid not in rows for logid in seen):
+            raise ZohoVoiceError(message)
+        return rows
+
+
+def _days_behind(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
+    """Return the days of rows beyond the last one that offsets reach, if there are any.
+
+    Args:
+        window: The days that were read.
+        timestamps: When the calls started, in the order of the server; without an order of time,
+            both halves of the window are possible.
+    """
+    last = dt.date.fromisoformat(timestamps[-1][:10])
+    if list(timestamps) == sorted(timestamps):
+        return [DateWindow(min(max(last - DAY, window.first), window.last), window.last)]
+    if list(timestamps) == sorted(timestamps, reverse=True):
+        return [DateWindow(window.first, max(min(last + DAY, window.last), window.first))]
+    middle = window.last - (window.days // 2) * DAY
+    return [DateWindow(window.first, middle), DateWindow(middle, window.last)]
