@@ -1,9 +1,9 @@
-"""OAuth at Zoho Accounts: token endpoint, access token, authenticator of requests."""
+"""OAuth 2.0 of Zoho Accounts: token endpoint, access token, authenticator of requests."""
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
 from tap_zohovoice.http.redaction import redact
-from tap_zohovoice.http.session import NoRedirectSession
-from tap_zohovoice.http.tls import explain_transport_error
+from tap_zohovoice.http.session import PlainSession
+from tap_zohovoice.http.transport import explain_request_error
+from tap_zohovoice.singer.json import loads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -38,8 +39,13 @@ MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
 
 _SECRETS = ("client_secret", "code", "refresh_token")
 _TOKENS = ("access_token", "refresh_token")
-_RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}  # besides 2xx and 5xx
-_REDIRECT, _SERVER_ERROR = HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.INTERNAL_SERVER_ERROR
+_NOT_FOUND = range(300, 500)
+_RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_FINAL = re.compile(r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope")
+"""OAuth errors that no retry mends. Sources: RFC 6749, OAuth documentation of Zoho Accounts."""
+_PASSING = re.compile(
+    r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later"
+)
 _HINTS = {
     "invalid_code": (
         "the refresh token is wrong, revoked or of another data center; check refresh_token and "
@@ -51,7 +57,10 @@ _HINTS = {
         "too many tokens were fetched with this refresh token; wait ten minutes, then start again"
     ),
 }
+_HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
 _DEFAULT_HINT = "check client_id, client_secret and refresh_token"
+_CHECK_NETWORK = "; check accounts_url if it is set, else the network"
+_LATER = "Zoho Accounts has a problem that may pass; run again later"
 
 
 class TokenEndpoint:
@@ -60,10 +69,6 @@ class TokenEndpoint:
     Attributes:
         requested_at: When the last request was sent, in seconds of the clock's monotonic time.
         failed_attempts: Attempts without a usable response, which were retried.
-
-    Args:
-        clock: Source of time, and of sleep between attempts.
-        timeout: Seconds to wait for a response.
     """
 
     def __init__(self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str) -> None:
@@ -86,7 +91,7 @@ class TokenEndpoint:
         default_hint: str,
         required_tokens: Collection[str] = ("access_token",),
     ) -> dict[str, Any]:
-        """Request tokens, and retry where the response is not usable.
+        """Return the response, without tokens that are not valid in a header.
 
         Args:
             form: Parameters of the grant.
@@ -94,60 +99,40 @@ class TokenEndpoint:
             default_hint: What to do about other errors.
             required_tokens: Tokens of which the response must have at least one.
 
-        Returns:
-            The response, without tokens that are not valid in a header.
-
         Raises:
             OAuthError: If Zoho rejects the request; the text says what to do.
             RetriesExhaustedError: If no response is usable.
             ZohoVoiceError: If the URL is not that of Zoho Accounts.
         """
-        retrying = Retrying(
+
+        def attempt() -> dict[str, Any]:
+            status, body = self._post(form)
+            response = _parse(body)
+            if not any(name in response for name in required_tokens):
+                hidden = [form[name] for name in _SECRETS if form.get(name)]
+                raise _error_of(status, response, hints, default_hint, hidden)
+            return response
+
+        return Retrying(
             sleep=self._clock.sleep,
             stop=stop_after_attempt(MAX_ATTEMPTS),
             wait=wait_incrementing(start=1, increment=1),
             retry=retry_if_exception_type(RetriesExhaustedError),
             before_sleep=self._before_sleep,
             reraise=True,
-        )
-        return retrying(self._request_once, form, hints, default_hint, required_tokens)
+        )(attempt)
 
     def _before_sleep(self, state: RetryCallState) -> None:
         self.failed_attempts += 1
         error = state.outcome.exception() if state.outcome else None
         _LOGGER.warning("%s; retrying in %d s", error, state.upcoming_sleep)
 
-    def _request_once(
-        self,
-        form: Mapping[str, str],
-        hints: Mapping[str, str],
-        default_hint: str,
-        required_tokens: Collection[str],
-    ) -> dict[str, Any]:
-        status, body = self._post(form)
-        response = _parse(body)
-        if any(name in response for name in required_tokens):
-            return response
-        prefix, is_server_error = f"Zoho Accounts: HTTP {status}", status >= _SERVER_ERROR
-        text = str(response.get("error") or "")
-        if text and not is_server_error:
-            error = text.lower()
-            if error not in hints:
-                text = redact(text, [form[name] for name in _SECRETS if form.get(name)])
-            message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
-            raise OAuthError(message, error, response)
-        if is_server_error or status < _REDIRECT or status in _RETRIED:
-            message = f"{prefix}, no token in the answer"
-            raise RetriesExhaustedError(message)
-        message = f"{prefix}, no token; check data_center, or accounts_url if it is set"
-        raise ZohoVoiceError(message)
-
     def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
         """Return HTTP status and body."""
         self.requested_at = self._clock.monotonic()
         try:
             with (
-                NoRedirectSession() as session,
+                PlainSession() as session,
                 session.post(
                     self._url,
                     data=form,
@@ -155,26 +140,21 @@ class TokenEndpoint:
                     timeout=self._timeout,
                     allow_redirects=False,
                     stream=True,
-                    auth=_no_auth,
+                    auth=lambda request: request,  # nor by a .netrc file
                 ) as response,
             ):
                 return response.status_code, read_body(response, self._clock, self._timeout)
         except OSError as error:  # includes the exceptions of requests
-            if cause := explain_transport_error(error, "accounts_url"):
-                message = f"Zoho Accounts: {cause.text}"
-                kind = ZohoVoiceError if cause.is_final else RetriesExhaustedError
-                raise kind(message) from error
-            message = (
-                f"Zoho Accounts: no answer ({type(error).__name__}); check accounts_url if it is "
-                "set, else the network"
-            )
-            raise RetriesExhaustedError(message) from error
+            cause = explain_request_error(error, "accounts_url", self._url, advice=_CHECK_NETWORK)
+            kind = ZohoVoiceError if cause.is_final else RetriesExhaustedError
+            message = f"Zoho Accounts: {cause.text}"
+            raise kind(message) from error
 
 
 def _parse(body: bytes) -> dict[str, Any]:
     """Parse a JSON object, and drop tokens that are not valid in a header."""
     try:
-        content = json.loads(body)
+        content = loads(body)
     except (ValueError, RecursionError):
         return {}
     response: dict[str, Any] = content if isinstance(content, dict) else {}
@@ -185,9 +165,27 @@ def _parse(body: bytes) -> dict[str, Any]:
     return response
 
 
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep `requests` from adding credentials of a .netrc file."""
-    return request
+def _error_of(
+    status: int,
+    response: Mapping[str, Any],
+    hints: Mapping[str, str],
+    default_hint: str,
+    hidden: Collection[str],
+) -> ZohoVoiceError:
+    """Return the error of a response without tokens."""
+    text, prefix = str(response.get("error") or ""), f"Zoho Accounts: HTTP {status}"
+    error = text.lower()
+    text = text if error in hints else redact(text, hidden)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR and (error in hints or _FINAL.search(error)):
+        message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
+        return OAuthError(message, error, response)
+    if not text and status in _NOT_FOUND and status not in _RETRIED:
+        message = f"{prefix}, no token; check data_center, or accounts_url if it is set"
+        return ZohoVoiceError(message)
+    if not text:
+        return RetriesExhaustedError(f"{prefix}, no token in the answer")
+    hint = _LATER if _PASSING.search(error) else f"{_LATER}; if this stays, {default_hint}"
+    return RetriesExhaustedError(f"{prefix}, {text}: {hint}")
 
 
 class OAuthTokens:
@@ -236,11 +234,9 @@ class OAuthTokens:
         return self._token
 
     def invalidate(self) -> bool:
-        """Discard a token that the API rejected.
+        """Discard a token that the API rejected; return whether a new one may be fetched.
 
-        Returns:
-            Whether a new one may be fetched. After several rejections within ten minutes it may
-            not, so that they do not use up the tokens that Zoho issues.
+        Not after several within ten minutes, which would use up the tokens that Zoho issues.
         """
         now = self._clock.monotonic()
         self._invalidated = [at for at in self._invalidated if at > now - INVALIDATION_SECONDS]
@@ -261,11 +257,7 @@ class OAuthTokens:
 
 
 def _expires_in(response: Mapping[str, Any]) -> float:
-    """Return the lifetime of an access token, in seconds.
-
-    Zoho sends `expires_in` in seconds; some of its servers send `expires_in_sec` beside an
-    `expires_in` in milliseconds (seen in clients).
-    """
+    """Return seconds; `expires_in` may be in milliseconds beside `expires_in_sec` (seen)."""
     for name in ("expires_in_sec", "expires_in"):
         try:
             seconds = float(response[name])

@@ -14,14 +14,14 @@ class ZohoVoiceError(FatalAPIError):
     """Ends the sync; the text is one plain line that says what to do.
 
     Attributes:
-        brief: What a single response said, without advice; empty if there was none.
-        is_outage: Whether no service responded.
+        summary: What a single response said, without advice; empty if there was none.
+        is_unreachable: Whether no service responded.
     """
 
-    def __init__(self, text: str = "", *, brief: str = "", is_outage: bool = False) -> None:
+    def __init__(self, text: str = "", *, summary: str = "", is_unreachable: bool = False) -> None:
         super().__init__(text)
-        self.brief = brief
-        self.is_outage = is_outage
+        self.summary = summary
+        self.is_unreachable = is_unreachable
 
 
 class RetriesExhaustedError(ZohoVoiceError):
@@ -36,16 +36,21 @@ class InvalidParameterError(ZohoVoiceError):
     """The API rejects a value of the request: a page size, an offset, dates.
 
     Attributes:
-        blames: `size` or `dates` where the response names what it rejects, else empty.
-        is_value: Whether the response says that a value is invalid (`ZVT015`).
+        rejected_param: `size` or `dates` where the response names what it rejects, else empty.
+        is_invalid_value: Whether the response says that a value is invalid (`ZVT015`).
     """
 
     def __init__(
-        self, text: str, *, blames: str = "", is_value: bool = False, brief: str = ""
+        self,
+        text: str,
+        *,
+        rejected_param: str = "",
+        is_invalid_value: bool = False,
+        summary: str = "",
     ) -> None:
-        super().__init__(text, brief=brief)
-        self.blames = blames
-        self.is_value = is_value
+        super().__init__(text, summary=summary)
+        self.rejected_param = rejected_param
+        self.is_invalid_value = is_invalid_value
 
 
 class OAuthError(ZohoVoiceError):
@@ -70,17 +75,22 @@ class RetryableError(RetriableAPIError):
     """An attempt that failed in a way that may pass.
 
     Attributes:
-        brief: What happened, without advice.
-        is_outage: Whether no service responded, or not with a whole body.
+        summary: What happened, without advice.
+        is_unreachable: Whether no service responded, or not with a whole body.
         wait: Seconds that the response asks to wait; None if it does not say.
     """
 
     def __init__(
-        self, text: str, *, brief: str = "", is_outage: bool = False, wait: float | None = None
+        self,
+        text: str,
+        *,
+        summary: str = "",
+        is_unreachable: bool = False,
+        wait: float | None = None,
     ) -> None:
         super().__init__(text)
-        self.brief = brief or text
-        self.is_outage = is_outage
+        self.summary = summary or text
+        self.is_unreachable = is_unreachable
         self.wait = wait
 
 

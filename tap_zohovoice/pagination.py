@@ -82,8 +82,10 @@ class Page:
                 message = f"no logs, but {len(unknown)} unknown members"
                 raise UnexpectedResponseError(message)
             logs = []
+        if isinstance(logs, dict) and logs:
+            logs = [logs]  # a single row
         if not isinstance(logs, list):
-            message = "logs is no list"
+            message = "logs is not a list"
             raise UnexpectedResponseError(message)
         total = _parse_total(body.get("meta"), len(logs))
         if not logs and not request.offset and total:

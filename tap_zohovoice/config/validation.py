@@ -133,8 +133,14 @@ def _as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
+_URL_EXAMPLES = {
+    "accounts_url": "https://accounts.zoho.com",
+    "api_url": "https://voice.zoho.com",
+}
+
+
 def _check_urls(config: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("accounts_url", "api_url"):
+    for name, example in _URL_EXAMPLES.items():
         url = config.get(name)
         if not isinstance(url, str):
             continue
@@ -145,7 +151,7 @@ def _check_urls(config: Mapping[str, Any]) -> Iterator[str]:
         except (ValueError, requests.RequestException):
             well_formed = False
         if not well_formed or parts.scheme not in {"http", "https"} or " " in url:
-            yield f"{name} must be a URL such as https://voice.zoho.com"
+            yield f"{name} must be a URL such as {example}"
         elif parts.query or parts.fragment or parts.username or parts.password:
             yield f"{name} must be a URL without user, query or fragment"
 

@@ -181,13 +181,13 @@ class CallLogReader:
         self, window: DateWindow, error: InvalidParameterError
     ) -> Generator[PageRequest, Page, bool]:
         """Request less of what may be rejected: the future, the past, many rows, many days."""
-        if not error.is_value:
+        if not error.is_invalid_value:
             return False
-        is_smaller = error.blames != "dates" and self._windows.page_size.try_smaller()
-        is_earlier = error.blames != "size" and self.planner.avoid_future(window)
+        is_smaller = error.rejected_param != "dates" and self._windows.page_size.try_smaller()
+        is_earlier = error.rejected_param != "size" and self.planner.avoid_future(window)
         if is_smaller or is_earlier:
             return True
-        if error.blames != "size" and (yield from self._skip_rejected_past(window)):
+        if error.rejected_param != "size" and (yield from self._skip_rejected_past(window)):
             return True
         if self.planner.halve(window):
             return True

@@ -93,7 +93,7 @@ class WindowReader:
             try:
                 page = yield PageRequest(offset, size, params or self._params(window), str(window))
             except InvalidParameterError as error:
-                if self.page_size.rejected(size, error.blames):
+                if self.page_size.rejected(size, error.rejected_param):
                     continue
                 raise
             self.page_size.accepted(size)

@@ -1,24 +1,25 @@
-"""HTTP client of one URL: the one layer through which all requests to the API go."""
+"""HTTP client of one URL: throttles, signs, sends and validates each attempt of a request."""
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
 from tap_zohovoice.exceptions import (
     AmbiguousResponseError,
     RetryableError,
+    TokenRejectedError,
     UnexpectedResponseError,
     ZohoVoiceError,
 )
 from tap_zohovoice.http.response import classify_response
-from tap_zohovoice.http.retry import MAX_ATTEMPTS, MAX_LOCKOUTS
-from tap_zohovoice.http.tls import explain_transport_error
+from tap_zohovoice.http.transport import explain_request_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from requests.auth import AuthBase
 
@@ -29,7 +30,7 @@ _T = TypeVar("_T")
 
 
 class ApiClient:
-    """Requests to one URL: each attempt is throttled, signed, sent and validated.
+    """Requests to one URL.
 
     Args:
         url: URL without a query.
@@ -66,13 +67,11 @@ class ApiClient:
         self._policy = policy
         self._redact = redact
         self._was_ambiguous = False
+        self._renewal: Literal["unproven", "proven", "renewed", "not the reason"] = "unproven"
 
     @staticmethod
     def prepare(**kwargs: Any) -> requests.PreparedRequest:  # noqa: ANN401 - as requests has it
-        """Prepare a request without signing it: each attempt is signed when it is sent.
-
-        Args:
-            **kwargs: Those of `requests.Request`.
+        """Prepare a `requests.Request` without signing it: that is done for each attempt.
 
         Raises:
             ZohoVoiceError: If `api_url` is invalid.
@@ -80,7 +79,7 @@ class ApiClient:
         try:
             return requests.Request(**kwargs).prepare()
         except requests.RequestException as error:
-            message = "api_url is no usable address"
+            message = "api_url is invalid"
             raise ZohoVoiceError(message) from error
 
     def get(
@@ -89,26 +88,15 @@ class ApiClient:
         handle: Callable[[requests.Response], _T],
         *,
         stream: bool = False,
-        max_attempts: int = MAX_ATTEMPTS,
-        max_lockouts: int = MAX_LOCKOUTS,
+        **limits: int,
     ) -> _T:
-        """Send a GET request, again where that may help.
+        """Send a GET request, again where that may help; return what `handle` returns.
 
         Args:
             params: Query parameters.
             handle: Reads a response; may raise `RetryableError`.
             stream: Whether `handle` reads the body from the connection.
-            max_attempts: Attempts without a usable response.
-            max_lockouts: Lockouts that are waited out.
-
-        Returns:
-            What `handle` returned.
-
-        Raises:
-            InvalidParameterError: If the API rejects a value.
-            RateLimitLockoutError: If the API stays locked.
-            RetriesExhaustedError: If no attempt got a usable response.
-            ZohoVoiceError: If the request fails for another reason.
+            **limits: Those of `RetryPolicy.call`, which has the errors too.
         """
         prepared = self.prepare(
             method="GET", url=self._url, params=dict(params), headers=self._headers
@@ -123,42 +111,52 @@ class ApiClient:
             with closing(response):
                 return handle(response)
 
-        return self.retry(attempt, max_attempts=max_attempts, max_lockouts=max_lockouts)
+        return self.retry(attempt, **limits)
 
     def get_json(
-        self,
-        params: Mapping[str, str],
-        parse: Callable[[dict[str, Any]], _T],
-        *,
-        max_attempts: int = MAX_ATTEMPTS,
+        self, params: Mapping[str, str], parse: Callable[[dict[str, Any]], _T], **limits: int
     ) -> _T:
-        """Get a JSON object; `parse` reads it, and raises `UnexpectedResponseError` if it cannot.
-
-        See `get` for arguments and errors.
-        """
+        """Get a JSON object and parse it; see `get` and `parse_json`."""
         return self.get(
             params,
-            lambda response: self.parse_json(response, parse),
-            max_attempts=max_attempts,
+            lambda response: self.parse_json(response, parse, may_renew=False),
+            stream=False,
+            **limits,
         )
 
-    def parse_json(self, response: requests.Response, parse: Callable[[dict[str, Any]], _T]) -> _T:
+    def parse_json(
+        self,
+        response: requests.Response,
+        parse: Callable[[dict[str, Any]], _T],
+        *,
+        may_renew: bool = True,
+    ) -> _T:
         """Validate a response and parse its JSON object.
+
+        Args:
+            response: The response.
+            parse: Parses; raises `UnexpectedResponseError` if it cannot.
+            may_renew: Whether a failure after a success is worth a new access token, once.
 
         Raises:
             RetryableError: If another attempt may help.
             ZohoVoiceError: If not.
         """
-        body = self.classify(response, response.content)
+        body = self.classify(response, response.content, may_renew=may_renew)
         try:
             return parse(body)
         except UnexpectedResponseError as error:
-            message = f"Zoho Voice: answer not understood: {error}"
-            brief = f"answer not understood: {error}"
-            raise UnexpectedResponseError(message, brief=brief) from error
+            summary = f"answer not understood: {error}"
+            message = f"Zoho Voice: {summary}"
+            raise UnexpectedResponseError(message, summary=summary) from error
 
     def classify(
-        self, response: requests.Response, body: bytes, redact: Collection[str] = ()
+        self,
+        response: requests.Response,
+        body: bytes,
+        redact: Collection[str] = (),
+        *,
+        may_renew: bool = False,
     ) -> dict[str, Any]:
         """Return the JSON object of a success, or raise what its classification says.
 
@@ -166,6 +164,7 @@ class ApiClient:
             response: The response.
             body: Its body.
             redact: What must not be in the error, beside secrets and filters.
+            may_renew: See `parse_json`.
 
         Raises:
             RetryableError: If another attempt may help.
@@ -177,53 +176,41 @@ class ApiClient:
             body,
             now=self.clock.now(),
             redact=[*self._redact(), *redact],
+            requested=_requested_days(response),
         )
-        resolution.raise_for_action()
+        try:
+            resolution.raise_for_action()
+        except ZohoVoiceError as error:
+            if may_renew and resolution.may_be_token and self._renewal == "proven":
+                self._renewal = "renewed"
+                raise TokenRejectedError(str(error), summary=resolution.summary) from error
+            self._renewal = "not the reason" if self._renewal == "renewed" else self._renewal
+            raise
         if resolution.is_ambiguous and not self._was_ambiguous:
             self._was_ambiguous = True  # no bookmark moves on a single response that says nothing
             message = "empty response"
             raise AmbiguousResponseError(message)
+        self._renewal = self._renewal if self._renewal == "not the reason" else "proven"
         return resolution.body
 
-    def retry(
-        self,
-        func: Callable[[], _T],
-        *,
-        max_attempts: int = MAX_ATTEMPTS,
-        max_lockouts: int = MAX_LOCKOUTS,
-    ) -> _T:
+    def retry(self, func: Callable[[], _T], **limits: int) -> _T:
         """Call a function that makes one attempt, again where that may help; see `get`."""
         self._was_ambiguous = False
 
         def attempt() -> _T:
-            with _explained():
+            try:
                 return func()
+            except OSError as error:  # those of requests too
+                cause = explain_request_error(error, "api_url", self._url)
+                message = f"Zoho Voice: {cause.text}"
+                if cause.is_final:
+                    raise ZohoVoiceError(message) from error
+                raise RetryableError(message, summary=cause.text, is_unreachable=True) from error
 
-        return self._policy.call(attempt, max_attempts=max_attempts, max_lockouts=max_lockouts)
+        return self._policy.call(attempt, **limits)
 
 
-@contextmanager
-def _explained() -> Generator[None]:
-    """Turn an error of the transport into one of the tap.
-
-    Raises:
-        RetryableError: If another attempt may help.
-        ZohoVoiceError: If not.
-    """
-    try:
-        yield
-    except OSError as error:  # which those of requests are too
-        response = getattr(error, "response", None)
-        if obstacle := explain_transport_error(error, "api_url"):
-            reason = obstacle.text
-            if obstacle.is_final:
-                message = f"Zoho Voice: {reason}"
-                raise ZohoVoiceError(message) from error
-        elif response is not None:
-            reason = f"HTTP {response.status_code}, no whole answer ({type(error).__name__})"
-        elif isinstance(error, requests.exceptions.Timeout):
-            reason = "no answer in time"
-        else:
-            reason = f"connection failed ({type(error).__name__})"
-        message = f"Zoho Voice: {reason}"
-        raise RetryableError(message, brief=reason, is_outage=True) from error
+def _requested_days(response: requests.Response) -> str:
+    query = dict(parse_qsl(urlsplit(str(response.request.url)).query))
+    days = query.get("fromDate"), query.get("toDate")
+    return " ({} to {})".format(*days) if all(days) else ""

@@ -1,4 +1,4 @@
-"""An error as Zoho words it, in any of the shapes that its products use."""
+"""Error bodies, in any of the shapes that Zoho's products use."""
 
 from __future__ import annotations
 
@@ -14,77 +14,87 @@ if TYPE_CHECKING:
 _MAX_CHARS = 20_000
 MAX_ERRORS_SCANNED = 3
 _DEPTH = 5
-_HTML_NOISE = re.compile(
+_INVISIBLE = re.compile(
     r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL
 )
-"""What nobody sees of a page."""
+_PASCAL_CASE = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
 _ERROR_KEYS = {"status", "code", "message", "error", "errors", "error_description", "response"}
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """The parts of an error in any of the shapes that Zoho's products use."""
+    """The parts of an error.
+
+    Attributes:
+        words: All texts, in lower case, without punctuation.
+        is_structured: Whether the body is an error in JSON.
+        is_foreign: Whether the body is not JSON, so not of this API.
+    """
 
     code: str
     message: str
-    text: str
+    words: str
     is_structured: bool
+    is_foreign: bool = False
+    is_html: bool = False
 
     @classmethod
     def from_response(cls, status: int, content: object, body: bytes) -> ErrorBody:
-        """Read an error.
+        """Parse an error.
 
         Args:
             status: HTTP status, which is not repeated as a code.
-            content: The body as JSON; None if it is no JSON.
+            content: The body as JSON; None if it is not JSON.
             body: The body.
         """
         if not isinstance(content, dict):
-            # Rows are no complaint, whatever words stand in them, nor is what is left of rows.
-            is_json = body.lstrip()[:1] in {b"{", b"["}
-            start = b"" if is_json else body[:_MAX_CHARS]
-            page = _HTML_NOISE.sub(" ", start.decode("utf-8", "replace"))
-            return cls("", "", page, is_structured=False)
+            start = body[:_MAX_CHARS].strip()
+            # Words in rows, whole or cut off, are not an error.
+            page = b"" if start[:1] in {b"{", b"["} else start
+            text = _INVISIBLE.sub(" ", page.decode("utf-8", "replace"))
+            is_foreign = content is None and bool(start)
+            is_html = is_foreign and start.lstrip(b"\xef\xbb\xbf").startswith(b"<")
+            return cls("", "", _normalize(text), False, is_foreign, is_html)  # noqa: FBT003
         code = _find_member(content, ("code", "title", "error", "status_code"))
         message = _find_member(content, ("message", "error_description", "description"))
-        words = "" if "logs" in content else " ".join(_iter_strings(content))[:_MAX_CHARS]
-        is_structured = bool(_ERROR_KEYS & set(content))
-        return cls(code if code != str(status) else "", message, words, is_structured)
+        text = "" if "logs" in content else " ".join(_iter_strings(content))[:_MAX_CHARS]
+        code = code if code != str(status) else ""
+        return cls(code, message, _normalize(text), bool(_ERROR_KEYS & content.keys()))
 
-    def summary(self, status: int, redact_values: Collection[str]) -> str:
-        """Tell the error in a line that may be logged.
-
-        Args:
-            status: HTTP status.
-            redact_values: Values that the line must not hold.
-        """
+    def summary(self, status: int, hide: Collection[str]) -> str:
+        """Return the error in one line that may be logged, without the values to hide."""
         parts = [f"HTTP {status}"]
         if self.code:
-            parts.append(redact(self.code, redact_values))
+            parts.append(redact(self.code, hide))
         if self.message and self.message != self.code:
-            parts.append(f'"{redact(self.message, redact_values)}"')
+            parts.append(f'"{redact(self.message, hide)}"')
         return ", ".join(parts)
 
 
+def _normalize(text: str) -> str:
+    """Return words in lower case; `URL_THROTTLES` and `TooManyRequests` become several."""
+    text = _PASCAL_CASE.sub(lambda found: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found[0]), text)
+    return re.sub(r"[\W_]+", " ", text).lower()
+
+
 def _find_member(content: dict[str, Any], names: tuple[str, ...], depth: int = _DEPTH) -> str:
-    """Find a member by name, at the top or inside `error` and `details`."""
+    """Find a member by name, at the top or inside `error`, `details` and `data`."""
     for name in names:
         value = content.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool):
             return str(value)
-    for name in ("error", "details", "data"):
-        inner = content.get(name)
-        if isinstance(inner, dict) and depth and (found := _find_member(inner, names, depth - 1)):
-            return found
-    return ""
+    inner = (content.get(name) for name in ("error", "details", "data") if depth)
+    found = (_find_member(item, names, depth - 1) for item in inner if isinstance(item, dict))
+    return next(filter(None, found), "")
 
 
 def _iter_strings(value: object, depth: int = _DEPTH) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict) and depth:
-        for inner in value.values():
-            yield from _iter_strings(inner, depth - 1)
-    elif isinstance(value, list) and depth and len(value) <= MAX_ERRORS_SCANNED:  # more are rows
+    if isinstance(value, dict):
+        value = list(value.values())
+    elif isinstance(value, list) and len(value) > MAX_ERRORS_SCANNED:
+        return  # these are rows
+    if isinstance(value, list) and depth:
         for inner in value:
             yield from _iter_strings(inner, depth - 1)

@@ -1,4 +1,4 @@
-"""What may be said of an answer: texts of the server without secrets and personal data."""
+"""Redaction of texts of the server before they are logged."""
 
 from __future__ import annotations
 
@@ -22,15 +22,9 @@ _NAME = re.compile(r"(?<!^)(?<![.!?] )\b(?!(?:OAuth|Zoho|Voice|Accounts)\b)[A-Z]
 
 
 def redact(text: str, hide: Collection[str] = ()) -> str:
-    """Shorten a text of the server to what may be logged.
+    """Return about 200 characters of plain ASCII on one line, without personal data.
 
-    Args:
-        text: An error code or message as the server sent it.
-        hide: Values that it may quote: tokens, secrets, filters.
-
-    Returns:
-        About 200 characters of plain ASCII on one line, without those values, long numbers,
-        e-mail addresses, quoted values (names of parameters stay), names, and tokens.
+    Values to hide, long numbers, e-mail addresses, quoted values, names and tokens are replaced.
     """
     for value in sorted(hide, key=len, reverse=True):
         if len(value) >= _SHORTEST_VALUE:

@@ -1,11 +1,13 @@
-"""What an answer means: one function from an HTTP answer to what to do next."""
+"""Classification of responses: from an HTTP response to what to do next."""
 
 from __future__ import annotations
 
 import email.utils
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.config.data_centers import SCOPE
@@ -17,6 +19,14 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.error_body import ErrorBody
+from tap_zohovoice.http.error_patterns import (
+    TOKEN,
+    WRONG_URL,
+    is_limit,
+    is_throttled,
+    rejected_param,
+    wait_from_words,
+)
 from tap_zohovoice.singer.json import loads
 
 if TYPE_CHECKING:
@@ -36,34 +46,35 @@ class ResponseAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorResolution:
-    """What an answer means.
+    """What a response means.
 
     Attributes:
         action: What to do next.
-        reason: Plain text without personal data; empty if all is well.
-        body: The JSON object of a good answer.
-        wait: Seconds that the server asks to wait, if it says.
-        blames: See `InvalidParameterError`.
-        is_value: See `InvalidParameterError`.
-        is_ambiguous: Whether it says so little that it may be a fault as well.
-        is_outage: Whether no service answered, or none whole.
-        short: The reason without advice, where the two differ.
+        summary: What happened, without personal data; empty after a success.
+        advice: What the user can do about it.
+        body: The JSON object of a success.
+        wait: Seconds that the server asks to wait; None if it does not say.
+        rejected_param, is_invalid_value: See `InvalidParameterError`.
+        is_ambiguous: Whether a success says so little that it may be a fault as well.
+        is_unreachable: Whether no service responded, or not with a whole body.
+        may_be_token: Whether a dead access token may be the reason of a failure.
     """
 
     action: ResponseAction
-    reason: str = ""
+    summary: str = ""
+    advice: str = ""
     body: dict[str, Any] = field(default_factory=dict)
     wait: float | None = None
-    blames: str = ""
-    is_value: bool = False
+    rejected_param: str = ""
+    is_invalid_value: bool = False
     is_ambiguous: bool = False
-    is_outage: bool = False
-    short: str = ""
+    is_unreachable: bool = False
+    may_be_token: bool = False
 
     @property
-    def brief(self) -> str:
-        """What happened, without what to do about it."""
-        return self.short or self.reason
+    def message(self) -> str:
+        """Summary and advice."""
+        return f"{self.summary}: {self.advice}" if self.advice else self.summary
 
     def raise_for_action(self) -> None:
         """Raise what the action asks for, unless it is a success.
@@ -73,78 +84,67 @@ class ErrorResolution:
             InvalidParameterError: If a value is rejected.
             ZohoVoiceError: If nothing helps.
         """
-        text = f"Zoho Voice: {self.reason}"
-        match self.action:
-            case ResponseAction.SUCCESS:
-                return
-            case ResponseAction.RATE_LIMITED:
-                raise RateLimitedError(text, brief=self.brief, wait=self.wait)
-            case ResponseAction.REFRESH_TOKEN:
-                raise TokenRejectedError(text, brief=self.brief)
-            case ResponseAction.RETRY:
-                raise RetryableError(
-                    text, brief=self.brief, wait=self.wait, is_outage=self.is_outage
-                )
-            case ResponseAction.REJECTED:
-                raise InvalidParameterError(
-                    text, blames=self.blames, is_value=self.is_value, brief=self.brief
-                )
-            case ResponseAction.FAIL:
-                raise ZohoVoiceError(text, brief=self.brief)
+        text = f"Zoho Voice: {self.message}"
+        if self.action in _RETRYABLE:
+            raise _RETRYABLE[self.action](
+                text, summary=self.summary, wait=self.wait, is_unreachable=self.is_unreachable
+            )
+        if self.action is ResponseAction.REJECTED:
+            raise InvalidParameterError(
+                text,
+                rejected_param=self.rejected_param,
+                is_invalid_value=self.is_invalid_value,
+                summary=self.summary,
+            )
+        if self.action is ResponseAction.FAIL:
+            raise ZohoVoiceError(text, summary=self.summary)
 
 
-# Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
-_THROTTLED = re.compile(
-    r"throttl|threshold|rate.?limit|(?<!size.)limit.?exceeded|too.?many|access.?blocked"
-    r"|lock.?period|\b(?:locked|blocked)\b",
-    re.IGNORECASE,
-)
-_LATER = re.compile(r"try.?again.?(?:after|later|in)\b", re.IGNORECASE)
-_NEVER_THROTTLED = {404, 405, 410, 413, 415}
-_TOKEN = re.compile(
-    r"oauth.?token|invalid.{0,10}token|expired.{0,20}token|token.{0,20}(?:expired|invalid)",
-    re.IGNORECASE,
-)
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-_RETRY_HINT = re.compile(
-    r"(?:again|retry|lock\w*|block\w*|wait)\D{0,30}?(\d{1,5})\s*"
-    r"(s(?:ec|ecs|econd|econds)?|m(?:in|ins|inute|inutes)?|h(?:our|ours)?)\b",
-    re.IGNORECASE,
-)
-_BLAMES = (
-    ("size", re.compile(r"\bsize\b|page.?size|\bper.?page\b", re.IGNORECASE)),
-    ("dates", re.compile(r"date|\bdays?\b|\brange\b|\bperiod\b|future", re.IGNORECASE)),
-)
-_SUCCESS = {"success", "ok"}
+_RETRYABLE = {
+    ResponseAction.RATE_LIMITED: RateLimitedError,
+    ResponseAction.REFRESH_TOKEN: TokenRejectedError,
+    ResponseAction.RETRY: RetryableError,
+}
+_SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = range(2, 6)
+"""Hundreds of a status."""
 _DATA_KEYS = {"logs", "transcribeObj"}
-_SUCCESS_KEYS = _DATA_KEYS | {"meta"}
-_GATEWAY_ERRORS = {502, 503, 504}
+_MAX_RETRY_AFTER = 86_400.0
+"""Seconds; a longer wait is a point in time, in milliseconds or a mistake."""
+
+_CHECK_URL = "check data_center, or api_url if it is set"
+_REDIRECTS = f"the server redirects; {_CHECK_URL}"
+_NOT_FOUND = f"nothing answers at this address; {_CHECK_URL}"
+_NO_SCOPE = f"the refresh token lacks a scope; make a new one with {SCOPE}"
+_DENIED = "access denied; the token must be made by an administrator of Zoho Voice"
+_REFUSED = "Zoho refuses the request; check filters and the other settings"
+_FOREIGN = "check proxies and firewalls on the way, and api_url if it is set"
 
 
-def classify_response(
+def classify_response(  # noqa: PLR0913 - a response has many parts
     status: int,
     headers: Mapping[str, str],
     body: bytes,
     *,
     now: float,
     redact: Collection[str] = (),
+    requested: str = "",
 ) -> ErrorResolution:
-    """Tell what an answer of the API means.
+    """Classify a response of the API.
+
+    Sources of the forms: the documentation of `zv/logs`, and responses of Zoho's other products
+    where Voice's own is not known.
 
     Args:
         status: HTTP status.
         headers: HTTP headers, with names in any case.
         body: The whole body.
-        now: Seconds since the epoch, for a `Retry-After` that is a date.
-        redact: Texts that must not stand in the reason, such as tokens and filters.
-
-    Returns:
-        The resolution. Sources of the forms: the documentation of `zv/logs`, and answers of Zoho's
-        other products where Voice's own is not known.
+        now: Seconds since the epoch, where the response has no `Date`.
+        redact: Texts that the message must not hold, such as tokens and filters.
+        requested: What was requested, for the error of a body that is not JSON.
     """
-    is_2xx = 200 <= status < 300  # noqa: PLR2004
+    is_2xx = status // 100 == _SUCCESS
     if is_2xx and not body.strip():
-        return ErrorResolution(ResponseAction.SUCCESS, is_ambiguous=status != 204)  # noqa: PLR2004
+        return ErrorResolution(ResponseAction.SUCCESS, is_ambiguous=status != HTTPStatus.NO_CONTENT)
     try:
         content = loads(body)
     except (ValueError, RecursionError):
@@ -152,13 +152,30 @@ def classify_response(
     if is_2xx and content == []:
         return ErrorResolution(ResponseAction.SUCCESS, is_ambiguous=True)
     if is_2xx and isinstance(content, dict) and _is_success(content):
-        return ErrorResolution(
-            ResponseAction.SUCCESS, body=content, is_ambiguous=not _SUCCESS_KEYS & set(content)
-        )
+        is_ambiguous = not content.keys() & {*_DATA_KEYS, "meta"}
+        return ErrorResolution(ResponseAction.SUCCESS, body=content, is_ambiguous=is_ambiguous)
     error = ErrorBody.from_response(status, content, body)
-    resolution = _classify_error(error, status, _retry_after(headers, now), redact)
-    return replace(
-        resolution, short=error.summary(status, redact), is_outage=status in _GATEWAY_ERRORS
+    action, advice = _classify_error(error, status)
+    wait = None
+    if action in {ResponseAction.RATE_LIMITED, ResponseAction.RETRY}:
+        wait = _retry_after({name.lower(): text for name, text in headers.items()}, now)
+    if action is ResponseAction.RATE_LIMITED and wait is None:
+        wait = wait_from_words(error.words)
+    summary = error.summary(status, redact)
+    if advice == _FOREIGN:
+        page = ", an HTML page" if error.is_html else ""
+        summary += f"{page}, not the JSON that was asked for{requested}"
+    code, param = error.code.upper(), rejected_param(error.words)
+    is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
+    return ErrorResolution(
+        action,
+        summary,
+        advice,
+        wait=wait,
+        rejected_param=param,
+        is_invalid_value=is_invalid_value,
+        is_unreachable=status in {502, 503, 504},
+        may_be_token=not (is_invalid_value or code.startswith("ZVT")),
     )
 
 
@@ -167,89 +184,68 @@ def _is_success(content: dict[str, Any]) -> bool:
         return False
     status = content.get("status")
     if status is None:
-        return bool(_DATA_KEYS & set(content)) or set(content) <= {"meta"}
-    word = str(status).strip().lower()
-    return word in _SUCCESS or (len(word) == 3 and word.startswith("2"))  # noqa: PLR2004
+        return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}
+    return bool(re.fullmatch(r"success|ok|2..", str(status).strip().lower()))
+
+
+def _classify_error(error: ErrorBody, status: int) -> tuple[ResponseAction, str]:
+    """Return action and advice: those of the first rule that applies."""
+    code, words, has_words, kind = (
+        error.code.upper(),
+        error.words,
+        error.is_structured,
+        status // 100,
+    )
+    param = rejected_param(words)
+    is_wrong_url = code == "ZVT011" or (has_words and not param and WRONG_URL.search(words))
+    # Zoho says 500 of bad values too, and then names them.
+    is_5xx = kind == _SERVER_ERROR or (
+        re.fullmatch(r"5\d\d", code) and not (param or is_limit(words))
+    )
+    is_foreign = not has_words and (kind < _CLIENT_ERROR or error.is_foreign)
+    rules: tuple[tuple[object, ResponseAction, str], ...] = (
+        (code == "ZVT022" or (has_words and "scope" in words), ResponseAction.FAIL, _NO_SCOPE),
+        (code == "ZVT010", ResponseAction.FAIL, "Zoho does not know a parameter; check filters"),
+        (is_wrong_url, ResponseAction.FAIL, f"Zoho does not know this address; {_CHECK_URL}"),
+        (code == "ZVT015", ResponseAction.REJECTED, "Zoho refuses a value; check filters"),
+        (is_throttled(status, words, is_html=error.is_html), ResponseAction.RATE_LIMITED, ""),
+        (
+            status == HTTPStatus.UNAUTHORIZED or (has_words and TOKEN.search(words)),
+            ResponseAction.REFRESH_TOKEN,
+            "",
+        ),
+        (kind < _SUCCESS or status in {408, 425} or is_5xx, ResponseAction.RETRY, ""),
+        (kind == _REDIRECT, ResponseAction.FAIL, _REDIRECTS),
+        (is_foreign, ResponseAction.RETRY, _FOREIGN),
+        (status in {404, 405}, ResponseAction.FAIL, _NOT_FOUND),
+        (
+            status == HTTPStatus.FORBIDDEN and param != "dates" and not is_limit(words),
+            ResponseAction.FAIL,
+            _DENIED,
+        ),
+    )
+    found = ((action, advice) for applies, action, advice in rules if applies)
+    return next(found, (ResponseAction.REJECTED, _REFUSED))
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(email.utils.parsedate_to_datetime(value).timestamp() - now, 0.0)
-    except (ValueError, TypeError, OverflowError):
-        return None
+    """Return the wait in seconds; None if it is not given, in the past, or absurd."""
+    text = headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        seconds = float(text)
+    else:
+        at = _parse_http_date(text)
+        sent = _parse_http_date(headers.get("date", ""))  # the clock that `text` was made by
+        seconds = at - (now if sent is None else sent) if at is not None else 0.0
+    return seconds if 0 < seconds <= _MAX_RETRY_AFTER else None
 
 
-def _classify_error(
-    error: ErrorBody, status: int, retry_after: float | None, redact: Collection[str]
-) -> ErrorResolution:
-    reason = error.summary(status, redact)
-    code, text = error.code.upper(), error.text
-    if code == "ZVT022" or (error.is_structured and re.search(r"scope", text, re.IGNORECASE)):
-        advice = f"the refresh token lacks a scope; make a new one with {SCOPE}"
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
-    if code in _ADVICE:
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {_ADVICE[code]}")
-    if code == "ZVT015":
-        advice = "Zoho refuses a value; check filters"
-        blames = _blames(text)
-        return ErrorResolution(
-            ResponseAction.REJECTED, f"{reason}: {advice}", blames=blames, is_value=True
-        )
-    if _is_throttled(status, text):
-        wait = retry_after if retry_after is not None else _wait_from_text(text)
-        return ErrorResolution(ResponseAction.RATE_LIMITED, reason, wait=wait)
-    if status == 401 or (error.is_structured and _TOKEN.search(text)):  # noqa: PLR2004
-        return ErrorResolution(ResponseAction.REFRESH_TOKEN, reason)
-    return _classify_status(error, status, reason, retry_after)
-
-
-def _is_throttled(status: int, text: str) -> bool:
-    if status in {423, 429} or status in _NEVER_THROTTLED:
-        return status not in _NEVER_THROTTLED
-    if _THROTTLED.search(text):
-        return True
-    # A failing server says "later" as well, but not when.
-    return bool(_LATER.search(text)) and (status < 500 or _wait_from_text(text) is not None)  # noqa: PLR2004
-
-
-def _classify_status(
-    error: ErrorBody, status: int, reason: str, retry_after: float | None
-) -> ErrorResolution:
-    # Zoho says 500 of bad values too, and then names them.
-    is_5xx_inside = re.fullmatch(r"5\d\d", error.code) and not _blames(error.text)
-    if status in {408, 425} or status >= 500 or is_5xx_inside:  # noqa: PLR2004
-        return ErrorResolution(ResponseAction.RETRY, reason, wait=retry_after)
-    if 300 <= status < 400:  # noqa: PLR2004
-        advice = "the server redirects; check data_center, or api_url if it is set"
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
-    if status in {404, 405}:
-        advice = "nothing answers at this address; check data_center, or api_url if it is set"
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
-    if status == 403:  # noqa: PLR2004
-        advice = "access denied; the token must be made by an administrator of Zoho Voice"
-        return ErrorResolution(ResponseAction.FAIL, f"{reason}: {advice}")
-    if status < 400 and not error.is_structured:  # noqa: PLR2004
-        return ErrorResolution(ResponseAction.RETRY, f"{reason}, not the JSON that was asked for")
-    advice = "Zoho refuses the request; check filters and the other settings"
-    blames = _blames(error.text)
-    return ErrorResolution(
-        ResponseAction.REJECTED, f"{reason}: {advice}", blames=blames, is_value=bool(blames)
-    )
-
-
-_ADVICE = {
-    "ZVT010": "Zoho does not know a parameter; check filters",
-    "ZVT011": "Zoho does not know this address; check data_center, or api_url if it is set",
-}
-
-
-def _wait_from_text(text: str) -> float | None:
-    found = _RETRY_HINT.search(text)
-    return int(found[1]) * float(_UNITS[found[2][0].lower()]) if found else None
-
-
-def _blames(text: str) -> str:
-    return next((name for name, pattern in _BLAMES if pattern.search(text)), "")
+def _parse_http_date(text: str) -> float | None:
+    """Parse a date of HTTP or ISO 8601, in GMT if it has no zone."""
+    for parse in (email.utils.parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            value = parse(text)
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            continue
+    return None

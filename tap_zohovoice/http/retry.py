@@ -46,7 +46,7 @@ class RetryPolicy:
     Args:
         limiter: Limiter of the URL.
         invalidate_token: Drops the access token; returns whether a new one may be requested.
-        lock_seconds: Length of a lockout that the response does not name, in seconds.
+        lock_seconds: Length of a lockout that the response does not name.
     """
 
     def __init__(
@@ -66,12 +66,7 @@ class RetryPolicy:
         max_attempts: int = MAX_ATTEMPTS,
         max_lockouts: int = MAX_LOCKOUTS,
     ) -> _T:
-        """Call a function until it returns.
-
-        Args:
-            func: Sends the request once; raises `RetryableError` if that failed.
-            max_attempts: Attempts without a usable response.
-            max_lockouts: Lockouts that are waited out.
+        """Call a function, which sends the request once, until it returns.
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
@@ -80,47 +75,52 @@ class RetryPolicy:
         """
         limits = {RateLimitedError: max_lockouts + 1, TokenRejectedError: 2}
         failures: Counter[type[RetryableError]] = Counter()
-        error = RetryableError("")
+
+        def wait(state: tenacity.RetryCallState) -> float:  # runs before `stop`
+            error = _error_of(state)
+            if isinstance(error, _IMMEDIATE):
+                return 0.0
+            longer = min(error.wait or 0.0, _MAX_RETRY_WAIT)
+            return max(2.0 ** (failures[RetryableError] + 1), longer)
 
         def stop(state: tenacity.RetryCallState) -> bool:
-            nonlocal error
             error = _error_of(state)
             kind = RetryableError if isinstance(error, UnexpectedResponseError) else type(error)
             failures[kind] += 1
             if isinstance(error, RateLimitedError):
                 self._lock(error)
-            return failures[kind] >= limits.get(kind, max_attempts)
+            if failures[kind] >= limits.get(kind, max_attempts):
+                return True
+            return isinstance(error, TokenRejectedError) and not self._renew_token(error)
 
-        def wait(state: tenacity.RetryCallState) -> float:
+        def give_up(state: tenacity.RetryCallState) -> _T:
             error = _error_of(state)
-            if isinstance(error, _IMMEDIATE):
-                return 0.0
-            longer = min(error.wait or 0.0, _MAX_RETRY_WAIT)
-            return max(2.0 ** failures[RetryableError], longer)
-
-        def before_sleep(_state: tenacity.RetryCallState) -> None:
-            if isinstance(error, TokenRejectedError):
-                if not self._invalidate_token():
-                    raise _give_up(error, 1)
-                _LOGGER.info("%s; requesting a new access token", error)
-
-        def give_up(_state: tenacity.RetryCallState) -> _T:
-            raise _give_up(error, failures[RetryableError]) from error
+            raise _final_error(error, failures[RetryableError]) from error
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RetryableError),
-            wait=wait,  # runs before `stop`
+            wait=wait,
             stop=stop,
-            before_sleep=before_sleep,
-            sleep=lambda seconds: self._limiter.wait(seconds, str(error)) if seconds else None,
+            before_sleep=lambda state: self._wait(state.upcoming_sleep, _error_of(state)),
+            sleep=lambda _: None,  # `before_sleep` knows the reason
             retry_error_callback=give_up,
         )(func)
+
+    def _wait(self, seconds: float, error: RetryableError) -> None:
+        if seconds:
+            self._limiter.wait(seconds, str(error))
+
+    def _renew_token(self, error: TokenRejectedError) -> bool:
+        if not self._invalidate_token():
+            return False
+        _LOGGER.info("%s; requesting a new access token", error)
+        return True
 
     def _lock(self, error: RateLimitedError) -> None:
         """Close the limiter, for other runs too: each request prolongs a lockout."""
         wait = self._lock_seconds if error.wait is None else error.wait
         if wait > MAX_WAIT:
-            raise _give_up(error, 1) from error
+            raise _final_error(error, 1) from error
         self._limiter.lock_for(wait, f"{error}: the API is locked")
 
 
@@ -129,12 +129,16 @@ def _error_of(state: tenacity.RetryCallState) -> RetryableError:
     return error if isinstance(error, RetryableError) else RetryableError("")
 
 
-def _give_up(error: RetryableError, attempts: int) -> ZohoVoiceError:
+def _final_error(error: RetryableError, attempts: int) -> ZohoVoiceError:
+    if isinstance(error.__cause__, ZohoVoiceError):  # a new token did not help
+        return error.__cause__
     if isinstance(error, RateLimitedError):
         message = f"{error}: the lock lasts too long; run again later"
-        return RateLimitLockoutError(message, brief=error.brief)
+        return RateLimitLockoutError(message, summary=error.summary)
     if isinstance(error, TokenRejectedError):
         message = f"{error}: a new access token is refused too; check data_center"
-        return ZohoVoiceError(message, brief=error.brief)
+        return ZohoVoiceError(message, summary=error.summary)
     message = f"{error}; asked {attempts} times" if attempts > 1 else str(error)
-    return RetriesExhaustedError(message, brief=error.brief, is_outage=error.is_outage)
+    return RetriesExhaustedError(
+        message, summary=error.summary, is_unreachable=error.is_unreachable
+    )

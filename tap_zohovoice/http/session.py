@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.http.body import read_body
@@ -17,23 +22,58 @@ if TYPE_CHECKING:
     from tap_zohovoice._time import Clock
     from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
+_MAX_INTERIM = 20
 
-class NoRedirectSession(requests.Session):
-    """A session that never looks for the target of a redirect.
+
+class _FinalResponse(http.client.HTTPResponse):
+    """Skips interim responses such as `103 Early Hints`; `http.client` skips `100` alone."""
+
+    @override
+    def begin(self) -> None:
+        super().begin()
+        for _ in range(_MAX_INTERIM):
+            if self.status >= HTTPStatus.OK or self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                return
+            self.headers = None  # type: ignore[assignment] # "not begun"
+            super().begin()
+
+
+class _Connection(HTTPConnection):
+    response_class = _FinalResponse
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _FinalResponse
+
+
+class _Adapter(HTTPAdapter):
+    @override
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = _SecureConnection if pool.scheme == "https" else _Connection
+        return pool
+
+
+class PlainSession(requests.Session):
+    """A session without redirects, cookies and interim responses.
 
     Even with `allow_redirects=False`, requests reads the body of a redirect without bound, and
     parses the address in it.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter())
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
 
-class ThrottledSession(NoRedirectSession):
+class ThrottledSession(PlainSession):
     """Releases the slot that `ThrottledAuthenticator` acquired, whatever came of the request.
-
-    Without `stream=True`, the body is read whole before that, within a deadline and a maximum size.
 
     Args:
         limiter_for: Returns the limiter of a URL.
@@ -48,15 +88,12 @@ class ThrottledSession(NoRedirectSession):
 
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a signed request.
+        """Send a signed request and read the body, within a deadline and a maximum size.
 
         Args:
             request: The request, for which a slot was acquired.
-            stream: Whether the caller reads the body.
+            stream: Whether the caller reads the body instead.
             **kwargs: Those of `requests.Session.send`; `timeout` is required.
-
-        Returns:
-            The response, with its body unless `stream` is set.
 
         Raises:
             requests.RequestException: If there is no response, or its body is cut off, too slow
@@ -74,21 +111,19 @@ class ThrottledSession(NoRedirectSession):
     def _read(self, response: requests.Response, timeout: float) -> None:
         raw = response.raw
         try:
-            body = read_body(response, self._clock, timeout)
+            response.raw = io.BytesIO(read_body(response, self._clock, timeout))
         except requests.RequestException as error:
             error.response = response
             raise
         finally:
             raw.close()
             raw.release_conn()
-        response.raw = io.BytesIO(body)  # `response.content` reads from there
 
     def _environment(self, url: str) -> dict[str, Any]:
         """Return proxies and certificates of the environment: requests ignores them in `send`."""
         host = urlsplit(url).netloc
         if host not in self._environments:
             merged = self.merge_environment_settings(url, {}, None, None, None)
-            self._environments[host] = {
-                name: value for name, value in merged.items() if name != "stream"
-            }
+            names = merged.keys() - {"stream"}
+            self._environments[host] = {name: merged[name] for name in names}  # type: ignore[literal-required]
         return self._environments[host]

@@ -49,7 +49,7 @@ def explain_transport_error(error: OSError, setting: str) -> TransportError | No
         error: The exception that `requests` raised.
         setting: Name of the setting with the server's address.
     """
-    causes = list(_iter_causes(error))
+    causes = list(iter_causes(error))
     if tls_error := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
         text = _explain_tls_error(tls_error)
         return TransportError(text.format(setting=setting)) if text else None
@@ -67,7 +67,7 @@ def explain_transport_error(error: OSError, setting: str) -> TransportError | No
     return TransportError(text)
 
 
-def _iter_causes(error: BaseException) -> Iterator[BaseException]:
+def iter_causes(error: BaseException) -> Iterator[BaseException]:
     """Iterate from an error to those it wraps: its `reason`, an argument, or by chaining."""
     seen: list[BaseException] = []
     current: BaseException | None = error

@@ -70,13 +70,13 @@ class RecordingDownloader:
         results: Counts files that were `fetched`, `skipped` or `failed`.
 
     Attributes:
-        is_outage: Whether the last download failed because no service responded.
+        is_unreachable: Whether the last download failed because no service responded.
     """
 
     def __init__(
         self, api: ApiClient, storage: Storage, *, max_bytes: int, results: Counter[str]
     ) -> None:
-        self.is_outage = False
+        self.is_unreachable = False
         self._api = api
         self._storage = storage
         self._max_bytes = max_bytes
@@ -104,7 +104,7 @@ class RecordingDownloader:
             RateLimitLockoutError: If the URL of the files stays locked.
             ZohoVoiceError: If the reason has nothing to do with this file.
         """
-        self.is_outage = False
+        self.is_unreachable = False
         if any("\ud800" <= char <= "\udfff" for char in name):  # no URL can hold it
             self._results["failed"] += 1
             return {"error": "the name of the file is no text"}
@@ -118,12 +118,12 @@ class RecordingDownloader:
             fields = self._request(download)
         except ZohoVoiceError as error:
             is_lockout = isinstance(error, RateLimitLockoutError)
-            if not error.brief or (is_lockout and self._is_url_locked(download)):
+            if not error.summary or (is_lockout and self._is_url_locked(download)):
                 raise
-            self.is_outage = is_lockout or error.is_outage
+            self.is_unreachable = is_lockout or error.is_unreachable
             self._failures_in_a_row += isinstance(error, RetriesExhaustedError)
             self._results["failed"] += 1
-            return {"error": error.brief}
+            return {"error": error.summary}
         self._failures_in_a_row = 0
         return fields
 
@@ -262,12 +262,12 @@ class RecordingDownloader:
             is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
             if not is_page:  # which would be the same again
                 raise
-        brief = f"HTTP {response.status_code}, no audio in the answer"
-        return ZohoVoiceError(f"Zoho Voice: {brief}", brief=brief)
+        summary = f"HTTP {response.status_code}, no audio in the answer"
+        return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
 
     def _too_big(self) -> ZohoVoiceError:
-        brief = f"the file is bigger than recordings_max_mb ({self._max_bytes // 1024**2})"
-        return ZohoVoiceError(f"Zoho Voice: {brief}", brief=brief)
+        summary = f"the file is bigger than recordings_max_mb ({self._max_bytes // 1024**2})"
+        return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
 
     def _already_stored(self, download: Download) -> Fields:
         self._results["skipped"] += 1
@@ -292,5 +292,5 @@ class RecordingDownloader:
         }
 
 
-def _truncated(brief: str) -> RetryableError:
-    return RetryableError(f"Zoho Voice: {brief}", brief=brief, is_outage=True)
+def _truncated(summary: str) -> RetryableError:
+    return RetryableError(f"Zoho Voice: {summary}", summary=summary, is_unreachable=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
@@ -50,6 +51,8 @@ TRANSCRIPT_SCHEMA: dict[str, Any] = th.PropertiesList(
 _PROVIDER = "transcriptionProvider"
 _SEGMENTS = "transcriptJson"
 _ANALYTICS = "callAnalytics"
+_MAX_ENCODINGS = 2
+"""How often JSON may be encoded as a string."""
 _DOCUMENTED = {_PROVIDER, _SEGMENTS, _ANALYTICS}
 
 
@@ -87,12 +90,10 @@ def parse_transcript(transcribe_obj: object) -> Fields:
 
 def _parse_nested(value: object) -> Any:  # noqa: ANN401 - JSON of any type
     """Parse JSON in a string; what does not parse, or is nested too deeply, stays as it is."""
-    if not isinstance(value, str):
-        return value
-    try:
-        content = loads(value)
-    except (ValueError, RecursionError):
-        return value
+    content = value
+    with suppress(ValueError, RecursionError):
+        for _ in range(_MAX_ENCODINGS):
+            content = loads(content) if isinstance(content, str) else content
     return content if within_depth(content) else value
 
 

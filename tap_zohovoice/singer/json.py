@@ -23,6 +23,8 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
     """Parse JSON, also with NaN, lone surrogates or in another encoding than UTF-8.
 
+    Raw control characters are accepted; bytes that are not text become U+FFFD.
+
     Returns:
         The value; a number that neither JSON nor a float can hold stays text.
 
@@ -33,12 +35,23 @@ def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
     try:
         return _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeError):
-        return json.loads(text, parse_constant=str, parse_float=_parse_finite)
+        pass
+    try:
+        return _FALLBACK_DECODER.decode(_decode(text, "surrogatepass"))
+    except UnicodeError:
+        return _FALLBACK_DECODER.decode(_decode(text, "replace"))
+
+
+def _decode(text: bytes | str, errors: str) -> str:
+    return text if isinstance(text, str) else text.decode(json.detect_encoding(text), errors)
 
 
 def _parse_finite(text: str) -> float | str:
     number = float(text)
     return text if number in {float("inf"), float("-inf")} else number
+
+
+_FALLBACK_DECODER = json.JSONDecoder(strict=False, parse_constant=str, parse_float=_parse_finite)
 
 
 def dumps(content: Mapping[str, Any]) -> bytes:

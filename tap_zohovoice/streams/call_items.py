@@ -133,11 +133,11 @@ class CallItemStream(IncrementalStream):
     def is_bookmark_frozen(self) -> bool:
         return self._outages > 0
 
-    def record_outcome(self, *, is_outage: bool) -> None:
+    def record_outcome(self, *, is_unreachable: bool) -> None:
         """Record whether a request met an outage, so that none is passed over.
 
         Args:
-            is_outage: Whether no service responded.
+            is_unreachable: Whether no service responded.
         """
         if self._outages < _OUTAGE_THRESHOLD:  # from then on, the bookmark stays for this run
-            self._outages = self._outages + 1 if is_outage else 0
+            self._outages = self._outages + 1 if is_unreachable else 0

@@ -65,7 +65,7 @@ class RecordingsStream(CallItemStream):
         if downloader is None:
             return item
         stored = downloader.download(item["recording_filename"], item["start_time"], item["size"])
-        self.record_outcome(is_outage=downloader.is_outage)
+        self.record_outcome(is_unreachable=downloader.is_unreachable)
         return {**item, **stored}
 
 

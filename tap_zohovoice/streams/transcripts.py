@@ -58,14 +58,14 @@ class TranscriptsStream(CallItemStream):
                 self._was_locked,
                 isinstance(error, RateLimitLockoutError),
             )
-            if not error.brief or (was_locked and self._was_locked):
+            if not error.summary or (was_locked and self._was_locked):
                 raise
             self.results["failed"] += 1
             self._failed_in_a_row += isinstance(error, RetriesExhaustedError)
-            self.record_outcome(is_outage=error.is_outage or self._was_locked)
-            return {**item, "error": error.brief}
+            self.record_outcome(is_unreachable=error.is_unreachable or self._was_locked)
+            return {**item, "error": error.summary}
         self._failed_in_a_row, self._was_locked = 0, False
-        self.record_outcome(is_outage=False)
+        self.record_outcome(is_unreachable=False)
         self.results["fetched"] += 1
         return {**item, **transcript}
 

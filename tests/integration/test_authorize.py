@@ -365,7 +365,10 @@ class TestExchange:
             (["redirect"], "HTTP 302, no token; check data_center, or accounts_url if it is set"),
             (["html"] * 3, "HTTP 200, no token in the answer; try again at once"),
             (["502_html"] * 3, "HTTP 502, no token in the answer; try again at once"),
-            (["cut"] * 3, "no answer (ConnectionError); check accounts_url if it is set, else the"),
+            (
+                ["cut"] * 3,
+                "cut it off; check accounts_url if it is set, else the network; try again at",
+            ),
             (["error_200"] * 3, "no token in the answer"),
             (["truncated"], ANSWER_LOST),
             (["cut_body"], ANSWER_LOST),

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
+import socket
+from contextlib import contextmanager
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests_mock
 
 from tests.support.calls import assert_once, call, history, server_ids
 from tests.support.cli import NOW
+from tests.support.tls import Stub
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator
 
     from tests.support.cli import FakeClock, Run
 
@@ -269,3 +276,252 @@ def test_text_that_databases_refuse_is_made_storable_and_nothing_else_changes(
     assert record["agent_number"] == names["agent_number"]
     expected = {"x\ufffd": ["\ufffd", {"\ufffd": "ü\ufffd"}], "x\ufffd_": 1}
     assert record["additional_fields"]["inner"] == expected
+
+
+LOGS_PATH = "/rest/json/zv/logs"
+HTML = "<!DOCTYPE html><html><head><title>Firewall</title></head><body>Access blocked</body></html>"
+MANY = range(1, 100)
+
+
+@contextmanager
+def odd_responses(box: Sandbox, numbers: Collection[int], **response: Any) -> Iterator[None]:
+    """Give some requests for logs, by their numbers, a response that is not the sandbox's."""
+    count = itertools.count(1)
+    with requests_mock.Mocker(real_http=True) as mock:
+        mock.get(
+            box.url + LOGS_PATH,
+            additional_matcher=lambda _: next(count) in numbers,
+            **response,
+        )
+        yield
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "DISCRETE_PAGINATION_LIMIT_EXCEEDED", "message": "Limit of pages exceeded"},
+        {"code": "X1", "message": "Date range limit exceeded"},
+        {"code": "X1", "message": "Offset limit exceeded"},
+        {"code": "X1", "message": "Too many days"},
+    ],
+    ids=str,
+)
+def test_limit_of_a_value_narrows_and_locks_nothing(
+    run_tap: RunTap, clock: FakeClock, error: dict[str, str]
+) -> None:
+    with (
+        Sandbox(history=history(), clock=clock) as box,
+        odd_responses(box, {1}, status_code=400, json=error),
+    ):
+        run = run_tap(box.config)
+        assert_once(run, server_ids(box))
+    assert "locked" not in run.log
+    assert sum(clock.slept) < 600
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    ["0", formatdate(NOW - 60), str(round(NOW) + 60), formatdate(NOW)[:-6], "600000", "soon"],
+)
+def test_unusable_retry_after_waits_lock_seconds(
+    run_tap: RunTap, clock: FakeClock, retry_after: str
+) -> None:
+    headers = {"Retry-After": retry_after}
+    with (
+        Sandbox(history=history(30), clock=clock) as box,
+        odd_responses(box, {1}, status_code=429, headers=headers),
+    ):
+        run = run_tap({**box.config, "lock_seconds": 300})
+        assert_once(run, server_ids(box))
+    assert 300 < sum(clock.slept) < 320
+
+
+@pytest.mark.parametrize("skew", [-18_000, 18_000])
+def test_retry_after_of_a_server_with_a_wrong_clock(
+    run_tap: RunTap, clock: FakeClock, skew: int
+) -> None:
+    headers = {
+        "Date": formatdate(NOW + skew, usegmt=True),
+        "Retry-After": formatdate(NOW + skew + 100, usegmt=True),
+    }
+    with (
+        Sandbox(history=history(30), clock=clock) as box,
+        odd_responses(box, {1}, status_code=429, headers=headers),
+    ):
+        assert_once(run_tap(box.config), server_ids(box))
+    assert 100 < sum(clock.slept) < 110
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (403, {"code": "AUTHENTICATION_FAILURE", "message": "x"}),
+        (400, {"code": "X1", "message": "The token was revoked"}),
+        (200, {"status": "ERROR", "code": "X1", "message": "OAuth authentication failed"}),
+        (400, {"error": "invalid_grant"}),
+    ],
+    ids=str,
+)
+def test_dead_token_in_other_words_is_renewed(
+    run_tap: RunTap, clock: FakeClock, number: int, status: int, error: dict[str, str]
+) -> None:
+    with (
+        Sandbox(history=history(), clock=clock) as box,
+        odd_responses(box, {number}, status_code=status, json=error),
+    ):
+        assert_once(run_tap(box.config), server_ids(box))
+        assert box.stats.tokens == 2
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"status_code": 403, "json": {"code": "X7", "message": "Not for you"}},
+        {"status_code": 400, "json": {"code": "X7", "message": "Nope"}},
+        {"status_code": 302, "headers": {"Location": "/signin"}},
+        {"status_code": 200, "json": {"status": "ERROR", "message": "Nope"}},
+    ],
+    ids=str,
+)
+def test_failure_after_a_success_gets_one_new_token(
+    run_tap: RunTap, clock: FakeClock, response: dict[str, Any]
+) -> None:
+    with Sandbox(history=history(), clock=clock) as box, odd_responses(box, {3}, **response):
+        assert_once(run_tap(box.config), server_ids(box))
+        assert box.stats.tokens == 2
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"status_code": 403, "json": {"code": "X7", "message": "Not for you"}},
+        {"status_code": 302, "headers": {"Location": "/signin"}},
+    ],
+    ids=str,
+)
+def test_failure_that_a_new_token_does_not_mend_stops(
+    run_tap: RunTap, clock: FakeClock, response: dict[str, Any]
+) -> None:
+    with Sandbox(history=history(), clock=clock) as box, odd_responses(box, {3, 4}, **response):
+        run = run_tap(box.config)
+        assert (box.stats.requests, box.stats.tokens) == (2, 2)
+    assert run.exit_code == 1
+    assert f"Zoho Voice: HTTP {response['status_code']}" in last_line(run)
+    assert "new access token is refused" not in last_line(run)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 503])
+def test_page_of_something_in_between_is_retried(
+    run_tap: RunTap, clock: FakeClock, status: int
+) -> None:
+    with Sandbox(history=history(), clock=clock) as box:
+        with odd_responses(box, {2, 3}, status_code=status, text=HTML):
+            assert_once(run_tap(box.config), server_ids(box))
+        with odd_responses(box, MANY, status_code=status, text=HTML):
+            run = run_tap(box.config)
+    assert run.exit_code == 1
+    assert f"HTTP {status}" in last_line(run)
+    assert "asked 6 times" in last_line(run)
+    assert ("an HTML page" in last_line(run)) == (status != 503)
+    assert "administrator" not in run.log
+    assert "Firewall" not in run.log
+
+
+ROW = {"logid": "only", "start_time": str(round(NOW - 86_400) * 1000), "contact_name": "aXb"}
+
+
+def answer_once(body: bytes) -> Callable[[Any, Any], bytes]:
+    """Return a response to requests for the first page; other pages are empty."""
+    return lambda request, _: body if request.qs["from"] == ["0"] else b'{"logs":[]}'
+
+
+@pytest.mark.parametrize("raw", [b"\t", b"\n", b"\x01", b"\xff", b"\xe9t", b"\xc3"])
+def test_nearly_json_is_read(run_tap: RunTap, clock: FakeClock, raw: bytes) -> None:
+    body = json.dumps({"logs": [ROW], "meta": {"total": 1}}).encode().replace(b"X", raw)
+    with (
+        Sandbox(history=None, clock=clock) as box,
+        odd_responses(box, MANY, content=answer_once(body)),
+    ):
+        run = run_tap({**box.config, "start_date": "2026-02-20"})
+    assert run.exit_code == 0, run.log
+    (record,) = run.records
+    assert record["contact_name"] == f"a{raw.decode('utf-8', 'replace')}b"
+
+
+def test_body_that_is_not_json_names_the_days(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=None, clock=clock) as box, odd_responses(box, MANY, content=b'{"a'):
+        run = run_tap({**box.config, "start_date": "2026-02-20"})
+    assert run.exit_code == 1
+    assert re.search(r"asked for \(2026-02-\d\d to 2026-03-\d\d\)", last_line(run))
+
+
+def test_single_row_is_a_list_of_one(run_tap: RunTap, clock: FakeClock) -> None:
+    body = json.dumps({"logs": ROW, "meta": {"total": 1}}).encode()
+    with (
+        Sandbox(history=None, clock=clock) as box,
+        odd_responses(box, MANY, content=answer_once(body)),
+    ):
+        run = run_tap({**box.config, "start_date": "2026-02-20"})
+    assert run.exit_code == 0, run.log
+    assert run.ids == ["only"]
+
+
+def test_interim_response_is_skipped(run_tap: RunTap, clock: FakeClock) -> None:
+    body = json.dumps({"logs": [], "meta": {"total": 0}})
+    interim = "103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK"
+    with Sandbox(history=None, clock=clock) as box, Stub(interim, body) as stub:
+        run = run_tap({**box.config, "api_url": stub.url, "start_date": "2026-02-20"})
+    assert run.exit_code == 0, run.log
+    assert run.bookmark > "2026-02"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("setting", ["api_url", "accounts_url"])
+def test_network_errors_name_the_server(run_tap: RunTap, clock: FakeClock, setting: str) -> None:
+    port = free_port()
+    urls = {
+        f"http://127.0.0.1:{port}": f"127.0.0.1:{port} refuses it",
+        "http://does-not-exist.invalid": "host name does-not-exist.invalid cannot be resolved",
+    }
+    with Sandbox(history=None, clock=clock) as box:
+        for url, text in urls.items():
+            run = run_tap({**box.config, setting: url})
+            assert run.exit_code == 1
+            assert f"connection failed: {text}" in last_line(run).replace("the host", "host")
+
+
+def test_network_error_never_names_a_proxy(
+    run_tap: RunTap, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://zaphod:sesame@127.0.0.1:{port}")
+    with Sandbox(history=None, clock=clock) as box:
+        run = run_tap({**box.config, "api_url": "https://voice.example.invalid"})
+    assert run.exit_code == 1
+    assert "the proxy cannot be reached" in last_line(run)
+    for private in ("sesame", "zaphod", str(port)):
+        assert private not in run.log
+
+
+@pytest.mark.parametrize("error", ["general_error", "server_error", "temporarily_unavailable"])
+@pytest.mark.parametrize("status", [200, 429])
+def test_passing_trouble_of_accounts_is_retried(
+    run_tap: RunTap, clock: FakeClock, status: int, error: str
+) -> None:
+    count = itertools.count(1)
+    with (
+        Sandbox(history=history(30), clock=clock) as box,
+        requests_mock.Mocker(real_http=True) as mock,
+    ):
+        mock.post(
+            f"{box.url}/oauth/v2/token",
+            additional_matcher=lambda _: next(count) <= 2,
+            status_code=status,
+            json={"error": error},
+        )
+        assert_once(run_tap(box.config), server_ids(box))

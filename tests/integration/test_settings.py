@@ -25,7 +25,7 @@ PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
 HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
 INVALID_DATE = "not a date: use 2024-01-31 or 2024-01-31T08:00:00Z"
-INVALID_URL = "must be a URL such as https://voice.zoho.com"
+INVALID_URL = "must be a URL such as https://{}.zoho.com"
 
 
 class _Missing:
@@ -76,8 +76,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"start_date": "2026-02-02", "end_date": "2026-02-01"}, "end_date (2026-02-01) is before "),
     ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is before start_date"),
     *[
-        ({name: url}, f"{name} {INVALID_URL}")
-        for name in ("accounts_url", "api_url")
+        ({name: url}, f"{name} {INVALID_URL.format(host)}")
+        for name, host in (("accounts_url", "accounts"), ("api_url", "voice"))
         for url in (
             "voice.zoho.com",
             "ftp://voice.zoho.com",

@@ -235,7 +235,10 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Accounts: HTTP …, no token in the answer": lambda stage: stage.answered(
         "503 Busy", setting="accounts_url"
     ),
-    "Zoho Accounts: no answer (…); check accounts_url…": lambda stage: stage.run(
+    "Zoho Accounts: HTTP …: Zoho Accounts has a problem that may pass; …": lambda stage: (
+        stage.answered("200 OK", '{"error": "general_error"}', setting="accounts_url")
+    ),
+    "Zoho Accounts: connection failed: …; check accounts_url…": lambda stage: stage.run(
         accounts_url="http://127.0.0.1:1"
     ),
     "… the server's certificate is not trusted; …": lambda stage: stage.secured("localhost"),
@@ -288,17 +291,17 @@ MESSAGES: dict[str, Meet] = {
         "400 Bad Request", zvt("ZVT999")
     ),
     "Zoho Voice: HTTP 5…; asked 6 times": lambda stage: stage.answered("500 Oh"),
-    "Zoho Voice: HTTP …, no whole answer (…); asked 6 times": lambda stage: stage.run(
+    "Zoho Voice: HTTP …, no whole answer from … (…); asked 6 times": lambda stage: stage.run(
         box={"faults": dict.fromkeys(ALWAYS, "cut_body")}
     ),
-    "Zoho Voice: no answer in time; asked 6 times": silent,
-    "Zoho Voice: connection failed (…); asked 6 times": lambda stage: stage.run(
+    "Zoho Voice: no answer in time from …; asked 6 times": silent,
+    "Zoho Voice: connection failed: …; asked 6 times": lambda stage: stage.run(
         api_url="http://127.0.0.1:1"
     ),
     "Zoho Voice: answer not understood: …": lambda stage: stage.answered(
         "200 OK", '{"calls": [{"logid": "1"}], "meta": {"total": 1}, "logs": null}'
     ),
-    "Zoho Voice: HTTP …, not the JSON that was asked for; …": lambda stage: stage.answered(
+    "Zoho Voice: HTTP …, not the JSON that was asked for (…): …": lambda stage: stage.answered(
         "200 OK", "<html>Welcome</html>"
     ),
     "Zoho Voice: row … of … has no usable …": lambda stage: stage.run(files=odd(logid=None)),

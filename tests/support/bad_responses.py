@@ -37,7 +37,8 @@ class BadResponse:
         if any(name == "Content-Encoding" for name, _ in self.headers) or not self.body.strip():
             return True
         try:
-            content = json.loads(self.body)
+            text = self.body.decode(json.detect_encoding(self.body), "replace")
+            content = json.loads(text, strict=False)
         except (ValueError, RecursionError):
             return False
         if not isinstance(content, dict):
@@ -46,7 +47,8 @@ class BadResponse:
             return False
         logs = content.get("logs")
         others = [value for name, value in content.items() if name not in _ENVELOPE and value]
-        return isinstance(logs, list) or (logs is None and not others)
+        is_row = isinstance(logs, dict) and "logid" in logs
+        return is_row or isinstance(logs, list) or (logs is None and not others)
 
 
 def nested(depth: int) -> bytes:

@@ -139,9 +139,11 @@ class FakeServer:
         try:
             page = self.run(query)
         except RejectedError as error:
-            blames = _REJECTED.get(error.parameter, "")
+            rejected_param = _REJECTED.get(error.parameter, "")
             message = "refused"
-            raise InvalidParameterError(message, blames=blames, is_value=True) from error
+            raise InvalidParameterError(
+                message, rejected_param=rejected_param, is_invalid_value=True
+            ) from error
         except QueryFailedError as error:
             message = "no answer"
             raise RetriesExhaustedError(message) from error

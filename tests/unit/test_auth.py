@@ -213,7 +213,8 @@ class TestTokenEndpoint:
     ) -> None:
         requests_mock.post(TOKEN_URL, exc=requests.ConnectionError)
         with pytest.raises(
-            RetriesExhaustedError, match=r"no answer \(ConnectionError\); check accounts_url"
+            RetriesExhaustedError,
+            match=r"connection failed: .* \(ConnectionError\); check accounts_url",
         ):
             tokens.access_token()
         assert clock.slept == [1, 2]
@@ -221,6 +222,48 @@ class TestTokenEndpoint:
             " in 1 s",
             " in 2 s",
         ]
+
+    @pytest.mark.parametrize("status", [200, 400, 429, 500, 503])
+    @pytest.mark.parametrize(
+        "error",
+        [
+            "general_error",
+            "server_error",
+            "temporarily_unavailable",
+            "internal_server_error",
+            "Too Many Requests",
+            "try again later",
+        ],
+    )
+    def test_passing_error_is_retried_and_blames_no_credentials(
+        self, tokens: OAuthTokens, requests_mock: Mocker, status: int, error: str
+    ) -> None:
+        failure = {"json": {"error": error}, "status_code": status}
+        requests_mock.post(TOKEN_URL, [failure, failure, {"json": TOKEN}])
+        assert tokens.access_token() == TOKEN["access_token"]
+        tokens.invalidate()
+        requests_mock.post(TOKEN_URL, [failure])
+        with pytest.raises(
+            RetriesExhaustedError, match=r", \S.*may pass; run again later$"
+        ) as found:
+            tokens.access_token()
+        assert "client" not in str(found.value)
+
+    def test_unknown_error_is_retried(self, tokens: OAuthTokens, requests_mock: Mocker) -> None:
+        requests_mock.post(TOKEN_URL, json={"error": "odd_thing"})
+        with pytest.raises(RetriesExhaustedError, match=r"run again later; if this stays, check"):
+            tokens.access_token()
+        assert requests_mock.call_count == 3
+
+    @pytest.mark.parametrize("error", ["invalid_grant", "unauthorized_client", "invalid_scope"])
+    @pytest.mark.parametrize("status", [200, 401, 429])
+    def test_final_word_is_not_retried(
+        self, tokens: OAuthTokens, requests_mock: Mocker, status: int, error: str
+    ) -> None:
+        requests_mock.post(TOKEN_URL, json={"error": error}, status_code=status)
+        with pytest.raises(ZohoVoiceError, match=f"{error}: .*refresh_token"):
+            tokens.access_token()
+        assert requests_mock.call_count == 1
 
     @pytest.mark.parametrize(
         "fault", ["500", "502_html", "cut", "cut_body", "truncated", "html", "nan"]

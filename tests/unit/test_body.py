@@ -17,7 +17,7 @@ from urllib3 import HTTPResponse
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.http.body import content_length, iter_body, read_body
-from tap_zohovoice.http.session import NoRedirectSession
+from tap_zohovoice.http.session import PlainSession
 from tests.support.cli import FakeClock
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def test_invalid_content_length_is_unknown(text: str) -> None:
 )
 def test_redirect_is_neither_followed_nor_read(location: bytes) -> None:
     head = b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: " + location + b"\r\n\r\n"
-    session = NoRedirectSession()
+    session = PlainSession()
     with (
         serving(head + bytes(20_000_000)) as url,
         session.get(url, stream=True, timeout=10, allow_redirects=False) as response,

@@ -17,13 +17,13 @@ def halved(size: int, largest: int) -> int:
     return size
 
 
-def ask(size: PageSizeNegotiation, largest: int, blames: str) -> int:
+def ask(size: PageSizeNegotiation, largest: int, rejected_param: str) -> int:
     """Ask for pages as the history does, until one passes; return how many were refused."""
     for refused in range(30):
         if size.next <= largest:
             size.accepted(size.next)
             return refused
-        assert size.rejected(size.next, blames) or size.try_smaller() or size.halve()
+        assert size.rejected(size.next, rejected_param) or size.try_smaller() or size.halve()
     pytest.fail("no size passes")
 
 
@@ -34,15 +34,15 @@ def test_the_wanted_size_is_asked_for_first() -> None:
 @settings(deadline=None)
 @given(st.integers(1, 1000), st.integers(1, 1000), st.sampled_from(["size", ""]))
 def test_a_size_that_the_server_takes_is_found_and_kept(
-    wanted: int, largest: int, blames: str
+    wanted: int, largest: int, rejected_param: str
 ) -> None:
     size = PageSizeNegotiation(wanted)
-    refused = ask(size, largest, blames)
-    refused += ask(size, largest, blames)
+    refused = ask(size, largest, rejected_param)
+    refused += ask(size, largest, rejected_param)
     found = size.next
     assert found == halved(wanted, largest)
     for _ in range(5):
-        refused += ask(size, largest, blames)
+        refused += ask(size, largest, rejected_param)
         assert size.next == found
     assert refused <= 2 * wanted.bit_length()
 
@@ -59,18 +59,18 @@ def test_a_size_that_is_blamed_is_halved_down_to_one(wanted: int) -> None:
     assert size.next == 1
 
 
-@pytest.mark.parametrize("blames", ["", "dates"])
-def test_a_refusal_that_blames_something_else_changes_nothing(blames: str) -> None:
+@pytest.mark.parametrize("rejected_param", ["", "dates"])
+def test_a_refusal_that_blames_something_else_changes_nothing(rejected_param: str) -> None:
     size = PageSizeNegotiation(200)
-    assert not size.rejected(200, blames)
+    assert not size.rejected(200, rejected_param)
     assert size.next == 200
 
 
-@pytest.mark.parametrize("blames", ["", "dates", "size"])
-def test_a_size_that_once_passed_is_not_the_reason(blames: str) -> None:
+@pytest.mark.parametrize("rejected_param", ["", "dates", "size"])
+def test_a_size_that_once_passed_is_not_the_reason(rejected_param: str) -> None:
     size = PageSizeNegotiation(200)
     size.accepted(200)
-    assert not size.rejected(200, blames)
+    assert not size.rejected(200, rejected_param)
     assert not size.try_smaller()
     assert size.next == 200
 

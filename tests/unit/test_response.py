@@ -1,4 +1,4 @@
-"""What each answer means, and what may be said of it."""
+"""Classification of responses, and redaction of their texts."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_throttle_is_found_however_deep_it_lies(body: object) -> None:
 def test_a_refused_date_is_no_failure_of_the_server_though_zoho_says_500() -> None:
     body = {"code": "500", "message": "Invalid date range", "status": "ERROR"}
     verdict = judged(400, body)
-    assert (verdict.action, verdict.blames) == (ResponseAction.REJECTED, "dates")
+    assert (verdict.action, verdict.rejected_param) == (ResponseAction.REJECTED, "dates")
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,21 @@ def test_every_shape_of_a_throttle_is_waited_for(
     ("text", "wait"),
     [
         ("120", 120.0),
-        (" 0 ", 0.0),
+        (" 0 ", None),
         (formatdate(NOW + 90, usegmt=True), 90.0),
-        (formatdate(NOW - 90, usegmt=True), 0.0),
+        (formatdate(NOW + 90, usegmt=True).removesuffix(" GMT"), 90.0),
+        ("Sun, 01 Mar 2026 13:01:30 +0100", 90.0),
+        ("2026-03-01T12:01:30Z", 90.0),
+        ("2026-03-01 12:01:30", 90.0),
+        (formatdate(NOW - 90, usegmt=True), None),
+        (formatdate(NOW, usegmt=True), None),
+        (formatdate(NOW + 90_000, usegmt=True), None),
+        (str(round(NOW) + 600), None),
+        (str(round(NOW + 600) * 1000), None),
+        ("86400", 86_400.0),
+        ("86401", None),
+        ("600000", None),
+        ("9" * 400, None),
         ("soon", None),
         ("", None),
         ("-5", None),
@@ -214,14 +226,27 @@ def test_a_refused_token_is_renewed(status: int, body: object) -> None:
         (301, b"", STOP, "redirects.*data_center"),
         (302, HTML, STOP, "redirects.*api_url"),
         (304, b"", STOP, "redirects"),
-        (404, HTML, STOP, "address.*data_center"),
+        (404, b"", STOP, "address.*data_center"),
+        (404, HTML, RETRY, "HTML page, not the JSON.*firewalls.*api_url"),
+        (403, HTML, RETRY, "HTML page, not the JSON"),
+        (403, b"\xef\xbb\xbf" + HTML, RETRY, "HTML page, not the JSON"),
+        (403, b"<html>Your access is blocked. Try again later.</html>", RETRY, "HTML page"),
+        (403, b"Denied by policy 4711", RETRY, "HTTP 403, not the JSON"),
+        (404, b'<?xml version="1.0"?><error/>', RETRY, "not the JSON"),
+        (100, b"", RETRY, "HTTP 100"),
+        (103, b"", RETRY, "HTTP 103"),
         (405, b"", STOP, "address"),
-        (403, HTML, STOP, "administrator"),
+        (403, b"", STOP, "administrator"),
+        (403, [], STOP, "administrator"),
         (403, zvt("403", "Permission denied"), STOP, "administrator"),
+        (404, {"code": "URL_RULE_NOT_CONFIGURED", "message": "No rule"}, STOP, "address.*api_url"),
+        (400, {"errorCode": "x", "code": "URL_RULE_NOT_CONFIGURED"}, STOP, "address.*api_url"),
+        (400, {"code": "X", "message": "Cannot generate limits"}, REFUSED, "HTTP 400"),
         (400, zvt("ZVTST005", "Call log deleted"), REFUSED, "ZVTST005"),
         (400, b"", REFUSED, "HTTP 400"),
-        (410, HTML, REFUSED, "HTTP 410"),
-        (400, b"<html>invalid oauth token</html>", REFUSED, "HTTP 400"),
+        (410, b"", REFUSED, "HTTP 410"),
+        (410, HTML, RETRY, "HTTP 410"),
+        (400, b"<html>invalid oauth token</html>", RETRY, "HTTP 400"),
         (200, {"error": "invalid_request"}, REFUSED, "invalid_request"),
         (200, {"error": {"code": "ZVT015"}}, REFUSED, "ZVT015"),
         (200, {"status": "ERROR"}, REFUSED, "HTTP 200"),
@@ -253,9 +278,111 @@ def test_everything_else_is_retried_refused_or_stops(
 ) -> None:
     verdict = judged(status, body)
     assert verdict.action is outcome
-    assert re.search(words, verdict.reason)
-    assert verdict.reason.startswith(f"HTTP {status}")
+    assert re.search(words, verdict.message)
+    assert verdict.message.startswith(f"HTTP {status}")
     assert (verdict.wait, verdict.body) == (None, {})
+
+
+@pytest.mark.parametrize("skew", [-90_000, -18_000, 18_000, 90_000])
+def test_retry_after_is_measured_by_the_date_of_the_response(skew: int) -> None:
+    """Both dates are by the server's clock, which may differ from that of this machine."""
+    dates = {
+        "DATE": formatdate(NOW + skew, usegmt=True),
+        "Retry-After": formatdate(NOW + skew + 600, usegmt=True),
+    }
+    assert classify_response(429, dates, b"", now=NOW).wait == 600
+    dates["DATE"] = "soon"
+    wait = classify_response(429, dates, b"", now=NOW).wait
+    assert wait == (18_600 if skew == 18_000 else None)
+
+
+@pytest.mark.parametrize("retry_after", ["0", "-1", formatdate(NOW - 5), str(round(NOW)), "x"])
+def test_unusable_retry_after_leaves_the_wait_of_the_text(retry_after: str) -> None:
+    assert judged(400, ROLLING, Retry_After=retry_after).wait == 22 * 60
+    assert judged(400, CLIQ, Retry_After=retry_after).wait is None
+    assert judged(400, zvt("400", "Locked. Try again after 0 minutes")).wait is None
+
+
+@pytest.mark.parametrize("status", [200, 400, 403])
+@pytest.mark.parametrize(
+    ("code", "message", "rejected_param"),
+    [
+        ("DISCRETE_PAGINATION_LIMIT_EXCEEDED", "You have reached the limit of pages", ""),
+        ("LIMIT_EXCEEDED", "Offset limit exceeded", ""),
+        ("OffsetLimitExceeded", "x", ""),
+        ("LIMIT_REACHED", "Only 2000 records can be fetched", ""),
+        ("MAX_ROWS", "Rows threshold exceeded", ""),
+        ("X", "Date range limit exceeded", "dates"),
+        ("DATE_RANGE_LIMIT_EXCEEDED", "x", "dates"),
+        ("DateRangeLimitExceeded", "x", "dates"),
+        ("X", "Too many days", "dates"),
+        ("X", "Too many days, try again in smaller steps", "dates"),
+        ("X", "Too many calls in 90 days", "dates"),
+        ("X", "Limit exceeded for fromDate and toDate", "dates"),
+        ("PAGE_SIZE_LIMIT_EXCEEDED", "x", "size"),
+    ],
+)
+def test_limit_of_a_value_is_not_a_lock(
+    status: int, code: str, message: str, rejected_param: str
+) -> None:
+    resolution = judged(status, {"code": code, "message": message})
+    assert resolution.action is REFUSED
+    assert (resolution.rejected_param, resolution.is_invalid_value) == (rejected_param, True)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 503])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Requests are throttled",
+        "Throttling",
+        "API rate limit reached for this page",
+        "RateLimitExceeded",
+        "TooManyRequests",
+        "too many API calls",
+        "Maximum 30 calls per minute",
+        "30 calls in 1 minute exceeded",
+        "More than 5000 requests per day",
+        "MAX_CALLS_PER_MINUTE_REACHED",
+        "URL_DYNAMIC_THROTTLES_LIMIT_EXCEEDED",
+    ],
+)
+def test_whole_words_of_throttling_are_a_lock(status: int, message: str) -> None:
+    assert judged(status, {"code": "X1", "message": message}).action is WAIT
+
+
+@pytest.mark.parametrize("status", [200, 400, 403])
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("AUTHENTICATION_FAILURE", "Authentication failed"),
+        ("AuthenticationFailure", "x"),
+        ("X", "The token was revoked"),
+        ("X", "Access token has been deactivated or revoked by its owner"),
+        ("X", "OAuth authentication failed"),
+        ("invalid_grant", "x"),
+        ("X", "This ticket's token is no longer valid"),
+        ("UNAUTHORIZED", "x"),
+        ("X", "Not authenticated"),
+        ("SESSION_EXPIRED", "Your session has expired"),
+        ("X", "Invalid credentials"),
+        ("AUTH_ERROR", "x"),
+    ],
+)
+def test_dead_token_is_recognized_in_other_words(status: int, code: str, message: str) -> None:
+    assert judged(status, {"code": code, "message": message}).action is RENEW
+
+
+def test_body_that_is_not_json_names_what_was_requested() -> None:
+    resolution = classify_response(200, {}, b"{", now=NOW, requested=" (a to b)")
+    assert "not the JSON that was asked for (a to b)" in resolution.message
+
+
+@pytest.mark.parametrize("raw", [b"\t", b"\n", b"\r", b"\x00", b"\x1f", b"\xff", b"\xe9", b"\xc3"])
+def test_nearly_json_is_read(raw: bytes) -> None:
+    body = b'{"logs":[{"logid":"1","contact_name":"a' + raw + b'b"}]}'
+    expected = "\N{REPLACEMENT CHARACTER}" if raw >= b"\x80" else raw.decode()
+    assert judged(200, body).body == {"logs": [{"logid": "1", "contact_name": f"a{expected}b"}]}
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -275,7 +402,7 @@ def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: obj
 
 
 @pytest.mark.parametrize(
-    ("message", "blames", "is_value"),
+    ("message", "rejected_param", "is_invalid_value"),
     [
         ("size must be at most 100", "size", True),
         ("Invalid page size", "size", True),
@@ -286,12 +413,20 @@ def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: obj
     ],
 )
 def test_a_refused_value_names_what_the_server_blames(
-    message: str, blames: str, *, is_value: bool
+    message: str, rejected_param: str, *, is_invalid_value: bool
 ) -> None:
     verdict = judged(400, zvt("ZVT015", message))
-    assert (verdict.action, verdict.blames, verdict.is_value) == (REFUSED, blames, is_value)
+    assert (verdict.action, verdict.rejected_param, verdict.is_invalid_value) == (
+        REFUSED,
+        rejected_param,
+        is_invalid_value,
+    )
     other = judged(400, zvt("X", message))
-    assert (other.action, other.blames, other.is_value) == (REFUSED, blames, bool(blames))
+    assert (other.action, other.rejected_param, other.is_invalid_value) == (
+        REFUSED,
+        rejected_param,
+        bool(rejected_param),
+    )
 
 
 PRIVATE = [
@@ -317,29 +452,29 @@ PRIVATE = [
 @pytest.mark.parametrize("status", [200, 400, 404, 429, 500])
 def test_reasons_hold_nothing_private(status: int, text: str, private: str) -> None:
     body = {"code": "ZVT099", "message": text.format(private), "status": "ERROR", "agent": private}
-    reason = judged(status, body).reason
+    message = judged(status, body).message
     for part in re.split(r"\s", private):
-        assert part not in reason
-    assert "ZVT099" in reason
-    assert HIDDEN in reason
+        assert part not in message
+    assert "ZVT099" in message
+    assert HIDDEN in message
 
 
 @pytest.mark.parametrize("body", [HTML, b"ann@example.invalid said no", [ROW], {"x": "secret"}])
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 429, 500])
 def test_reasons_never_quote_a_body(status: int, body: object) -> None:
-    reason = judged(status, body).reason
+    message = judged(status, body).message
     for word in ("html", "Sign in", "ann@", "said", "logid", "blocked", "secret"):
-        assert word not in reason
+        assert word not in message
 
 
 @pytest.mark.parametrize("value", ["sesame", "SESAME", "ab1", "a+b(c", "x.y"])
 def test_what_is_to_be_hidden_is_hidden_in_any_case(value: str) -> None:
     body = zvt("ZVT015", f"contact_name is {value.lower()}, not {value.upper()}")
     content = json.dumps(body).encode()
-    reason = classify_response(400, {}, content, now=NOW, redact=["", "b", value]).reason
-    assert value.lower() not in reason.lower()
-    assert "contact_name" in reason
-    assert "ZVT015" in reason
+    message = classify_response(400, {}, content, now=NOW, redact=["", "b", value]).message
+    assert value.lower() not in message.lower()
+    assert "contact_name" in message
+    assert "ZVT015" in message
 
 
 @pytest.mark.parametrize(
@@ -379,7 +514,7 @@ def test_the_longest_of_the_values_is_hidden_whole() -> None:
 )
 def test_the_plain_words_of_documented_messages_are_kept(message: str) -> None:
     assert redact(message) == message
-    assert message in judged(400, zvt("ZVT099", message)).reason
+    assert message in judged(400, zvt("ZVT099", message)).message
 
 
 @settings(deadline=None)
@@ -394,8 +529,8 @@ def test_what_is_said_is_one_short_plain_line(text: str) -> None:
 @given(st.integers(100, 599), st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_answer_has_a_meaning(status: int, body: bytes) -> None:
     verdict = classify_response(status, {"Retry-After": "1"}, body, now=NOW)
-    assert "\n" not in verdict.reason
-    assert (verdict.action is OK) == (not verdict.reason)
+    assert "\n" not in verdict.message
+    assert (verdict.action is OK) == (not verdict.message)
 
 
 @pytest.mark.parametrize(

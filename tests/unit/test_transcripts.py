@@ -50,6 +50,15 @@ def test_transcript_is_parsed_in_every_wrapping() -> None:
     single = {**CONTENT, "transcriptJson": SEGMENT}
     for sent in (json.dumps(CONTENT), CONTENT, json.dumps(twice), single):
         assert parse(sent) == PARSED
+    assert parse(json.dumps(json.dumps(twice))) == PARSED
+
+
+@pytest.mark.parametrize("raw", ["\n", "\r\n", "\t", "\0", "\x1f"])
+@pytest.mark.parametrize("encodings", [1, 2])
+def test_raw_control_characters_are_read(raw: str, encodings: int) -> None:
+    inner = json.dumps({"transcriptJson": [{"text": "HelloXyou"}]}).replace("X", raw)
+    sent = inner if encodings == 1 else json.dumps(inner)
+    assert parse(sent)["segments"] == [{"text": f"Hello{raw}you"}]
 
 
 @pytest.mark.parametrize("sent", ["{broken", "", "[1]", "7", '"text"'])

@@ -1,0 +1,79 @@
+"""Patterns of error texts, in lower case and without punctuation, as `ErrorBody.words` has them.
+
+Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
+"""
+
+from __future__ import annotations
+
+import re
+
+_PER = r"(?:second|sec|minute|min|hour)s?\b"
+_THROTTLED = re.compile(
+    r"\bthrottl(?:e|es|ed|ing)\b|\brate ?limit|\block period\b"
+    r"|\btoo many (?:\w+ ){0,2}?(?:requests|hits|api calls)\b"
+    rf"|\b(?:requests|hits|calls)\b (?:\w+ ){{0,4}}?(?:per|in|within|every|an?) (?:\d+ )?{_PER}"
+    r"|\b(?:requests|api calls) (?:\w+ ){0,4}?(?:per|a|within a) (?:day|month)\b"
+)
+_MAYBE_THROTTLED = re.compile(
+    r"limit ?(?:exceeded|reached)|threshold|\bquota\b|\btoo many calls\b|\b(?:locked|blocked)\b"
+    r"|\bexceeded (?:\w+ ){0,3}(?:requests?|api|calls?|urls?) (?:\w+ )?limits?\b"
+)
+"""Words of a lockout, unless they are about one of `_BOUNDS`."""
+_LATER = re.compile(r"\btry again ?(?:after|later|in)\b")
+_RETRY_HINT = re.compile(
+    rf"(?:again|retry|lock\w*|block\w*|wait)\D{{0,30}}?(\d{{1,5}}) ?((?:[smh]\b)|{_PER})"
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_NEVER_THROTTLED = {404, 405, 410, 413, 415}
+_REJECTED_PARAM = {
+    "size": re.compile(r"\b(?:page ?)?size\b|\bper ?page\b"),
+    "dates": re.compile(
+        r"\b(?:from|to|start|end)? ?dates?(?:range)?\b|\b(?:days?|months?|years?|range|period)\b"
+        r"|\bfuture\b|\bretention\b|\bolder\b"
+    ),
+}
+_BOUNDS = re.compile(
+    rf"\b(?:offsets?|pages?|paging|pagination|records?|rows?|results?|index|window)\b"
+    rf"|{_REJECTED_PARAM['size'].pattern}|{_REJECTED_PARAM['dates'].pattern}"
+)
+"""What a server limits beside the rate of requests."""
+_LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
+_STATES = (
+    r"(?:expired?|invalid|revoked|inactive|rejected|unknown|malformed|wrong|missing|not valid)"
+)
+TOKEN = re.compile(
+    rf"oauth ?token|\b{_STATES}\b.{{0,20}}token|token\b.{{0,30}}\b{_STATES}\b|\bno longer valid\b"
+    r"|\b(?:not |un)?authenticat(?:e|ed|ion)\b|\bunauthori[sz]ed\b|\binvalid grant\b"
+    r"|\bauth(?:ori[sz]ation)? (?:fail|error|expired|denied)"
+    r"|\b(?:invalid|expired) (?:session|credentials?)\b|\bsession\b.{0,20}\bexpired\b"
+)
+WRONG_URL = re.compile(r"\burl rule not configured\b|\binvalid (?:request )?(?:url|uri|path)\b")
+
+
+def is_throttled(status: int, words: str, *, is_html: bool) -> bool:
+    """Return whether an error says that the API is locked because of too many requests."""
+    if status in {423, 429} or status in _NEVER_THROTTLED:
+        return status not in _NEVER_THROTTLED
+    if _THROTTLED.search(words):
+        return True
+    if is_html or _BOUNDS.search(words):
+        return False
+    # A failing server says "later" as well, but not when.
+    is_later = _LATER.search(words) and (status < 500 or wait_from_words(words))  # noqa: PLR2004
+    return bool(is_later or _MAYBE_THROTTLED.search(words))
+
+
+def wait_from_words(words: str) -> float | None:
+    """Return the wait that an error names, in seconds; None if it names none."""
+    found = _RETRY_HINT.search(words)
+    return int(found[1]) * float(_UNITS[found[2][0]]) or None if found else None
+
+
+def rejected_param(words: str) -> str:
+    """Return `size` or `dates` where an error names one of them, else an empty text."""
+    return next((name for name, pattern in _REJECTED_PARAM.items() if pattern.search(words)), "")
+
+
+def is_limit(words: str) -> bool:
+    """Return whether an error is about the limit of a value, not of the rate of requests."""
+    return bool(_BOUNDS.search(words) and _LIMIT.search(words))

@@ -1,0 +1,54 @@
+"""Network errors in plain lines, with host and port of the server."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import requests
+
+from tap_zohovoice.http.tls import TransportError, explain_transport_error, iter_causes
+
+_CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLError)
+_UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+
+
+def explain_request_error(
+    error: OSError, setting: str, url: str, *, advice: str = ""
+) -> TransportError:
+    """Explain why a request got no response, or no whole one.
+
+    Args:
+        error: The exception that `requests` raised.
+        setting: Name of the setting with the server's address.
+        url: URL of the request. A proxy is never named: its address can hold a password.
+        advice: What to append to an error of the network.
+    """
+    return explain_transport_error(error, setting) or TransportError(
+        _explain_network_error(error, url) + advice, is_final=False
+    )
+
+
+def _explain_network_error(error: OSError, url: str) -> str:
+    parts = urlsplit(url)
+    server = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    response = getattr(error, "response", None)
+    if response is not None and response.status_code >= HTTPStatus.OK:
+        status, kind = response.status_code, type(error).__name__
+        return f"HTTP {status}, no whole answer from {server} ({kind})"
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return f"no answer in time from {server}"
+    causes = list(iter_causes(error))
+    kinds = (
+        (requests.exceptions.ConnectTimeout, f"{server} does not accept it in time"),
+        (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
+        (ConnectionRefusedError, f"{server} refuses it"),
+        (_CUT, f"{server} cut it off"),
+    )
+    texts = (text for kind, text in kinds if any(isinstance(cause, kind) for cause in causes))
+    is_unroutable = any(getattr(cause, "errno", None) in _UNROUTABLE for cause in causes)
+    default = f"no route to {server}" if is_unroutable else f"{server} ({type(error).__name__})"
+    return f"connection failed: {next(texts, default)}"

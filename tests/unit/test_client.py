@@ -1,0 +1,270 @@
+"""API client: each attempt is throttled, signed, sent and validated."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
+from tap_zohovoice.exceptions import RetriesExhaustedError, RetryableError, ZohoVoiceError
+from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+
+if TYPE_CHECKING:
+    from requests_mock import Mocker
+
+    from tests.support.cli import FakeClock
+
+ACCOUNTS, URL = "https://accounts.example.invalid", "https://voice.example.invalid/logs"
+PAGE: dict[str, Any] = {"json": {"logs": []}}
+OK, EMPTY, ERROR = PAGE, {"content": b""}, {"status_code": 500}
+DEAD, DENIED = {"status_code": 401}, {"status_code": 403, "json": {"message": "Not for you"}}
+LOCK = {"status_code": 429, "headers": {"Retry-After": "90"}}
+CUT = {"exc": requests.ConnectionError}
+
+
+class Stack:
+    """An API client with all its parts."""
+
+    def __init__(self, clock: FakeClock, mock: Mocker, url: str = URL) -> None:
+        self.tokens_issued = mock.post(
+            f"{ACCOUNTS}/oauth/v2/token",
+            [{"json": {"access_token": f"token-{number}"}} for number in range(20)],
+        )
+        self.limiter = SlidingWindowLimiter(30, 60, clock)
+        endpoint = TokenEndpoint(accounts_url=ACCOUNTS, clock=clock, timeout=9, user_agent="x")
+        tokens = OAuthTokens(
+            endpoint=endpoint, client_id="a", client_secret="b", refresh_token="c", clock=clock
+        )
+        self.client = ApiClient(
+            url=url,
+            headers={"X-Test": "1"},
+            session=ThrottledSession(lambda _: self.limiter, clock),
+            authenticator=ThrottledAuthenticator(tokens=tokens, limiter=self.limiter),
+            policy=RetryPolicy(self.limiter, tokens.invalidate, 600),
+            clock=clock,
+            timeout=9,
+            redact=lambda: ["secret"],
+        )
+
+    def get(self, **limits: int) -> dict[str, Any]:
+        return self.client.get(
+            {"fromDate": "2026-01-01", "toDate": "2026-01-31"},
+            lambda response: self.client.parse_json(response, dict),
+            stream=False,
+            **limits,
+        )
+
+
+@pytest.fixture
+def stack(clock: FakeClock, requests_mock: Mocker) -> Stack:
+    return Stack(clock, requests_mock)
+
+
+@pytest.mark.parametrize(
+    ("responses", "tokens"),
+    [
+        ([OK], 1),
+        ([ERROR, OK], 1),
+        ([CUT, CUT, OK], 1),
+        ([LOCK, ERROR, OK], 1),
+        ([DEAD, OK], 2),
+        ([DEAD, LOCK, CUT, OK], 2),
+        ([EMPTY, OK], 1),
+        ([EMPTY, EMPTY], 1),
+    ],
+    ids=str,
+)
+def test_each_attempt_takes_one_slot_and_is_signed(
+    stack: Stack, requests_mock: Mocker, responses: list[dict[str, Any]], tokens: int
+) -> None:
+    sent = requests_mock.get(URL, responses)
+    assert stack.get() in ({"logs": []}, {})
+    assert sent.call_count == stack.limiter.requests == len(responses)
+    assert stack.tokens_issued.call_count == tokens
+    signed = [request.headers["Authorization"] for request in sent.request_history]
+    assert signed[-1] == f"Zoho-oauthtoken token-{tokens - 1}"
+    with pytest.raises(IndexError):
+        stack.limiter.release()  # none is left in flight
+
+
+@pytest.mark.parametrize("response", [ERROR, CUT, LOCK, DEAD, {"json": {"calls": 1}}], ids=str)
+def test_slots_are_released_where_all_attempts_fail(
+    stack: Stack, requests_mock: Mocker, response: dict[str, Any]
+) -> None:
+    sent = requests_mock.get(URL, [response])
+    with pytest.raises(ZohoVoiceError):
+        stack.get()
+    assert sent.call_count == stack.limiter.requests
+    with pytest.raises(IndexError):
+        stack.limiter.release()
+
+
+def test_slot_is_released_where_the_handler_fails(stack: Stack, requests_mock: Mocker) -> None:
+    requests_mock.get(URL, **PAGE)
+
+    def fail(_: requests.Response) -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        stack.client.get({}, fail)
+    with pytest.raises(IndexError):
+        stack.limiter.release()
+
+
+def test_lockout_is_waited_out_before_the_next_attempt(
+    stack: Stack, requests_mock: Mocker, clock: FakeClock
+) -> None:
+    requests_mock.get(URL, [*[LOCK] * 3, *[ERROR] * 5, OK])
+    stack.get()
+    assert [round(seconds) for seconds in clock.slept] == [92, 92, 92, 2, 4, 8, 16, 32]
+
+
+def test_empty_response_is_requested_twice_for_each_request(
+    stack: Stack, requests_mock: Mocker
+) -> None:
+    sent = requests_mock.get(URL, [EMPTY])
+    assert stack.get() == stack.get() == {}
+    assert sent.call_count == 4
+
+
+class TestFailureAfterSuccess:
+    def test_gets_one_new_token(self, stack: Stack, requests_mock: Mocker) -> None:
+        sent = requests_mock.get(URL, [OK, DENIED, OK, DENIED, OK])
+        for _ in range(3):
+            stack.get()
+        assert sent.call_count == 5
+        assert stack.tokens_issued.call_count == 3
+
+    @pytest.mark.parametrize(
+        "response",
+        [
+            DENIED,
+            {"status_code": 302, "headers": {"Location": "/login"}},
+            {"status_code": 400, "json": {"code": "X7", "message": "No"}},
+            {"status_code": 404, "json": {"code": "X7"}},
+            {"json": {"status": "ERROR"}},
+        ],
+        ids=str,
+    )
+    def test_is_final_where_the_new_token_does_not_help(
+        self, stack: Stack, requests_mock: Mocker, response: dict[str, Any]
+    ) -> None:
+        sent = requests_mock.get(URL, [OK, response, response, OK, response])
+        stack.get()
+        with pytest.raises(ZohoVoiceError, match=r"^Zoho Voice: HTTP \d+") as error:
+            stack.get()
+        assert "new access token" not in str(error.value)
+        stack.get()
+        with pytest.raises(ZohoVoiceError):
+            stack.get()
+        assert sent.call_count == 5
+        assert stack.tokens_issued.call_count == 2
+
+    @pytest.mark.parametrize(
+        "json",
+        [{"code": "ZVT015"}, {"code": "ZVT010"}, {"message": "Invalid fromDate"}],
+        ids=str,
+    )
+    def test_about_a_value_gets_no_new_token(
+        self, stack: Stack, requests_mock: Mocker, json: dict[str, str]
+    ) -> None:
+        requests_mock.get(URL, [OK, {"status_code": 400, "json": json}])
+        stack.get()
+        with pytest.raises(ZohoVoiceError):
+            stack.get()
+        assert stack.tokens_issued.call_count == 1
+
+    def test_of_the_first_request_gets_no_new_token(
+        self, stack: Stack, requests_mock: Mocker
+    ) -> None:
+        requests_mock.get(URL, [DENIED])
+        with pytest.raises(ZohoVoiceError, match="administrator"):
+            stack.get()
+        assert stack.tokens_issued.call_count == 1
+
+
+def test_body_that_is_not_json_names_the_days(stack: Stack, requests_mock: Mocker) -> None:
+    requests_mock.get(URL, content=b'{"logs": [')
+    with pytest.raises(RetriesExhaustedError, match=r"\(2026-01-01 to 2026-01-31\)"):
+        stack.get()
+
+
+def test_invalid_url_is_an_error_of_the_setting(clock: FakeClock, requests_mock: Mocker) -> None:
+    with pytest.raises(ZohoVoiceError, match=r"^api_url is invalid"):
+        Stack(clock, requests_mock, "http://").get()
+
+
+class TestNetworkError:
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (requests.ReadTimeout(), "no answer in time from voice.example.invalid:443"),
+            (requests.ConnectTimeout(), "voice.example.invalid:443 does not accept it in time"),
+            (socket.gaierror(-2, "x"), "host name voice.example.invalid cannot be resolved"),
+            (ConnectionRefusedError(), "voice.example.invalid:443 refuses it"),
+            (ConnectionResetError(), "voice.example.invalid:443 cut it off"),
+            (OSError(113, "No route to host"), "no route to voice.example.invalid:443"),
+            (requests.ConnectionError(), "voice.example.invalid:443 (ConnectionError)"),
+        ],
+        ids=repr,
+    )
+    def test_names_the_server(
+        self, stack: Stack, requests_mock: Mocker, error: OSError, text: str
+    ) -> None:
+        wrapped = error
+        if not isinstance(error, requests.RequestException):
+            wrapped = requests.ConnectionError()
+            wrapped.__cause__ = error
+        requests_mock.get(URL, exc=wrapped)
+        with pytest.raises(RetriesExhaustedError, match=r"^Zoho Voice: .*; asked 6 times") as found:
+            stack.get()
+        assert text in str(found.value)
+        assert found.value.is_unreachable
+
+    def test_of_a_real_socket_is_told_apart(self, clock: FakeClock, requests_mock: Mocker) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+
+            def cut() -> None:
+                for _ in range(2):
+                    server.accept()[0].close()
+
+            threading.Thread(target=cut, daemon=True).start()
+            url = f"http://127.0.0.1:{port}/"
+            requests_mock.get(url, real_http=True)
+            stack = Stack(clock, requests_mock, url)
+            with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} cut it off"):
+                stack.get(max_attempts=2)
+        with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} refuses it"):
+            stack.get(max_attempts=2)
+
+    @pytest.mark.parametrize("name", ["does-not-exist.invalid", "a.b.invalid"])
+    def test_of_an_unknown_host_names_it(
+        self, clock: FakeClock, requests_mock: Mocker, name: str
+    ) -> None:
+        url = f"http://{name}/"
+        requests_mock.get(url, real_http=True)
+        with pytest.raises(ZohoVoiceError, match=f"host name {name} cannot be resolved"):
+            Stack(clock, requests_mock, url).get(max_attempts=1)
+
+
+def test_retryable_error_of_the_handler_is_retried(stack: Stack, requests_mock: Mocker) -> None:
+    sent = requests_mock.get(URL, **PAGE)
+    errors = [RetryableError("x")]
+
+    def handle(_: requests.Response) -> int:
+        if errors:
+            raise errors.pop()
+        return 7
+
+    assert stack.client.get({"a": "b"}, handle) == 7
+    assert [request.qs for request in sent.request_history] == [{"a": ["b"]}] * 2
+    request = sent.request_history[-1]
+    assert (request.headers["X-Test"], request.timeout) == ("1", 9)

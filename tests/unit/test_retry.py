@@ -1,0 +1,149 @@
+"""Retry policy: which failures are retried, how often, and after which waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_zohovoice.exceptions import (
+    AmbiguousResponseError,
+    InvalidParameterError,
+    RateLimitedError,
+    RateLimitLockoutError,
+    RetriesExhaustedError,
+    RetryableError,
+    TokenRejectedError,
+    UnexpectedResponseError,
+    ZohoVoiceError,
+)
+from tap_zohovoice.http.retry import MAX_WAIT, RetryPolicy
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+
+if TYPE_CHECKING:
+    from tests.support.cli import FakeClock
+
+FAILED, ODD, EMPTY = RetryableError("a"), UnexpectedResponseError("b"), AmbiguousResponseError("c")
+LOCKED, REJECTED = RateLimitedError("locked"), TokenRejectedError("rejected")
+
+
+class Script:
+    """A function that raises given errors in turn, then returns; each attempt takes a slot."""
+
+    def __init__(self, clock: FakeClock, *errors: Exception) -> None:
+        self.limiter = SlidingWindowLimiter(30, 60, clock)
+        self.errors = list(errors)
+        self.attempts = self.renewals = 0
+        self.may_renew = True
+        self.policy = RetryPolicy(self.limiter, self._renew, 600)
+
+    def run(self, **limits: int) -> str:
+        return self.policy.call(self._attempt, **limits)
+
+    def _attempt(self) -> str:
+        self.limiter.acquire()
+        self.limiter.release()
+        self.attempts += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+    def _renew(self) -> bool:
+        self.renewals += self.may_renew
+        return self.may_renew
+
+
+def test_success_is_returned_without_a_wait(clock: FakeClock) -> None:
+    assert Script(clock).run() == "done"
+    assert clock.slept == []
+
+
+def test_failures_are_retried_after_growing_waits(clock: FakeClock) -> None:
+    script = Script(clock, FAILED, ODD, FAILED, ODD, FAILED)
+    assert script.run() == "done"
+    assert clock.slept == [2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 6])
+def test_attempts_are_limited(clock: FakeClock, attempts: int) -> None:
+    error = RetryableError("HTTP 500", summary="summary", is_unreachable=True)
+    script = Script(clock, *[error] * 9)
+    with pytest.raises(RetriesExhaustedError) as raised:
+        script.run(max_attempts=attempts)
+    assert script.attempts == attempts
+    assert str(raised.value) == "HTTP 500" + f"; asked {attempts} times" * (attempts > 1)
+    assert (raised.value.summary, raised.value.is_unreachable) == ("summary", True)
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize(("given", "waited"), [(None, 2), (1, 2), (30, 30), (9999, 600)])
+def test_named_wait_prolongs_the_own(clock: FakeClock, given: float | None, waited: float) -> None:
+    assert Script(clock, RetryableError("x", wait=given)).run() == "done"
+    assert clock.slept == [waited]
+
+
+def test_lockouts_count_as_no_attempts(clock: FakeClock) -> None:
+    script = Script(clock, FAILED, LOCKED, FAILED, LOCKED, FAILED, LOCKED, FAILED, FAILED)
+    assert script.run() == "done"
+    assert script.attempts == 9
+    assert [seconds for seconds in clock.slept if seconds < 600] == [2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize(("wait", "seconds"), [(None, 600), (90, 90), (MAX_WAIT, MAX_WAIT)])
+def test_lockout_is_waited_out_in_the_limiter(
+    clock: FakeClock, wait: float | None, seconds: float
+) -> None:
+    assert Script(clock, RateLimitedError("locked", wait=wait)).run() == "done"
+    assert sum(clock.slept) == pytest.approx(1.01 * seconds + 1, abs=0.1)
+
+
+@pytest.mark.parametrize(("limits", "attempts"), [({}, 4), ({"max_lockouts": 1}, 2)])
+def test_lockouts_in_a_row_are_limited(
+    clock: FakeClock, limits: dict[str, int], attempts: int
+) -> None:
+    script = Script(clock, *[LOCKED] * 9)
+    with pytest.raises(RateLimitLockoutError, match=r"^locked: the lock lasts too long"):
+        script.run(**limits)
+    assert script.attempts == attempts
+    assert script.limiter.try_acquire()[0] > 600  # closed for what comes next, too
+
+
+def test_lockout_of_many_hours_is_not_waited_out(clock: FakeClock) -> None:
+    script = Script(clock, RateLimitedError("locked", wait=MAX_WAIT + 1))
+    with pytest.raises(RateLimitLockoutError):
+        script.run()
+    assert (script.attempts, clock.slept) == (1, [])
+
+
+def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tap-zohovoice.client")
+    script = Script(clock, REJECTED)
+    assert script.run() == "done"
+    assert (script.renewals, clock.slept) == (1, [])
+    assert caplog.messages == ["rejected; requesting a new access token"]
+    script.errors = [REJECTED, FAILED, REJECTED]
+    with pytest.raises(ZohoVoiceError, match=r"^rejected: a new access token is refused too"):
+        script.run()
+    assert (script.renewals, script.attempts) == (2, 5)
+
+
+def test_token_that_may_not_be_renewed_ends_the_request(clock: FakeClock) -> None:
+    script = Script(clock, REJECTED)
+    script.may_renew = False
+    with pytest.raises(ZohoVoiceError, match="refused too"):
+        script.run()
+    assert script.attempts == 1
+
+
+def test_ambiguous_response_is_retried_at_once(clock: FakeClock) -> None:
+    assert Script(clock, EMPTY).run() == "done"
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("error", [ZohoVoiceError("x"), InvalidParameterError("x"), KeyError("x")])
+def test_other_errors_are_not_retried(clock: FakeClock, error: Exception) -> None:
+    script = Script(clock, error)
+    with pytest.raises(type(error)) as raised:
+        script.run()
+    assert raised.value is error
+    assert script.attempts == 1
