@@ -23,15 +23,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 
 
 def validation_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    """Validate the settings.
-
-    Args:
-        config: The settings as given.
-        schema: JSON schema of the settings, with those that the SDK adds.
-
-    Returns:
-        One line per error. No line quotes a value that may be secret or personal.
-    """
+    """Return one line for each error in the settings; none quotes a secret or personal value."""
     given = _without_empty(config)
     return [
         *_check_names(given, schema["properties"], "setting"),
@@ -58,11 +50,6 @@ def parse_env(
     environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Parse settings from environment variables, as far as they can be parsed.
-
-    Args:
-        environment: Environment variables.
-        schema: JSON schema of the settings.
-        prefix: Prefix of the variables' names.
 
     Returns:
         The settings, and one line for each that cannot be parsed; none quotes a value.
@@ -121,10 +108,9 @@ def _schema_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iter
             case "enum":
                 choices = [str(choice) for choice in error.validator_value if choice is not None]
                 yield f"{name} must be one of {', '.join(choices)}"
-            case "minimum":
-                yield f"{name} must be at least {error.validator_value}, not {error.instance}"
-            case "maximum":
-                yield f"{name} must be at most {error.validator_value}, not {error.instance}"
+            case "minimum" | "maximum" as rule:
+                word = "least" if rule == "minimum" else "most"
+                yield f"{name} must be at {word} {error.validator_value}, not {error.instance}"
             case rule:
                 yield f"{name} is invalid ({rule})"
 
