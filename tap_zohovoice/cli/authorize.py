@@ -90,11 +90,7 @@ def _option(
 @click.command(
     "tap-zohovoice-authorize", cls=AuthorizeCommand, logger=TapZohoVoice.logger, help=_HELP
 )
-@_option(
-    "--data-center",
-    "Where the account was made: the end of the address at which you sign in.",
-    CENTERS,
-)
+@_option("--data-center", "Where the account was made: the end of its sign-in address.", CENTERS)
 @_option("--client-id", "Client ID of the self client.", TEXT)
 @_option("--client-secret", "Client secret of the self client.", TEXT)
 @_option("--code", "Code that the API console generated.", TEXT)
@@ -167,8 +163,7 @@ class Authorization:
                 message = f"{self.path} cannot be written: {_reason(error)}; {self.status}"
                 raise ZohoVoiceError(message) from error
         schema = {"properties": {name: CONFIG_SCHEMA["properties"][name] for name in _ENV_SETTINGS}}
-        found, errors = parse_env(os.environ, schema, PREFIX)
-        settings = {name: value for name, value in found.items() if value != ""}
+        settings, errors = parse_env(os.environ, schema, PREFIX)
         secrets = dict.fromkeys(CONFIG_SCHEMA["required"], "not known yet")
         errors += validation_errors({**settings, **self.urls, **secrets}, CONFIG_SCHEMA)
         if errors:
@@ -195,7 +190,7 @@ class Authorization:
             user_agent=settings.get("user_agent") or name,
         )
         self.status = "the code may be used up; make a new one"
-        response = exchange_code(endpoint, code=code, data_center=data_center, **client)
+        response = exchange_code(endpoint, data_center, code=code, **client)
         config["refresh_token"] = response["refresh_token"]
         names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
         with shutdown.deferred():
@@ -211,13 +206,7 @@ class Authorization:
         except ZohoVoiceError as error:
             message = f"{error}. The refresh token is saved all the same"
             raise ZohoVoiceError(message) from error
-        if total == 0:
-            _echo(
-                "The token works, but Zoho counts no calls. If there are some, make the code as an "
-                "administrator of Zoho Voice."
-            )
-        else:
-            _echo("The token works." if total is None else f"The token works: {total:,} calls.")
+        _echo(f"The token works{_describe_total(total)}.")
         return 0 if is_saved else 1
 
     def _save(self, values: Mapping[str, str]) -> bool:
@@ -263,6 +252,13 @@ def _count_calls(tap: TapZohoVoice) -> int | None:
 
     api = CallLogsStream(tap, tap.services).api
     return api.get_json({"from": "0", "size": "1"}, parse_total, max_attempts=_MAX_ATTEMPTS)
+
+
+def _describe_total(total: int | None) -> str:
+    if total == 0:
+        hint = "If there are some, make the code as an administrator of Zoho Voice"
+        return f", but Zoho counts no calls. {hint}"
+    return "" if total is None else f": {total:,} calls"
 
 
 def _reason(error: Exception) -> str:
