@@ -18,13 +18,14 @@ from dotenv import dotenv_values
 from tap_zohovoice._compat import override
 from tap_zohovoice.auth import TokenEndpoint
 from tap_zohovoice.cli.code_exchange import exchange_code
-from tap_zohovoice.cli.command import TapCommand, silence_stdout
+from tap_zohovoice.cli.command import TapCommand, silence_stdout, use_valid_log_level
 from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
 from tap_zohovoice.cli.prompts import CENTERS, PREFIX, TEXT, prompt_for_missing
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.config.data_centers import SCOPE, api_console_url, data_center_of
+from tap_zohovoice.config.environment import parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
-from tap_zohovoice.config.validation import parse_env, validation_errors
+from tap_zohovoice.config.validation import validation_errors
 from tap_zohovoice.exceptions import ShutdownRequested, UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
@@ -272,6 +273,7 @@ def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = Ta
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.name != logger.name)
     level = logger.level
+    use_valid_log_level(logger)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -279,3 +281,7 @@ def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = Ta
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from tap_zohovoice._compat import override
 from tap_zohovoice.cli.dotenv import validate_value
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
+from tap_zohovoice.config.validation import clean_credential
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -29,7 +30,7 @@ class TextType(click.ParamType[str, str]):
 
     @override
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = value.strip()
+        text = clean_credential(value)
         if not text.isascii() or not text.isprintable() or " " in text:
             self.fail("must be plain text without spaces", param, ctx)
         try:

@@ -43,9 +43,12 @@ class IncrementalStream(ZohoVoiceStream):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     list_params: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Query parameters of the list, by `kind` of the partition."""
+    has_record_per_row: ClassVar[bool] = False
+    """Whether the summary counts records; else it counts the rows that were read."""
 
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
+    _sampled = 0
 
     @abstractmethod
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
@@ -59,7 +62,10 @@ class IncrementalStream(ZohoVoiceStream):
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         if self.is_connection_test:
-            yield from self.get_sample(context)
+            for record in self.get_sample(context):
+                if self._sampled < (self.ABORT_AT_RECORD_COUNT or 0):  # one more aborts the sync
+                    self._sampled += 1
+                    yield record
             return
         services, start = self.services, self.get_starting_time(context)
         reader = self.get_reader(start, context)
@@ -70,6 +76,7 @@ class IncrementalStream(ZohoVoiceStream):
             share_done=reader.planner.share_done,
             tokens_fetched=lambda: services.tokens.fetched,
         )
+        written_before = services.writer.records_written
         try:
             for window in self.request_windows(reader, context):
                 yield from self.emit_window(window, context)
@@ -79,7 +86,8 @@ class IncrementalStream(ZohoVoiceStream):
                 self.write_state()
                 progress.update(window.window, len(window.rows))
         finally:
-            progress.finish()
+            written = services.writer.records_written - written_before
+            progress.finish(written if self.has_record_per_row else None)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Return a reader of the list of calls.
