@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
 _FAILED = 1
-_STDOUT = "standard output"
+_DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
 _CLOSED = "Standard output is closed"
 _DRIVERS = (
     *("urllib3", "requests", "httpx", "httpcore", "aiohttp", "asyncio", "fsspec", "s3fs"),
@@ -58,7 +59,13 @@ class TapCommand(SingerCommand):
         options["standalone_mode"] = False
 
         def run() -> object:
-            return super(TapCommand, self).main(*args, **options)
+            stdout = sys.stdout
+            try:
+                return super(TapCommand, self).main(*args, **options)
+            except SystemExit as end:  # the SDK's own after --about
+                if sys.stdout is not stdout:  # click's own after a closed pipe, with another stdout
+                    raise BrokenPipeError from end
+                return end.code
 
         if not standalone_mode:
             return run()
@@ -81,7 +88,7 @@ class TapCommand(SingerCommand):
             return _FAILED
         try:
             code = run()
-            flush_stdout()
+            sys.stdout.flush()
         except ShutdownRequested as stop:
             return self._stop(stop)
         except click.ClickException as error:
@@ -177,23 +184,14 @@ def describe_error(error: Exception) -> Sequence[str]:
         case ZohoVoiceError():
             return [str(error)]
         case OSError():
-            name = f": {error.filename}" if error.filename else ""
-            return [f"{error.strerror or error}{name}"]
+            name = error.filename
+            if not name and error.errno in _DISK_ERRORS:
+                silence_stdout()
+                name = "standard output"
+            return [f"{error.strerror or error}{f': {name}' if name else ''}"]
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     return [f"Unexpected {type(error).__name__} at {place}; please report this as a bug of the tap"]
-
-
-def flush_stdout() -> None:
-    """Flush standard output, with its name in an error."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        silence_stdout()
-        error.filename = _STDOUT
-        raise
 
 
 def silence_stdout() -> None:

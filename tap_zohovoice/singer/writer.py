@@ -67,13 +67,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             output = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
             rest = b"\n".join([*lines, b""])
             while rest:
-                try:
-                    written = output.write(rest)
-                except BrokenPipeError:
-                    raise
-                except OSError as error:
-                    error.filename = "standard output"
-                    raise
+                written = output.write(rest)
                 if written is None:
                     raise BlockingIOError
                 self.records_written += rest.count(b"\n", 0, written) if records else 0
