@@ -104,18 +104,17 @@ class WindowProgress(_Progress):
             seconds_left=None if left is None else round(left),
         )
 
-    def finish(self, written: int | None = None) -> None:
-        """Log a summary: of the records written, or of the rows of all windows."""
+    def finish(self, written: int, item: str = "call") -> None:
+        """Log a summary that counts the records that went out."""
         counts = {
             "requests": self._limiter.requests,
             "waits": self._limiter.waits,
             "tokens": self._tokens_fetched(),
         }
-        rows = self._rows if written is None else written
         listed = ", ".join(_plural(count, name.removesuffix("s")) for name, count in counts.items())
         self._log(
-            f"{_plural(rows, 'call')} in {_format_duration(self._elapsed)}: {listed}",
-            rows=rows,
+            f"{_plural(written, item)} in {_format_duration(self._elapsed)}: {listed}",
+            rows=written,
             seconds=round(self._elapsed, 1),
             **counts,
         )

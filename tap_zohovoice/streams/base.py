@@ -43,8 +43,8 @@ class IncrementalStream(ZohoVoiceStream):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     list_params: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Query parameters of the list, by `kind` of the partition."""
-    has_record_per_row: ClassVar[bool] = False
-    """Whether the summary counts records; else it counts the rows that were read."""
+    item_label: ClassVar[str] = "call"
+    """What a record is, in the singular, for the summary."""
 
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
@@ -87,7 +87,7 @@ class IncrementalStream(ZohoVoiceStream):
                 progress.update(window.window, len(window.rows))
         finally:
             written = services.writer.records_written - written_before
-            progress.finish(written if self.has_record_per_row else None)
+            progress.finish(written, self.item_label)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Return a reader of the list of calls.

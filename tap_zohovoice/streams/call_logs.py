@@ -31,7 +31,6 @@ class CallLogsStream(IncrementalStream):
     name = "call_logs"
     primary_keys = ("logid",)
     schema = CALL_LOG_SCHEMA
-    has_record_per_row = True
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:

@@ -391,6 +391,15 @@ def test_closed_pipe_is_one_line_and_the_summary_counts(
     assert written <= int(counted.replace(",", "")) < 900
 
 
+def test_summary_of_recordings_counts_what_went_out(real_box: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "catalog.json").write_text(json.dumps(selecting("recordings")))
+    script = "{ $TAP --catalog catalog.json; } | head -n 3 > read"
+    run = run_shell(real_box, tmp_path, script)
+    assert "Standard output is closed: its reader has ended" in run.stderr
+    (counted,) = re.findall(r"(\d+) files? in .*: .* requests?, ", run.stderr)
+    assert (tmp_path / "read").read_text().count('"type":"RECORD"') <= int(counted)
+
+
 def test_full_disk_is_named_and_the_summary_counts(real_box: Sandbox, tmp_path: Path) -> None:
     run = run_shell(real_box, tmp_path, "trap '' XFSZ; ulimit -f 64; $TAP > out")
     assert run.returncode == 1
