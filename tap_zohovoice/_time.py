@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 from functools import lru_cache
 
+_DATE = re.compile(r"\d{4}-|\d{8}[Tt ]", re.ASCII)
 _EPOCH = dt.date(1970, 1, 1)
 _DAY_MS = 86_400_000
 _MINUTES = [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)]
@@ -84,6 +86,8 @@ def parse_date(value: str) -> dt.datetime:
     Raises:
         ValueError: If the text is neither.
     """
+    if not _DATE.match(value):  # Python takes the digits of an epoch for a date as well
+        raise ValueError(value)
     moment = dt.datetime.fromisoformat(value)
     if moment.tzinfo is None:
         return moment.replace(tzinfo=dt.UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,6 +65,13 @@ class OAuthError(ZohoVoiceError):
         super().__init__(text)
         self.error = error
         self.response = response
+
+
+class InvalidInputError(ConfigValidationError):
+    """Settings, catalog or state are invalid; one plain line for each error."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("; ".join(lines), errors=list(lines))
 
 
 class StorageError(ZohoVoiceError):

@@ -32,29 +32,37 @@ class RequestCounter(Protocol):
         """Return how long that many requests take at the limit's pace, in seconds."""
 
 
-class _Eta:
-    """Estimate of the time left, from the time passed and the pace of the rate limit."""
+class _Progress:
+    """Log lines of one stream, with estimates by the time passed and the pace of the limit."""
 
-    def __init__(self, clock: Clock, limiter: RequestCounter) -> None:
+    def __init__(self, name: str, *, clock: Clock, limiter: RequestCounter) -> None:
+        self._name = name
         self._clock = clock
         self._limiter = limiter
-        self._started_at = clock.monotonic()
-        self._requests_before = limiter.requests
+        self._start()
+
+    def _start(self) -> None:
+        self._started_at = self._clock.monotonic()
+        self._requests_before = self._limiter.requests
 
     @property
-    def elapsed(self) -> float:
+    def _elapsed(self) -> float:
         return self._clock.monotonic() - self._started_at
 
-    def seconds_left(self, share: float) -> float | None:
+    def _seconds_left(self, share: float) -> float | None:
         """Estimate the seconds left after a share of the work; None if that is unknown."""
         if not 0 < share < 1:
             return None
         # The first requests are free; from then on the limit sets the pace.
         limited = self._limiter.seconds_for(self._limiter.requests - self._requests_before)
-        return max(self.elapsed, limited) * (1 - share) / share
+        return max(self._elapsed, limited) * (1 - share) / share
+
+    def _log(self, text: str, **fields: object) -> None:
+        logger = logging.getLogger(f"tap-zohovoice.{self._name}")
+        logger.info("%s", text, extra={"stream_name": self._name, **fields})
 
 
-class WindowProgress:
+class WindowProgress(_Progress):
     """Logs each window that was read, and a summary.
 
     Args:
@@ -74,12 +82,9 @@ class WindowProgress:
         share_done: Callable[[int], float],
         tokens_fetched: Callable[[], int],
     ) -> None:
-        self._logger = logging.getLogger(f"tap-zohovoice.{name}")
-        self._name = name
-        self._limiter = limiter
+        super().__init__(name, clock=clock, limiter=limiter)
         self._share_done = share_done
         self._tokens_fetched = tokens_fetched
-        self._eta = _Eta(clock, limiter)
         self._rows = 0
         self._requests = limiter.requests
 
@@ -88,47 +93,34 @@ class WindowProgress:
         self._rows += rows
         requests, self._requests = self._limiter.requests - self._requests, self._limiter.requests
         share = self._share_done(self._rows)
-        left = self._eta.seconds_left(share)
-        self._logger.info(
-            "%s: %s in %s; %d %% done%s",
-            window,
-            _plural(rows, "call"),
-            _plural(requests, "request"),
-            int(share * 100),
-            _eta_suffix(left),
-            extra={
-                "stream_name": self._name,
-                "window": str(window),
-                "rows": rows,
-                "requests": requests,
-                "percent": int(share * 100),
-                "seconds_left": None if left is None else round(left),
-            },
+        left = self._seconds_left(share)
+        text = f"{_plural(rows, 'call')} in {_plural(requests, 'request')}"
+        self._log(
+            f"{window}: {text}; {int(share * 100)} % done{_format_eta(left)}",
+            window=str(window),
+            rows=rows,
+            requests=requests,
+            percent=int(share * 100),
+            seconds_left=None if left is None else round(left),
         )
 
-    def finish(self) -> None:
-        """Log a summary of all windows."""
-        elapsed = self._eta.elapsed
+    def finish(self, written: int, item: str = "call") -> None:
+        """Log a summary that counts the records that went out."""
         counts = {
             "requests": self._limiter.requests,
             "waits": self._limiter.waits,
             "tokens": self._tokens_fetched(),
         }
-        self._logger.info(
-            "%s in %s: %s",
-            _plural(self._rows, "call"),
-            _format_duration(elapsed),
-            ", ".join(_plural(count, name.removesuffix("s")) for name, count in counts.items()),
-            extra={
-                "stream_name": self._name,
-                "rows": self._rows,
-                **counts,
-                "seconds": round(elapsed, 1),
-            },
+        listed = ", ".join(_plural(count, name.removesuffix("s")) for name, count in counts.items())
+        self._log(
+            f"{_plural(written, item)} in {_format_duration(self._elapsed)}: {listed}",
+            rows=written,
+            seconds=round(self._elapsed, 1),
+            **counts,
         )
 
 
-class DownloadProgress:
+class DownloadProgress(_Progress):
     """Logs downloads with one request each: once a minute, and a summary.
 
     Args:
@@ -148,26 +140,22 @@ class DownloadProgress:
         limiter: RequestCounter,
         results: Mapping[str, int],
     ) -> None:
-        self._logger = logging.getLogger(f"tap-zohovoice.{name}")
-        self._name = name
+        super().__init__(name, clock=clock, limiter=limiter)
         self._item = item
-        self._clock = clock
-        self._limiter = limiter
         self._results = results
-        self._eta = _Eta(clock, limiter)
         self._logged_at = clock.monotonic()
         self._total = 0
 
     def set_total(self, count: int) -> None:
         """Set and log the number of items, or its upper bound, once it is known."""
         self._total = count
-        self._eta = _Eta(self._clock, self._limiter)
+        self._start()
         left = self._limiter.seconds_for(count)
-        self._logger.info(
-            "%s to download, about %s at the rate limit",
-            _plural(count, self._item),
-            _format_duration(left),
-            extra={"stream_name": self._name, "named": count, "seconds_left": round(left)},
+        text = f"{_plural(count, self._item)} to download"
+        self._log(
+            f"{text}, about {_format_duration(left)} at the rate limit",
+            named=count,
+            seconds_left=round(left),
         )
 
     def update(self) -> None:
@@ -176,45 +164,31 @@ class DownloadProgress:
             return
         self._logged_at = self._clock.monotonic()
         done = sum(self._results.values())
-        share = done / self._total if self._total else 0.0
-        left = self._eta.seconds_left(share)
-        total = f"{done:,} of {_plural(self._total, self._item)} ({share * 100:.0f} %)"
-        self._logger.info(
-            "%s: %s%s",
-            total if self._total else _plural(done, self._item),
-            self._format_results(),
-            _eta_suffix(left),
-            extra={
-                **self._fields(),
-                "percent": int(share * 100) if self._total else None,
-                "seconds_left": None if left is None else round(left),
-            },
-        )
+        text, percent, left = _plural(done, self._item), None, None
+        if self._total:
+            share = done / self._total
+            percent, left = int(share * 100), self._seconds_left(share)
+            text = f"{done:,} of {_plural(self._total, self._item)} ({share * 100:.0f} %)"
+        seconds_left = None if left is None else round(left)
+        self._log_results(text, _format_eta(left), percent=percent, seconds_left=seconds_left)
 
     def finish(self) -> None:
         """Log a summary of all results."""
-        elapsed = self._eta.elapsed
-        self._logger.info(
-            "%s in %s: %s",
-            _plural(sum(self._results.values()), self._item),
-            _format_duration(elapsed),
-            self._format_results() or "none",
-            extra={**self._fields(), "seconds": round(elapsed, 1)},
-        )
+        done = _plural(sum(self._results.values()), self._item)
+        seconds = round(self._elapsed, 1)
+        self._log_results(f"{done} in {_format_duration(self._elapsed)}", seconds=seconds)
 
-    def _format_results(self) -> str:
-        return ", ".join(f"{count:,} {result}" for result, count in sorted(self._results.items()))
-
-    def _fields(self) -> dict[str, object]:
+    def _log_results(self, text: str, suffix: str = "", **fields: object) -> None:
+        results = [f"{count:,} {result}" for result, count in sorted(self._results.items())]
         counts = {result.replace(" ", "_"): count for result, count in self._results.items()}
-        return {"stream_name": self._name, **counts}
+        self._log(f"{text}: {', '.join(results) or 'none'}{suffix}", **counts, **fields)
 
 
 def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _eta_suffix(seconds: float | None) -> str:
+def _format_eta(seconds: float | None) -> str:
     return "" if seconds is None else f"; about {_format_duration(seconds)} left"
 
 

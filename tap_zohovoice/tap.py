@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import json
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+import click
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.cli import plugin_cli
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.cli.command import TapCommand
+from tap_zohovoice.cli.command import TapCommand, input_file, use_valid_log_level
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.client import Services
+from tap_zohovoice.config.environment import load_dotenv, parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
-from tap_zohovoice.config.validation import parse_env, validation_errors
+from tap_zohovoice.config.validation import clean_credentials, validation_errors
+from tap_zohovoice.exceptions import InvalidInputError
+from tap_zohovoice.singer.json import within_depth
 from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.writer import MessageWriter
 from tap_zohovoice.streams.call_logs import CallLogsStream
@@ -27,14 +33,11 @@ from tap_zohovoice.streams.transcripts import TranscriptsStream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
 _STREAMS = (CallLogsStream, RecordingsStream, TranscriptsStream)
-_KINDS = ({"kind": "recording"}, {"kind": "voicemail"})
-_PARTITIONS = {"call_logs": (), "recordings": _KINDS, "transcripts": _KINDS}
-_INVALID = "Config validation failed"
+_PARTITIONS = {stream.name: [{"kind": kind} for kind in stream.list_params] for stream in _STREAMS}
 
 
 class TapZohoVoice(Tap):
@@ -64,46 +67,36 @@ class TapZohoVoice(Tap):
         validate_config: bool = True,
         setup_mapper: bool = True,
     ) -> None:
-        """Make the tap.
-
-        Args:
-            config: Settings.
-            catalog: Singer catalog.
-            state: Singer state.
-            parse_env_config: Whether to read settings from the environment too.
-            validate_config: Whether wrong settings are an error.
-            setup_mapper: Whether stream maps are applied.
+        """Make the tap; the arguments are the SDK's.
 
         Raises:
-            ConfigValidationError: If settings are wrong; its errors are one line each.
+            InvalidInputError: If an input is invalid; its errors are one line each.
         """
         self.started = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC)
+        self.append_builtin_config(self.config_jsonschema)
+        settings, errors = clean_credentials(config or {}), list[str]()
+        if parse_env_config:
+            load_dotenv()
+            found, errors = parse_env(os.environ, self.config_jsonschema, f"{self.name}_", settings)
+            settings |= clean_credentials(found)
+        if validate_config:
+            errors += validation_errors(settings, self.config_jsonschema, self.started)
+        if errors:
+            raise InvalidInputError(*errors)
         stopper = GracefulShutdown(self.write_last_state)
         self.writer = MessageWriter(stopper.deferred)
-        try:
-            # The SDK's own check of the settings would quote their values, secret or not.
-            super().__init__(
-                config=config,
-                catalog=load_catalog(catalog),
-                state=load_state(state, self.started, _PARTITIONS),
-                parse_env_config=parse_env_config,
-                validate_config=False,
-                setup_mapper=False,
-                message_writer=self.writer,
-            )
-        except ValueError as error:
-            values, errors = parse_env(os.environ, CONFIG_SCHEMA, f"{self.name}_")
-            if not errors or not parse_env_config:
-                raise
-            errors += validation_errors({**(config or {}), **values}, CONFIG_SCHEMA)
-            raise ConfigValidationError(_INVALID, errors=errors) from error
+        # The SDK's own check of the settings would quote their values, secret or not.
+        super().__init__(
+            config=settings,
+            catalog=load_catalog(catalog, _STREAMS),
+            state=load_state(state, self.started, _PARTITIONS),
+            validate_config=False,
+            setup_mapper=setup_mapper,
+            message_writer=self.writer,
+        )
         stopper.install()
-        if validate_config and (
-            errors := validation_errors(dict(self.config), self.config_jsonschema)
-        ):
-            raise ConfigValidationError(_INVALID, errors=errors)
-        if setup_mapper:
-            self.setup_mapper()
+        if catalog is not None and not any(stream.selected for stream in self.streams.values()):
+            self.logger.warning("The catalog selects no stream of the tap; nothing is read")
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
@@ -128,13 +121,50 @@ class TapZohoVoice(Tap):
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        with input_file("--config"):
+            given = super().cb_config(ctx, param, value)
+            if not within_depth(given.config):
+                raise RecursionError
+            return given
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         try:
-            return super().cb_config(ctx, param, value)
-        except TypeError as error:
-            message = "--config is not a JSON object"
-            raise ConfigValidationError(message, errors=[message]) from error
+            super().cb_test(ctx, param, value)
+        except click.exceptions.Exit:
+            cls.logger.info("The test was successful")
+            raise
 
     @classmethod
     @override
     def get_singer_command(cls) -> click.Command:
-        return TapCommand.from_command(super().get_singer_command(), cls.logger)
+        command = super().get_singer_command()
+        for option in command.params:
+            if option.name in {"catalog", "state"}:
+                option.type = click.File(encoding="utf-8-sig")
+                option.callback = _check_json
+        return TapCommand.from_command(command, cls.logger)
+
+    @plugin_cli
+    @override
+    def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
+        """Command line of the tap."""
+        warn = use_valid_log_level(cls.logger)
+        command = super().cli
+        warn()
+        return command
+
+
+def _check_json(_ctx: click.Context, param: click.Parameter, file: IO[str] | None) -> Any:  # noqa: ANN401
+    """Read a file of JSON, which the SDK parses."""
+    if file is None:
+        return None
+    with input_file(param.opts[0]), file:
+        text = file.read()
+        json.loads(text)
+    return io.StringIO(text)
+
+
+if __name__ == "__main__":
+    TapZohoVoice.cli()

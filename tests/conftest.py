@@ -27,7 +27,7 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def no_dotenv(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own .env, with real secrets, out of the tests."""
-    monkeypatch.setattr("singer_sdk.configuration._dict_config.find_dotenv", lambda *_, **__: "")
+    monkeypatch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: None)
 
 
 @pytest.fixture

@@ -18,13 +18,14 @@ from dotenv import dotenv_values
 from tap_zohovoice._compat import override
 from tap_zohovoice.auth import TokenEndpoint
 from tap_zohovoice.cli.code_exchange import exchange_code
-from tap_zohovoice.cli.command import TapCommand, silence_stdout
+from tap_zohovoice.cli.command import TapCommand, silence_stdout, use_valid_log_level
 from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
 from tap_zohovoice.cli.prompts import CENTERS, PREFIX, TEXT, prompt_for_missing
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.config.data_centers import SCOPE, api_console_url, data_center_of
+from tap_zohovoice.config.environment import parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
-from tap_zohovoice.config.validation import parse_env, validation_errors
+from tap_zohovoice.config.validation import validation_errors
 from tap_zohovoice.exceptions import ShutdownRequested, UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
@@ -90,11 +91,7 @@ def _option(
 @click.command(
     "tap-zohovoice-authorize", cls=AuthorizeCommand, logger=TapZohoVoice.logger, help=_HELP
 )
-@_option(
-    "--data-center",
-    "Where the account was made: the end of the address at which you sign in.",
-    CENTERS,
-)
+@_option("--data-center", "Where the account was made: the end of its sign-in address.", CENTERS)
 @_option("--client-id", "Client ID of the self client.", TEXT)
 @_option("--client-secret", "Client secret of the self client.", TEXT)
 @_option("--code", "Code that the API console generated.", TEXT)
@@ -167,8 +164,7 @@ class Authorization:
                 message = f"{self.path} cannot be written: {_reason(error)}; {self.status}"
                 raise ZohoVoiceError(message) from error
         schema = {"properties": {name: CONFIG_SCHEMA["properties"][name] for name in _ENV_SETTINGS}}
-        found, errors = parse_env(os.environ, schema, PREFIX)
-        settings = {name: value for name, value in found.items() if value != ""}
+        settings, errors = parse_env(os.environ, schema, PREFIX)
         secrets = dict.fromkeys(CONFIG_SCHEMA["required"], "not known yet")
         errors += validation_errors({**settings, **self.urls, **secrets}, CONFIG_SCHEMA)
         if errors:
@@ -195,7 +191,7 @@ class Authorization:
             user_agent=settings.get("user_agent") or name,
         )
         self.status = "the code may be used up; make a new one"
-        response = exchange_code(endpoint, code=code, data_center=data_center, **client)
+        response = exchange_code(endpoint, data_center, code=code, **client)
         config["refresh_token"] = response["refresh_token"]
         names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
         with shutdown.deferred():
@@ -211,13 +207,7 @@ class Authorization:
         except ZohoVoiceError as error:
             message = f"{error}. The refresh token is saved all the same"
             raise ZohoVoiceError(message) from error
-        if total == 0:
-            _echo(
-                "The token works, but Zoho counts no calls. If there are some, make the code as an "
-                "administrator of Zoho Voice."
-            )
-        else:
-            _echo("The token works." if total is None else f"The token works: {total:,} calls.")
+        _echo(f"The token works{_describe_total(total)}.")
         return 0 if is_saved else 1
 
     def _save(self, values: Mapping[str, str]) -> bool:
@@ -265,6 +255,13 @@ def _count_calls(tap: TapZohoVoice) -> int | None:
     return api.get_json({"from": "0", "size": "1"}, parse_total, max_attempts=_MAX_ATTEMPTS)
 
 
+def _describe_total(total: int | None) -> str:
+    if total == 0:
+        hint = "If there are some, make the code as an administrator of Zoho Voice"
+        return f", but Zoho counts no calls. {hint}"
+    return "" if total is None else f": {total:,} calls"
+
+
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
@@ -276,6 +273,7 @@ def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = Ta
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.name != logger.name)
     level = logger.level
+    use_valid_log_level(logger)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -283,3 +281,7 @@ def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = Ta
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,40 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_zohovoice.config.data_centers import (
-    DATA_CENTERS,
-    SCOPE,
-    api_console_url,
-    data_center_of,
-)
+from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url, data_center_of
 from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
 
 if TYPE_CHECKING:
     from tap_zohovoice.auth import TokenEndpoint
 
 
-def exchange_code(
-    endpoint: TokenEndpoint, *, data_center: str, client_id: str, client_secret: str, code: str
-) -> dict[str, Any]:
-    """Exchange a code for a refresh token.
+def exchange_code(endpoint: TokenEndpoint, data_center: str, **form: str) -> dict[str, Any]:
+    """Exchange a code for a refresh token, and return the response with it.
 
-    Returns:
-        The response, with a `refresh_token`.
+    Args:
+        endpoint: The token endpoint.
+        data_center: Data center that was chosen.
+        form: Client id, client secret and code.
 
     Raises:
         ZohoVoiceError: If there is none; the text says what to do.
     """
     console = api_console_url(data_center)
     new_code = f"make a new code at {console} (Self Client, Generate Code, scope {SCOPE})"
-    form = {
-        "grant_type": "authorization_code",
-        "client_id": client_id,
-        "client_secret": client_secret,
-        "code": code,
-    }
     try:
         response = endpoint.request_token(
-            form,
+            {"grant_type": "authorization_code", **form},
             hints=_hints(data_center, console, new_code),
             default_hint=f"check all values, or {new_code}",
             required_tokens=("refresh_token", "access_token"),
@@ -53,10 +42,8 @@ def exchange_code(
         message = f"{error}; try again at once, and if the code is refused then, {new_code}"
         raise ZohoVoiceError(message) from error
     if "refresh_token" not in response:
-        message = (
-            "Zoho Accounts: no refresh token in the response; the code was created with "
-            f"access_type=online; {new_code}"
-        )
+        reason = "no refresh token in the response; the code was created with access_type=online"
+        message = f"Zoho Accounts: {reason}; {new_code}"
         raise ZohoVoiceError(message)
     return response
 
@@ -69,18 +56,15 @@ def _hints(data_center: str, console: str, new_code: str) -> dict[str, str]:
     """
     others = ", ".join(name for name in DATA_CENTERS if name != data_center)
     copy = f"copy it from {console} (Self Client, Client Secret)"
-    code = (
-        f"the code is too old, was used before, or is of another data center than {data_center} "
-        f"({others}); {new_code}"
-    )
+    center = f"data center than {data_center} ({others})"
+    code = f"the code is too old, was used before, or is of another {center}; {new_code}"
+    unknown = f"data center {data_center} does not know this client ID"
     scope = f"the code lacks a scope; {new_code}"
     return {
         "invalid_code": code,
         "invalid_grant": code,
-        "invalid_client": (
-            f"data center {data_center} does not know this client ID; {copy}, or choose the data "
-            f"center where you sign in ({others})"
-        ),
+        "invalid_client": f"{unknown}; {copy}, or choose the data center where you sign in "
+        f"({others})",
         "invalid_client_secret": f"the secret is not this client's; {copy}",
         "invalid_redirect_uri": f"the client is not a self client; {new_code}",
         "invalid_scope": scope,

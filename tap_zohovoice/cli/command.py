@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import sys
 import traceback
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,21 @@ from singer_sdk.plugin_base import SingerCommand
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.cli.signals import restore_signals
-from tap_zohovoice.exceptions import ShutdownRequested, ZohoVoiceError
+from tap_zohovoice.exceptions import InvalidInputError, ShutdownRequested, ZohoVoiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 _FAILED = 1
-_INPUT_FILE = "A file given with --config, --state or --catalog"
+_DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
+_CLOSED = "Standard output is closed"
+_DRIVERS = (
+    *("urllib3", "requests", "httpx", "httpcore", "aiohttp", "asyncio", "fsspec", "s3fs"),
+    *("boto3", "botocore", "aiobotocore", "s3transfer", "gcsfs", "google", "adlfs", "azure"),
+)
+"""Loggers of libraries: they log URLs with filters, names of files, key ids and signatures."""
+_SDK_SUMMARY = "Config validation failed"
+"""Line of the SDK that says nothing beside the lines for each error, or of --discover."""
 
 
 class TapCommand(SingerCommand):
@@ -45,36 +55,22 @@ class TapCommand(SingerCommand):
         )
 
     @override
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        windows_expand_args: bool = True,
-        **extra: Any,
-    ) -> Any:
+    def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
+        options["standalone_mode"] = False
+
         def run() -> object:
-            return super(TapCommand, self).main(
-                args,
-                prog_name=prog_name,
-                complete_var=complete_var,
-                standalone_mode=False,
-                windows_expand_args=windows_expand_args,
-                **extra,
-            )
+            stdout = sys.stdout
+            try:
+                return super(TapCommand, self).main(*args, **options)
+            except SystemExit as end:  # the SDK's own after --about
+                if sys.stdout is not stdout:  # click's own after a closed pipe, with another stdout
+                    raise BrokenPipeError from end
+                return end.code
 
         if not standalone_mode:
             return run()
-        # It logs whole URLs, and with them the filters: numbers and names.
-        urllib3 = logging.getLogger("urllib3")
-        level = urllib3.level
-        urllib3.setLevel(logging.ERROR)
-        try:
-            with restore_signals():
-                code = self._exit_code(run)
-        finally:
-            urllib3.setLevel(level)
+        with restore_signals(), quiet_loggers(self.logger):
+            code = self._exit_code(run)
         sys.exit(code)
 
     def report_error(self, line: str) -> None:
@@ -85,39 +81,24 @@ class TapCommand(SingerCommand):
         """Report wrong usage."""
         error.show()
 
-    def _exit_code(self, run: Callable[[], object]) -> int:  # noqa: C901 - one case an error
+    def _exit_code(self, run: Callable[[], object]) -> int:
         """Run, report errors, and return the exit code."""
+        if sys.stdout is None:
+            self.report_error(_CLOSED)
+            return _FAILED
         try:
             code = run()
             sys.stdout.flush()
-        except BrokenPipeError:
-            silence_stdout()
-            return _FAILED
         except ShutdownRequested as stop:
             return self._stop(stop)
         except click.ClickException as error:
             self.report_usage_error(error)
             return error.exit_code
-        except ConfigValidationError as error:
-            lines = error.errors or [str(error)]
-        except ZohoVoiceError as error:
-            lines = [str(error)]
-        except RecursionError:
-            lines = [f"{_INPUT_FILE} has too many levels"]
-        except UnicodeDecodeError:
-            lines = [f"{_INPUT_FILE} is not UTF-8 text"]
-        except OSError as error:
-            name = f": {error.filename}" if error.filename else ""
-            lines = [f"{error.strerror or error}{name}"]
         except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-            # The SDK reads JSON with one library or another; their errors have this in common.
-            line = getattr(error, "lineno", None) if isinstance(error, ValueError) else None
-            lines = [f"{_INPUT_FILE} is not JSON (line {line})" if line else format_crash(error)]
-        else:
-            return code if isinstance(code, int) else 0
-        for line in lines:
-            self.report_error(line)
-        return _FAILED
+            for line in describe_error(error):
+                self.report_error(line)
+            return _FAILED
+        return code if isinstance(code, int) else 0
 
     def _stop(self, stop: ShutdownRequested) -> int:
         name = signal.Signals(stop.signum).name
@@ -129,13 +110,91 @@ class TapCommand(SingerCommand):
         return 128 + stop.signum
 
 
-def silence_stdout() -> None:
-    """Redirect standard output to devnull, so that the interpreter does not fail on flush."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+@contextmanager
+def quiet_loggers(logger: logging.Logger) -> Generator[None]:
+    """Silence libraries, and a line of the SDK's, in a block."""
+    levels = {name: logging.getLogger(name).level for name in _DRIVERS}
+
+    def is_useful(record: logging.LogRecord) -> bool:
+        return record.msg != _SDK_SUMMARY
+
+    logger.addFilter(is_useful)
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_useful)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
-def format_crash(error: Exception) -> str:
-    """Describe a bug by its place, since the text of the error may hold personal data."""
+def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:
+    """Drop levels of the environment that the SDK would fail on; return what warns of them."""
+    dropped = []
+    for name in (f"{logger.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
+        level = os.environ.pop(name, "").strip().upper()
+        if level in logging.getLevelNamesMapping():
+            os.environ[name] = level
+        elif level:
+            dropped.append(name)
+
+    def warn() -> None:
+        for name in dropped:
+            logger.warning("%s is not a log level; use DEBUG, INFO, WARNING or ERROR", name)
+
+    return warn
+
+
+@contextmanager
+def input_file(option: str) -> Generator[None]:
+    """Turn an error about a JSON file into a line that names its option.
+
+    Raises:
+        InvalidInputError: If the file cannot be read.
+    """
+    try:
+        yield
+    except UnicodeDecodeError:
+        reason = "is not UTF-8 text"
+    except RecursionError:
+        reason = "has too many levels"
+    except FileNotFoundError:
+        reason = "was not found"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except (TypeError, ValueError) as error:
+        # The SDK reads JSON with one library or another; their errors have this in common.
+        line = getattr(error, "lineno", None)
+        reason = f"is not JSON (line {line})" if line else "is not a JSON object"
+    else:
+        return
+    message = f"The {option} file {reason}"
+    raise InvalidInputError(message)
+
+
+def describe_error(error: Exception) -> Sequence[str]:
+    """Describe an error in plain lines; a bug by its place, as its text may be personal."""
+    match error:
+        case BrokenPipeError():
+            silence_stdout()
+            return [f"{_CLOSED}: its reader has ended"]
+        case ConfigValidationError():
+            return error.errors or [str(error)]
+        case ZohoVoiceError():
+            return [str(error)]
+        case OSError():
+            name = error.filename
+            if not name and error.errno in _DISK_ERRORS:
+                silence_stdout()
+                name = "standard output"
+            return [f"{error.strerror or error}{f': {name}' if name else ''}"]
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
-    return f"Unexpected {type(error).__name__} at {place}; please report this as a bug of the tap"
+    return [f"Unexpected {type(error).__name__} at {place}; please report this as a bug of the tap"]
+
+
+def silence_stdout() -> None:
+    """Redirect standard output to devnull, so that the interpreter does not fail on flush."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

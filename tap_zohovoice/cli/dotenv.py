@@ -34,13 +34,12 @@ def check_writable(path: Path) -> None:
     target = Path(os.path.realpath(path))
     if target.exists():
         mode = target.stat().st_mode
-        if not stat.S_ISREG(mode):
-            message = "it is not a regular file"
-            raise OSError(message)
         # Root may write to a write-protected file, but should not.
-        if not (mode & 0o222 and os.access(target, os.W_OK)):
-            message = "it is write-protected"
-            raise PermissionError(message)
+        is_writable = mode & 0o222 and os.access(target, os.W_OK)
+        if not (stat.S_ISREG(mode) and is_writable):
+            kind = "write-protected" if stat.S_ISREG(mode) else "not a regular file"
+            message = f"it is {kind}"
+            raise OSError(message)
     _read(target)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
         pass
@@ -52,8 +51,8 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
     The target of a symbolic link is replaced in one step: readers see the old file or the new one.
 
     Raises:
-        OSError: If the file cannot be written; it is unchanged then.
-        ValueError: If it is not UTF-8 text, or cannot hold a value; it is unchanged then.
+        OSError: If the file cannot be written.
+        ValueError: If it is not UTF-8 text, or cannot hold a value.
     """
     for value in values.values():
         validate_value(value)
@@ -70,7 +69,8 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
             set_key(copy, key, value, export=is_exported)
         with copy.open("r+b") as file:
             os.fsync(file.fileno())
-        _keep_owner(target, copy)
+        with suppress(AttributeError, FileNotFoundError, PermissionError):  # Windows has none
+            shutil.chown(copy, target.stat().st_uid, target.stat().st_gid)
         copy.replace(target)
     except BaseException:
         copy.unlink(missing_ok=True)
@@ -85,10 +85,3 @@ def _read(target: Path) -> str:
     except UnicodeDecodeError as error:
         message = "it is not UTF-8 text"
         raise ValueError(message) from error
-
-
-def _keep_owner(target: Path, copy: Path) -> None:
-    with suppress(FileNotFoundError, PermissionError):
-        old = target.stat()
-        if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (os.getuid(), os.getgid()):
-            os.chown(copy, old.st_uid, old.st_gid)

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from tap_zohovoice._compat import override
 from tap_zohovoice.cli.dotenv import validate_value
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
+from tap_zohovoice.config.validation import clean_credential
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -33,7 +34,7 @@ class TextType(ParamType):
 
     @override
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = value.strip()
+        text = clean_credential(value)
         if not text.isascii() or not text.isprintable() or " " in text:
             self.fail("must be plain text without spaces", param, ctx)
         try:
@@ -47,11 +48,7 @@ TEXT = TextType()
 
 
 def prompt_for_missing(ctx: click.Context, values: dict[str, str]) -> None:
-    """Fill in the values that are empty.
-
-    Args:
-        ctx: Context of the command, whose options have the names of the values.
-        values: Data center, client ID, client secret and code.
+    """Fill in the empty ones of data center, client ID, client secret and code.
 
     Raises:
         click.Abort: If the input ends.
@@ -75,11 +72,13 @@ def prompt_for_missing(ctx: click.Context, values: dict[str, str]) -> None:
             stream = stack.enter_context(Path("/dev/tty").open("w", encoding="utf-8"))
         stack.enter_context(redirect_stdout(stream))
         # Meltano sets the variable of each setting that has a default, whether it is right or not.
-        if not values["data_center"] or "data_center" in from_env:
+        if "data_center" in {*missing, *from_env}:
             click.echo(f"The account's data center: {', '.join(DATA_CENTERS)}.")
-            default = values["data_center"] or "us"
             values["data_center"] = click.prompt(
-                "Data center", default=default, type=CENTERS, show_choices=False
+                "Data center",
+                default=values["data_center"] or "us",
+                type=CENTERS,
+                show_choices=False,
             )
         if missing != ["data_center"]:
             url = api_console_url(values["data_center"])
@@ -87,7 +86,7 @@ def prompt_for_missing(ctx: click.Context, values: dict[str, str]) -> None:
         for name in from_env:
             if name != "data_center":
                 click.echo(f"{PREFIX}{name.upper()} is taken from the environment.")
-        if "client_id" in missing or "client_secret" in missing:
+        if {"client_id", "client_secret"} & set(missing):
             click.echo("Client ID and secret: Self Client, Client Secret.")
         _prompt(values, "client_id", "Client ID")
         _prompt(values, "client_secret", "Client secret (not shown)", hide_input=True)

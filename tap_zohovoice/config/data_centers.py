@@ -8,17 +8,22 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_DOMAINS = {
+    "us": ("United States", "zoho.com"),
+    "eu": ("Europe", "zoho.eu"),
+    "in": ("India", "zoho.in"),
+    "au": ("Australia", "zoho.com.au"),
+    "jp": ("Japan", "zoho.jp"),
+    "ca": ("Canada", "zohocloud.ca"),
+    "sa": ("Saudi Arabia", "zoho.sa"),
+    "uk": ("United Kingdom", "zoho.uk"),
+    "ae": ("United Arab Emirates", "zoho.ae"),
+    "cn": ("China", "zoho.com.cn"),
+}
+DATA_CENTER_LABELS = {code: label for code, (label, _) in _DOMAINS.items()}
 DATA_CENTERS = {
-    "us": ("https://accounts.zoho.com", "https://voice.zoho.com"),
-    "eu": ("https://accounts.zoho.eu", "https://voice.zoho.eu"),
-    "in": ("https://accounts.zoho.in", "https://voice.zoho.in"),
-    "au": ("https://accounts.zoho.com.au", "https://voice.zoho.com.au"),
-    "jp": ("https://accounts.zoho.jp", "https://voice.zoho.jp"),
-    "ca": ("https://accounts.zohocloud.ca", "https://voice.zohocloud.ca"),
-    "sa": ("https://accounts.zoho.sa", "https://voice.zoho.sa"),
-    "uk": ("https://accounts.zoho.uk", "https://voice.zoho.uk"),
-    "ae": ("https://accounts.zoho.ae", "https://voice.zoho.ae"),
-    "cn": ("https://accounts.zoho.com.cn", "https://voice.zoho.com.cn"),
+    code: (f"https://accounts.{domain}", f"https://voice.{domain}")
+    for code, (_, domain) in _DOMAINS.items()
 }
 """URLs of Zoho Accounts and Zoho Voice, by data center.
 
@@ -26,24 +31,8 @@ Those of Zoho Accounts are documented; of Zoho Voice only `us` is, the others fo
 Zoho's products (`accounts_url` and `api_url` override both).
 """
 
-DATA_CENTER_LABELS = {
-    "us": "United States",
-    "eu": "Europe",
-    "in": "India",
-    "au": "Australia",
-    "jp": "Japan",
-    "ca": "Canada",
-    "sa": "Saudi Arabia",
-    "uk": "United Kingdom",
-    "ae": "United Arab Emirates",
-    "cn": "China",
-}
-"""Labels of the choices, as `enumNames` in the schema of the settings."""
-
 SCOPE = "ZohoVoice.call.READ"
 """OAuth scope of everything under `zv/logs`. Source: documentation."""
-
-_HINTS = ("api_domain", "accounts-server", "accounts_server", "location")
 
 
 def api_console_url(data_center: str) -> str:
@@ -57,13 +46,12 @@ def data_center_of(response: Mapping[str, Any]) -> str:
     Sources: Zoho's documentation of OAuth in several data centers, and of the CRM's API for the
     domains in `api_domain`, such as `https://www.zohoapis.eu`.
     """
-    for hint in (str(response[name]) for name in _HINTS if response.get(name)):
-        if hint in DATA_CENTERS:
-            return hint
-        for data_center, (accounts_url, _) in DATA_CENTERS.items():
-            domain = accounts_url.partition("accounts.zoho")[2].removeprefix("cloud")
-            if _host(hint) in {_host(accounts_url), f"www.zohoapis{domain}"}:
-                return data_center
+    for name in ("api_domain", "accounts-server", "accounts_server", "location"):
+        hint = str(response.get(name) or "")
+        for code, (_, domain) in _DOMAINS.items():
+            api_domain = domain.replace("zohocloud", "zoho").replace("zoho", "zohoapis")
+            if hint == code or _host(hint) in {f"accounts.{domain}", f"www.{api_domain}"}:
+                return code
     return ""
 
 

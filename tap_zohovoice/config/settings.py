@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
@@ -17,139 +17,111 @@ if TYPE_CHECKING:
 
 DEFAULT_START_DATE = "2020-01-01T00:00:00Z"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # timestamps count from here
+_DATA_CENTER = th.CustomType(
+    {"type": "string", "enum": list(DATA_CENTERS), "enumNames": list(DATA_CENTER_LABELS.values())}
+)
+_TITLES = {
+    "client_id": "Client ID",
+    "accounts_url": "Accounts URL",
+    "api_url": "API URL",
+    "recordings_path": "Recordings: path",
+    "recordings_max_mb": "Recordings: largest file",
+    "rate_limit_calls": "Rate limit: calls",
+    "rate_limit_seconds": "Rate limit: seconds",
+}
+"""Titles that differ from the name of the setting."""
+
+
+def _text(
+    name: str, description: str, *, required: bool = False, secret: bool = False
+) -> th.Property[str]:
+    return th.Property(
+        name, th.StringType, required=required, secret=secret, description=description
+    )
+
+
+def _integer(
+    name: str, default: int, limits: tuple[int, int], description: str
+) -> th.Property[int]:
+    kind = th.IntegerType(minimum=limits[0], maximum=limits[1])
+    return th.Property(name, kind, default=default, description=description)
+
 
 CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
-    th.Property(
-        "client_id",
-        th.StringType,
-        required=True,
-        title="Client ID",
-        description="Client ID of a self client in Zoho's API console.",
-    ),
-    th.Property(
-        "client_secret",
-        th.StringType,
-        required=True,
-        secret=True,
-        title="Client secret",
-        description="Client secret of the same self client.",
-    ),
-    th.Property(
+    _text("client_id", "Client ID of a self client in Zoho's API console.", required=True),
+    _text("client_secret", "Client secret of the same self client.", required=True, secret=True),
+    _text(
         "refresh_token",
-        th.StringType,
+        "Refresh token with the scope `ZohoVoice.call.READ`, made by an administrator.",
         required=True,
         secret=True,
-        title="Refresh token",
-        description="Refresh token with the scope `ZohoVoice.call.READ`, made by an administrator.",
     ),
     th.Property(
         "data_center",
-        th.CustomType(
-            {
-                "type": "string",
-                "enum": list(DATA_CENTERS),
-                "enumNames": [DATA_CENTER_LABELS[code] for code in DATA_CENTERS],
-            }
-        ),
+        _DATA_CENTER,
         default="us",
-        title="Data center",
         description="Zoho data center of the account; it determines both URLs.",
     ),
-    th.Property(
-        "accounts_url",
-        th.StringType,
-        title="Accounts URL",
-        description="Base URL of Zoho Accounts. Default: that of the data center.",
-    ),
-    th.Property(
-        "api_url",
-        th.StringType,
-        title="API URL",
-        description="Base URL of Zoho Voice. Default: that of the data center.",
-    ),
+    _text("accounts_url", "Base URL of Zoho Accounts. Default: that of the data center."),
+    _text("api_url", "Base URL of Zoho Voice. Default: that of the data center."),
     th.Property(
         "start_date",
         th.DateTimeType,
         default=DEFAULT_START_DATE,
-        title="Start date",
         description="Calls that started before are not read.",
     ),
     th.Property(
         "end_date",
         th.DateTimeType,
-        title="End date",
         description="Calls that started at or after this time are not read. Default: now.",
     ),
-    th.Property(
+    _integer(
         "lookback_days",
-        th.IntegerType(minimum=0, maximum=3650),
-        default=3,
-        title="Lookback days",
-        description="Days before the bookmark that each run reads again, for late changes.",
+        3,
+        (0, 3650),
+        "Days before the bookmark that each run reads again, for late changes.",
     ),
-    th.Property(
-        "page_size",
-        th.IntegerType(minimum=1, maximum=1000),
-        default=200,
-        title="Page size",
-        description="Calls per request.",
-    ),
+    _integer("page_size", 200, (1, 1000), "Calls per request."),
     th.Property(
         "filters",
         FILTERS,
-        title="Filters",
         description="Zoho's own query parameters, to limit which calls are read. Default: all.",
     ),
-    th.Property(
+    _text(
         "recordings_path",
-        th.StringType,
-        title="Recordings: path",
-        description="Folder, or URL that fsspec supports, for the files of recordings and "
-        "voicemails. Default: none, files are not downloaded.",
+        "Folder, or URL that fsspec supports, for the files of recordings and voicemails. "
+        "Default: none, files are not downloaded.",
     ),
-    th.Property(
+    _integer(
         "recordings_max_mb",
-        th.IntegerType(minimum=1, maximum=1_000_000),
-        default=200,
-        title="Recordings: largest file",
-        description="Size limit of a file to download, in megabytes of 1,048,576 bytes.",
+        200,
+        (1, 1_000_000),
+        "Size limit of a file to download, in megabytes of 1,048,576 bytes.",
     ),
-    th.Property(
+    _integer(
         "rate_limit_calls",
-        th.IntegerType(minimum=2, maximum=1_000_000_000),
-        default=30,
-        title="Rate limit: calls",
-        description="Requests that Zoho allows in `rate_limit_seconds`. The tap makes one fewer.",
+        30,
+        (2, 1_000_000_000),
+        "Requests that Zoho allows in `rate_limit_seconds`. The tap makes one fewer.",
     ),
-    th.Property(
-        "rate_limit_seconds",
-        th.IntegerType(minimum=1, maximum=86_400),
-        default=60,
-        title="Rate limit: seconds",
-        description="Period of the rate limit, in seconds.",
-    ),
-    th.Property(
+    _integer("rate_limit_seconds", 60, (1, 86_400), "Period of the rate limit, in seconds."),
+    _integer(
         "lock_seconds",
-        th.IntegerType(minimum=1, maximum=86_400),
-        default=600,
-        title="Lock seconds",
-        description="Length of a lockout, in seconds, where Zoho does not say it.",
+        600,
+        (1, 86_400),
+        "Length of a lockout, in seconds, where Zoho does not say it.",
     ),
-    th.Property(
+    _integer(
         "request_timeout",
-        th.IntegerType(minimum=1, maximum=3600),
-        default=60,
-        title="Request timeout",
-        description="Seconds to wait for a response before the request is retried.",
+        60,
+        (1, 3600),
+        "Seconds to wait for a response before the request is retried.",
     ),
-    th.Property(
-        "user_agent",
-        th.StringType,
-        title="User agent",
-        description="User-Agent header. Default: `tap-zohovoice/<version>`.",
-    ),
+    _text("user_agent", "User-Agent header. Default: `tap-zohovoice/<version>`."),
     additional_properties=False,
 ).to_dict()
+for _name, _spec in CONFIG_SCHEMA["properties"].items():
+    _spec["title"] = _TITLES.get(_name, _name.replace("_", " ").capitalize())
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +133,8 @@ class Settings:
         api_url: URL of Zoho Voice, without a slash at the end.
         start: Start of the calls to read, inclusive.
         end: End of the calls to read, exclusive; None if there is none.
-        lookback: Time before the bookmark that each run reads again.
-        page_size: Rows per request.
         filters: Query parameters as they are sent.
         recordings_path: Folder or URL for files; empty if they are not downloaded.
-        recordings_max_mb: Size limit of a file, in units of 1,048,576 bytes.
-        rate_limit_calls: Requests that the server allows in `rate_limit_seconds`.
-        rate_limit_seconds: Period of the rate limit, in seconds.
-        lock_seconds: Length of a lockout of which the server names no end, in seconds.
-        request_timeout: Timeout of a request, in seconds.
     """
 
     accounts_url: str
@@ -189,23 +154,18 @@ class Settings:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
         """Build the settings from a configuration without `validation_errors`."""
-        properties = CONFIG_SCHEMA["properties"]
         given = {name: value for name, value in config.items() if value not in (None, "")}
-        filled = {name: given.get(name, spec.get("default")) for name, spec in properties.items()}
-        accounts_url, api_url = DATA_CENTERS[filled["data_center"]]
-        end = filled["end_date"]
-        return cls(
-            accounts_url=(filled["accounts_url"] or accounts_url).rstrip("/"),
-            api_url=(filled["api_url"] or api_url).rstrip("/"),
-            start=max(parse_date(filled["start_date"]), _EPOCH),
-            end=parse_date(end) if end else None,
-            lookback=dt.timedelta(days=filled["lookback_days"]),
-            page_size=filled["page_size"],
-            filters=to_query_params(filled["filters"] or {}),
-            recordings_path=filled["recordings_path"] or "",
-            recordings_max_mb=filled["recordings_max_mb"],
-            rate_limit_calls=filled["rate_limit_calls"],
-            rate_limit_seconds=filled["rate_limit_seconds"],
-            lock_seconds=filled["lock_seconds"],
-            request_timeout=filled["request_timeout"],
-        )
+        defaults = {name: spec.get("default") for name, spec in CONFIG_SCHEMA["properties"].items()}
+        values: dict[str, Any] = {**defaults, **given}
+        accounts_url, api_url = DATA_CENTERS[values["data_center"]]
+        end = values["end_date"]
+        values |= {
+            "accounts_url": (values["accounts_url"] or accounts_url).rstrip("/"),
+            "api_url": (values["api_url"] or api_url).rstrip("/"),
+            "start": max(parse_date(values["start_date"]), _EPOCH),
+            "end": parse_date(end) if end else None,
+            "lookback": dt.timedelta(days=values["lookback_days"]),
+            "filters": to_query_params(values["filters"] or {}),
+            "recordings_path": values["recordings_path"] or "",
+        }
+        return cls(**{field.name: values[field.name] for field in fields(cls)})

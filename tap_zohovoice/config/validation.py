@@ -1,10 +1,10 @@
-"""Validation of the settings, and parsing of environment variables."""
+"""Validation of the settings."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,29 +17,27 @@ from tap_zohovoice.config.filters import FILTERS, RESERVED_PARAMS
 from tap_zohovoice.config.settings import DEFAULT_START_DATE
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator, Mapping
 
+_CREDENTIALS = ("client_id", "client_secret", "refresh_token")
+_QUOTES = ('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 
 
-def validation_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    """Validate the settings.
-
-    Args:
-        config: The settings as given.
-        schema: JSON schema of the settings, with those that the SDK adds.
-
-    Returns:
-        One line per error. No line quotes a value that may be secret or personal.
-    """
+def validation_errors(
+    config: Mapping[str, Any], schema: Mapping[str, Any], now: dt.datetime | None = None
+) -> list[str]:
+    """Return one line for each error in the settings; none quotes a secret or personal value."""
     given = _without_empty(config)
     return [
         *_check_names(given, schema["properties"], "setting"),
         *_check_required(config, schema["required"]),
         *_schema_errors(given, schema),
+        *_check_credentials(given),
         *_check_urls(given),
         *_check_user_agent(given.get("user_agent")),
-        *_check_dates(given),
+        *_check_dates(given, now),
         *_check_filters(given.get("filters")),
         *_check_recordings_path(given.get("recordings_path")),
     ]
@@ -54,35 +52,26 @@ def _without_empty(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def parse_env(
-    environment: Mapping[str, str], schema: Mapping[str, Any], prefix: str
-) -> tuple[dict[str, Any], list[str]]:
-    """Parse settings from environment variables, as far as they can be parsed.
+def clean_credentials(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Strip what a copy leaves around credentials: blanks, invisible characters and quotes."""
+    cleaned = {name: config[name] for name in config}
+    for name in _CREDENTIALS:
+        if isinstance(config.get(name), str):
+            cleaned[name] = clean_credential(config[name])
+    return cleaned
 
-    Args:
-        environment: Environment variables.
-        schema: JSON schema of the settings.
-        prefix: Prefix of the variables' names.
 
-    Returns:
-        The settings, and one line for each that cannot be parsed; none quotes a value.
-    """
-    values: dict[str, Any] = {}
-    lines = []
-    for name, spec in schema["properties"].items():
-        variable = (prefix + name).upper().replace("-", "_")
-        text = environment.get(variable)
-        if text is None:
-            continue
-        try:
-            if "integer" in spec["type"]:
-                values[name] = int(text)
-            else:
-                values[name] = json.loads(text) if "object" in spec["type"] else text
-        except ValueError:
-            kind = "an integer" if "integer" in spec["type"] else "a JSON object"
-            lines.append(f"{name} must be {kind} (environment variable {variable})")
-    return values, lines
+def clean_credential(text: str) -> str:
+    """Strip blanks, invisible characters and quotes around a text."""
+    while True:
+        # Categories C and Z: control, format, unassigned; spaces and separators.
+        visible = [i for i, char in enumerate(text) if unicodedata.category(char)[0] not in "CZ"]
+        stripped = text[visible[0] : visible[-1] + 1] if visible else ""
+        if len(stripped) > 1 and stripped[0] + stripped[-1] in _QUOTES:
+            stripped = stripped[1:-1]
+        if stripped == text:
+            return text
+        text = stripped
 
 
 def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) -> Iterator[str]:
@@ -116,21 +105,26 @@ def _schema_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iter
         reported.add(name)
         match error.validator:
             case "type":
-                kinds = [kind for kind in _as_list(error.validator_value) if kind != "null"]
-                yield f"{name} must be of type {' or '.join(kinds)}"
+                expected = error.validator_value
+                kinds = expected.split() if isinstance(expected, str) else expected
+                listed = " or ".join(kind for kind in kinds if kind != "null")
+                yield f"{name} must be of type {listed}"
             case "enum":
                 choices = [str(choice) for choice in error.validator_value if choice is not None]
                 yield f"{name} must be one of {', '.join(choices)}"
-            case "minimum":
-                yield f"{name} must be at least {error.validator_value}, not {error.instance}"
-            case "maximum":
-                yield f"{name} must be at most {error.validator_value}, not {error.instance}"
+            case "minimum" | "maximum" as rule:
+                word = "least" if rule == "minimum" else "most"
+                yield f"{name} must be at {word} {error.validator_value}, not {error.instance}"
             case rule:
                 yield f"{name} is invalid ({rule})"
 
 
-def _as_list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+def _check_credentials(config: Mapping[str, Any]) -> Iterator[str]:
+    for name in _CREDENTIALS:
+        text = config.get(name)
+        # What is around it goes, see `clean_credentials`.
+        if isinstance(text, str) and not re.fullmatch(r"[!-~]*", text.strip()):
+            yield f"{name} has characters other than plain letters, digits and signs; copy it again"
 
 
 _URL_EXAMPLES = {
@@ -161,7 +155,7 @@ def _check_user_agent(user_agent: object) -> Iterator[str]:
         yield "user_agent must be printable ASCII on one line"
 
 
-def _check_dates(config: Mapping[str, Any]) -> Iterator[str]:
+def _check_dates(config: Mapping[str, Any], now: dt.datetime | None) -> Iterator[str]:
     moments = {}
     for name in ("start_date", "end_date"):
         value = config.get(name)
@@ -173,6 +167,8 @@ def _check_dates(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} is not a date: use 2024-01-31 or 2024-01-31T08:00:00Z"
     start = moments.get("start_date", parse_date(DEFAULT_START_DATE))
     end = moments.get("end_date")
+    if now and start > now:
+        yield f"start_date ({start:%Y-%m-%d}) is in the future"
     if end is not None and end < start:
         yield f"end_date ({end:%Y-%m-%d}) is before start_date ({start:%Y-%m-%d})"
 

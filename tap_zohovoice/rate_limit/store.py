@@ -6,13 +6,13 @@ import hashlib
 import logging
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from platformdirs import user_state_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tap_zohovoice._time import Clock
 
@@ -43,6 +43,8 @@ def store_path(client_id: str, url: str) -> Path:
     except RuntimeError as error:
         message = "home folder not found"
         raise OSError(message) from error
+    if not folder.is_absolute():  # XDG ignores such a path; each working folder would have a count
+        folder = Path.home() / ".local" / "state" / "tap-zohovoice"
     return folder / f"{name}.sqlite3"
 
 

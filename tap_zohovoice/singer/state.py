@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, Schema
 
 from tap_zohovoice._time import format_timestamp, parse_date
+from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
 
 if TYPE_CHECKING:
@@ -20,24 +20,63 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("tap-zohovoice.state")
 _KEY = "start_time"
 _VALUE = "replication_key_value"
+_WRAPPERS = (
+    *("value", "state", "singer_state"),
+    *("completed", "completed_state", "partial", "partial_state"),
+)
+"""Names under which loaders and Meltano keep a state."""
 
 
-def load_catalog(catalog: object) -> Catalog | None:
-    """Load a catalog from its JSON object; None and a loaded one are returned as they are.
+def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noqa: ANN401 - any JSON
+    """Load a catalog; names, keys and replication of the streams stay as their classes say.
 
     Raises:
-        ConfigValidationError: If it is invalid.
+        InvalidInputError: If it is invalid.
     """
-    if catalog is None or isinstance(catalog, Catalog):
-        return catalog
-    content: Any = catalog
+    if catalog is None:
+        return None
     try:
-        for entry in content["streams"]:
-            dict(entry["schema"]["properties"])
-        return Catalog.from_dict(content)
+        if isinstance(catalog, Catalog):
+            content = catalog
+        else:
+            entries: list[Any] = catalog["streams"] if within_depth(catalog) else [None]
+            for entry in entries:
+                dict(entry["schema"]["properties"])
+            content = Catalog.from_dict(catalog)
+        for stream in streams:
+            if stream.name in content:
+                _use_own_definition(content[stream.name], stream)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = "The catalog is invalid; create one with --discover"
-        raise ConfigValidationError(message, errors=[message]) from error
+        raise InvalidInputError(message) from error
+    return content
+
+
+def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN401 - a class
+    """Replace what the SDK would take from a catalog, but could not do without losing rows."""
+    name = entry.tap_stream_id
+    keys = list(stream.primary_keys)
+    own: dict[str, Any] = {
+        "stream": name,
+        "key_properties": keys,
+        "table_key_properties": keys,
+        "replication_key": _KEY,
+        "replication_method": "INCREMENTAL",
+        "forced_replication_method": "INCREMENTAL",
+    }
+    for place in (entry, entry.metadata.get(())):
+        for field, value in own.items():
+            given = getattr(place, field, None)
+            if given is not None and given != value and list(given) != value:
+                label = field.replace("_", "-")
+                _LOGGER.warning("%s: %s in the catalog is ignored; it cannot change", name, label)
+            if hasattr(place, field):
+                setattr(place, field, value)
+    schema = Schema.from_dict(dict(stream.schema))
+    for field in (*keys, _KEY):
+        (entry.schema.properties or {}).setdefault(field, (schema.properties or {})[field])
+        if ("properties", field) in entry.metadata:
+            entry.metadata["properties", field].inclusion = Metadata.InclusionType.AUTOMATIC
 
 
 def load_state(
@@ -49,31 +88,41 @@ def load_state(
     had partitions and which the SDK would ignore, seeds those that have none.
 
     Args:
-        state: Singer state, a whole STATE message, or None.
+        state: Singer state, in a STATE message or as Meltano wraps it, or None.
         now: Current time, which no bookmark may exceed.
         partitions: Contexts of the partitions of each stream of the tap; empty if it has none.
 
-    Returns:
-        A state whose bookmarks are in the text form of records and not in the future.
-
     Raises:
-        ConfigValidationError: If the state is invalid, or a bookmark is not a date-time.
+        InvalidInputError: If the state is invalid, or a bookmark is not a date-time.
     """
-    if isinstance(state, dict) and state.get("type") == "STATE" and "value" in state:
-        state = state["value"]
-    bookmarks = (state or {}).get("bookmarks") or {} if isinstance(state, dict | None) else None
+    bookmarks = _unwrap(state)
     if (
-        not isinstance(bookmarks, dict)
+        bookmarks is None
         or not all(map(_is_valid_bookmark, bookmarks.values()))
         or not within_depth(bookmarks)
     ):
         message = "The state is invalid: bookmarks must be an object of objects"
-        raise ConfigValidationError(message, errors=[message])
+        raise InvalidInputError(message)
     loaded = {name: _without_markers(bookmark) for name, bookmark in bookmarks.items()}
     for name, contexts in partitions.items():
         if name in loaded:
             loaded[name] = _load_bookmark(name, loaded[name], now, contexts)
     return {"bookmarks": loaded}
+
+
+def _unwrap(state: Any, levels: int = 5) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
+    """Return the bookmarks of a state; None if it has none in a known place."""
+    if not state and isinstance(state, dict | None):
+        return {}
+    if not isinstance(state, dict) or levels == 0:
+        return None
+    if "bookmarks" in state:
+        return state["bookmarks"] or {} if isinstance(state["bookmarks"], dict | None) else None
+    found = [_unwrap(state[name], levels - 1) for name in _WRAPPERS if name in state]
+    # Meltano keeps what a run completed beside what a later one did in part.
+    if not found or None in found:
+        return None
+    return {name: value for bookmarks in found for name, value in (bookmarks or {}).items()}
 
 
 def _is_valid_bookmark(bookmark: object) -> bool:
@@ -123,7 +172,7 @@ def _validate(stream: str, bookmark: Bookmark, now: dt.datetime) -> Bookmark:
         moment = parse_date(bookmark[_VALUE])
     except (TypeError, ValueError) as error:
         message = f"The bookmark of {stream} in the state is not a date-time"
-        raise ConfigValidationError(message, errors=[message]) from error
+        raise InvalidInputError(message) from error
     if moment > now:
         _LOGGER.warning(
             "The bookmark of %s (%s) is in the future; using the current time", stream, moment

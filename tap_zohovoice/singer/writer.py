@@ -29,6 +29,8 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     def __init__(self, deferred: Callable[[], AbstractContextManager[object]]) -> None:
         self._deferred = deferred
+        self.records_written = 0
+        """Number of records that went out."""
 
     @override
     def serialize_message(self, message: Message) -> bytes:
@@ -38,8 +40,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     @override
     def write_message(self, message: Message) -> None:
-        # Records stay in the buffer until the next STATE, which is never written ahead of them.
-        self._write([self.format_message(message)], flush=not isinstance(message, RecordMessage))
+        self._write([self.format_message(message)], records=isinstance(message, RecordMessage))
 
     def write_records(
         self, stream: str, records: Iterable[SerializedRecord], extracted: dt.datetime
@@ -52,22 +53,25 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             extracted: When they were read, in UTC.
         """
         prefix = _record_prefix(RecordMessage(stream, {}, time_extracted=extracted))
-        self._write([prefix + sanitize_json(record.json) + b"}" for record in records], flush=False)
+        self._write(
+            [prefix + sanitize_json(record.json) + b"}" for record in records], records=True
+        )
 
-    def _write(self, lines: list[bytes], *, flush: bool) -> None:
+    def _write(self, lines: list[bytes], *, records: bool) -> None:
         # A target reads in the encoding of the locale; where that is not UTF-8, escapes are safe.
         if codecs.lookup(sys.stdout.encoding).name != "utf-8":
             lines = [ascii_json(line) for line in lines]
         with self._deferred():
-            rest = memoryview(b"\n".join([*lines, b""]))
+            sys.stdout.flush()
+            # Without a buffer, what was written has gone out, also where the next write fails.
+            output = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+            rest = b"\n".join([*lines, b""])
             while rest:
-                # With PYTHONUNBUFFERED, a signal may interrupt a write after a part of it.
-                written = sys.stdout.buffer.write(rest)
+                written = output.write(rest)
                 if written is None:
                     raise BlockingIOError
+                self.records_written += rest.count(b"\n", 0, written) if records else 0
                 rest = rest[written:]
-            if flush:
-                sys.stdout.flush()
 
 
 def _record_prefix(message: RecordMessage) -> bytes:

@@ -43,11 +43,14 @@ class IncrementalStream(ZohoVoiceStream):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     list_params: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Query parameters of the list, by `kind` of the partition."""
+    item_label: ClassVar[str] = "call"
+    """What a record is, in the singular, for the summary."""
 
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
     _bounds = ("", "~")
     """Timestamps of records that may move the bookmark: those of the current window."""
+    _sampled = 0
 
     @abstractmethod
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
@@ -61,7 +64,10 @@ class IncrementalStream(ZohoVoiceStream):
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         if self.is_connection_test:
-            yield from self.get_sample(context)
+            for record in self.get_sample(context):
+                if self._sampled < (self.ABORT_AT_RECORD_COUNT or 0):  # one more aborts the sync
+                    self._sampled += 1
+                    yield record
             return
         services, start = self.services, self.get_starting_time(context)
         reader = self.get_reader(start, context)
@@ -72,6 +78,7 @@ class IncrementalStream(ZohoVoiceStream):
             share_done=reader.planner.share_done,
             tokens_fetched=lambda: services.tokens.fetched,
         )
+        written_before = services.writer.records_written
         try:
             for window in self.request_windows(reader, context):
                 days = window.window
@@ -83,7 +90,8 @@ class IncrementalStream(ZohoVoiceStream):
                 self.write_state()
                 progress.update(days, len(window.rows) + len(window.strays))
         finally:
-            progress.finish()
+            written = services.writer.records_written - written_before
+            progress.finish(written, self.item_label)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Return a reader of the list of calls.

@@ -36,7 +36,6 @@ class CallItemStream(IncrementalStream):
     item_path: ClassVar[str]
     """Path of the requests for items."""
     item_headers: ClassVar[dict[str, str]] = {}
-    item_label: ClassVar[str]
     _outages = 0
 
     @abstractmethod

@@ -67,13 +67,18 @@ class CallLogsStream(IncrementalStream):
     def _bulk_write(self, rows: list[SerializedRecord]) -> None:
         # One by one through the SDK, each record would take longer than everything else takes:
         # with it, `make bench` measures 0.36 of the CPU of the SDK's template tap, without it 0.82.
+        writer = self.services.writer
         for first in range(0, len(rows), WRITE_BATCH_SIZE):
             batch = rows[first : first + WRITE_BATCH_SIZE]
             now = dt.datetime.fromtimestamp(self.services.clock.now(), dt.UTC)
-            for step in self.stream_maps:
-                self.services.writer.write_records(step.stream_alias, batch, now)
+            written_before = writer.records_written
+            try:
+                for step in self.stream_maps:
+                    writer.write_records(step.stream_alias, batch, now)
+            finally:
+                written = writer.records_written - written_before
+                self._counter.increment(written // len(self.stream_maps))
             self.advance_bookmark(batch[-1].start_time, None)
-            self._counter.increment(len(batch))
 
     @override
     def get_record_counter(self, **options: Any) -> Counter:

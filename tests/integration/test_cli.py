@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from tests.support.cli import NOW
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from syrupy.assertion import SnapshotAssertion
@@ -35,11 +37,21 @@ def test_discover_needs_no_settings(run_tap: RunTap, snapshot: SnapshotAssertion
     run = run_tap({}, "--discover")
     assert run.exit_code == 0
     assert catalog_of(run) == snapshot
+    assert "WARNING" not in run.log
+    assert "ERROR" not in run.log
 
 
-def test_package_is_executable() -> None:
-    command = [sys.executable, "-m", "tap_zohovoice", "--version"]
-    assert re.match(r"tap-zohovoice v\d+\.\d+", subprocess.check_output(command, text=True))
+@pytest.mark.parametrize(
+    ("module", "version"),
+    [
+        ("tap_zohovoice", r"tap-zohovoice v\d+\.\d+"),
+        ("tap_zohovoice.tap", r"tap-zohovoice v\d+\.\d+"),
+        ("tap_zohovoice.cli.authorize", r".*authorize, version \d+\.\d+"),
+    ],
+)
+def test_module_is_executable(module: str, version: str) -> None:
+    command = [sys.executable, "-m", module, "--version"]
+    assert re.match(version, subprocess.check_output(command, text=True))
 
 
 def test_about_and_version(run_tap: RunTap) -> None:
@@ -56,6 +68,8 @@ def test_connection_test_makes_one_request(run_tap: RunTap, clock: FakeClock) ->
         assert box.stats.requests + box.stats.token_requests == 2
     assert run.exit_code == 0
     assert len(run.records) == 1
+    assert '"status":"failed"' not in run.log
+    assert "The test was successful" in run.log.splitlines()[-1]
     assert "replication_key_value" not in str(run.states)
 
 
@@ -64,6 +78,20 @@ def test_connection_test_reports_a_missing_scope(run_tap: RunTap, clock: FakeClo
         run = run_tap(box.config, "--test")
     assert run.exit_code == 1
     assert "ZVT022" in run.log.splitlines()[-1]
+    assert "successful" not in run.log
+
+
+@pytest.mark.parametrize("calls", [0, 1, 300])
+def test_connection_test_is_green_with_any_number_of_calls(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, calls: int
+) -> None:
+    with Sandbox(history=history(calls) if calls else None, clock=clock) as box:
+        run = run_tap({**box.config, "recordings_path": str(tmp_path / "files")}, "--test")
+    assert run.exit_code == 0
+    assert len(run.records) == min(calls, 1)
+    assert len(run.rows("recordings")) <= 1
+    assert '"status":"failed"' not in run.log
+    assert "The test was successful" in run.log.splitlines()[-1]
 
 
 def test_batch_config_is_rejected(run_tap: RunTap, clock: FakeClock) -> None:
@@ -156,11 +184,28 @@ def test_objects_are_flattened(run_tap: RunTap, clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     ("option", "content", "line"),
     [
-        ("--config", "{", "not JSON (line 1)"),
-        ("--config", "[1]", "not a JSON object"),
+        ("--config", "{", "The --config file is not JSON (line 1)"),
+        ("--config", "[1]", "The --config file is not a JSON object"),
+        ("--config", "5", "The --config file is not a JSON object"),
+        ("--config", '"text"', "The --config file is not a JSON object"),
+        (
+            "--config",
+            '{"filters": ' + "[" * 100 + "]" * 100 + "}",
+            "The --config file has too many",
+        ),
+        *[
+            (option, text, f"The {option} file {reason}")
+            for option in ("--config", "--state", "--catalog")
+            for text, reason in {
+                "\n\n{": "is not JSON (line 3)",
+                "": "is not JSON (line 1)",
+                "[" * 100_000: "has too many levels",
+                "\udcff\udcfe{": "is not UTF-8 text",
+            }.items()
+        ],
         ("--state", "[1]", "The state is invalid"),
         ("--state", '{"bookmarks": {"call_logs": 3}}', "The state is invalid"),
-        ("--state", "nonsense", "not JSON (line 1)"),
+        ("--state", "nonsense", "The --state file is not JSON (line 1)"),
         ("--catalog", "[1]", "The catalog is invalid"),
         ("--catalog", "{}", "The catalog is invalid"),
     ],
@@ -168,20 +213,36 @@ def test_objects_are_flattened(run_tap: RunTap, clock: FakeClock) -> None:
 def test_invalid_input_file_is_one_line(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, option: str, content: str, line: str
 ) -> None:
-    (tmp_path / "odd.json").write_text(content)
+    (tmp_path / "odd.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     with Sandbox(history=None, clock=clock) as box:
         config = {} if option == "--config" else box.config
         run = run_tap(config, option, str(tmp_path / "odd.json"))
         assert box.stats.token_requests == 0
     assert run.exit_code == 1
     assert line in run.log
+    assert run.log.count("ERROR") == 1
     assert "Traceback" not in run.log
+
+
+@pytest.mark.parametrize("option", ["--state", "--catalog"])
+def test_byte_order_mark_is_ignored(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, option: str
+) -> None:
+    content = {"--state": "{}", "--catalog": run_tap({}, "--discover").stdout}[option]
+    (tmp_path / "marked.json").write_text(content, encoding="utf-8-sig")
+    with Sandbox(history=history(30), clock=clock) as box:
+        assert len(run_tap(box.config, option, str(tmp_path / "marked.json")).ids) == 30
 
 
 def test_missing_file_and_unknown_option(run_tap: RunTap) -> None:
     missing = run_tap({}, "--config", "/does/not/exist.json")
     assert missing.exit_code == 1
-    assert "was not found" in missing.log
+    assert "The --config file was not found" in missing.log
+    folder = run_tap({}, "--config", "/")
+    assert folder.exit_code == 1
+    assert "The --config file cannot be read: Is a directory" in folder.log
+    for option in ("--state", "--catalog"):
+        assert run_tap({}, option, "/does/not/exist.json").exit_code == 2
     assert run_tap({}, "--nonsense").exit_code == 2
 
 
@@ -228,3 +289,138 @@ def test_log_holds_nothing_secret_or_personal(
 def test_settings_have_descriptions() -> None:
     for name, spec in TapZohoVoice.config_jsonschema["properties"].items():
         assert spec.get("description"), name
+
+
+DRIVERS = (
+    *("urllib3.connectionpool", "fsspec", "fsspec.local", "s3fs", "botocore.auth", "boto3"),
+    *("aiobotocore.endpoint", "gcsfs", "google.auth", "adlfs", "azure.core.pipeline.policies"),
+    *("azure.storage.blob", "aiohttp.client", "asyncio"),
+)
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO, logging.WARNING])
+def test_loggers_of_drivers_are_silent(
+    run_tap: RunTap, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, level: int
+) -> None:
+    monkeypatch.setenv("LOGLEVEL", "DEBUG")
+
+    def log(_request: int) -> None:
+        for name in DRIVERS:
+            logging.getLogger(name).log(level, "signature of %s", name)
+
+    with Sandbox(history=history(30), clock=clock, before_request=log) as box:
+        run = run_tap(box.config)
+    assert run.exit_code == 0
+    assert "DEBUG" in run.log
+    assert "signature" not in run.log
+
+
+@pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_ZOHOVOICE_LOGLEVEL"])
+@pytest.mark.parametrize(
+    ("level", "is_unknown"),
+    [
+        ("", False),
+        (" ", False),
+        ("verbose", True),
+        ("10", True),
+        ("debug", False),
+        (" info\n", False),
+    ],
+)
+def test_log_level_of_the_environment(
+    run_tap: RunTap,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    level: str,
+    *,
+    is_unknown: bool,
+) -> None:
+    monkeypatch.setenv(variable, level)
+    with Sandbox(history=history(30), clock=clock) as box:
+        run = run_tap(box.config)
+    assert (run.exit_code, len(run.ids)) == (0, 30)
+    assert run.log.count(f"{variable} is not a log level; use DEBUG, INFO, ") == is_unknown
+    assert ("DEBUG    |" in run.log) == (level == "debug")
+    assert "INFO     |" in run.log
+
+
+def run_shell(
+    box: Sandbox, tmp_path: Path, script: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the tap in a shell, as `$TAP`, with a configuration of its own."""
+    (tmp_path / "config.json").write_text(json.dumps(box.config))
+    tap = f"{sys.executable} -m tap_zohovoice --config {tmp_path / 'config.json'}"
+    return subprocess.run(
+        ["/bin/sh", "-c", script, *arguments],
+        env={**os.environ, "TAP": tap, **environment},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def real_box() -> Iterator[Sandbox]:
+    with Sandbox(history=history(900)) as box:
+        yield box
+
+
+def test_closed_standard_output_is_one_line(real_box: Sandbox, tmp_path: Path) -> None:
+    run = run_shell(real_box, tmp_path, "$TAP >&-")
+    assert run.returncode == 1
+    assert [line.rpartition(" | ")[2] for line in run.stderr.splitlines()] == [
+        "Standard output is closed"
+    ]
+    assert real_box.stats.token_requests == 0
+
+
+@pytest.mark.parametrize("count", [1, 7, 40])
+def test_closed_pipe_is_one_line_and_the_summary_counts(
+    real_box: Sandbox, tmp_path: Path, count: int
+) -> None:
+    script = "{ $TAP; echo $? > code; } | head -n $COUNT > read"
+    run = run_shell(real_box, tmp_path, script, COUNT=str(count))
+    assert (tmp_path / "code").read_text() == "1\n"
+    assert "Standard output is closed: its reader has ended" in run.stderr.splitlines()[-1]
+    assert run.stderr.count("ERROR") == 1
+    written = (tmp_path / "read").read_text().count('"type":"RECORD"')
+    (counted,) = re.findall(r"([\d,]+) calls? in .*: .* requests?, ", run.stderr)
+    assert written <= int(counted.replace(",", "")) < 900
+
+
+def test_summary_of_recordings_counts_what_went_out(real_box: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "catalog.json").write_text(json.dumps(selecting("recordings")))
+    script = "{ $TAP --catalog catalog.json; } | head -n 3 > read"
+    run = run_shell(real_box, tmp_path, script)
+    assert "Standard output is closed: its reader has ended" in run.stderr
+    (counted,) = re.findall(r"(\d+) files? in .*: .* requests?, ", run.stderr)
+    assert (tmp_path / "read").read_text().count('"type":"RECORD"') <= int(counted)
+
+
+def test_full_disk_is_named_and_the_summary_counts(real_box: Sandbox, tmp_path: Path) -> None:
+    run = run_shell(real_box, tmp_path, "trap '' XFSZ; ulimit -f 64; $TAP > out")
+    assert run.returncode == 1
+    assert "File too large: standard output" in run.stderr.splitlines()[-1]
+    lines = (tmp_path / "out").read_bytes().split(b"\n")[:-1]
+    written = sum(b'"type":"RECORD"' in line for line in lines)
+    (counted,) = re.findall(r"([\d,]+) calls? in .*: .* requests?, ", run.stderr)
+    assert 0 < written == int(counted) < 900
+
+
+@pytest.mark.parametrize("option", ["", "--discover", "--about", "--version"])
+def test_full_device_is_named(real_box: Sandbox, tmp_path: Path, option: str) -> None:
+    run = run_shell(real_box, tmp_path, f"$TAP {option} > /dev/full")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].endswith("No space left on device: standard output")
+
+
+def test_relative_state_home_is_one_count(real_box: Sandbox, tmp_path: Path) -> None:
+    home = {"XDG_STATE_HOME": "state", "HOME": str(tmp_path / "home")}
+    script = "mkdir one two; (cd one; $TAP --test); (cd two; $TAP --test)"
+    run = run_shell(real_box, tmp_path, script, **home)
+    assert run.returncode == 0, run.stderr
+    (path,) = tmp_path.rglob("*.sqlite3")
+    assert path.is_relative_to(tmp_path / "home")

@@ -13,6 +13,7 @@ from singer_sdk.singerlib import Catalog
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.singer.state import load_catalog, load_state
+from tap_zohovoice.streams.call_logs import CallLogsStream
 from zoho_voice_sandbox import History, Sandbox
 
 if TYPE_CHECKING:
@@ -26,7 +27,16 @@ ENTRY: dict[str, Any] = {"tap_stream_id": "call_logs", "schema": CALL_LOG_SCHEMA
 
 KINDS = ({"kind": "recording"}, {"kind": "voicemail"})
 PARTITIONS: dict[str, tuple[dict[str, str], ...]] = {"call_logs": (), "recordings": KINDS}
+STREAMS = (CallLogsStream,)
 INVALID_STATES: list[object] = [
+    {"other": 1},
+    {"currently_syncing": None},
+    {"bookmark": {"call_logs": {}}},
+    {"singer_state": 5},
+    {"singer_state": {"other": 1}},
+    {"completed": {"singer_state": {"bookmarks": {}}}, "partial": {"other": 1}},
+    {"type": "STATE"},
+    {"type": "STATE", "value": {"call_logs": {}}},
     [],
     [1],
     "x",
@@ -42,6 +52,10 @@ INVALID_STATES: list[object] = [
 ]
 INVALID_DATES: list[object] = [
     "soon",
+    "1712012212345",
+    "1712012212",
+    "1712012212345+00:00",
+    "20260210",
     "",
     "2026-13-01",
     "0001-01-01T00:00:00+01:00",
@@ -77,7 +91,7 @@ def state_of(value: object, **more: object) -> dict[str, Any]:
     return {"bookmarks": {"call_logs": bookmark}}
 
 
-@pytest.mark.parametrize("state", [None, {}, {"bookmarks": None}, {"bookmarks": {}}, {"other": 1}])
+@pytest.mark.parametrize("state", [None, {}, {"bookmarks": None}, {"bookmarks": {}}])
 def test_missing_state_is_empty(state: object) -> None:
     assert load_state(state, NOW, PARTITIONS) == {"bookmarks": {}}
 
@@ -205,6 +219,45 @@ def test_state_message_is_accepted() -> None:
         load_state({"type": "STATE", "value": []}, NOW, PARTITIONS)
 
 
+def wrappers(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what Meltano, loaders and other runners make of a state."""
+    return [
+        {"singer_state": state},
+        {"singer_state": state, "other": 1},
+        {"type": "STATE", "value": state},
+        {"value": state},
+        {"state": state},
+        {"completed": {"singer_state": state}, "partial": {}},
+        {"completed": {}, "partial": {"singer_state": state}},
+        {"completed_state": {"singer_state": state}, "partial_state": None},
+        {"singer_state": {"type": "STATE", "value": state}},
+    ]
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_wrapped_state_is_unwrapped(run_tap: Callable[..., Run], box: Sandbox, number: int) -> None:
+    state = state_of("2026-02-15T00:00:00.000000+00:00")
+    wrapped = wrappers(state)[number]
+    assert load_state(wrapped, NOW, PARTITIONS) == state
+    plain, run = run_tap(box.config, state=state), run_tap(box.config, state=wrapped)
+    assert 0 < len(plain.ids) < 9
+    assert run.ids == plain.ids
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_wrapped_empty_state_reads_everything(number: int) -> None:
+    empties: list[dict[str, Any]] = [{}, {"bookmarks": {}}, {"bookmarks": None}]
+    for empty in empties:
+        assert load_state(wrappers(empty)[number], NOW, PARTITIONS) == {"bookmarks": {}}
+
+
+def test_partial_state_overrides_the_completed_one() -> None:
+    completed = {"bookmarks": {"call_logs": bookmark(EARLY), "users": {"a": 1}}}
+    partial = {"singer_state": {"bookmarks": {"call_logs": bookmark(LATE)}}}
+    loaded = load_state({"partial": partial, "completed": completed}, NOW, PARTITIONS)
+    assert loaded == {"bookmarks": {"call_logs": bookmark(LATE), "users": {"a": 1}}}
+
+
 @pytest.mark.parametrize("state", INVALID_STATES, ids=str)
 def test_invalid_state_fails_with_one_line(
     run_tap: Callable[..., Run], box: Sandbox, state: object
@@ -248,12 +301,12 @@ def test_oldest_possible_bookmark_reads_everything(
 
 def test_missing_or_loaded_catalog_is_returned() -> None:
     catalog = Catalog.from_dict({"streams": [ENTRY]})
-    assert load_catalog(None) is None
-    assert load_catalog(catalog) is catalog
+    assert load_catalog(None, STREAMS) is None
+    assert load_catalog(catalog, STREAMS) is catalog
 
 
 def test_catalog_is_loaded(run_tap: Callable[..., Run], box: Sandbox) -> None:
-    catalog = load_catalog({"streams": [ENTRY]})
+    catalog = load_catalog({"streams": [ENTRY]}, STREAMS)
     assert catalog is not None
     assert list(catalog) == ["call_logs"]
     assert len(run_tap(box.config, catalog={"streams": [ENTRY]}).ids) == 9
@@ -268,5 +321,107 @@ def test_invalid_catalog_fails_with_one_line(
     assert run.log.count("The catalog is invalid; create one with --discover") == 1
     assert not any(box.stats.summary().values())
     with pytest.raises(ConfigValidationError, match="The catalog is invalid") as error:
-        load_catalog(catalog)
+        load_catalog(catalog, STREAMS)
     assert error.value.errors == [str(error.value)]
+
+
+KEYS: list[object] = [[], ["start_time"], ["logid", "start_time"], "logid", None]
+OVERRIDES: dict[tuple[str, str], list[object]] = {
+    ("entry", "replication-key"): ["updated_at", "logid", "", None],
+    ("metadata", "replication-key"): ["updated_at", "logid", "", None],
+    ("entry", "key-properties"): KEYS,
+    ("metadata", "table-key-properties"): KEYS,
+    ("entry", "replication-method"): ["FULL_TABLE", "LOG_BASED", None],
+    ("metadata", "forced-replication-method"): ["FULL_TABLE", "LOG_BASED", None],
+    ("entry", "stream"): ["calls", None],
+}
+
+
+@pytest.fixture
+def catalog(run_tap: Callable[..., Run]) -> dict[str, Any]:
+    return dict(json.loads(run_tap({}, "--discover").stdout))
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [(*key, value) for key, values in OVERRIDES.items() for value in values],
+    ids=str,
+)
+def test_catalog_cannot_override_key_and_replication(
+    run_tap: Callable[..., Run],
+    box: Sandbox,
+    catalog: dict[str, Any],
+    place: str,
+    name: str,
+    value: object,
+) -> None:
+    plain = run_tap(box.config)
+    entry = catalog["streams"][0]
+    if place == "entry":
+        entry[name.replace("-", "_")] = value
+    else:
+        root_of(entry)[name] = value
+    run = run_tap(box.config, catalog=catalog)
+    assert (run.exit_code, run.ids, run.state) == (0, plain.ids, plain.state)
+    assert run.of("SCHEMA")[0]["key_properties"] == ["logid"]
+    warned = f"call_logs: {name} in the catalog is ignored; it cannot change" in run.log
+    assert warned == (value is not None)
+
+
+@pytest.mark.parametrize("missing", ["key_properties", "stream", "replication_key", "metadata"])
+def test_catalog_entry_without_a_member(
+    run_tap: Callable[..., Run], box: Sandbox, catalog: dict[str, Any], missing: str
+) -> None:
+    del catalog["streams"][0][missing]
+    run = run_tap(box.config, catalog={"streams": catalog["streams"][:1]})
+    assert (run.exit_code, len(run.ids)) == (0, 9)
+    assert run.of("SCHEMA")[0]["key_properties"] == ["logid"]
+
+
+@pytest.mark.parametrize("name", ["logid", "start_time"])
+def test_catalog_cannot_leave_out_key_fields(
+    run_tap: Callable[..., Run], box: Sandbox, catalog: dict[str, Any], name: str
+) -> None:
+    entry = catalog["streams"][0]
+    for item in entry["metadata"]:
+        if item["breadcrumb"] == ["properties", name]:
+            item["metadata"] = {"inclusion": "available", "selected": False}
+    deselected = run_tap(box.config, catalog=catalog)
+    del entry["schema"]["properties"][name]
+    absent = run_tap(box.config, catalog=catalog)
+    for run in (deselected, absent):
+        assert (run.exit_code, len(run.records)) == (0, 9)
+        assert all(record[name] for record in run.records)
+
+
+def test_recordings_keep_their_key_whatever_the_catalog_says(
+    run_tap: Callable[..., Run], box: Sandbox, catalog: dict[str, Any]
+) -> None:
+    for entry in catalog["streams"]:
+        root_of(entry).update({"selected": True, "table-key-properties": []})
+    plain = run_tap(box.config, catalog=catalog)
+    assert {tuple(message["key_properties"]) for message in plain.of("SCHEMA")} == {
+        ("logid",),
+        ("recording_filename",),
+        ("logid", "kind"),
+    }
+
+
+@pytest.mark.parametrize("streams", [[], ["other"], ["deselected"]])
+def test_catalog_that_selects_nothing_is_a_warning(
+    run_tap: Callable[..., Run], box: Sandbox, catalog: dict[str, Any], streams: list[str]
+) -> None:
+    entries = catalog["streams"] if streams == ["deselected"] else []
+    for entry in entries:
+        root_of(entry)["selected"] = False
+    other = [{**ENTRY, "tap_stream_id": "other"}] if streams == ["other"] else []
+    run = run_tap(box.config, catalog={"streams": [*entries, *other]})
+    assert run.exit_code == 0
+    assert run.log.count("WARNING") == 1
+    assert "The catalog selects no stream of the tap; nothing is read" in run.log
+
+
+def root_of(entry: dict[str, Any]) -> dict[str, Any]:
+    (root,) = [item["metadata"] for item in entry["metadata"] if item["breadcrumb"] == []]
+    assert isinstance(root, dict)
+    return root

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import re
 import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 import trustme
 
+from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tests.support.calls import call, history
 from tests.support.cli import NOW
 from tests.support.tls import Proxy, Stub, gate, tls
@@ -66,7 +70,7 @@ class Stage:
     def given(self, option: str, text: str) -> Run:
         """Run the tap with a file of this text."""
         path = self.path / "given.json"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
         return self.run(option, str(path))
 
     def proxied(self, url: str) -> Run:
@@ -184,6 +188,40 @@ def occupied(stage: Stage) -> Run:
     return stage.run(recordings_path=str(stage.path / "taken" / "calls"))
 
 
+def odd_dotenv(stage: Stage) -> Run:
+    path = stage.path / ".env"
+    path.write_text("A=1", encoding="utf-16")
+    stage.monkeypatch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: path)
+    return stage.run("--config=ENV")
+
+
+def changed_catalog(**fields: object) -> str:
+    """Return a catalog of the call logs with these fields."""
+    entry = {"tap_stream_id": "call_logs", "schema": CALL_LOG_SCHEMA, "metadata": [], **fields}
+    return json.dumps({"streams": [entry]})
+
+
+def unknown_level(stage: Stage) -> Run:
+    stage.monkeypatch.setenv("LOGLEVEL", "verbose")
+    return stage.run()
+
+
+def closed_output(stage: Stage) -> Run:
+    with stage.monkeypatch.context() as patch:
+        patch.setattr("tap_zohovoice.cli.command.sys", SimpleNamespace(stdout=None, exit=sys.exit))
+        return stage.run()
+
+
+def failing_output(stage: Stage, number: int) -> Run:
+    """Meet a standard output that fails with an error of this number."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    stage.monkeypatch.setattr("tap_zohovoice.singer.writer.MessageWriter.write_message", fail)
+    return stage.run()
+
+
 MESSAGES: dict[str, Meet] = {
     "… is required": lambda stage: stage.run(client_id=None),
     "… is empty": lambda stage: stage.run(client_id=""),
@@ -209,13 +247,29 @@ MESSAGES: dict[str, Meet] = {
     "recordings_path: no fsspec driver for … is installed": lambda stage: stage.run(
         recordings_path="gs://calls"
     ),
-    "A file given with --config, --state or --catalog is not JSON (line …)": lambda stage: (
-        stage.given("--state", "{")
+    "start_date (…) is in the future": lambda stage: stage.run(start_date="2027-01-01"),
+    "… has characters other than plain letters, digits and signs; copy it again": lambda stage: (
+        stage.run(client_secret="a b")
     ),
-    "A file given with --config, --state or --catalog has too many levels": lambda stage: (
-        stage.given("--state", "[" * 100_000)
+    "The … file is not JSON (line …)": lambda stage: stage.given("--state", "{"),
+    "The … file has too many levels": lambda stage: stage.given("--state", "[" * 100_000),
+    "The … file is not a JSON object": lambda stage: stage.given("--config", "[1]"),
+    "The … file is not UTF-8 text": lambda stage: stage.given("--catalog", "\udcff"),
+    "The file … is not UTF-8 text": odd_dotenv,
+    "The … file was not found": lambda stage: stage.run("--config", str(stage.path / "missing")),
+    "The … file cannot be read: …": lambda stage: stage.run("--config", str(stage.path)),
+    "…: … in the catalog is ignored; it cannot change": lambda stage: stage.given(
+        "--catalog", changed_catalog(replication_key="logid")
     ),
-    "--config is not a JSON object": lambda stage: stage.given("--config", "[1]"),
+    "The catalog selects no stream of the tap; nothing is read": lambda stage: stage.given(
+        "--catalog", '{"streams": []}'
+    ),
+    "… is not a log level; use DEBUG, INFO, WARNING or ERROR": unknown_level,
+    "Standard output is closed": closed_output,
+    "Standard output is closed: its reader has ended": lambda stage: failing_output(
+        stage, errno.EPIPE
+    ),
+    "…: standard output": lambda stage: failing_output(stage, errno.ENOSPC),
     "The state is invalid: …": lambda stage: stage.given("--state", "[]"),
     "The bookmark of … in the state is not a date-time": lambda stage: stage.run(
         state=bookmark(replication_key_value="soon")
@@ -333,6 +387,9 @@ MESSAGES: dict[str, Meet] = {
     "Unexpected … at …; please report this as a bug of the tap": broken,
 }
 GOES_ON = {
+    "…: … in the catalog is ignored; it cannot change",
+    "The catalog selects no stream of the tap; nothing is read",
+    "… is not a log level; use DEBUG, INFO, WARNING or ERROR",
     "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC",
     "…: Zoho counts … calls but hands out …",
     "Cannot open the shared rate-limit file (…); …",

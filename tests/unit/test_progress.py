@@ -41,7 +41,7 @@ def test_window_progress_lines(clock: FakeClock, log: pytest.LogCaptureFixture) 
             limiter.release()
         clock.time += 90
         progress.update(f"window of {rows}", rows)
-    progress.finish()
+    progress.finish(4000)
     assert [message for message in log.messages if "waiting" not in message] == [
         "window of 1000: 1,000 calls in 29 requests; 25 % done; about 4 min 30 s left",
         "window of 1: 1 call in 1 request; 25 % done; about 8 min 59 s left",

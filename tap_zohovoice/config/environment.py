@@ -1,0 +1,73 @@
+"""Settings in environment variables and in a `.env` file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dotenv
+import singer_sdk
+
+from tap_zohovoice.exceptions import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TRUE = ("true", "1", "yes", "on")
+
+
+def find_dotenv() -> Path | None:
+    """Return the `.env` file in a folder above the SDK, where the SDK looks for it."""
+    folders = Path(singer_sdk.__file__).absolute().parents
+    return next((path for folder in folders if (path := folder / ".env").is_file()), None)
+
+
+def load_dotenv() -> None:
+    """Set what the environment lacks from the `.env` file that the SDK would read.
+
+    Raises:
+        InvalidInputError: If the file cannot be read.
+    """
+    path = find_dotenv()
+    if path is None:
+        return
+    try:
+        dotenv.load_dotenv(path, encoding="utf-8-sig")
+    except ValueError as error:  # an encoding, or a null character
+        message = f"The file {path} is not UTF-8 text"
+        raise InvalidInputError(message) from error
+
+
+def parse_env(
+    environment: Mapping[str, str],
+    schema: Mapping[str, Any],
+    prefix: str,
+    config: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Parse settings from environment variables, as far as they can be parsed.
+
+    A variable that is set but blank counts as not set, unless a required setting is missing.
+
+    Returns:
+        The settings, and one line for each that cannot be parsed; none quotes a value.
+    """
+    values: dict[str, Any] = {}
+    lines = []
+    for name, spec in schema["properties"].items():
+        variable = (prefix + name).upper().replace("-", "_")
+        text = environment.get(variable)
+        is_missing = name in schema.get("required", ()) and name not in (config or {})
+        if text is None or not (text.strip() or is_missing):
+            continue
+        try:
+            if "integer" in spec["type"]:
+                values[name] = int(text)
+            elif "boolean" in spec["type"]:
+                values[name] = text.strip().lower() in _TRUE
+            else:
+                values[name] = json.loads(text) if "object" in spec["type"] else text
+        except (RecursionError, ValueError):
+            kind = "an integer" if "integer" in spec["type"] else "a JSON object"
+            lines.append(f"{name} must be {kind} (environment variable {variable})")
+    return values, lines
