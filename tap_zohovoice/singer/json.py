@@ -23,8 +23,7 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
     """Parse JSON, also with NaN, lone surrogates or in another encoding than UTF-8.
 
-    Returns:
-        The value; a number that neither JSON nor a float can hold stays text.
+    A number that neither JSON nor a float can hold stays text.
 
     Raises:
         ValueError: If it is invalid.
@@ -65,22 +64,21 @@ def within_depth(value: object, levels: int = MAX_DEPTH) -> bool:
 def sanitize(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
     """Replace U+0000 and lone surrogates by U+FFFD, in keys as well.
 
-    JSON can carry both. PostgreSQL stores neither, and UTF-8 cannot encode a lone surrogate; so one
-    such character in one name would fail every run at the same call.
+    PostgreSQL stores neither, and UTF-8 cannot encode a lone surrogate.
     """
     if isinstance(value, str):
         return _UNSTORABLE.sub(REPLACEMENT, value)
     if isinstance(value, list):
         return [sanitize(item) for item in value]
-    if isinstance(value, dict):
-        sanitized: dict[str, Any] = {}
-        for name, item in value.items():
-            key = sanitize(name)
-            while key in sanitized:
-                key += "_"
-            sanitized[key] = sanitize(item)
-        return sanitized
-    return value
+    if not isinstance(value, dict):
+        return value
+    sanitized: dict[str, Any] = {}
+    for name, item in value.items():
+        key = sanitize(name)
+        while key in sanitized:
+            key += "_"
+        sanitized[key] = sanitize(item)
+    return sanitized
 
 
 def sanitize_json(text: bytes) -> bytes:

@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
-    """Writes whole lines, also when a signal arrives, and STATE only after its records.
-
-    Args:
-        deferred: Returns a context in which signals are deferred.
-    """
+    """Writes whole lines, with signals deferred, and STATE only after its records."""
 
     def __init__(self, deferred: Callable[[], AbstractContextManager[object]]) -> None:
         self._deferred = deferred
@@ -44,13 +40,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     def write_records(
         self, stream: str, records: Iterable[SerializedRecord], extracted: dt.datetime
     ) -> None:
-        """Write many records of one stream.
-
-        Args:
-            stream: Name of the stream, as the target knows it.
-            records: The records.
-            extracted: When they were read, in UTC.
-        """
+        """Write many records of one stream, all extracted at the same time in UTC."""
         prefix = _record_prefix(RecordMessage(stream, {}, time_extracted=extracted))
         self._write([prefix + sanitize_json(record.json) + b"}" for record in records], flush=False)
 
