@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
 from tap_zohovoice.schemas.call_logs import FIELDS
 from tap_zohovoice.schemas.types import FieldType, parse_duration
-from tap_zohovoice.singer.json import within_depth
+from tap_zohovoice.singer.json import MAX_DEPTH, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +23,6 @@ Record = dict[str, Any]
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 MAX_NAME_LENGTH = 60  # characters of an undocumented field's name that are logged
 MAX_CACHED_PLANS = 1_000
-_CONTAINERS = {dict, list}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +151,10 @@ class RecordConverter:
 
 def _add_extra(extra: dict[str, Any], name: str, value: object) -> None:
     """Add a value, also where another one has the path of a property as its name."""
-    if type(value) in _CONTAINERS and not within_depth(value):
-        message = "a field of too many levels"
-        raise InvalidRecordError(message)
     while name in extra:
         name += "_"
-    extra[name] = value
+    try:
+        extra[name] = sanitize(value, MAX_DEPTH)
+    except RecursionError as error:
+        message = "a field of too many levels"
+        raise InvalidRecordError(message) from error

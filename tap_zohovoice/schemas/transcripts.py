@@ -7,7 +7,7 @@ from typing import Any
 
 from tap_zohovoice.exceptions import UnexpectedResponseError
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
-from tap_zohovoice.singer.json import loads, within_depth
+from tap_zohovoice.singer.json import loads, sanitize, within_depth
 
 Fields = dict[str, Any]
 
@@ -41,7 +41,7 @@ def parse_transcript(transcribe_obj: object) -> Fields:
     if not isinstance(content, dict):
         raw = transcribe_obj if isinstance(transcribe_obj, str) else json.dumps(transcribe_obj)
         return {"raw": raw}
-    extra = dict(content)
+    extra = sanitize(content)
     provider, segments, analytics = (
         extra.pop(name, None) for name in (_PROVIDER, _SEGMENTS, _ANALYTICS)
     )
@@ -66,7 +66,7 @@ def _parse_nested(value: object) -> Any:  # noqa: ANN401 - JSON of any type
         content = loads(value)
     except (ValueError, RecursionError):
         return value
-    return content if within_depth(content) else value
+    return sanitize(content) if within_depth(content) else value
 
 
 def _accept(value: object, expected: type, extra: Fields, name: str) -> object:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from math import isfinite
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,16 @@ from singer_sdk import typing as th
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import CastError
+from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_INT64_LIMIT = 2**63
 _BOOLEANS = {"true": True, "false": False, "": None}
 _MILLISECONDS = re.compile(r"\s*-?\d{1,17}\s*", re.ASCII)
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+# An exponent comes with a number as sent whose digits exceed those of a float.
+_NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,15}|\.\d{15,400}([eE][+-]?\d{1,3})?)?", re.ASCII)
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
 
 
@@ -50,23 +53,24 @@ def _timestamp(value: object) -> str | None:
 
 def _number(value: object) -> float | None:
     if type(value) is int:
-        float(value)  # an integer that no float can hold overflows here
-        return value
+        return value if MIN_INTEGER <= value <= MAX_INTEGER else float(value)
     if isinstance(value, float):
         return value
     if value == "":
         return None
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value) and isfinite(number := float(value)):
+        return number
     raise CastError
 
 
 def _integer(value: object) -> int | None:
-    number = _number(value)
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        value = int(value)
+    number = value if type(value) is int else _number(value)
     if number is None:
         return None
     # Databases hold integers in 64 bits; a larger one would fail every run at the same call.
-    if float(number).is_integer() and -_INT64_LIMIT <= number < _INT64_LIMIT:
+    if MIN_INTEGER <= number <= MAX_INTEGER and float(number).is_integer():
         return int(number)
     raise CastError
 
@@ -136,7 +140,8 @@ class Field:
 
 def build_schema(*fields: Field) -> dict[str, Any]:
     """Build the JSON schema of a stream."""
-    return th.PropertiesList(*(field.to_property() for field in fields)).to_dict()
+    schema = th.PropertiesList(*(field.to_property() for field in fields)).to_dict()
+    return {name: value for name, value in schema.items() if name != "$schema"}
 
 
 @lru_cache(maxsize=4_096)
