@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
+from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.singer.json import ascii_json, dumps, sanitize_json
@@ -29,7 +29,11 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     @override
     def serialize_message(self, message: Message) -> bytes:
         if not isinstance(message, RecordMessage):
-            return dumps(message.to_dict())
+            fields = message.to_dict()
+            if isinstance(message, SchemaMessage):
+                # Loaders that check for draft 4 reject its name, and nothing here is newer.
+                fields["schema"].pop("$schema", None)
+            return dumps(fields)
         return _record_prefix(message) + sanitize_json(dumps(message.record)) + b"}"
 
     @override
