@@ -19,6 +19,7 @@ from tap_zohovoice.client import Services
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import parse_env, validation_errors
 from tap_zohovoice.singer.state import load_catalog, load_state
+from tap_zohovoice.singer.stream_maps import build_mapper
 from tap_zohovoice.singer.writer import MessageWriter
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.streams.recordings import RecordingsStream
@@ -104,6 +105,19 @@ class TapZohoVoice(Tap):
             raise ConfigValidationError(_INVALID, errors=errors)
         if setup_mapper:
             self.setup_mapper()
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        super().append_builtin_config(config_jsonschema)
+        # The SDK's schema of the maps is invalid JSON Schema, at which its own check may crash.
+        properties = config_jsonschema["properties"]
+        shown = ("type", "title", "description")
+        properties["stream_maps"] = {name: properties["stream_maps"][name] for name in shown}
+
+    @override
+    def setup_mapper(self) -> None:
+        self.mapper = build_mapper(self.config, self.catalog, self.logger)
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
