@@ -189,7 +189,9 @@ def expected(row: Row) -> Row:
 def spoken(logid: str, kind: str) -> str:
     """Return the text of a transcript."""
     number = {"voicemail": "1", "recording": "2"}[kind]
-    return " ".join(part["text"] for part in build_transcript(f"{logid} {number}")["transcriptJson"])
+    return " ".join(
+        part["text"] for part in build_transcript(f"{logid} {number}")["transcriptJson"]
+    )
 
 
 def counted(calls: Iterable[Row]) -> dict[str, Any]:

@@ -78,6 +78,10 @@ class StorageError(ZohoVoiceError):
     """`recordings_path` cannot be read or written."""
 
 
+class StreamMapError(ZohoVoiceError):
+    """An expression of a stream map fails for a record."""
+
+
 class RetryableError(RetriableAPIError):
     """An attempt that failed in a way that may pass.
 

@@ -25,6 +25,7 @@ from tap_zohovoice.config.validation import clean_credentials, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
 from tap_zohovoice.singer.state import load_catalog, load_state
+from tap_zohovoice.singer.stream_maps import build_mapper
 from tap_zohovoice.singer.writer import MessageWriter
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.streams.recordings import RecordingsStream
@@ -97,6 +98,19 @@ class TapZohoVoice(Tap):
         stopper.install()
         if catalog is not None and not any(stream.selected for stream in self.streams.values()):
             self.logger.warning("The catalog selects no stream of the tap; nothing is read")
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        super().append_builtin_config(config_jsonschema)
+        # The SDK's schema of the maps is invalid JSON Schema, at which its own check may crash.
+        properties = config_jsonschema["properties"]
+        shown = ("type", "title", "description")
+        properties["stream_maps"] = {name: properties["stream_maps"][name] for name in shown}
+
+    @override
+    def setup_mapper(self) -> None:
+        self.mapper = build_mapper(self.config, self.catalog, self.logger)
 
     @override
     def discover_streams(self) -> Sequence[Stream]:

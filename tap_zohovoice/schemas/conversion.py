@@ -5,46 +5,29 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
 from tap_zohovoice.schemas.call_logs import FIELDS
-from tap_zohovoice.schemas.types import CASTS, FieldType, parse_duration
-from tap_zohovoice.singer.json import within_depth
+from tap_zohovoice.schemas.types import FieldType, parse_duration
+from tap_zohovoice.singer.json import MAX_DEPTH, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tap_zohovoice.schemas.call_logs import Field
+    from tap_zohovoice.schemas.types import Field
 
 Record = dict[str, Any]
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
-MAX_NAME_LENGTH = 60
-"""Characters of an undocumented field's name that are logged."""
+MAX_NAME_LENGTH = 60  # characters of an undocumented field's name that are logged
 MAX_CACHED_PLANS = 1_000
-_CONTAINERS = {dict, list}
-_STRINGS = (str, NoneType)
-_PASSTHROUGH_TYPES: dict[FieldType, tuple[type, ...]] = {
-    FieldType.STRING: _STRINGS,
-    FieldType.ID: _STRINGS,
-    FieldType.DURATION: _STRINGS,
-    FieldType.BOOLEAN: (bool, NoneType),
-    FieldType.NUMBER: (float, NoneType),
-}
-"""Python types whose values need no cast; None needs none in any field."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionPlan:
-    """Steps that convert objects with the same fields and types of values.
-
-    Attributes:
-        undeclared: Name and path of each field that the schema does not declare.
-        casts: Name, path and cast of each field whose value may need one.
-        objects: Name and shape of each field whose value is an object.
-    """
+    """Steps that convert objects with the same fields and types of values."""
 
     undeclared: list[tuple[str, str]]
     casts: list[tuple[str, str, Callable[[object], object]]]
@@ -54,16 +37,8 @@ class ConversionPlan:
 class ObjectShape:
     """Declared fields of a log, or of an object in it, with a cache of conversion plans.
 
-    A plan depends on the fields sent and on the types of their values. Logs come in few such
-    combinations, so that looking a plan up is much cheaper than looking at every field.
-
-    Args:
-        fields: The declared fields.
-        on_undeclared: Called with the path of each field that is sent but not declared.
-        prefix: Path of the object, with a dot at the end.
-
-    Attributes:
-        defaults: None for each declared field.
+    Logs come in few combinations of fields and types of values, so that looking a plan up is much
+    cheaper than looking at every field.
     """
 
     def __init__(
@@ -100,17 +75,13 @@ class ObjectShape:
                 self._on_undeclared(path)
             elif isinstance(value, dict) and name in self._objects:
                 plan.objects.append((name, self._objects[name]))
-            elif not isinstance(value, _PASSTHROUGH_TYPES.get(field.type, NoneType)):
-                plan.casts.append((name, path, CASTS[field.type]))
+            elif not isinstance(value, field.type.exact_types):
+                plan.casts.append((name, path, field.type.cast))
         return plan
 
 
 class RecordConverter:
-    """Converts logs to records, and counts values that do not match the type of their field.
-
-    Attributes:
-        cast_failures: Number of values that could not be cast, by the path of their field.
-    """
+    """Converts logs to records, and counts values that do not match their type, by path."""
 
     def __init__(self) -> None:
         self.cast_failures: Counter[str] = Counter()
@@ -121,8 +92,7 @@ class RecordConverter:
         """Convert one element of `logs` to a record with every declared field.
 
         Raises:
-            InvalidRecordError: If the log has no id or start time, or a field too deep to read:
-                such a row can neither be upserted nor bookmarked, and must not be lost silently.
+            InvalidRecordError: If the log has no id or start time, or a field too deep to read.
         """
         if not isinstance(log, dict):
             message = "no object"
@@ -130,7 +100,8 @@ class RecordConverter:
         extra: dict[str, Any] = {}
         record = self._convert_object(self._shape, log, extra)
         if not record["logid"] and log.get("uuid"):
-            record["logid"] = _cast_id(log["uuid"])
+            with suppress(CastError):
+                record["logid"] = FieldType.ID.cast(log["uuid"])
         for name in ("logid", "start_time"):
             if not record[name]:
                 message = f"no usable {name}"
@@ -178,22 +149,12 @@ class RecordConverter:
             _LOGGER.info("%s: field is not documented; kept in additional_fields", name)
 
 
-def _cast_id(value: object) -> object:
-    try:
-        return CASTS[FieldType.ID](value)
-    except CastError:
-        return None
-
-
 def _add_extra(extra: dict[str, Any], name: str, value: object) -> None:
-    """Add a value, also where another one has the path of a property as its name.
-
-    Raises:
-        InvalidRecordError: If no target could read the value.
-    """
-    if type(value) in _CONTAINERS and not within_depth(value):
-        message = "a field of too many levels"
-        raise InvalidRecordError(message)
+    """Add a value, also where another one has the path of a property as its name."""
     while name in extra:
         name += "_"
-    extra[name] = value
+    try:
+        extra[name] = sanitize(value, MAX_DEPTH)
+    except RecursionError as error:
+        message = "a field of too many levels"
+        raise InvalidRecordError(message) from error

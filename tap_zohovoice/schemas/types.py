@@ -1,37 +1,30 @@
-"""Types of fields: their JSON types, and casts from what the API sends."""
+"""Types of fields: JSON types, casts from what the API sends, and JSON schemas."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from math import isfinite
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import CastError
+from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_INT64_LIMIT = 2**63
+_BOOLEANS = {"true": True, "false": False, "": None}
 _MILLISECONDS = re.compile(r"\s*-?\d{1,17}\s*", re.ASCII)
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+# An exponent comes with a number as sent whose digits exceed those of a float.
+_NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,15}|\.\d{15,400}([eE][+-]?\d{1,3})?)?", re.ASCII)
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
-
-
-class FieldType(Enum):
-    """Type of a field; each has a cast in `CASTS`."""
-
-    ID = "id"
-    STRING = "string"
-    TIMESTAMP = "timestamp"
-    NUMBER = "number"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
-    DURATION = "duration"
-    OBJECT = "object"
 
 
 def _string(value: object) -> str:
@@ -45,65 +38,55 @@ def _id(value: object) -> str:
     return str(value) if type(value) is int else _string(value)
 
 
-def _milliseconds(value: object) -> int:
-    if isinstance(value, str) and _MILLISECONDS.fullmatch(value):
-        return int(value)
-    if type(value) is int:
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise CastError
-
-
 def _timestamp(value: object) -> str | None:
     if value == "":
         return None
-    milliseconds = _milliseconds(value)
-    if milliseconds <= 0:
-        # The epoch comes from a clock that was never set, not from a call in 1970.
-        raise CastError
-    return format_epoch_ms(milliseconds)
+    if (isinstance(value, str) and _MILLISECONDS.fullmatch(value)) or (
+        isinstance(value, float) and value.is_integer()
+    ):
+        value = int(value)
+    # The epoch comes from a clock that was never set, not from a call in 1970.
+    if type(value) is int and value > 0:
+        return format_epoch_ms(value)
+    raise CastError
 
 
 def _number(value: object) -> float | None:
     if type(value) is int:
-        float(value)  # an integer that no float can hold overflows here
-        return value
+        return value if MIN_INTEGER <= value <= MAX_INTEGER else float(value)
     if isinstance(value, float):
         return value
     if value == "":
         return None
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value) and isfinite(number := float(value)):
+        return number
     raise CastError
 
 
 def _integer(value: object) -> int | None:
-    number = _number(value)
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        value = int(value)
+    number = value if type(value) is int else _number(value)
     if number is None:
         return None
     # Databases hold integers in 64 bits; a larger one would fail every run at the same call.
-    if float(number).is_integer() and -_INT64_LIMIT <= number < _INT64_LIMIT:
+    if MIN_INTEGER <= number <= MAX_INTEGER and float(number).is_integer():
         return int(number)
     raise CastError
 
 
 def _boolean(value: object) -> bool | None:
+    if isinstance(value, str) and value.lower() in _BOOLEANS:
+        return _BOOLEANS[value.lower()]
     if isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        if value == "":
-            return None
-        if value.lower() in {"true", "false"}:
-            return value.lower() == "true"
     raise CastError
 
 
-def _duration(value: object) -> str | None:
+def _duration(value: object) -> str:
     # Clients have seen plain seconds too, as a number.
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return _string(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else _string(value)
 
 
 def _object(value: object) -> None:
@@ -112,37 +95,58 @@ def _object(value: object) -> None:
         raise CastError
 
 
-CASTS: dict[FieldType, Callable[[object], object]] = {
-    FieldType.ID: _id,
-    FieldType.STRING: _string,
-    FieldType.TIMESTAMP: _timestamp,
-    FieldType.NUMBER: _number,
-    FieldType.INTEGER: _integer,
-    FieldType.BOOLEAN: _boolean,
-    FieldType.DURATION: _duration,
-    FieldType.OBJECT: _object,
-}
-"""Cast of each type; it raises `CastError` or `OverflowError` if a value does not fit."""
+class FieldType(Enum):
+    """Type of a field: JSON type, cast, and Python types of values that need no cast.
 
-JSON_TYPES: dict[FieldType, Any] = {
-    FieldType.ID: th.StringType,
-    FieldType.STRING: th.StringType,
-    FieldType.TIMESTAMP: th.DateTimeType,
-    FieldType.NUMBER: th.NumberType,
-    FieldType.INTEGER: th.IntegerType,
-    FieldType.BOOLEAN: th.BooleanType,
-    FieldType.DURATION: th.StringType,
-}
-"""JSON type of each type but objects."""
+    A cast raises `CastError` or `OverflowError` if the value does not fit.
+    """
+
+    ID = (th.StringType, _id, str)
+    STRING = (th.StringType, _string, str)
+    TIMESTAMP = (th.DateTimeType, _timestamp)
+    NUMBER = (th.NumberType, _number, float)
+    INTEGER = (th.IntegerType, _integer)
+    BOOLEAN = (th.BooleanType, _boolean, bool)
+    DURATION = (th.StringType, _duration, str)
+    OBJECT = (th.CustomType({"type": "object"}), _object)
+    OBJECTS = (th.ArrayType(th.CustomType({"type": "object"})), _object)
+
+    def __init__(self, json_type: Any, cast: Callable[[object], object], *exact: type) -> None:  # noqa: ANN401 - the SDK's types have no common base
+        self.json_type = json_type
+        self.cast = cast
+        self.exact_types = (*exact, NoneType)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a stream; an object without properties is open."""
+
+    name: str
+    type: FieldType
+    description: str
+    properties: tuple[Field, ...] = ()
+    required: bool = False
+
+    def to_property(self) -> th.Property[Any]:
+        """Return the SDK's form of the field."""
+        json_type = self.type.json_type
+        if self.properties:
+            members = (field.to_property() for field in self.properties)
+            json_type = th.ObjectType(*members, additional_properties=False)
+        return th.Property(
+            self.name, json_type, required=self.required, description=self.description
+        )
+
+
+def build_schema(*fields: Field) -> dict[str, Any]:
+    """Build the JSON schema of a stream."""
+    schema = th.PropertiesList(*(field.to_property() for field in fields)).to_dict()
+    return {name: value for name, value in schema.items() if name != "$schema"}
 
 
 @lru_cache(maxsize=4_096)
 def parse_duration(text: str) -> int | None:
-    """Parse `MM:SS`, `HH:MM:SS` or plain seconds; the first is documented, clients saw the others.
-
-    Returns:
-        Seconds; None if the text is something else.
-    """
+    """Parse `MM:SS` (documented), `HH:MM:SS` or seconds (seen by clients); None if invalid."""
     parts = _DURATION.fullmatch(text.strip())
     if not parts:
         return None

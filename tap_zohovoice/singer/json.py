@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,19 +16,40 @@ if TYPE_CHECKING:
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 MAX_DEPTH = 50
 """Levels of lists and objects that every target can be expected to read."""
-_DECODER = msgspec.json.Decoder()
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+"""Range of the integers of databases, 64 bits."""
+_CONTAINERS = (dict, list)
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 _FALLBACK_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
+@lru_cache(maxsize=4_096)
+def _parse_decimal(text: str) -> float | str:
+    """Parse a number with a fraction or exponent; one that no float equals stays text."""
+    shortest = repr(float(text))
+    try:
+        is_exact = shortest == text or Decimal(shortest) == Decimal(text)
+    except ArithmeticError:  # an exponent beyond those of decimals
+        is_exact = False
+    return float(text) if is_exact else text
+
+
+def _parse_integer(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:  # more digits than Python converts
+        return text
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_parse_decimal)
+
+
 def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
     """Parse JSON, also with NaN, lone surrogates or in another encoding than UTF-8.
 
-    Raw control characters are accepted; bytes that are not text become U+FFFD.
-
-    Returns:
-        The value; a number that neither JSON nor a float can hold stays text.
+    Raw control characters are accepted; bytes that are not text become U+FFFD. A number stays
+    text if no float has its digits, or if JSON lacks it.
 
     Raises:
         ValueError: If it is invalid.
@@ -46,12 +69,9 @@ def _decode(text: bytes | str, errors: str) -> str:
     return text if isinstance(text, str) else text.decode(json.detect_encoding(text), errors)
 
 
-def _parse_finite(text: str) -> float | str:
-    number = float(text)
-    return text if number in {float("inf"), float("-inf")} else number
-
-
-_FALLBACK_DECODER = json.JSONDecoder(strict=False, parse_constant=str, parse_float=_parse_finite)
+_FALLBACK_DECODER = json.JSONDecoder(
+    strict=False, parse_constant=str, parse_float=_parse_decimal, parse_int=_parse_integer
+)
 
 
 def dumps(content: Mapping[str, Any]) -> bytes:
@@ -69,31 +89,40 @@ def ascii_json(text: bytes) -> bytes:
 
 def within_depth(value: object, levels: int = MAX_DEPTH) -> bool:
     """Return whether a parsed value has at most that many levels of lists and objects."""
-    inner = list(value.values()) if isinstance(value, dict) else value
-    if not isinstance(inner, list):
+    if not isinstance(value, _CONTAINERS):
         return True
-    return levels > 0 and all(within_depth(item, levels - 1) for item in inner)
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, _CONTAINERS) and not within_depth(item, levels - 1):
+            return False
+    return levels > 0
 
 
-def sanitize(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
-    """Replace U+0000 and lone surrogates by U+FFFD, in keys as well.
+def sanitize(value: Any, levels: int = 2 * MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON of any type
+    """Make a value storable: U+FFFD for U+0000 and lone surrogates, text for large integers.
 
-    JSON can carry both. PostgreSQL stores neither, and UTF-8 cannot encode a lone surrogate; so one
-    such character in one name would fail every run at the same call.
+    PostgreSQL stores neither character, UTF-8 cannot encode a lone surrogate, and loaders that
+    write with orjson or Arrow fail at an integer beyond 64 bits.
+
+    Raises:
+        RecursionError: If the value has more levels of lists and objects.
     """
     if isinstance(value, str):
-        return _UNSTORABLE.sub(REPLACEMENT, value)
+        return value if value.isprintable() else _UNSTORABLE.sub(REPLACEMENT, value)
+    if type(value) is int:
+        return value if MIN_INTEGER <= value <= MAX_INTEGER else format(Decimal(value), "f")
+    if not isinstance(value, _CONTAINERS):
+        return value
+    if not levels:
+        raise RecursionError
     if isinstance(value, list):
-        return [sanitize(item) for item in value]
-    if isinstance(value, dict):
-        sanitized: dict[str, Any] = {}
-        for name, item in value.items():
-            key = sanitize(name)
-            while key in sanitized:
-                key += "_"
-            sanitized[key] = sanitize(item)
-        return sanitized
-    return value
+        return [sanitize(item, levels - 1) for item in value]
+    sanitized: dict[str, Any] = {}
+    for name, item in value.items():
+        key = sanitize(name)
+        while key in sanitized:
+            key += "_"
+        sanitized[key] = sanitize(item, levels - 1)
+    return sanitized
 
 
 def sanitize_json(text: bytes) -> bytes:

@@ -8,15 +8,7 @@ from tap_zohovoice.singer.json import dumps, loads
 
 
 class SerializedRecord(NamedTuple):
-    """A record as JSON with its sort key, in a third of the memory; it is serialized only once.
-
-    Tuples of this type sort in the order in which records are emitted.
-
-    Attributes:
-        start_time: When the call started, in the text form of records.
-        logid: Id of the call log.
-        json: The record as JSON.
-    """
+    """A record as JSON, in a third of the memory; sorts in the order of emission."""
 
     start_time: str
     logid: str

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
+from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.singer.json import ascii_json, dumps, sanitize_json
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
-    """Writes whole lines, also when a signal arrives, and STATE only after its records.
-
-    Args:
-        deferred: Returns a context in which signals are deferred.
-    """
+    """Writes whole lines, with signals deferred, and STATE only after its records."""
 
     def __init__(self, deferred: Callable[[], AbstractContextManager[object]]) -> None:
         self._deferred = deferred
@@ -35,7 +31,11 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     @override
     def serialize_message(self, message: Message) -> bytes:
         if not isinstance(message, RecordMessage):
-            return dumps(message.to_dict())
+            fields = message.to_dict()
+            if isinstance(message, SchemaMessage):
+                # Loaders that check for draft 4 reject its name, and nothing here is newer.
+                fields["schema"].pop("$schema", None)
+            return dumps(fields)
         return _record_prefix(message) + sanitize_json(dumps(message.record)) + b"}"
 
     @override
@@ -45,13 +45,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     def write_records(
         self, stream: str, records: Iterable[SerializedRecord], extracted: dt.datetime
     ) -> None:
-        """Write many records of one stream.
-
-        Args:
-            stream: Name of the stream, as the target knows it.
-            records: The records.
-            extracted: When they were read, in UTC.
-        """
+        """Write many records of one stream, all extracted at the same time in UTC."""
         prefix = _record_prefix(RecordMessage(stream, {}, time_extracted=extracted))
         self._write(
             [prefix + sanitize_json(record.json) + b"}" for record in records], records=True

@@ -10,7 +10,7 @@ from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.recordings.downloader import RecordingDownloader
 from tap_zohovoice.recordings.storage import open_storage
 from tap_zohovoice.schemas.recordings import RECORDING_SCHEMA
-from tap_zohovoice.schemas.types import CASTS, FieldType
+from tap_zohovoice.schemas.types import FieldType
 from tap_zohovoice.streams.call_items import CallItemStream
 
 if TYPE_CHECKING:
@@ -103,6 +103,6 @@ def _cast(field_type: FieldType, file: dict[str, Any], name: str) -> Any:  # noq
     """Cast a value; `call_logs` reports what does not fit."""
     value = file.get(name)
     try:
-        return None if value is None else CASTS[field_type](value)
+        return None if value is None else field_type.cast(value)
     except (CastError, OverflowError):
         return None

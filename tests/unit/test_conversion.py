@@ -17,6 +17,7 @@ from tap_zohovoice.http.response import classify_response
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS
 from tap_zohovoice.schemas.conversion import RecordConverter
 from tap_zohovoice.schemas.types import FieldType, parse_duration
+from tap_zohovoice.singer.json import loads, sanitize
 from tap_zohovoice.singer.records import SerializedRecord
 
 LOG = {"logid": "c3d87e71-0000-4000-8000-000000000001", "start_time": "1764831298000"}
@@ -38,10 +39,14 @@ VALID: dict[FieldType, list[tuple[object, object]]] = {
         ("1764831298123", "2025-12-04T06:54:58.123000+00:00"),
         (1, "1970-01-01T00:00:00.001000+00:00"),
     ],
-    FieldType.NUMBER: [(0, 0), (-1.5, -1.5), ("27.9", 27.9), ("3", 3.0), ("", None)],
+    FieldType.NUMBER: [
+        *[(0, 0), (-1.5, -1.5), ("27.9", 27.9), ("3", 3.0), ("", None)],
+        *[(2**63 - 1, 2**63 - 1), (2**63, float(2**63)), (-(10**30), -1e30)],
+        ("0.12345678901234567890123", 0.12345678901234568),
+    ],
     FieldType.INTEGER: [
         *[(5, 5), ("5", 5), (5.0, 5), ("", None)],
-        *[(2**63 - 1, 2**63 - 1), (-(2**63), -(2**63))],
+        *[(2**63 - 1, 2**63 - 1), (-(2**63), -(2**63)), (str(2**63 - 1), 2**63 - 1)],
     ],
     FieldType.BOOLEAN: [(True, True), (False, False), ("true", True), ("FALSE", False), ("", None)],
     FieldType.DURATION: [("00:54", "00:54"), (54, "54"), ("", ""), ("1:02:03", "1:02:03")],
@@ -125,7 +130,7 @@ def test_invalid_value_becomes_null_with_one_warning(
     for count in (1, 2):
         record = convert(sent(path, value), converter)
         assert at(record, path) is None
-        assert record["additional_fields"] == {name: value}
+        assert record["additional_fields"] == {name: sanitize(value)}
         assert converter.cast_failures == {name: count}
     warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
     assert len(warnings) == 1
@@ -272,6 +277,33 @@ def test_number_beyond_floats_is_kept_as_text(number: str) -> None:
     assert record["additional_fields"] == {"voice_credits.total": number, "new": [number]}
 
 
+@pytest.mark.parametrize(
+    ("number", "total", "new"),
+    [
+        ("9223372036854775807", 2**63 - 1, 2**63 - 1),
+        ("9223372036854775808", float(2**63), "9223372036854775808"),
+        ("-170141183460469231731687303715884105728", -(2.0**127), str(-(2**127))),
+        ("0.1234567890123456789012345", 0.12345678901234568, "0.1234567890123456789012345"),
+        ("1.00000000000000000001e2", 100.0, "1.00000000000000000001e2"),
+        ("0.30000000000000004", 0.1 + 0.2, 0.1 + 0.2),
+        ("27.90", 27.9, 27.9),
+        ("1e-999", None, "1e-999"),
+        ("9" * 5_000, None, "9" * 5_000),
+    ],
+)
+def test_large_number_is_text_in_open_objects_and_float_elsewhere(
+    number: str, total: object, new: object
+) -> None:
+    converter = RecordConverter()
+    row = f'{{"logid":"1","start_time":1,"voice_credits":{{"total":{number}}},"new":[{number}]}}'
+    record = convert(loads(row), converter)
+    assert record["voice_credits"]["total"] == total
+    assert record["additional_fields"]["new"] == [new]
+    extra = {} if total is not None else {"voice_credits.total": number}
+    assert record["additional_fields"] == {"new": [new], **extra}
+    assert SerializedRecord.from_record(record).record == record
+
+
 def test_serialized_record_round_trips() -> None:
     record = convert({**LOG, "service": 58399000000003016, "queue": [1, {"a": "\ud800é"}]})
     row = SerializedRecord.from_record(record)
@@ -313,10 +345,10 @@ def test_any_log_converts_without_loss(log: dict[str, Any]) -> None:
         kept = record[name] is not None if name in record and name not in extra else False
         empty = value in (None, "")
         spread = isinstance(value, dict) and name in OBJECTS
-        assert kept or empty or spread or extra[name] == value
+        assert kept or empty or spread or extra[name] == sanitize(value)
         if spread:
             for inner, content in value.items():
                 path = f"{name}.{inner}"
                 is_there = record[name].get(inner) is not None
-                assert is_there or content in (None, "") or extra[path] == content
+                assert is_there or content in (None, "") or extra[path] == sanitize(content)
     assert sum(converter.cast_failures.values()) <= len(extra) + 1

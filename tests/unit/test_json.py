@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from tap_zohovoice.singer.json import (
 
 TEXT = st.text(st.characters(codec=None) | st.sampled_from('\0\ud800\udfff\\"é'))
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | TEXT,
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
@@ -37,7 +38,13 @@ def test_json_round_trips(content: dict[str, Any]) -> None:
     assert loads(escaped) == content
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        *["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e-999"],
+        *["0.1234567890123456789", "12345678901234567.5", f"1e{'9' * 30}", "9" * 5_000],
+    ],
+)
 def test_number_beyond_floats_stays_text(number: str) -> None:
     assert loads(f"[{number}, 1.5]") == [number, 1.5]
 
@@ -67,6 +74,24 @@ def test_sanitize_replaces_in_keys_and_values() -> None:
         "a\ufffd_": None,
         "b": {"c": "\ufffdé"},
     }
+
+
+@pytest.mark.parametrize(
+    "number",
+    [2**63, -(2**63) - 1, 10**400, 10**5_000],
+    ids=["above", "below", "400", "5000"],
+)
+def test_sanitize_turns_large_integers_into_text(number: int) -> None:
+    text = f"{Decimal(number):f}"
+    assert sanitize({"a": [number, {"b": number}]}) == {"a": [text, {"b": text}]}
+    assert sanitize([2**63 - 1, -(2**63), True]) == [2**63 - 1, -(2**63), True]
+
+
+def test_sanitize_limits_depth() -> None:
+    value = json.loads("[" * 3 + "]" * 3)
+    assert sanitize(value, 3) == value
+    with pytest.raises(RecursionError):
+        sanitize(value, 2)
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a": '])

@@ -115,3 +115,18 @@ def test_any_json_can_be_parsed(sent: Any) -> None:
 def test_numbers_beyond_floats_stay_text() -> None:
     sent = '{"transcriptJson": [{"start": NaN, "end": 1e999, "text": "x"}]}'
     assert parse(sent)["segments"] == [{"start": "NaN", "end": "1e999", "text": "x"}]
+
+
+@pytest.mark.parametrize("number", [2**64, -(10**30)])
+def test_large_integers_become_text_in_every_wrapping(number: int) -> None:
+    segments = [{"offset": number}]
+    analytics = {"score": [number]}
+    for content in (
+        {"transcriptJson": segments, "callAnalytics": analytics, "extra": number},
+        {"transcriptJson": json.dumps(segments), "callAnalytics": analytics, "extra": number},
+    ):
+        for sent in (content, json.dumps(content)):
+            parsed = parse(sent)
+            assert parsed["segments"] == [{"offset": str(number)}]
+            assert parsed["analytics"] == {"score": [str(number)]}
+            assert parsed["additional_fields"] == {"extra": str(number)}
