@@ -63,6 +63,7 @@ lint: setup ## Check style, types, dependencies, workflows, and that definitions
 	@$(BIN)/ty check --no-progress --python $(VENV) $(SOURCES)
 	@$(BIN)/deptry --no-ansi --extend-exclude 'bench|definitions|demo|e2e|sandbox|tests' .
 	@cd sandbox && ../$(BIN)/deptry --no-ansi --extend-exclude tests .
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m definitions --check
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/zizmor --offline --no-progress --quiet .

@@ -74,6 +74,7 @@ class TokenEndpoint:
     def __init__(self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str) -> None:
         self.requested_at = 0.0
         self.failed_attempts = 0
+        self.first_date = ""
         self._url = f"{accounts_url}/oauth/v2/token"
         self._headers = {
             "Accept": "application/json",
@@ -143,6 +144,7 @@ class TokenEndpoint:
                     auth=lambda request: request,  # nor by a .netrc file
                 ) as response,
             ):
+                self.first_date = self.first_date or response.headers.get("Date", "")
                 return response.status_code, read_body(response, self._clock, self._timeout)
         except OSError as error:  # includes the exceptions of requests
             cause = explain_request_error(error, "accounts_url", self._url, advice=_CHECK_NETWORK)
@@ -216,6 +218,11 @@ class OAuthTokens:
         self._token = ""
         self._renew_at = float("-inf")
         self._invalidated: list[float] = []
+
+    @property
+    def first_date(self) -> str:
+        """`Date` of the first response of Zoho Accounts; empty before there is one."""
+        return self._endpoint.first_date
 
     @property
     def secrets(self) -> Collection[str]:

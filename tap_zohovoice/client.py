@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,13 @@ from tap_zohovoice.config.settings import Settings
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from singer_sdk import Tap
@@ -64,8 +65,16 @@ class Services:
         """The settings with defaults."""
         return Settings.from_config(self._config)
 
+    @property
+    def present(self) -> dt.datetime:
+        """When the tap started, by this machine's clock or the server's, whichever is behind."""
+        tokens, session = self.tokens, self.session
+        dates = map(parse_http_date, (tokens.first_date, session.first_date))
+        moments = [dt.datetime.fromtimestamp(date, dt.UTC) for date in dates if date is not None]
+        return min([self.started, *moments])
+
     @cached_property
-    def session(self) -> requests.Session:
+    def session(self) -> ThrottledSession:
         """The session, for all URLs."""
         return ThrottledSession(self.limiter_for, self.clock)
 

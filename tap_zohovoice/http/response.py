@@ -234,13 +234,13 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if text.isdecimal():
         seconds = float(text)
     else:
-        at = _parse_http_date(text)
-        sent = _parse_http_date(headers.get("date", ""))  # the clock that `text` was made by
+        at = parse_http_date(text)
+        sent = parse_http_date(headers.get("date", ""))  # the clock that `text` was made by
         seconds = at - (now if sent is None else sent) if at is not None else 0.0
     return seconds if 0 < seconds <= _MAX_RETRY_AFTER else None
 
 
-def _parse_http_date(text: str) -> float | None:
+def parse_http_date(text: str) -> float | None:
     """Parse a date of HTTP or ISO 8601, in GMT if it has no zone."""
     for parse in (email.utils.parsedate_to_datetime, datetime.fromisoformat):
         try:

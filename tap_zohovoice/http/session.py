@@ -67,6 +67,16 @@ class PlainSession(requests.Session):
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter())
 
+    first_date = ""
+    """`Date` of the first response."""
+
+    @override
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a request, and record the server's time."""
+        response = super().send(request, **kwargs)
+        self.first_date = self.first_date or response.headers.get("Date", "")
+        return response
+
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,15 @@ from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     Bookmark = dict[str, Any]
 
 _LOGGER = logging.getLogger("tap-zohovoice.state")
 _KEY = "start_time"
+NEWEST = "newest_start_time"
+"""Member of a bookmark: start of the newest call that was emitted."""
+_CLOCK_SKEW = dt.timedelta(minutes=5)
 _VALUE = "replication_key_value"
 _WRAPPERS = (
     *("value", "state", "singer_state"),
@@ -173,9 +176,33 @@ def _validate(stream: str, bookmark: Bookmark, now: dt.datetime) -> Bookmark:
     except (TypeError, ValueError) as error:
         message = f"The bookmark of {stream} in the state is not a date-time"
         raise InvalidInputError(message) from error
-    if moment > now:
-        _LOGGER.warning(
-            "The bookmark of %s (%s) is in the future; using the current time", stream, moment
-        )
-        moment = now
-    return {**bookmark, _VALUE: format_timestamp(moment)}
+    loaded = {**bookmark, _VALUE: format_timestamp(moment)}
+    lower_future_bookmark(stream, loaded, now)
+    return loaded
+
+
+def lower_future_bookmark(stream: str, bookmark: Bookmark, now: dt.datetime) -> None:
+    """Lower a bookmark of the future to the newest call that was emitted.
+
+    The clock was ahead when it was written, and calls may have come since.
+
+    Args:
+        stream: The stream.
+        bookmark: Its bookmark; changed.
+        now: Current time.
+    """
+    value, newest = bookmark.get(_VALUE), bookmark.get(NEWEST)
+    if value is None or value <= format_timestamp(now):
+        return
+    if value <= format_timestamp(now + _CLOCK_SKEW):
+        bookmark[_VALUE] = format_timestamp(now)
+        return
+    if isinstance(newest, str) and newest <= format_timestamp(now):
+        bookmark[_VALUE] = newest
+        start = "the newest call that was emitted"
+    else:
+        del bookmark[_VALUE]
+        start = "start_date"
+    _LOGGER.warning(
+        "The bookmark of %s (%s) is in the future; reading again from %s", stream, value, start
+    )

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from singer_sdk.helpers.conform import TypeConformanceLevel
 
 from tap_zohovoice._compat import override
-from tap_zohovoice._time import format_timestamp
+from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.extract.reader import CallLogReader, WindowResult
 from tap_zohovoice.extract.windows import DAY, add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress import WindowProgress
 from tap_zohovoice.schemas.conversion import RecordConverter
+from tap_zohovoice.singer.state import NEWEST, lower_future_bookmark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -48,6 +49,7 @@ class IncrementalStream(ZohoVoiceStream):
 
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
+    _present = ""
     _bounds = ("", "~")
     """Timestamps of records that may move the bookmark: those of the current window."""
     _sampled = 0
@@ -82,11 +84,16 @@ class IncrementalStream(ZohoVoiceStream):
         try:
             for window in self.request_windows(reader, context):
                 days = window.window
+                self._present = format_timestamp(services.present)
                 self._bounds = (days.first - 2 * DAY).isoformat(), (days.last + 3 * DAY).isoformat()
                 yield from self.emit_window(window, context)
                 is_empty = not window.rows
                 safe = self._safe_bookmark(window.covered_until, start)
                 self.advance_bookmark(safe if is_empty else window.rows[-1].start_time, context)
+                if not is_empty:
+                    state = self.get_context_state(context)
+                    newest = min(window.rows[-1].start_time, self._present)
+                    state[NEWEST] = max(state.get(NEWEST) or "", newest)
                 self.write_state()
                 progress.update(days, len(window.rows) + len(window.strays))
         finally:
@@ -186,18 +193,19 @@ class IncrementalStream(ZohoVoiceStream):
         """Whether the bookmark must not advance for now."""
         return False
 
-    @cached_property
-    def _sync_started_at(self) -> str:
-        return format_timestamp(self.services.started)
-
     def get_starting_time(self, context: Context | None) -> dt.datetime:
         """Return from when on calls are read: the bookmark less the lookback.
 
         Args:
             context: Partition.
         """
-        settings = self.services.settings
+        settings, state = self.services.settings, self.get_context_state(context)
         bookmark = self.get_starting_timestamp(context) or settings.start
+        if state.get("replication_key_value"):
+            self.services.tokens.access_token()  # the first response has the server's time
+            lower_future_bookmark(self.name, state, self.services.present)
+            value = state.get("replication_key_value")
+            bookmark = min(bookmark, parse_date(value)) if value else settings.start
         return max(settings.start, add_saturating(bookmark, -settings.lookback))
 
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
@@ -212,6 +220,7 @@ class IncrementalStream(ZohoVoiceStream):
     def _safe_bookmark(self, covered_until: dt.datetime, start: dt.datetime) -> str:
         """Return how far the bookmark may advance after an empty window: clocks differ."""
         margin = max(self.services.settings.lookback, _CLOCK_SKEW)
+        covered_until = min(covered_until, self.services.present)
         return format_timestamp(max(add_saturating(covered_until, -margin), start))
 
     def write_state(self) -> None:
@@ -245,7 +254,7 @@ class IncrementalStream(ZohoVoiceStream):
         timestamp = latest_record["start_time"]
         if not self._bounds[0] <= timestamp <= self._bounds[1]:
             return  # a call far outside its window says nothing about the calls before it
-        timestamp = min(timestamp, self._sync_started_at)
+        timestamp = min(timestamp, self._present)
         state = self.get_context_state(context)
         if timestamp > (state.get("replication_key_value") or ""):
             super()._increment_stream_state({"start_time": timestamp}, context=context)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 NOW_TEXT = "2026-03-01T12:00:00.000000+00:00"
+EARLY, LATE = "2026-02-01T00:00:00.000000+00:00", "2026-02-20T00:00:00.000000+00:00"
 ENTRY: dict[str, Any] = {"tap_stream_id": "call_logs", "schema": CALL_LOG_SCHEMA, "metadata": []}
 
 KINDS = ({"kind": "recording"}, {"kind": "voicemail"})
@@ -117,13 +118,23 @@ def test_bookmark_gets_the_text_form_of_records(
     assert not caplog.records
 
 
-@pytest.mark.parametrize("text", ["2026-03-01T12:00:01Z", "2030-01-01", "9999-12-31T23:59:59Z"])
-def test_future_bookmark_becomes_the_current_time(
-    text: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("text", ["2026-03-01T12:05:01Z", "2030-01-01", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("newest", [EARLY, None, 5, "2026-03-01T12:00:01.000000+00:00"])
+def test_future_bookmark_is_lowered_to_the_newest_call(
+    text: str, newest: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert load_state(state_of(text), NOW, PARTITIONS) == state_of(NOW_TEXT)
-    assert len(caplog.records) == 1
-    assert "call_logs" in caplog.text
+    state = state_of(text, newest_start_time=newest)
+    loaded = load_state(state, NOW, PARTITIONS)["bookmarks"]["call_logs"]
+    assert loaded.get("replication_key_value") == (EARLY if newest == EARLY else None)
+    (record,) = caplog.records
+    message = "is in the future; reading again from " + (
+        "the newest call that was emitted" if newest == EARLY else "start_date"
+    )
+    assert message in record.getMessage()
+
+
+def test_bookmark_a_moment_ahead_becomes_the_current_time() -> None:
+    assert load_state(state_of("2026-03-01T12:00:01Z"), NOW, PARTITIONS) == state_of(NOW_TEXT)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +161,6 @@ def test_foreign_partitions_are_kept_but_never_read() -> None:
 
 
 FUTURE = "2030-01-01 00:00:00+00:00"
-EARLY, LATE = "2026-02-01T00:00:00.000000+00:00", "2026-02-20T00:00:00.000000+00:00"
 
 
 def bookmark(value: object, **more: object) -> dict[str, Any]:
@@ -181,10 +191,13 @@ def test_partition_bookmarks_are_validated(caplog: pytest.LogCaptureFixture) -> 
     second = {**bookmark(5, context=KINDS[1]), "replication_key": "id"}
     other = bookmark("2026-02-01", context={"kind": "fax"})
     assert load_recordings({"partitions": [other, second, first, first]}) == {
-        "partitions": [bookmark(NOW_TEXT, context=KINDS[0], more=1), {"context": KINDS[1]}]
+        "partitions": [
+            {"replication_key": "start_time", "context": KINDS[0], "more": 1},
+            {"context": KINDS[1]},
+        ]
     }
     assert [record.getMessage() for record in caplog.records] == [
-        f"The bookmark of recordings ({FUTURE}) is in the future; using the current time",
+        f"The bookmark of recordings ({FUTURE}) is in the future; reading again from start_date",
         "The bookmark of recordings has another replication key; reading from start_date",
     ]
 
