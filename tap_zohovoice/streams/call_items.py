@@ -25,6 +25,9 @@ LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
 _DEDUPE_WINDOW = 50_000
 """Keys that are remembered, since two legs of a call may name the same file."""
 _STATE_INTERVAL = 60.0  # seconds
+FAILURES = "open_failures"
+"""Member of a bookmark: keys whose last record is an error."""
+_MAX_FAILURES = 1_000
 _OUTAGE_THRESHOLD = 10
 """Requests in a row that no service responded to, after which the bookmark stays before them."""
 
@@ -37,6 +40,9 @@ class CallItemStream(IncrementalStream):
     """Path of the requests for items."""
     item_headers: ClassVar[dict[str, str]] = {}
     _outages = 0
+    _suppressed = 0
+    _bookmark_before = ""
+    _failures: dict[str, None]
 
     @abstractmethod
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
@@ -91,7 +97,16 @@ class CallItemStream(IncrementalStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
+        state = self.get_context_state(context)
+        self._bookmark_before = str(state.get("replication_key_value") or "")
+        self._failures = dict.fromkeys(state.get(FAILURES) or ())
         yield from super().get_records(context)
+        if self._suppressed:
+            self.logger.warning(
+                "%d errors are not emitted: an earlier run may have emitted what failed now",
+                self._suppressed,
+            )
+            self._suppressed = 0
         if not self.is_connection_test and context == self.partitions[-1]:
             self._progress.finish()
 
@@ -110,7 +125,9 @@ class CallItemStream(IncrementalStream):
             self._progress.set_total(len(items))
         written_at = self.services.clock.monotonic()
         for item in items:
-            yield self.request_item(item)
+            record = self.request_item(item)
+            if self._is_emitted(record, context):
+                yield record
             self._progress.update()
             if self.services.clock.monotonic() - written_at >= _STATE_INTERVAL:
                 self.write_state()
@@ -126,6 +143,27 @@ class CallItemStream(IncrementalStream):
             if len(self._emitted) > _DEDUPE_WINDOW:
                 del self._emitted[next(iter(self._emitted))]
             yield {**dict.fromkeys(self.schema["properties"]), **item}
+
+    def _is_emitted(self, record: Record, context: Context | None) -> bool:
+        """Return whether to emit a record: an error must not replace what an earlier run emitted.
+
+        The state keeps the keys that failed. Only they, and calls that are newer than the bookmark,
+        have had no better record.
+        """
+        key = "|".join(str(record[name]) for name in self.primary_keys)
+        if not record["error"]:
+            self._failures.pop(key, None)
+        elif key not in self._failures and record["start_time"] <= self._bookmark_before:
+            self._suppressed += 1
+            return False
+        else:
+            self._failures[key] = None
+        kept = list(self._failures)[-_MAX_FAILURES:]
+        state = self.get_context_state(context)
+        state.pop(FAILURES, None)
+        if kept:
+            state[FAILURES] = kept
+        return True
 
     @property
     @override

@@ -156,3 +156,23 @@ def test_only_calls_of_a_kind_are_requested(run_tap: RunTap, clock: FakeClock) -
         assert run.records == []
         kinds = [{"isRecording", "isVoiceMail"} & set(query) for _, query, _ in box.stats.log]
         assert all(len(kind) == 1 for kind in kinds)
+
+
+def test_later_failure_does_not_replace_a_transcript(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=history(90), clock=clock) as box:
+        config = {**box.config, "lookback_days": 3650}
+        box.transcript_faults.update({2: "redirect"})
+        first = run_tap(config, catalog=ALL)
+        failed = [row["logid"] for row in first.rows("transcripts") if row["error"]]
+        assert len(failed) == 1
+        total = len(first.rows("transcripts"))
+        # Everything fails; only the transcript that never came is emitted with its error.
+        box.transcript_faults.update(dict.fromkeys(range(1, 10 * total), "redirect"))
+        second = run_tap(config, catalog=ALL, state=first.state)
+        assert [row["logid"] for row in second.rows("transcripts")] == failed
+        assert second.log.count("errors are not emitted") == 2  # one line for each kind
+        box.transcript_faults.clear()
+        third = run_tap(config, catalog=ALL, state=second.state)
+        assert len(third.rows("transcripts")) == total
+        assert not any(row["error"] for row in third.rows("transcripts"))
+        assert "open_failures" not in str(third.state)
