@@ -23,6 +23,7 @@ from tap_zohovoice.http.error_patterns import (
     TOKEN,
     WRONG_URL,
     is_limit,
+    is_surely_throttled,
     is_throttled,
     rejected_param,
     wait_from_words,
@@ -55,6 +56,7 @@ class ErrorResolution:
         body: The JSON object of a success.
         wait: Seconds that the server asks to wait; None if it does not say.
         rejected_param, is_invalid_value: See `InvalidParameterError`.
+        is_uncertain: Whether a lockout may be a refusal of the request.
         is_ambiguous: Whether a success says so little that it may be a fault as well.
         is_unreachable: Whether no service responded, or not with a whole body.
         may_be_token: Whether a dead access token may be the reason of a failure.
@@ -67,6 +69,7 @@ class ErrorResolution:
     wait: float | None = None
     rejected_param: str = ""
     is_invalid_value: bool = False
+    is_uncertain: bool = False
     is_ambiguous: bool = False
     is_unreachable: bool = False
     may_be_token: bool = False
@@ -85,6 +88,10 @@ class ErrorResolution:
             ZohoVoiceError: If nothing helps.
         """
         text = f"Zoho Voice: {self.message}"
+        if self.action is ResponseAction.RATE_LIMITED:
+            raise RateLimitedError(
+                text, summary=self.summary, wait=self.wait, is_uncertain=self.is_uncertain
+            )
         if self.action in _RETRYABLE:
             raise _RETRYABLE[self.action](
                 text, summary=self.summary, wait=self.wait, is_unreachable=self.is_unreachable
@@ -101,7 +108,6 @@ class ErrorResolution:
 
 
 _RETRYABLE = {
-    ResponseAction.RATE_LIMITED: RateLimitedError,
     ResponseAction.REFRESH_TOKEN: TokenRejectedError,
     ResponseAction.RETRY: RetryableError,
 }
@@ -172,6 +178,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         summary,
         advice,
         wait=wait,
+        is_uncertain=wait is None and not is_surely_throttled(status, error.words),
         rejected_param=param,
         is_invalid_value=is_invalid_value,
         is_unreachable=status in {502, 503, 504},

@@ -257,7 +257,8 @@ def test_rule_7_a_single_answer_that_says_nothing_moves_no_bookmark(
 
         box.before_request = fill
         run = run_tap({**box.config, "start_date": "2026-01-01"})
-        assert box.stats.requests == 2
+        (_, first, _), (_, second, _), *_ = box.stats.log
+        assert first == second
     assert run.ids == ["there"]
 
 
@@ -317,6 +318,19 @@ def test_limit_of_a_value_narrows_and_locks_nothing(
         assert_once(run, server_ids(box))
     assert "locked" not in run.log
     assert sum(clock.slept) < 600
+
+
+def test_smaller_request_that_passes_proves_that_there_was_no_lock(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    error = {"code": "X1", "message": "Limit exceeded"}
+    with (
+        Sandbox(history=history(), clock=clock) as box,
+        odd_responses(box, {1, 2}, status_code=400, json=error),
+    ):
+        run = run_tap(box.config)
+        assert_once(run, server_ids(box))
+    assert run.log.count("the API is locked") == 1
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,26 @@ def test_dead_token_is_recognized_in_other_words(status: int, code: str, message
     assert judged(status, {"code": code, "message": message}).action is RENEW
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "is_uncertain"),
+    [
+        (429, "Limit exceeded", False),
+        (400, "Limit exceeded", True),
+        (400, "The limit is reached", True),
+        (400, "Blocked", True),
+        (400, "Blocked, try again in 5 minutes", False),
+        (400, "API limit exceeded for the day", False),
+        (400, "Too many requests", False),
+    ],
+)
+def test_lockout_without_words_of_throttling_is_uncertain(
+    status: int, message: str, *, is_uncertain: bool
+) -> None:
+    resolution = judged(status, {"message": message})
+    assert resolution.action is WAIT
+    assert resolution.is_uncertain is is_uncertain
+
+
 def test_body_that_is_not_json_names_what_was_requested() -> None:
     resolution = classify_response(200, {}, b"{", now=NOW, requested=" (a to b)")
     assert "not the JSON that was asked for (a to b)" in resolution.message
