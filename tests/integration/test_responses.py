@@ -19,7 +19,7 @@ from tests.support.tls import Stub
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Generator
 
     from tests.support.cli import FakeClock, Run
 
@@ -285,7 +285,7 @@ MANY = range(1, 100)
 
 
 @contextmanager
-def odd_responses(box: Sandbox, numbers: Collection[int], **response: Any) -> Iterator[None]:
+def odd_responses(box: Sandbox, numbers: Collection[int], **response: Any) -> Generator[None]:
     """Give some requests for logs, by their numbers, a response that is not the sandbox's."""
     count = itertools.count(1)
     with requests_mock.Mocker(real_http=True) as mock:
