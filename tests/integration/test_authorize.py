@@ -327,7 +327,10 @@ class TestExchange:
             ({"error": "OAUTH_SCOPE_MISMATCH"}, "OAUTH_SCOPE_MISMATCH: the code lacks a scope; "),
             ({"error": "invalid_redirect_uri"}, "the client is not a self client; make a new code"),
             ({"error": "Access Denied"}, "too many tokens were requested; wait ten minutes, then"),
-            ({"error": "other made-up-secret 1000.sandbox.code"}, "[hidden] [hidden]: check all"),
+            (
+                {"error": "invalid_x made-up-secret 1000.sandbox.code"},
+                "[hidden] [hidden]: check all",
+            ),
         ],
         ids=lambda value: str(value)[:40],
     )
