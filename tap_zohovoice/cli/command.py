@@ -99,7 +99,7 @@ class TapCommand(SingerCommand):
         try:
             stop.on_shutdown()
             self.logger.warning("Stopped by %s; the last STATE says how far the sync got", name)
-        except BrokenPipeError:
+        except OSError:  # nobody reads it, or there is no room for it
             silence_stdout()
         return 128 + stop.signum
 
