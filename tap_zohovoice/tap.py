@@ -80,9 +80,8 @@ class TapZohoVoice(Tap):
             load_dotenv()
             found, errors = parse_env(os.environ, self.config_jsonschema, f"{self.name}_", settings)
             settings |= clean_credentials(found)
-        if validate_config:
-            errors += validation_errors(settings, self.config_jsonschema, self.started)
-        if errors:
+        errors += validation_errors(settings, self.config_jsonschema, self.started)
+        if errors and validate_config:  # discovery needs no settings
             raise InvalidInputError(*errors)
         stopper = GracefulShutdown(self.write_last_state)
         self.writer = MessageWriter(stopper.deferred)
