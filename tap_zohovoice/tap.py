@@ -152,3 +152,7 @@ class TapZohoVoice(Tap):
     @override
     def get_singer_command(cls) -> click.Command:
         return TapCommand.from_command(super().get_singer_command(), cls.logger)
+
+
+# Since 0.55 the SDK adds its own settings to a copy, which validation does not see.
+TapZohoVoice.append_builtin_config(TapZohoVoice.config_jsonschema)
