@@ -179,5 +179,9 @@ def _check_json(_ctx: click.Context, param: click.Parameter, file: IO[str] | Non
     return io.StringIO(text)
 
 
+# Since 0.55 the SDK adds its own settings to a copy, which validation does not see.
+TapZohoVoice.append_builtin_config(TapZohoVoice.config_jsonschema)
+
+
 if __name__ == "__main__":
     TapZohoVoice.cli()

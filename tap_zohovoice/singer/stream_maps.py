@@ -120,6 +120,9 @@ def _find_unused(maps: Mapping[str, Any], catalog: Mapping[str, CatalogEntry]) -
         if not streams:
             yield f"stream_maps: stream {source[:60]} does not exist{_suggest(source, catalog)}"
             continue
+        if fields == {}:
+            # Under Meltano, which drops settings that are null, a map of nulls arrives so.
+            yield f'stream_maps: the map of {key[:60]} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
         for name, value in fields.items() if isinstance(fields, dict) else ():
             if name in known or name.startswith("__"):
