@@ -70,7 +70,8 @@ def build_mapper(
             is_own = not is_copy or step.stream_alias == source
             if is_own and isinstance(step, CustomStreamMap):
                 errors += _expression_errors(source, fields, step, declared)
-                step.expr_evaluator = _Evaluator(step, source, fields, declared)
+                evaluator: Any = _Evaluator(step, source, fields, declared)
+                step.expr_evaluator = evaluator
     if errors:
         raise ConfigValidationError(_INVALID, errors=[*dict.fromkeys(errors)])
     return mapper
