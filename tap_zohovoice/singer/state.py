@@ -119,6 +119,8 @@ def _unwrap(state: Any, levels: int = 5) -> dict[str, Any] | None:  # noqa: ANN4
         return {}
     if not isinstance(state, dict) or levels == 0:
         return None
+    if state.get("type") == "STATE":
+        return _unwrap(state["value"], levels - 1) if "value" in state else None
     if "bookmarks" in state:
         return state["bookmarks"] or {} if isinstance(state["bookmarks"], dict | None) else None
     found = [_unwrap(state[name], levels - 1) for name in _WRAPPERS if name in state]
