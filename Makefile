@@ -16,6 +16,8 @@ UV_COMPILE = $(BIN)/uv pip compile --constraint $(PINS) --universal --python-ver
 	--generate-hashes --no-header --no-annotate --cache-dir .cache/uv --quiet
 # One more than there are cores: some tests wait for processes of their own.
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
+# A newer singer-sdk, which precedes that of .venv in the path.
+NEXT := $(CURDIR)/.cache/next-sdk
 DLT := .cache/bench/dlt
 DLT_PINS := requirements/bench/dlt.txt
 
@@ -29,7 +31,7 @@ export PIP_USER := 0
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test simulate e2e lint definitions bench budget pins clean
+.PHONY: help setup demo test next simulate e2e lint definitions bench budget pins clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -45,6 +47,12 @@ demo: setup ## Run the tap twice from the sandbox into DuckDB, and check what la
 
 test: setup ## Run the tests; PYTEST_ARGS='-k name' picks some
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m 'not simulation' $(PYTEST_ARGS)
+
+next: setup ## Run the unit and integration tests with the newest singer-sdk, pre-releases too
+	@rm -rf $(NEXT)
+	@$(BIN)/python -m pip install --quiet --pre --no-deps --target $(NEXT) singer-sdk
+	@PYTHONPATH=$(NEXT) $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal \
+		-p no:cacheprovider -m 'not simulation' tests/unit tests/integration $(PYTEST_ARGS)
 
 simulate: setup ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)

@@ -221,10 +221,12 @@ def _storable(value: Any) -> Any:
         )
     if isinstance(value, list):
         return [_storable(item) for item in value]
+    if type(value) is int and value >= 2**63:
+        return str(value)
     if not isinstance(value, dict):
         return value
     stored = {name: _storable(item) for name, item in value.items()}
-    if (stored.get("feedback") or 0) > 5:
+    if isinstance(stored.get("feedback"), str):
         stored["additional_fields"]["feedback"] = stored["feedback"]
         stored["feedback"] = None
     return stored

@@ -108,8 +108,8 @@ def test_after_a_kill_of_all_processes_no_call_is_missing_and_none_is_double(
     def there() -> object:
         # DuckDB lets nobody look while the loader writes; this one tells its state as it goes.
         if isinstance(warehouse, Postgres):
-            (table,) = warehouse.ask("SELECT dumps(to_regclass('zoho.call_logs') IS NOT NULL)")
-            return table and warehouse.ask("SELECT dumps(t.logid) FROM zoho.call_logs t LIMIT 1")
+            (table,) = warehouse.ask("SELECT to_json(to_regclass('zoho.call_logs') IS NOT NULL)")
+            return table and warehouse.ask("SELECT to_json(t.logid) FROM zoho.call_logs t LIMIT 1")
         return pipeline.bookmarks()
 
     def kill(process: subprocess.Popen[bytes]) -> None:

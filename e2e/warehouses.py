@@ -107,7 +107,7 @@ class DuckDB(Database):
 
     @override
     def raw(self, stream: str) -> list[Row]:
-        rows = self._ask(f"SELECT dumps(t) FROM zoho.{stream} t")
+        rows = self._ask(f"SELECT to_json(t) FROM zoho.{stream} t")
         return [json.loads(text) for (text,) in rows]
 
     @override

@@ -106,7 +106,17 @@ class RetryableError(RetriableAPIError):
 
 
 class RateLimitedError(RetryableError):
-    """The API is locked, because of too many requests."""
+    """The API is locked, because of too many requests.
+
+    Attributes:
+        is_uncertain: Whether the words may as well refuse the request itself.
+    """
+
+    def __init__(
+        self, text: str, *, summary: str = "", wait: float | None = None, is_uncertain: bool = False
+    ) -> None:
+        super().__init__(text, summary=summary, wait=wait)
+        self.is_uncertain = is_uncertain
 
 
 class TokenRejectedError(RetryableError):

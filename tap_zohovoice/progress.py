@@ -17,25 +17,20 @@ _LOG_INTERVAL = 60.0
 """Seconds between two lines of a download."""
 
 
-class RequestCounter(Protocol):
-    """What progress needs to know of a rate limiter."""
+class _RequestCounter(Protocol):
+    """A rate limiter, as far as progress reads it."""
 
     @property
-    def requests(self) -> int:
-        """Number of requests made so far."""
-
+    def requests(self) -> int: ...
     @property
-    def waits(self) -> int:
-        """Number of waits so far."""
-
-    def seconds_for(self, requests: int) -> float:
-        """Return how long that many requests take at the limit's pace, in seconds."""
+    def waits(self) -> int: ...
+    def seconds_for(self, requests: int) -> float: ...
 
 
 class _Progress:
     """Log lines of one stream, with estimates by the time passed and the pace of the limit."""
 
-    def __init__(self, name: str, *, clock: Clock, limiter: RequestCounter) -> None:
+    def __init__(self, name: str, *, clock: Clock, limiter: _RequestCounter) -> None:
         self._name = name
         self._clock = clock
         self._limiter = limiter
@@ -61,14 +56,17 @@ class _Progress:
         logger = logging.getLogger(f"tap-zohovoice.{self._name}")
         logger.info("%s", text, extra={"stream_name": self._name, **fields})
 
+    def _log_with_eta(self, text: str, share: float, **fields: object) -> None:
+        left = self._seconds_left(share)
+        suffix = "" if left is None else f"; about {_format_duration(left)} left"
+        seconds_left = None if left is None else round(left)
+        self._log(text + suffix, seconds_left=seconds_left, **fields)
+
 
 class WindowProgress(_Progress):
     """Logs each window that was read, and a summary.
 
     Args:
-        name: Name of the stream.
-        clock: Clock to measure time by.
-        limiter: Rate limiter of the stream's URL.
         share_done: Returns the share of the work that is done, given the rows read so far.
         tokens_fetched: Returns the number of access tokens fetched so far.
     """
@@ -78,7 +76,7 @@ class WindowProgress(_Progress):
         name: str,
         *,
         clock: Clock,
-        limiter: RequestCounter,
+        limiter: _RequestCounter,
         share_done: Callable[[int], float],
         tokens_fetched: Callable[[], int],
     ) -> None:
@@ -93,41 +91,27 @@ class WindowProgress(_Progress):
         self._rows += rows
         requests, self._requests = self._limiter.requests - self._requests, self._limiter.requests
         share = self._share_done(self._rows)
-        left = self._seconds_left(share)
         text = f"{_plural(rows, 'call')} in {_plural(requests, 'request')}"
-        self._log(
-            f"{window}: {text}; {int(share * 100)} % done{_format_eta(left)}",
-            window=str(window),
-            rows=rows,
-            requests=requests,
-            percent=int(share * 100),
-            seconds_left=None if left is None else round(left),
-        )
+        percent = int(share * 100)
+        fields = {"rows": rows, "requests": requests, "percent": percent}
+        text = f"{window}: {text}; {percent} % done"
+        self._log_with_eta(text, share, window=str(window), **fields)
 
     def finish(self, written: int, item: str = "call") -> None:
         """Log a summary that counts the records that went out."""
-        counts = {
-            "requests": self._limiter.requests,
-            "waits": self._limiter.waits,
-            "tokens": self._tokens_fetched(),
-        }
-        listed = ", ".join(_plural(count, name.removesuffix("s")) for name, count in counts.items())
-        self._log(
-            f"{_plural(written, item)} in {_format_duration(self._elapsed)}: {listed}",
-            rows=written,
-            seconds=round(self._elapsed, 1),
-            **counts,
-        )
+        limiter = self._limiter
+        tokens = self._tokens_fetched()
+        counts = {"requests": limiter.requests, "waits": limiter.waits, "tokens": tokens}
+        listed = ", ".join(_plural(count, name.rstrip("s")) for name, count in counts.items())
+        text = f"{_plural(written, item)} in {_format_duration(self._elapsed)}: {listed}"
+        self._log(text, rows=written, seconds=round(self._elapsed, 1), **counts)
 
 
 class DownloadProgress(_Progress):
     """Logs downloads with one request each: once a minute, and a summary.
 
     Args:
-        name: Name of the stream.
         item: What is downloaded, in the singular.
-        clock: Clock to measure time by.
-        limiter: Rate limiter of the stream's URL.
         results: Number of items by result, which the caller keeps up to date.
     """
 
@@ -137,7 +121,7 @@ class DownloadProgress(_Progress):
         item: str,
         *,
         clock: Clock,
-        limiter: RequestCounter,
+        limiter: _RequestCounter,
         results: Mapping[str, int],
     ) -> None:
         super().__init__(name, clock=clock, limiter=limiter)
@@ -152,11 +136,8 @@ class DownloadProgress(_Progress):
         self._start()
         left = self._limiter.seconds_for(count)
         text = f"{_plural(count, self._item)} to download"
-        self._log(
-            f"{text}, about {_format_duration(left)} at the rate limit",
-            named=count,
-            seconds_left=round(left),
-        )
+        pace = f"about {_format_duration(left)} at the rate limit"
+        self._log(f"{text}, {pace}", named=count, seconds_left=round(left))
 
     def update(self) -> None:
         """Log the results so far, at most once a minute."""
@@ -164,32 +145,31 @@ class DownloadProgress(_Progress):
             return
         self._logged_at = self._clock.monotonic()
         done = sum(self._results.values())
-        text, percent, left = _plural(done, self._item), None, None
+        text, share, percent = _plural(done, self._item), 0.0, None
         if self._total:
             share = done / self._total
-            percent, left = int(share * 100), self._seconds_left(share)
+            percent = int(share * 100)
             text = f"{done:,} of {_plural(self._total, self._item)} ({share * 100:.0f} %)"
-        seconds_left = None if left is None else round(left)
-        self._log_results(text, _format_eta(left), percent=percent, seconds_left=seconds_left)
+        self._log_with_eta(
+            f"{text}: {self._format_results()}", share, percent=percent, **self._fields()
+        )
 
     def finish(self) -> None:
         """Log a summary of all results."""
         done = _plural(sum(self._results.values()), self._item)
-        seconds = round(self._elapsed, 1)
-        self._log_results(f"{done} in {_format_duration(self._elapsed)}", seconds=seconds)
+        text = f"{done} in {_format_duration(self._elapsed)}: {self._format_results()}"
+        self._log(text, seconds=round(self._elapsed, 1), **self._fields())
 
-    def _log_results(self, text: str, suffix: str = "", **fields: object) -> None:
-        results = [f"{count:,} {result}" for result, count in sorted(self._results.items())]
-        counts = {result.replace(" ", "_"): count for result, count in self._results.items()}
-        self._log(f"{text}: {', '.join(results) or 'none'}{suffix}", **counts, **fields)
+    def _format_results(self) -> str:
+        results = sorted(self._results.items())
+        return ", ".join(f"{count:,} {result}" for result, count in results) or "none"
+
+    def _fields(self) -> dict[str, int]:
+        return {result.replace(" ", "_"): count for result, count in self._results.items()}
 
 
 def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _format_eta(seconds: float | None) -> str:
-    return "" if seconds is None else f"; about {_format_duration(seconds)} left"
 
 
 def _format_duration(seconds: float) -> str:

@@ -139,21 +139,13 @@ def authorize(
 
 @dataclass
 class Authorization:
-    """Exchange of a code for a token, which is saved before it is tested: a code works once.
-
-    Attributes:
-        tap: Class of the tap that the token is for.
-        path: The `.env` file; None for standard output.
-        prefix: Prefix of the variables.
-        urls: URLs that are given, by setting.
-        status: What has been done so far, for a user who stops the command.
-    """
+    """Exchange of a code for a token, which is saved before it is tested: a code works once."""
 
     tap: type[TapZohoVoice]
-    path: Path | None
+    path: Path | None  # the `.env` file; None for standard output
     prefix: str
     urls: Mapping[str, str]
-    status: str = "nothing was sent to Zoho"
+    status: str = "nothing was sent to Zoho"  # for a user who stops the command
 
     def validate(self) -> dict[str, Any]:
         """Check what can be checked before the code is used; return settings of the environment."""
@@ -165,39 +157,31 @@ class Authorization:
                 raise ZohoVoiceError(message) from error
         schema = {"properties": {name: CONFIG_SCHEMA["properties"][name] for name in _ENV_SETTINGS}}
         settings, errors = parse_env(os.environ, schema, PREFIX)
-        secrets = dict.fromkeys(CONFIG_SCHEMA["required"], "not known yet")
+        secrets = dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")
         errors += validation_errors({**settings, **self.urls, **secrets}, CONFIG_SCHEMA)
         if errors:
             raise click.UsageError("; ".join(errors))
         return settings
 
-    def run(
-        self,
-        settings: Mapping[str, Any],
-        shutdown: GracefulShutdown,
-        *,
-        code: str,
-        data_center: str,
-        **client: str,
-    ) -> int:
+    def run(self, settings: Mapping[str, Any], shutdown: GracefulShutdown, **values: str) -> int:
         """Exchange a code, save the token and test it; return the exit code."""
-        config = {**client, "data_center": data_center, **self.urls, **settings}
+        config = {**values, **self.urls, **settings}
+        del config["code"]
         parsed = Settings.from_config(config)
-        name = f"{self.tap.name}/{self.tap.plugin_version}"
         endpoint = TokenEndpoint(
             accounts_url=parsed.accounts_url,
             clock=self.tap.clock,
             timeout=parsed.request_timeout,
-            user_agent=settings.get("user_agent") or name,
+            user_agent=settings.get("user_agent", f"{self.tap.name}/{self.tap.plugin_version}"),
         )
         self.status = "the code may be used up; make a new one"
-        response = exchange_code(endpoint, data_center, code=code, **client)
+        response = exchange_code(endpoint, **values)
         config["refresh_token"] = response["refresh_token"]
         names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
         with shutdown.deferred():
             is_saved = self._save({self.prefix + name.upper(): config[name] for name in names})
             self.status = "the token was not tested, but it is saved"
-        if (named := data_center_of(response)) not in {"", data_center}:
+        if (named := data_center_of(response)) not in {"", values["data_center"]}:
             _echo(
                 f"Note: Zoho says that this account is of data center {named}; if the token does "
                 f"not work, set {self.prefix}DATA_CENTER='{named}'."

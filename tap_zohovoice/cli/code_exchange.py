@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 def exchange_code(endpoint: TokenEndpoint, data_center: str, **form: str) -> dict[str, Any]:
     """Exchange a code for a refresh token, and return the response with it.
 
-    Args:
-        endpoint: The token endpoint.
-        data_center: Data center that was chosen.
-        form: Client id, client secret and code.
-
     Raises:
         ZohoVoiceError: If there is none; the text says what to do.
     """

@@ -45,14 +45,8 @@ class TapCommand(SingerCommand):
     @classmethod
     def from_command(cls, command: click.Command, logger: logging.Logger) -> TapCommand:
         """Copy name, options and callback of another command."""
-        return cls(
-            name=command.name,
-            callback=command.callback,
-            context_settings=command.context_settings,
-            params=command.params,
-            help=command.help,
-            logger=logger,
-        )
+        names = ("name", "callback", "context_settings", "params", "help")
+        return cls(**{name: getattr(command, name) for name in names}, logger=logger)
 
     @override
     def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
@@ -105,7 +99,7 @@ class TapCommand(SingerCommand):
         try:
             stop.on_shutdown()
             self.logger.warning("Stopped by %s; the last STATE says how far the sync got", name)
-        except BrokenPipeError:
+        except OSError:  # nobody reads it, or there is no room for it
             silence_stdout()
         return 128 + stop.signum
 
@@ -113,20 +107,20 @@ class TapCommand(SingerCommand):
 @contextmanager
 def quiet_loggers(logger: logging.Logger) -> Generator[None]:
     """Silence libraries, and a line of the SDK's, in a block."""
-    levels = {name: logging.getLogger(name).level for name in _DRIVERS}
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in _DRIVERS}
 
     def is_useful(record: logging.LogRecord) -> bool:
         return record.msg != _SDK_SUMMARY
 
     logger.addFilter(is_useful)
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for driver in levels:
+        driver.setLevel(logging.ERROR)
     try:
         yield
     finally:
         logger.removeFilter(is_useful)
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        for driver, level in levels.items():
+            driver.setLevel(level)
 
 
 def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:

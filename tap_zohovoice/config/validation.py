@@ -54,11 +54,10 @@ def _without_empty(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def clean_credentials(config: Mapping[str, Any]) -> dict[str, Any]:
     """Strip what a copy leaves around credentials: blanks, invisible characters and quotes."""
-    cleaned = {name: config[name] for name in config}
-    for name in _CREDENTIALS:
-        if isinstance(config.get(name), str):
-            cleaned[name] = clean_credential(config[name])
-    return cleaned
+    return {
+        name: clean_credential(value) if name in _CREDENTIALS and isinstance(value, str) else value
+        for name, value in config.items()
+    }
 
 
 def clean_credential(text: str) -> str:
@@ -76,14 +75,12 @@ def clean_credential(text: str) -> str:
 
 def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) -> Iterator[str]:
     for name in given:
-        if name in known:
-            continue
         if kind == "filter" and name in RESERVED_PARAMS:
             yield f"filters: {name} is reserved for the tap and cannot be set"
-            continue
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        yield f"unknown {kind} {name[:60]!r}: {hint}"
+        elif name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            yield f"unknown {kind} {name[:60]!r}: {hint}"
 
 
 def _check_required(config: Mapping[str, Any], required: list[str]) -> Iterator[str]:

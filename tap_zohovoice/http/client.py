@@ -38,7 +38,6 @@ class ApiClient:
         session: Sends, and releases the slot.
         authenticator: Acquires a slot and signs, for each attempt.
         policy: Retry policy of the URL.
-        clock: Clock.
         timeout: Seconds to wait for a response.
         redact: Returns what must not be in an error: secrets and filters.
     """
@@ -92,11 +91,8 @@ class ApiClient:
     ) -> _T:
         """Send a GET request, again where that may help; return what `handle` returns.
 
-        Args:
-            params: Query parameters.
-            handle: Reads a response; may raise `RetryableError`.
-            stream: Whether `handle` reads the body from the connection.
-            **limits: Those of `RetryPolicy.call`, which has the errors too.
+        `handle` may raise `RetryableError`; with `stream`, it reads the body from the connection.
+        See `RetryPolicy.call` for the limits and for other errors.
         """
         prepared = self.prepare(
             method="GET", url=self._url, params=dict(params), headers=self._headers
@@ -131,16 +127,9 @@ class ApiClient:
         *,
         may_renew: bool = True,
     ) -> _T:
-        """Validate a response and parse its JSON object.
+        """Validate a response and parse its JSON object; see `classify` for arguments and errors.
 
-        Args:
-            response: The response.
-            parse: Parses; raises `UnexpectedResponseError` if it cannot.
-            may_renew: Whether a failure after a success is worth a new access token, once.
-
-        Raises:
-            RetryableError: If another attempt may help.
-            ZohoVoiceError: If not.
+        `parse` raises `UnexpectedResponseError` if it cannot.
         """
         body = self.classify(response, response.content, may_renew=may_renew)
         try:
@@ -164,7 +153,7 @@ class ApiClient:
             response: The response.
             body: Its body.
             redact: What must not be in the error, beside secrets and filters.
-            may_renew: See `parse_json`.
+            may_renew: Whether a failure after a success is worth a new access token, once.
 
         Raises:
             RetryableError: If another attempt may help.

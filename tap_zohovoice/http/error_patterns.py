@@ -12,10 +12,12 @@ _THROTTLED = re.compile(
     r"\bthrottl(?:e|es|ed|ing)\b|\brate ?limit|\block period\b"
     r"|\btoo many (?:\w+ ){0,2}?(?:requests|hits|api calls)\b"
     rf"|\b(?:requests|hits|calls)\b (?:\w+ ){{0,4}}?(?:per|in|within|every|an?) (?:\d+ )?{_PER}"
+    r"|\b(?:api|requests?|api calls?) (?:limits?|quota)\b"
     r"|\b(?:requests|api calls) (?:\w+ ){0,4}?(?:per|a|within a) (?:day|month)\b"
 )
 _MAYBE_THROTTLED = re.compile(
-    r"limit ?(?:exceeded|reached)|threshold|\bquota\b|\btoo many calls\b|\b(?:locked|blocked)\b"
+    r"limit ?(?:is |was |has been )?(?:exceeded|reached)|threshold|\bquota\b|\btoo many calls\b"
+    r"|\b(?:locked|blocked)\b"
     r"|\bexceeded (?:\w+ ){0,3}(?:requests?|api|calls?|urls?) (?:\w+ )?limits?\b"
 )
 """Words of a lockout, unless they are about one of `_BOUNDS`."""
@@ -50,12 +52,15 @@ TOKEN = re.compile(
 WRONG_URL = re.compile(r"\burl rule not configured\b|\binvalid (?:request )?(?:url|uri|path)\b")
 
 
+def is_surely_throttled(status: int, words: str) -> bool:
+    """Return whether an error says that there were too many requests."""
+    return status in {423, 429} or bool(status not in _NEVER_THROTTLED and _THROTTLED.search(words))
+
+
 def is_throttled(status: int, words: str, *, is_html: bool) -> bool:
-    """Return whether an error says that the API is locked because of too many requests."""
-    if status in {423, 429} or status in _NEVER_THROTTLED:
+    """Return whether an error says that the API is locked, or may say so."""
+    if is_surely_throttled(status, words) or status in _NEVER_THROTTLED:
         return status not in _NEVER_THROTTLED
-    if _THROTTLED.search(words):
-        return True
     if is_html or _BOUNDS.search(words):
         return False
     # A failing server says "later" as well, but not when.

@@ -23,6 +23,7 @@ from tap_zohovoice.http.error_patterns import (
     TOKEN,
     WRONG_URL,
     is_limit,
+    is_surely_throttled,
     is_throttled,
     rejected_param,
     wait_from_words,
@@ -30,7 +31,7 @@ from tap_zohovoice.http.error_patterns import (
 from tap_zohovoice.singer.json import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 
 class ResponseAction(Enum):
@@ -55,6 +56,7 @@ class ErrorResolution:
         body: The JSON object of a success.
         wait: Seconds that the server asks to wait; None if it does not say.
         rejected_param, is_invalid_value: See `InvalidParameterError`.
+        is_uncertain: Whether a lockout may be a refusal of the request.
         is_ambiguous: Whether a success says so little that it may be a fault as well.
         is_unreachable: Whether no service responded, or not with a whole body.
         may_be_token: Whether a dead access token may be the reason of a failure.
@@ -67,6 +69,7 @@ class ErrorResolution:
     wait: float | None = None
     rejected_param: str = ""
     is_invalid_value: bool = False
+    is_uncertain: bool = False
     is_ambiguous: bool = False
     is_unreachable: bool = False
     may_be_token: bool = False
@@ -84,26 +87,19 @@ class ErrorResolution:
             InvalidParameterError: If a value is rejected.
             ZohoVoiceError: If nothing helps.
         """
-        text = f"Zoho Voice: {self.message}"
-        if self.action in _RETRYABLE:
-            raise _RETRYABLE[self.action](
-                text, summary=self.summary, wait=self.wait, is_unreachable=self.is_unreachable
-            )
-        if self.action is ResponseAction.REJECTED:
-            raise InvalidParameterError(
-                text,
-                rejected_param=self.rejected_param,
-                is_invalid_value=self.is_invalid_value,
-                summary=self.summary,
-            )
-        if self.action is ResponseAction.FAIL:
-            raise ZohoVoiceError(text, summary=self.summary)
+        if self.action is not ResponseAction.SUCCESS:
+            exception, names = _EXCEPTIONS[self.action]
+            details = {name: getattr(self, name) for name in ("summary", *names)}
+            message = f"Zoho Voice: {self.message}"
+            raise exception(message, **details)
 
 
-_RETRYABLE = {
-    ResponseAction.RATE_LIMITED: RateLimitedError,
-    ResponseAction.REFRESH_TOKEN: TokenRejectedError,
-    ResponseAction.RETRY: RetryableError,
+_EXCEPTIONS: dict[ResponseAction, tuple[Callable[..., Exception], tuple[str, ...]]] = {
+    ResponseAction.RATE_LIMITED: (RateLimitedError, ("wait", "is_uncertain")),
+    ResponseAction.REFRESH_TOKEN: (TokenRejectedError, ()),
+    ResponseAction.RETRY: (RetryableError, ("wait", "is_unreachable")),
+    ResponseAction.REJECTED: (InvalidParameterError, ("rejected_param", "is_invalid_value")),
+    ResponseAction.FAIL: (ZohoVoiceError, ()),
 }
 _SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = range(2, 6)
 """Hundreds of a status."""
@@ -156,9 +152,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         return ErrorResolution(ResponseAction.SUCCESS, body=content, is_ambiguous=is_ambiguous)
     error = ErrorBody.from_response(status, content, body)
     action, advice = _classify_error(error, status)
-    wait = None
-    if action in {ResponseAction.RATE_LIMITED, ResponseAction.RETRY}:
-        wait = _retry_after({name.lower(): text for name, text in headers.items()}, now)
+    wait = _retry_after({name.lower(): text for name, text in headers.items()}, now)
     if action is ResponseAction.RATE_LIMITED and wait is None:
         wait = wait_from_words(error.words)
     summary = error.summary(status, redact)
@@ -172,6 +166,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         summary,
         advice,
         wait=wait,
+        is_uncertain=wait is None and not is_surely_throttled(status, error.words),
         rejected_param=param,
         is_invalid_value=is_invalid_value,
         is_unreachable=status in {502, 503, 504},

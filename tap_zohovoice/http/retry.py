@@ -10,6 +10,7 @@ import tenacity
 
 from tap_zohovoice.exceptions import (
     AmbiguousResponseError,
+    InvalidParameterError,
     RateLimitedError,
     RateLimitLockoutError,
     RetriesExhaustedError,
@@ -58,6 +59,7 @@ class RetryPolicy:
         self._limiter = limiter
         self._invalidate_token = invalidate_token
         self._lock_seconds = lock_seconds
+        self._may_narrow = True
 
     def call(
         self,
@@ -70,10 +72,14 @@ class RetryPolicy:
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
+            InvalidParameterError: If it may be that the request is refused, not the API locked.
             RetriesExhaustedError: If no attempt got a usable response.
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
-        limits = {RateLimitedError: max_lockouts + 1, TokenRejectedError: 2}
+        limits: dict[type[RetryableError], int] = {
+            RateLimitedError: max_lockouts + 1,
+            TokenRejectedError: 2,
+        }
         failures: Counter[type[RetryableError]] = Counter()
 
         def wait(state: tenacity.RetryCallState) -> float:  # runs before `stop`
@@ -88,6 +94,11 @@ class RetryPolicy:
             kind = RetryableError if isinstance(error, UnexpectedResponseError) else type(error)
             failures[kind] += 1
             if isinstance(error, RateLimitedError):
+                if error.is_uncertain and failures[kind] > 1 and self._may_narrow:
+                    self._may_narrow = False  # if a smaller request fails too, it is a lockout
+                    raise InvalidParameterError(
+                        str(error), is_invalid_value=True, summary=error.summary
+                    ) from error
                 self._lock(error)
             if failures[kind] >= limits.get(kind, max_attempts):
                 return True
@@ -97,7 +108,7 @@ class RetryPolicy:
             error = _error_of(state)
             raise _final_error(error, failures[RetryableError]) from error
 
-        return tenacity.Retrying(
+        result = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RetryableError),
             wait=wait,
             stop=stop,
@@ -105,6 +116,8 @@ class RetryPolicy:
             sleep=lambda _: None,  # `before_sleep` knows the reason
             retry_error_callback=give_up,
         )(func)
+        self._may_narrow = True
+        return result
 
     def _wait(self, seconds: float, error: RetryableError) -> None:
         if seconds:

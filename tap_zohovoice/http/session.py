@@ -28,13 +28,15 @@ _MAX_INTERIM = 20
 class _FinalResponse(http.client.HTTPResponse):
     """Skips interim responses such as `103 Early Hints`; `http.client` skips `100` alone."""
 
+    headers: Any
+
     @override
     def begin(self) -> None:
         super().begin()
         for _ in range(_MAX_INTERIM):
             if self.status >= HTTPStatus.OK or self.status == HTTPStatus.SWITCHING_PROTOCOLS:
                 return
-            self.headers = None  # type: ignore[assignment] # "not begun"
+            self.headers = None  # not begun
             super().begin()
 
 
@@ -83,12 +85,7 @@ class PlainSession(requests.Session):
 
 
 class ThrottledSession(PlainSession):
-    """Releases the slot that `ThrottledAuthenticator` acquired, whatever came of the request.
-
-    Args:
-        limiter_for: Returns the limiter of a URL.
-        clock: Clock for the deadline of a body.
-    """
+    """Releases the slot that `ThrottledAuthenticator` acquired, whatever came of the request."""
 
     def __init__(self, limiter_for: Callable[[str], SlidingWindowLimiter], clock: Clock) -> None:
         super().__init__()
@@ -102,8 +99,7 @@ class ThrottledSession(PlainSession):
 
         Args:
             request: The request, for which a slot was acquired.
-            stream: Whether the caller reads the body instead.
-            **kwargs: Those of `requests.Session.send`; `timeout` is required.
+            **kwargs: Those of `requests`; `timeout` is required; with `stream`, the caller reads.
 
         Raises:
             requests.RequestException: If there is no response, or its body is cut off, too slow
@@ -133,7 +129,7 @@ class ThrottledSession(PlainSession):
         """Return proxies and certificates of the environment: requests ignores them in `send`."""
         host = urlsplit(url).netloc
         if host not in self._environments:
-            merged = self.merge_environment_settings(url, {}, None, None, None)
-            names = merged.keys() - {"stream"}
-            self._environments[host] = {name: merged[name] for name in names}  # type: ignore[literal-required]
+            merged = dict(self.merge_environment_settings(url, {}, None, None, None))
+            del merged["stream"]
+            self._environments[host] = merged
         return self._environments[host]

@@ -101,8 +101,8 @@ def load_state(
     bookmarks = _unwrap(state)
     if (
         bookmarks is None
-        or not all(map(_is_valid_bookmark, bookmarks.values()))
         or not within_depth(bookmarks)
+        or not all(map(_is_valid_bookmark, bookmarks.values()))
     ):
         message = "The state is invalid: bookmarks must be an object of objects"
         raise InvalidInputError(message)

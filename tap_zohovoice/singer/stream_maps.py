@@ -70,7 +70,8 @@ def build_mapper(
             is_own = not is_copy or step.stream_alias == source
             if is_own and isinstance(step, CustomStreamMap):
                 errors += _expression_errors(source, fields, step, declared)
-                step.expr_evaluator = _Evaluator(step, source, fields, declared)
+                evaluator: Any = _Evaluator(step, source, fields, declared)
+                step.expr_evaluator = evaluator
     if errors:
         raise ConfigValidationError(_INVALID, errors=[*dict.fromkeys(errors)])
     return mapper
@@ -120,6 +121,9 @@ def _find_unused(maps: Mapping[str, Any], catalog: Mapping[str, CatalogEntry]) -
         if not streams:
             yield f"stream_maps: stream {source[:60]} does not exist{_suggest(source, catalog)}"
             continue
+        if fields == {}:
+            # Under Meltano, which drops settings that are null, a map of nulls arrives so.
+            yield f'stream_maps: the map of {key[:60]} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
         for name, value in fields.items() if isinstance(fields, dict) else ():
             if name in known or name.startswith("__"):

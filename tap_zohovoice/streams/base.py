@@ -153,9 +153,8 @@ class IncrementalStream(ZohoVoiceStream):
         self._page = self.api.parse_json(response, self._parse_page)
 
     @override
-    def parse_response(  # type: ignore[override] # `get_records` unpacks the windows
-        self, response: requests.Response
-    ) -> Iterable[WindowResult]:
+    def parse_response(self, response: requests.Response) -> Iterable[Any]:
+        # Windows, not records: `get_records` unpacks them, so that STATE follows each.
         yield from self._paginator.receive(self._page)
 
     def _parse_page(self, body: Mapping[str, Any]) -> Page:

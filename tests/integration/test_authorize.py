@@ -162,6 +162,19 @@ class TestOutput:
         assert result.exit_code == 0
         assert result.values[REFRESH_TOKEN] == cli.box.config["refresh_token"]
 
+    @pytest.mark.parametrize("around", ["'{}'", '"{}"', " {}\n", "\ufeff{}\u200b"])
+    def test_strips_quotes_and_invisible_characters(self, cli: Cli, around: str) -> None:
+        client = cli.box.accounts.client
+        secret, code = around.format("sandbox-client-secret"), around.format(client.code)
+        result = cli(client_secret=secret, code=code)
+        assert result.exit_code == 0, result.err
+        assert result.values["TAP_ZOHOVOICE_CLIENT_SECRET"] == "sandbox-client-secret"
+
+    @pytest.mark.parametrize("level", ["", "verbose", "debug"])
+    def test_log_level_of_the_environment(self, cli: Cli, monkeypatch: Patch, level: str) -> None:
+        monkeypatch.setenv("LOGLEVEL", level)
+        assert cli().exit_code == 0
+
     def test_omits_urls_that_are_not_given(self, cli: Cli, monkeypatch: Patch) -> None:
         monkeypatch.setitem(DATA_CENTERS, "eu", (cli.box.url, cli.box.url))
         result = cli(accounts_url="", api_url="")
@@ -327,7 +340,10 @@ class TestExchange:
             ({"error": "OAUTH_SCOPE_MISMATCH"}, "OAUTH_SCOPE_MISMATCH: the code lacks a scope; "),
             ({"error": "invalid_redirect_uri"}, "the client is not a self client; make a new code"),
             ({"error": "Access Denied"}, "too many tokens were requested; wait ten minutes, then"),
-            ({"error": "other made-up-secret 1000.sandbox.code"}, "[hidden] [hidden]: check all"),
+            (
+                {"error": "invalid_x made-up-secret 1000.sandbox.code"},
+                "[hidden] [hidden]: check all",
+            ),
         ],
         ids=lambda value: str(value)[:40],
     )

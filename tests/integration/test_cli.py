@@ -41,6 +41,17 @@ def test_discover_needs_no_settings(run_tap: RunTap, snapshot: SnapshotAssertion
     assert "ERROR" not in run.log
 
 
+def test_discover_ignores_invalid_settings(
+    run_tap: RunTap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAP_ZOHOVOICE_PAGE_SIZE", "many")
+    run = run_tap({"start_date": "soon", "typo": 1}, "--config=ENV", "--discover")
+    assert run.exit_code == 0
+    assert len(catalog_of(run)["streams"]) == 3
+    assert "WARNING" not in run.log
+    assert "ERROR" not in run.log
+
+
 @pytest.mark.parametrize(
     ("module", "version"),
     [

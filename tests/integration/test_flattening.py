@@ -14,6 +14,7 @@ from zoho_voice_sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.cli import FakeClock, Run
 
@@ -81,6 +82,36 @@ def test_flattened_records_are_valid_and_complete(
                 value = record[name]
                 is_text = isinstance(value, str) and isinstance(expected[name], dict | list)
                 assert (json.loads(value) if is_text else value) == expected[name]
+
+
+PARQUET_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
+
+
+def parquet_type(schema: dict[str, Any]) -> str:
+    """Return the type of a column; only scalars are left after flattening."""
+    (kind,) = set(schema["type"]) - {"null"}
+    is_moment = schema.get("format") == "date-time"
+    return "TIMESTAMPTZ" if is_moment else PARQUET_TYPES.get(kind, "VARCHAR")
+
+
+def test_flattened_records_fit_into_parquet(run_tap: RunTap, box: Sandbox, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    settings = {"flattening_enabled": True, "flattening_max_depth": 1}
+    run = run_tap({**box.config, **settings}, catalog=selecting(*STREAMS))
+    for stream, schema in schemas_of(run).items():
+        lines, parquet = tmp_path / f"{stream}.jsonl", tmp_path / f"{stream}.parquet"
+        lines.write_text("".join(f"{json.dumps(record)}\n" for record in run.rows(stream)))
+        columns = {name: parquet_type(spec) for name, spec in schema["properties"].items()}
+        with duckdb.connect() as connection:
+            rows = connection.read_json(str(lines), columns=columns, format="newline_delimited")
+            rows.write_parquet(str(parquet))
+            stored = connection.read_parquet(str(parquet)).project(
+                ", ".join(f'"{name}"' for name, kind in columns.items() if kind != "TIMESTAMPTZ")
+            )
+            landed = [dict(zip(stored.columns, row, strict=True)) for row in stored.fetchall()]
+        assert len(landed) == len(run.rows(stream)) > 5
+        for row, record in zip(landed, run.rows(stream), strict=True):
+            assert row == {name: record.get(name) for name in row}
 
 
 @pytest.mark.parametrize(

@@ -357,7 +357,7 @@ def test_response_like_lockout_loses_one_file(
     with Sandbox(history=history(60), clock=clock) as box:
         names = sorted(named(box))
         for name in names[3], names[7]:
-            box.audio.put(name, f"<html>{words}</html>".encode())
+            box.audio.put(name, words.encode())
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 0, run.log
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)

@@ -168,6 +168,7 @@ def test_map_of_a_deselected_stream_is_ignored(
             "field call_logs.Contact_Name does not exist, did you mean contact_name?",
         ),
         ({"*": {"phone": None}}, "field *.phone does not exist"),
+        ({"call_logs": {}}, 'the map of call_logs is empty; to hide a field, use "__NULL__"'),
     ],
 )
 def test_map_that_hides_nothing_is_warned_of(

@@ -92,7 +92,7 @@ DRIFTS = [
     ("meltano.yml", "kind: date_iso8601", "kind: string"),
     ("meltano.yml", "value: 200", "value: 100"),
     ("meltano.yml", "      - label: China\n        value: cn\n", ""),
-    ("meltano.yml", "    - recordings.*\n", "    - '*.*'\n"),
+    ("meltano.yml", "    - call_logs.*\n", "    - '*.*'\n"),
     ("meltano.yml", "    executable: tap-zohovoice\n", "    executable:   tap-zohovoice\n"),
     (HUB, "label: Client secret", "label: Secret"),
     (HUB, "- structured-logging\n", "- structured-logging\n- batch\n"),
@@ -176,7 +176,7 @@ def test_what_people_write_stays(root: Path, run: Callable[..., int], tap: Plugi
 def test_no_comment_is_lost(
     root: Path, run: Callable[..., int], tap: Plugin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    swap(root / "meltano.yml", "    - recordings.*\n", "    - recordings.*\n  # for later\n")
+    swap(root / "meltano.yml", "    - call_logs.*\n", "    - call_logs.*\n  # for later\n")
     assert run() == 0
     tap.about["capabilities"].remove("about")
     assert run() == 0
@@ -294,7 +294,7 @@ def test_meltano_gets_kinds_and_secrets(plugin: Plugin) -> None:
     choices = setting(extractor, "data_center")["options"]
     assert {"label": "United Kingdom", "value": "uk"} in choices
     assert [choice["value"] for choice in choices] == plugin.settings["data_center"]["enum"]
-    assert extractor["select"] == ["call_logs.*", "recordings.*"]
+    assert extractor["select"] == ["call_logs.*"]
 
 
 def test_the_meltano_project_holds_together() -> None:

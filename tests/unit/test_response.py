@@ -60,7 +60,7 @@ def zvt(code: str, message: str) -> dict[str, str]:
     return {"code": code, "message": message, "status": "ERROR"}
 
 
-def judged(status: int, body: object = b"", **headers: str) -> ErrorResolution:
+def classify(status: int, body: object = b"", **headers: str) -> ErrorResolution:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): text for name, text in headers.items()}
     return classify_response(status, names, content, now=NOW)
@@ -68,11 +68,11 @@ def judged(status: int, body: object = b"", **headers: str) -> ErrorResolution:
 
 @pytest.mark.parametrize("word", ["200", "SUCCESS", "success", "OK", " 204 ", 200, None])
 @pytest.mark.parametrize("status", [200, 206])
-def test_a_success_is_handed_on_whole(status: int, word: object) -> None:
+def test_success_keeps_the_whole_body(status: int, word: object) -> None:
     body = {"meta": {"total": 1}, "logs": [ROW], "status": word}
-    assert judged(status, body) == ErrorResolution(OK, body=body)
+    assert classify(status, body) == ErrorResolution(OK, body=body)
     del body["status"]
-    assert judged(status, body) == ErrorResolution(OK, body=body)
+    assert classify(status, body) == ErrorResolution(OK, body=body)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_success_is_handed_on_whole(status: int, word: object) -> None:
         (200, {"logs": [], "error": None}, {"logs": [], "error": None}, False),
     ],
 )
-def test_nothing_to_tell_is_no_error_but_may_be_vague(
+def test_empty_success_may_be_ambiguous(
     status: int, body: object, content: dict[str, Any], is_ambiguous: bool
 ) -> None:
-    assert judged(status, body) == ErrorResolution(OK, body=content, is_ambiguous=is_ambiguous)
+    assert classify(status, body) == ErrorResolution(OK, body=content, is_ambiguous=is_ambiguous)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_nothing_to_tell_is_no_error_but_may_be_vague(
         {"errors": [{"code": "TOO_MANY_REQUESTS", "message": "too many requests"}]},
     ],
 )
-def test_a_throttle_is_found_however_deep_it_lies(body: object) -> None:
-    assert judged(200, body).action is ResponseAction.RATE_LIMITED
+def test_nested_throttle_is_found(body: object) -> None:
+    assert classify(200, body).action is ResponseAction.RATE_LIMITED
 
 
-def test_a_refused_date_is_no_failure_of_the_server_though_zoho_says_500() -> None:
+def test_rejected_date_with_code_500_is_not_retried() -> None:
     body = {"code": "500", "message": "Invalid date range", "status": "ERROR"}
-    verdict = judged(400, body)
-    assert (verdict.action, verdict.rejected_param) == (ResponseAction.REJECTED, "dates")
+    resolution = classify(400, body)
+    assert (resolution.action, resolution.rejected_param) == (ResponseAction.REJECTED, "dates")
 
 
 @pytest.mark.parametrize(
@@ -149,12 +149,10 @@ def test_a_refused_date_is_no_failure_of_the_server_though_zoho_says_500() -> No
     ],
     ids=repr,
 )
-def test_every_shape_of_a_throttle_is_waited_for(
-    status: int, body: object, wait: float | None
-) -> None:
-    verdict = judged(status, body)
-    assert (verdict.action, verdict.wait) == (WAIT, wait)
-    later = judged(status, body, retry_AFTER="33")
+def test_throttle_in_any_shape_is_a_lockout(status: int, body: object, wait: float | None) -> None:
+    resolution = classify(status, body)
+    assert (resolution.action, resolution.wait) == (WAIT, wait)
+    later = classify(status, body, retry_AFTER="33")
     assert (later.action, later.wait) == (WAIT, 33.0)
 
 
@@ -208,8 +206,8 @@ def test_retry_after_is_a_number_or_a_date(name: str, text: str, wait: float | N
     ],
     ids=repr,
 )
-def test_a_refused_token_is_renewed(status: int, body: object) -> None:
-    assert judged(status, body).action is RENEW
+def test_rejected_token_is_renewed(status: int, body: object) -> None:
+    assert classify(status, body).action is RENEW
 
 
 @pytest.mark.parametrize(
@@ -273,14 +271,14 @@ def test_a_refused_token_is_renewed(status: int, body: object) -> None:
     ],
     ids=lambda value: repr(value)[:70],
 )
-def test_everything_else_is_retried_refused_or_stops(
+def test_other_responses_are_retried_rejected_or_fail(
     status: int, body: object, outcome: ResponseAction, words: str
 ) -> None:
-    verdict = judged(status, body)
-    assert verdict.action is outcome
-    assert re.search(words, verdict.message)
-    assert verdict.message.startswith(f"HTTP {status}")
-    assert (verdict.wait, verdict.body) == (None, {})
+    resolution = classify(status, body)
+    assert resolution.action is outcome
+    assert re.search(words, resolution.message)
+    assert resolution.message.startswith(f"HTTP {status}")
+    assert (resolution.wait, resolution.body) == (None, {})
 
 
 @pytest.mark.parametrize("skew", [-90_000, -18_000, 18_000, 90_000])
@@ -298,9 +296,9 @@ def test_retry_after_is_measured_by_the_date_of_the_response(skew: int) -> None:
 
 @pytest.mark.parametrize("retry_after", ["0", "-1", formatdate(NOW - 5), str(round(NOW)), "x"])
 def test_unusable_retry_after_leaves_the_wait_of_the_text(retry_after: str) -> None:
-    assert judged(400, ROLLING, Retry_After=retry_after).wait == 22 * 60
-    assert judged(400, CLIQ, Retry_After=retry_after).wait is None
-    assert judged(400, zvt("400", "Locked. Try again after 0 minutes")).wait is None
+    assert classify(400, ROLLING, Retry_After=retry_after).wait == 22 * 60
+    assert classify(400, CLIQ, Retry_After=retry_after).wait is None
+    assert classify(400, zvt("400", "Locked. Try again after 0 minutes")).wait is None
 
 
 @pytest.mark.parametrize("status", [200, 400, 403])
@@ -325,7 +323,7 @@ def test_unusable_retry_after_leaves_the_wait_of_the_text(retry_after: str) -> N
 def test_limit_of_a_value_is_not_a_lock(
     status: int, code: str, message: str, rejected_param: str
 ) -> None:
-    resolution = judged(status, {"code": code, "message": message})
+    resolution = classify(status, {"code": code, "message": message})
     assert resolution.action is REFUSED
     assert (resolution.rejected_param, resolution.is_invalid_value) == (rejected_param, True)
 
@@ -348,7 +346,7 @@ def test_limit_of_a_value_is_not_a_lock(
     ],
 )
 def test_whole_words_of_throttling_are_a_lock(status: int, message: str) -> None:
-    assert judged(status, {"code": "X1", "message": message}).action is WAIT
+    assert classify(status, {"code": "X1", "message": message}).action is WAIT
 
 
 @pytest.mark.parametrize("status", [200, 400, 403])
@@ -370,7 +368,27 @@ def test_whole_words_of_throttling_are_a_lock(status: int, message: str) -> None
     ],
 )
 def test_dead_token_is_recognized_in_other_words(status: int, code: str, message: str) -> None:
-    assert judged(status, {"code": code, "message": message}).action is RENEW
+    assert classify(status, {"code": code, "message": message}).action is RENEW
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "is_uncertain"),
+    [
+        (429, "Limit exceeded", False),
+        (400, "Limit exceeded", True),
+        (400, "The limit is reached", True),
+        (400, "Blocked", True),
+        (400, "Blocked, try again in 5 minutes", False),
+        (400, "API limit exceeded for the day", False),
+        (400, "Too many requests", False),
+    ],
+)
+def test_lockout_without_words_of_throttling_is_uncertain(
+    status: int, message: str, *, is_uncertain: bool
+) -> None:
+    resolution = classify(status, {"message": message})
+    assert resolution.action is WAIT
+    assert resolution.is_uncertain is is_uncertain
 
 
 def test_body_that_is_not_json_names_what_was_requested() -> None:
@@ -382,7 +400,7 @@ def test_body_that_is_not_json_names_what_was_requested() -> None:
 def test_nearly_json_is_read(raw: bytes) -> None:
     body = b'{"logs":[{"logid":"1","contact_name":"a' + raw + b'b"}]}'
     expected = "\N{REPLACEMENT CHARACTER}" if raw >= b"\x80" else raw.decode()
-    assert judged(200, body).body == {"logs": [{"logid": "1", "contact_name": f"a{expected}b"}]}
+    assert classify(200, body).body == {"logs": [{"logid": "1", "contact_name": f"a{expected}b"}]}
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -398,7 +416,7 @@ def test_nearly_json_is_read(raw: bytes) -> None:
     ids=lambda value: str(value)[:30],
 )
 def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: object) -> None:
-    assert judged(status, body).action not in {WAIT, RENEW, STOP}
+    assert classify(status, body).action not in {WAIT, RENEW, STOP}
 
 
 @pytest.mark.parametrize(
@@ -412,16 +430,16 @@ def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: obj
         ("Invalid value", "", True),
     ],
 )
-def test_a_refused_value_names_what_the_server_blames(
+def test_rejected_value_names_the_parameter(
     message: str, rejected_param: str, *, is_invalid_value: bool
 ) -> None:
-    verdict = judged(400, zvt("ZVT015", message))
-    assert (verdict.action, verdict.rejected_param, verdict.is_invalid_value) == (
+    resolution = classify(400, zvt("ZVT015", message))
+    assert (resolution.action, resolution.rejected_param, resolution.is_invalid_value) == (
         REFUSED,
         rejected_param,
         is_invalid_value,
     )
-    other = judged(400, zvt("X", message))
+    other = classify(400, zvt("X", message))
     assert (other.action, other.rejected_param, other.is_invalid_value) == (
         REFUSED,
         rejected_param,
@@ -450,9 +468,9 @@ PRIVATE = [
     ['Invalid value "{}"', "Value is {} here", "no such agent: '{}'", "call of {}", "`{}` unknown"],
 )
 @pytest.mark.parametrize("status", [200, 400, 404, 429, 500])
-def test_reasons_hold_nothing_private(status: int, text: str, private: str) -> None:
+def test_message_holds_nothing_private(status: int, text: str, private: str) -> None:
     body = {"code": "ZVT099", "message": text.format(private), "status": "ERROR", "agent": private}
-    message = judged(status, body).message
+    message = classify(status, body).message
     for part in re.split(r"\s", private):
         assert part not in message
     assert "ZVT099" in message
@@ -461,14 +479,14 @@ def test_reasons_hold_nothing_private(status: int, text: str, private: str) -> N
 
 @pytest.mark.parametrize("body", [HTML, b"ann@example.invalid said no", [ROW], {"x": "secret"}])
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 429, 500])
-def test_reasons_never_quote_a_body(status: int, body: object) -> None:
-    message = judged(status, body).message
+def test_message_never_quotes_a_body(status: int, body: object) -> None:
+    message = classify(status, body).message
     for word in ("html", "Sign in", "ann@", "said", "logid", "blocked", "secret"):
         assert word not in message
 
 
 @pytest.mark.parametrize("value", ["sesame", "SESAME", "ab1", "a+b(c", "x.y"])
-def test_what_is_to_be_hidden_is_hidden_in_any_case(value: str) -> None:
+def test_values_are_redacted_in_any_case(value: str) -> None:
     body = zvt("ZVT015", f"contact_name is {value.lower()}, not {value.upper()}")
     content = json.dumps(body).encode()
     message = classify_response(400, {}, content, now=NOW, redact=["", "b", value]).message
@@ -478,7 +496,7 @@ def test_what_is_to_be_hidden_is_hidden_in_any_case(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "redacted"),
     [
         ("no 'ann example' here", f"no {HIDDEN} here"),
         ('no "ann example" here', f"no {HIDDEN} here"),
@@ -488,11 +506,11 @@ def test_what_is_to_be_hidden_is_hidden_in_any_case(value: str) -> None:
         ("x " * 300, "x " * 100 + "..."),
     ],
 )
-def test_quotes_markup_and_length_are_taken_out(text: str, said: str) -> None:
-    assert redact(text) == said
+def test_quotes_and_markup_are_redacted(text: str, redacted: str) -> None:
+    assert redact(text) == redacted
 
 
-def test_the_longest_of_the_values_is_hidden_whole() -> None:
+def test_longest_value_is_redacted_whole() -> None:
     assert redact("annabel", ["ann", "annabel", "bel"]) == HIDDEN
 
 
@@ -512,25 +530,25 @@ def test_the_longest_of_the_values_is_hidden_whole() -> None:
         "Cannot execute more than 30 requests per API in 1 minutes.",
     ],
 )
-def test_the_plain_words_of_documented_messages_are_kept(message: str) -> None:
+def test_documented_messages_are_kept(message: str) -> None:
     assert redact(message) == message
-    assert message in judged(400, zvt("ZVT099", message)).message
+    assert message in classify(400, zvt("ZVT099", message)).message
 
 
 @settings(deadline=None)
 @given(st.text(max_size=3000))
-def test_what_is_said_is_one_short_plain_line(text: str) -> None:
-    said = redact(text)
-    assert len(said) <= 203
-    assert all(" " <= letter <= "~" for letter in said)
+def test_redacted_text_is_one_short_line(text: str) -> None:
+    redacted = redact(text)
+    assert len(redacted) <= 203
+    assert all(" " <= letter <= "~" for letter in redacted)
 
 
 @settings(deadline=None)
 @given(st.integers(100, 599), st.binary(max_size=200) | st.text().map(str.encode))
-def test_any_answer_has_a_meaning(status: int, body: bytes) -> None:
-    verdict = classify_response(status, {"Retry-After": "1"}, body, now=NOW)
-    assert "\n" not in verdict.message
-    assert (verdict.action is OK) == (not verdict.message)
+def test_any_response_is_classified(status: int, body: bytes) -> None:
+    resolution = classify_response(status, {"Retry-After": "1"}, body, now=NOW)
+    assert "\n" not in resolution.message
+    assert (resolution.action is OK) == (not resolution.message)
 
 
 @pytest.mark.parametrize(
@@ -544,9 +562,9 @@ def test_any_answer_has_a_meaning(status: int, body: bytes) -> None:
         ({"code": True, "message": ["No"]}, "", ""),
     ],
 )
-def test_code_and_message_are_found_wherever_zoho_puts_them(
+def test_code_and_message_are_found_in_any_shape(
     content: dict[str, Any], code: str, message: object
 ) -> None:
-    complaint = ErrorBody.from_response(400, content, b"")
+    error = ErrorBody.from_response(400, content, b"")
     message = message["message"] if isinstance(message, dict) else message
-    assert (complaint.code, complaint.message, complaint.is_structured) == (code, message, True)
+    assert (error.code, error.message, error.is_structured) == (code, message, True)

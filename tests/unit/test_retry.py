@@ -115,6 +115,23 @@ def test_lockout_of_many_hours_is_not_waited_out(clock: FakeClock) -> None:
     assert (script.attempts, clock.slept) == (1, [])
 
 
+def test_uncertain_lockout_of_one_request_is_a_refusal(clock: FakeClock) -> None:
+    """Where one request fails and a smaller one succeeds, it was not a lockout."""
+    unsure = RateLimitedError("limit exceeded", is_uncertain=True)
+    script = Script(clock, unsure, unsure)
+    with pytest.raises(InvalidParameterError, match="limit exceeded") as error:
+        script.run()
+    assert error.value.is_invalid_value
+    assert script.attempts == 2
+    assert script.run() == "done"
+    script.errors = [unsure] * 9
+    with pytest.raises(InvalidParameterError):
+        script.run()
+    with pytest.raises(RateLimitLockoutError):  # the smaller request fails too
+        script.run()
+    assert script.attempts == 3 + 2 + 4
+
+
 def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "tap-zohovoice.client")
     script = Script(clock, REJECTED)

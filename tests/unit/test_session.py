@@ -17,7 +17,7 @@ from tests.support.cli import FakeClock
 from tests.support.token_server import TokenServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from requests_mock import Mocker
 
@@ -36,7 +36,7 @@ def session(limiter: SlidingWindowLimiter, clock: FakeClock) -> ThrottledSession
 
 
 @contextmanager
-def server(*pieces: bytes, repeat: int = 1) -> Iterator[str]:
+def server(*pieces: bytes, repeat: int = 1) -> Generator[str]:
     """Run a server that sends pieces to its first client, the last one many times."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
