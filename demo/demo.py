@@ -67,7 +67,7 @@ class Run:
         seconds: How long it took.
         sent: How many records it sent.
         calls: Those records.
-        files: The records of recordings and voicemails.
+        files: The records of recordings and voicemails, or what the calls say of them.
         bookmark: How far the account has been read.
     """
 
@@ -244,7 +244,8 @@ class Demo:
         }
         config.write_text(json.dumps(settings), encoding="utf-8")
         config.chmod(0o600)
-        with self._process("discover", [tap, "--discover"], stdout=subprocess.PIPE) as discover:
+        discovery = [tap, "--config", str(config), "--discover"]
+        with self._process("discover", discovery, stdout=subprocess.PIPE) as discover:
             streams = json.load(discover.stdout)["streams"]
         chosen = [stream for stream in streams if stream["tap_stream_id"] == "recordings"]
         catalog.write_text(json.dumps({"streams": chosen}), encoding="utf-8")
@@ -283,6 +284,8 @@ def count(line: str, run: Run) -> None:
         record = message["record"]
         run.sent += 1
         run.calls[record["logid"]] = (record["call_type"], record["start_time"])
+        named = (record["call_recording"], record["voicemail"])
+        run.files += [{**file, "start_time": record["start_time"]} for file in named if file]
 
 
 def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401

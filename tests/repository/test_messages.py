@@ -111,9 +111,7 @@ def odd(**fields: Any) -> Callable[[Sandbox], object]:
 
 def misplaced(stage: Stage) -> Run:
     """Meet calls of other days than were asked for."""
-    rows = [{"logid": str(n), "start_time": "1500000000000"} for n in range(40)]
-    body = json.dumps({"logs": rows, "meta": {"total": 40}, "status": "200"})
-    return stage.answered("200 OK", body)
+    return stage.run(box={"dialect": Dialect(wrong_start="year_2000", wrong_start_every=1)})
 
 
 def repeated(stage: Stage) -> Run:
@@ -129,6 +127,30 @@ def dense(stage: Stage) -> Run:
     day = dt.date(2026, 2, 25)
     dialect = Dialect(max_offset=300, offset_over="empty")
     return stage.run(box={"history": history(6_000, first=day, last=day), "dialect": dialect})
+
+
+def unordered(stage: Stage) -> Run:
+    """Meet a day that does not fit a page, with an order that changes."""
+    day = dt.date(2026, 2, 25)
+    dialect = Dialect(order="shifting", total="absent")
+    return stage.run(box={"history": history(3_000, first=day, last=day), "dialect": dialect})
+
+
+def without_recordings(stage: Stage) -> Run:
+    path = stage.path / "catalog.json"
+    path.write_text(changed_catalog(), encoding="utf-8")
+    return stage.run("--catalog", str(path), recordings_path=str(stage.path / "calls"))
+
+
+def failing_again(stage: Stage) -> Run:
+    """Meet files that fail, of calls that are not newer than the bookmark."""
+    field = {"replication_key": "start_time", "replication_key_value": "2026-03-01T11:00:00Z"}
+    return stage.run(
+        state={"bookmarks": {"recordings": field}},
+        files=odd(call_recording={"recording_filename": "x.wav"}),
+        box={"file_faults": dict.fromkeys(ALWAYS, "error_200")},
+        recordings_path=str(stage.path / "calls"),
+    )
 
 
 def refused_by_proxy(stage: Stage) -> Run:
@@ -155,7 +177,7 @@ def broken(stage: Stage) -> Run:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    stage.monkeypatch.setattr("tap_zohovoice.extract.reader.RecordConverter.convert", fail)
+    stage.monkeypatch.setattr("tap_zohovoice.streams.base.RecordConverter.convert", fail)
     return stage.run()
 
 
@@ -362,11 +384,23 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Voice: row … of … has a field of too many levels; …": lambda stage: stage.run(
         files=odd(new=json.loads("[" * 60 + "]" * 60))
     ),
-    "Zoho hands out the same calls of … over and over, …": repeated,
+    "Zoho returns the same calls of … over and over, …": repeated,
     "More calls on … than the API lets us page through; …": dense,
     "Zoho answers with calls of other days than …": misplaced,
+    "The order of calls on … changes, and they do not fit a page; …": unordered,
+    "Zoho answers long ranges of days only in part; …": lambda stage: stage.run(
+        box={"dialect": Dialect(answered_days=30)}
+    ),
+    "Zoho rejects days before …; …": lambda stage: stage.run(
+        box={"dialect": Dialect(retention_days=90)}
+    ),
+    "… calls start more than two days outside the requested days; …": lambda stage: stage.run(
+        box={"dialect": Dialect(wrong_start="year_2000", wrong_start_every=10)}
+    ),
+    "recordings_path is set, but the stream recordings is not selected: …": without_recordings,
+    "… errors are not emitted: …": failing_again,
     "recordings_path: …": occupied,
-    "…: Zoho counts … calls but hands out …": lambda stage: stage.run(
+    "…: meta.total is … but only … distinct calls were returned, …": lambda stage: stage.run(
         box={"dialect": Dialect(total="stale_high", total_error=2)}
     ),
     "Cannot open the shared rate-limit file (…); …": without_shared_slots,
@@ -391,7 +425,12 @@ GOES_ON = {
     "The catalog selects no stream of the tap; nothing is read",
     "… is not a log level; use DEBUG, INFO, WARNING or ERROR",
     "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC",
-    "…: Zoho counts … calls but hands out …",
+    "…: meta.total is … but only … distinct calls were returned, …",
+    "Zoho answers long ranges of days only in part; …",
+    "Zoho rejects days before …; …",
+    "… calls start more than two days outside the requested days; …",
+    "recordings_path is set, but the stream recordings is not selected: …",
+    "… errors are not emitted: …",
     "Cannot open the shared rate-limit file (…); …",
     "The bookmark of … (…) is in the future; …",
     "The bookmark of … has another replication key; …",
