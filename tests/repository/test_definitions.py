@@ -181,7 +181,7 @@ def test_no_comment_is_lost(
     tap.about["capabilities"].remove("about")
     assert run() == 0
     for entry in tap.catalog["streams"][1]["metadata"]:
-        entry["metadata"]["selected-by-default"] = False
+        entry["metadata"]["selected-by-default"] = True
     assert run() == 1
     assert "would be lost, put it elsewhere: # for later" in capsys.readouterr().err
 
