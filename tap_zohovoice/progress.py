@@ -130,10 +130,9 @@ class DownloadProgress(_Progress):
         self._logged_at = clock.monotonic()
         self._total = 0
 
-    def set_total(self, count: int) -> None:
-        """Set and log the number of items, or its upper bound, once it is known."""
-        self._total = count
-        self._start()
+    def add_total(self, count: int) -> None:
+        """Add to the number of items, and log how long the added ones take."""
+        self._total += count
         left = self._limiter.seconds_for(count)
         text = f"{_plural(count, self._item)} to download"
         pace = f"about {_format_duration(left)} at the rate limit"

@@ -122,7 +122,7 @@ class CallItemStream(IncrementalStream):
             item for row in window.rows + window.strays for item in self._items(row.record, context)
         ]
         if items:
-            self._progress.set_total(len(items))
+            self._progress.add_total(len(items))
         written_at = self.services.clock.monotonic()
         for item in items:
             record = self.request_item(item)

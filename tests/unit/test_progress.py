@@ -83,7 +83,7 @@ def test_download_progress_lines(
     limiter = SlidingWindowLimiter(30, 60, clock)
     progress = DownloadProgress("recordings", "file", clock=clock, limiter=limiter, results=results)
     if total:
-        progress.set_total(total)
+        progress.add_total(total)
     results.update({"fetched": 49, "there already": 1})
     clock.time += 59
     progress.update()
