@@ -52,6 +52,7 @@ TestStandardSuite = get_tap_test_class(
         "api_url": _URL,
         "start_date": "2025-01-01T00:00:00Z",
         "rate_limit_calls": 10_000,
+        "recordings_path": "memory://suite",  # else `recordings` is not selected by default
     },
     # A transcript is a request of its own, and a dry run makes no more than it must.
     suite_config=SuiteConfig(max_records_limit=20, ignore_no_records_for_streams=["transcripts"]),
