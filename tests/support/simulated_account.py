@@ -125,12 +125,11 @@ def keys_of(logid: str, stream: str, files: Files) -> list[object]:
     """Return the keys of the records that a call makes in a stream."""
     if stream == "call_logs":
         return [logid]
-    media = [] if files == "none" else [name for name in FILES if has_file(logid, name)]
+    media = [name for name in FILES if has_file(logid, name)]
     if stream == "recordings":
-        return [_file_name(logid, name) for name in media]
+        return [] if files == "none" else [_file_name(logid, name) for name in media]
     words = {"isRecording": "recording", "isVoiceMail": "voicemail"}
-    kinds = [words[name] for name in media] if files == "always" else []
-    return [(logid, kind) for kind in kinds or ["recording"]] if int(logid) % 5 == 0 else []
+    return [(logid, words[name]) for name in media] if int(logid) % 5 == 0 else []
 
 
 def _file_name(logid: str, media: str) -> str:
