@@ -169,13 +169,18 @@ class TapZohoVoice(Tap):
         return command
 
 
+def _reject_constant(name: str) -> None:
+    """Raise, since the SDK parses neither NaN nor infinity."""
+    raise json.JSONDecodeError(name, name, 0)
+
+
 def _check_json(_ctx: click.Context, param: click.Parameter, file: IO[str] | None) -> Any:  # noqa: ANN401
     """Read a file of JSON, which the SDK parses."""
     if file is None:
         return None
     with input_file(param.opts[0]), file:
         text = file.read()
-        json.loads(text)
+        json.loads(text, parse_constant=_reject_constant)
     return io.StringIO(text)
 
 

@@ -67,6 +67,7 @@ class PageFlow:
         self._sequence: list[str] = []
         self._seen: set[str] = set()
         self._row_count = 0
+        self._is_single_page = False
         self._is_firm = True
         self._empty_offsets: set[int] = set()
         self._longest = 1
@@ -109,7 +110,7 @@ class PageFlow:
                     len(self.rows),
                 )
                 return self.rows
-            if before is not None and not self._is_firm:
+            if before is not None and (not self._is_firm or self._limits.needs_single_pages):
                 break
             before, was_firm = set(self._seen), self._is_firm
         self._limits.require_single_pages()
@@ -118,8 +119,8 @@ class PageFlow:
     def _is_complete(self) -> bool:
         """Return whether the passes so far returned all rows, and report calls that came twice."""
         has_total = bool(self._totals) and self._limits.total_is_reliable
-        if not self._is_firm:
-            # Only a total proves that rows which changed places were all seen.
+        if not self._is_firm or (self._limits.needs_single_pages and not self._is_single_page):
+            # Only a total proves that rows which change places were all seen.
             return has_total and len(self.rows) >= max(self._totals)
         if has_total and not self.passed_start:
             missing = min(self._totals) - len(self.rows)
@@ -159,7 +160,8 @@ class PageFlow:
             if self.passed_start or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
-        if self._row_count == len(first.rows) and not self.passed_start:
+        self._is_single_page = self._row_count == len(first.rows)
+        if self._is_single_page and not self.passed_start:
             self._limits.verified_end = max(self._limits.verified_end, self._row_count)
 
     def _get_next(

@@ -197,7 +197,10 @@ def test_partition_bookmarks_are_validated(caplog: pytest.LogCaptureFixture) -> 
         ]
     }
     assert [record.getMessage() for record in caplog.records] == [
-        "The bookmark of recordings (2030-01-01T00:00:00.000000+00:00) is in the future; reading again from start_date",
+        (
+            "The bookmark of recordings (2030-01-01T00:00:00.000000+00:00) is in the future; "
+            "reading again from start_date"
+        ),
         "The bookmark of recordings has another replication key; reading from start_date",
     ]
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     Simulate = Callable[[Scenario], None]
 
 # A scenario of several runs costs more than one reading.
-EXAMPLES = {"default": 250, "nightly": 12_500}[os.environ.get("HYPOTHESIS_PROFILE", "default")]
+EXAMPLES = {"default": 250, "unshrunk": 250, "nightly": 12_500}[
+    os.environ.get("HYPOTHESIS_PROFILE", "default")
+]
 """Examples of each property that has its full share; four of them are scenarios."""
 
 

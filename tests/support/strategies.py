@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, get_args
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from tests.support.fake_server import DAY, MINUTE, SECOND, Burst, Change
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # The default is the same every time, so that CI fails for changes alone.
 settings.register_profile("default", max_examples=200, deadline=None, derandomize=True)
 settings.register_profile("nightly", max_examples=20_000, deadline=None)
+# Reports the first failing example as it is, at once.
+settings.register_profile(
+    "unshrunk", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 _YEAR = 365 * 1440
