@@ -7,6 +7,7 @@ import pty
 import select
 import termios
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Terminal:
             assert self._look(), self._screen
         self._read = self._screen.index(question, self._read) + len(question)
         # A question for a secret is asked a moment before typing is hidden.
-        while "not shown" in question and self.echoes():
+        while ("not shown" in question and self.echoes()) or not self._is_sleeping():
             assert time.monotonic() < end
             time.sleep(0.01)
         os.write(self._fd, keys.encode())
@@ -76,6 +77,14 @@ class Terminal:
     def echoes(self) -> bool:
         """Tell whether what is typed is shown."""
         return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
+
+    def _is_sleeping(self) -> bool:
+        """Whether it waits for input; a signal just before would be handled after the next line."""
+        try:
+            stat = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8")
+        except OSError:  # a system without /proc
+            return True
+        return stat.rpartition(")")[2].split()[0] == "S"
 
     def _look(self) -> bool:
         """Read what is new on the screen; tell whether there can be more."""
