@@ -95,6 +95,10 @@ def _object(value: object) -> None:
         raise CastError
 
 
+# target-snowflake's SDK reads `properties` of each item, and drops keys that are not allowed.
+_OPEN_ITEM = {"type": "object", "properties": {}, "additionalProperties": True}
+
+
 class FieldType(Enum):
     """Type of a field: JSON type, cast, and Python types of values that need no cast.
 
@@ -109,7 +113,7 @@ class FieldType(Enum):
     BOOLEAN = (th.BooleanType, _boolean, bool)
     DURATION = (th.StringType, _duration, str)
     OBJECT = (th.CustomType({"type": "object"}), _object)
-    OBJECTS = (th.ArrayType(th.CustomType({"type": "object"})), _object)
+    OBJECTS = (th.ArrayType(th.CustomType(_OPEN_ITEM)), _object)
 
     def __init__(self, json_type: Any, cast: Callable[[object], object], *exact: type) -> None:  # noqa: ANN401 - the SDK's types have no common base
         self.json_type = json_type
