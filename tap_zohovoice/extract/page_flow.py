@@ -94,13 +94,15 @@ class PageFlow:
             InvalidParameterError: If the server rejects the window or the size.
             ZohoVoiceError: If the end of the window cannot be reached.
         """
-        before: set[str] | None = None
-        was_firm = True
+        before: list[str] | None = None
+        has_moved, was_proven = False, True
         for _ in range(1 + _MAX_REREADS):
             yield from self._read_pass()
-            if self._is_complete():
+            # Rows that change places may be in place once, by chance.
+            is_proven = self._is_firm and (not has_moved or _has_same_order(before, self._sequence))
+            if self._is_complete(is_proven=is_proven):
                 return self.rows
-            if self._is_firm and was_firm and self._seen == before:
+            if is_proven and was_proven and before is not None and self._seen == set(before):
                 self._limits.total_is_reliable = False
                 _LOGGER.warning(
                     "%s: meta.total is %d but only %d distinct calls were returned, twice; "
@@ -112,14 +114,19 @@ class PageFlow:
                 return self.rows
             if before is not None and (not self._is_firm or self._limits.needs_single_pages):
                 break
-            before, was_firm = set(self._seen), self._is_firm
+            has_moved = has_moved or not self._is_firm
+            before, was_proven = list(self._sequence), is_proven
         self._limits.require_single_pages()
         raise WindowTooLargeError(max(self._totals, default=None))
 
-    def _is_complete(self) -> bool:
-        """Return whether the passes so far returned all rows, and report calls that came twice."""
+    def _is_complete(self, *, is_proven: bool) -> bool:
+        """Return whether the passes so far returned all rows, and report calls that came twice.
+
+        Args:
+            is_proven: Whether the rows have kept their places.
+        """
         has_total = bool(self._totals) and self._limits.total_is_reliable
-        if not self._is_firm or (self._limits.needs_single_pages and not self._is_single_page):
+        if not is_proven or (self._limits.needs_single_pages and not self._is_single_page):
             # Only a total proves that rows which change places were all seen.
             return has_total and len(self.rows) >= max(self._totals)
         if has_total and not self.passed_start:
@@ -313,6 +320,12 @@ class PageFlow:
         had_room = offset + 1 < page.size and len(self._seen) % _ROUND_PAGE
         if offset + page.size > self._limits.max_offset_ok and not had_room:
             raise self._offset_limit_hit(offset)
+
+
+def _has_same_order(before: list[str] | None, now: list[str]) -> bool:
+    """Return whether the rows of two passes have one order, but for those of one pass alone."""
+    common = set(before or ()) & set(now)
+    return [key for key in before or () if key in common] == [key for key in now if key in common]
 
 
 def _end_time(row: SerializedRecord) -> str:

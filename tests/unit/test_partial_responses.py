@@ -81,6 +81,21 @@ class TestChangingOrder:
         assert " on 2026-0" in str(reading.error)
         assert_sound(reading)
 
+    def test_order_that_holds_once_by_chance_is_not_believed(self) -> None:
+        dialect = Dialect(
+            order="shifting",
+            order_seed=2,
+            order_reach=10,
+            total="page",
+            max_size=37,
+            to_date_inclusive=False,
+        )
+        account = AccountSpec((Burst(0, 22, 0), Burst(0, 16, 1)), dialect, size=50, days=1)
+        reading = read(account)
+        assert_once(reading)
+        assert reading.error is None
+        assert_complete(reading)
+
     @pytest.mark.simulation
     @given(
         st.builds(
