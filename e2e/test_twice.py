@@ -61,9 +61,15 @@ def test_what_came_late_is_added_and_what_changed_is_updated(twice: Twice) -> No
 
 def test_the_state_in_meltano_is_the_start_of_the_last_call(twice: Twice) -> None:
     for bookmarks, expected in zip(twice.bookmarks, twice.expected, strict=True):
-        values = {name: entry["replication_key_value"] for name, entry in bookmarks.items()}
-        assert values.keys() == KEYS.keys()
-        assert values["call_logs"] == expected
+        assert bookmarks.keys() == KEYS.keys()
+        assert bookmarks["call_logs"]["replication_key_value"] == expected
+        for name in KEYS.keys() - {"call_logs"}:
+            values = {
+                partition["context"]["kind"]: partition["replication_key_value"]
+                for partition in bookmarks[name]["partitions"]
+            }
+            assert values.keys() == {"recording", "voicemail"}
+            assert max(values.values()) <= expected
     assert twice.expected[0] < twice.expected[1]
 
 
