@@ -144,7 +144,7 @@ class TokenEndpoint:
                     auth=lambda request: request,  # nor by a .netrc file
                 ) as response,
             ):
-                self.first_date = self.first_date or response.headers.get("Date", "")
+                self.first_date = self.first_date or session.first_date
                 return response.status_code, read_body(response, self._clock, self._timeout)
         except OSError as error:  # includes the exceptions of requests
             cause = explain_request_error(error, "accounts_url", self._url, advice=_CHECK_NETWORK)

@@ -87,7 +87,7 @@ class Page:
         if not isinstance(logs, list):
             message = "logs is not a list"
             raise UnexpectedResponseError(message)
-        total = _parse_total(body.get("meta"), len(logs))
+        total = parse_total(body.get("meta"), len(logs))
         if not logs and not request.offset and total:
             message = f"no rows although Zoho counts {total}"
             raise UnexpectedResponseError(message)
@@ -104,7 +104,7 @@ class Page:
         return cls(rows, total, request.size)
 
 
-def _parse_total(meta: object, rows: int) -> int | None:
+def parse_total(meta: object, rows: int) -> int | None:
     """Parse `meta.total`; None where it is missing, or not a count (contacts have -1)."""
     total = meta.get("total") if isinstance(meta, dict) else None
     if isinstance(total, str) and total.isdecimal() and total.isascii():

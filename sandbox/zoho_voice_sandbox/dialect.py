@@ -27,6 +27,17 @@ SeveralFiles: TypeAlias = Literal[
     "html",
 ]
 WrongStart: TypeAlias = Literal["none", "seconds", "year_2000"]
+Throttle: TypeAlias = Literal[
+    "429",
+    "400_url_rolling",
+    "200_url_rolling",
+    "400_cliq",
+    "200_people",
+    "503_text",
+    "429_empty",
+    "400_minutes",
+]
+TokenRefused: TypeAlias = Literal["401_plain", "401_projects", "401_crm", "400_zvt", "200_crm"]
 FileLength: TypeAlias = Literal["content_length", "chunked", "close"]
 
 # All time zones lie between these, daylight saving included.
@@ -151,20 +162,9 @@ class Dialect:
     total_error: int = 1
     rows_form: Literal["list", "missing", "null", "body", "no_content", "bare_list"] = "list"
     status_value: Literal["200", "SUCCESS", "success"] = "200"
-    throttle: Literal[
-        "429",
-        "400_url_rolling",
-        "200_url_rolling",
-        "400_cliq",
-        "200_people",
-        "503_text",
-        "429_empty",
-        "400_minutes",
-    ] = "400_url_rolling"
+    throttle: Throttle = "400_url_rolling"
     retry_after: bool = False
-    token_refused: Literal["401_plain", "401_projects", "401_crm", "400_zvt", "200_crm"] = (
-        "401_plain"  # noqa: S105 - the name of a form
-    )
+    token_refused: TokenRefused = "401_plain"  # noqa: S105 - the name of a form
     scope_missing: bool = False
     date_header: Literal["sent", "absent"] = "sent"
     date_ahead_seconds: float = 0.0

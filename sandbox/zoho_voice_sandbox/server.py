@@ -27,7 +27,6 @@ from zoho_voice_sandbox.transcripts import TranscriptsHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
     from typing import Self
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -177,12 +176,7 @@ class Sandbox:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop the server."""
         if self._server and self._thread:
             self._server.shutdown()

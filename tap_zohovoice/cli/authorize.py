@@ -27,6 +27,7 @@ from tap_zohovoice.config.environment import parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.config.validation import validation_errors
 from tap_zohovoice.exceptions import ShutdownRequested, UnexpectedResponseError, ZohoVoiceError
+from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 
@@ -227,16 +228,15 @@ class Authorization:
 def _count_calls(tap: TapZohoVoice) -> int | None:
     """Request one call with the tap's own client; return the total, if the response has one."""
 
-    def parse_total(body: dict[str, Any]) -> int | None:
-        if not isinstance(body.get("logs", []), list | None):
+    def parse(body: dict[str, Any]) -> int | None:
+        logs = body.get("logs", [])
+        if not isinstance(logs, list | None):
             message = "logs is not a list"
             raise UnexpectedResponseError(message)
-        meta = body.get("meta")
-        total = meta.get("total") if isinstance(meta, dict) else None
-        return total if isinstance(total, int) and total >= 0 else None
+        return parse_total(body.get("meta"), len(logs or ()))
 
     api = CallLogsStream(tap, tap.services).api
-    return api.get_json({"from": "0", "size": "1"}, parse_total, max_attempts=_MAX_ATTEMPTS)
+    return api.get_json({"from": "0", "size": "1"}, parse, max_attempts=_MAX_ATTEMPTS)
 
 
 def _describe_total(total: int | None) -> str:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")
 _QUOTES = ('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
+STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
+"""Start of a `recordings_path` that fsspec opens; any other is a local path."""
 
 
 def validation_errors(
@@ -187,7 +188,7 @@ def _check_recordings_path(path: object) -> Iterator[str]:
         yield "recordings_path must be a path or a URL on one line"
     elif is_file_url and not path.lower().startswith("file:///"):
         yield "recordings_path: use a path, or a URL such as file:///srv/calls"
-    elif _URL.match(path):
+    elif STORAGE_URL.match(path):
         yield from _check_filesystems(path)
 
 

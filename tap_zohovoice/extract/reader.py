@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _FEW_ROWS = 10
-_MAX_DATE_ERROR = dt.timedelta(days=2)
 _MAX_PROBES = 30
 """Requests of a run that verify silent ranges."""
 
@@ -36,14 +35,12 @@ class WindowResult:
         window: Days that were read.
         rows: Records that are new in this run, by `start_time`, then `logid`.
         strays: Records that start far outside the window; they say nothing about the bookmark.
-        row_count: Rows of the window, with repeats and rows out of bounds.
         covered_until: Before this moment no call is unread.
     """
 
     window: DateWindow
     rows: list[SerializedRecord]
     strays: list[SerializedRecord]
-    row_count: int
     covered_until: dt.datetime
 
 
@@ -132,9 +129,8 @@ class CallLogReader:
     def _result(self, window: DateWindow, found: Rows, previous: Collection[str]) -> WindowResult:
         rows = sorted(row for key, row in found.items() if key not in previous)
         # Days have a zone, so neighbours of the window are not stray.
-        after = (dt.datetime.combine(window.first, dt.time()) - _MAX_DATE_ERROR).isoformat()
-        before = (dt.datetime.combine(window.last, dt.time()) + 2 * _MAX_DATE_ERROR).isoformat()
-        first, last = bisect_left(rows, (after,)), bisect_left(rows, (before,))
+        after, before = window.near[0], window.near[1] + DAY
+        first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))
         strays = rows[:first] + rows[last:]
         if len(strays) > max(_FEW_ROWS, len(rows) // 2):
             message = f"Zoho answers with calls of other days than {window}; they are not stored"
@@ -145,7 +141,7 @@ class CallLogReader:
         rows = rows[bisect_left(rows, (self._start,)) : end]
         covered_until = self.planner.covered_until(window)
         self.planner.mark_read(window, len(found))
-        return WindowResult(window, rows, strays, len(found), covered_until)
+        return WindowResult(window, rows, strays, covered_until)
 
     def _is_answered_whole(
         self, window: DateWindow, rows: Rows

@@ -38,6 +38,11 @@ class DateWindow:
         """Number of days, both ends included."""
         return (self.last - self.first).days + 1
 
+    @property
+    def near(self) -> tuple[dt.datetime, dt.datetime]:
+        """Moments between which its calls start, in any time zone, with two days to spare."""
+        return midnight(self.first) - 2 * DAY, midnight(self.last) + 3 * DAY
+
     @override
     def __str__(self) -> str:
         """Return the window as it is logged."""
@@ -64,11 +69,8 @@ class ToDateBoundary:
             window: The requested days.
             timestamps: When the calls of the page started.
         """
-        near = sorted(
-            moment
-            for moment in timestamps
-            if midnight(window.first) - 2 * DAY < moment < midnight(window.last) + 3 * DAY
-        )
+        first, last = window.near
+        near = sorted(moment for moment in timestamps if first < moment < last)
         if window.days == 1 and len(near) >= _MIN_EVIDENCE:
             self.is_inclusive = True  # an exclusive `toDate` would leave nothing
         if len(near) < 2 * _MIN_EVIDENCE:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import re
 import stat
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from urllib.parse import unquote
 import fsspec
 
 from tap_zohovoice._compat import override
+from tap_zohovoice.config.validation import STORAGE_URL
 from tap_zohovoice.exceptions import StorageError, ZohoVoiceError
 
 if sys.platform != "win32":
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 # No stored file begins with a dot, so none is mistaken for a temporary one.
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 _NOT_A_FILE = "recordings_path: a file's name is in use by something else"
 
 
@@ -229,7 +228,7 @@ def open_storage(path: str) -> Storage:
     """
     if path.lower().startswith("file:///"):
         path = unquote(path[len("file://") :])
-    if not _URL.match(path):
+    if not STORAGE_URL.match(path):
         return LocalStorage(Path(path).expanduser().absolute())
     with storage_errors():
         return FsspecStorage(*fsspec.core.url_to_fs(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import abstractmethod
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk.helpers.conform import TypeConformanceLevel
@@ -13,7 +13,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.extract.reader import CallLogReader, WindowResult
-from tap_zohovoice.extract.windows import DAY, add_saturating
+from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress import WindowProgress
 from tap_zohovoice.schemas.conversion import RecordConverter
@@ -83,9 +83,9 @@ class IncrementalStream(ZohoVoiceStream):
         written_before = services.writer.records_written
         try:
             for window in self.request_windows(reader, context):
-                days = window.window
+                first, last = window.window.near
                 self._present = format_timestamp(services.present)
-                self._bounds = (days.first - 2 * DAY).isoformat(), (days.last + 3 * DAY).isoformat()
+                self._bounds = format_timestamp(first), format_timestamp(last)
                 yield from self.emit_window(window, context)
                 is_empty = not window.rows
                 safe = self._safe_bookmark(window.covered_until, start)
@@ -95,7 +95,7 @@ class IncrementalStream(ZohoVoiceStream):
                     newest = min(window.rows[-1].start_time, self._present)
                     state[NEWEST] = max(state.get(NEWEST) or "", newest)
                 self.write_state()
-                progress.update(days, len(window.rows) + len(window.strays))
+                progress.update(window.window, len(window.rows) + len(window.strays))
         finally:
             written = services.writer.records_written - written_before
             progress.finish(written, self.item_label)
@@ -113,7 +113,7 @@ class IncrementalStream(ZohoVoiceStream):
             end=settings.end,
             now=self.services.started,
             page_size=settings.page_size,
-            filters={**settings.filters, **self._list_params(context)},
+            filters=self._list_params(context),
         )
 
     def request_windows(
@@ -150,23 +150,25 @@ class IncrementalStream(ZohoVoiceStream):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
-        self._page = self.api.parse_json(response, self._parse_page)
+        parse = partial(self._parse_page, self._paginator.current_value)
+        self._page = self.api.parse_json(response, parse)
 
     @override
     def parse_response(self, response: requests.Response) -> Iterable[Any]:
         # Windows, not records: `get_records` unpacks them, so that STATE follows each.
         yield from self._paginator.receive(self._page)
 
-    def _parse_page(self, body: Mapping[str, Any]) -> Page:
-        request = self._paginator.current_value
+    def _parse_page(self, request: PageRequest, body: Mapping[str, Any]) -> Page:
         return Page.from_body(body, request, self._converter.convert)
 
     @cached_property
     def _converter(self) -> RecordConverter:
         return RecordConverter()
 
-    def _list_params(self, context: Context | None) -> Mapping[str, str]:
-        return self.list_params[context["kind"]] if context else {}
+    def _list_params(self, context: Context | None) -> dict[str, str]:
+        """Return the user's filters, and those of the partition."""
+        own = self.list_params[context["kind"]] if context else {}
+        return {**self.services.settings.filters, **own}
 
     def get_sample(self, context: Context | None) -> Iterator[Record]:
         """Get a few records with one small request, to test the connection.
@@ -174,14 +176,9 @@ class IncrementalStream(ZohoVoiceStream):
         Args:
             context: Partition.
         """
-        settings = self.services.settings
-        size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, settings.page_size)
-        params = {**settings.filters, **self._list_params(context)}
-        request = PageRequest(0, size, params, "the sample")
-        page = self.api.get_json(
-            request.to_query_params(),
-            lambda body: Page.from_body(body, request, self._converter.convert),
-        )
+        size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, self.services.settings.page_size)
+        request = PageRequest(0, size, self._list_params(context), "the sample")
+        page = self.api.get_json(request.to_query_params(), partial(self._parse_page, request))
         for row in sorted(page.rows):
             yield row.record
 

@@ -8,7 +8,7 @@ import re
 import socket
 from contextlib import contextmanager
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import requests_mock
@@ -17,6 +17,7 @@ from tests.support.calls import assert_once, call, history, server_ids
 from tests.support.cli import NOW
 from tests.support.tls import Stub
 from zoho_voice_sandbox import Dialect, Sandbox
+from zoho_voice_sandbox.dialect import Throttle, TokenRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
@@ -25,17 +26,8 @@ if TYPE_CHECKING:
 
     RunTap = Callable[..., Run]
 
-LOCKS = [
-    "429",
-    "429_empty",
-    "400_url_rolling",
-    "200_url_rolling",
-    "400_cliq",
-    "200_people",
-    "503_text",
-    "400_minutes",
-]
-REFUSALS = ["401_plain", "401_projects", "401_crm", "400_zvt", "200_crm"]
+LOCKS = get_args(Throttle)
+REFUSALS = get_args(TokenRefused)
 FAULTS = [
     "500",
     "502_html",

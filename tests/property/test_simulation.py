@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +17,7 @@ from tests.support.simulated_account import keys_of
 from tests.support.simulated_api import Stop
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
+from zoho_voice_sandbox.dialect import Throttle, TokenRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,22 +62,9 @@ def run_scenario(tmp_path: Path, state_home: Path) -> Simulate:
 
 GAPS = st.one_of(st.just(0.0), st.floats(0, 90), st.sampled_from((700.0, 3600.0, 86_400.0, 5e5)))
 RESPONSES: dict[str, st.SearchStrategy[Any]] = {
-    "throttle": st.sampled_from(
-        (
-            "429",
-            "400_url_rolling",
-            "200_url_rolling",
-            "400_cliq",
-            "200_people",
-            "503_text",
-            "429_empty",
-            "400_minutes",
-        )
-    ),
+    "throttle": st.sampled_from(get_args(Throttle)),
     "retry_after": st.booleans(),
-    "token_refused": st.sampled_from(
-        ("401_plain", "401_projects", "401_crm", "400_zvt", "200_crm")
-    ),
+    "token_refused": st.sampled_from(get_args(TokenRefused)),
     "rows_form": st.sampled_from(("list", "list", "missing", "null", "body", "no_content")),
     "status_value": st.sampled_from(("200", "SUCCESS", "success")),
     "token_ttl_seconds": st.sampled_from((3600.0, 3600.0, 300.0)),
@@ -446,7 +434,7 @@ LIMITS = st.builds(
             RunSpec,
             gap=st.sampled_from((0.0, 0.0, 1.0, 30.0, 59.9)),
             faults=faults(3, ("lock", "timeout", "cut", "token", "500", "unreachable")),
-            stop=STOPS,
+            stop=st.one_of(STOPS, AT_LOCKS),
             back=st.sampled_from((0.0, 0.0, 50.0, 4000.0)),
         ),
         min_size=2,

@@ -8,10 +8,7 @@ import select
 import termios
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Self
 
 _PATIENCE = 20.0  # seconds
 
@@ -40,12 +37,7 @@ class Terminal:
             os.execv(self._command[0], self._command)  # noqa: S606 - the test's own command
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         os.close(self._fd)  # whoever still runs is told to hang up
         if self.exit_code is None:
             os.waitpid(self._pid, 0)

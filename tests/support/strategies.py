@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from tests.support.fake_server import DAY, MINUTE, SECOND, Burst, Change
 from zoho_voice_sandbox import Dialect
-from zoho_voice_sandbox.dialect import SeveralFiles
 
 if TYPE_CHECKING:
     from tests.support.fake_server import AccountSpec
@@ -64,12 +63,6 @@ ANY_SERVER: dict[str, st.SearchStrategy[Any]] = {
     "future_dates": st.sampled_from(("accepted", "refused")),
 }
 """Fields of dialects with any limit and total."""
-
-PARTIAL_ANSWERS: dict[str, st.SearchStrategy[Any]] = {
-    "answered_days": st.sampled_from((7, 30, 90, 365)),
-    "answered_end": st.sampled_from(("last", "first")),
-}
-"""Fields of dialects that answer long ranges in part."""
 CHANGING_ORDERS: dict[str, st.SearchStrategy[Any]] = {
     "order": st.sampled_from(("shifting", "swapping", "replicas")),
     "order_seed": st.integers(0, 99),
@@ -82,36 +75,6 @@ PAGE_TOTALS: dict[str, st.SearchStrategy[Any]] = {
     "max_size": st.sampled_from((None, 99, 60, 37)),
 }
 """Fields of dialects whose total counts the rows of a page."""
-RETENTION: dict[str, st.SearchStrategy[Any]] = {
-    "retention_days": st.sampled_from((30, 90, 400)),
-    "retention_refused": st.sampled_from(("start", "end")),
-}
-"""Fields of dialects that refuse the oldest days."""
-
-WRONG_STARTS: dict[str, st.SearchStrategy[Any]] = {
-    "wrong_start": st.sampled_from(("seconds", "year_2000")),
-    "wrong_start_every": st.sampled_from((1, 3, 50)),
-}
-"""Fields of dialects that send some calls with times far outside their day."""
-
-DATE_HEADERS: dict[str, st.SearchStrategy[Any]] = {
-    "date_header": st.sampled_from(("sent", "absent")),
-    "date_ahead_seconds": st.sampled_from((0.0, 30.0, -3600.0, 864_000.0)),
-}
-"""Fields of dialects whose `Date` is missing or wrong."""
-
-GRANTED_SIZES: dict[str, st.SearchStrategy[Any]] = {
-    "max_size": st.sampled_from((None, 1000, 500, 200, 100)),
-    "size_over": st.sampled_from(("cap", "refuse", "error500", "timeout", "cut", "empty")),
-    "size_named": st.booleans(),
-}
-"""Fields of dialects that grant sizes up to a bound, with any response to larger ones."""
-
-SEVERAL_FILES: dict[str, st.SearchStrategy[Any]] = {
-    "several_files": st.sampled_from(get_args(SeveralFiles)),
-    "bomb_mb": st.just(2),
-}
-"""Fields of dialects with any response to a request for several files."""
 
 
 def dialects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dialect]:

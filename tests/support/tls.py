@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from tap_zohovoice._compat import override
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     import trustme
@@ -43,12 +42,7 @@ class Gate:
         threading.Thread(target=self._serve, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)  # wakes whoever waits in accept
         self._server.close()
