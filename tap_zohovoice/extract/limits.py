@@ -33,6 +33,7 @@ class ServerLimits:
         verified_end: Rows of the longest first page that is proved to be all there is.
         total_is_reliable: Whether totals have been right so far.
         total_exceeds_page: Whether a total was greater than the rows of its own page.
+        firm_overlaps: Wide overlaps of two pages in a row whose rows kept their order.
         needs_single_pages: Whether each window must fit a page, since the order is not firm.
     """
 
@@ -45,6 +46,7 @@ class ServerLimits:
     verified_end: int = 0
     total_is_reliable: bool = True
     total_exceeds_page: bool = False
+    firm_overlaps: int = 0
     needs_single_pages: bool = False
 
     @classmethod

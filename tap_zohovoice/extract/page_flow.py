@@ -28,6 +28,10 @@ TRACK_TOTAL_HITS_CAP = 10_000
 """Where search engines stop counting, unless they are told otherwise: it may stand for more."""
 _MAX_STALE_PAGES = 30
 """Pages in a row without a new row; so many calls do not arrive between requests."""
+_WIDE_OVERLAP = 20
+"""Rows of an overlap that prove the order of rows, where no total does."""
+_ENOUGH_OVERLAPS = 10
+"""Wide overlaps in a row that are enough: from then on one row shows whether rows have slid."""
 _ROUND_PAGE = 50
 """Servers cap pages at round numbers, so a page of such a length may be a capped one."""
 
@@ -71,6 +75,7 @@ class PageFlow:
         self._is_firm = True
         self._empty_offsets: set[int] = set()
         self._longest = 1
+        self._overlap = 1
         self._requested = 1
 
     @property
@@ -102,7 +107,8 @@ class PageFlow:
             is_proven = self._is_firm and (not has_moved or _has_same_order(before, self._sequence))
             if self._is_complete(is_proven=is_proven):
                 return self.rows
-            if is_proven and was_proven and before is not None and self._seen == set(before):
+            is_repeated = before is not None and self._seen == set(before)
+            if is_proven and was_proven and is_repeated and self._totals:
                 self._limits.total_is_reliable = False
                 _LOGGER.warning(
                     "%s: meta.total is %d but only %d distinct calls were returned, twice; "
@@ -147,7 +153,7 @@ class PageFlow:
         self._sequence.clear()
         self._seen.clear()
         self._empty_offsets.clear()
-        self._row_count, self._is_firm = 0, True
+        self._row_count, self._is_firm, self._overlap = 0, True, 1
         self._order = DescendingOrderDetector(self._start)
         first = yield from self._get(0)
         self._check_fits(first)
@@ -180,16 +186,28 @@ class PageFlow:
         if not has_total and self._can_split and len(self.rows) > self._limits.assumed_offset:
             raise WindowTooLargeError(None)
         # The last row is requested again: if it is not where it was, rows have slid.
-        is_stitched = len(page.rows) > 1
-        offset = end - 1 if is_stitched else end
+        overlap = self._choose_overlap(page)
+        offset = end - overlap
         following = yield from self._get(offset)
-        if is_stitched and not self._overlaps(following):
+        if overlap and not self._overlaps(following):
             return (yield from self._step_back(offset, following))
         if following.rows:
             self._check_seam(page, following)
             return offset, following
         self._check_unexpected_end(offset, following)
         return offset, None
+
+    def _choose_overlap(self, page: Page) -> int:
+        """Return how many rows of a page to request again; none if it has no others.
+
+        One row that changes its place from request to request may be in place by chance.
+        """
+        if len(page.rows) <= self._overlap:
+            return 0
+        is_counted = self._limits.total_exceeds_page and self._limits.total_is_reliable
+        is_proven = is_counted or self._limits.firm_overlaps >= _ENOUGH_OVERLAPS
+        self._overlap = 1 if is_proven else min(_WIDE_OVERLAP, len(page.rows) // 2)
+        return self._overlap
 
     def _get(self, offset: int) -> PageGenerator:
         try:
@@ -217,7 +235,8 @@ class PageFlow:
     def _check_seam(self, page: Page, following: Page) -> None:
         """Check that the rows of two pages which overlap have not changed places."""
         ids = [row.logid for row in following.rows]
-        if len(page.rows) == len(self._sequence) and len(ids) == 1:
+        is_end = len(ids) == self._overlap and self._seen.issuperset(ids)
+        if is_end and len(page.rows) == len(self._sequence):
             return  # a single page has all rows, in whatever order
         first = len(self._sequence)
         if ids[0] in self._seen:
@@ -226,7 +245,10 @@ class PageFlow:
         fresh = following.rows[len(overlap) :]
         # The same row again, behind the overlap, has moved; another leg of its call differs.
         has_moved = any(row.logid in self._seen and row == self.rows[row.logid] for row in fresh)
-        self._is_firm = self._is_firm and ids[: len(overlap)] == overlap and not has_moved
+        is_firm = ids[: len(overlap)] == overlap and not has_moved
+        self._is_firm = self._is_firm and is_firm
+        if self._overlap > 1:
+            self._limits.firm_overlaps = self._limits.firm_overlaps + 1 if is_firm else 0
 
     def _offset_limit_hit(self, offset: int) -> WindowTooLargeError:
         self._limits.reject_offset(offset)
@@ -258,8 +280,8 @@ class PageFlow:
         length = len(page.rows)
         self._has_total = page.total is not None
         if page.total is None:
-            # A short page may be a capped one; only the seam's row alone is the end for certain.
-            return bool(offset) and length == 1 and self._longest > 1
+            # A short page may be a capped one; only the overlap alone is the end for certain.
+            return bool(offset) and length == self._overlap < self._longest
         # A total may count the rows of its own page, until one does not, or its end was verified.
         is_own = offset == 0 and not (
             self._limits.total_exceeds_page or length <= self._limits.verified_end

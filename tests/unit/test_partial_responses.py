@@ -96,6 +96,25 @@ class TestChangingOrder:
         assert reading.error is None
         assert_complete(reading)
 
+    @pytest.mark.parametrize("order", ["shifting", "swapping", "replicas"])
+    @pytest.mark.parametrize("reach", [2, 10])
+    @pytest.mark.parametrize("total", ["page", "absent"])
+    def test_seam_that_holds_by_chance_loses_no_call(
+        self, order: Any, reach: int, total: Any
+    ) -> None:
+        for seed in range(20):
+            dialect = Dialect(
+                order=order,
+                order_seed=seed,
+                order_reach=reach,
+                total=total,
+                max_size=60,
+                to_date_inclusive=False,
+            )
+            reading = read(AccountSpec((Burst(0, 96, 1),), dialect, size=100, days=1))
+            assert reading.error is None
+            assert_complete(reading)
+
     @pytest.mark.simulation
     @given(
         st.builds(
