@@ -206,7 +206,9 @@ class PageFlow:
             return 0
         is_counted = self._limits.total_exceeds_page and self._limits.total_is_reliable
         is_proven = is_counted or self._limits.firm_overlaps >= _ENOUGH_OVERLAPS
-        self._overlap = 1 if is_proven else min(_WIDE_OVERLAP, len(page.rows) // 2)
+        # An offset without rows is requested again, and must then be the same one.
+        is_narrow = is_proven or self._empty_offsets
+        self._overlap = 1 if is_narrow else min(_WIDE_OVERLAP, len(page.rows) // 2)
         return self._overlap
 
     def _get(self, offset: int) -> PageGenerator:
