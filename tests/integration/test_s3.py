@@ -138,7 +138,14 @@ def test_killed_run_leaves_no_partial_file(
         box.audio.put("large.wav", content)
         config = tmp_path / "config.json"
         config.write_text(
-            json.dumps({**box.config, "recordings_path": URL, "start_date": "2026-01-01"})
+            json.dumps(
+                {
+                    **box.config,
+                    "recordings_path": URL,
+                    "start_date": "2026-01-01",
+                    "rate_limit_seconds": 1,  # the second run waits as long for the first one's
+                }
+            )
         )
         code = (
             "import os, signal, sys\n"
