@@ -1,11 +1,12 @@
-"""A local Zoho Voice: token endpoint, call logs, their files and their transcripts.
+"""A local Zoho Voice: token endpoint, call logs, their files and transcripts, and other lists.
 
 All data is generated from a seed. The server behaves as Zoho documents its services; a `Dialect`
 chooses the behaviour that Zoho does not document.
 """
 
 from zoho_voice_sandbox.dialect import Dialect
+from zoho_voice_sandbox.directory import Directory
 from zoho_voice_sandbox.history import History
 from zoho_voice_sandbox.server import Sandbox
 
-__all__ = ["Dialect", "History", "Sandbox"]
+__all__ = ["Dialect", "Directory", "History", "Sandbox"]

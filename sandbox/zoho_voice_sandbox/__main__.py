@@ -8,12 +8,14 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoho_voice_sandbox import faults
 from zoho_voice_sandbox.dialect import Dialect, field_values
+from zoho_voice_sandbox.directory import Directory
 from zoho_voice_sandbox.history import History
 from zoho_voice_sandbox.server import Sandbox
 from zoho_voice_sandbox.token_endpoint import OAuthClient
@@ -71,6 +73,20 @@ def _build_parser() -> ArgumentParser:
     parser.add_argument("--first", type=date.fromisoformat, metavar="DAY", help="instead of --days")
     parser.add_argument("--last", type=date.fromisoformat, metavar="DAY", help="default: today")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same calls")
+    for name in (field.name for field in fields(Directory)):
+        parser.add_argument(
+            f"--{name}",
+            type=int,
+            default=getattr(Directory(), name),
+            metavar="N",
+            help=f"default: {getattr(Directory(), name)}",
+        )
+    parser.add_argument(
+        "--scopes",
+        type=lambda text: text.split(","),
+        metavar="SCOPE,...",
+        help="scopes of the tokens (default: all)",
+    )
     parser.add_argument("--grow", type=float, default=0, metavar="N", help="new calls per hour")
     parser.add_argument(
         "--clock-ahead",
@@ -116,11 +132,15 @@ def _build_sandbox(options: Namespace) -> Sandbox:
     first = options.first or last - timedelta(days=options.days - 1)
     return Sandbox(
         history=History(seed=options.seed, calls=options.calls, first=first, last=last),
+        directory=Directory(
+            **{field.name: getattr(options, field.name) for field in fields(Directory)}
+        ),
         dialect=Dialect(**{name: getattr(options, name) for name in field_values()}),
         faults=dict(options.fault),
         token_faults=dict(options.token_fault),
         file_faults=dict(options.file_fault),
         transcript_faults=dict(options.transcript_fault),
+        scopes=options.scopes,
         grow_per_hour=options.grow,
         clock_ahead=options.clock_ahead,
         port=options.port,

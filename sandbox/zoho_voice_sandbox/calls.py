@@ -9,12 +9,11 @@ from zoho_voice_sandbox import audio_fixtures
 from zoho_voice_sandbox.contacts_fixtures import (
     AGENTS,
     CAMPAIGNS,
-    CUSTOMERS,
     DEPARTMENTS,
     HANGUP_TEXTS,
     PROFILES,
     QUEUES,
-    customer_numbers,
+    customers,
     own_numbers,
 )
 from zoho_voice_sandbox.history import DAY_MS
@@ -29,7 +28,7 @@ Row: TypeAlias = dict[str, Any]
 
 FILE_KEYS = {"isRecording": "call_recording", "isVoiceMail": "voicemail"}
 """Filter by files, and the key of the rows that it selects."""
-_NUMBERS = customer_numbers()
+_CUSTOMERS = customers()
 _OWN_NUMBERS = own_numbers()
 COMPLETED = "completed"
 _TIME_KEYS = {"start_time", "answer_time", "end_time"}
@@ -60,8 +59,7 @@ def build_row(outline: CallOutline, start_ms: int, now_ms: int) -> Row:
 
 def _base(outline: CallOutline, start_ms: int, end_ms: int) -> Row:
     dice = outline.dice
-    customer = _NUMBERS[dice[16]]
-    name = CUSTOMERS[dice[16] % 16] if dice[16] % 3 else ""
+    customer, name = _CUSTOMERS[dice[16]]
     own, own_id = _OWN_NUMBERS[dice[17] % 4]
     outward = outline.call_type in {"outgoing", "forward"}
     unanswered = "NO_ANSWER" if dice[18] % 3 else "USER_BUSY"
@@ -123,8 +121,9 @@ def _add_answer(row: Row, outline: CallOutline, start_ms: int) -> None:
 def _add_undocumented(row: Row, outline: CallOutline, start_ms: int) -> None:
     """Add keys that are not documented: those seen in clients, and invented ones."""
     dice = outline.dice
-    if dice[16] % 3:
-        row["contact_name"] = CUSTOMERS[dice[16] % 16]
+    _, name = _CUSTOMERS[dice[16]]
+    if name:
+        row["contact_name"] = name
     if dice[27] & 3:
         row["bh_profile"] = PROFILES[dice[27] >> 7]
         row["is_bh_off_duty"] = dice[27] & 4 == 0

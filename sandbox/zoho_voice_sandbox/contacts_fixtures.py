@@ -6,6 +6,7 @@ All numbers are in ranges that national regulators reserve for fiction.
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 CUSTOMERS = (
     "Zoë Mañana",
@@ -62,9 +63,10 @@ HANGUP_TEXTS = (
 
 
 def build_id(name: str) -> str:
-    """Return the id of a department, queue, campaign or agent; rows have names, filters use ids."""
+    """Return the id of what has this name; rows of calls have names, filters use ids."""
     digest = hashlib.blake2b(name.encode(), digest_size=6).digest()
-    return str(198_000_000_000_000 + int.from_bytes(digest, "big") % 1_000_000_000)
+    # Longer than a double can hold exactly, as some ids of the real service are.
+    return str(58_000_000_000_000_001 + int.from_bytes(digest, "big") % 1_000_000_000 * 2)
 
 
 def customer_numbers() -> tuple[str, ...]:
@@ -75,6 +77,22 @@ def customer_numbers() -> tuple[str, ...]:
     return tuple((american + british + german)[:256])
 
 
+@cache
+def customers() -> tuple[tuple[str, str], ...]:
+    """Return the numbers of customers and their names, empty for those that are not known."""
+    return tuple(
+        (number, CUSTOMERS[place % len(CUSTOMERS)] if place % 3 else "")
+        for place, number in enumerate(customer_numbers())
+    )
+
+
+@cache
+def named_customers() -> tuple[tuple[str, str], ...]:
+    """Return the numbers and names of the customers with a name."""
+    return tuple(customer for customer in customers() if customer[1])
+
+
+@cache
 def own_numbers() -> tuple[tuple[str, str], ...]:
     """Return the numbers of the account and their ids."""
     numbers = ("+1 2025550199", "+1 4155550198", "+44 7700900999", "+49 3023125999")

@@ -6,6 +6,10 @@ from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Literal, TypeAlias, get_args, get_origin, get_type_hints
 
+from zoho_voice_sandbox.directory_dialect import DirectoryDialect
+from zoho_voice_sandbox.sms_dialect import SmsDialect
+from zoho_voice_sandbox.status_dialect import StatusDialect
+
 Order: TypeAlias = Literal["newest", "oldest", "logid", "shifting", "swapping", "replicas"]
 OffsetOver: TypeAlias = Literal["refuse", "empty", "error500", "cut"]
 Total: TypeAlias = Literal[
@@ -45,7 +49,11 @@ _MIN_UTC_OFFSET, _MAX_UTC_OFFSET = -12 * 60, 14 * 60
 
 _POSITIVE = (
     "answered_days",
+    "audit_max_agents",
     "bomb_mb",
+    "campaign_rows",
+    "list_max_size",
+    "number_assignments",
     "order_reach",
     "replicas",
     "retention_days",
@@ -54,7 +62,7 @@ _POSITIVE = (
 
 
 @dataclass(frozen=True)
-class Dialect:
+class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     """One choice of everything that is not documented; the defaults are the likeliest.
 
     Attributes:
@@ -95,10 +103,10 @@ class Dialect:
         throttle: Response to a request over the limit or during a lock.
         retry_after: Whether that response has a `Retry-After` header.
         token_refused: Response to an invalid or expired token.
-        scope_missing: Whether the token lacks the scope to read calls.
+        scope_missing: Whether tokens have no scope at all.
         date_header: Whether responses have a `Date` header.
         date_ahead_seconds: How far that header is ahead of the server's clock, in seconds.
-        latency_seconds: Response time of `zv/logs`, in seconds.
+        latency_seconds: Response time of lists, in seconds.
         file_latency_seconds: Response time of files, in seconds.
         file_length: How the length of a file is sent: in a header, by chunks, or by closing the
             connection.

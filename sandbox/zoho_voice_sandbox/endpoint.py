@@ -38,12 +38,14 @@ class EndpointConfig:
         faults: Fault by number of the request.
         before: Called with the number of each request before the response.
         latency: Response time, in seconds.
+        is_allowed: Whether tokens have the scope.
     """
 
     dialect: Dialect
     faults: Mapping[int, str]
     before: Callable[[int], None] | None = None
     latency: float = 0.0
+    is_allowed: bool = True
 
 
 class Endpoint:
@@ -106,12 +108,13 @@ class Endpoint:
         return response
 
     def _respond(self, request: Request, params: Mapping[str, str], kind: str) -> Response:
-        dialect = self._config().dialect
+        config = self._config()
+        dialect = config.dialect
         if kind == "token":
             self._tokens.expire_tokens()
         if not self._tokens.accepts(request.headers.get("Authorization", "")):
             return invalid_token_response(dialect)
-        if dialect.scope_missing:
+        if not config.is_allowed:
             return error_response("ZVT022", "Invalid OAuth scope")
         response = self._handler(params, dialect)
         if isinstance(response, BrokenResponse):

@@ -146,8 +146,17 @@ def _malformed(kind: str, response: Response) -> Response:
     return json_response(body, response.status_code)
 
 
+def _rows_key(body: object) -> str:
+    """Return the key of the list in a response, empty if there is none."""
+    items = body.items() if isinstance(body, dict) else ()
+    return next((name for name, value in items if isinstance(value, list)), "")
+
+
 def _malformed_body(body: object, kind: str) -> object:
-    rows = body.get("logs") if isinstance(body, dict) else body
+    if kind != "array" and isinstance(body, dict) and isinstance(body.get("list"), dict):
+        return {**body, "list": _malformed_body(body["list"], kind)}
+    key = _rows_key(body)
+    rows = body.get(key) if isinstance(body, dict) else body
     if kind == "array":
         return rows if isinstance(rows, list) else [body]
     if isinstance(body, dict) and "transcribeObj" in body:
@@ -162,8 +171,9 @@ def _malformed_body(body: object, kind: str) -> object:
     if not isinstance(body, dict) or not isinstance(rows, list) or not rows:
         return body
     first = {**rows[0], "voice_credits": {"total": float("nan")}}
+    rest = {name: value for name, value in body.items() if name != key}
     return {
-        "hollow": {**body, "logs": []},
-        "renamed": {"meta": body.get("meta"), "call_logs": rows, "status": body.get("status")},
-        "nan": {**body, "logs": [first, *rows[1:]]},
+        "hollow": {**body, key: []},
+        "renamed": {**rest, "call_logs": rows},
+        "nan": {**body, key: [first, *rows[1:]]},
     }[kind]

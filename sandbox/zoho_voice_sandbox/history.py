@@ -59,8 +59,7 @@ class History:
         Returns:
             Milliseconds since the epoch, sorted, in whole seconds as Zoho sends them.
         """
-        begin = (self.first - _EPOCH).days * DAY_MS
-        end = begin + ((self.last - self.first).days + 1) * DAY_MS
+        begin, end = self.bounds_ms()
         cut = int(now * 1000) - LONGEST_MS
         if begin < cut < end:
             end = cut
@@ -73,6 +72,11 @@ class History:
             length = min(DAY_MS, end - day)
             starts.extend(self._day(day, length, count, slots))
         return starts
+
+    def bounds_ms(self) -> tuple[int, int]:
+        """Return when the first day begins and the last one ends, in epoch milliseconds."""
+        begin = (self.first - _EPOCH).days * DAY_MS
+        return begin, begin + ((self.last - self.first).days + 1) * DAY_MS
 
     def _weight(self, day: int, length: int) -> float:
         weekday = (_EPOCH + timedelta(milliseconds=day)).weekday()

@@ -8,17 +8,22 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from werkzeug import Response
-
 from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.file_fields import FileFields
 from zoho_voice_sandbox.history import LONGEST_MS
 from zoho_voice_sandbox.params import InvalidParameterError
 from zoho_voice_sandbox.query import QueryFailedError, parse_query, run_query
-from zoho_voice_sandbox.responses import BrokenResponse, error_response, json_response
+from zoho_voice_sandbox.responses import (
+    BrokenResponse,
+    empty_response,
+    error_response,
+    json_response,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from werkzeug import Response
 
     from zoho_voice_sandbox.calls import Row
     from zoho_voice_sandbox.date_filter import TimeRange
@@ -107,12 +112,8 @@ def list_response(rows: list[Row], total: int | str | None, dialect: Dialect) ->
         dialect: Form of a page without rows, and of the status.
     """
     form = "list" if rows else dialect.rows_form
-    if form == "no_content":
-        return Response(status=204)
-    if form == "body":
-        return Response(b"", content_type="application/json;charset=UTF-8")
-    if form == "bare_list":
-        return json_response([])
+    if form in {"no_content", "body", "bare_list"}:
+        return empty_response(form)
     body: dict[str, object] = {"meta": {} if total is None else {"total": total}}
     if form != "missing":
         body["logs"] = None if form == "null" else rows

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Literal
 from werkzeug import Response
 from werkzeug.http import http_date
 
+from zoho_voice_sandbox.row_forms import encode
+
 if TYPE_CHECKING:
     from zoho_voice_sandbox.dialect import Dialect
 
+_JSON = "application/json;charset=UTF-8"
 SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
 
 
@@ -34,10 +37,17 @@ def json_response(body: object, status: int = 200, form: type[Response] = Respon
     # The web framework of the real service writes UTF-8, not escapes; but half a pair of
     # surrogates exists as an escape only.
     try:
-        data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        data = encode(body)
     except UnicodeEncodeError:
         data = json.dumps(body, separators=(",", ":")).encode()
-    return form(data, status, content_type="application/json;charset=UTF-8")
+    return form(data, status, content_type=_JSON)
+
+
+def empty_response(form: Literal["no_content", "body", "bare_list"]) -> Response:
+    """Return a list without rows and without an envelope."""
+    if form == "no_content":
+        return Response(status=204)
+    return Response(b"", content_type=_JSON) if form == "body" else json_response([])
 
 
 def html_response(text: str, status: int) -> Response:

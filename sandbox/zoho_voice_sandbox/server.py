@@ -3,80 +3,46 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from typing_extensions import override
-from werkzeug import Request, Response
 from werkzeug.exceptions import SecurityError
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
+from zoho_voice_sandbox.addresses import PATHS, TOKEN_PATH, has_scope, scope_of
 from zoho_voice_sandbox.clock import SkewedClock, SystemClock
 from zoho_voice_sandbox.dialect import Dialect
+from zoho_voice_sandbox.directory import Directory
 from zoho_voice_sandbox.endpoint import Endpoint, EndpointConfig
 from zoho_voice_sandbox.faults import apply_fault, fault_at, validate
 from zoho_voice_sandbox.files import AudioFiles, FilesHandler
+from zoho_voice_sandbox.lists import Lists
 from zoho_voice_sandbox.logs import LogsHandler
 from zoho_voice_sandbox.responses import error_response, html_response, json_response, set_date
 from zoho_voice_sandbox.stats import Stats
 from zoho_voice_sandbox.store import Store
-from zoho_voice_sandbox.streaming import HANDLER_KEY
 from zoho_voice_sandbox.token_endpoint import TokenEndpoint, too_many_tokens_response
 from zoho_voice_sandbox.transcripts import TranscriptsHandler
+from zoho_voice_sandbox.wsgi import HOST, LocalRequest, QuietHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Self
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+    from werkzeug import Request, Response
+
+    from zoho_voice_sandbox.addresses import EndpointName, ListName
     from zoho_voice_sandbox.clock import Clock
     from zoho_voice_sandbox.endpoint import Handler
     from zoho_voice_sandbox.history import History
     from zoho_voice_sandbox.stats import EndpointStats
 
-EndpointName: TypeAlias = Literal["logs", "files", "transcripts"]
-
-TOKEN_PATH = "/oauth/v2/token"  # noqa: S105 - a path
-PATHS: dict[str, EndpointName] = {
-    "/rest/json/zv/logs": "logs",
-    "/rest/json/zv/logs/voicerecording": "files",
-    "/rest/json/zv/transcribe": "transcripts",
-}
-_HOST = "127.0.0.1"
 _MAX_PORT = 65_535
 # How often the server checks whether to stop, in seconds.
 _POLL_SECONDS = 0.02
-
-
-class _LocalRequest(Request):
-    """A request that must be addressed to this machine, not to a name that resolves to it."""
-
-    trusted_hosts: list[str] | None = [_HOST, "localhost"]  # noqa: RUF012 - as declared above it
-
-
-class _Handler(WSGIRequestHandler):
-    # Head and body are two writes; with Nagle's algorithm the second may wait 40 ms.
-    disable_nagle_algorithm = True
-
-    @override
-    def make_environ(self) -> WSGIEnvironment:
-        return {**super().make_environ(), HANDLER_KEY: self}
-
-    @override
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return nothing: the application sets the date."""
-        return ""
-
-    @override
-    def send_header(self, keyword: str, value: str) -> None:
-        """Send a header, except an empty `Date`."""
-        if value or keyword != "Date":
-            super().send_header(keyword, value)
-
-    @override
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing: query strings hold numbers and names."""
 
 
 class Sandbox:
@@ -92,11 +58,17 @@ class Sandbox:
         token_faults: The same for requests for a token.
         file_faults: The same for requests for files.
         transcript_faults: The same for requests for transcripts.
+        list_faults: The same for requests for the other lists, by name of the list.
         before_request: Called with the number of each request for logs before the response.
         before_file: The same for requests for files.
+        before_list: The same for requests for the other lists, with the name of the list.
         clock: Source of time, by default the system clock.
         history: The calls at the start, None for an empty account.
+        directory: How many rows the other lists have, by default a few dozen.
+        scopes: The scopes of all tokens, None for every scope.
         store: The calls.
+        lists: The rows of the other lists, by name of the list.
+        statuses: The changes of status of the agents, which `status_audit` lists.
         audio: The files of the calls.
         transcripts: The transcripts of the calls.
         stats: Counters of requests.
@@ -107,14 +79,18 @@ class Sandbox:
         self,
         *,
         history: History | None = None,
+        directory: Directory | None = None,
         dialect: Dialect | None = None,
         clock: Clock | None = None,
         faults: dict[int, str] | None = None,
         token_faults: dict[int, str] | None = None,
         file_faults: dict[int, str] | None = None,
         transcript_faults: dict[int, str] | None = None,
+        list_faults: Mapping[ListName, Mapping[int, str]] | None = None,
         before_request: Callable[[int], None] | None = None,
         before_file: Callable[[int], None] | None = None,
+        before_list: Callable[[ListName, int], None] | None = None,
+        scopes: Collection[str] | None = None,
         grow_per_hour: float = 0.0,
         clock_ahead: float = 0.0,
         port: int = 0,
@@ -130,22 +106,31 @@ class Sandbox:
         self.token_faults = dict(token_faults or {})
         self.file_faults = dict(file_faults or {})
         self.transcript_faults = dict(transcript_faults or {})
-        for kinds in (self.faults, self.token_faults, self.file_faults, self.transcript_faults):
+        self.list_faults = {name: dict(kinds) for name, kinds in (list_faults or {}).items()}
+        given = (self.faults, self.token_faults, self.file_faults, self.transcript_faults)
+        for kinds in (*given, *self.list_faults.values()):
             for kind in kinds.values():
                 validate(kind)
         self.before_request = before_request
         self.before_file = before_file
+        self.before_list = before_list
+        self.scopes = scopes
         self.history = history
+        self.directory = directory or Directory()
         self.store = Store(history, self.clock, grow_per_hour=grow_per_hour)
         self.stats = Stats()
         self.accounts = TokenEndpoint(self.clock)
         self.audio = AudioFiles(self.store)
         self.transcripts = TranscriptsHandler(self.store)
+        lists = Lists(self.directory, history, self.clock)
+        self.lists, self.statuses = lists.rows, lists.statuses
         handlers: dict[EndpointName, tuple[Handler, EndpointStats]] = {
             "logs": (LogsHandler(self.store, self.audio).handle, self.stats),
             "files": (FilesHandler(self.audio).handle, self.stats.files),
             "transcripts": (self.transcripts.handle, self.stats.transcripts),
         }
+        for list_name, handle in lists.handlers.items():
+            handlers[list_name] = (handle, self.stats.lists[list_name])
         self._endpoints: dict[EndpointName, Endpoint] = {}
         for name, (handler, stats) in handlers.items():
             config = partial(self._config_of, name)
@@ -162,9 +147,11 @@ class Sandbox:
             OSError: If the port is in use.
         """
         try:
-            server = make_server(_HOST, self._port, self, threaded=True, request_handler=_Handler)
+            server = make_server(
+                HOST, self._port, self, threaded=True, request_handler=QuietHandler
+            )
         except SystemExit as error:
-            msg = f"cannot listen on port {self._port} of {_HOST}"
+            msg = f"cannot listen on port {self._port} of {HOST}"
             raise OSError(msg) from error
         self._server = server
         self._thread = threading.Thread(
@@ -185,7 +172,7 @@ class Sandbox:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond to a WSGI request."""
-        request = _LocalRequest(environ)
+        request = LocalRequest(environ)
         try:
             request.host  # noqa: B018 - reading it checks it
             response = self._respond(request)
@@ -204,7 +191,7 @@ class Sandbox:
         if self._server is None:
             msg = "the sandbox listens only inside its with block"
             raise RuntimeError(msg)
-        return f"http://{_HOST}:{self._server.port}"
+        return f"http://{HOST}:{self._server.port}"
 
     @property
     def config(self) -> dict[str, str]:
@@ -245,15 +232,28 @@ class Sandbox:
 
     def _config_of(self, name: EndpointName) -> EndpointConfig:
         dialect = self.dialect
+        scope = scope_of(name, dialect)
+        is_allowed = not dialect.scope_missing and has_scope(self.scopes, scope)
+        config = EndpointConfig(dialect, self.transcript_faults, is_allowed=is_allowed)
         if name == "logs":
-            return EndpointConfig(
-                dialect, self.faults, self.before_request, dialect.latency_seconds
+            return replace(
+                config,
+                faults=self.faults,
+                before=self.before_request,
+                latency=dialect.latency_seconds,
             )
         if name == "files":
-            return EndpointConfig(
-                dialect, self.file_faults, self.before_file, dialect.file_latency_seconds
+            return replace(
+                config,
+                faults=self.file_faults,
+                before=self.before_file,
+                latency=dialect.file_latency_seconds,
             )
-        return EndpointConfig(dialect, self.transcript_faults)
+        if name == "transcripts":
+            return config
+        before = partial(self.before_list, name) if self.before_list else None
+        faults = self.list_faults.get(name, {})
+        return replace(config, faults=faults, before=before, latency=dialect.latency_seconds)
 
     def _respond_token(self, request: Request) -> Response:
         with self._mutex:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields
 
 from typing_extensions import override
 
+from zoho_voice_sandbox.addresses import LISTS, ListName
+
 
 @dataclass
 class EndpointStats:
@@ -42,6 +44,7 @@ class Stats(EndpointStats):
         other_requests: Requests for unknown addresses.
         files: Requests for files.
         transcripts: Requests for transcripts.
+        lists: Requests for each of the other lists.
     """
 
     tokens: int = 0
@@ -49,11 +52,15 @@ class Stats(EndpointStats):
     other_requests: int = 0
     files: EndpointStats = field(default_factory=EndpointStats)
     transcripts: EndpointStats = field(default_factory=EndpointStats)
+    lists: dict[ListName, EndpointStats] = field(
+        default_factory=lambda: {name: EndpointStats() for name in LISTS}
+    )
 
     @override
     def summary(self) -> dict[str, int]:
-        """Return the counters alone, those of files and transcripts with a prefix."""
+        """Return the counters alone, with a prefix for all but logs; unused lists are left out."""
         found = super().summary()
-        for prefix, counts in (("file", self.files), ("transcript", self.transcripts)):
+        used = ((name, counts) for name, counts in self.lists.items() if counts.requests)
+        for prefix, counts in (("file", self.files), ("transcript", self.transcripts), *used):
             found |= {f"{prefix}_{name}": count for name, count in counts.summary().items()}
         return found

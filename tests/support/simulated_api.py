@@ -32,6 +32,7 @@ from tests.support.simulated_account import (
     build_log,
     has_file,
 )
+from zoho_voice_sandbox.addresses import PATHS
 from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.faults import apply_fault
 from zoho_voice_sandbox.files import several_files_response
@@ -46,7 +47,6 @@ from zoho_voice_sandbox.responses import (
     rate_limit_response,
     set_date,
 )
-from zoho_voice_sandbox.server import PATHS
 from zoho_voice_sandbox.stats import EndpointStats
 from zoho_voice_sandbox.token_endpoint import TokenEndpoint
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from tests.support.simulated_account import Files
-    from zoho_voice_sandbox.server import EndpointName
+    from zoho_voice_sandbox.addresses import EndpointName
 
 HOST = "https://voice.invalid"
 TIMEOUT = 60.0
