@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 HUB = "hub/tap-zohovoice.yml"
+STREAMS = "docs/streams.md"
 MAKE = "make definitions"
 _FIELDS = re.compile("<fields of (.+?)>")
 
@@ -48,13 +49,14 @@ def main(arguments: Sequence[str] | None = None, ask: Callable[[], Plugin] = Plu
 
 
 def _bring_up_to_date(root: Path, plugin: Plugin, *, is_check: bool) -> list[str]:
-    names = ("README.md", "meltano.yml", "pyproject.toml", ".env.example", HUB)
+    names = ("README.md", "meltano.yml", "pyproject.toml", ".env.example", HUB, STREAMS)
     files = {name: _read(root / name) for name in names}
     project = read(files["meltano.yml"])
     wanted = {
         "README.md": _readme(files["README.md"], plugin),
         "meltano.yml": meltano_yml(files["meltano.yml"], project, plugin),
         HUB: hub_definition(plugin, project, files["pyproject.toml"]),
+        STREAMS: _streams_page(plugin),
     }
     lines = list(complaints(files[".env.example"], project, plugin))
     for name, text in wanted.items():
@@ -72,6 +74,8 @@ def _bring_up_to_date(root: Path, plugin: Plugin, *, is_check: bool) -> list[str
 def _readme(text: str, plugin: Plugin) -> str:
     tables = {"settings": settings_table(plugin), "filters": filters_table(plugin)}
     for stream, schema in plugin.streams.items():
+        if "description" in schema:
+            continue  # it is in the page of its own
         tables[f"fields of {stream}"] = fields_table(stream, schema)
     for name, table in tables.items():
         text = replace("README.md", text, name, f"\n{table}\n\n")
@@ -79,6 +83,19 @@ def _readme(text: str, plugin: Plugin) -> str:
         message = f"README.md has fields of {stream}, which is no stream"
         raise DefinitionError(message)
     return text
+
+
+def _streams_page(plugin: Plugin) -> str:
+    """Write the page of the streams beside calls, recordings and transcripts."""
+    lines = [
+        "# Streams beside the calls",
+        f"Made by `{MAKE}` from `--discover`. How to select them is in the README.",
+    ]
+    for stream, schema in plugin.streams.items():
+        if "description" in schema:
+            table = fields_table(stream, schema)
+            lines += [f"## `{stream}`", schema["description"], table]
+    return "\n\n".join(lines) + "\n"
 
 
 def _read(path: Path) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from e2e.account import KEYS
 from e2e.project import FOLDER, MELTANO, TAP, environment
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Pipeline:
             **environment(),
             **config,
             "TAP_ZOHOVOICE_RATE_LIMIT_CALLS": "100000",
-            "TAP_ZOHOVOICE__SELECT": '["*.*"]',
+            "TAP_ZOHOVOICE__SELECT": json.dumps([f"{stream}.*" for stream in KEYS]),
             "MELTANO_DATABASE_URI": f"sqlite:///{self._database}",
             "XDG_STATE_HOME": str(folder / "state"),
             "TMPDIR": str(folder),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import requests
+from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.streams import RESTStream
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
+from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import Settings
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.http.body import ACCEPT_ENCODING
@@ -24,12 +26,13 @@ from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Auth, Context, RequestFunc
 
     from tap_zohovoice._time import Clock
+    from tap_zohovoice.schemas.conversion import Record
     from tap_zohovoice.singer.writer import MessageWriter
 
 
@@ -41,16 +44,18 @@ class Services:
         clock: Clock.
         started: When the tap started.
         writer: Writer of Singer messages.
+        check_access: Checks what the token may read.
         user_agent: Default of the setting.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - explicit dependencies
         self,
         config: Mapping[str, Any],
         *,
         clock: Clock,
         started: dt.datetime,
         writer: MessageWriter,
+        check_access: Callable[[], None],
         user_agent: str,
     ) -> None:
         self.clock = clock
@@ -58,7 +63,15 @@ class Services:
         self.started = started
         self.user_agent = config.get("user_agent") or user_agent
         self._config = config
+        self._check_access = check_access
+        self._is_checked = False
         self._limiters: dict[str, SlidingWindowLimiter] = {}
+
+    def check_access(self) -> None:
+        """Check what the token may read, once a run: before the first record."""
+        if not self._is_checked:
+            self._is_checked = True
+            self._check_access()
 
     @cached_property
     def settings(self) -> Settings:
@@ -114,12 +127,13 @@ class Services:
             )
         return self._limiters[path]
 
-    def client_for(self, url: str, headers: Mapping[str, str]) -> ApiClient:
+    def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
         """Return a client of a URL.
 
         Args:
             url: The URL, without a query.
             headers: Headers of each request.
+            scope: OAuth scope that the URL needs.
         """
         limiter, tokens, settings = self.limiter_for(url), self.tokens, self.settings
         return ApiClient(
@@ -131,6 +145,7 @@ class Services:
             clock=self.clock,
             timeout=settings.request_timeout,
             redact=lambda: [*tokens.secrets, *settings.filters.values()],
+            scope=scope,
         )
 
 
@@ -138,6 +153,13 @@ class ZohoVoiceStream(RESTStream[Any]):
     """A stream of the REST API of Zoho Voice."""
 
     allow_redirects = False  # the token must go nowhere else
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
+    scope: ClassVar[str] = SCOPE
+    """OAuth scope that the path needs."""
+    access_scope: ClassVar[str] = SCOPE
+    """OAuth scope that `check_access` checks."""
+    fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()
+    """Contexts of the partitions, if there are any; None if they are known at run time alone."""
 
     def __init__(self, tap: Tap, services: Services) -> None:
         """Make the stream.
@@ -148,6 +170,8 @@ class ZohoVoiceStream(RESTStream[Any]):
         """
         self.tap = tap
         self.services = services
+        if chosen := tap.config.get("streams"):
+            self.selected_by_default = self.name in chosen
         super().__init__(tap)
         # One line for each request is for debugging.
         self.metrics_logger = self.metrics_logger.getChild("requests")
@@ -170,7 +194,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     @cached_property
     def api(self) -> ApiClient:
         """Client of the URL of the stream."""
-        return self.services.client_for(self.get_url(None), self.http_headers)
+        return self.services.client_for(self.get_url(None), self.http_headers, self.scope)
 
     @property
     @override
@@ -208,6 +232,25 @@ class ZohoVoiceStream(RESTStream[Any]):
                 return requests.Response()
 
         return request
+
+    def check_access(self) -> None:
+        """Check, before anything is emitted, that the token has a scope beyond that for calls.
+
+        Raises:
+            MissingScopeError: If it has not.
+        """
+
+    @override
+    def post_process(self, row: Record, context: Context | None = None) -> Record:
+        # Without type conformance, the SDK does not leave out what the catalog leaves out.
+        declared = self.effective_schema["properties"]
+        if len(declared) < len(row):
+            return {name: value for name, value in row.items() if name in declared}
+        return row
+
+    @override
+    def generate_child_contexts(self, record: Record, context: Context | None) -> tuple[()]:
+        return ()  # there are no children, and the SDK would copy each record to find out
 
     def handle_error(self, error: Exception) -> None:
         """Handle a request that failed for good: `parse_response` is called with no response.

@@ -24,6 +24,18 @@ class ZohoVoiceError(FatalAPIError):
         self.is_unreachable = is_unreachable
 
 
+class MissingScopeError(ZohoVoiceError):
+    """The refresh token lacks the scope that a request needs.
+
+    Attributes:
+        scope: The scope; empty if several are missing.
+    """
+
+    def __init__(self, text: str, *, summary: str = "", scope: str = "") -> None:
+        super().__init__(text, summary=summary)
+        self.scope = scope
+
+
 class RetriesExhaustedError(ZohoVoiceError):
     """No attempt got a usable response."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from singer_sdk.pagination import BaseAPIPaginator
+from singer_sdk.pagination import BaseAPIPaginator, OffsetPaginator
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidRecordError, UnexpectedResponseError, ZohoVoiceError
@@ -20,6 +20,60 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 _ENVELOPE_KEYS = {"meta", "status", "code", "message"}
 """What may stand beside a missing list; anything else is rows under an unknown name."""
+
+
+def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any], int | None]:
+    """Return the rows of a page, and `meta.total` if it is usable.
+
+    Args:
+        body: JSON object of the response.
+        key: Where the list is.
+        offset: First row that was requested.
+
+    Raises:
+        UnexpectedResponseError: If it is not certain that an empty page is empty.
+    """
+    rows = body.get(key)
+    if rows is None:
+        unknown = [name for name, value in body.items() if name not in _ENVELOPE_KEYS and value]
+        if unknown:
+            message = f"no {key}, but {len(unknown)} unknown members"
+            raise UnexpectedResponseError(message)
+        rows = []
+    if isinstance(rows, dict) and rows:
+        rows = [rows]  # a single row
+    if not isinstance(rows, list):
+        message = f"{key} is not a list"
+        raise UnexpectedResponseError(message)
+    total = parse_total(body.get("meta"), len(rows))
+    if not rows and not offset and total:
+        message = f"no rows although Zoho counts {total}"
+        raise UnexpectedResponseError(message)
+    return rows, total
+
+
+def convert_row(
+    row: object, convert: Callable[[object], dict[str, Any]], index: int, name: str
+) -> dict[str, Any]:
+    """Convert a row.
+
+    Args:
+        row: The row.
+        convert: Converts a row to a record.
+        index: Its offset, for the error.
+        name: What the row is one of, for the error.
+
+    Raises:
+        ZohoVoiceError: If the row is unusable.
+    """
+    try:
+        return convert(row)
+    except InvalidRecordError as error:
+        message = (
+            f"Zoho Voice: row {index} of {name} has {error}; it cannot be stored, "
+            "and leaving it out would lose it; please report it to Zoho's support"
+        )
+        raise ZohoVoiceError(message) from error
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,32 +129,11 @@ class Page:
             UnexpectedResponseError: If it is not certain that an empty page is empty.
             ZohoVoiceError: If a row is unusable.
         """
-        logs = body.get("logs")
-        if logs is None:
-            unknown = [name for name, value in body.items() if name not in _ENVELOPE_KEYS and value]
-            if unknown:
-                message = f"no logs, but {len(unknown)} unknown members"
-                raise UnexpectedResponseError(message)
-            logs = []
-        if isinstance(logs, dict) and logs:
-            logs = [logs]  # a single row
-        if not isinstance(logs, list):
-            message = "logs is not a list"
-            raise UnexpectedResponseError(message)
-        total = parse_total(body.get("meta"), len(logs))
-        if not logs and not request.offset and total:
-            message = f"no rows although Zoho counts {total}"
-            raise UnexpectedResponseError(message)
-        rows: list[SerializedRecord] = []
-        for index, log in enumerate(logs, request.offset):
-            try:
-                rows.append(SerializedRecord.from_record(convert(log)))
-            except InvalidRecordError as error:
-                message = (
-                    f"Zoho Voice: row {index} of {request.name} has {error}; it cannot be stored, "
-                    "and leaving it out would lose it; please report it to Zoho's support"
-                )
-                raise ZohoVoiceError(message) from error
+        logs, total = parse_rows(body, "logs", request.offset)
+        rows = [
+            SerializedRecord.from_record(convert_row(log, convert, index, request.name))
+            for index, log in enumerate(logs, request.offset)
+        ]
         return cls(rows, total, request.size)
 
 
@@ -171,3 +204,27 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
     @override
     def get_next(self, response: requests.Response) -> PageRequest | None:
         return self._upcoming
+
+
+class RowOffsetPaginator(OffsetPaginator):
+    """Offset paginator that advances by the rows received, up to a page without any.
+
+    The SDK's own adds the size that was requested, and would lose rows where the server returns
+    fewer.
+
+    Args:
+        count_rows: Returns the number of rows of the last page.
+        page_size: Rows to request at once.
+    """
+
+    def __init__(self, count_rows: Callable[[], int], page_size: int) -> None:
+        super().__init__(start_value=0, page_size=page_size)
+        self._count_rows = count_rows
+
+    @override
+    def has_more(self, response: requests.Response) -> bool:
+        return self._count_rows() > 0
+
+    @override
+    def get_next(self, response: requests.Response) -> int:
+        return self.current_value + self._count_rows()

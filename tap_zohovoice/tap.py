@@ -18,17 +18,21 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.cli.command import TapCommand, input_file, use_valid_log_level
 from tap_zohovoice.cli.signals import GracefulShutdown
-from tap_zohovoice.client import Services
+from tap_zohovoice.client import Services, ZohoVoiceStream
 from tap_zohovoice.config.environment import load_dotenv, parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import clean_credentials, validation_errors
-from tap_zohovoice.exceptions import InvalidInputError
+from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
 from tap_zohovoice.singer.json import within_depth
 from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.stream_maps import build_mapper
 from tap_zohovoice.singer.writer import MessageWriter
+from tap_zohovoice.streams.agent_status import AgentStatusChangesStream
+from tap_zohovoice.streams.call_links import CALL_LINK_STREAMS
 from tap_zohovoice.streams.call_logs import CallLogsStream
+from tap_zohovoice.streams.directory import DIRECTORY_STREAMS
 from tap_zohovoice.streams.recordings import RecordingsStream
+from tap_zohovoice.streams.sms_logs import SmsLogsStream
 from tap_zohovoice.streams.transcripts import TranscriptsStream
 
 if TYPE_CHECKING:
@@ -37,8 +41,14 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
-_STREAMS = (CallLogsStream, RecordingsStream, TranscriptsStream)
-_PARTITIONS = {stream.name: [{"kind": kind} for kind in stream.list_params] for stream in _STREAMS}
+_CALL_STREAMS = (CallLogsStream, RecordingsStream, TranscriptsStream)
+STREAMS = (
+    *_CALL_STREAMS,
+    *CALL_LINK_STREAMS,
+    *DIRECTORY_STREAMS,
+    SmsLogsStream,
+    AgentStatusChangesStream,
+)
 
 
 class TapZohoVoice(Tap):
@@ -88,8 +98,8 @@ class TapZohoVoice(Tap):
         # The SDK's own check of the settings would quote their values, secret or not.
         super().__init__(
             config=settings,
-            catalog=load_catalog(catalog, _STREAMS),
-            state=load_state(state, self.started, _PARTITIONS),
+            catalog=load_catalog(catalog, STREAMS),
+            state=load_state(state, self.started, STREAMS),
             validate_config=False,
             setup_mapper=setup_mapper,
             message_writer=self.writer,
@@ -97,6 +107,8 @@ class TapZohoVoice(Tap):
         stopper.install()
         if catalog is not None and not any(stream.selected for stream in self.streams.values()):
             self.logger.warning("The catalog selects no stream of the tap; nothing is read")
+        if catalog is not None and settings.get("streams"):
+            self.logger.warning("The setting streams is ignored, since there is a catalog")
 
     @classmethod
     @override
@@ -113,7 +125,7 @@ class TapZohoVoice(Tap):
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
-        return [stream(self, self.services) for stream in _STREAMS]
+        return [stream(self, self.services) for stream in STREAMS]
 
     @cached_property
     def services(self) -> Services:
@@ -123,8 +135,30 @@ class TapZohoVoice(Tap):
             clock=self.clock,
             started=self.started,
             writer=self.writer,
+            check_access=self.check_scopes,
             user_agent=f"{self.name}/{self.plugin_version}",
         )
+
+    def check_scopes(self) -> None:
+        """Check the access to each selected list before the first record is emitted.
+
+        Raises:
+            MissingScopeError: If the refresh token lacks scopes; it names all of them.
+        """
+        missing: dict[str, list[str]] = {}
+        for stream in self.streams.values():
+            if isinstance(stream, ZohoVoiceStream) and stream.selected:
+                try:
+                    stream.check_access()
+                except MissingScopeError as error:
+                    missing.setdefault(error.scope, []).append(stream.name)
+        if missing:
+            listed = "; ".join(f"{scope} for {', '.join(of)}" for scope, of in missing.items())
+            message = (
+                f"The refresh token lacks scopes: {listed}. Make a new token with them, or "
+                "deselect these streams"
+            )
+            raise MissingScopeError(message)
 
     def write_last_state(self) -> None:
         """Write what is known to be out, before the tap is stopped."""

@@ -22,14 +22,15 @@ from tap_zohovoice.cli.command import TapCommand, silence_stdout, use_valid_log_
 from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
 from tap_zohovoice.cli.prompts import CENTERS, PREFIX, TEXT, prompt_for_missing
 from tap_zohovoice.cli.signals import GracefulShutdown
+from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.data_centers import SCOPE, api_console_url, data_center_of
 from tap_zohovoice.config.environment import parse_env
-from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES, Settings
 from tap_zohovoice.config.validation import validation_errors
 from tap_zohovoice.exceptions import ShutdownRequested, UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
-from tap_zohovoice.tap import TapZohoVoice
+from tap_zohovoice.tap import STREAMS, TapZohoVoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,6 +83,15 @@ def _parse_plugin(name: str) -> str:
     return name.upper().replace("-", "_") + "_"
 
 
+def _parse_streams(names: str) -> list[str]:
+    """Return the names in a list with commas."""
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    if unknown := [name for name in chosen if name not in STREAM_NAMES]:
+        message = f"unknown stream {unknown[0]}; known are {', '.join(STREAM_NAMES)}"
+        raise ValueError(message)
+    return chosen
+
+
 def _option(
     name: str, description: str, kind: click.ParamType[str, str] = click.STRING
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -106,6 +116,15 @@ def _option(
 @_option("--accounts-url", "URL of Zoho Accounts, instead of the data center's.")
 @_option("--api-url", "URL of Zoho Voice, instead of the data center's.")
 @click.option(
+    "--streams",
+    "chosen",
+    type=_parse_streams,
+    default="",
+    metavar="NAMES",
+    help="Streams beside the calls that the token shall read too, such as users,queues.",
+)
+@click.option("--all-streams", is_flag=True, help="The same as --streams with all of them.")
+@click.option(
     "--plugin",
     "prefix",
     type=_parse_plugin,
@@ -118,17 +137,27 @@ def _option(
 @click.version_option(package_name="tap-zohovoice")
 @click.pass_context
 def authorize(
-    ctx: click.Context, /, *, path: Path | None, prefix: str, **options: str | None
+    ctx: click.Context,
+    /,
+    *,
+    path: Path | None,
+    prefix: str,
+    chosen: list[str],
+    all_streams: bool,
+    **options: str | None,
 ) -> int:
     """Get a refresh token, as the help says."""
+    chosen = list(STREAM_NAMES) if all_streams else chosen
     values = {name: value or "" for name, value in options.items()}
     urls = {name: url for name in _URLS if (url := values.pop(name))}
-    authorization = Authorization(ctx.obj, path, prefix, urls)
+    authorization = Authorization(ctx.obj, path, prefix, urls, chosen)
     shutdown = GracefulShutdown(lambda: None)
     shutdown.install()
     try:
         settings = authorization.validate()
-        prompt_for_missing(ctx, values)
+        if chosen:
+            _echo(f"Scopes for the code: {scopes_of(chosen)}")
+        prompt_for_missing(ctx, values, scopes_of(chosen))
         return authorization.run(settings, shutdown, **values)
     except ShutdownRequested as stop:
         _echo(f"\nStopped by {signal.Signals(stop.signum).name}: {authorization.status}")
@@ -146,6 +175,7 @@ class Authorization:
     path: Path | None  # the `.env` file; None for standard output
     prefix: str
     urls: Mapping[str, str]
+    streams: Sequence[str]  # those that are tested beside the calls
     status: str = "nothing was sent to Zoho"  # for a user who stops the command
 
     def validate(self) -> dict[str, Any]:
@@ -187,13 +217,28 @@ class Authorization:
                 f"Note: Zoho says that this account is of data center {named}; if the token does "
                 f"not work, set {self.prefix}DATA_CENTER='{named}'."
             )
+        tap = self.tap(config=config)
         try:
-            total = _count_calls(self.tap(config=config))
+            total = _count_calls(tap)
         except ZohoVoiceError as error:
             message = f"{error}. The refresh token is saved all the same"
             raise ZohoVoiceError(message) from error
         _echo(f"The token works{_describe_total(total)}.")
-        return 0 if is_saved else 1
+        works = [self._test_stream(tap, name) for name in self.streams]
+        return 0 if is_saved and all(works) else 1
+
+    @staticmethod
+    def _test_stream(tap: TapZohoVoice, name: str) -> bool:
+        """Send one small request for a stream, say what came of it, and return whether it works."""
+        stream = tap.streams[name]
+        assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
+        try:
+            stream.check_access()
+        except ZohoVoiceError as error:
+            _echo(f"{name}: {error}")
+            return False
+        _echo(f"{name}: works")
+        return True
 
     def _save(self, values: Mapping[str, str]) -> bool:
         """Write or print the variables; return whether they are where they should be."""
@@ -223,6 +268,16 @@ class Authorization:
         _echo(f"Zoho issued a refresh token. {path}, readable by you alone, has {names}.")
         for name in sorted(present & {self.prefix + name.upper() for name in _URLS} - set(values)):
             _echo(f"Note: {path} also has {name}; remove it if the account is not there.")
+
+
+def scopes_of(streams: Sequence[str]) -> str:
+    """Return the scopes that some streams need, as the API console wants them.
+
+    Args:
+        streams: Names of the streams.
+    """
+    scopes = [stream.access_scope for stream in STREAMS if stream.name in streams]
+    return ",".join(dict.fromkeys([SCOPE, *scopes]))
 
 
 def _count_calls(tap: TapZohoVoice) -> int | None:

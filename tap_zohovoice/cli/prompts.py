@@ -47,8 +47,13 @@ class TextType(ParamType):
 TEXT = TextType()
 
 
-def prompt_for_missing(ctx: click.Context, values: dict[str, str]) -> None:
+def prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str = SCOPE) -> None:
     """Fill in the empty ones of data center, client ID, client secret and code.
+
+    Args:
+        ctx: Context of the command.
+        values: The values by name; changed.
+        scope: Scopes that the code must have, for the prompt.
 
     Raises:
         click.Abort: If the input ends.
@@ -91,7 +96,7 @@ def prompt_for_missing(ctx: click.Context, values: dict[str, str]) -> None:
         _prompt(values, "client_id", "Client ID")
         _prompt(values, "client_secret", "Client secret (not shown)", hide_input=True)
         if "code" in missing:
-            click.echo(f"Code: Self Client, Generate Code, scope {SCOPE}.")
+            click.echo(f"Code: Self Client, Generate Code, scope {scope}.")
         _prompt(values, "code", "Code (not shown)", hide_input=True)
 
 

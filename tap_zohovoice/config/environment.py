@@ -65,9 +65,12 @@ def parse_env(
                 values[name] = int(text)
             elif "boolean" in spec["type"]:
                 values[name] = text.strip().lower() in _TRUE
+            elif "array" in spec["type"] and not text.lstrip().startswith("["):
+                values[name] = [item.strip() for item in text.split(",")]
             else:
-                values[name] = json.loads(text) if "object" in spec["type"] else text
+                is_json = {"array", "object"} & set(spec["type"])
+                values[name] = json.loads(text) if is_json else text
         except (RecursionError, ValueError):
-            kind = "an integer" if "integer" in spec["type"] else "a JSON object"
+            kind = "an integer" if "integer" in spec["type"] else f"a JSON {spec['type'][0]}"
             lines.append(f"{name} must be {kind} (environment variable {variable})")
     return values, lines

@@ -15,6 +15,11 @@ from tap_zohovoice.config.filters import FILTERS, to_query_params
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+STREAM_NAMES = (
+    *("call_logs", "recordings", "transcripts", "users", "queues", "numbers", "contacts"),
+    *("contact_statuses", "scheduled_sms", "campaigns", "sms_logs", "agent_status_changes"),
+    *("call_queues", "call_agents", "call_campaigns"),
+)
 DEFAULT_START_DATE = "2020-01-01T00:00:00Z"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # timestamps count from here
 _DATA_CENTER = th.CustomType(
@@ -86,6 +91,12 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "filters",
         FILTERS,
         description="Zoho's own query parameters, to limit which calls are read. Default: all.",
+    ),
+    th.Property(
+        "streams",
+        th.ArrayType(th.StringType(allowed_values=list(STREAM_NAMES))),
+        description="Names of the streams to read, where no catalog says it. Default: `call_logs`, "
+        "and `recordings` if `recordings_path` is set.",
     ),
     _text(
         "recordings_path",

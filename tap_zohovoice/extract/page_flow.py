@@ -68,6 +68,7 @@ class PageFlow:
         self._order = DescendingOrderDetector(start)
         self._has_total = True
         self._totals: list[int] = []
+        self._replaced: dict[str, set[SerializedRecord]] = {}
         self._sequence: list[str] = []
         self._seen: set[str] = set()
         self._row_count = 0
@@ -126,7 +127,7 @@ class PageFlow:
         raise WindowTooLargeError(max(self._totals, default=None))
 
     def _is_complete(self, *, is_proven: bool) -> bool:
-        """Return whether the passes so far returned all rows, and report calls that came twice.
+        """Return whether the passes so far returned all rows.
 
         Args:
             is_proven: Whether the rows have kept their places.
@@ -135,17 +136,10 @@ class PageFlow:
         if not is_proven or (self._limits.needs_single_pages and not self._is_single_page):
             # Only a total proves that rows which change places were all seen.
             return has_total and len(self.rows) >= max(self._totals)
-        if has_total and not self.passed_start:
-            missing = min(self._totals) - len(self.rows)
-            if missing > 0 and self._row_count < min(self._totals):
-                return False
-            if missing > 0:
-                _LOGGER.warning(
-                    "%s: %d rows have the id of another row (legs of one call); keeping the later",
-                    self._name,
-                    missing,
-                )
-        return True
+        if not has_total or self.passed_start:
+            return True
+        # Several rows of one id count in the total.
+        return min(self._totals) <= max(len(self.rows), self._row_count)
 
     def _read_pass(self) -> Generator[PageRequest, Page, None]:
         """Read from the first row to the last."""
@@ -265,14 +259,31 @@ class PageFlow:
             raise WindowTooLargeError(total)
 
     def _collect(self, page: Page) -> None:
-        rows: dict[str, SerializedRecord] = {}
-        for row in page.rows:
-            other = rows.get(row.logid)
-            if other is None or _end_time(row) >= _end_time(other):
-                rows[row.logid] = row
+        rows = self._pick_rows(page)
         self.rows.update(rows)
         self._seen.update(rows)
         self._sequence += [row.logid for row in page.rows]
+
+    def _pick_rows(self, page: Page) -> dict[str, SerializedRecord]:
+        """Return the rows of a page by id; of several, the one that ended last."""
+        rows: dict[str, SerializedRecord] = {}
+        repeated = set(self._sequence[-self._overlap :])
+        for sent in page.rows:
+            key, row = sent.logid, sent
+            if row in self._replaced.get(key, ()):  # a place that is read again says nothing new
+                row = self.rows.get(key, row)
+            other = rows.setdefault(key, row)
+            if row != other:
+                lost, rows[key] = sorted((other, row), key=_end_time)
+                self._replaced.setdefault(key, set()).add(lost)
+                self._limits.differing_ids.add(key)
+        for key, row in rows.items():
+            known = self.rows.get(key, row)
+            if row != known:
+                self._replaced.setdefault(key, set()).add(known)
+                if key in self._seen and key not in repeated:
+                    self._limits.differing_ids.add(key)
+        return rows
 
     def _overlaps(self, page: Page) -> bool:
         return bool(page.rows) and page.rows[0].logid in self._seen
@@ -327,7 +338,7 @@ class PageFlow:
             self._collect(back)
             return offset, page
         # What lies between the two pages is not known: read on from the lower one.
-        self.rows.update((row.logid, row) for row in page.rows)
+        self.rows.update(self._pick_rows(page))
         return lower, back
 
     def _check_unexpected_end(self, offset: int, page: Page) -> None:

@@ -15,7 +15,7 @@ from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Mapping
+    from collections.abc import Generator, Mapping
 
     from tap_zohovoice.extract.window_reader import Rows
     from tap_zohovoice.pagination import Page, PageRequest
@@ -71,6 +71,8 @@ class CallLogReader:
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else None
         self._today = now.date()
+        # Where today alone is silent, the next run reads it again from the newest call on.
+        self._needed = start.date(), self._today - DAY
         self._retries_size = False
         self._has_read = False
         self._answered_days = SAFE_DAYS
@@ -86,17 +88,23 @@ class CallLogReader:
         Raises:
             ZohoVoiceError: If the calls cannot be read completely.
         """
-        previous: Collection[str] = ()
+        previous: Mapping[str, str] = {}
         try:
             while window := self.planner.next_window():
                 found = yield from self._read(window)
                 if found is None or not (yield from self._is_answered_whole(window, found)):
                     continue
                 result = self._result(window, found, previous)
-                previous = frozenset(found)
+                previous = {row.logid: row.start_time for row in found.values()}
                 del found  # the rows are held once
                 yield result
         finally:
+            if self._windows.limits.differing_ids:
+                _LOGGER.warning(
+                    "%d calls came as several rows that differ (legs of a call); keeping the row "
+                    "of the later response, within one response the one with the later end_time",
+                    len(self._windows.limits.differing_ids),
+                )
             if self._strays:
                 _LOGGER.warning(
                     "%d calls start more than two days outside the requested days; they are "
@@ -126,8 +134,12 @@ class CallLogReader:
             starts = [dt.datetime.fromisoformat(row.start_time) for row in page.rows]
             self.planner.boundary.observe(window, starts)
 
-    def _result(self, window: DateWindow, found: Rows, previous: Collection[str]) -> WindowResult:
-        rows = sorted(row for key, row in found.items() if key not in previous)
+    def _result(self, window: DateWindow, found: Rows, previous: Mapping[str, str]) -> WindowResult:
+        # A row that is known but starts later is another leg of its call.
+        rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
+        self._windows.limits.differing_ids.update(
+            row.logid for row in rows if row.logid in previous
+        )
         # Days have a zone, so neighbours of the window are not stray.
         after, before = window.near[0], window.near[1] + DAY
         first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))
@@ -156,7 +168,7 @@ class CallLogReader:
             self._answered_days = max(self._answered_days, (days[-1] - days[0]).days)
         if window.days <= self._answered_days:
             return True
-        for probe in _silent_windows(window, days):
+        for probe in _silent_windows(window, days, self._needed):
             if self._probes == _MAX_PROBES:
                 break
             self._probes += 1
@@ -215,12 +227,15 @@ class CallLogReader:
         return True
 
 
-def _silent_windows(window: DateWindow, days: list[dt.date]) -> list[DateWindow]:
+def _silent_windows(
+    window: DateWindow, days: list[dt.date], needed: tuple[dt.date, dt.date]
+) -> list[DateWindow]:
     """Return what to request to verify that the days without rows have none.
 
     Args:
         window: The days that were read.
         days: Days with rows, in order.
+        needed: First and last day on which calls are of interest.
     """
     safe = SAFE_DAYS * DAY
     if not days:
@@ -228,8 +243,12 @@ def _silent_windows(window: DateWindow, days: list[dt.date]) -> list[DateWindow]
         return [DateWindow(start, start + safe) for start in reversed(starts)]
     length = max(days[-1] - days[0], safe)
     found = []
-    for first, last in ((window.first, days[0] - DAY), (days[-1] + DAY, window.last)):
+    front = max(window.first, needed[0]), days[0] - DAY
+    back = days[-1] + DAY, min(window.last, needed[1])
+    for first, last in (front, back):
         if last - first > safe:
             ends = [(first, last), (max(last - length, first), last), (first, first + length)]
             found += [DateWindow(first, min(end, last)) for first, end in ends]
+        elif last >= first:
+            found.append(DateWindow(first, last + DAY))  # `toDate` may be exclusive
     return list(dict.fromkeys(found))

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
     AmbiguousResponseError,
     RetryableError,
@@ -40,6 +41,7 @@ class ApiClient:
         policy: Retry policy of the URL.
         timeout: Seconds to wait for a response.
         redact: Returns what must not be in an error: secrets and filters.
+        scope: OAuth scope that the URL needs.
     """
 
     requested_at = 0.0
@@ -56,6 +58,7 @@ class ApiClient:
         clock: Clock,
         timeout: int,
         redact: Callable[[], Collection[str]],
+        scope: str = SCOPE,
     ) -> None:
         self.session = session
         self.authenticator = authenticator
@@ -65,6 +68,7 @@ class ApiClient:
         self._headers = dict(headers)
         self._policy = policy
         self._redact = redact
+        self._scope = scope
         self._was_ambiguous = False
         self._renewal: Literal["unproven", "proven", "renewed", "not the reason"] = "unproven"
 
@@ -166,6 +170,7 @@ class ApiClient:
             now=self.clock.now(),
             redact=[*self._redact(), *redact],
             requested=_requested_days(response),
+            scope=self._scope,
         )
         try:
             resolution.raise_for_action()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
+    MissingScopeError,
     RateLimitedError,
     RetryableError,
     TokenRejectedError,
@@ -42,6 +43,7 @@ class ResponseAction(Enum):
     REFRESH_TOKEN = "access token rejected"  # noqa: S105 - not a password
     RETRY = "no usable response"
     REJECTED = "a value is rejected"
+    MISSING_SCOPE = "the refresh token lacks a scope"
     FAIL = "failed"
 
 
@@ -60,6 +62,7 @@ class ErrorResolution:
         is_ambiguous: Whether a success says so little that it may be a fault as well.
         is_unreachable: Whether no service responded, or not with a whole body.
         may_be_token: Whether a dead access token may be the reason of a failure.
+        scope: OAuth scope that the request needs.
     """
 
     action: ResponseAction
@@ -73,6 +76,7 @@ class ErrorResolution:
     is_ambiguous: bool = False
     is_unreachable: bool = False
     may_be_token: bool = False
+    scope: str = ""
 
     @property
     def message(self) -> str:
@@ -99,18 +103,23 @@ _EXCEPTIONS: dict[ResponseAction, tuple[Callable[..., Exception], tuple[str, ...
     ResponseAction.REFRESH_TOKEN: (TokenRejectedError, ()),
     ResponseAction.RETRY: (RetryableError, ("wait", "is_unreachable")),
     ResponseAction.REJECTED: (InvalidParameterError, ("rejected_param", "is_invalid_value")),
+    ResponseAction.MISSING_SCOPE: (MissingScopeError, ("scope",)),
     ResponseAction.FAIL: (ZohoVoiceError, ()),
 }
 _SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = range(2, 6)
 """Hundreds of a status."""
-_DATA_KEYS = {"logs", "transcribeObj"}
+_DATA_KEYS = {
+    *("logs", "transcribeObj", "users", "queues", "numberslist", "contacts", "contact_status"),
+    *("smsLogQuery", "schedule", "records", "list"),
+}
+"""Where the data of a response is, at each of the paths."""
 _MAX_RETRY_AFTER = 86_400.0
 """Seconds; a longer wait is a point in time, in milliseconds or a mistake."""
 
 _CHECK_URL = "check data_center, or api_url if it is set"
 _REDIRECTS = f"the server redirects; {_CHECK_URL}"
 _NOT_FOUND = f"nothing answers at this address; {_CHECK_URL}"
-_NO_SCOPE = f"the refresh token lacks a scope; make a new one with {SCOPE}"
+_NO_SCOPE = "the refresh token lacks a scope; make a new one with {scope}"
 _DENIED = "access denied; the token must be made by an administrator of Zoho Voice"
 _REFUSED = "Zoho refuses the request; check filters and the other settings"
 _FOREIGN = "check proxies and firewalls on the way, and api_url if it is set"
@@ -124,6 +133,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
     now: float,
     redact: Collection[str] = (),
     requested: str = "",
+    scope: str = SCOPE,
 ) -> ErrorResolution:
     """Classify a response of the API.
 
@@ -137,6 +147,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         now: Seconds since the epoch, where the response has no `Date`.
         redact: Texts that the message must not hold, such as tokens and filters.
         requested: What was requested, for the error of a body that is not JSON.
+        scope: What the refresh token must have, for the error of a token that lacks it.
     """
     is_2xx = status // 100 == _SUCCESS
     if is_2xx and not body.strip():
@@ -164,12 +175,13 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
     return ErrorResolution(
         action,
         summary,
-        advice,
+        advice.format(scope=scope) if advice == _NO_SCOPE else advice,
         wait=wait,
         is_uncertain=wait is None and not is_surely_throttled(status, error.words),
         rejected_param=param,
         is_invalid_value=is_invalid_value,
         is_unreachable=status in {502, 503, 504},
+        scope=scope,
         may_be_token=not (is_invalid_value or code.startswith("ZVT")),
     )
 
@@ -178,6 +190,8 @@ def _is_success(content: dict[str, Any]) -> bool:
     if content.get("error"):
         return False
     status = content.get("status")
+    if status is None and content.get("code") in {"200", 200}:
+        return True
     if status is None:
         return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}
     return bool(re.fullmatch(r"success|ok|2..", str(status).strip().lower()))
@@ -199,7 +213,11 @@ def _classify_error(error: ErrorBody, status: int) -> tuple[ResponseAction, str]
     )
     is_foreign = not has_words and (kind < _CLIENT_ERROR or error.is_foreign)
     rules: tuple[tuple[object, ResponseAction, str], ...] = (
-        (code == "ZVT022" or (has_words and "scope" in words), ResponseAction.FAIL, _NO_SCOPE),
+        (
+            code == "ZVT022" or (has_words and "scope" in words),
+            ResponseAction.MISSING_SCOPE,
+            _NO_SCOPE,
+        ),
         (code == "ZVT010", ResponseAction.FAIL, "Zoho does not know a parameter; check filters"),
         (is_wrong_url, ResponseAction.FAIL, f"Zoho does not know this address; {_CHECK_URL}"),
         (code == "ZVT015", ResponseAction.REJECTED, "Zoho refuses a value; check filters"),

@@ -1,10 +1,13 @@
-"""Fields and JSON schema of call logs."""
+"""Fields, JSON schema and conversion of call logs."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice._compat import override
+from tap_zohovoice.schemas.conversion import Record, RecordConverter
+from tap_zohovoice.schemas.types import Field, FieldType, build_schema, parse_duration
 
 ID, STRING, TIMESTAMP = FieldType.ID, FieldType.STRING, FieldType.TIMESTAMP
 NUMBER, INTEGER, BOOLEAN = FieldType.NUMBER, FieldType.INTEGER, FieldType.BOOLEAN
@@ -94,3 +97,22 @@ CALL_LOG_SCHEMA: dict[str, Any] = build_schema(
     ),
 )
 """JSON schema of a call log. Sources: the two samples of the documentation, and clients."""
+
+
+class CallLogConverter(RecordConverter):
+    """Converts call logs to records; see `RecordConverter`."""
+
+    def __init__(self) -> None:
+        logger = logging.getLogger("tap-zohovoice.call_logs")
+        super().__init__(FIELDS, ("logid", "start_time"), {"logid": "uuid"}, logger)
+
+    @override
+    def convert(self, row: object) -> Record:
+        record = super().convert(row)
+        extra = record.pop("additional_fields")
+        duration = record["duration"]
+        seconds = parse_duration(duration) if duration else None
+        if duration and seconds is None:
+            self.count_cast_failure("duration_seconds", "raw value kept in duration")
+        record |= {"duration_seconds": seconds, "additional_fields": extra}
+        return record

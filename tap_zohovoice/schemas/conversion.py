@@ -1,8 +1,7 @@
-"""Conversion of a call log, as the API sends it, to a record of exact types."""
+"""Conversion of a row, as the API sends it, to a record of exact types."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from contextlib import suppress
@@ -10,18 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
-from tap_zohovoice.schemas.call_logs import FIELDS
-from tap_zohovoice.schemas.types import FieldType, parse_duration
+from tap_zohovoice.schemas.types import FieldType
 from tap_zohovoice.singer.json import MAX_DEPTH, sanitize
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Iterable, Mapping
 
     from tap_zohovoice.schemas.types import Field
 
 Record = dict[str, Any]
-_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 MAX_NAME_LENGTH = 60  # characters of an undocumented field's name that are logged
+MAX_LOGGED_NAMES = 30
+MAX_UNDECLARED_NAMES = 1_000
 MAX_CACHED_PLANS = 1_000
 
 
@@ -35,9 +35,9 @@ class ConversionPlan:
 
 
 class ObjectShape:
-    """Declared fields of a log, or of an object in it, with a cache of conversion plans.
+    """Declared fields of a row, or of an object in it, with a cache of conversion plans.
 
-    Logs come in few combinations of fields and types of values, so that looking a plan up is much
+    Rows come in few combinations of fields and types of values, so that looking a plan up is much
     cheaper than looking at every field.
     """
 
@@ -81,33 +81,49 @@ class ObjectShape:
 
 
 class RecordConverter:
-    """Converts logs to records, and counts values that do not match their type, by path."""
+    """Converts rows to records, and counts values that do not match their type, by path.
 
-    def __init__(self) -> None:
+    Args:
+        fields: Declared fields.
+        required: Names of those that a record cannot be without.
+        aliases: Other names of required fields, for rows that lack them.
+        logger: Logs what is not as declared.
+    """
+
+    def __init__(
+        self,
+        fields: Iterable[Field],
+        required: Iterable[str],
+        aliases: Mapping[str, str],
+        logger: logging.Logger,
+    ) -> None:
         self.cast_failures: Counter[str] = Counter()
-        self._undeclared: set[str] = set()
-        self._shape = ObjectShape(FIELDS, self._log_undeclared)
+        self.fields = tuple(fields)
+        self._required = tuple(required)
+        self._aliases = aliases
+        self._logger = logger
+        self._undeclared: dict[str, bool] = {}  # by name: whether it is logged
+        self._shape = ObjectShape(self.fields, self._note_undeclared)
 
-    def convert(self, log: object) -> Record:
-        """Convert one element of `logs` to a record with every declared field.
+    def convert(self, row: object) -> Record:
+        """Convert a row to a record with every declared field.
 
         Raises:
-            InvalidRecordError: If the log has no id or start time, or a field too deep to read.
+            InvalidRecordError: If the row lacks a required field, or has one too deep to read.
         """
-        if not isinstance(log, dict):
+        if not isinstance(row, dict):
             message = "no object"
             raise InvalidRecordError(message)
         extra: dict[str, Any] = {}
-        record = self._convert_object(self._shape, log, extra)
-        if not record["logid"] and log.get("uuid"):
-            with suppress(CastError):
-                record["logid"] = FieldType.ID.cast(log["uuid"])
-        for name in ("logid", "start_time"):
+        record = self._convert_object(self._shape, row, extra)
+        for name, alias in self._aliases.items():
+            if not record[name] and row.get(alias):
+                with suppress(CastError):
+                    record[name] = FieldType.ID.cast(row[alias])
+        for name in self._required:
             if not record[name]:
                 message = f"no usable {name}"
                 raise InvalidRecordError(message)
-        duration = record["duration"]
-        record["duration_seconds"] = self._duration_seconds(duration) if duration else None
         record["additional_fields"] = extra or None
         return record
 
@@ -122,31 +138,44 @@ class RecordConverter:
             try:
                 record[name] = cast(values[name])
             except (CastError, OverflowError):
-                self._count_cast_failure(path, "raw value kept in additional_fields")
+                self.count_cast_failure(path, "raw value kept in additional_fields")
                 record[name] = None
                 _add_extra(extra, path, values[name])
         for name, inner in plan.objects:
             record[name] = self._convert_object(inner, values[name], extra)
         return record
 
-    def _duration_seconds(self, duration: str) -> int | None:
-        seconds = parse_duration(duration)
-        if seconds is None:
-            self._count_cast_failure("duration_seconds", "raw value kept in duration")
-        return seconds
+    def count_cast_failure(self, path: str, remedy: str) -> None:
+        """Count a value that does not match its type, and warn of the first one of a field.
 
-    def _count_cast_failure(self, path: str, remedy: str) -> None:
+        Args:
+            path: The field.
+            remedy: What becomes of the value.
+        """
         if not self.cast_failures[path]:
-            _LOGGER.warning("%s: value does not match its type; emitting null, %s", path, remedy)
+            message = "%s: value does not match its type; emitting null, %s"
+            self._logger.warning(message, path, remedy)
         self.cast_failures[path] += 1
 
-    def _log_undeclared(self, path: str) -> None:
-        if path not in self._undeclared:
-            self._undeclared.add(path)
-            # A key is the server's text too, so one that does not look like a name is hidden.
-            is_name = re.fullmatch(r"[A-Za-z_][\w.]*", path, re.ASCII)
-            name = path[:MAX_NAME_LENGTH] if is_name else "[hidden]"
-            _LOGGER.info("%s: field is not documented; kept in additional_fields", name)
+    def _note_undeclared(self, name: str) -> None:
+        if len(self._undeclared) < MAX_UNDECLARED_NAMES:
+            self._undeclared.setdefault(name, False)
+
+    def log_undeclared(self) -> None:
+        """Log, in one line, which undocumented fields came since the last such line."""
+        fresh = [name for name, is_logged in self._undeclared.items() if not is_logged]
+        if fresh:
+            listed = ", ".join(dict.fromkeys(map(_loggable, fresh[:MAX_LOGGED_NAMES])))
+            more = ", ..." if len(fresh) > MAX_LOGGED_NAMES else ""
+            message = "%d fields are not documented; kept in additional_fields: %s%s"
+            self._logger.info(message, len(fresh), listed, more)
+        self._undeclared = dict.fromkeys(self._undeclared, True)
+
+
+def _loggable(name: str) -> str:
+    # A key is the server's text too, so one that does not look like a name is hidden.
+    is_name = re.fullmatch(r"[A-Za-z_][\w.]*", name, re.ASCII)
+    return name[:MAX_NAME_LENGTH] if is_name else "[hidden]"
 
 
 def _add_extra(extra: dict[str, Any], name: str, value: object) -> None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BOOLEANS = {"true": True, "false": False, "": None}
-_MILLISECONDS = re.compile(r"\s*-?\d{1,17}\s*", re.ASCII)
+_EPOCH = re.compile(r"\s*-?\d{1,17}(\.\d{1,15})?\s*", re.ASCII)
+_MIN_SECONDS, _MAX_SECONDS = 946_684_800, 10**10
+"""Epochs that are read as seconds: as milliseconds they would be of 1970, before any call."""
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 # An exponent comes with a number as sent whose digits exceed those of a float.
 _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,15}|\.\d{15,400}([eE][+-]?\d{1,3})?)?", re.ASCII)
@@ -41,9 +43,12 @@ def _id(value: object) -> str:
 def _timestamp(value: object) -> str | None:
     if value == "":
         return None
-    if (isinstance(value, str) and _MILLISECONDS.fullmatch(value)) or (
-        isinstance(value, float) and value.is_integer()
-    ):
+    if isinstance(value, str) and _EPOCH.fullmatch(value):
+        value = float(value) if "." in value else int(value)
+    # Documented are milliseconds; other telephony APIs send seconds, with or without a fraction.
+    if isinstance(value, int | float) and _MIN_SECONDS <= value < _MAX_SECONDS:
+        value = round(value * 1000)
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     # The epoch comes from a clock that was never set, not from a call in 1970.
     if type(value) is int and value > 0:

@@ -13,12 +13,11 @@ from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     Bookmark = dict[str, Any]
 
 _LOGGER = logging.getLogger("tap-zohovoice.state")
-_KEY = "start_time"
 NEWEST = "newest_start_time"
 """Member of a bookmark: start of the newest call that was emitted."""
 _CLOCK_SKEW = dt.timedelta(minutes=5)
@@ -58,14 +57,15 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
 def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN401 - a class
     """Replace what the SDK would take from a catalog, but could not do without losing rows."""
     name = entry.tap_stream_id
-    keys = list(stream.primary_keys)
+    keys, replication_key = list(stream.primary_keys), _replication_key(stream)
+    method = "INCREMENTAL" if replication_key else "FULL_TABLE"
     own: dict[str, Any] = {
         "stream": name,
         "key_properties": keys,
         "table_key_properties": keys,
-        "replication_key": _KEY,
-        "replication_method": "INCREMENTAL",
-        "forced_replication_method": "INCREMENTAL",
+        "replication_key": replication_key,
+        "replication_method": method,
+        "forced_replication_method": method,
     }
     for place in (entry, entry.metadata.get(())):
         for field, value in own.items():
@@ -76,15 +76,13 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
             if hasattr(place, field):
                 setattr(place, field, value)
     schema = Schema.from_dict(dict(stream.schema))
-    for field in (*keys, _KEY):
+    for field in filter(None, (*keys, replication_key)):
         (entry.schema.properties or {}).setdefault(field, (schema.properties or {})[field])
         if ("properties", field) in entry.metadata:
             entry.metadata["properties", field].inclusion = Metadata.InclusionType.AUTOMATIC
 
 
-def load_state(
-    state: object, now: dt.datetime, partitions: Mapping[str, Sequence[Mapping[str, str]]]
-) -> dict[str, Any]:
+def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[str, Any]:
     """Load a state, with bookmarks in the form and bounds that the streams rely on.
 
     A stream with partitions has one bookmark in each. A bookmark of its own, which it had before it
@@ -93,7 +91,7 @@ def load_state(
     Args:
         state: Singer state, in a STATE message or as Meltano wraps it, or None.
         now: Current time, which no bookmark may exceed.
-        partitions: Contexts of the partitions of each stream of the tap; empty if it has none.
+        streams: Classes of the streams of the tap.
 
     Raises:
         InvalidInputError: If the state is invalid, or a bookmark is not a date-time.
@@ -107,10 +105,15 @@ def load_state(
         message = "The state is invalid: bookmarks must be an object of objects"
         raise InvalidInputError(message)
     loaded = {name: _without_markers(bookmark) for name, bookmark in bookmarks.items()}
-    for name, contexts in partitions.items():
-        if name in loaded:
-            loaded[name] = _load_bookmark(name, loaded[name], now, contexts)
+    for stream in streams:
+        if stream.name in loaded and _replication_key(stream):
+            loaded[stream.name] = _load_bookmark(stream, loaded[stream.name], now)
     return {"bookmarks": loaded}
+
+
+def _replication_key(stream: Any) -> str | None:  # noqa: ANN401 - a class
+    """Return the replication key of a stream; where none is declared, the SDK has a property."""
+    return stream.replication_key if isinstance(stream.replication_key, str) else None
 
 
 def _unwrap(state: Any, levels: int = 5) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
@@ -146,12 +149,13 @@ def _without_markers(bookmark: Bookmark) -> Bookmark:
     return kept
 
 
-def _load_bookmark(
-    stream: str, bookmark: Bookmark, now: dt.datetime, contexts: Sequence[Mapping[str, str]]
-) -> Bookmark:
+def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
     # The SDK would read every partition that is in the state, so only the stream's own stay.
     stored = bookmark.pop("partitions", [])
     seed = _validate(stream, bookmark, now)
+    contexts = stream.fixed_partitions
+    if contexts is None:
+        return {"partitions": [_validate(stream, partition, now) for partition in stored]}
     if not contexts:
         return seed
     partitions = []
@@ -159,27 +163,28 @@ def _load_bookmark(
         found: Bookmark = next((item for item in stored if item.get("context") == context), {})
         partition = _validate(stream, found, now)
         if partition.get(_VALUE) is None and seed.get(_VALUE) is not None:
-            partition = {"replication_key": _KEY, _VALUE: seed[_VALUE]}
+            partition = {"replication_key": stream.replication_key, _VALUE: seed[_VALUE]}
         partitions.append({**partition, "context": dict(context)})
     return {"partitions": partitions}
 
 
-def _validate(stream: str, bookmark: Bookmark, now: dt.datetime) -> Bookmark:
+def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
     """Return a bookmark, or what is left of it where it has another replication key."""
     if bookmark.get(_VALUE) is None:
         return bookmark
-    if bookmark.get("replication_key") != _KEY:
+    name = stream.name
+    if bookmark.get("replication_key") != stream.replication_key:
         _LOGGER.warning(
-            "The bookmark of %s has another replication key; reading from start_date", stream
+            "The bookmark of %s has another replication key; reading from start_date", name
         )
-        return {name: bookmark[name] for name in bookmark if not name.startswith("replication_")}
+        return {key: bookmark[key] for key in bookmark if not key.startswith("replication_")}
     try:
         moment = parse_date(bookmark[_VALUE])
     except (TypeError, ValueError) as error:
-        message = f"The bookmark of {stream} in the state is not a date-time"
+        message = f"The bookmark of {name} in the state is not a date-time"
         raise InvalidInputError(message) from error
     loaded = {**bookmark, _VALUE: format_timestamp(moment)}
-    lower_future_bookmark(stream, loaded, now)
+    lower_future_bookmark(name, loaded, now)
     return loaded
 
 

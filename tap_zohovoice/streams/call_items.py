@@ -36,6 +36,7 @@ class CallItemStream(IncrementalStream):
     """A stream with one record for each recording and voicemail, partitioned by kind."""
 
     list_params: ClassVar = {kind: {name: "true"} for kind, name in LIST_FILTERS.items()}
+    fixed_partitions: ClassVar = [{"kind": kind} for kind in LIST_FILTERS]
     item_path: ClassVar[str]
     """Path of the requests for items."""
     item_headers: ClassVar[dict[str, str]] = {}

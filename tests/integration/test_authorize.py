@@ -505,6 +505,34 @@ class TestTokenTest:
         assert (result.exit_code, result.last_line) == (0, "The token works.")
 
 
+class TestStreams:
+    def test_scopes_are_shown_and_each_stream_is_tested(self, cli: Cli) -> None:
+        result = cli.run("--streams=users, queues,call_agents", *options(cli.box))
+        assert result.exit_code == 0
+        scopes = "ZohoVoice.call.READ,ZohoVoice.agents.READ,zohovoice.queues.READ"
+        assert f"Scopes for the code: {scopes}\n" in result.err
+        assert result.err.endswith("users: works\nqueues: works\ncall_agents: works\n")
+        assert [query for _, query, _ in cli.box.stats.lists["queues"].log] == [
+            {"from": "0", "offset": "1"}
+        ]
+
+    def test_stream_whose_scope_is_missing_is_named(self, cli: Cli) -> None:
+        cli.box.scopes = {"ZohoVoice.call.READ", "ZohoVoice.agents.READ"}
+        result = cli.run("--all-streams", *options(cli.box))
+        assert result.exit_code == 1
+        lines = result.err.splitlines()
+        assert "users: works" in lines
+        missing = [line for line in lines if line.startswith("contacts: ")]
+        assert "make a new one with zohovoice.contacts.READ" in missing[0]
+        assert result.values["TAP_ZOHOVOICE_REFRESH_TOKEN"]  # it is saved all the same
+
+    def test_unknown_stream_costs_no_code(self, cli: Cli) -> None:
+        result = cli.run("--streams=calls", *options(cli.box))
+        assert result.exit_code == 2
+        assert "unknown stream calls" in result.err
+        assert cli.box.stats.token_requests == 0
+
+
 def make_protected(path: Path) -> None:
     path.write_text("A=1\n")
     path.chmod(0o400)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import assert_once, call, history, server_ids
 from tests.support.catalog import selecting
@@ -33,6 +34,10 @@ def catalog_of(run: Run) -> dict[str, Any]:
     return dict(json.loads(run.stdout))
 
 
+def entry_of(catalog: dict[str, Any], name: str) -> Any:
+    return next(stream for stream in catalog["streams"] if stream["tap_stream_id"] == name)
+
+
 def test_discover_needs_no_settings(run_tap: RunTap, snapshot: SnapshotAssertion) -> None:
     run = run_tap({}, "--discover")
     assert run.exit_code == 0
@@ -47,7 +52,7 @@ def test_discover_ignores_invalid_settings(
     monkeypatch.setenv("TAP_ZOHOVOICE_PAGE_SIZE", "many")
     run = run_tap({"start_date": "soon", "typo": 1}, "--config=ENV", "--discover")
     assert run.exit_code == 0
-    assert len(catalog_of(run)["streams"]) == 3
+    assert len(catalog_of(run)["streams"]) == len(STREAM_NAMES)
     assert "WARNING" not in run.log
     assert "ERROR" not in run.log
 
@@ -115,7 +120,7 @@ def test_batch_config_is_rejected(run_tap: RunTap, clock: FakeClock) -> None:
 
 def test_deselected_properties_are_not_emitted(run_tap: RunTap, clock: FakeClock) -> None:
     catalog = catalog_of(run_tap({}, "--discover"))
-    stream = catalog["streams"][0]
+    stream = entry_of(catalog, "call_logs")
     for entry in stream["metadata"]:
         if entry["breadcrumb"] in (["properties", "contact_name"], ["properties", "start_time"]):
             entry["metadata"]["selected"] = False
@@ -173,7 +178,7 @@ def test_records_are_equal_with_and_without_stream_maps(run_tap: RunTap, clock: 
 
 def test_deselected_object_member_is_not_emitted(run_tap: RunTap, clock: FakeClock) -> None:
     catalog = catalog_of(run_tap({}, "--discover"))
-    for entry in catalog["streams"][0]["metadata"]:
+    for entry in entry_of(catalog, "call_logs")["metadata"]:
         if entry["breadcrumb"][1::2] == ["voice_credits", "total"]:
             entry["metadata"]["selected"] = False
     with Sandbox(history=history(40), clock=clock) as box:

@@ -167,7 +167,7 @@ def test_map_of_a_deselected_stream_is_ignored(
             {"call_logs": {"Contact_Name": "md5(contact_name) if contact_name else None"}},
             "field call_logs.Contact_Name does not exist, did you mean contact_name?",
         ),
-        ({"*": {"phone": None}}, "field *.phone does not exist"),
+        ({"*": {"fax": None}}, "field *.fax does not exist"),
         ({"call_logs": {}}, 'the map of call_logs is empty; to hide a field, use "__NULL__"'),
     ],
 )

@@ -177,7 +177,7 @@ def broken(stage: Stage) -> Run:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    stage.monkeypatch.setattr("tap_zohovoice.streams.base.RecordConverter.convert", fail)
+    stage.monkeypatch.setattr("tap_zohovoice.streams.base.CallLogConverter.convert", fail)
     return stage.run()
 
 

@@ -14,8 +14,7 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import InvalidRecordError
 from tap_zohovoice.http.response import classify_response
-from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS
-from tap_zohovoice.schemas.conversion import RecordConverter
+from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS, CallLogConverter
 from tap_zohovoice.schemas.types import FieldType, parse_duration
 from tap_zohovoice.singer.json import loads, sanitize
 from tap_zohovoice.singer.records import SerializedRecord
@@ -38,6 +37,16 @@ VALID: dict[FieldType, list[tuple[object, object]]] = {
         (" 1764831298000 ", STARTED),
         ("1764831298123", "2025-12-04T06:54:58.123000+00:00"),
         (1, "1970-01-01T00:00:00.001000+00:00"),
+        *[(value, STARTED) for value in ("1764831298", 1764831298, 1764831298.0, " 1764831298 ")],
+        *[
+            (value, "2025-12-04T06:54:58.250000+00:00")
+            for value in ("1764831298.25", 1764831298.25)
+        ],
+        # Milliseconds of 1970 make no sense between these.
+        (946_684_799, "1970-01-11T22:58:04.799000+00:00"),
+        (946_684_800, "2000-01-01T00:00:00.000000+00:00"),
+        (9_999_999_999, "2286-11-20T17:46:39.000000+00:00"),
+        (10_000_000_000, "1970-04-26T17:46:40.000000+00:00"),
     ],
     FieldType.NUMBER: [
         *[(0, 0), (-1.5, -1.5), ("27.9", 27.9), ("3", 3.0), ("", None)],
@@ -62,6 +71,11 @@ INVALID: dict[FieldType, list[object]] = {
         "2025-12-04",
         True,
         1.5,
+        "1.5",
+        "1764831298.",
+        1764831298000.5,
+        -1764831298,
+        "-1764831298",
         INFINITY,
         NAN,
         10**17,
@@ -97,9 +111,9 @@ def at(record: dict[str, Any], path: tuple[str, ...]) -> object:
     return value
 
 
-def convert(log: object, converter: RecordConverter | None = None) -> dict[str, Any]:
+def convert(log: object, converter: CallLogConverter | None = None) -> dict[str, Any]:
     """Convert a log, and check what must hold for every record."""
-    record = (converter or RecordConverter()).convert(log)
+    record = (converter or CallLogConverter()).convert(log)
     assert list(record) == list(CALL_LOG_SCHEMA["properties"])
     assert [error.message for error in VALIDATOR.iter_errors(record)] == []
     return record
@@ -110,7 +124,7 @@ def convert(log: object, converter: RecordConverter | None = None) -> dict[str, 
     [(path, *pair) for path, kind in OTHER_LEAVES for pair in VALID[kind]],
 )
 def test_valid_value_gets_its_type(path: tuple[str, ...], value: object, expected: object) -> None:
-    converter = RecordConverter()
+    converter = CallLogConverter()
     record = convert(sent(path, value), converter)
     assert at(record, path) == expected
     assert type(at(record, path)) is type(expected)
@@ -126,7 +140,7 @@ def test_valid_value_gets_its_type(path: tuple[str, ...], value: object, expecte
 def test_invalid_value_becomes_null_with_one_warning(
     path: tuple[str, ...], value: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    converter, name = RecordConverter(), ".".join(path)
+    converter, name = CallLogConverter(), ".".join(path)
     for count in (1, 2):
         record = convert(sent(path, value), converter)
         assert at(record, path) is None
@@ -139,7 +153,7 @@ def test_invalid_value_becomes_null_with_one_warning(
 
 @pytest.mark.parametrize("path", [path for path, _ in OTHER_LEAVES])
 def test_null_stays_null(path: tuple[str, ...]) -> None:
-    converter = RecordConverter()
+    converter = CallLogConverter()
     record = convert(sent(path, None), converter)
     assert at(record, path) is None
     assert record["additional_fields"] is None
@@ -154,15 +168,20 @@ def test_non_object_is_kept_in_additional_fields(name: str, value: object) -> No
     assert record["additional_fields"] == {name: value}
 
 
+UNDECLARED = "{} fields are not documented; kept in additional_fields: "
+
+
 @pytest.mark.parametrize("name", OBJECTS)
 def test_undeclared_properties_are_kept_by_path(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    record = convert(sent((name, "foo"), {"deep": [1, None]}))
+    converter = CallLogConverter()
+    record = convert(sent((name, "foo"), {"deep": [1, None]}), converter)
     assert record["additional_fields"] == {f"{name}.foo": {"deep": [1, None]}}
     assert set(record[name].values()) == {None}
-    assert caplog.messages == [f"{name}.foo: field is not documented; kept in additional_fields"]
+    converter.log_undeclared()
+    assert caplog.messages == [UNDECLARED.format(1) + f"{name}.foo"]
 
 
 @pytest.mark.parametrize("value", ["text", 17, None, [1, {"a": None}], {"b": 0.5}, False, ""])
@@ -170,21 +189,23 @@ def test_undeclared_fields_are_kept_and_logged_once(
     value: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    converter = RecordConverter()
+    converter = CallLogConverter()
     for _ in range(3):
         assert convert({**LOG, "queue_name": value}, converter)["additional_fields"] == {
             "queue_name": value
         }
-    assert [entry.getMessage() for entry in caplog.records] == [
-        "queue_name: field is not documented; kept in additional_fields"
-    ]
+        converter.log_undeclared()
+    assert caplog.messages == [UNDECLARED.format(1) + "queue_name"]
     assert not converter.cast_failures
 
 
 @pytest.mark.parametrize("name", ["Ann Example", "+1 555 0100", "ann@example.invalid", "a\nb"])
 def test_personal_key_is_kept_but_not_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    assert convert({**LOG, name: 1})["additional_fields"] == {name: 1}
+    converter = CallLogConverter()
+    assert convert({**LOG, name: 1}, converter)["additional_fields"] == {name: 1}
+    converter.log_undeclared()
+    assert UNDECLARED.format(1) + "[hidden]" in caplog.messages
     assert name not in caplog.text
 
 
@@ -211,7 +232,7 @@ def test_field_named_like_a_computed_one_is_kept(name: str) -> None:
     ],
 )
 def test_duration_is_converted_to_seconds(duration: object, seconds: int) -> None:
-    converter = RecordConverter()
+    converter = CallLogConverter()
     record = convert({**LOG, "duration": duration}, converter)
     assert record["duration"] == str(duration)
     assert record["duration_seconds"] == seconds
@@ -222,7 +243,7 @@ def test_duration_is_converted_to_seconds(duration: object, seconds: int) -> Non
     "duration", ["a while", "1:2:3:4", "-00:05", "00:05.5", "::", "\u0663:\u0660\u0660", "--"]
 )
 def test_unreadable_duration_stays_as_sent(duration: str, caplog: pytest.LogCaptureFixture) -> None:
-    converter = RecordConverter()
+    converter = CallLogConverter()
     record = convert({**LOG, "duration": duration}, converter)
     assert (record["duration"], record["duration_seconds"]) == (duration, None)
     assert converter.cast_failures == {"duration_seconds": 1}
@@ -252,7 +273,7 @@ def test_uuid_replaces_a_missing_logid(changes: dict[str, Any]) -> None:
 )
 def test_row_without_key_or_start_is_rejected(log: object, reason: str) -> None:
     with pytest.raises(InvalidRecordError, match=reason):
-        RecordConverter().convert(log)
+        CallLogConverter().convert(log)
 
 
 def test_timestamps_sort_as_text() -> None:
@@ -294,7 +315,7 @@ def test_number_beyond_floats_is_kept_as_text(number: str) -> None:
 def test_large_number_is_text_in_open_objects_and_float_elsewhere(
     number: str, total: object, new: object
 ) -> None:
-    converter = RecordConverter()
+    converter = CallLogConverter()
     row = f'{{"logid":"1","start_time":1,"voice_credits":{{"total":{number}}},"new":[{number}]}}'
     record = convert(loads(row), converter)
     assert record["voice_credits"]["total"] == total
@@ -312,7 +333,7 @@ def test_serialized_record_round_trips() -> None:
 
 
 def test_plans_beyond_the_cache_convert_alike() -> None:
-    converter = RecordConverter()
+    converter = CallLogConverter()
     for number in [*range(2_500), *range(5)]:
         value = str(number) if number % 2 else number
         record = convert({**LOG, "service": value, f"new_{number}": number}, converter)
@@ -337,7 +358,7 @@ VALUES = st.recursive(
 def test_any_log_converts_without_loss(log: dict[str, Any]) -> None:
     # Parsed responses have no NaN and no infinity, which JSON lacks.
     log = json.loads(json.dumps({**log, **LOG}), parse_constant=str)
-    converter = RecordConverter()
+    converter = CallLogConverter()
     record = SerializedRecord.from_record(convert(log, converter)).record
     json.dumps(record, allow_nan=False)
     extra = record["additional_fields"] or {}

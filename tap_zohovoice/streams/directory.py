@@ -1,0 +1,310 @@
+"""Streams that read a whole list in each run: users, queues, numbers, contacts and others."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.pagination import SinglePagePaginator
+
+from tap_zohovoice._compat import override
+from tap_zohovoice.client import ZohoVoiceStream
+from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
+from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
+from tap_zohovoice.schemas import directory as fields
+from tap_zohovoice.schemas.directory import ListConverter, build_list_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import requests
+    from singer_sdk import Tap
+    from singer_sdk.helpers.types import Context
+    from singer_sdk.pagination import BaseAPIPaginator
+
+    from tap_zohovoice.client import Services
+    from tap_zohovoice.schemas.conversion import Record
+    from tap_zohovoice.schemas.types import Field
+
+
+class DirectoryStream(ZohoVoiceStream):
+    """A stream that reads a whole list in each run; a subclass declares the list.
+
+    Attributes:
+        description: What the stream holds.
+        envelope: Member of the response that holds the rows.
+        fields: Fields of a row.
+        size_param: Query parameter of the page size; empty if the list has no pages.
+        page_size: Rows to request at once: the documented maximum, or a size that is documented at
+            a similar list.
+        aliases: Other names of key fields, for rows that lack them.
+    """
+
+    selected_by_default = False
+    description: ClassVar[str]
+    envelope: ClassVar[str]
+    fields: ClassVar[tuple[Field, ...]]
+    size_param: ClassVar[str] = "offset"
+    page_size: ClassVar[int] = 50
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    _row_count = 0
+
+    def __init__(self, tap: Tap, services: Services) -> None:
+        """Make the stream; see `ZohoVoiceStream`."""
+        super().__init__(tap, services)
+        self._rows: list[Record] = []
+        self._emitted: dict[str, Record] = {}
+        self._total: int | None = None
+        required = [*self.primary_keys]
+        if self.replication_key:
+            required.append(str(self.replication_key))
+        self._converter = ListConverter(self.fields, required, self.aliases, self.logger)
+
+    @override
+    def check_access(self) -> None:
+        self.api.get_json({**self.get_url_params(None, 0), **self._size(1)}, dict)
+
+    @cached_property
+    def _cached_records(self) -> list[Record]:
+        return list(self._read_records(None))
+
+    def get_values(self, field: str) -> list[str]:
+        """Return the values of a field, without null; the list is read once a run.
+
+        Args:
+            field: Name of the field.
+        """
+        values = (record[field] for record in self._cached_records)
+        return list(dict.fromkeys(value for value in values if value))
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        if self.is_connection_test and not self.selected_by_default:
+            return  # `--test` selects all streams, whether they are wanted or not
+        self.services.check_access()
+        is_read = "_cached_records" in self.__dict__
+        records = iter(self._cached_records) if is_read else self._read_records(context)
+        yield from islice(records, self.ABORT_AT_RECORD_COUNT)
+
+    def _read_records(self, context: Context | None) -> Iterator[Record]:
+        """Read the list, without rows that come again."""
+        self._emitted.clear()
+        self._total, duplicates = None, 0
+        for record in self.request_records(context):
+            key = self._key(record)
+            if key not in self._emitted:
+                self._emitted[key] = record
+                yield record
+            else:
+                duplicates += self._emitted[key] != record
+        self._converter.log_undeclared()
+        if duplicates:
+            self.logger.warning(
+                "%d rows have the id of another row and differ; keeping the first", duplicates
+            )
+        if not self.is_connection_test and (self._total or 0) > len(self._emitted):
+            self.logger.warning(
+                "meta.total is %d but only %d distinct rows were returned",
+                self._total,
+                len(self._emitted),
+            )
+
+    # --- the SDK's request loop ---
+
+    @override
+    def get_new_paginator(self) -> BaseAPIPaginator[Any]:
+        if not self.size_param:
+            return SinglePagePaginator()
+        return RowOffsetPaginator(lambda: self._row_count, self.page_size)
+
+    @override
+    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
+        if not self.size_param:
+            return {}
+        return {"from": str(next_page_token), **self._size(self.page_size)}
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        self._rows = self.api.parse_json(response, self._parse_page)
+        self._row_count = len(self._rows)
+        self._check_progress()
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterable[Record]:
+        yield from self._rows
+
+    def _parse_page(self, body: dict[str, Any]) -> list[Record]:
+        first = len(self._emitted)
+        rows, total = parse_rows(body, self.envelope, first)
+        self._total = max(total or 0, self._total or 0) or None
+        name = f"the list of {self.name}"
+        return [
+            convert_row(row, self._converter.convert, index, name)
+            for index, row in enumerate(rows, first)
+        ]
+
+    def _check_progress(self) -> None:
+        """Check that a page has a row that did not come before.
+
+        Raises:
+            ZohoVoiceError: If it has none. One row alone may be the last one again, where rows
+                count from 1.
+        """
+        keys = [self._key(record) for record in self._rows]
+        is_last_again = len(keys) == 1 and keys == list(self._emitted)[-1:]
+        if keys and all(key in self._emitted for key in keys):
+            if is_last_again:
+                self._rows, self._row_count = [], 0
+                return
+            message = (
+                f"Zoho returns the same rows of the list of {self.name} again, at another offset; "
+                "run again later, and report it to Zoho's support if it stays"
+            )
+            raise ZohoVoiceError(message)
+
+    def _key(self, record: Record) -> str:
+        return "|".join(str(record[name]) for name in self.primary_keys)
+
+    def _size(self, size: int) -> dict[str, str]:
+        return {self.size_param: str(size)} if self.size_param else {}
+
+
+class UsersStream(DirectoryStream):
+    """Users of the account."""
+
+    name = "users"
+    path = "zv/api/users"
+    description = "Users, who are the agents of the account."
+    scope = access_scope = "ZohoVoice.agents.READ"
+    primary_keys = ("userid",)
+    envelope = "users"
+    fields = fields.USER_FIELDS
+    schema = build_list_schema(fields, description, scope)
+
+
+class QueuesStream(DirectoryStream):
+    """Queues."""
+
+    name = "queues"
+    path = "zv/api/queues"
+    description = "Queues of incoming calls."
+    scope = access_scope = "zohovoice.queues.READ"
+    primary_keys = ("id",)
+    envelope = "queues"
+    fields = fields.QUEUE_FIELDS
+    schema = build_list_schema(fields, description, scope)
+    aliases = {"id": "groupid"}  # noqa: RUF012
+
+
+class NumbersStream(DirectoryStream):
+    """Phone numbers; experimental, since they are known from one client alone."""
+
+    name = "numbers"
+    path = "zv/api/v1/numberslist"
+    description = "Phone numbers of the account. Experimental: not documented by Zoho."
+    scope = access_scope = "ZohoVoice.agents.READ"
+    primary_keys = ("numberId",)
+    envelope = "numberslist"
+    fields = fields.NUMBER_FIELDS
+    schema = build_list_schema(fields, description, scope)
+    aliases = {"numberId": "numberMapId"}  # noqa: RUF012
+
+
+class ContactsStream(DirectoryStream):
+    """Contacts."""
+
+    name = "contacts"
+    path = "zv/contacts"
+    description = "Contacts."
+    scope = access_scope = "zohovoice.contacts.READ"
+    primary_keys = ("contact_id",)
+    envelope = "contacts"
+    fields = fields.CONTACT_FIELDS
+    schema = build_list_schema(fields, description, scope)
+    size_param = "size"
+
+
+class ContactStatusesStream(DirectoryStream):
+    """Statuses that a contact may have."""
+
+    name = "contact_statuses"
+    path = "zv/contacts/contact_status"
+    description = "Statuses that a contact may have."
+    scope = access_scope = "zohovoice.contacts.READ"
+    primary_keys = ("id",)
+    envelope = "contact_status"
+    fields = fields.CONTACT_STATUS_FIELDS
+    schema = build_list_schema(fields, description, scope)
+    size_param = ""
+
+
+class ScheduledSmsStream(DirectoryStream):
+    """Text messages that wait to be sent."""
+
+    name = "scheduled_sms"
+    path = "v1/sms/schedule"
+    description = "Text messages that wait to be sent."
+    scope = access_scope = "ZohoVoice.sms.READ"
+    primary_keys = ("jobId",)
+    envelope = "schedule"
+    fields = fields.SCHEDULED_SMS_FIELDS
+    schema = build_list_schema(fields, description, scope)
+    size_param = "size"
+    page_size = 100
+
+
+class CampaignsStream(DirectoryStream):
+    """Campaigns of the power dialer.
+
+    Their paging is hardly documented. The first request has no index, as in the documented sample;
+    a round number of rows may be a page, so the next ones are requested too.
+    """
+
+    name = "campaigns"
+    path = "zv/api/powerdialer"
+    description = "Campaigns of the power dialer."
+    scope = access_scope = "ZohoVoice.powerdialer.READ"
+    primary_keys = ("campaign_id",)
+    envelope = "records"
+    fields = fields.CAMPAIGN_FIELDS
+    schema = build_list_schema(fields, description, scope)
+
+    @override
+    def check_access(self) -> None:
+        self.api.get_json({}, dict)
+
+    @override
+    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
+        if not next_page_token:
+            return {}
+        last = next_page_token + self._row_count
+        return {"from_index": str(next_page_token), "to_index": str(last)}
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        super().validate_response(response)
+        if self._row_count % 10:
+            self._row_count = 0  # no page has such a length
+
+    @override
+    def handle_error(self, error: Exception) -> None:
+        if not self._emitted or not isinstance(error, InvalidParameterError):
+            raise error
+        self.logger.warning(
+            "Zoho returned %d campaigns and rejects the index of the next; there may be more",
+            len(self._emitted),
+        )
+        self._rows, self._row_count = [], 0
+
+
+DIRECTORY_STREAMS = (
+    UsersStream,
+    QueuesStream,
+    NumbersStream,
+    ContactsStream,
+    ContactStatusesStream,
+    ScheduledSmsStream,
+    CampaignsStream,
+)

@@ -1,0 +1,236 @@
+"""Lists in part, in changing orders, with other totals or with wrong times: command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.calls import assert_once, call, history, milliseconds, server_ids
+from tests.support.catalog import selecting
+from zoho_voice_sandbox import Dialect, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.cli import FakeClock, Run
+
+    RunTap = Callable[..., Run]
+
+STARTS = "2026-02-10T08:00:00+00:00"
+
+
+def from_default_start(box: Sandbox) -> dict[str, Any]:
+    """Return the settings without `start_date`."""
+    return {name: value for name, value in box.config.items() if name != "start_date"}
+
+
+def lines(run: Run, pattern: str) -> list[str]:
+    """Return the lines of a log that match a pattern."""
+    return [line for line in run.log.splitlines() if re.search(pattern, line)]
+
+
+@pytest.mark.parametrize("end", ["last", "first"])
+@pytest.mark.parametrize("days", [30, 45, 90, 365])
+@pytest.mark.parametrize("total", ["exact", "absent"])
+def test_range_that_is_answered_in_part_is_read_whole(
+    run_tap: RunTap, clock: FakeClock, days: int, end: Any, total: Any
+) -> None:
+    dialect = Dialect(answered_days=days, answered_end=end, total=total)
+    calls = history(first=date(2022, 6, 1))
+    with Sandbox(history=calls, dialect=dialect, clock=clock) as box:
+        run = run_tap(from_default_start(box))
+        assert_once(run, server_ids(box))
+        assert len(run.records) == 900
+        first_requests = box.stats.requests
+        following = run_tap(from_default_start(box), state=run.state)
+        assert box.stats.requests - first_requests <= 2
+    # 75 windows of 30 days from the default start_date, 5 pages more than windows, 30 proofs.
+    assert first_requests <= 75 + 2 * 60 + 30
+    told = lines(run, "answers long ranges of days only in part")
+    # Without a total, windows may stay shorter than what is answered.
+    assert len(told) == 1 or (total == "absent" and not told)
+    assert not lines(following, "only in part")
+
+
+@pytest.mark.parametrize("order", ["shifting", "swapping", "replicas"])
+@pytest.mark.parametrize("reach", [None, 3])
+@pytest.mark.parametrize("total", ["exact", "absent", "page"])
+def test_order_that_changes_per_request_loses_no_call(
+    run_tap: RunTap, clock: FakeClock, order: Any, reach: int | None, total: Any
+) -> None:
+    dialect = Dialect(order=order, order_reach=reach, order_seed=5, total=total)
+    calls = history(1_500, first=date(2025, 12, 1))
+    with Sandbox(history=calls, dialect=dialect, clock=clock) as box:
+        run = run_tap({**box.config, "page_size": 100})
+        assert_once(run, server_ids(box))
+        assert len(run.records) == 1_500
+
+
+@pytest.mark.parametrize("order", ["shifting", "replicas"])
+@pytest.mark.parametrize("total", ["absent", "page"])
+def test_day_in_changing_order_that_fits_no_page_stops(
+    run_tap: RunTap, clock: FakeClock, order: Any, total: Any
+) -> None:
+    day = date(2026, 2, 10)
+    dialect = Dialect(order=order, total=total)
+    calls = history(900, first=day, last=day)
+    with Sandbox(history=calls, dialect=dialect, clock=clock) as box:
+        run = run_tap({**box.config, "page_size": 50, "start_date": "2026-01-20"})
+    assert run.exit_code == 1
+    assert re.search(r"calls on 2026-02-\d\d", run.log.splitlines()[-1])
+    bookmarks = [state["bookmarks"]["call_logs"]["replication_key_value"] for state in run.states]
+    assert all(bookmark < "2026-02-11" for bookmark in bookmarks)
+
+
+@pytest.mark.parametrize("max_size", [None, 37, 60, 99, 120])
+@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
+def test_total_of_the_page_alone_is_no_end(
+    run_tap: RunTap, clock: FakeClock, max_size: int | None, order: Any
+) -> None:
+    dialect = Dialect(total="page", max_size=max_size, order=order)
+    with Sandbox(history=history(), dialect=dialect, clock=clock) as box:
+        run = run_tap(box.config)
+        assert_once(run, server_ids(box))
+    assert len(run.records) == 900
+
+
+@pytest.mark.parametrize("every", [40, 90])
+def test_calls_of_a_telephone_that_was_reset_are_emitted_with_one_warning(
+    run_tap: RunTap, clock: FakeClock, every: int
+) -> None:
+    plain, dialect = Dialect(), Dialect(wrong_start="year_2000", wrong_start_every=every)
+    with Sandbox(history=history(), dialect=plain, clock=clock) as box:
+        bookmark = run_tap(box.config).bookmark
+    with Sandbox(history=history(), dialect=dialect, clock=clock) as box:
+        run = run_tap(box.config)
+        assert_once(run, server_ids(box))
+        second = run_tap(box.config, state=run.state)
+    strays = [row for row in run.records if row["start_time"] < "2001"]
+    assert 3 < len(strays) < 60
+    (warning,) = lines(run, "more than two days outside the requested days")
+    assert f" {len(strays)} calls " in warning
+    assert "2026-02-2" < run.bookmark <= bookmark
+    assert second.bookmark >= run.bookmark
+
+
+@pytest.mark.parametrize("every", [1, 7])
+@pytest.mark.parametrize("files", ["always", "filtered"])
+def test_times_in_seconds_are_read_as_seconds(
+    run_tap: RunTap, clock: FakeClock, every: int, files: Any
+) -> None:
+    dialect = Dialect(wrong_start="seconds", wrong_start_every=every, file_keys=files)
+    catalog = selecting("call_logs", "recordings", "transcripts")
+    with Sandbox(history=history(400), dialect=Dialect(file_keys=files), clock=clock) as box:
+        right = run_tap(box.config, catalog=catalog)
+    with Sandbox(history=history(400), dialect=dialect, clock=clock) as box:
+        run = run_tap(box.config, catalog=catalog)
+        assert_once(run, server_ids(box))
+    assert not lines(run, "outside the requested days|does not match its type")
+    for stream in ("call_logs", "recordings", "transcripts"):
+        times = [(row["logid"], row["start_time"][:19]) for row in right.rows(stream)]
+        assert sorted(times) == sorted(
+            (row["logid"], row["start_time"][:19]) for row in run.rows(stream)
+        )
+    ends = {row["logid"]: (row["end_time"] or "")[:19] for row in right.records}
+    assert ends == {row["logid"]: (row["end_time"] or "")[:19] for row in run.records}
+    assert run.bookmark[:19] == right.bookmark[:19]
+
+
+@pytest.mark.parametrize("value", [1_770_710_400, "1770710400", 1_770_710_400.0, "1770710400.0"])
+def test_each_time_field_may_be_in_seconds(
+    run_tap: RunTap, clock: FakeClock, value: object
+) -> None:
+    times = dict.fromkeys(("start_time", "answer_time", "end_time"), value)
+    row = {"logid": "seconds", **times, "bridged_agent": {"time": value}}
+    with Sandbox(history=None, clock=clock) as box:
+        box.store.add(row, at_ms=milliseconds(STARTS))
+        (record,) = run_tap(from_default_start(box)).records
+    expected = "2026-02-10T08:00:00.000000+00:00"
+    assert [record[name] for name in times] == [expected] * 3
+    assert record["bridged_agent"]["time"] == expected
+    assert record["additional_fields"] is None
+
+
+@pytest.mark.parametrize("days", [30, 90, 400, 1000])
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("refused", ["start", "end"])
+def test_default_start_date_works_where_the_oldest_days_are_refused(
+    run_tap: RunTap, clock: FakeClock, days: int, named: bool, refused: Any
+) -> None:
+    dialect = Dialect(retention_days=days, dates_named=named, retention_refused=refused)
+    calls = history(300, first=date(2026, 2, 1))
+    with Sandbox(history=calls, dialect=dialect, clock=clock) as box:
+        run = run_tap(from_default_start(box))
+        assert_once(run, server_ids(box))
+        assert box.stats.requests <= 40
+    told = lines(run, r"Zoho rejects days before 202\d-\d\d-\d\d")
+    assert len(told) == (refused == "start")
+
+
+def add_legs(box: Sandbox, logid: str, *legs: tuple[str, str | None]) -> None:
+    """Add the rows of one call: start and end of each, on 2026-02-10 or at a date-time."""
+    for start, end in legs:
+        moments = [text and milliseconds(f"2026-02-{text}:00+00:00") for text in (start, end)]
+        row = call(box, logid, int(moments[0] or 0), end_time=moments[1] and str(moments[1]))
+        box.store.add(row, is_leg=True)
+
+
+LEGS = [
+    (("10T08:00", "10T08:05"), ("10T08:01", "10T08:09")),
+    (("10T08:00", "10T08:30"), ("10T08:01", "10T08:09")),
+    (("10T08:00", None), ("10T08:01", "10T08:09")),
+    (("10T08:00", "10T08:05"), ("10T08:02", None), ("10T08:03", "10T08:04")),
+]
+
+
+@pytest.mark.parametrize("legs", LEGS)
+@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
+@pytest.mark.parametrize("total", ["exact", "absent"])
+def test_of_several_rows_of_a_call_the_one_that_ends_last_is_kept(
+    run_tap: RunTap, clock: FakeClock, legs: tuple[Any, ...], order: Any, total: Any
+) -> None:
+    dialect = Dialect(order=order, total=total)
+    with Sandbox(history=history(60), dialect=dialect, clock=clock) as box:
+        for number in range(3):
+            add_legs(box, f"legs-{number}", *legs)
+        run = run_tap(box.config)
+        assert_once(run, server_ids(box))
+        assert box.stats.requests <= 4
+    kept = [row for row in run.records if row["logid"].startswith("legs-")]
+    last = max(end or "" for _, end in legs)
+    assert [row["end_time"][8:16] for row in kept] == [last] * 3
+    (warning,) = lines(run, "WARNING")
+    assert "3 calls came as several rows that differ (legs of a call)" in warning
+    assert "legs-" not in run.log
+
+
+def test_of_rows_in_several_responses_the_later_is_kept(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=None, dialect=Dialect(order="oldest"), clock=clock) as box:
+        add_legs(box, "legs", ("10T08:00", "10T09:00"))
+        for minute in range(10, 20):
+            add_legs(box, f"call-{minute}", (f"10T08:{minute}", None))
+        add_legs(box, "legs", ("10T08:30", "10T08:40"))
+        run = run_tap({**from_default_start(box), "page_size": 5})
+        assert_once(run, server_ids(box))
+    assert run.ids[-1] == "legs"
+    assert run.records[-1]["end_time"][8:16] == "10T08:40"
+    assert len(lines(run, "1 calls came as several rows")) == 1
+    assert not lines(run, "ignoring meta.total")
+
+
+def test_leg_in_a_later_window_is_emitted_too(run_tap: RunTap, clock: FakeClock) -> None:
+    dialect = Dialect(max_range_days=5)
+    with Sandbox(history=None, dialect=dialect, clock=clock) as box:
+        for day in range(1, 28):
+            add_legs(box, f"call-{day}", (f"{day:02}T12:00", None))
+            add_legs(box, f"legs-{day}", (f"{day:02}T23:50", f"{day:02}T23:59"))
+            add_legs(box, f"legs-{day}", (f"{day + 1:02}T00:05", f"{day + 1:02}T00:10"))
+        run = run_tap({**box.config, "start_date": "2026-02-01"})
+    assert run.exit_code == 0
+    stored = {row["logid"]: row for row in run.records}
+    ends = [stored[f"legs-{day}"]["end_time"][8:16] for day in range(1, 28)]
+    assert ends == [f"{day + 1:02}T00:10" for day in range(1, 28)]
+    assert len(lines(run, "27 calls came as several rows")) == 1

@@ -1,0 +1,84 @@
+"""Rows of one call that differ: which is kept, and how the calls are counted."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_zohovoice.extract.limits import ServerLimits
+from tap_zohovoice.extract.page_flow import PageFlow
+from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.singer.records import SerializedRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+START = "2026-02-10T08:00:00.000000+00:00"
+
+
+def row(logid: str, end: str | None = None, number: int = 0) -> SerializedRecord:
+    record = {"start_time": START, "logid": logid, "end_time": end, "number": number}
+    return SerializedRecord.from_record(record)
+
+
+def read(rows: Sequence[SerializedRecord], size: int) -> tuple[PageFlow, int, set[str]]:
+    """Read rows as a window with a total.
+
+    Returns:
+        The flow, the number of requests, and the ids of calls whose rows differ.
+    """
+
+    def request_page(offset: int) -> Generator[PageRequest, Page, Page]:
+        return (yield PageRequest(offset, size, {}, "2026-02-10"))
+
+    limits = ServerLimits.for_size(size)
+    flow = PageFlow(request_page, limits, can_split=False, name="day")
+    reading, page = flow.read_window(), None
+    for requests in itertools.count():
+        try:
+            request = reading.send(page) if page else next(reading)
+        except StopIteration:
+            return flow, requests, limits.differing_ids
+        found = list(rows[request.offset : request.offset + size])
+        page = Page(found, len(rows), size)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("ends", list(itertools.permutations(["08:05", "08:10", "08:20"])))
+def test_row_with_the_latest_end_of_a_response_is_kept(ends: tuple[str, ...]) -> None:
+    flow, requests, legs = read([row("a"), *(row("call", end) for end in ends), row("b")], 100)
+    assert flow.rows["call"].record["end_time"] == "08:20"
+    assert legs == {"call"}
+    assert flow.has_trusted_total
+    assert requests <= 2
+
+
+@pytest.mark.parametrize("ends", [("08:05", None), (None, "08:05")])
+def test_row_without_an_end_is_not_kept(ends: tuple[str | None, ...]) -> None:
+    flow, _, _ = read([row("call", end) for end in ends], 100)
+    assert flow.rows["call"].record["end_time"] == "08:05"
+
+
+@pytest.mark.parametrize("end", [None, "08:05"])
+def test_last_row_is_kept_where_ends_are_equal(end: str | None) -> None:
+    flow, _, _ = read([row("call", end, number) for number in range(3)], 100)
+    assert flow.rows["call"].record["number"] == 2
+
+
+@pytest.mark.parametrize("distance", [6, 7, 12, 20])
+def test_row_of_the_later_response_is_kept_whatever_its_end(distance: int) -> None:
+    others = [row(f"other-{number:02}") for number in range(distance)]
+    flow, _, legs = read([row("call", "09:00"), *others, row("call", "08:30"), row("last")], 5)
+    assert flow.rows["call"].record["end_time"] == "08:30"
+    assert legs == {"call"}
+    assert len(flow.rows) == distance + 2
+    assert flow.has_trusted_total
+
+
+def test_equal_rows_of_an_id_are_not_told() -> None:
+    flow, _, legs = read([row("call", "08:05"), row("call", "08:05"), row("other")], 100)
+    assert set(flow.rows) == {"call", "other"}
+    assert not legs
+    assert flow.has_trusted_total

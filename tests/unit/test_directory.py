@@ -1,0 +1,400 @@
+"""Streams beside the calls: requests, paging, keys, types, errors."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_zohovoice.streams.directory import (
+    DIRECTORY_STREAMS,
+    CampaignsStream,
+    QueuesStream,
+    UsersStream,
+)
+from tap_zohovoice.tap import TapZohoVoice
+
+if TYPE_CHECKING:
+    from requests_mock import Mocker
+
+    from tests.support.cli import FakeClock
+
+ACCOUNTS, VOICE = "https://accounts.example.invalid", "https://voice.example.invalid"
+CONFIG = {
+    "client_id": "client",
+    "client_secret": "secret",
+    "refresh_token": "refresh",
+    "accounts_url": ACCOUNTS,
+    "api_url": VOICE,
+}
+SCOPE_ERROR = {"status": "ERROR", "code": "ZVT022", "message": "Invalid OAuth scope"}
+PAGED = [stream for stream in DIRECTORY_STREAMS if stream.size_param]
+OFFSET_PAGED = [stream for stream in PAGED if stream is not CampaignsStream]
+
+
+class Server:
+    """A list of one path, in pages."""
+
+    def __init__(self, mock: Mocker, stream: Any, rows: list[Any]) -> None:
+        self.stream, self.rows = stream, rows
+        self.base, self.max_size, self.meta = 0, 1000, dict[str, Any]()
+        mock.post(f"{ACCOUNTS}/oauth/v2/token", json={"access_token": "token", "expires_in": 3600})
+        self.mock = mock.get(f"{VOICE}/rest/json/{stream.path}", json=self.respond)
+
+    def respond(self, request: Any, _context: Any) -> dict[str, Any]:
+        size = int(request.qs.get(self.stream.size_param, ["1000"])[0])
+        first = max(int(request.qs.get("from", ["0"])[0]) - self.base, 0)
+        rows = self.rows[first : first + min(size, self.max_size)]
+        return {"code": "200", "status": "SUCCESS", self.stream.envelope: rows, **self.meta}
+
+
+@pytest.fixture
+def read(
+    clock: FakeClock,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Any:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    tap_class = type("ClockedTap", (TapZohoVoice,), {"clock": clock})
+
+    def run(*names: str, **settings: Any) -> list[dict[str, Any]]:
+        tap_class(config={**CONFIG, "streams": list(names), **settings}).sync_all()
+        messages = map(json.loads, capsys.readouterr().out.splitlines())
+        return [message["record"] for message in messages if message["type"] == "RECORD"]
+
+    return run
+
+
+def rows_of(stream: Any, count: int) -> list[dict[str, Any]]:
+    return [{stream.primary_keys[0]: f"{number:03}"} for number in range(count)]
+
+
+def keys(stream: Any, records: list[dict[str, Any]]) -> list[str]:
+    return [record[stream.primary_keys[0]] for record in records]
+
+
+@pytest.mark.parametrize("stream", DIRECTORY_STREAMS)
+@pytest.mark.parametrize("count", [0, 1, 49, 137])
+def test_all_rows_are_read_once(read: Any, requests_mock: Mocker, stream: Any, count: int) -> None:
+    server = Server(requests_mock, stream, rows_of(stream, count))
+    assert keys(stream, read(stream.name)) == keys(stream, server.rows)
+    last: Any = server.mock.last_request
+    assert last.headers["Authorization"] == "Zoho-oauthtoken token"
+    assert last.headers["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize("stream", OFFSET_PAGED)
+def test_requests_name_offset_and_size(read: Any, requests_mock: Mocker, stream: Any) -> None:
+    server = Server(requests_mock, stream, rows_of(stream, stream.page_size + 7))
+    read(stream.name)
+    size = stream.size_param
+    assert [request.qs for request in server.mock.request_history] == [
+        {"from": ["0"], size: ["1"]},  # whether the scope is there
+        *(
+            {"from": [str(offset)], size: [str(stream.page_size)]}
+            for offset in (0, stream.page_size, stream.page_size + 7)
+        ),
+    ]
+
+
+@pytest.mark.parametrize("stream", OFFSET_PAGED)
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("max_size", [20, 1000])
+@pytest.mark.parametrize("total", [{}, {"meta": {"total": -1}}, {"meta": {"total": 20}}])
+def test_no_row_is_lost_in_any_dialect(
+    read: Any,
+    requests_mock: Mocker,
+    stream: Any,
+    base: int,
+    max_size: int,
+    total: dict[str, Any],
+) -> None:
+    server = Server(requests_mock, stream, rows_of(stream, 120))
+    server.base, server.max_size, server.meta = base, max_size, total
+    assert keys(stream, read(stream.name)) == keys(stream, server.rows)
+
+
+@pytest.mark.parametrize("stream", OFFSET_PAGED)
+def test_page_without_a_new_row_is_an_error(read: Any, requests_mock: Mocker, stream: Any) -> None:
+    server = Server(requests_mock, stream, rows_of(stream, 60))
+    server.base = 1_000_000  # each offset gives the first page
+    with pytest.raises(Exception, match="the same rows of the list"):
+        read(stream.name)
+
+
+@pytest.mark.parametrize("stream", DIRECTORY_STREAMS)
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"code": "200", "status": "SUCCESS", "others": [{"id": 1}]}, "not understood"),
+        ({"code": "500", "status": "ERROR", "message": "Internal"}, "Internal"),
+        ({"status": "ERROR", "code": "ZVT011", "message": "Wrong URL"}, "this address"),
+    ],
+)
+def test_response_that_is_no_list_is_an_error(
+    read: Any,
+    requests_mock: Mocker,
+    stream: Any,
+    body: dict[str, Any],
+    words: str,
+) -> None:
+    server = Server(requests_mock, stream, [])
+    server.mock = requests_mock.get(f"{VOICE}/rest/json/{stream.path}", json=body)
+    with pytest.raises(Exception, match=words):
+        read(stream.name)
+
+
+@pytest.mark.parametrize("stream", DIRECTORY_STREAMS)
+def test_row_without_key_is_an_error(read: Any, requests_mock: Mocker, stream: Any) -> None:
+    Server(requests_mock, stream, [{"name": "no key"}])
+    with pytest.raises(Exception, match=f"has no usable {stream.primary_keys[0]}"):
+        read(stream.name)
+
+
+def test_missing_scopes_come_in_one_error_before_any_record(
+    read: Any, requests_mock: Mocker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stream in DIRECTORY_STREAMS:
+        server = Server(requests_mock, stream, rows_of(stream, 3))
+        if stream.name in {"users", "numbers", "contacts"}:
+            requests_mock.get(f"{VOICE}/rest/json/{stream.path}", json=SCOPE_ERROR, status_code=400)
+    assert server.rows
+    with pytest.raises(Exception, match="lacks scopes") as caught:
+        read(*(stream.name for stream in DIRECTORY_STREAMS))
+    assert "zohovoice.contacts.READ for contacts" in str(caught.value)
+    assert "ZohoVoice.agents.READ for numbers, users" in str(caught.value)
+    assert '"RECORD"' not in capsys.readouterr().out
+
+
+def test_values_have_declared_types(read: Any, requests_mock: Mocker) -> None:
+    users = DIRECTORY_STREAMS[0]
+    user = {
+        "userid": 58_000_000_000_000_123,
+        "zuid": 7,
+        "extension": 12345,
+        "lastActiveTime": 1_735_000_000_000,
+        "zvtRole": "--",
+        "status": "",
+        "departmentName": "",
+        "new": [1],
+    }
+    Server(requests_mock, users, [user])
+    (record,) = read("users")
+    given = {name: record[name] for name in (*user, "additional_fields") if name in record}
+    assert given == {
+        "userid": "58000000000000123",
+        "zuid": "7",
+        "extension": "12345",
+        "lastActiveTime": "2024-12-24T00:26:40.000000+00:00",
+        "zvtRole": None,
+        "status": None,
+        "departmentName": "",
+        "additional_fields": {"new": [1]},
+    }
+
+
+def test_queue_with_another_name_of_its_id(read: Any, requests_mock: Mocker) -> None:
+    Server(requests_mock, DIRECTORY_STREAMS[1], [{"groupid": 72_000_000_000_000_321}])
+    assert [record["id"] for record in read("queues")] == ["72000000000000321"]
+
+
+class TestCampaigns:
+    @pytest.mark.parametrize("base", [0, 1])
+    @pytest.mark.parametrize("count", [10, 25, 30, 47])
+    def test_round_number_of_rows_is_taken_for_a_page(
+        self, read: Any, requests_mock: Mocker, count: int, base: int
+    ) -> None:
+        server = Server(requests_mock, CampaignsStream, rows_of(CampaignsStream, count))
+
+        def respond(request: Any, _context: Any) -> dict[str, Any]:
+            first = max(int(request.qs.get("from_index", ["0"])[0]) - base, 0)
+            return {"code": "200", "records": server.rows[first : first + 10]}
+
+        requests_mock.get(f"{VOICE}/rest/json/{CampaignsStream.path}", json=respond)
+        assert keys(CampaignsStream, read("campaigns")) == keys(CampaignsStream, server.rows)
+
+    def test_rejected_index_is_told(
+        self, read: Any, requests_mock: Mocker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server = Server(requests_mock, CampaignsStream, rows_of(CampaignsStream, 10))
+        rejected = {"status": "ERROR", "code": "ZVT015", "message": "Invalid from_index"}
+
+        def respond(request: Any, context: Any) -> dict[str, Any]:
+            context.status_code = 400 if request.qs else 200
+            return rejected if request.qs else {"code": "200", "records": server.rows}
+
+        requests_mock.get(f"{VOICE}/rest/json/{CampaignsStream.path}", json=respond)
+        assert len(read("campaigns")) == len(server.rows)
+        assert "there may be more" in caplog.text
+
+
+class TestSmsLogs:
+    PATH = f"{VOICE}/rest/json/v1/sms/logs"
+    NOW_MS = 1_772_366_400_000
+
+    def serve(self, mock: Mocker, messages: list[dict[str, Any]]) -> Any:
+        mock.post(f"{ACCOUNTS}/oauth/v2/token", json={"access_token": "token", "expires_in": 3600})
+
+        def respond(request: Any, _context: Any) -> dict[str, Any]:
+            first, size = (int(request.qs[name][0]) for name in ("from", "size"))
+            rows = [] if "optarchived" in request.qs else messages[first : first + size]
+            return {"status": "success", "smsLogQuery": rows}
+
+        return mock.get(self.PATH, json=respond)
+
+    def messages(self, count: int, step: int = 3_600_000) -> list[dict[str, Any]]:
+        return [
+            {"logid": f"{number:04}", "submittedTime": self.NOW_MS - number * step}
+            for number in range(count)
+        ]
+
+    def test_requests_name_offset_size_and_archive(self, read: Any, requests_mock: Mocker) -> None:
+        mock = self.serve(requests_mock, self.messages(130))
+        assert len(read("sms_logs")) == 130
+        size = {"size": ["100"]}
+        assert [request.qs for request in mock.request_history] == [
+            {"from": ["0"], "size": ["1"]},  # whether the scope is there
+            *({"from": [str(offset)], **size} for offset in (0, 100, 130)),
+            {"from": ["0"], **size, "optarchived": ["true"]},
+        ]
+
+    def test_reading_stops_at_the_start_where_the_newest_come_first(
+        self, read: Any, requests_mock: Mocker
+    ) -> None:
+        mock = self.serve(requests_mock, self.messages(900))
+        assert len(read("sms_logs", start_date="2026-02-27T12:00:00Z")) == 49
+        assert len(mock.request_history) == 3
+
+    @pytest.mark.parametrize("order", [1, 2])
+    def test_all_is_read_in_another_order(
+        self, read: Any, requests_mock: Mocker, order: int
+    ) -> None:
+        messages = self.messages(350)
+        messages.sort(key=lambda row: row["submittedTime"] % (order * 7_200_000))
+        self.serve(requests_mock, messages if order == 2 else self.messages(350)[::-1])
+        assert len(read("sms_logs", start_date="2026-02-27T12:00:00Z")) == 49
+
+    def test_message_without_a_time_is_an_error(self, read: Any, requests_mock: Mocker) -> None:
+        self.serve(requests_mock, [{"logid": "a", "submittedTime": ""}])
+        with pytest.raises(Exception, match="has no usable submittedTime"):
+            read("sms_logs")
+
+
+class TestAgentStatusChanges:
+    PATH = f"{VOICE}/rest/json/zv/metrics/statusaudit/list"
+    DAY = 86_400_000
+    NOW_MS = 1_772_366_400_000
+
+    def serve(
+        self,
+        mock: Mocker,
+        moments: list[int],
+        longest: int | None = None,
+        lost: int | None = None,
+        **more: Any,
+    ) -> Any:
+        """Serve the changes of one agent.
+
+        Of a period longer than `longest`, only the first and the last one are returned; the change
+        number `lost` is returned never.
+        """
+        users = [{"userid": "1", "agentId": "7"}, {"userid": "2"}]
+        Server(mock, DIRECTORY_STREAMS[0], users)
+        chain = list(zip([0, *moments], moments, strict=False))
+        if lost is not None:
+            del chain[lost]
+
+        def respond(request: Any, _context: Any) -> dict[str, Any]:
+            first, last = (int(request.qs[name][0]) for name in ("fromepoch", "toepoch"))
+            hits = [
+                {"previous_action_time": before, "current_action_time": at, "agentName": "Ana"}
+                for before, at in chain
+                if first <= at < last
+            ]
+            if longest and last - first > longest:
+                hits = hits[:1] + hits[-1:]
+            if int(request.qs["from"][0]):
+                hits = []
+            previous = [at for _, at in chain if at < first]
+            found: dict[str, Any] = {"agent_id": "7", "dates": [{"hits": hits}]}
+            if previous:
+                found["previousResult"] = {"current_action_time": previous[-1]}
+            return {"code": "200", "list": {"agentStatus": [found]}, **more}
+
+        return mock.get(self.PATH, json=respond)
+
+    def moments(self, count: int) -> list[int]:
+        return [self.NOW_MS - self.DAY * (count - number) for number in range(count)]
+
+    def test_requests_name_agent_and_period(self, read: Any, requests_mock: Mocker) -> None:
+        mock = self.serve(requests_mock, self.moments(5))
+        rows = read("agent_status_changes", start_date="2026-02-01")
+        assert [row["agent_id"] for row in rows] == ["7"] * 5
+        assert rows == sorted(rows, key=lambda row: row["current_action_time"])
+        first, second = (request.qs for request in mock.request_history)
+        assert (first["from"], second["from"]) == (["0"], ["5"])
+        assert first["agentids"] == ["7"]
+        assert first["tz"] == ["gmt"]
+        assert first["fromepoch"] == [str(1_769_904_000_000 - 1)]  # 2026-02-01, less one
+        assert len(first["toepoch"][0]) == len(first["fromepoch"][0])
+
+    def test_gap_is_read_again_in_halves(
+        self, read: Any, requests_mock: Mocker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.serve(requests_mock, self.moments(20), longest=8 * self.DAY)
+        assert len(read("agent_status_changes", start_date="2026-01-01")) == 20
+        assert "do not follow" not in caplog.text
+
+    def test_gap_that_stays_is_told(
+        self, read: Any, requests_mock: Mocker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.serve(requests_mock, self.moments(20), lost=10)
+        assert len(read("agent_status_changes", start_date="2026-01-01")) == 19
+        assert "1 changes do not follow the one before" in caplog.text
+
+    @pytest.mark.parametrize("found", [None, {}, {"agentStatus": None}, {"agentStatus": []}])
+    def test_nothing_is_no_error(self, read: Any, requests_mock: Mocker, found: Any) -> None:
+        self.serve(requests_mock, [], list=found)
+        assert read("agent_status_changes") == []
+
+    @pytest.mark.parametrize(
+        "found",
+        [{"others": [1]}, {"agentStatus": {"a": 1}}, [1], {"agentStatus": [{"dates": {"a": 1}}]}],
+    )
+    def test_unknown_form_is_an_error(self, read: Any, requests_mock: Mocker, found: Any) -> None:
+        self.serve(requests_mock, [], list=found)
+        with pytest.raises(Exception, match="not understood"):
+            read("agent_status_changes")
+
+
+class TestCallLinks:
+    @pytest.mark.parametrize(
+        ("stream", "owner", "parameter"),
+        [
+            ("call_queues", QueuesStream, "groupids"),
+            ("call_agents", UsersStream, "agent"),
+            ("call_campaigns", CampaignsStream, "campaignid"),
+        ],
+    )
+    def test_list_of_calls_is_filtered_by_each_owner(
+        self, read: Any, requests_mock: Mocker, stream: str, owner: Any, parameter: str
+    ) -> None:
+        rows = [{owner.primary_keys[0]: f"{n}", "agentId": f"{n}"} for n in (4, 5)]
+        Server(requests_mock, owner, rows)
+
+        def respond(request: Any, _context: Any) -> dict[str, Any]:
+            of = request.qs[parameter][0]
+            logs = [{"logid": f"call-{of}", "start_time": "1772323200000"}]
+            logs = logs[int(request.qs["from"][0]) :]
+            return {"code": "200", "status": "SUCCESS", "logs": logs, "meta": {"total": 1}}
+
+        mock = requests_mock.get(f"{VOICE}/rest/json/zv/logs", json=respond)
+        found = read(stream, start_date="2026-02-27")
+        key = {"groupids": "queue_id", "agent": "agent_id"}.get(parameter, "campaign_id")
+        assert found == [
+            {key: of, "logid": f"call-{of}", "start_time": "2026-03-01T00:00:00.000000+00:00"}
+            for of in ("4", "5")
+        ]
+        assert {request.qs[parameter][0] for request in mock.request_history} == {"4", "5"}
