@@ -2,9 +2,9 @@
 
 A sandbox of Zoho Voice is started as a process of its own on a free port of this machine. The tap
 reads it into a DuckDB file; some seconds later, when calls have come in, it goes on from the
-state of the first run; a third run fetches the files of a few recordings. Then the database is
-compared with what the sandbox holds. All files are in one folder, made anew each time, and nothing
-is left running.
+state of the first run; a third run fetches the files of a few recordings, and a fourth loads users
+and numbers. Then the database is compared with what the sandbox holds. All files are in one folder,
+made anew each time, and nothing is left running.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ PAGE_SIZE = 200
 PATIENCE_SECONDS = 10.0
 FILES = 12
 """Recordings whose files are fetched."""
-RUNS = 3
+RUNS = 4
+DIRECTORY = ("numbers", "users")
+"""Streams that the fourth run loads."""
 FEW_REQUESTS = 3
 """For the logs of a few hours."""
 
@@ -138,6 +140,8 @@ class Demo:
             second = self._run(2)
             say("Run 3 fetches a few files:  tap-zohovoice --config ... --catalog recordings.json")
             third = self._fetch(first.files[-FILES:])
+            say("Run 4 loads users, numbers: TAP_ZOHOVOICE_STREAMS=users,numbers tap-zohovoice ...")
+            self._load_directory()
             account = self._ask()
             sandbox.send_signal(signal.SIGTERM)
             last_words, _ = sandbox.communicate(timeout=PATIENCE_SECONDS)
@@ -198,10 +202,33 @@ class Demo:
         """Pipe the tap into the target, and count what passes."""
         run = Run(began_ms=time.time_ns() // 1_000_000)
         began = time.monotonic()
+        state = ["--state", str(self._state)] if self._state.exists() else []
+        last_state = self._pipe(number, self._config, state, run)
+        # What a target writes is the state of what it has stored; the last line counts.
+        self._state.write_text(last_state)
+        run.bookmark = json.loads(last_state)["bookmarks"]["call_logs"]["replication_key_value"]
+        run.seconds = time.monotonic() - began
+        return run
+
+    def _load_directory(self) -> None:
+        """Load users and numbers beside the calls."""
+        config = self._folder / "directory.json"
+        settings = json.loads(self._config.read_text(encoding="utf-8"))
+        config.write_text(json.dumps({**settings, "streams": list(DIRECTORY)}), encoding="utf-8")
+        config.chmod(0o600)
+        self._pipe(4, config, [], None)
+
+    def _pipe(self, number: int, config: Path, options: list[str], run: Run | None) -> str:
+        """Pipe the tap into the target; return the last state that the target wrote.
+
+        Args:
+            number: Number of the run.
+            config: Settings of the tap.
+            options: Further options of the tap.
+            run: Where to count what passes; None if it does not matter.
+        """
         tap_name, target_name = f"tap-{number}", f"target-{number}"
-        tap_command = [str(self._scripts / "tap-zohovoice"), "--config", str(self._config)]
-        if self._state.exists():
-            tap_command += ["--state", str(self._state)]
+        tap_command = [str(self._scripts / "tap-zohovoice"), "--config", str(config), *options]
         target_config = self._folder / "target.json"
         settings = {"path": str(self.database), "default_target_schema": "zoho"}
         target_config.write_text(json.dumps(settings), encoding="utf-8")
@@ -214,7 +241,8 @@ class Demo:
         ):
             try:
                 for line in tap.stdout:
-                    count(line, run)
+                    if run:
+                        count(line, run)
                     target.stdin.write(line)
                 target.stdin.close()
             except BrokenPipeError:
@@ -222,12 +250,7 @@ class Demo:
             for name, process in ((tap_name, tap), (target_name, target)):
                 if code := process.wait():
                     raise self._failure(name, code)
-        # What a target writes is the state of what it has stored; the last line counts.
-        self._state.write_text(states.read_text(encoding="utf-8").splitlines()[-1])
-        state = json.loads(self._state.read_text(encoding="utf-8"))
-        run.bookmark = state["bookmarks"]["call_logs"]["replication_key_value"]
-        run.seconds = time.monotonic() - began
-        return run
+        return states.read_text(encoding="utf-8").splitlines()[-1]
 
     def _fetch(self, wanted: list[dict[str, Any]]) -> Run:
         """Fetch the files of some recordings, without a target."""
@@ -454,9 +477,11 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
     say(f"bookmark after run 1  {first.bookmark}")
     say(f"bookmark after run 2  {second.bookmark}")
     stats = account.stats
-    refused = stats["violations"] + stats["locked_calls"]
+    refused = sum(n for name, n in stats.items() if name.endswith(("violations", "locked_calls")))
     # The last request and the last token were the demo's own, to compare.
-    say(f"requests of all runs {stats['requests'] - 1}, over the limit {refused}")
+    requests = sum(count for name, count in stats.items() if name.endswith("requests"))
+    tokens = stats["token_requests"]
+    say(f"requests of all runs {requests - tokens - 1}, over the limit {refused}")
     say(f"tokens of all runs   {stats['tokens'] - 1}")
     kinds = [kind for kind, _ in calls.values()]
     starts = [start for _, start in calls.values()]
@@ -466,6 +491,50 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
         say(f"  {kind:<10}{kinds.count(kind):>7,}")
     say(f"first call  {min(starts)}")
     say(f"last call   {max(starts)}")
+
+
+def picture(database: Path) -> str:
+    """Draw calls per day and type, and per agent and number, as bars.
+
+    Args:
+        database: The file.
+
+    Returns:
+        The text, with a sample row and a query to look further.
+    """
+    queries = {
+        "Calls per day": """
+            SELECT strftime(start_time, '%a %d %b'), count(*)
+            FROM zoho.call_logs GROUP BY 1, date_trunc('day', start_time)
+            ORDER BY date_trunc('day', start_time) DESC LIMIT 7""",
+        "Calls per type": """
+            SELECT call_type, count(*) FROM zoho.call_logs GROUP BY ALL ORDER BY 2 DESC""",
+        "Calls per agent, with the department of zoho.users": """
+            SELECT concat_ws(', ', u.name, u.departmentname), count(*)
+            FROM zoho.call_logs c JOIN zoho.users u ON u.name = c.agent_number
+            GROUP BY ALL ORDER BY 2 DESC LIMIT 5""",
+        "Calls per number, with the name in zoho.numbers": """
+            SELECT concat_ws(' ', n.displayname, n.number), count(*)
+            FROM zoho.call_logs c JOIN zoho.numbers n ON n.numberid = c.number_id
+            GROUP BY ALL ORDER BY 2 DESC LIMIT 5""",
+    }
+    parts = []
+    with duckdb.connect(str(database), read_only=True) as connection:
+        for title, query in queries.items():
+            rows = connection.execute(
+                f"SELECT label, n, bar(n, 0, max(n) OVER (), 30) FROM ({query}) t(label, n)"  # noqa: S608 - no input
+            ).fetchall()
+            bars = [f"  {label:<32}{number:>7,}  {bar.rstrip()}" for label, number, bar in rows]
+            parts += ["", title, *bars]
+        sample = connection.execute(
+            "SELECT start_time, call_type, agent_number, duration_seconds FROM zoho.call_logs "
+            "WHERE agent_number IS NOT NULL ORDER BY start_time DESC LIMIT 1"
+        ).fetchone()
+    parts += ["", "The last call that an agent took", "  " + ", ".join(map(str, sample or ()))]
+    where = os.path.relpath(database)
+    query = f"duckdb.connect('{where}').sql('FROM zoho.call_logs LIMIT 5')"
+    parts += ["Look further", f'  .venv/bin/python -c "import duckdb; print({query})"']
+    return "\n".join(parts)
 
 
 def say(text: str) -> None:
@@ -519,6 +588,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows, calls = landed(demo.database)
     report(first, second, account, rows, calls)
     report_files(third, demo.recordings)
+    say(picture(demo.database))
     found = problems(first, second, account, rows, calls)
     if found := found + wrong_files(third, first.files[-FILES:], demo.recordings):
         say("\nThis is wrong:\n  " + "\n  ".join(found))
