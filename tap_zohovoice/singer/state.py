@@ -155,7 +155,8 @@ def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmar
     seed = _validate(stream, bookmark, now)
     contexts = stream.fixed_partitions
     if contexts is None:
-        return {"partitions": [_validate(stream, partition, now) for partition in stored]}
+        known = [partition for partition in stored if _is_context(partition.get("context"))]
+        return {"partitions": [_validate(stream, partition, now) for partition in known]}
     if not contexts:
         return seed
     partitions = []
@@ -166,6 +167,10 @@ def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmar
             partition = {"replication_key": stream.replication_key, _VALUE: seed[_VALUE]}
         partitions.append({**partition, "context": dict(context)})
     return {"partitions": partitions}
+
+
+def _is_context(context: object) -> bool:
+    return isinstance(context, dict) and all(isinstance(value, str) for value in context.values())
 
 
 def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class

@@ -13,6 +13,7 @@ from singer_sdk.singerlib import Catalog
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.singer.state import load_catalog, load_state
+from tap_zohovoice.streams.call_links import CallAgentsStream
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.streams.recordings import RecordingsStream
 from tap_zohovoice.tap import STREAMS as ALL_STREAMS
@@ -442,3 +443,26 @@ def root_of(entry: dict[str, Any]) -> dict[str, Any]:
     (root,) = [item["metadata"] for item in entry["metadata"] if item["breadcrumb"] == []]
     assert isinstance(root, dict)
     return root
+
+
+@pytest.mark.parametrize("context", [None, [], "7", {"agent_id": 7}])
+def test_partition_without_a_context_is_dropped(context: object) -> None:
+    good = {
+        "context": {"agent_id": "7"},
+        "replication_key": "start_time",
+        "replication_key_value": "2026-02-01T00:00:00.000000+00:00",
+    }
+    state = {"bookmarks": {"call_agents": {"partitions": [{"context": context}, {}, good]}}}
+    loaded = load_state(state, NOW, [CallAgentsStream])
+    assert loaded == {"bookmarks": {"call_agents": {"partitions": [good]}}}
+
+
+def test_future_bookmark_of_a_partition_is_lowered() -> None:
+    partition = {
+        "context": {"agent_id": "7"},
+        "replication_key": "start_time",
+        "replication_key_value": "2026-03-01T12:00:01Z",
+    }
+    state = {"bookmarks": {"call_agents": {"partitions": [partition]}}}
+    loaded = load_state(state, NOW, [CallAgentsStream])["bookmarks"]["call_agents"]
+    assert loaded["partitions"][0]["replication_key_value"] == NOW_TEXT
