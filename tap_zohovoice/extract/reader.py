@@ -71,8 +71,6 @@ class CallLogReader:
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else None
         self._today = now.date()
-        # Where today alone is silent, the next run reads it again from the newest call on.
-        self._needed = start.date(), self._today - DAY
         self._retries_size = False
         self._has_read = False
         self._answered_days = SAFE_DAYS
@@ -168,7 +166,7 @@ class CallLogReader:
             self._answered_days = max(self._answered_days, (days[-1] - days[0]).days)
         if window.days <= self._answered_days:
             return True
-        for probe in _silent_windows(window, days, self._needed):
+        for probe in _silent_windows(window, days):
             if self._probes == _MAX_PROBES:
                 break
             self._probes += 1
@@ -227,15 +225,12 @@ class CallLogReader:
         return True
 
 
-def _silent_windows(
-    window: DateWindow, days: list[dt.date], needed: tuple[dt.date, dt.date]
-) -> list[DateWindow]:
+def _silent_windows(window: DateWindow, days: list[dt.date]) -> list[DateWindow]:
     """Return what to request to verify that the days without rows have none.
 
     Args:
         window: The days that were read.
         days: Days with rows, in order.
-        needed: First and last day on which calls are of interest.
     """
     safe = SAFE_DAYS * DAY
     if not days:
@@ -243,12 +238,8 @@ def _silent_windows(
         return [DateWindow(start, start + safe) for start in reversed(starts)]
     length = max(days[-1] - days[0], safe)
     found = []
-    front = max(window.first, needed[0]), days[0] - DAY
-    back = days[-1] + DAY, min(window.last, needed[1])
-    for first, last in (front, back):
+    for first, last in ((window.first, days[0] - DAY), (days[-1] + DAY, window.last)):
         if last - first > safe:
             ends = [(first, last), (max(last - length, first), last), (first, first + length)]
             found += [DateWindow(first, min(end, last)) for first, end in ends]
-        elif last >= first:
-            found.append(DateWindow(first, last + DAY))  # `toDate` may be exclusive
     return list(dict.fromkeys(found))

@@ -11,20 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fake_server import MINUTE, SECOND, AccountSpec, Burst, Change, build_rows
+from tests.support.fake_server import SECOND, AccountSpec, Burst, Change, build_rows
 from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, run_once, simulate
 from tests.support.simulated_account import keys_of
 from tests.support.simulated_api import Stop
-from tests.support.strategies import (
-    ANY_SERVER,
-    PARTIAL_ANSWERS,
-    RETENTION,
-    WRONG_STARTS,
-    bursts,
-    changes,
-    dialects,
-    is_knowable,
-)
+from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.dialect import Throttle, TokenRefused
 
@@ -347,40 +338,6 @@ SERVERS = st.builds(
 @simulated()
 @given(SERVERS)
 def test_nothing_is_lost_on_any_server_through_faults_locks_and_kills(
-    run_scenario: Simulate, scenario: Scenario
-) -> None:
-    run_scenario(scenario)
-
-
-# Where calls come all the time, no silence hides a part that is not answered.
-EVEN = st.builds(
-    lambda hours, days, **fields: AccountSpec(
-        (Burst(fields.pop("minutes_ago"), 24 * days // hours, hours * 60 * MINUTE),),
-        days=days,
-        **fields,
-    ),
-    hours=st.sampled_from((5, 11, 24)),
-    days=st.sampled_from((30, 100, 400, 900)),
-    minutes_ago=st.integers(0, 2 * 1440),
-    dialect=dialects(**PARTIAL_ANSWERS),
-    size=st.sampled_from((50, 200)),
-    end_minutes=st.one_of(st.none(), st.integers(0, 10_000)),
-)
-KEPT = {**RETENTION, "future_dates": st.sampled_from(("accepted", "refused"))}
-ODD_LISTS = st.builds(
-    Scenario,
-    account=st.one_of(EVEN, accounts(dialects(**KEPT)), accounts(dialects(**WRONG_STARTS))),
-    runs=runs(CHANGES, most_faults=2),
-    lookback=st.integers(0, 4),
-    latency=LATENCIES,
-    ahead=CLOCKS,
-    minutes=MINUTES,
-).filter(is_fair)
-
-
-@simulated()
-@given(ODD_LISTS)
-def test_nothing_is_lost_in_partial_answers_and_among_wrong_times(
     run_scenario: Simulate, scenario: Scenario
 ) -> None:
     run_scenario(scenario)

@@ -275,13 +275,6 @@ def readable_until(dialect: Dialect, now: int) -> int:
     return min(now, midnight(today(now, dialect), dialect))
 
 
-def oldest_kept(dialect: Dialect, now: int) -> int:
-    """Return from when on a server keeps calls."""
-    if dialect.retention_days is None:
-        return 0
-    return midnight(today(now, dialect) - dt.timedelta(dialect.retention_days), dialect)
-
-
 @dataclass
 class Reading:
     """The result of a reading.

@@ -30,7 +30,6 @@ from tests.support.fake_server import (
     AccountSpec,
     Change,
     build_rows,
-    oldest_kept,
     readable_until,
 )
 from tests.support.simulated_account import (
@@ -54,7 +53,6 @@ KEYS = {
     "transcripts": ("logid", "kind"),
 }
 _UNREADABLE = "More calls on"
-_OTHER_DAYS = "Zoho answers with calls of other days"
 _RETRIED = {"500", "502_html", "503_retry_after", "truncated", "error_200", "html", "array"}
 _RETRIED |= {"hollow", "renamed", "cut", "timeout", "unreachable"}
 
@@ -232,7 +230,6 @@ class ScenarioRun:
         elif code:
             is_excused = _is_too_much(api.fired) or _is_too_much_for_tokens(api.tokens_failed)
             is_unreadable = _UNREADABLE in log and self._may_seem_unreadable
-            is_unreadable |= _OTHER_DAYS in log and self._may_answer_other_days
             assert code == 1, log
             assert is_excused or is_unreadable, log
         else:
@@ -245,20 +242,13 @@ class ScenarioRun:
         return dialect.max_offset is not None or dialect.total != "exact"
 
     @property
-    def _may_answer_other_days(self) -> bool:
-        """Whether most calls of a window may start far outside it."""
-        dialect = self.scenario.account.dialect
-        return dialect.wrong_start == "year_2000" and dialect.wrong_start_every < 10
-
-    @property
     def _is_plain(self) -> bool:
         dialect = self.scenario.account.dialect
         limits = (dialect.max_range_days, dialect.max_size, dialect.max_offset)
-        days = (dialect.answered_days, dialect.retention_days)
         return (
             dialect.total == "exact"
             and dialect.future_dates == "accepted"
-            and {*limits, *days} == {None}
+            and limits == (None, None, None)
         )
 
     def _most_requests(self) -> float:
@@ -339,7 +329,7 @@ class Output:
             for row in rows[bisect_left(rows, (account.start,)) :]
             if run.due(row) and run.account.appeared.get(row[1], 0) < self._began
         ]
-        self._moments = {row[1]: run.account.sent_start(row) for row in run.account.rows}
+        self._moments = {name: start for start, name, _ in run.account.rows}
         self._schemas: set[str] = set()
 
     @property
@@ -397,7 +387,7 @@ class Output:
         """
         account, ahead = self._run.scenario.account, round(min(self._ahead, 0) * 1000)
         for row in self._run.account.rows:
-            self._moments.setdefault(row[1], self._run.account.sent_start(row))
+            self._moments.setdefault(row[1], row[0])
         if not is_complete:
             return
         end = readable_until(account.dialect, self._began + ahead)
@@ -426,7 +416,6 @@ class Output:
         if self._run.is_misled:
             return []
         there = out.get(stream, set())
-        start = max(start, oldest_kept(self._run.account.dialect, self._run.account.now))
         low, high = (bisect_left(self._rows, (moment,)) for moment in (start, until))
         return [
             row

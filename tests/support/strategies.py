@@ -75,21 +75,6 @@ PAGE_TOTALS: dict[str, st.SearchStrategy[Any]] = {
     "max_size": st.sampled_from((None, 99, 60, 37)),
 }
 """Fields of dialects whose total counts the rows of a page."""
-PARTIAL_ANSWERS: dict[str, st.SearchStrategy[Any]] = {
-    "answered_days": st.sampled_from((30, 45, 90, 365)),
-    "answered_end": st.sampled_from(("last", "first")),
-}
-"""Fields of dialects that answer long ranges in part."""
-RETENTION: dict[str, st.SearchStrategy[Any]] = {
-    "retention_days": st.sampled_from((30, 90, 400)),
-    "retention_refused": st.sampled_from(("start", "end")),
-}
-"""Fields of dialects that refuse the oldest days."""
-WRONG_STARTS: dict[str, st.SearchStrategy[Any]] = {
-    "wrong_start": st.sampled_from(("seconds", "year_2000")),
-    "wrong_start_every": st.sampled_from((1, 3, 50)),
-}
-"""Fields of dialects that send some calls with times far outside their day."""
 
 
 def dialects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dialect]:

@@ -47,15 +47,6 @@ class TestRangeAnsweredInPart:
         lines = [line for line in caplog.messages if "only in part" in line]
         assert len(lines) == 1 or (total == "absent" and not lines)
 
-    @pytest.mark.parametrize("end", ["last", "first"])
-    @pytest.mark.parametrize("days", [28, 29, 30, 31, 45, 59])
-    @pytest.mark.parametrize("inclusive", [True, False])
-    def test_range_that_is_little_longer_than_what_is_answered(
-        self, days: int, end: Any, inclusive: bool
-    ) -> None:
-        dialect = Dialect(answered_days=30, answered_end=end, to_date_inclusive=inclusive)
-        read_calls(dialect, days, Burst(13 * 60, 5 * days, 5 * 60 * MINUTE), size=50)
-
     def test_dense_account_is_read(self) -> None:
         dialect = Dialect(answered_days=30)
         read_calls(dialect, 1500, Burst(60, 24_000, 60 * MINUTE))
