@@ -156,8 +156,8 @@ class ZohoVoiceStream(RESTStream[Any]):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     scope: ClassVar[str] = SCOPE
     """OAuth scope that the path needs."""
-    access_scope: ClassVar[str] = SCOPE
-    """OAuth scope that `check_access` checks."""
+    owner_scope: ClassVar[str] = ""
+    """OAuth scope that a list needs which the stream reads besides; empty if it reads none."""
     fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()
     """Contexts of the partitions, if there are any; None if they are known at run time alone."""
 
@@ -247,6 +247,14 @@ class ZohoVoiceStream(RESTStream[Any]):
         if len(declared) < len(row):
             return {name: value for name, value in row.items() if name in declared}
         return row
+
+    def record_key(self, record: Record) -> str:
+        """Return the key of a record as one text.
+
+        Args:
+            record: The record.
+        """
+        return "|".join(str(record[name]) for name in self.primary_keys)
 
     @override
     def generate_child_contexts(self, record: Record, context: Context | None) -> tuple[()]:

@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
-_CALL_STREAMS = (CallLogsStream, RecordingsStream, TranscriptsStream)
 STREAMS = (
-    *_CALL_STREAMS,
+    CallLogsStream,
+    RecordingsStream,
+    TranscriptsStream,
     *CALL_LINK_STREAMS,
     *DIRECTORY_STREAMS,
     SmsLogsStream,

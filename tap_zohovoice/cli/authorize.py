@@ -276,7 +276,8 @@ def scopes_of(streams: Sequence[str]) -> str:
     Args:
         streams: Names of the streams.
     """
-    scopes = [stream.access_scope for stream in STREAMS if stream.name in streams]
+    chosen = [stream for stream in STREAMS if stream.name in streams]
+    scopes = [scope for stream in chosen for scope in (stream.scope, stream.owner_scope) if scope]
     return ",".join(dict.fromkeys([SCOPE, *scopes]))
 
 

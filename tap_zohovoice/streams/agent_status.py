@@ -11,7 +11,7 @@ from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseEr
 from tap_zohovoice.pagination import convert_row
 from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS, ListConverter, build_list_schema
 from tap_zohovoice.streams.bookmarks import BookmarkedStream
-from tap_zohovoice.streams.directory import DirectoryStream, UsersStream
+from tap_zohovoice.streams.directory import UsersStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ class AgentStatusChangesStream(BookmarkedStream):
     primary_keys = _KEYS
     selected_by_default = False
     fixed_partitions = None
-    scope = access_scope = UsersStream.scope
+    scope = UsersStream.scope
     schema = build_list_schema(STATUS_CHANGE_FIELDS, "Changes of the status of agents.", scope)
 
     def __init__(self, tap: Tap, services: Services) -> None:
@@ -59,17 +59,11 @@ class AgentStatusChangesStream(BookmarkedStream):
         if self.is_connection_test and not self.selected_by_default:
             return []
         self.services.check_access()
-        return [{"agent_id": agent} for agent in self._users.get_values("agentId")]
-
-    @property
-    def _users(self) -> DirectoryStream:
-        users = self.tap.streams[UsersStream.name]
-        assert isinstance(users, DirectoryStream)  # noqa: S101 - the tap makes it
-        return users
+        return [{"agent_id": agent} for agent in UsersStream.of(self.tap).get_values("agentId")]
 
     @override
     def check_access(self) -> None:
-        self._users.check_access()
+        UsersStream.of(self.tap).check_access()
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tap_zohovoice._compat import override
@@ -23,9 +24,9 @@ class BookmarkedStream(ZohoVoiceStream):
 
     is_sorted = True  # else the SDK moves the bookmark at the end alone, back too
 
-    @property
+    @cached_property
     def present(self) -> str:
-        """The timestamp that no bookmark passes."""
+        """The timestamp that no bookmark passes, known once a response has come."""
         return format_timestamp(self.services.present)
 
     @property

@@ -151,7 +151,7 @@ class CallItemStream(IncrementalStream):
         The state keeps the keys that failed. Only they, and calls that are newer than the bookmark,
         have had no better record.
         """
-        key = "|".join(str(record[name]) for name in self.primary_keys)
+        key = self.record_key(record)
         if not record["error"]:
             self._failures.pop(key, None)
         elif key not in self._failures and record["start_time"] <= self._bookmark_before:

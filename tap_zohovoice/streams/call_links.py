@@ -31,7 +31,7 @@ class CallLinkStream(IncrementalStream):
 
     Attributes:
         owner_key: Name of the owner's id in a record.
-        owner_stream: Name of the stream that lists the owners.
+        owner_stream: Stream that lists the owners.
         owner_field: Field of that stream that holds the id.
         filter_param: Filter of the list of calls. Source: documentation of `zv/logs`.
     """
@@ -40,15 +40,9 @@ class CallLinkStream(IncrementalStream):
     fixed_partitions = None
     item_label = "call"
     owner_key: ClassVar[str]
-    owner_stream: ClassVar[str]
+    owner_stream: ClassVar[type[DirectoryStream]]
     owner_field: ClassVar[str]
     filter_param: ClassVar[str]
-
-    @property
-    def _owners(self) -> DirectoryStream:
-        stream = self.tap.streams[self.owner_stream]
-        assert isinstance(stream, DirectoryStream)  # noqa: S101 - the tap makes it
-        return stream
 
     @property
     @override
@@ -58,13 +52,17 @@ class CallLinkStream(IncrementalStream):
             return []
         self.services.check_access()
         named = self.services.settings.filters.get(self.filter_param)
-        ids = named.split(",") if named else self._owners.get_values(self.owner_field)
+        ids = (
+            named.split(",")
+            if named
+            else self.owner_stream.of(self.tap).get_values(self.owner_field)
+        )
         return [{self.owner_key: owner} for owner in ids]
 
     @override
     def check_access(self) -> None:
         if self.filter_param not in self.services.settings.filters:
-            self._owners.check_access()
+            self.owner_stream.of(self.tap).check_access()
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
@@ -95,12 +93,12 @@ class CallQueuesStream(CallLinkStream):
 
     name = "call_queues"
     owner_key = "queue_id"
-    owner_stream = QueuesStream.name
+    owner_stream = QueuesStream
     owner_field = "id"
     filter_param = "groupIds"
     primary_keys = ("queue_id", "logid")
-    access_scope = QueuesStream.scope
-    schema = build_link_schema(owner_key, "queue", access_scope)
+    owner_scope = QueuesStream.scope
+    schema = build_link_schema(owner_key, "queue", owner_scope)
 
 
 class CallAgentsStream(CallLinkStream):
@@ -108,12 +106,12 @@ class CallAgentsStream(CallLinkStream):
 
     name = "call_agents"
     owner_key = "agent_id"
-    owner_stream = UsersStream.name
+    owner_stream = UsersStream
     owner_field = "agentId"
     filter_param = "agent"
     primary_keys = ("agent_id", "logid")
-    access_scope = UsersStream.scope
-    schema = build_link_schema(owner_key, "agent", access_scope)
+    owner_scope = UsersStream.scope
+    schema = build_link_schema(owner_key, "agent", owner_scope)
 
 
 class CallCampaignsStream(CallLinkStream):
@@ -121,12 +119,12 @@ class CallCampaignsStream(CallLinkStream):
 
     name = "call_campaigns"
     owner_key = "campaign_id"
-    owner_stream = CampaignsStream.name
+    owner_stream = CampaignsStream
     owner_field = "campaign_id"
     filter_param = "campaignId"
     primary_keys = ("campaign_id", "logid")
-    access_scope = CampaignsStream.scope
-    schema = build_link_schema(owner_key, "campaign", access_scope)
+    owner_scope = CampaignsStream.scope
+    schema = build_link_schema(owner_key, "campaign", owner_scope)
 
 
 CALL_LINK_STREAMS = (CallQueuesStream, CallAgentsStream, CallCampaignsStream)

@@ -17,6 +17,7 @@ from tap_zohovoice.schemas.directory import ListConverter, build_list_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import Self
 
     import requests
     from singer_sdk import Tap
@@ -50,6 +51,7 @@ class DirectoryStream(ZohoVoiceStream):
     aliases: ClassVar[Mapping[str, str]] = {}
 
     _row_count = 0
+    _is_accessible = False
 
     def __init__(self, tap: Tap, services: Services) -> None:
         """Make the stream; see `ZohoVoiceStream`."""
@@ -62,9 +64,20 @@ class DirectoryStream(ZohoVoiceStream):
             required.append(str(self.replication_key))
         self._converter = ListConverter(self.fields, required, self.aliases, self.logger)
 
+    @classmethod
+    def of(cls, tap: Tap) -> Self:
+        """Return the stream of this class that a tap has.
+
+        Args:
+            tap: The tap.
+        """
+        return next(stream for stream in tap.streams.values() if isinstance(stream, cls))
+
     @override
     def check_access(self) -> None:
-        self.api.get_json({**self.get_url_params(None, 0), **self._size(1)}, dict)
+        if not self._is_accessible:  # other streams check it too
+            self.api.get_json({**self.get_url_params(None, 0), **self._size(1)}, dict)
+            self._is_accessible = True
 
     @cached_property
     def _cached_records(self) -> list[Record]:
@@ -93,7 +106,7 @@ class DirectoryStream(ZohoVoiceStream):
         self._emitted.clear()
         self._total, duplicates = None, 0
         for record in self.request_records(context):
-            key = self._key(record)
+            key = self.record_key(record)
             if key not in self._emitted:
                 self._emitted[key] = record
                 yield record
@@ -152,7 +165,7 @@ class DirectoryStream(ZohoVoiceStream):
             ZohoVoiceError: If it has none. One row alone may be the last one again, where rows
                 count from 1.
         """
-        keys = [self._key(record) for record in self._rows]
+        keys = [self.record_key(record) for record in self._rows]
         is_last_again = len(keys) == 1 and keys == list(self._emitted)[-1:]
         if keys and all(key in self._emitted for key in keys):
             if is_last_again:
@@ -164,9 +177,6 @@ class DirectoryStream(ZohoVoiceStream):
             )
             raise ZohoVoiceError(message)
 
-    def _key(self, record: Record) -> str:
-        return "|".join(str(record[name]) for name in self.primary_keys)
-
     def _size(self, size: int) -> dict[str, str]:
         return {self.size_param: str(size)} if self.size_param else {}
 
@@ -177,7 +187,7 @@ class UsersStream(DirectoryStream):
     name = "users"
     path = "zv/api/users"
     description = "Users, who are the agents of the account."
-    scope = access_scope = "ZohoVoice.agents.READ"
+    scope = "ZohoVoice.agents.READ"
     primary_keys = ("userid",)
     envelope = "users"
     fields = fields.USER_FIELDS
@@ -190,7 +200,7 @@ class QueuesStream(DirectoryStream):
     name = "queues"
     path = "zv/api/queues"
     description = "Queues of incoming calls."
-    scope = access_scope = "zohovoice.queues.READ"
+    scope = "zohovoice.queues.READ"
     primary_keys = ("id",)
     envelope = "queues"
     fields = fields.QUEUE_FIELDS
@@ -204,7 +214,7 @@ class NumbersStream(DirectoryStream):
     name = "numbers"
     path = "zv/api/v1/numberslist"
     description = "Phone numbers of the account. Experimental: not documented by Zoho."
-    scope = access_scope = "ZohoVoice.agents.READ"
+    scope = "ZohoVoice.agents.READ"
     primary_keys = ("numberId",)
     envelope = "numberslist"
     fields = fields.NUMBER_FIELDS
@@ -218,7 +228,7 @@ class ContactsStream(DirectoryStream):
     name = "contacts"
     path = "zv/contacts"
     description = "Contacts."
-    scope = access_scope = "zohovoice.contacts.READ"
+    scope = "zohovoice.contacts.READ"
     primary_keys = ("contact_id",)
     envelope = "contacts"
     fields = fields.CONTACT_FIELDS
@@ -232,7 +242,7 @@ class ContactStatusesStream(DirectoryStream):
     name = "contact_statuses"
     path = "zv/contacts/contact_status"
     description = "Statuses that a contact may have."
-    scope = access_scope = "zohovoice.contacts.READ"
+    scope = "zohovoice.contacts.READ"
     primary_keys = ("id",)
     envelope = "contact_status"
     fields = fields.CONTACT_STATUS_FIELDS
@@ -246,7 +256,7 @@ class ScheduledSmsStream(DirectoryStream):
     name = "scheduled_sms"
     path = "v1/sms/schedule"
     description = "Text messages that wait to be sent."
-    scope = access_scope = "ZohoVoice.sms.READ"
+    scope = "ZohoVoice.sms.READ"
     primary_keys = ("jobId",)
     envelope = "schedule"
     fields = fields.SCHEDULED_SMS_FIELDS
@@ -265,15 +275,15 @@ class CampaignsStream(DirectoryStream):
     name = "campaigns"
     path = "zv/api/powerdialer"
     description = "Campaigns of the power dialer."
-    scope = access_scope = "ZohoVoice.powerdialer.READ"
+    scope = "ZohoVoice.powerdialer.READ"
     primary_keys = ("campaign_id",)
     envelope = "records"
     fields = fields.CAMPAIGN_FIELDS
     schema = build_list_schema(fields, description, scope)
 
     @override
-    def check_access(self) -> None:
-        self.api.get_json({}, dict)
+    def _size(self, size: int) -> dict[str, str]:
+        return {}
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:

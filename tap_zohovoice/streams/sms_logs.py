@@ -35,7 +35,7 @@ class SmsLogsStream(DirectoryStream, BookmarkedStream):
     path = "v1/sms/logs"
     replication_key = "submittedTime"
     primary_keys = ("logid",)
-    scope = access_scope = "ZohoVoice.sms.READ"
+    scope = "ZohoVoice.sms.READ"
     description = "Text messages, sent and received."
     fixed_partitions = _PARTITIONS
     envelope = "smsLogQuery"
@@ -46,7 +46,8 @@ class SmsLogsStream(DirectoryStream, BookmarkedStream):
 
     _start = ""
     _last = "~"
-    _is_finished = False
+    _complete_until = ""
+    """Timestamp of the newest message, once all of a partition are emitted."""
 
     def __init__(self, tap: Tap, services: Services) -> None:
         """Make the stream; see `ZohoVoiceStream`."""
@@ -68,31 +69,21 @@ class SmsLogsStream(DirectoryStream, BookmarkedStream):
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         self._start, self._last = format_timestamp(self.get_starting_time(context)), "~"
-        newest = ""
+        self._complete_until = newest = ""
         for record in super().get_records(context):
             if record["submittedTime"] >= self._start:
                 newest = max(newest, record["submittedTime"])
                 # Archived messages may be among the others too.
-                if self._key(record) not in self._emitted_before:
+                if self.record_key(record) not in self._emitted_before:
                     yield record
         self._emitted_before |= self._emitted.keys()
+        self._complete_until = newest
         if newest:
-            self.finish_partition(newest, context)
-
-    def finish_partition(self, newest: str, context: Context | None) -> None:
-        """Advance the bookmark, now that all messages of a partition are emitted.
-
-        Args:
-            newest: Timestamp of the newest one.
-            context: Partition.
-        """
-        self._is_finished = True
-        self.advance_bookmark(newest, context)
-        self._is_finished = False
+            self.advance_bookmark(newest, context)
 
     @override
     def is_bookmark(self, timestamp: str) -> bool:
-        return self._is_finished  # the newest messages come first
+        return timestamp == self._complete_until  # the newest messages come first
 
     @override
     def validate_response(self, response: requests.Response) -> None:

@@ -184,6 +184,13 @@ def test_missing_scopes_stop_the_run_before_any_record(run_tap: RunTap, clock: F
     assert "sms" not in error
 
 
+def test_access_to_a_list_is_checked_once_for_all_streams(run_tap: RunTap, box: Sandbox) -> None:
+    run = run_tap(settings(box, "users", "call_agents", "agent_status_changes"))
+    assert run.exit_code == 0, run.log
+    sizes = [query["offset"] for _, query, _ in box.stats.lists["users"].log]
+    assert sizes == ["1", "50", "50", "50"]  # the check, two pages and the end
+
+
 def test_test_asks_selected_streams_only(run_tap: RunTap, box: Sandbox) -> None:
     box.scopes = {"ZohoVoice.call.READ"}
     run = run_tap(settings(box, "call_logs"), "--test")
