@@ -206,7 +206,7 @@ class Authorization:
             user_agent=settings.get("user_agent", f"{self.tap.name}/{self.tap.plugin_version}"),
         )
         self.status = "the code may be used up; make a new one"
-        response = exchange_code(endpoint, **values)
+        response = exchange_code(endpoint, scope=scopes_of(self.streams), **values)
         config["refresh_token"] = response["refresh_token"]
         names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
         with shutdown.deferred():

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url, data_center_of
+from tap_zohovoice.config.data_centers import DATA_CENTERS, api_console_url, data_center_of
 from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
 
 if TYPE_CHECKING:
     from tap_zohovoice.auth import TokenEndpoint
 
 
-def exchange_code(endpoint: TokenEndpoint, data_center: str, **form: str) -> dict[str, Any]:
+def exchange_code(
+    endpoint: TokenEndpoint, data_center: str, scope: str, **form: str
+) -> dict[str, Any]:
     """Exchange a code for a refresh token, and return the response with it.
+
+    Args:
+        endpoint: Token endpoint of Zoho Accounts.
+        data_center: Data center of the account.
+        scope: Scopes that a new code must have, for errors.
+        form: Client and code.
 
     Raises:
         ZohoVoiceError: If there is none; the text says what to do.
     """
     console = api_console_url(data_center)
-    new_code = f"make a new code at {console} (Self Client, Generate Code, scope {SCOPE})"
+    new_code = f"make a new code at {console} (Self Client, Generate Code, scope {scope})"
     try:
         response = endpoint.request_token(
             {"grant_type": "authorization_code", **form},

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.cli.dotenv import validate_value
-from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
+from tap_zohovoice.config.data_centers import DATA_CENTERS, api_console_url
 from tap_zohovoice.config.validation import clean_credential
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class TextType(ParamType):
 TEXT = TextType()
 
 
-def prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str = SCOPE) -> None:
+def prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:
     """Fill in the empty ones of data center, client ID, client secret and code.
 
     Args:

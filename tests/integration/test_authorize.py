@@ -526,6 +526,11 @@ class TestStreams:
         assert "make a new one with zohovoice.contacts.READ" in missing[0]
         assert result.values["TAP_ZOHOVOICE_REFRESH_TOKEN"]  # it is saved all the same
 
+    def test_refused_code_names_all_scopes(self, cli: Cli) -> None:
+        result = cli.run("--streams=users", *options(cli.box, code="1000.another"))
+        assert result.exit_code == 1
+        assert "scope ZohoVoice.call.READ,ZohoVoice.agents.READ)" in result.last_line
+
     def test_unknown_stream_costs_no_code(self, cli: Cli) -> None:
         result = cli.run("--streams=calls", *options(cli.box))
         assert result.exit_code == 2
