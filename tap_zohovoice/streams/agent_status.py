@@ -74,11 +74,13 @@ class AgentStatusChangesStream(BookmarkedStream):
         while start < end:
             until = min(start + _PERIOD, end)
             changes = self._read(context["agent_id"], start, until)
-            for _, record in sorted(changes.items()):
-                if record["current_action_time"] >= first:
+            # Periods overlap, since it is not documented whether their ends are included.
+            last = format_timestamp(until) if until < end else "~"
+            for moment, record in sorted(changes.items()):
+                if first <= moment < last:
                     yield record
             self.write_state()
-            start = until
+            start, first = until, last
         self._converter.log_undeclared()
         if self._gaps:
             self.logger.warning(

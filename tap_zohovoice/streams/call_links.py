@@ -51,17 +51,18 @@ class CallLinkStream(IncrementalStream):
         if self.is_connection_test and not self.selected_by_default:
             return []
         self.services.check_access()
-        named = self.services.settings.filters.get(self.filter_param)
-        ids = (
-            named.split(",")
-            if named
-            else self.owner_stream.of(self.tap).get_values(self.owner_field)
-        )
+        owners, named = self.owner_stream.of(self.tap), self._named_owners
+        ids = named.split(",") if named else owners.get_values(self.owner_field)
         return [{self.owner_key: owner} for owner in ids]
+
+    @property
+    def _named_owners(self) -> str:
+        """Owners that the user's filters name, with commas; empty if they name none."""
+        return self.services.settings.filters.get(self.filter_param, "")
 
     @override
     def check_access(self) -> None:
-        if self.filter_param not in self.services.settings.filters:
+        if not self._named_owners:
             self.owner_stream.of(self.tap).check_access()
 
     @override

@@ -94,5 +94,6 @@ class SmsLogsStream(DirectoryStream, BookmarkedStream):
             # A row of the same moment may follow, but none that is needed.
             if self._last < self._start:
                 self._row_count = 0
+                self._total = None  # it counts the older ones too
         else:
             self._last = ""  # in another order, older messages prove nothing

@@ -12,6 +12,7 @@ import pytest
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
 from tests.support.calls import history
+from tests.support.cli import NOW
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def test_each_message_comes_once(
         again = run_tap(settings(box, "sms_logs", lookback_days=0), state=run.state)
         assert again.exit_code == 0, again.log
         assert 0 < len(again.rows("sms_logs")) < box.directory.messages / 2
+        assert "meta.total" not in again.log
         assert box.stats.lists["sms_logs"].requests - before < before
 
 
@@ -234,3 +236,29 @@ def entry(name: str) -> dict[str, Any]:
         "schema": dict(stream.schema),
         "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}],
     }
+
+
+@pytest.mark.parametrize(
+    "fault", ["500", "502_html", "html", "cut", "token", "lock", "error_200", "cut_body"]
+)
+@pytest.mark.parametrize("at", [1, 2])
+def test_faults_lose_no_row(run_tap: RunTap, clock: FakeClock, fault: str, at: int) -> None:
+    names = ("users", "sms_logs", "agent_status_changes")
+    lists = ("users", "sms_logs", "status_audit")
+    plain, run = (
+        _read_with_faults(run_tap, clock, faults, names)
+        for faults in ({}, {name: {at: fault} for name in lists})
+    )
+    assert run.exit_code == 0, run.log
+    for name in names:
+        assert keys(run, name) == keys(plain, name)
+        assert keys(run, name)
+
+
+def _read_with_faults(
+    run_tap: RunTap, clock: FakeClock, faults: Any, names: tuple[str, ...]
+) -> Run:
+    clock.time = NOW
+    made_up = history(60, first=FIRST)
+    with Sandbox(history=made_up, dialect=DIALECT, clock=clock, list_faults=faults) as box:
+        return run_tap(settings(box, *names, start_date="2026-02-20"))

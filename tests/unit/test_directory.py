@@ -240,7 +240,8 @@ class TestSmsLogs:
         def respond(request: Any, _context: Any) -> dict[str, Any]:
             first, size = (int(request.qs[name][0]) for name in ("from", "size"))
             rows = [] if "optarchived" in request.qs else messages[first : first + size]
-            return {"status": "success", "smsLogQuery": rows}
+            meta = {"total": len(messages)}
+            return {"status": "success", "smsLogQuery": rows, "meta": meta if rows else {}}
 
         return mock.get(self.PATH, json=respond)
 
@@ -261,11 +262,12 @@ class TestSmsLogs:
         ]
 
     def test_reading_stops_at_the_start_where_the_newest_come_first(
-        self, read: Any, requests_mock: Mocker
+        self, read: Any, requests_mock: Mocker, caplog: pytest.LogCaptureFixture
     ) -> None:
         mock = self.serve(requests_mock, self.messages(900))
         assert len(read("sms_logs", start_date="2026-02-27T12:00:00Z")) == 49
         assert len(mock.request_history) == 3
+        assert "meta.total" not in caplog.text
 
     @pytest.mark.parametrize("order", [1, 2])
     def test_all_is_read_in_another_order(
@@ -339,6 +341,17 @@ class TestAgentStatusChanges:
         assert first["tz"] == ["gmt"]
         assert first["fromepoch"] == [str(1_769_904_000_000 - 1)]  # 2026-02-01, less one
         assert len(first["toepoch"][0]) == len(first["fromepoch"][0])
+
+    def test_change_at_the_end_of_a_period_comes_once(
+        self, read: Any, requests_mock: Mocker
+    ) -> None:
+        start = self.NOW_MS - 400 * self.DAY
+        end_of_first = start + 366 * self.DAY
+        mock = self.serve(requests_mock, [start, end_of_first, end_of_first + 1])
+        rows = read("agent_status_changes", start_date="2025-01-25T12:00:00Z")
+        times = [row["current_action_time"] for row in rows]
+        assert len(times) == len(set(times)) == 3
+        assert len({request.qs["fromepoch"][0] for request in mock.request_history}) == 2
 
     def test_gap_is_read_again_in_halves(
         self, read: Any, requests_mock: Mocker, caplog: pytest.LogCaptureFixture
