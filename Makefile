@@ -98,7 +98,7 @@ pins: setup ## Choose the newest versions and pin them with their hashes
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
 		--group dev --generate-hashes --upgrade --no-header \
 		--cache-dir .cache/uv --quiet --output-file $(PINS)
-	@$(UV_COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	@$(UV_COMPILE) pyproject.toml --extra redis --output-file requirements/runtime.txt
 	@$(UV_COMPILE) --group build --output-file requirements/build.txt
 	@for name in $(E2E_PINS); do \
 		$(BIN)/uv pip compile --group e2e-$$name --universal --python-version 3.11 \

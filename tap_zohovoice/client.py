@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Auth, Context, RequestFunc
 
     from tap_zohovoice._time import Clock
+    from tap_zohovoice.rate_limit.redis_store import RedisStore
+    from tap_zohovoice.rate_limit.slot_store import SlotStore
     from tap_zohovoice.schemas.conversion import Record
     from tap_zohovoice.singer.writer import MessageWriter
 
@@ -115,17 +117,35 @@ class Services:
         """
         path = urlsplit(url).path
         if path not in self._limiters:
-            settings = self.settings
-            store = SQLiteSlotStore(
-                self._config["client_id"],
-                url.partition("?")[0],
-                settings.request_timeout,
-                self.clock,
-            )
             self._limiters[path] = SlidingWindowLimiter(
-                settings.rate_limit_calls, settings.rate_limit_seconds, self.clock, store
+                self.settings.rate_limit_calls,
+                self.settings.rate_limit_seconds,
+                self.clock,
+                self._slot_store(url.partition("?")[0]),
             )
         return self._limiters[path]
+
+    def _slot_store(self, url: str) -> SlotStore:
+        if self._redis_store:
+            return self._redis_store.for_url(url)
+        timeout = self.settings.request_timeout
+        return SQLiteSlotStore(self._config["client_id"], url, timeout, self.clock)
+
+    @cached_property
+    def _redis_store(self) -> RedisStore | None:
+        """The store that machines share, if one is set."""
+        url = self._config.get("rate_limit_store")
+        if not url:
+            return None
+        from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+        return RedisStore(
+            url,
+            self._config["client_id"],
+            timeout=self.settings.request_timeout,
+            patience=self.settings.lock_seconds,
+            clock=self.clock,
+        )
 
     def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
         """Return a client of a URL.

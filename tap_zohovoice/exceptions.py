@@ -44,6 +44,10 @@ class RateLimitLockoutError(ZohoVoiceError):
     """The API is locked for longer, or more often, than the tap waits."""
 
 
+class RateLimitStoreError(ZohoVoiceError):
+    """The store that the setting `rate_limit_store` names cannot be reached."""
+
+
 class InvalidParameterError(ZohoVoiceError):
     """The API rejects a value of the request: a page size, an offset, dates.
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _URLS = ("accounts_url", "api_url")
 _LIMITS = ("rate_limit_calls", "rate_limit_seconds", "lock_seconds")
-_ENV_SETTINGS = (*_LIMITS, "request_timeout", "user_agent")
+_ENV_SETTINGS = (*_LIMITS, "rate_limit_store", "request_timeout", "user_agent")
 """Settings that this command reads from the environment too."""
 _MAX_ATTEMPTS = 3
 _HELP = f"""Get a refresh token for a code of Zoho's API console.

@@ -28,7 +28,17 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
 _CLOSED = "Standard output is closed"
 _DRIVERS = (
     *("urllib3", "requests", "httpx", "httpcore", "aiohttp", "asyncio", "fsspec", "s3fs"),
-    *("boto3", "botocore", "aiobotocore", "s3transfer", "gcsfs", "google", "adlfs", "azure"),
+    *(
+        "redis",
+        "boto3",
+        "botocore",
+        "aiobotocore",
+        "s3transfer",
+        "gcsfs",
+        "google",
+        "adlfs",
+        "azure",
+    ),
 )
 """Loggers of libraries: they log URLs with filters, names of files, key ids and signatures."""
 _SDK_SUMMARY = "Config validation failed"

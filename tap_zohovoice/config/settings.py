@@ -33,6 +33,7 @@ _TITLES = {
     "recordings_max_mb": "Recordings: largest file",
     "rate_limit_calls": "Rate limit: calls",
     "rate_limit_seconds": "Rate limit: seconds",
+    "rate_limit_store": "Rate limit: store",
 }
 """Titles that differ from the name of the setting."""
 
@@ -116,6 +117,13 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "Requests that Zoho allows in `rate_limit_seconds`. The tap makes one fewer.",
     ),
     _integer("rate_limit_seconds", 60, (1, 86_400), "Period of the rate limit, in seconds."),
+    _text(
+        "rate_limit_store",
+        "URL of a Redis server (`redis://` or `rediss://`) through which runs on several machines "
+        "share the rate limit; needs the extra `redis`. Default: a file, which the runs of this "
+        "machine share.",
+        secret=True,
+    ),
     _integer(
         "lock_seconds",
         600,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ def validation_errors(
         *_check_dates(given, now),
         *_check_filters(given.get("filters")),
         *_check_recordings_path(given.get("recordings_path")),
+        *_check_rate_limit_store(given.get("rate_limit_store")),
     ]
 
 
@@ -201,3 +203,25 @@ def _check_filesystems(url: str) -> Iterator[str]:
             yield f"recordings_path: unsupported URL scheme {scheme}"
         except ImportError:
             yield f"recordings_path: no fsspec driver for {scheme} is installed"
+
+
+def _check_rate_limit_store(url: object) -> Iterator[str]:
+    if not isinstance(url, str):
+        return
+    if importlib.util.find_spec("redis") is None:
+        yield "rate_limit_store needs the extra redis: pip install 'tap-zohovoice[redis]'"
+    elif not _is_redis_url(url):
+        yield "rate_limit_store must be a URL such as redis://:password@redis.example.com:6379/0"
+
+
+def _is_redis_url(url: str) -> bool:
+    import redis  # noqa: PLC0415 - an extra
+
+    try:
+        parts = urlsplit(url)
+        redis.ConnectionPool.from_url(url).make_connection()  # does not connect
+        is_known = parts.scheme in {"redis", "rediss"} and re.fullmatch(r"(/\d*)?", parts.path)
+        host = (parts.hostname or "").encode("idna")
+        return bool(is_known and host) and parts.port != 0 and url.isprintable()
+    except Exception:  # noqa: BLE001 - options of the URL are arguments of the library
+        return False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.store import SQLiteSlotStore
+    from tap_zohovoice.rate_limit.slot_store import SlotStore
 
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 ROUNDING_MARGIN = 0.001
@@ -17,7 +17,8 @@ ROUNDING_MARGIN = 0.001
 LOG_WAIT_FROM = 1.0
 """Seconds from which a wait is logged at INFO; at the limit's pace, shorter ones are common."""
 
-_SHARED_LOCKOUT = "Lockout met by another run is still in effect"
+_REFRESHES_PER_PERIOD = 3
+"""While it waits; a store that has forgotten a lockout grants nothing for a period."""
 
 
 class SlidingWindowLimiter:
@@ -39,7 +40,7 @@ class SlidingWindowLimiter:
     """
 
     def __init__(
-        self, calls: int, seconds: float, clock: Clock, store: SQLiteSlotStore | None = None
+        self, calls: int, seconds: float, clock: Clock, store: SlotStore | None = None
     ) -> None:
         self.waits = 0
         self.requests = 0
@@ -49,7 +50,7 @@ class SlidingWindowLimiter:
         self._clock = clock
         self._store = store
         self._released: deque[float] = deque()
-        self._in_flight: list[int | None] = []
+        self._in_flight: list[int | str | None] = []
         self._locked_until = float("-inf")
         self._lock_reason = ""
 
@@ -81,9 +82,9 @@ class SlidingWindowLimiter:
             return (self._released or [now])[0] + self._seconds - now, limit
         token = None
         if self._store:
-            token, seconds, is_locked = self._store.try_acquire(self._slots, self._seconds)
+            token, seconds, reason = self._store.try_acquire(self._slots, self._seconds)
             if seconds > 0:
-                return seconds, _SHARED_LOCKOUT if is_locked else limit
+                return seconds, reason or limit
         self._in_flight.append(token)
         self.requests += 1
         return 0.0, ""
@@ -131,4 +132,10 @@ class SlidingWindowLimiter:
                 "wait_until": until.isoformat(timespec="seconds"),
             },
         )
+        if self._store and self._store.is_volatile:
+            part = self._seconds / _REFRESHES_PER_PERIOD
+            while seconds > part:
+                self._clock.sleep(part)
+                self._store.refresh()
+                seconds -= part
         self._clock.sleep(seconds)

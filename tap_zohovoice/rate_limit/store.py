@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from platformdirs import user_state_path
 
+from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT, Grant
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -68,26 +70,24 @@ class SQLiteSlotStore:
         self._clock = clock
         self._usable = True
 
-    def try_acquire(self, slots: int, seconds: float) -> tuple[int | None, float, bool]:
+    is_volatile = False
+
+    def try_acquire(self, slots: int, seconds: float) -> Grant:
         """Acquire a slot if one is free and there is no lockout.
 
         Args:
             slots: Number of slots.
             seconds: Seconds from the release of a slot until it is free.
-
-        Returns:
-            The slot's number (None if the file is not usable), how many seconds to wait before the
-            next try, and whether a lockout is the reason.
         """
-        unlimited: tuple[int | None, float, bool] = (None, 0.0, False)
+        unlimited = Grant(None)
         return self._transaction(lambda file: self._acquire(file, slots, seconds), unlimited)
 
-    def release(self, token: int) -> None:
+    def release(self, token: int | str) -> None:
         """Record that the response to a slot's request has come."""
         sql = "UPDATE slot SET answered = ? WHERE id = ?"
         self._transaction(lambda file: file.execute(sql, [self._clock.now(), token]), None)
 
-    def cancel(self, token: int) -> None:
+    def cancel(self, token: int | str) -> None:
         """Delete a slot whose request was never sent."""
         sql = "DELETE FROM slot WHERE id = ?"
         self._transaction(lambda file: file.execute(sql, [token]), None)
@@ -104,9 +104,10 @@ class SQLiteSlotStore:
         """
         self._transaction(lambda file: file.execute(sql, [self._clock.now(), seconds]), None)
 
-    def _acquire(
-        self, file: sqlite3.Connection, slots: int, seconds: float
-    ) -> tuple[int | None, float, bool]:
+    def refresh(self) -> None:
+        """Do nothing: the file does not forget lockouts."""
+
+    def _acquire(self, file: sqlite3.Connection, slots: int, seconds: float) -> Grant:
         now = self._clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
         sql = "UPDATE slot SET {0} = ?1 WHERE {0} > ?1"
@@ -119,7 +120,7 @@ class SQLiteSlotStore:
                 message = "the lockout is too long"
                 raise sqlite3.DataError(message)
             if left > 0:
-                return None, left, True
+                return Grant(None, left, SHARED_LOCKOUT)
         # A slot that was never released belongs to a request in flight, or to a killed process.
         ends = "COALESCE(answered, taken + ?)"
         file.execute(f"DELETE FROM slot WHERE {ends} <= ?", [self._timeout, now - seconds])  # noqa: S608 - no input
@@ -127,8 +128,8 @@ class SQLiteSlotStore:
         if used >= slots:
             sql = f"SELECT {ends} FROM slot ORDER BY 1 LIMIT 1 OFFSET ?"  # noqa: S608 - no input
             ((end,),) = file.execute(sql, [self._timeout, used - slots])
-            return None, _to_float(end) + seconds - now, False
-        return file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid, 0.0, False
+            return Grant(None, _to_float(end) + seconds - now)
+        return Grant(file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid)
 
     def _transaction(self, work: Callable[[sqlite3.Connection], _T], default: _T) -> _T:
         """Run one transaction; return the default where the file is not usable."""

@@ -287,7 +287,7 @@ def test_meltano_gets_kinds_and_secrets(plugin: Plugin) -> None:
     extractor = extractor_of(ROOT)
     assert extractor["capabilities"] == plugin.about["capabilities"]
     secrets = {s["name"] for s in extractor["settings"] if s.get("sensitive")}
-    assert secrets == {"client_secret", "refresh_token"}
+    assert secrets == {"client_secret", "refresh_token", "rate_limit_store"}
     kinds = {s["name"]: s["kind"] for s in extractor["settings"]}
     assert kinds["start_date"] == kinds["end_date"] == "date_iso8601"
     assert kinds["lookback_days"] == kinds["page_size"] == "integer"

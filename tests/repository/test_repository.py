@@ -43,7 +43,7 @@ def test_the_container_takes_the_versions_that_the_tests_take(part: str) -> None
 def test_the_container_has_all_that_the_tap_and_its_build_need() -> None:
     table = project()
     names = {re.split(r"[^\w.-]", need)[0] for need in table["project"]["dependencies"]}
-    assert names <= set(pins("runtime"))
+    assert {*names, *project()["project"]["optional-dependencies"]} <= set(pins("runtime"))
     builders = {re.split(r"[^\w.-]", need)[0] for need in table["build-system"]["requires"]}
     assert builders <= set(pins("build"))
 

@@ -1,0 +1,240 @@
+"""One limit for many machines: processes that share nothing but a Redis server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.calls import history, server_ids
+from tests.support.redis_server import PASSWORD, RedisServer
+from zoho_voice_sandbox import Dialect, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PATIENCE_SECONDS = 120.0
+SECONDS = 2
+# Short, since the processes wait in real time; no response names minutes.
+DIALECT = Dialect(limit_calls=10, limit_seconds=SECONDS, lock_seconds=8, throttle="429")
+SETTINGS: dict[str, Any] = {
+    "rate_limit_calls": 10,
+    "rate_limit_seconds": SECONDS,
+    "lock_seconds": 8,
+    "page_size": 80,
+    "request_timeout": 1,
+}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as running:
+        yield running
+
+
+class Machine:
+    """A process of the tap with a state folder of its own."""
+
+    def __init__(self, box: Sandbox, folder: Path, store: str = "", **settings: Any) -> None:
+        folder.mkdir()
+        config = {**box.config, **SETTINGS, **settings}
+        if store:
+            config["rate_limit_store"] = store
+        (folder / "config.json").write_text(json.dumps(config))
+        self._box = box
+        self._out, self._log = folder / "out", folder / "log"
+        with self._out.open("wb") as out, self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tap_zohovoice", "--config", folder / "config.json"],
+                stdout=out,
+                stderr=log,
+                env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
+            )
+
+    def wait(self) -> int:
+        """Wait for its end, and return the exit code."""
+        return self.process.wait(PATIENCE_SECONDS)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def assert_complete(self) -> None:
+        """Check that it ended well, with all calls and without a word about the password."""
+        assert self.wait() == 0, self.log
+        messages = [json.loads(line) for line in self._out.read_text().splitlines()]
+        records = [message["record"] for message in messages if message["type"] == "RECORD"]
+        assert {record["logid"] for record in records} == server_ids(self._box)
+        assert PASSWORD not in self.log
+
+
+@pytest.fixture
+def machines() -> Iterator[list[Machine]]:
+    """Collect processes, none of which is left in the end."""
+    started: list[Machine] = []
+    yield started
+    for machine in started:
+        machine.process.kill()
+        machine.process.wait()
+
+
+class At:
+    """Does something while the server handles a request of a given number."""
+
+    def __init__(self, **acts: Callable[[], object]) -> None:
+        self._acts = {int(name.removeprefix("request_")): act for name, act in acts.items()}
+        self._ready = threading.Event()
+        self.moments: dict[int, float] = {}
+        self.problems: list[BaseException] = []
+
+    def __call__(self, number: int) -> None:
+        self._ready.wait()
+        if act := self._acts.get(number):
+            try:
+                act()
+            except BaseException as problem:  # noqa: BLE001 - reported in the test's own thread
+                self.problems.append(problem)
+            self.moments[number] = time.monotonic()
+
+    def start(self) -> None:
+        """Let requests be answered, since all processes are there."""
+        self._ready.set()
+
+    def assert_done(self) -> None:
+        assert not self.problems, self.problems
+        assert self.moments.keys() == self._acts.keys()
+
+
+def kill_first(machines: list[Machine]) -> None:
+    machines[0].process.kill()
+
+
+def arrivals(box: Sandbox) -> list[float]:
+    return sorted(moment for moment, _, _ in box.stats.log)
+
+
+def test_without_a_shared_store_separate_machines_exceed_the_limit(
+    tmp_path: Path, machines: list[Machine]
+) -> None:
+    """The sandbox enforces the limit, so the other tests can fail."""
+    with Sandbox(history=history(700), dialect=DIALECT) as box:
+        machines += [Machine(box, tmp_path / str(number)) for number in range(4)]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not box.stats.violations:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_four_machines_keep_the_limit_with_a_kill_and_a_restart_of_the_store(
+    server: RedisServer, tmp_path: Path, machines: list[Machine]
+) -> None:
+    at = At(request_15=lambda: kill_first(machines), request_30=server.restart)
+    with Sandbox(history=history(900), dialect=DIALECT) as box:
+        box.before_request = at
+        started = time.monotonic()
+        machines += [Machine(box, tmp_path / str(number), server.url) for number in range(4)]
+        at.start()
+        for machine in machines[1:]:
+            machine.assert_complete()
+        duration = time.monotonic() - started
+        at.assert_done()
+        assert machines[0].wait() == -signal.SIGKILL
+        assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
+        seen = arrivals(box)
+    restarted = at.moments[30]
+    # Requests that were on their way at the restart have arrived before it was over.
+    after = [moment for moment in seen if moment > restarted]
+    assert min(after) >= restarted + SECONDS - 0.2
+    assert any(
+        "The rate-limit store is new or was restarted" in machine.log for machine in machines
+    )
+    # The limit is used: a period for the new store, one for the restart, some to start and end.
+    assert len(seen) > 45
+    assert duration < len(seen) * SECONDS / 9 + 2 * SECONDS + 15
+
+
+def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
+    server: RedisServer, tmp_path: Path, machines: list[Machine]
+) -> None:
+    with Sandbox(history=history(700), dialect=DIALECT, faults={12: "lock"}) as box:
+        machines += [Machine(box, tmp_path / str(number), server.url) for number in range(4)]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not any("the API is locked; waiting" in machine.log for machine in machines):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.5)  # the others' requests on their way
+        locked_calls = box.stats.locked_calls
+        locked = time.monotonic()
+        server.restart()
+        newcomer = Machine(box, tmp_path / "newcomer", server.url)
+        machines.append(newcomer)
+        for machine in machines:
+            machine.assert_complete()
+        assert box.stats.violations == 0
+        assert box.stats.locked_calls == locked_calls <= 3
+        after = [moment for moment in arrivals(box) if moment > locked]
+    assert min(after) > locked + DIALECT.lock_seconds - 1.5
+    assert "Lockout met by another run is still in effect" in newcomer.log
+
+
+def test_slot_of_a_machine_that_is_killed_is_freed_after_time_out_and_period(
+    server: RedisServer, tmp_path: Path, machines: list[Machine]
+) -> None:
+    settings = {"rate_limit_calls": 2, "page_size": 1000}
+    dialect = Dialect(limit_calls=2, limit_seconds=SECONDS, lock_seconds=8)
+    at = At(request_2=lambda: kill_first(machines))
+    with Sandbox(history=history(50), dialect=dialect) as box:
+        box.before_request = at
+        machines.append(Machine(box, tmp_path / "one", server.url, **settings))
+        at.start()
+        assert machines[0].wait() == -signal.SIGKILL
+        machines.append(Machine(box, tmp_path / "two", server.url, **settings))
+        machines[1].assert_complete()
+        at.assert_done()
+        assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
+        seen = arrivals(box)
+    waited = seen[2] - seen[1]
+    assert SECONDS + SETTINGS["request_timeout"] - 0.2 < waited < SECONDS + 3
+
+
+def test_machine_waits_for_a_store_that_is_lost_and_gives_up_after_lock_seconds(
+    server: RedisServer, tmp_path: Path, machines: list[Machine]
+) -> None:
+    at = At(request_5=server.kill)
+    with Sandbox(history=history(700), dialect=DIALECT) as box:
+        box.before_request = at
+        machines.append(Machine(box, tmp_path / "one", server.url, lock_seconds=4))
+        at.start()
+        assert machines[0].wait() == 1
+        at.assert_done()
+        assert time.monotonic() - at.moments[5] > 4
+        assert box.stats.requests == 5
+    lines = [line for line in machines[0].log.splitlines() if "WARNING" in line or "ERROR" in line]
+    lost = [line for line in lines if "The rate-limit store cannot be reached since " in line]
+    assert len(lost) == 2, lines
+    assert lost[0].endswith(" (Connection refused); no request until it is back")
+    assert lost[1].endswith("for lock_seconds (4 s); run again when it is back")
+    assert lost[1] == lines[-1]
+    assert PASSWORD not in machines[0].log
+
+
+def test_store_that_is_not_there_ends_the_run_before_any_request(
+    server: RedisServer, tmp_path: Path, machines: list[Machine]
+) -> None:
+    server.kill()
+    with Sandbox(history=history(50), dialect=DIALECT) as box:
+        machines.append(Machine(box, tmp_path / "one", server.url))
+        assert machines[0].wait() == 1
+        assert (box.stats.requests, box.stats.token_requests) == (0, 0)
+    (line,) = [line for line in machines[0].log.splitlines() if "ERROR" in line]
+    expected = "Cannot reach the rate-limit store: Connection refused; check rate_limit_store"
+    assert line.endswith(f"| {expected}")
+    assert PASSWORD not in machines[0].log

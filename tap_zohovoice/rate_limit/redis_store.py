@@ -1,0 +1,239 @@
+"""Redis store of slots and lockouts, shared by processes on several machines."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import logging
+import re
+import ssl
+import uuid
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tap_zohovoice.exceptions import RateLimitStoreError
+from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT, Grant
+from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
+
+if TYPE_CHECKING:
+    from tap_zohovoice._time import Clock
+
+_LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
+_SCRIPT = resources.files("tap_zohovoice.rate_limit").joinpath("slots.lua").read_text("utf-8")
+_SOCKET_TIMEOUT = 5.0  # seconds
+RETRY_SECONDS = 1.0
+"""Seconds between two attempts to reach a store that was lost."""
+_REASONS = {
+    "limited": "",
+    "locked": SHARED_LOCKOUT,
+    "forgotten": "The rate-limit store is new or was restarted, and may have forgotten requests",
+}
+
+
+class RedisStore:
+    """Slots and lockouts of an OAuth client on a Redis server.
+
+    A store that was reached once and is lost then is waited for: a process that goes on alone would
+    make the others exceed the limit. What could not be reported meanwhile is reported with the next
+    call.
+
+    Args:
+        url: URL of the server; no error and no log line quotes any of it.
+        client_id: Client id of the OAuth client.
+        timeout: Seconds that a request of a killed process may still be in flight.
+        patience: Seconds to wait for a store that is lost.
+        clock: Clock of this machine, for intervals and waits; the slots are on the server's.
+
+    Raises:
+        RateLimitStoreError: If the server cannot be reached.
+    """
+
+    def __init__(
+        self, url: str, client_id: str, *, timeout: float, patience: float, clock: Clock
+    ) -> None:
+        self._key = f"tap-zohovoice:{_digest(client_id)}"
+        self._timeout = timeout
+        self._patience = patience
+        self._clock = clock
+        self._lost: tuple[float, str] | None = None  # since when
+        self._lockouts: dict[str, float] = {}  # until when
+        self._answered: list[tuple[str, str, float]] = []
+        self._cancelled: list[tuple[str, str]] = []
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=_SOCKET_TIMEOUT,
+            socket_connect_timeout=_SOCKET_TIMEOUT,
+            # A server may close an idle connection. What is sent twice has the effect of once.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
+        try:
+            self._call({})
+        except redis.RedisError as error:
+            message = f"Cannot reach the rate-limit store: {_reason(error)}; check rate_limit_store"
+            raise RateLimitStoreError(message) from error
+
+    def for_url(self, url: str) -> RedisSlotStore:
+        """Return the slots of a URL."""
+        return RedisSlotStore(self, _digest(url))
+
+    def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
+        """Acquire a slot; wait for the store if it is lost.
+
+        Raises:
+            RateLimitStoreError: If the store is lost for too long.
+        """
+        token = uuid.uuid4().hex
+        wanted = {"url": url, "token": token, "slots": slots}
+        while True:
+            try:
+                outcome, wait = self._call({"wanted": wanted, "seconds": seconds})
+            except redis.RedisError as error:
+                self._wait_until_back(error)
+            else:
+                break
+        if not wait:
+            return Grant(token)
+        if outcome == "locked":
+            self._remember_lockout(url, wait)
+        return Grant(None, wait, _REASONS[outcome])
+
+    def release(self, url: str, token: str) -> None:
+        """Record that the response to a slot's request has come."""
+        self._answered.append((url, token, self._clock.monotonic()))
+        self._report()
+
+    def cancel(self, url: str, token: str) -> None:
+        """Delete a slot whose request was never sent."""
+        self._cancelled.append((url, token))
+        self._report()
+
+    def lock_for(self, url: str, seconds: float) -> None:
+        """Refuse slots of a URL to all processes for some seconds from now."""
+        self._remember_lockout(url, seconds)
+        self._report()
+
+    def refresh(self) -> None:
+        """Report the lockouts that are known, in case that the store has forgotten them."""
+        if self._current_lockouts():
+            self._report()
+
+    def _report(self) -> None:
+        """Report what is new, now or with the next call."""
+        try:
+            self._call({})
+        except redis.RedisError as error:
+            self._note_loss(error)
+
+    def _call(self, request: dict[str, Any]) -> tuple[str, float]:
+        """Run the script; return the outcome and how many seconds to wait."""
+        now = self._clock.monotonic()
+        request = {
+            "timeout": self._timeout,
+            "max_lockout": MAX_LOCKOUT,
+            "lockouts": self._current_lockouts(),
+            "answered": [
+                {"url": url, "token": token, "age": now - at} for url, token, at in self._answered
+            ],
+            "cancelled": [{"url": url, "token": token} for url, token in self._cancelled],
+            **request,
+        }
+        reply: Any = self._client.eval(_SCRIPT, 1, self._key, json.dumps(request))
+        self._answered.clear()
+        self._cancelled.clear()
+        if self._lost:
+            _LOGGER.info("The rate-limit store is back, after %.0f s", now - self._lost[0])
+            self._lost = None
+        outcome, microseconds = reply
+        return str(outcome, "ascii"), microseconds / 1e6
+
+    def _current_lockouts(self) -> dict[str, float]:
+        now = self._clock.monotonic()
+        self._lockouts = {url: until for url, until in self._lockouts.items() if until > now}
+        return {url: until - now for url, until in self._lockouts.items()}
+
+    def _remember_lockout(self, url: str, seconds: float) -> None:
+        until = self._clock.monotonic() + seconds
+        self._lockouts[url] = max(until, self._lockouts.get(url, until))
+
+    def _note_loss(self, error: redis.RedisError) -> tuple[float, str]:
+        if self._lost is None:
+            moment = dt.datetime.fromtimestamp(self._clock.now(), dt.UTC)
+            self._lost = (self._clock.monotonic(), f"{moment:%Y-%m-%d %H:%M:%S} UTC")
+            _LOGGER.warning(
+                "The rate-limit store cannot be reached since %s (%s); no request until it is back",
+                self._lost[1],
+                _reason(error),
+            )
+        return self._lost
+
+    def _wait_until_back(self, error: redis.RedisError) -> None:
+        lost, since = self._note_loss(error)
+        if self._clock.monotonic() - lost >= self._patience:
+            message = (
+                f"The rate-limit store cannot be reached since {since} ({_reason(error)}), for "
+                f"lock_seconds ({self._patience:.0f} s); run again when it is back"
+            )
+            raise RateLimitStoreError(message) from error
+        self._clock.sleep(RETRY_SECONDS)
+
+
+class RedisSlotStore:
+    """Slots and lockouts of one URL; see `SlotStore`."""
+
+    is_volatile = True
+
+    def __init__(self, store: RedisStore, url: str) -> None:
+        self._store = store
+        self._url = url
+
+    def try_acquire(self, slots: int, seconds: float) -> Grant:
+        """Acquire a slot if one is free and there is no lockout.
+
+        Raises:
+            RateLimitStoreError: If the store is lost for too long.
+        """
+        return self._store.try_acquire(self._url, slots, seconds)
+
+    def release(self, token: int | str) -> None:
+        """Record that the response to a slot's request has come."""
+        self._store.release(self._url, str(token))
+
+    def cancel(self, token: int | str) -> None:
+        """Delete a slot whose request was never sent."""
+        self._store.cancel(self._url, str(token))
+
+    def lock_for(self, seconds: float) -> None:
+        """Refuse slots to all processes for some seconds from now."""
+        self._store.lock_for(self._url, seconds)
+
+    def refresh(self) -> None:
+        """Report the lockouts that this process knows, of any URL."""
+        self._store.refresh()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _reason(error: BaseException) -> str:
+    """Describe an error without its text, which may quote the URL."""
+    if isinstance(error, redis.AuthenticationError):
+        return "user or password refused"
+    if isinstance(error, redis.TimeoutError):
+        return "timed out"
+    if type(error) is redis.ResponseError:
+        code = re.match(r"[A-Z]{5,20}\b", str(error))
+        return f"error {code[0]}" if code else "ResponseError"
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS: {cause.reason or 'failed'}"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

@@ -1,0 +1,127 @@
+"""A real Redis server on the loopback interface, and a clock that moves with its data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from tap_zohovoice._compat import override
+from tests.support.cli import FakeClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+HOST = "127.0.0.1"
+PASSWORD = "hush-hush"
+_START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """Find a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """A server with a password, which runs while its `with` block does.
+
+    Args:
+        folder: Where it keeps its files.
+        options: Further options, without `--`.
+
+    Attributes:
+        url: URL with the password.
+        snapshot: The file that it reads at the start, if there is one.
+        client: A client.
+    """
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        program = shutil.which("redis-server")
+        if not program:
+            message = "no redis-server; install it: apt-get install redis-server"
+            if os.environ.get("CI"):
+                pytest.fail(message)
+            pytest.skip(message)
+        self.port = free_port()
+        self.snapshot = folder / "dump.rdb"
+        settings = {
+            "port": str(self.port),
+            "bind": HOST,
+            "requirepass": PASSWORD,
+            "dir": str(folder),
+            "save": "",
+            **options,
+        }
+        self._arguments = [program]
+        for name, value in settings.items():
+            self._arguments += [f"--{name.replace('_', '-')}", value]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"redis://:{PASSWORD}@{HOST}:{self.port}/0"
+        self.client: Any = redis.Redis.from_url(self.url, decode_responses=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.kill()
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        self._process = subprocess.Popen(
+            self._arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self.client.ping()
+            except redis.ConnectionError:
+                assert self._process.poll() is None, "the server has ended"
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        """End the server at once; it saves nothing."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        """Kill the server and start it."""
+        self.kill()
+        self.start()
+
+    def let_pass(self, seconds: float) -> None:
+        """Set back all times that the tap has stored, as if they were that much longer ago."""
+        for key in self.client.keys("tap-zohovoice:*"):
+            for field, value in self.client.hgetall(key).items():
+                if field != "run_id":
+                    time_stored, *rest = value.split(" ")
+                    moved = f"{float(time_stored) - seconds:.6f}"
+                    self.client.hset(key, field, " ".join([moved, *rest]))
+
+
+class ServerClock(FakeClock):
+    """A clock that only moves when somebody sleeps, and the server's times with it."""
+
+    def __init__(self, server: RedisServer) -> None:
+        super().__init__()
+        self._server = server
+
+    @override
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._server.let_pass(seconds)
