@@ -9,16 +9,21 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_zohovoice._time import Clock
+from tap_zohovoice.rate_limit.redis_store import RedisStore
+from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT
 from tests.support.calls import history, server_ids
 from tests.support.redis_server import PASSWORD, RedisServer
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 PATIENCE_SECONDS = 120.0
@@ -76,14 +81,21 @@ class Machine:
         assert PASSWORD not in self.log
 
 
+@contextmanager
+def account(machines: list[Machine], calls: int, **options: Any) -> Generator[Sandbox]:
+    """Open an account; in the end no process is left that keeps a connection to it."""
+    with Sandbox(history=history(calls), **options) as box:
+        try:
+            yield box
+        finally:
+            for machine in machines:
+                machine.process.kill()
+                machine.process.wait()
+
+
 @pytest.fixture
-def machines() -> Iterator[list[Machine]]:
-    """Collect processes, none of which is left in the end."""
-    started: list[Machine] = []
-    yield started
-    for machine in started:
-        machine.process.kill()
-        machine.process.wait()
+def machines() -> list[Machine]:
+    return []
 
 
 class At:
@@ -96,7 +108,7 @@ class At:
         self.problems: list[BaseException] = []
 
     def __call__(self, number: int) -> None:
-        self._ready.wait()
+        self._ready.wait(PATIENCE_SECONDS)
         if act := self._acts.get(number):
             try:
                 act()
@@ -125,7 +137,7 @@ def test_without_a_shared_store_separate_machines_exceed_the_limit(
     tmp_path: Path, machines: list[Machine]
 ) -> None:
     """The sandbox enforces the limit, so the other tests can fail."""
-    with Sandbox(history=history(700), dialect=DIALECT) as box:
+    with account(machines, 700, dialect=DIALECT) as box:
         machines += [Machine(box, tmp_path / str(number)) for number in range(4)]
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not box.stats.violations:
@@ -137,7 +149,7 @@ def test_four_machines_keep_the_limit_with_a_kill_and_a_restart_of_the_store(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
     at = At(request_15=lambda: kill_first(machines), request_30=server.restart)
-    with Sandbox(history=history(900), dialect=DIALECT) as box:
+    with account(machines, 1200, dialect=DIALECT) as box:
         box.before_request = at
         started = time.monotonic()
         machines += [Machine(box, tmp_path / str(number), server.url) for number in range(4)]
@@ -157,15 +169,19 @@ def test_four_machines_keep_the_limit_with_a_kill_and_a_restart_of_the_store(
         "The rate-limit store is new or was restarted" in machine.log for machine in machines
     )
     # The limit is used: a period for the new store, one for the restart, some to start and end.
-    assert len(seen) > 45
+    assert len(after) > 9
     assert duration < len(seen) * SECONDS / 9 + 2 * SECONDS + 15
 
 
 def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
-    with Sandbox(history=history(700), dialect=DIALECT, faults={12: "lock"}) as box:
-        machines += [Machine(box, tmp_path / str(number), server.url) for number in range(4)]
+    # Long enough for processes to start, on a machine that has other things to do.
+    dialect = replace(DIALECT, lock_seconds=15)
+    with account(machines, 700, dialect=dialect, faults={12: "lock"}) as box:
+        machines += [
+            Machine(box, tmp_path / str(number), server.url, lock_seconds=15) for number in range(4)
+        ]
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not any("the API is locked; waiting" in machine.log for machine in machines):
             assert time.monotonic() < deadline
@@ -174,15 +190,18 @@ def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
         locked_calls = box.stats.locked_calls
         locked = time.monotonic()
         server.restart()
-        newcomer = Machine(box, tmp_path / "newcomer", server.url)
-        machines.append(newcomer)
+        machines.append(Machine(box, tmp_path / "newcomer", server.url))
+        time.sleep(SECONDS + 1)
+        store = RedisStore(
+            server.url, box.config["client_id"], timeout=1, patience=1, clock=Clock()
+        ).for_url(f"{box.url}/rest/json/zv/logs")
+        assert store.try_acquire(9, SECONDS).reason == SHARED_LOCKOUT
         for machine in machines:
             machine.assert_complete()
         assert box.stats.violations == 0
         assert box.stats.locked_calls == locked_calls <= 3
         after = [moment for moment in arrivals(box) if moment > locked]
-    assert min(after) > locked + DIALECT.lock_seconds - 1.5
-    assert "Lockout met by another run is still in effect" in newcomer.log
+    assert min(after) > locked + dialect.lock_seconds - 1.5
 
 
 def test_slot_of_a_machine_that_is_killed_is_freed_after_time_out_and_period(
@@ -191,7 +210,7 @@ def test_slot_of_a_machine_that_is_killed_is_freed_after_time_out_and_period(
     settings = {"rate_limit_calls": 2, "page_size": 1000}
     dialect = Dialect(limit_calls=2, limit_seconds=SECONDS, lock_seconds=8)
     at = At(request_2=lambda: kill_first(machines))
-    with Sandbox(history=history(50), dialect=dialect) as box:
+    with account(machines, 50, dialect=dialect) as box:
         box.before_request = at
         machines.append(Machine(box, tmp_path / "one", server.url, **settings))
         at.start()
@@ -209,7 +228,7 @@ def test_machine_waits_for_a_store_that_is_lost_and_gives_up_after_lock_seconds(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
     at = At(request_5=server.kill)
-    with Sandbox(history=history(700), dialect=DIALECT) as box:
+    with account(machines, 700, dialect=DIALECT) as box:
         box.before_request = at
         machines.append(Machine(box, tmp_path / "one", server.url, lock_seconds=4))
         at.start()
@@ -230,7 +249,7 @@ def test_store_that_is_not_there_ends_the_run_before_any_request(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
     server.kill()
-    with Sandbox(history=history(50), dialect=DIALECT) as box:
+    with account(machines, 50, dialect=DIALECT) as box:
         machines.append(Machine(box, tmp_path / "one", server.url))
         assert machines[0].wait() == 1
         assert (box.stats.requests, box.stats.token_requests) == (0, 0)

@@ -491,6 +491,16 @@ class TestTokenTest:
         assert token is None
         assert 0 < wait <= 60
 
+    def test_uses_the_store_of_the_environment(
+        self, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(f"{PREFIX}RATE_LIMIT_STORE", "redis://:made-up-secret@127.0.0.1:1/0")
+        result = cli()
+        assert result.exit_code == 1
+        assert "Cannot reach the rate-limit store: Connection refused; check" in result.err
+        assert REFRESH_TOKEN in result.out
+        assert cli.box.stats.requests == 0
+
     def test_warns_of_an_account_without_calls(self, cli: Cli) -> None:
         with Sandbox(clock=cli.clock) as box:
             result = cli(box)
