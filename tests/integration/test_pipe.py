@@ -1,0 +1,154 @@
+"""The shell script of the documentation: tap and target in a pipe, stopped and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.calls import history, server_ids
+from zoho_voice_sandbox import Dialect, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "snippets" / "pipe.sh"
+SCRIPTS = sysconfig.get_path("scripts")
+# Windows of a month, so that a run has many; no limit, so that no process waits in real time.
+DIALECT = Dialect(max_range_days=31, limit_calls=10_000)
+# Stores when its input ends, and tells the state then: as target-duckdb does up to 20,000 rows.
+TARGET = f"""#!{sys.executable}
+import sys
+if "missing" in open("target.json").read():
+    sys.exit("no such database")
+lines = sys.stdin.readlines()
+open("calls.jsonl", "a").writelines(line for line in lines if '"RECORD"' in line)
+print([line for line in lines if '"STATE"' in line][-1].partition('"value":')[2].strip()[:-1])
+"""
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with Sandbox(history=history(), dialect=DIALECT) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(box: Sandbox, tmp_path: Path) -> Path:
+    """Return a folder with settings, and a target that is there for all versions of Python."""
+    write_settings(box, tmp_path)
+    (tmp_path / "target.json").write_text('{"path": "calls.duckdb"}')
+    target = tmp_path / "bin" / "target-duckdb"
+    target.parent.mkdir()
+    target.write_text(TARGET)
+    target.chmod(0o700)
+    return tmp_path
+
+
+def write_settings(box: Sandbox, folder: Path, **settings: Any) -> None:
+    config = {**box.config, "rate_limit_calls": 10_000, **settings}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the script in a process group of its own, as a shell does at a terminal."""
+    path = os.pathsep.join([str(folder / "bin"), SCRIPTS, os.environ["PATH"]])
+    return subprocess.Popen(
+        ["bash", str(SCRIPT)],  # noqa: S607 - the one of the path
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def run(folder: Path) -> int:
+    process = start(folder)
+    process.communicate(timeout=60)
+    return process.returncode
+
+
+def interrupt(box: Sandbox, folder: Path, number: int, send: Callable[[int], None]) -> int:
+    """Run the script, and press Ctrl-C at a request; return the exit code."""
+    process: Any = None
+    started = threading.Event()
+
+    def press(request: int) -> None:
+        started.wait()
+        if request == number:
+            send(process.pid)
+
+    box.before_request = press
+    process = start(folder)
+    started.set()
+    process.communicate(timeout=60)
+    box.before_request = None
+    return int(process.returncode)
+
+
+def stored(folder: Path) -> list[str]:
+    lines = (folder / "calls.jsonl").read_text().splitlines()
+    return [json.loads(line)["record"]["logid"] for line in lines]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_what_came_before_ctrl_c_is_stored_and_the_next_run_goes_on(
+    box: Sandbox, folder: Path, signum: signal.Signals
+) -> None:
+    code = interrupt(box, folder, 13, lambda pid: os.killpg(pid, signum))
+    assert code != 0
+    first = stored(folder)
+    assert 0 < len(first) < len(server_ids(box))
+    bookmark = json.loads((folder / "states.jsonl").read_text())["bookmarks"]["call_logs"]
+    assert run(folder) == 0
+    assert json.loads((folder / "state.json").read_text())["bookmarks"]["call_logs"] == bookmark
+    assert set(stored(folder)) == server_ids(box)
+    assert len(stored(folder)) < len(server_ids(box)) + len(first)  # it did not start over
+
+
+def test_ctrl_c_ends_with_130(box: Sandbox, folder: Path) -> None:
+    assert interrupt(box, folder, 13, lambda pid: os.killpg(pid, signal.SIGINT)) == 130
+
+
+def test_a_failing_tap_fails_the_script_and_keeps_the_state(box: Sandbox, folder: Path) -> None:
+    assert run(folder) == 0
+    state = (folder / "states.jsonl").read_text()
+    write_settings(box, folder, client_secret="wrong")
+    assert run(folder) == 1
+    assert (folder / "state.json").read_text() == state
+    write_settings(box, folder)
+    assert run(folder) == 0
+    assert set(stored(folder)) == server_ids(box)
+
+
+def test_a_failing_target_fails_the_script_and_keeps_the_state(folder: Path) -> None:
+    assert run(folder) == 0
+    state = (folder / "states.jsonl").read_text()
+    (folder / "target.json").write_text('{"path": "missing/calls.duckdb"}')
+    assert run(folder) == 1
+    assert (folder / "state.json").read_text() == state
+
+
+def test_it_loads_into_duckdb(box: Sandbox, folder: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")  # the group demo: not for Python 3.14
+    (folder / "bin" / "target-duckdb").unlink()
+    settings = {"path": "calls.duckdb", "default_target_schema": "zoho"}
+    (folder / "target.json").write_text(json.dumps(settings))
+    assert interrupt(box, folder, 13, lambda pid: os.killpg(pid, signal.SIGINT)) == 130
+    query = "SELECT logid FROM zoho.call_logs"
+    with duckdb.connect(str(folder / "calls.duckdb")) as database:
+        first = database.execute(query).fetchall()
+    assert 0 < len(first) < len(server_ids(box))
+    assert run(folder) == 0
+    with duckdb.connect(str(folder / "calls.duckdb")) as database:
+        assert sorted(logid for (logid,) in database.execute(query).fetchall()) == sorted(
+            server_ids(box)
+        )
