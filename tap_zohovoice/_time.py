@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
 import time
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
 _DATE = re.compile(r"\d{4}-|\d{8}[Tt ]", re.ASCII)
 _EPOCH = dt.date(1970, 1, 1)
@@ -36,6 +43,33 @@ class Clock:
             seconds: How long, in seconds.
         """
         time.sleep(seconds)
+
+    def every(self, seconds: float, func: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call a function again and again, in a thread of its own, while a block runs.
+
+        Args:
+            seconds: How often.
+            func: The function; if it cannot write, it is not called again.
+        """
+        return _timer(seconds, func)
+
+
+@contextmanager
+def _timer(seconds: float, func: Callable[[], None]) -> Generator[None]:
+    stopped = threading.Event()
+
+    def run() -> None:
+        with suppress(OSError, ValueError):
+            while not stopped.wait(seconds):
+                func()
+
+    thread = threading.Thread(target=run, name="timer", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join(1.0)  # it may be writing to somebody who does not read
 
 
 def format_epoch_ms(milliseconds: int) -> str:

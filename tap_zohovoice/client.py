@@ -22,16 +22,20 @@ from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.progress.figures import RecordProgress, Step
+from tap_zohovoice.progress.reporter import Reporter
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Auth, Context, RequestFunc
 
     from tap_zohovoice._time import Clock
+    from tap_zohovoice.progress.text import Wait
     from tap_zohovoice.rate_limit.redis_store import RedisStore
     from tap_zohovoice.rate_limit.slot_store import SlotStore
     from tap_zohovoice.schemas.conversion import Record
@@ -68,12 +72,14 @@ class Services:
         self._check_access = check_access
         self._is_checked = False
         self._limiters: dict[str, SlidingWindowLimiter] = {}
+        self.reporter = Reporter(clock, self._find_wait)
 
     def check_access(self) -> None:
         """Check what the token may read, once a run: before the first record."""
         if not self._is_checked:
             self._is_checked = True
-            self._check_access()
+            with self.reporter.task(Step("access", "checking the access")):
+                self._check_access()
 
     @cached_property
     def settings(self) -> Settings:
@@ -108,6 +114,10 @@ class Services:
             refresh_token=self._config["refresh_token"],
             clock=self.clock,
         )
+
+    def _find_wait(self) -> Wait | None:
+        waits = [limiter.current_wait for limiter in list(self._limiters.values())]
+        return next(filter(None, waits), None)
 
     def limiter_for(self, url: str) -> SlidingWindowLimiter:
         """Return the limiter of a URL: Zoho counts the requests of each URL by itself.
@@ -235,6 +245,16 @@ class ZohoVoiceStream(RESTStream[Any]):
     def is_connection_test(self) -> bool:
         """Whether a few records are enough: `--test`."""
         return self.ABORT_AT_RECORD_COUNT is not None
+
+    def reporting(self) -> AbstractContextManager[None]:
+        """Report how many records went out, while a block runs."""
+        progress = RecordProgress(
+            self.name,
+            clock=self.services.clock,
+            limiter=self.services.limiter_for(self.get_url(None)),
+            records_written=lambda: self.services.writer.records_written,
+        )
+        return self.services.reporter.task(progress)
 
     @override
     def build_prepared_request(self, *args: Any, **kwargs: Any) -> requests.PreparedRequest:

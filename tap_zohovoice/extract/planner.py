@@ -56,17 +56,26 @@ class WindowPlanner:
         self._range_days = self._days
         self._all_rows: int | None = None
 
-    def share_done(self, rows: int) -> float:
+    def share_done(self, rows: int, partial: float = 0.0) -> float:
         """Return the share of the range that is read, 0 to 1.
 
         Args:
             rows: Rows read so far; where their total is not known, days count instead.
+            partial: Share of the days that was read beyond the last complete window.
         """
         if self._next is None:
             return 1.0
         if self._all_rows:
             return min(rows / self._all_rows, 1.0)
-        return (self._next - self._first).days / max((self._last - self._first).days + 1, 1)
+        return min((self._next - self._first).days / self._all_days + partial, 1.0)
+
+    def share_of(self, window: DateWindow) -> float:
+        """Return the share of the days of the range that a window has."""
+        return min(window.days / self._all_days, 1.0)
+
+    @property
+    def _all_days(self) -> int:
+        return max((self._last - self._first).days + 1, 1)
 
     def next_window(self) -> DateWindow | None:
         """Return the days to request next; None: all are read."""

@@ -15,7 +15,7 @@ from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from tap_zohovoice.extract.window_reader import Rows
     from tap_zohovoice.pagination import Page, PageRequest
@@ -53,6 +53,9 @@ class CallLogReader:
         now: Current time.
         page_size: Rows to request at once.
         filters: Query parameters.
+
+    Attributes:
+        on_page: Called with each page, and the share of all days that its window is.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class CallLogReader:
     ) -> None:
         # An hour for calls that are listed by another time than their start.
         cutoff = format_timestamp(add_saturating(start, -dt.timedelta(hours=1)))
+        self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
         self._windows = WindowReader(page_size, filters, cutoff, self._observe)
         self.planner = WindowPlanner(start, end, now, self._windows.limits)
         self._start = format_timestamp(start)
@@ -125,6 +129,7 @@ class CallLogReader:
 
     def _observe(self, window: DateWindow, page: Page) -> None:
         self._has_read = True
+        self.on_page(page, self.planner.share_of(window))
         if self._retries_size:
             self.planner.allow_long_windows()  # days were not the reason
             self._retries_size = False

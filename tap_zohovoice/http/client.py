@@ -16,11 +16,12 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
+from tap_zohovoice.http.body import iter_body
 from tap_zohovoice.http.response import classify_response
 from tap_zohovoice.http.transport import explain_request_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from requests.auth import AuthBase
 
@@ -46,6 +47,8 @@ class ApiClient:
 
     requested_at = 0.0
     """When the last request was sent, in seconds of the monotonic clock."""
+    bytes_received = 0
+    """Size of all bodies so far, decompressed."""
 
     def __init__(  # noqa: PLR0913 - explicit dependencies
         self,
@@ -113,6 +116,12 @@ class ApiClient:
 
         return self.retry(attempt, **limits)
 
+    def iter_body(self, response: requests.Response) -> Iterator[bytes]:
+        """Iterate over the body of a streamed response; see `http.body.iter_body`."""
+        for chunk in iter_body(response, self.clock, self.requested_at, self.timeout):
+            self.bytes_received += len(chunk)
+            yield chunk
+
     def get_json(
         self, params: Mapping[str, str], parse: Callable[[dict[str, Any]], _T], **limits: int
     ) -> _T:
@@ -135,6 +144,7 @@ class ApiClient:
 
         `parse` raises `UnexpectedResponseError` if it cannot.
         """
+        self.bytes_received += len(response.content)
         body = self.classify(response, response.content, may_renew=may_renew)
         try:
             return parse(body)

@@ -7,6 +7,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tap_zohovoice.progress.text import Wait
+
 if TYPE_CHECKING:
     from tap_zohovoice._time import Clock
     from tap_zohovoice.rate_limit.slot_store import SlotStore
@@ -19,6 +21,7 @@ LOG_WAIT_FROM = 1.0
 
 _REFRESHES_PER_PERIOD = 3
 """While it waits; a store that has forgotten a lockout grants nothing for a period."""
+_AT_LIMIT = "At the limit"
 
 
 class SlidingWindowLimiter:
@@ -37,6 +40,7 @@ class SlidingWindowLimiter:
     Attributes:
         requests: Number of requests that got a slot.
         waits: Number of waits of `LOG_WAIT_FROM` seconds or more.
+        current_wait: The wait that is going on, if any.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class SlidingWindowLimiter:
     ) -> None:
         self.waits = 0
         self.requests = 0
+        self.current_wait: Wait | None = None
         self._calls = calls
         self._slots = max(calls - 1, 1)
         self._seconds = seconds
@@ -77,7 +82,7 @@ class SlidingWindowLimiter:
             return self._locked_until - now, self._lock_reason
         while self._released and self._released[0] + self._seconds <= now:
             self._released.popleft()
-        limit = f"At the limit of {self._calls} requests in {self._seconds:.0f} s"
+        limit = f"{_AT_LIMIT} of {self._calls} requests in {self._seconds:.0f} s"
         if len(self._released) + len(self._in_flight) >= self._slots:
             return (self._released or [now])[0] + self._seconds - now, limit
         token = None
@@ -132,6 +137,14 @@ class SlidingWindowLimiter:
                 "wait_until": until.isoformat(timespec="seconds"),
             },
         )
+        status = "at the limit" if reason.startswith(_AT_LIMIT) else "waiting"
+        self.current_wait = Wait(status, self._clock.monotonic() + seconds)
+        try:
+            self._sleep_and_refresh(seconds)
+        finally:
+            self.current_wait = None
+
+    def _sleep_and_refresh(self, seconds: float) -> None:
         if self._store and self._store.is_volatile:
             part = self._seconds / _REFRESHES_PER_PERIOD
             while seconds > part:

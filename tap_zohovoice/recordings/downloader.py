@@ -23,7 +23,7 @@ from tap_zohovoice.exceptions import (
     TokenRejectedError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.body import CHUNK_SIZE, content_length, iter_body
+from tap_zohovoice.http.body import CHUNK_SIZE, content_length
 from tap_zohovoice.http.retry import MAX_LOCKOUTS
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
 from tap_zohovoice.recordings.paths import storage_path
@@ -183,8 +183,7 @@ class RecordingDownloader:
             RetryableError: If the file is incomplete, or an error may pass.
             ZohoVoiceError: If there is no file, or it is too big.
         """
-        api = self._api
-        chunks = iter_body(response, api.clock, api.requested_at, api.timeout)
+        chunks = self._api.iter_body(response)
         head = b""
         for chunk in chunks:
             head += chunk

@@ -69,6 +69,16 @@ class AgentStatusChangesStream(BookmarkedStream):
     def get_records(self, context: Context | None) -> Iterator[Record]:
         if not context:
             return
+        with self.reporting():
+            yield from self._read_periods(context)
+        self._converter.log_undeclared()
+        if self._gaps:
+            self.logger.warning(
+                "%d changes do not follow the one before; Zoho may not have kept all", self._gaps
+            )
+            self._gaps = 0
+
+    def _read_periods(self, context: Context) -> Iterator[Record]:
         start, end = self.get_starting_time(context), self.services.present
         first = format_timestamp(start)
         while start < end:
@@ -81,12 +91,6 @@ class AgentStatusChangesStream(BookmarkedStream):
                     yield record
             self.write_state()
             start, first = until, last
-        self._converter.log_undeclared()
-        if self._gaps:
-            self.logger.warning(
-                "%d changes do not follow the one before; Zoho may not have kept all", self._gaps
-            )
-            self._gaps = 0
 
     def _read(self, agent: str, start: dt.datetime, end: dt.datetime) -> dict[str, Record]:
         """Read the changes of a period, by their time, in halves where one is missing."""

@@ -12,7 +12,7 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.extract.reader import CallLogReader, WindowResult
 from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
-from tap_zohovoice.progress import WindowProgress
+from tap_zohovoice.progress.figures import WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
 from tap_zohovoice.singer.state import NEWEST
 from tap_zohovoice.streams.bookmarks import BookmarkedStream
@@ -76,6 +76,20 @@ class IncrementalStream(BookmarkedStream):
             share_done=reader.planner.share_done,
             tokens_fetched=lambda: services.tokens.fetched,
         )
+        reader.on_page = lambda page, share: progress.add_page(
+            (row.logid for row in page.rows), page.total, share
+        )
+        with services.reporter.task(progress):
+            yield from self._emit_windows(reader, progress, start, context)
+
+    def _emit_windows(
+        self,
+        reader: CallLogReader,
+        progress: WindowProgress,
+        start: dt.datetime,
+        context: Context | None,
+    ) -> Iterator[Record]:
+        services = self.services
         written_before = services.writer.records_written
         try:
             for window in self.request_windows(reader, context):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.progress import DownloadProgress
+from tap_zohovoice.progress.figures import DownloadProgress
 from tap_zohovoice.streams.base import IncrementalStream
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class CallItemStream(IncrementalStream):
             clock=self.services.clock,
             limiter=limiter,
             results=self.results,
+            bytes_received=lambda: self.item_api.bytes_received,
         )
 
     @override
@@ -122,14 +123,18 @@ class CallItemStream(IncrementalStream):
         items = [
             item for row in window.rows + window.strays for item in self._items(row.record, context)
         ]
-        if items:
-            self._progress.add_total(len(items))
+        if not items:
+            return
+        self._progress.add_total(len(items))
+        with self.services.reporter.task(self._progress):
+            yield from self._emit_items(items, context)
+
+    def _emit_items(self, items: list[Record], context: Context | None) -> Iterator[Record]:
         written_at = self.services.clock.monotonic()
         for item in items:
             record = self.request_item(item)
             if self._is_emitted(record, context):
                 yield record
-            self._progress.update()
             if self.services.clock.monotonic() - written_at >= _STATE_INTERVAL:
                 self.write_state()
                 written_at = self.services.clock.monotonic()

@@ -105,13 +105,14 @@ class DirectoryStream(ZohoVoiceStream):
         """Read the list, without rows that come again."""
         self._emitted.clear()
         self._total, duplicates = None, 0
-        for record in self.request_records(context):
-            key = self.record_key(record)
-            if key not in self._emitted:
-                self._emitted[key] = record
-                yield record
-            else:
-                duplicates += self._emitted[key] != record
+        with self.reporting():
+            for record in self.request_records(context):
+                key = self.record_key(record)
+                if key not in self._emitted:
+                    self._emitted[key] = record
+                    yield record
+                else:
+                    duplicates += self._emitted[key] != record
         self._converter.log_undeclared()
         if duplicates:
             self.logger.warning(

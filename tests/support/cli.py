@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
+    from contextlib import AbstractContextManager
     from typing import TextIO
 
     from tap_zohovoice.tap import TapZohoVoice
@@ -25,6 +26,7 @@ class FakeClock(Clock):
     def __init__(self, now: float = NOW) -> None:
         self.time = now
         self.slept: list[float] = []
+        self._timers: list[_Timer] = []
 
     @override
     def now(self) -> float:
@@ -37,7 +39,33 @@ class FakeClock(Clock):
     @override
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.time += seconds
+        end = self.time + seconds
+        while due := [timer for timer in self._timers if timer.due <= end]:
+            timer = min(due, key=lambda timer: timer.due)
+            self.time = max(self.time, timer.due)
+            timer.due = self.time + timer.seconds
+            timer.func()
+        self.time = end
+
+    @override
+    def every(self, seconds: float, func: Callable[[], None]) -> AbstractContextManager[None]:
+        return self._every(seconds, func)
+
+    @contextmanager
+    def _every(self, seconds: float, func: Callable[[], None]) -> Generator[None]:
+        timer = _Timer(seconds, func, self.time + seconds)
+        self._timers.append(timer)
+        try:
+            yield
+        finally:
+            self._timers.remove(timer)
+
+
+@dataclass
+class _Timer:
+    seconds: float
+    func: Callable[[], None]
+    due: float
 
 
 @dataclass

@@ -1,7 +1,8 @@
-"""A person at a terminal, for tests of questions."""
+"""A person at a terminal, for tests of questions and of what is drawn."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import select
@@ -27,6 +28,7 @@ class Terminal:
         self.exit_code: int | None = None
         self._command = command
         self._screen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._read = 0
         self._pid = 0
         self._fd = -1
@@ -46,13 +48,18 @@ class Terminal:
         """Wait for a question, and type a line."""
         self.press(question, line + "\n")
 
-    def press(self, question: str, keys: str) -> None:
-        """Wait for a question, and press keys."""
+    def wait_for(self, text: str) -> None:
+        """Wait for a text, behind the one that was waited for before."""
         end = time.monotonic() + _PATIENCE
-        while question not in self._screen[self._read :]:
+        while text not in self._screen[self._read :]:
             assert time.monotonic() < end, self._screen
             assert self._look(), self._screen
-        self._read = self._screen.index(question, self._read) + len(question)
+        self._read = self._screen.index(text, self._read) + len(text)
+
+    def press(self, question: str, keys: str) -> None:
+        """Wait for a question, and press keys."""
+        self.wait_for(question)
+        end = time.monotonic() + _PATIENCE
         # A question for a secret is asked a moment before typing is hidden.
         while ("not shown" in question and self.echoes()) or not self._is_sleeping():
             assert time.monotonic() < end
@@ -82,8 +89,8 @@ class Terminal:
         """Read what is new on the screen; tell whether there can be more."""
         assert select.select([self._fd], [], [], _PATIENCE)[0], self._screen
         try:
-            new = os.read(self._fd, 4096).decode()
+            new = os.read(self._fd, 4096)
         except OSError:  # the other side is closed
             return False
-        self._screen += new.replace("\r\n", "\n")
+        self._screen += self._decoder.decode(new).replace("\r\n", "\n")
         return bool(new)

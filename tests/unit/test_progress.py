@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_zohovoice.progress import DownloadProgress, WindowProgress
+from tap_zohovoice.progress.figures import DownloadProgress, RecordProgress, WindowProgress
+from tap_zohovoice.progress.reporter import Reporter
+from tap_zohovoice.progress.text import Snapshot, format_size
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def test_window_progress_lines(clock: FakeClock, log: pytest.LogCaptureFixture) 
         "call_logs",
         clock=clock,
         limiter=limiter,
-        share_done=lambda rows: rows / 4000,
+        share_done=lambda rows, _: rows / 4000,
         tokens_fetched=lambda: 1,
     )
     for rows, requests in ((1000, 29), (1, 1), (2999, 2)):
@@ -65,7 +67,7 @@ def test_limit_sets_the_pace_of_the_estimate(
         "call_logs",
         clock=clock,
         limiter=limiter,
-        share_done=lambda _: 0.5,
+        share_done=lambda _rows, _partial: 0.5,
         tokens_fetched=lambda: 0,
     )
     for _ in range(29):
@@ -75,43 +77,132 @@ def test_limit_sets_the_pace_of_the_estimate(
     assert fields(log, "seconds_left") == [(60,)]
 
 
+def test_pages_count_before_their_window_is_complete(clock: FakeClock) -> None:
+    progress = WindowProgress(
+        "call_logs",
+        clock=clock,
+        limiter=SlidingWindowLimiter(30, 60, clock),
+        share_done=lambda rows, partial: min(0.5 * (rows >= 1000) + partial, 1.0),
+        tokens_fetched=lambda: 1,
+    )
+    assert progress.snapshot().to_log_line("") == "0 calls"
+    clock.time += 60
+    progress.add_page(["a", "b", "c"], 12, 0.5)
+    progress.add_page(["c", "d"], 12, 0.5)  # rows may come twice, where pages shift
+    snapshot = progress.snapshot()
+    assert snapshot.to_log_line("") == "4 of about 24 calls (17 %), 4/min, about 5 min 0 s left"
+    assert snapshot.fields == {"rows": 4, "percent": 16, "seconds_left": 300}
+    progress.update("x", 1000)
+    progress.add_page(["e"], None, 0.5)
+    assert progress.snapshot().done == "1,001 of about 2,002 calls"
+
+
+def test_records_without_a_known_number_are_counted(clock: FakeClock) -> None:
+    written, limiter = [5], SlidingWindowLimiter(30, 60, clock)
+    progress = RecordProgress(
+        "users", clock=clock, limiter=limiter, records_written=lambda: written[0]
+    )
+    limiter.acquire()
+    clock.time += 30
+    written[0] = 55
+    snapshot = progress.snapshot()
+    assert snapshot.to_log_line("waiting for 3 s") == (
+        "50 records in 1 request, 100/min, waiting for 3 s"
+    )
+    assert snapshot.fields == {"rows": 50, "requests": 1}
+
+
 @pytest.mark.parametrize("total", [200, 0])
-def test_download_progress_lines(
-    clock: FakeClock, log: pytest.LogCaptureFixture, total: int
-) -> None:
+def test_download_progress(clock: FakeClock, log: pytest.LogCaptureFixture, total: int) -> None:
     results: Counter[str] = Counter()
-    limiter = SlidingWindowLimiter(30, 60, clock)
-    progress = DownloadProgress("recordings", "file", clock=clock, limiter=limiter, results=results)
+    progress = DownloadProgress(
+        "recordings",
+        "file",
+        clock=clock,
+        limiter=SlidingWindowLimiter(30, 60, clock),
+        results=results,
+        bytes_received=lambda: 12_345_678,
+    )
     if total:
         progress.add_total(total)
     results.update({"fetched": 49, "there already": 1})
-    clock.time += 59
-    progress.update()
-    clock.time += 1
-    progress.update()
-    clock.time += 59
-    progress.update()
-    clock.time += 3600
+    clock.time += 60
+    snapshot = progress.snapshot()
+    clock.time += 3659
     progress.finish()
-    expected = [
-        "200 files to download, about 6 min 54 s at the rate limit",
-        "50 of 200 files (25 %): 49 fetched, 1 there already; about 3 min 0 s left",
-        "50 files in 1 h 1 min: 49 fetched, 1 there already",
-    ]
-    if not total:
-        expected = ["50 files: 49 fetched, 1 there already", expected[-1]]
-    assert log.messages == expected
-    counts = (49, 1)
-    names = ("named", "fetched", "there_already", "percent", "seconds_left")
+    told = "49 fetched, 1 there already"
+    first = f"50 of 200 files (25 %), {told}, 50/min, 12.3 MB, about 3 min 0 s left"
+    assert snapshot.to_log_line("") == (first if total else f"50 files, {told}, 50/min, 12.3 MB")
+    live = "50 of 200 files, about 3 min 0 s left, 50/min, 12.3 MB"
+    assert snapshot.to_live_line("") == (live if total else "50 files, 50/min, 12.3 MB")
+    assert snapshot.fields == {
+        "fetched": 49,
+        "there_already": 1,
+        "percent": 25 if total else None,
+        "seconds_left": 180 if total else None,
+        "bytes_received": 12_345_678,
+    }
+    total_line = ["200 files to download, about 6 min 54 s at the rate limit"] if total else []
+    assert log.messages == [*total_line, f"50 files in 1 h 1 min: {told}"]
+    names = ("named", "fetched", "there_already", "seconds_left", "seconds")
     assert fields(log, *names) == [
-        *([(200, None, None, None, 414), (None, *counts, 25, 180)] if total else []),
-        *([] if total else [(None, *counts, None, None)]),
-        (None, *counts, None, None),
+        *([(200, None, None, 414, None)] if total else []),
+        (None, 49, 1, None, 3719.0),
     ]
-    assert fields(log, "seconds")[-1] == (3719.0,)
 
 
 def test_summary_without_downloads(clock: FakeClock, log: pytest.LogCaptureFixture) -> None:
     limiter = SlidingWindowLimiter(30, 60, clock)
-    DownloadProgress("x", "file", clock=clock, limiter=limiter, results={}).finish()
+    DownloadProgress(
+        "x", "file", clock=clock, limiter=limiter, results={}, bytes_received=lambda: 0
+    ).finish()
     assert log.messages == ["0 files in 0 s: none"]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (999_600, "1.0 MB"),
+        (5e15, "5000.0 TB"),
+    ],
+)
+def test_sizes(size: float, text: str) -> None:
+    assert format_size(size) == text
+
+
+class Waiting:
+    """A task whose figure is the time."""
+
+    def __init__(self, clock: FakeClock, name: str = "x") -> None:
+        self._clock = clock
+        self._name = name
+        self._began = clock.time
+
+    def snapshot(self) -> Snapshot:
+        seconds = round(self._clock.time - self._began)
+        return Snapshot(self._name, f"{seconds} s", 0.0, fields={"rows": seconds})
+
+
+def test_a_line_comes_within_each_30_seconds_of_a_wait(
+    clock: FakeClock, log: pytest.LogCaptureFixture
+) -> None:
+    limiter = SlidingWindowLimiter(30, 60, clock)
+    reporter = Reporter(clock, lambda: limiter.current_wait)
+    with reporter.task(Waiting(clock)):
+        limiter.wait(100, "At the limit of 30 requests in 60 s")
+        with reporter.task(Waiting(clock, "inner")):
+            limiter.wait(30, "HTTP 500")
+    limiter.wait(100, "HTTP 500")  # there is nothing to report
+    waits = [message for message in log.messages if "; waiting" in message]
+    assert len(waits) == 3
+    assert [message for message in log.messages if message not in waits] == [
+        "29 s, at the limit for 1 min 11 s until 12:01:40 UTC",
+        "58 s, at the limit for 42 s until 12:01:40 UTC",
+        "87 s, at the limit for 13 s until 12:01:40 UTC",
+        "16 s, waiting for 14 s until 12:02:10 UTC",
+    ]
+    assert fields(log, "stream_name", "rows")[1] == ("x", 29)
+    assert limiter.current_wait is None

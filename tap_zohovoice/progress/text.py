@@ -1,0 +1,119 @@
+"""The figures of a run as text."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+class Wait(NamedTuple):
+    """A wait that is going on.
+
+    Attributes:
+        status: What for, such as `at the limit`.
+        until: When it ends, in seconds of the monotonic clock.
+    """
+
+    status: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How far a stream is.
+
+    Attributes:
+        name: The stream.
+        done: What is done, such as `7,400 of about 24,000 calls`.
+        per_minute: Items a minute since the start of the stream.
+        share: Share of the work that is done, 0 to 1; None if that is unknown.
+        seconds_left: None if that is unknown.
+        results: Numbers of items by what came of them.
+        received: Bytes; 0 where they are of no interest.
+        fields: Figures for structured logs.
+    """
+
+    name: str
+    done: str
+    per_minute: float
+    share: float | None = None
+    seconds_left: float | None = None
+    results: str = ""
+    received: int = 0
+    fields: dict[str, object] = field(default_factory=dict)
+
+    def to_log_line(self, wait: str) -> str:
+        """Describe it in a log line.
+
+        Args:
+            wait: Text of the wait that is going on, if any.
+        """
+        percent = "" if self.share is None else f" ({self.share * 100:.0f} %)"
+        parts = (self.done + percent, self.results, self._pace, self._size, wait, self._left)
+        return ", ".join(filter(None, parts))
+
+    def to_live_line(self, wait: str) -> str:
+        """Describe it for a terminal, which cuts off what is least important.
+
+        Args:
+            wait: Text of the wait that is going on, if any.
+        """
+        return ", ".join(filter(None, (self.done, wait, self._left, self._pace, self._size)))
+
+    @property
+    def _pace(self) -> str:
+        return f"{self.per_minute:,.0f}/min" if self.per_minute else ""
+
+    @property
+    def _size(self) -> str:
+        return format_size(self.received) if self.received else ""
+
+    @property
+    def _left(self) -> str:
+        return format_time_left(self.seconds_left)
+
+
+def format_wait(wait: Wait, monotonic: float, now: float) -> str:
+    """Write how long a wait lasts, and until when.
+
+    Args:
+        wait: The wait.
+        monotonic: Seconds of the monotonic clock.
+        now: Seconds since the epoch.
+    """
+    seconds = max(wait.until - monotonic, 0.0)
+    until = dt.datetime.fromtimestamp(now + seconds, dt.UTC)
+    return f"{wait.status} for {format_duration(seconds)} until {until:%H:%M:%S} UTC"
+
+
+def format_time_left(seconds: float | None) -> str:
+    """Write an estimate; an empty text if there is none."""
+    return "" if seconds is None else f"about {format_duration(seconds)} left"
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration in its two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def format_size(size: float) -> str:
+    """Write a number of bytes in the largest unit of which there is one."""
+    units = iter(_UNITS)
+    unit = next(units)
+    for larger in units:
+        if size < 999.5:  # noqa: PLR2004 - more rounds to a thousand
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == _UNITS[0] else f"{size:.1f} {unit}"
