@@ -41,8 +41,12 @@ _DRIVERS = (
     ),
 )
 """Loggers of libraries: they log URLs with filters, names of files, key ids and signatures."""
-_SDK_SUMMARY = "Config validation failed"
-"""Line of the SDK that says nothing beside the lines for each error, or of --discover."""
+_SDK_NOISE = {
+    "Config validation failed",  # beside the lines for each error, or of --discover
+    "Skipping deselected stream '%s'.",
+    "Skipping parse of env var settings...",
+}
+"""Lines of the SDK that say nothing."""
 
 
 class TapCommand(SingerCommand):
@@ -116,11 +120,11 @@ class TapCommand(SingerCommand):
 
 @contextmanager
 def quiet_loggers(logger: logging.Logger) -> Generator[None]:
-    """Silence libraries, and a line of the SDK's, in a block."""
+    """Silence libraries, and lines of the SDK's, in a block."""
     levels = {logging.getLogger(name): logging.getLogger(name).level for name in _DRIVERS}
 
     def is_useful(record: logging.LogRecord) -> bool:
-        return record.msg != _SDK_SUMMARY
+        return record.msg not in _SDK_NOISE
 
     logger.addFilter(is_useful)
     for driver in levels:

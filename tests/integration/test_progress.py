@@ -119,6 +119,15 @@ def test_a_line_while_the_access_is_checked(
     assert any(line.startswith("checking the access, waiting for 9 min") for line in text)
 
 
+def test_a_run_of_one_window_logs_ten_lines(run_tap: RunTap, clock: FakeClock) -> None:
+    with Sandbox(history=history(60), clock=clock) as box:
+        run = run_tap(box.config)
+    assert run.exit_code == 0
+    lines = run.log.splitlines()
+    assert len(lines) <= 10, run.log
+    assert sum("not documented" in line for line in lines) == 1
+
+
 @pytest.fixture
 def at_terminal(tmp_path: Path) -> Callable[..., Terminal]:
     """Run the tap at a terminal, with its records in a file."""
