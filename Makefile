@@ -85,7 +85,7 @@ lint: setup ## Check style, types, dependencies, workflows, and that definitions
 		.github/ISSUE_TEMPLATE/config.yml
 	@echo "No complaints about style, types, dependencies, definitions and workflows."
 
-definitions: setup ## Write meltano.yml, hub/ and the README's tables anew from what the tap tells of itself
+definitions: setup ## Write meltano.yml, hub/ and the tables of the docs from the tap's own schemas
 	@$(BIN)/python -m definitions
 
 bench: setup $(DLT)/.done ## Compare the tap's speed with others'; BENCH_ARGS='--rows 20000 --repeat 1' is quick

@@ -15,12 +15,14 @@ from definitions.hub import hub_definition
 from definitions.meltano import meltano_yml
 from definitions.plugin import Plugin
 from definitions.sections import replace
-from definitions.tables import fields_table, filters_table, settings_table
+from definitions.tables import fields_table, filters_table, main_settings_table, settings_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 HUB = "hub/tap-zohovoice.yml"
+README = "README.md"
+SETTINGS = "docs/settings.md"
 STREAMS = "docs/streams.md"
 MAKE = "make definitions"
 _FIELDS = re.compile("<fields of (.+?)>")
@@ -49,14 +51,16 @@ def main(arguments: Sequence[str] | None = None, ask: Callable[[], Plugin] = Plu
 
 
 def _bring_up_to_date(root: Path, plugin: Plugin, *, is_check: bool) -> list[str]:
-    names = ("README.md", "meltano.yml", "pyproject.toml", ".env.example", HUB, STREAMS)
+    names = (README, SETTINGS, STREAMS, "meltano.yml", "pyproject.toml", ".env.example", HUB)
     files = {name: _read(root / name) for name in names}
     project = read(files["meltano.yml"])
     wanted = {
-        "README.md": _readme(files["README.md"], plugin),
+        name: _with_tables(name, files[name], tables) for name, tables in _tables(plugin).items()
+    }
+    _check_streams(files[STREAMS], plugin)
+    wanted |= {
         "meltano.yml": meltano_yml(files["meltano.yml"], project, plugin),
         HUB: hub_definition(plugin, project, files["pyproject.toml"]),
-        STREAMS: _streams_page(plugin),
     }
     lines = list(complaints(files[".env.example"], project, plugin))
     for name, text in wanted.items():
@@ -71,31 +75,32 @@ def _bring_up_to_date(root: Path, plugin: Plugin, *, is_check: bool) -> list[str
     return lines
 
 
-def _readme(text: str, plugin: Plugin) -> str:
-    tables = {"settings": settings_table(plugin), "filters": filters_table(plugin)}
+def _tables(plugin: Plugin) -> dict[str, dict[str, str]]:
+    """Return the tables of each page of the documentation, by their names."""
+    fields, more = {}, []
     for stream, schema in plugin.streams.items():
+        table = fields_table(stream, schema)
         if "description" in schema:
-            continue  # it is in the page of its own
-        tables[f"fields of {stream}"] = fields_table(stream, schema)
+            more.append(f"## `{stream}`\n\n{schema['description']}\n\n{table}")
+        else:  # a person describes it
+            fields[f"fields of {stream}"] = table
+    return {
+        README: {"main settings": main_settings_table(plugin)},
+        SETTINGS: {"settings": settings_table(plugin), "filters": filters_table(plugin)},
+        STREAMS: {**fields, "more streams": "\n\n".join(more)},
+    }
+
+
+def _with_tables(file: str, text: str, tables: dict[str, str]) -> str:
     for name, table in tables.items():
-        text = replace("README.md", text, name, f"\n{table}\n\n")
-    for stream in set(_FIELDS.findall(text)) - set(plugin.streams):
-        message = f"README.md has fields of {stream}, which is no stream"
-        raise DefinitionError(message)
+        text = replace(file, text, name, f"\n{table}\n\n")
     return text
 
 
-def _streams_page(plugin: Plugin) -> str:
-    """Write the page of the streams beside calls, recordings and transcripts."""
-    lines = [
-        "# Streams beside the calls",
-        f"Made by `{MAKE}` from `--discover`. How to select them is in the README.",
-    ]
-    for stream, schema in plugin.streams.items():
-        if "description" in schema:
-            table = fields_table(stream, schema)
-            lines += [f"## `{stream}`", schema["description"], table]
-    return "\n\n".join(lines) + "\n"
+def _check_streams(text: str, plugin: Plugin) -> None:
+    for stream in set(_FIELDS.findall(text)) - set(plugin.streams):
+        message = f"{STREAMS} has fields of {stream}, which is no stream"
+        raise DefinitionError(message)
 
 
 def _read(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Tables of the README: settings, filters, and the fields of a stream."""
+"""Tables of the documentation: settings, filters, and the fields of a stream."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
     from definitions.plugin import Plugin
 
+MAIN_SETTINGS = (
+    *("client_id", "client_secret", "refresh_token", "data_center", "start_date", "lookback_days"),
+    *("streams", "filters", "recordings_path", "page_size"),
+)
+"""Settings that people change most, for the README."""
 _UNBOUNDED = 1_000_000_000
 """A bound from here on keeps clocks and sockets whole; nobody gets near it."""
 _DEFAULT = " Default: "
@@ -23,8 +28,20 @@ _FORMATS = {"date-time": "date-time", "id": "id", "digits": "digits"}
 
 def settings_table(plugin: Plugin) -> str:
     """Write the table of the tap's own settings, and name those of the SDK."""
+    others = ", ".join(f"`{name}`" for name in plugin.settings if name in SDK_SETTINGS)
+    added = textwrap.fill(f"{_ADDED} {others}.", width=100, break_on_hyphens=False)
+    return f"{_settings(plugin, plugin.own_settings)}\n\n{added}"
+
+
+def main_settings_table(plugin: Plugin) -> str:
+    """Write the table of the settings that people change most."""
+    return _settings(plugin, MAIN_SETTINGS)
+
+
+def _settings(plugin: Plugin, names: Iterable[str]) -> str:
     rows = []
-    for name, spec in plugin.own_settings.items():
+    for name in names:
+        spec = plugin.own_settings[name]
         meaning, _, default = told(f"setting {name}", spec, "description").partition(_DEFAULT)
         if "default" in spec:
             default = (
@@ -34,10 +51,7 @@ def settings_table(plugin: Plugin) -> str:
         kind += ", required" if name in plugin.required else ""
         kind += ", secret" if spec.get("secret") else ""
         rows.append((f"`{name}`", kind, str(default).removesuffix("."), meaning))
-    others = ", ".join(f"`{name}`" for name in plugin.settings if name in SDK_SETTINGS)
-    table = _table(("setting", "type", "default", "meaning"), rows)
-    added = textwrap.fill(f"{_ADDED} {others}.", width=100, break_on_hyphens=False)
-    return f"{table}\n\n{added}"
+    return _table(("setting", "type", "default", "meaning"), rows)
 
 
 def filters_table(plugin: Plugin) -> str:

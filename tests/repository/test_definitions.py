@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from definitions.__main__ import HUB, STREAMS, main
+from definitions.__main__ import HUB, README, SETTINGS, STREAMS, main
 from definitions.documents import as_meltano, read
 from definitions.plugin import Plugin
 from definitions.sections import replace
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("README.md", "meltano.yml", "pyproject.toml", ".env.example", HUB, STREAMS)
+FILES = (README, SETTINGS, STREAMS, "meltano.yml", "pyproject.toml", ".env.example", HUB)
 STALE = "is out of date: run `make definitions`, and commit what it changes\n"
 # Source: schemas of plugin definitions and settings in meltano/hub, and meltano.schema.json.
 HUB_KEYS = {
@@ -77,12 +77,13 @@ def test_this_checkout_is_up_to_date(
 
 
 DRIFTS = [
-    ("README.md", "| `page_size` | integer, 1 to 1000 | 200 |", "| `page_size` | integer | 100 |"),
-    ("README.md", "| `userNumber` | digits |", "| `userNumber` | id |"),
-    ("README.md", "The SDK adds", "There are also"),
-    ("README.md", "| `zsoid` | text | Id of the organisation. |\n", ""),
-    ("README.md", "| `sha256` | text |", "| `sha256` | number |"),
-    ("README.md", "| `segments` | array of objects |", "| `segments` | text |"),
+    (README, "| `page_size` | integer, 1 to 1000 | 200 |", "| `page_size` | integer | 100 |"),
+    (SETTINGS, "| `page_size` | integer, 1 to 1000 | 200 |", "| `page_size` | integer | 100 |"),
+    (SETTINGS, "| `userNumber` | digits |", "| `userNumber` | id |"),
+    (SETTINGS, "The SDK adds", "There are also"),
+    (STREAMS, "| `zsoid` | text | Id of the organisation. |\n", ""),
+    (STREAMS, "| `sha256` | text |", "| `sha256` | number |"),
+    (STREAMS, "| `segments` | array of objects |", "| `segments` | text |"),
     (STREAMS, "| `zuid` | text |", "| `zuid` | number |"),
     (STREAMS, "Needs the scope ZohoVoice.agents.READ.", ""),
     ("meltano.yml", "namespace: tap_zohovoice", "namespace: zohovoice"),
@@ -149,14 +150,19 @@ def test_a_change_of_the_tap_makes_all_that_repeats_it_stale(
     tap.about["capabilities"].append("batch")
     assert run("--check") == 1
     told = capsys.readouterr().err
-    assert all(f"{name} {STALE}" in told for name in ("README.md", "meltano.yml", HUB))
+    assert all(
+        f"{name} {STALE}" in told for name in (README, SETTINGS, STREAMS, "meltano.yml", HUB)
+    )
     assert ".env.example has TAP_ZOHOVOICE_PAGE_SIZE='200', but the default is 300" in told
     swap(root / ".env.example", "PAGE_SIZE='200'", "PAGE_SIZE='300'")
     assert run() == 0
     assert run("--check") == 0
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    assert "| 300 | Rows \\| calls of one request. |" in readme
-    assert "| `sha256` | text | Digest. |" in readme
+    texts = {
+        name: (root / name).read_text(encoding="utf-8") for name in (README, SETTINGS, STREAMS)
+    }
+    assert "| 300 | Rows \\| calls of one request. |" in texts[README]
+    assert "| 300 | Rows \\| calls of one request. |" in texts[SETTINGS]
+    assert "| `sha256` | text | Digest. |" in texts[STREAMS]
     assert setting(extractor_of(root), "page_size")["value"] == 300
     assert extractor_of(root)["capabilities"][-1] == "batch"
 
@@ -191,8 +197,9 @@ def test_no_comment_is_lost(
 @pytest.mark.parametrize(
     ("name", "old", "line"),
     [
-        ("README.md", "<!-- <filters>", "README.md must have one line with <filters>, not 0"),
-        ("README.md", "</fields of recordings>", "with </fields of recordings>, not 0"),
+        (SETTINGS, "<!-- <filters>", f"{SETTINGS} must have one line with <filters>, not 0"),
+        (README, "</main settings>", f"{README} must have one line with </main settings>, not 0"),
+        (STREAMS, "</fields of recordings>", "with </fields of recordings>, not 0"),
         ("meltano.yml", "- name: tap-zohovoice\n    namespace", "has no extractor tap-zohovoice"),
     ],
 )
@@ -224,7 +231,7 @@ def test_a_stream_that_is_gone_is_told(
     names = [stream["tap_stream_id"] for stream in tap.catalog["streams"]]
     del tap.catalog["streams"][names.index("recordings")]
     assert run("--check") == 1
-    assert "README.md has fields of recordings, which is no stream" in capsys.readouterr().err
+    assert f"{STREAMS} has fields of recordings, which is no stream" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

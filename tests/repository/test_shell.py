@@ -1,8 +1,9 @@
-"""The shell example of the README: it keeps the state, and its exit code is right as a script."""
+"""The script of the documentation with stubs: it keeps the state, and its exit code is right."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,42 +14,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "docs" / "snippets" / "pipe.sh"
 STATE = '{"bookmarks": {}}'
 GOOD_TAP = 'echo "$@" >args; echo line'
 GOOD_TARGET = f"cat >/dev/null; echo old; echo '{STATE}'"
 
 
-def example() -> str:
-    """Return the block of the README that pipes the tap into DuckDB."""
-    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")
-    return next(block for block in blocks if "target-duckdb --config" in block).removeprefix("sh")
-
-
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[[str, str], int]:
-    """Run the example with programs that stand for the tap and the target."""
+def run(tmp_path: Path) -> Callable[..., int]:
+    """Run the script with programs that stand for the tap and the target."""
 
-    def run_example(tap: str, target: str) -> int:
+    def run_script(tap: str, target: str, command: str = f"bash {SCRIPT}") -> int:
         programs = tmp_path / "bin"
         programs.mkdir(exist_ok=True)
-        for name, body in {"pip": "", "tap-zohovoice": tap, "target-duckdb": target}.items():
+        for name, body in {"tap-zohovoice": tap, "target-duckdb": target}.items():
             (programs / name).write_text(f"#!/bin/sh\n{body}\n")
             (programs / name).chmod(0o755)
-        script = tmp_path / "example.sh"
-        script.write_text(example())
         environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-        command = ["bash", str(script)]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, check=False)
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=tmp_path, env=environment, check=False
+        )
         return done.returncode
 
-    return run_example
+    return run_script
 
 
-def test_state_is_kept_from_run_to_run(run: Callable[[str, str], int], tmp_path: Path) -> None:
+def test_state_is_kept_from_run_to_run(run: Callable[..., int], tmp_path: Path) -> None:
     assert run(GOOD_TAP, GOOD_TARGET) == 0
-    assert (tmp_path / "state.json").read_text().strip() == STATE
+    assert (tmp_path / "states.jsonl").read_text().splitlines()[-1] == STATE
     assert "--state" not in (tmp_path / "args").read_text()
     assert run(GOOD_TAP, GOOD_TARGET) == 0
+    assert (tmp_path / "state.json").read_text().strip() == STATE
     assert "--state state.json" in (tmp_path / "args").read_text()
 
 
@@ -62,14 +58,43 @@ def test_state_is_kept_from_run_to_run(run: Callable[[str, str], int], tmp_path:
     ],
 )
 def test_failure_is_the_exit_code(
-    run: Callable[[str, str], int], tap: str, target: str, code: int
+    run: Callable[..., int], tap: str, target: str, code: int
 ) -> None:
     assert run(tap, target) == code
 
 
-def test_old_state_stays_where_nothing_was_stored(
-    run: Callable[[str, str], int], tmp_path: Path
-) -> None:
+def test_old_state_stays_where_nothing_was_stored(run: Callable[..., int], tmp_path: Path) -> None:
     run(GOOD_TAP, GOOD_TARGET)
-    assert run("exit 1", "cat >/dev/null") == 1
-    assert (tmp_path / "state.json").read_text().strip() == STATE
+    for _ in range(2):
+        assert run("exit 1", "cat >/dev/null") == 1
+        assert (tmp_path / "state.json").read_text().strip() == STATE
+
+
+def cron_command(folder: Path) -> str:
+    """Return the command of the crontab of the documentation, in a folder."""
+    page = (ROOT / "docs" / "orchestrators.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^7 \* \* \* \* (.*pipe\.sh.*)$", page, re.MULTILINE)
+    assert len(commands) == 1
+    (folder / "pipe.sh").write_bytes(SCRIPT.read_bytes())
+    return str(commands[0]).replace("/opt/zoho", str(folder))
+
+
+def test_cron_runs_the_script_and_gets_its_exit_code(
+    run: Callable[..., int], tmp_path: Path
+) -> None:
+    command = cron_command(tmp_path)
+    assert run(f"{GOOD_TAP}; echo problem >&2", GOOD_TARGET, command) == 0
+    assert (tmp_path / "states.jsonl").read_text().splitlines()[-1] == STATE
+    assert (tmp_path / "sync.log").read_text() == "problem\n"
+    assert run(f"{GOOD_TAP}; exit 1", GOOD_TARGET, command) == 1
+
+
+def test_cron_starts_no_run_while_one_is_going(run: Callable[..., int], tmp_path: Path) -> None:
+    command = cron_command(tmp_path)
+    again = tmp_path / "again.sh"
+    again.write_text(command)
+    # The tap starts what cron would start; that must not get as far as a tap.
+    tap = f"echo started >>runs; sh {again}; echo $? >code; echo line"
+    assert run(tap, GOOD_TARGET, command) == 0
+    assert (tmp_path / "runs").read_text() == "started\n"
+    assert (tmp_path / "code").read_text() == "0\n"

@@ -1,4 +1,4 @@
-"""Data centers: what responses name, and the URLs in the README."""
+"""Data centers: what responses name, and the URLs in the documentation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tap_zohovoice.config.data_centers import DATA_CENTERS, api_console_url, data_center_of
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "token.md"
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_response_names_its_data_center(response: dict[str, Any], data_center: s
     assert data_center_of(response) == data_center
 
 
-def test_readme_lists_console_and_accounts_server() -> None:
-    readme = README.read_text(encoding="utf-8")
+def test_page_lists_console_and_accounts_server() -> None:
+    page = PAGE.read_text(encoding="utf-8")
     for data_center, (accounts_url, _) in DATA_CENTERS.items():
         console = api_console_url(data_center)
-        assert f"| `{data_center}` | {console} | {accounts_url} |" in readme
+        assert f"| `{data_center}` | {console} | {accounts_url} |" in page

@@ -46,7 +46,7 @@ REFUSED = ["${HOME}", "it's", "it's $5", "it's `x`", "back\\slash", "\\", "two\n
 
 
 def by_sh(path: Path, names: list[str]) -> dict[str, str]:
-    """Read values as README.md says."""
+    """Read values as the documentation says."""
     script = f"set -a; . {path}; set +a; for name; do printenv $name || :; printf '\\0'; done"
     out = subprocess.check_output(["/bin/sh", "-c", script, "sh", *names], env={"HOME": "/home"})
     return dict(zip(names, (text[:-1] for text in out.decode().split("\0")), strict=False))

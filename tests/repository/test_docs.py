@@ -1,0 +1,188 @@
+"""README and docs/: links, sizes, tables, and the blocks that can be run."""
+
+from __future__ import annotations
+
+import ast
+import html
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from ruamel.yaml import YAML
+
+from tap_zohovoice.config.settings import STREAM_NAMES
+from tap_zohovoice.tap import STREAMS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [
+    *(README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"),
+    *(ROOT / "dbt" / "README.md", ROOT / "sandbox" / "README.md"),
+    *DOCS,
+]
+SCOPE = "ZohoVoice.call.READ"
+MAX_README_LINES = 250
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+SCRIPTS = sysconfig.get_path("scripts")
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the code blocks of a page in a language."""
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [body for _, kind, body in found if kind == language]
+
+
+def prose(page: Path) -> str:
+    """Return a page without its code."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    return re.sub(r"`[^`\n]*`", lambda match: "x" * len(match[0]), text)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as code hosts make them."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    found: list[str] = []
+    for heading in re.findall(r"^#{1,6} +(.+?) *#*$", text, re.MULTILINE):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", html.unescape(heading)).lower()
+        anchor = re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-")
+        number = found.count(anchor)
+        found.append(f"{anchor}-{number}" if number else anchor)
+    return set(found)
+
+
+def test_links_are_found() -> None:
+    """The next test would pass if it saw none."""
+    assert sum(len(LINK.findall(prose(page))) for page in PAGES) > 100
+    assert "exit-codes" in anchors(ROOT / "docs" / "running.md")
+    assert "call_logs" in anchors(ROOT / "docs" / "streams.md")
+
+
+def test_readme_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= MAX_README_LINES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = LINK.findall(prose(page))
+    dead = []
+    for link in links:
+        if re.match(r"https?://", link):
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (page.parent / path).resolve() if path else page
+        is_inside = target.is_relative_to(ROOT) and target.is_file()
+        if not is_inside or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "docs" / "index.md"], ids=name_of)
+def test_every_page_is_listed(page: Path) -> None:
+    links = {(page.parent / link).resolve() for link in LINK.findall(prose(page))}
+    assert set(DOCS) - {page} <= links
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "docs" / "streams.md"], ids=name_of)
+def test_the_table_of_streams_is_right(page: Path) -> None:
+    rows: dict[str, tuple[list[str], list[str]]] = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("|"):
+            continue
+        cells = [re.findall(r"`([\w.]+)`", cell) for cell in line.strip("|").split("|")]
+        if cells[0] and cells[0][0] in STREAM_NAMES:  # other tables have the same names as fields
+            rows.setdefault(cells[0][0], (cells[1], cells[-1]))
+    assert rows == {
+        stream.name: (
+            [*stream.primary_keys],
+            [scope for scope in (stream.owner_scope or stream.scope,) if scope != SCOPE],
+        )
+        for stream in STREAMS
+    }
+
+
+def test_the_page_on_the_shell_shows_the_script() -> None:
+    script = (ROOT / "docs" / "snippets" / "pipe.sh").read_text(encoding="utf-8")
+    assert blocks(ROOT / "docs" / "shell.md", "bash") == [script]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_blocks_can_be_read(page: Path) -> None:
+    for text in [*blocks(page, "sh"), *blocks(page, "bash")]:
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)  # noqa: S607
+    for text in blocks(page, "json"):
+        assert isinstance(json.loads(text), dict)
+    for text in blocks(page, "python"):
+        ast.parse(text)
+    for text in blocks(page, "yaml"):
+        assert YAML(typ="safe").load(text)
+
+
+def test_every_block_has_a_language_that_is_checked() -> None:
+    known = {"sh", "bash", "json", "python", "yaml", "console", "crontab", "text"}
+    kinds = {kind for page in PAGES for _, kind, _ in BLOCK.findall(page.read_text("utf-8"))}
+    assert kinds == known
+
+
+def test_options_of_the_commands_exist() -> None:
+    """Each option that a block gives to a command of this repository is one of it."""
+    commands = ("tap-zohovoice", "tap-zohovoice-authorize", "zoho-voice-sandbox")
+    used: dict[str, set[str]] = {command: set() for command in commands}
+    texts = [
+        text for page in PAGES for kind in ("sh", "console", "bash") for text in blocks(page, kind)
+    ]
+    for text in texts:
+        lines = re.split(r"\n|[|;&]", text.replace("\\\n", " "))
+        own = [line for line in lines if "meltano" not in line]  # which has options of its own
+        for command, line in itertools.product(commands, own):
+            if match := re.search(rf"(?:^|[\s/$]){command} (.*)", line):
+                used[command].update(re.findall(r"(?<=\s)--[a-z-]+", f" {match[1]}"))
+    for command, options in used.items():
+        assert options
+        path = Path(SCRIPTS) / command
+        help_text = subprocess.check_output([sys.executable, path, "--help"], text=True)
+        assert options <= set(re.findall(r"--[a-z-]+", help_text)), command
+
+
+def test_from_the_sandbox_to_duckdb_by_copy_and_paste(tmp_path: Path) -> None:
+    """The block of the README, without the installation, in a home of its own."""
+    pytest.importorskip("duckdb")  # the group demo: not for Python 3.14
+    text = README.read_text(encoding="utf-8")
+    section = text.partition("## From the sandbox to DuckDB\n")[2].partition("\n## ")[0]
+    ((_, _, block),) = (found for found in BLOCK.findall(section) if found[1] == "sh")
+    install, rest = block.split("cp docs/", maxsplit=1)
+    assert [line.split()[0] for line in install.splitlines()] == ["python3", "pip"]
+    (tmp_path / "zoho-trial").mkdir()
+    script = f"set -e\ncp docs/{rest}"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("TAP_")},
+        "HOME": str(tmp_path),
+        "PATH": os.pathsep.join([SCRIPTS, os.environ["PATH"]]),
+        "NO_PROXY": "127.0.0.1",
+    }
+    done = subprocess.run(
+        ["bash", "-c", script],  # noqa: S607 - the one of the path
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    counts = dict(re.findall(r"│ (\w+) +│ +(\d+) │", done.stdout))
+    shown = dict(re.findall(r"│ (\w+) +│ +(\d+) │", section))
+    assert counts.keys() == shown.keys()
+    assert sum(map(int, counts.values())) == sum(map(int, shown.values())) == 5_000
