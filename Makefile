@@ -36,7 +36,7 @@ export PIP_USER := 0
 .PHONY: help setup demo test next simulate e2e lint definitions bench budget pins clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1:\2/p' Makefile | awk -F: '{ printf "%-12s %s\n", $$1, $$2 }'
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.tap ## Make .venv with everything at its pinned version
 	@:

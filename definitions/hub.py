@@ -16,7 +16,6 @@ _PAGE = {
     "description": "Cloud telephony for sales and support teams",
     "domain_url": "https://www.zoho.com/voice/",
     "keywords": ["api", "meltano_sdk", "telephony", "zoho"],
-    "logo_url": "/assets/logos/extractors/zohovoice.png",
     "maintenance_status": "beta",
     # What the Hub gives to a tap of the community that is made with the SDK.
     "quality": "silver",
@@ -28,8 +27,8 @@ def hub_definition(plugin: Plugin, project: dict[str, Any], pyproject: str) -> s
     """Write the definition.
 
     Its format is that of the Hub: keys, capabilities and settings in the order of the alphabet.
-    The repository is that of `project.urls`, whose owner is the variant; commands are those of
-    meltano.yml.
+    The repository is that of `project.urls`, whose owner is the variant; the documentation is that
+    of `project.urls`, or docs/ in the repository. Commands are those of meltano.yml.
 
     Args:
         plugin: The tap.
@@ -62,11 +61,13 @@ def hub_definition(plugin: Plugin, project: dict[str, Any], pyproject: str) -> s
 
 
 def _source(plugin: Plugin, pyproject: str) -> dict[str, str]:
-    url = tomllib.loads(pyproject)["project"].get("urls", {}).get("Repository")
+    urls = tomllib.loads(pyproject)["project"].get("urls", {})
+    url = urls.get("Repository")
     if url is None:
         return {"pip_url": plugin.name, "variant": plugin.name}
     owner = url.rstrip("/").split("/")[-2].lower()
-    return {"pip_url": plugin.name, "repo": url, "variant": owner}
+    docs = urls.get("Documentation", f"{url.rstrip('/')}/blob/main/docs/index.md")
+    return {"docs": docs, "pip_url": plugin.name, "repo": url, "variant": owner}
 
 
 def _in_order(value: Any) -> Any:  # noqa: ANN401 - of any shape

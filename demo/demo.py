@@ -481,8 +481,8 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
     # The last request and the last token were the demo's own, to compare.
     requests = sum(count for name, count in stats.items() if name.endswith("requests"))
     tokens = stats["token_requests"]
-    say(f"requests of all runs {requests - tokens - 1}, over the limit {refused}")
-    say(f"tokens of all runs   {stats['tokens'] - 1}")
+    say(f"API requests of all runs {requests - tokens - 1}, over the limit {refused}")
+    say(f"tokens of all runs       {stats['tokens'] - 1}")
     kinds = [kind for kind, _ in calls.values()]
     starts = [start for _, start in calls.values()]
     say("\nIn DuckDB, table zoho.call_logs")
@@ -532,8 +532,11 @@ def picture(database: Path) -> str:
         ).fetchone()
     parts += ["", "The last call that an agent took", "  " + ", ".join(map(str, sample or ()))]
     where = os.path.relpath(database)
-    query = f"duckdb.connect('{where}').sql('FROM zoho.call_logs LIMIT 5')"
-    parts += ["Look further", f'  .venv/bin/python -c "import duckdb; print({query})"']
+    program = (  # the result needs a connection that is held
+        f"import duckdb; calls = duckdb.connect('{where}'); "
+        "print(calls.sql('FROM zoho.call_logs LIMIT 5'))"
+    )
+    parts += ["Look further", f'  .venv/bin/python -c "{program}"']
     return "\n".join(parts)
 
 

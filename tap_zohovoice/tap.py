@@ -51,6 +51,12 @@ STREAMS = (
     AgentStatusChangesStream,
 )
 
+_HELP = """
+tap-zohovoice-authorize gets a refresh token. --about lists the settings; --config=ENV reads them
+from variables such as TAP_ZOHOVOICE_CLIENT_ID. The documentation is in README.md and docs/ of the
+repository.
+"""
+
 
 class TapZohoVoice(Tap):
     """Singer tap for Zoho Voice: every call of an account, once, into any target."""
@@ -192,7 +198,7 @@ class TapZohoVoice(Tap):
             if option.name in {"catalog", "state"}:
                 option.type = click.File(encoding="utf-8-sig")
                 option.callback = _check_json
-        return TapCommand.from_command(command, cls.logger)
+        return TapCommand.from_command(command, cls.logger, _HELP)
 
     @plugin_cli
     @override

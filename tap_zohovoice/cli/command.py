@@ -57,10 +57,13 @@ class TapCommand(SingerCommand):
     """
 
     @classmethod
-    def from_command(cls, command: click.Command, logger: logging.Logger) -> TapCommand:
-        """Copy name, options and callback of another command."""
+    def from_command(
+        cls, command: click.Command, logger: logging.Logger, epilog: str
+    ) -> TapCommand:
+        """Copy name, options and callback of another command; the epilog ends its help."""
         names = ("name", "callback", "context_settings", "params", "help")
-        return cls(**{name: getattr(command, name) for name in names}, logger=logger)
+        copied = {name: getattr(command, name) for name in names}
+        return cls(**copied, logger=logger, epilog=epilog)
 
     @override
     def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:

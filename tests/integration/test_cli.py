@@ -78,6 +78,12 @@ def test_about_and_version(run_tap: RunTap) -> None:
     assert re.match(r"tap-zohovoice v\d+\.\d+", run_tap({}, "--version").stdout)
 
 
+def test_help_names_the_token_command_and_the_documentation(run_tap: RunTap) -> None:
+    text = " ".join(run_tap({}, "--help").stdout.split())
+    assert "tap-zohovoice-authorize gets a refresh token" in text
+    assert "README.md and docs/" in text
+
+
 def test_connection_test_makes_one_request(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(5_000), clock=clock) as box:
         run = run_tap({**box.config, "start_date": "2000-01-01"}, "--test")

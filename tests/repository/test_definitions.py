@@ -265,7 +265,7 @@ def test_what_the_tap_leaves_open_is_told(
 
 def test_the_hub_gets_what_it_knows(root: Path, plugin: Plugin) -> None:
     definition = read((root / HUB).read_text(encoding="utf-8"))
-    assert set(definition) <= HUB_KEYS
+    assert set(definition) <= HUB_KEYS - {"logo_url"}  # there is no logo
     assert {"name", "namespace", "variant", "quality", "pip_url"} <= set(definition)
     assert set(definition["capabilities"]) == set(plugin.about["capabilities"])
     assert {setting["name"] for setting in definition["settings"]} == set(plugin.settings)
@@ -288,6 +288,10 @@ def test_the_repository_names_the_variant(root: Path, run: Callable[..., int]) -
     assert run() == 0
     definition = read((root / HUB).read_text(encoding="utf-8"))
     assert (definition["repo"], definition["variant"]) == (url, "some-body")
+    assert definition["docs"] == f"{url}/blob/main/docs/index.md"
+    swap(root / "pyproject.toml", "[project.urls]", '[project.urls]\nDocumentation = "https://x.y"')
+    assert run() == 0
+    assert read((root / HUB).read_text(encoding="utf-8"))["docs"] == "https://x.y"
 
 
 def test_meltano_gets_kinds_and_secrets(plugin: Plugin) -> None:

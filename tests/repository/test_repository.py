@@ -48,6 +48,31 @@ def test_the_container_has_all_that_the_tap_and_its_build_need() -> None:
     assert builders <= set(pins("build"))
 
 
+def test_make_help_lists_each_target_with_its_whole_line() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    lines = re.findall(r"^([a-z0-9]+):.*?## (.*)$", makefile, re.MULTILINE)
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony
+    assert [name for name, _ in lines] == phony[1].split()
+    done = subprocess.run(
+        ["make", "help"],  # noqa: S607 - the one of the path
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    listed = [line.split(maxsplit=2)[1:] for line in done.stdout.splitlines()]
+    assert listed == [[name, text] for name, text in lines]
+
+
+def test_the_example_of_the_environment_has_the_connections_of_the_models() -> None:
+    profiles = (ROOT / "dbt" / "profiles.yml").read_text(encoding="utf-8")
+    names = set(re.findall(r"env_var\('(TARGET_\w+)'", profiles))
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert {"TARGET_POSTGRES_PORT", "TARGET_DUCKDB_PATH"} <= names
+    assert names <= set(re.findall(r"^#(TARGET_\w+)='", example, re.MULTILINE))
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_pins_name_no_host(part: str) -> None:
     text = (ROOT / "requirements" / f"{part}.txt").read_text(encoding="utf-8")
