@@ -14,7 +14,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 import requests
+import requests_mock
 import trustme
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
@@ -244,6 +246,102 @@ def failing_output(stage: Stage, number: int) -> Run:
     return stage.run()
 
 
+def catalog_and_streams(stage: Stage) -> Run:
+    path = stage.path / "catalog.json"
+    path.write_text(changed_catalog(), encoding="utf-8")
+    return stage.run("--catalog", str(path), streams=["users"])
+
+
+def several_legs(stage: Stage) -> Run:
+    """Meet a call of two rows that differ."""
+    start = round(NOW * 1000) - DAY
+
+    def add(box: Sandbox) -> None:
+        for end in (start + 1_000, start + 2_000):
+            box.store.add(call(box, "legs", start, end_time=str(end)), is_leg=True)
+
+    return stage.run(files=add)
+
+
+def without_redis(stage: Stage) -> Run:
+    stage.monkeypatch.setitem(sys.modules, "redis", None)
+    return stage.run(rate_limit_store="redis://localhost")
+
+
+def stored(stage: Stage, *replies: tuple[str, float] | None) -> Run:
+    """Run with a Redis server of these replies: outcome and seconds; None if it is lost.
+
+    The last reply stays.
+    """
+    rest = list(replies)
+
+    def reply(*_: object) -> tuple[bytes, int]:
+        found = rest.pop(0) if len(rest) > 1 else rest[0]
+        if found is None:
+            raise redis.ConnectionError
+        return found[0].encode(), round(found[1] * 1e6)
+
+    stage.monkeypatch.setattr(redis.Redis, "eval", reply)
+    return stage.run(rate_limit_store="redis://localhost")
+
+
+def listed(stage: Stage, stream: str, path: str, *pages: dict[str, Any]) -> Run:
+    """Read a list of these pages, the last of which comes again and again."""
+    with requests_mock.Mocker(real_http=True) as mock:
+        mock.get(re.compile(f"/rest/json/{path}"), [{"json": page} for page in pages])
+        return stage.run(streams=[stream])
+
+
+def listed_users(stage: Stage, *pages: dict[str, Any]) -> Run:
+    return listed(stage, "users", "zv/api/users", *pages)
+
+
+def listed_campaigns(stage: Stage) -> Run:
+    """Meet a full page of campaigns whose next one cannot be requested."""
+    rows = [{"campaign_id": str(number)} for number in range(10)]
+    with requests_mock.Mocker(real_http=True) as mock:
+        path = re.compile("/rest/json/zv/api/powerdialer")
+        mock.get(path, json={"code": "200", "records": rows})
+        refused = re.compile("/rest/json/zv/api/powerdialer.*from_index")
+        mock.get(refused, status_code=400, text=zvt("ZVT015"))
+        return stage.run(streams=["campaigns"])
+
+
+def changes_with_a_gap(stage: Stage) -> Run:
+    """Meet a change of an agent's status that does not follow the one before."""
+    moments = [round(NOW * 1000) - days * DAY for days in (3, 2, 1)]
+    hits = [
+        {"previous_action_time": moments[0] - 1, "current_action_time": moments[0]},
+        {"previous_action_time": moments[1], "current_action_time": moments[2]},
+    ]
+
+    def respond(request: Any, _context: Any) -> dict[str, Any]:
+        first, last = (int(request.qs[name][0]) for name in ("fromepoch", "toepoch"))
+        found = [hit for hit in hits if first <= hit["current_action_time"] < last]
+        is_first = request.qs["from"] == ["0"]
+        status: dict[str, Any] = {"agent_id": "7", "dates": [{"hits": found if is_first else []}]}
+        if before := [hit for hit in hits if hit["current_action_time"] < first]:
+            status["previousResult"] = before[-1]
+        return {"code": "200", "list": {"agentStatus": [status]}}
+
+    with requests_mock.Mocker(real_http=True) as mock:
+        users = {"users": [{"userid": "1", "agentId": "7"}]}
+        mock.get(re.compile("zv/api/users"), [{"json": users}, {"json": users}, {"json": EMPTY}])
+        mock.get(re.compile("zv/metrics/statusaudit/list"), json=respond)
+        return stage.run(streams=["agent_status_changes"], start_date="2026-02-01")
+
+
+EMPTY: dict[str, Any] = {"users": []}
+ACQUIRED = ("acquired", 0.0)
+FORGOTTEN = (
+    "The rate-limit store is new or was restarted, and may have forgotten requests; "
+    "waiting … s, until … UTC"
+)
+LOST = "The rate-limit store cannot be reached since … (…); no request until it is back"
+LOST_FOR_LONG = (
+    "The rate-limit store cannot be reached since … (…), for lock_seconds (…); run again when it "
+    "is back"
+)
 MESSAGES: dict[str, Meet] = {
     "… is required": lambda stage: stage.run(client_id=None),
     "… is empty": lambda stage: stage.run(client_id=""),
@@ -251,7 +349,35 @@ MESSAGES: dict[str, Meet] = {
     "unknown filter …": lambda stage: stage.run(filters={"calltype": "missed"}),
     "… must be one of …": lambda stage: stage.run(data_center="mars"),
     "… must be at least …": lambda stage: stage.run(page_size=0),
+    "… must be at most …": lambda stage: stage.run(page_size=5_000),
     "… must be an integer (environment variable …)": from_environment,
+    "user_agent must be printable ASCII on one line": lambda stage: stage.run(user_agent="a\nb"),
+    "stream_maps: …": lambda stage: stage.run(stream_maps={"call_logs": {"a": "b"}}),
+    "rate_limit_store needs the extra redis: …": without_redis,
+    "Cannot reach the rate-limit store: …; check rate_limit_store": lambda stage: stage.run(
+        rate_limit_store="redis://127.0.0.1:1"
+    ),
+    FORGOTTEN: lambda stage: stored(stage, ACQUIRED, ("forgotten", 60), ACQUIRED),
+    LOST: lambda stage: stored(stage, ACQUIRED, None, None, ACQUIRED),
+    LOST_FOR_LONG: lambda stage: stored(stage, ACQUIRED, None),
+    "The refresh token lacks scopes: …. Make a new token with them, or deselect these streams": (
+        lambda stage: stage.run(box={"scopes": ["ZohoVoice.call.READ"]}, streams=["users"])
+    ),
+    "The setting streams is ignored, since there is a catalog": catalog_and_streams,
+    "… calls came as several rows that differ (legs of a call); …": several_legs,
+    "Zoho returns the same rows of the list of … again, at another offset; …": lambda stage: (
+        listed_users(stage, {"users": [{"userid": str(number)} for number in range(50)]})
+    ),
+    "… rows have the id of another row and differ; keeping the first": lambda stage: listed_users(
+        stage, *2 * [{"users": [{"userid": "1", "name": name} for name in "ab"]}], EMPTY
+    ),
+    "meta.total is … but only … distinct rows were returned": lambda stage: listed_users(
+        stage, *2 * [{"users": [{"userid": "1"}], "meta": {"total": 3}}], EMPTY
+    ),
+    "Zoho returned … campaigns and rejects the index of the next; there may be more": (
+        listed_campaigns
+    ),
+    "… changes do not follow the one before; Zoho may not have kept all": changes_with_a_gap,
     "… must be of type …": lambda stage: stage.run(page_size="many"),
     "… must be a URL such as …": lambda stage: stage.run(api_url="voice.zoho.com"),
     "… must be a URL without …": lambda stage: stage.run(api_url="https://a.example/?b=c"),
@@ -421,6 +547,14 @@ MESSAGES: dict[str, Meet] = {
     "Unexpected … at …; please report this as a bug of the tap": broken,
 }
 GOES_ON = {
+    FORGOTTEN,
+    LOST,
+    "The setting streams is ignored, since there is a catalog",
+    "… calls came as several rows that differ (legs of a call); …",
+    "… rows have the id of another row and differ; keeping the first",
+    "meta.total is … but only … distinct rows were returned",
+    "Zoho returned … campaigns and rejects the index of the next; there may be more",
+    "… changes do not follow the one before; Zoho may not have kept all",
     "…: … in the catalog is ignored; it cannot change",
     "The catalog selects no stream of the tap; nothing is read",
     "… is not a log level; use DEBUG, INFO, WARNING or ERROR",
