@@ -113,6 +113,12 @@ def test_the_table_of_streams_is_right(page: Path) -> None:
     }
 
 
+def test_the_page_on_the_architecture_names_each_package() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    packages = {path.parent.name for path in (ROOT / "tap_zohovoice").glob("*/__init__.py")}
+    assert packages == set(re.findall(r"^\| `(\w+)/` \|", page, re.MULTILINE))
+
+
 def test_the_page_on_the_shell_shows_the_script() -> None:
     script = (ROOT / "docs" / "snippets" / "pipe.sh").read_text(encoding="utf-8")
     assert blocks(ROOT / "docs" / "shell.md", "bash") == [script]

@@ -1,0 +1,182 @@
+"""Blocks of the documentation, run against the sandbox as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.repository.test_docs import ROOT, SCRIPTS, blocks
+from tests.support.calls import history, server_ids
+from zoho_voice_sandbox import Dialect, Sandbox
+from zoho_voice_sandbox.token_endpoint import OAuthClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+DOCS = ROOT / "docs"
+FILTERED = re.compile("TAP_|LOGLEVEL|SINGER_SDK|XDG_")
+
+
+def block(page: str, kind: str, part: str) -> str:
+    """Return the only block of a page that has this text."""
+    (found,) = [text for text in blocks(DOCS / page, kind) if part in text]
+    return found
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with Sandbox(history=history(60), dialect=Dialect(limit_calls=10_000)) as running:
+        yield running
+
+
+@pytest.fixture
+def sh(box: Sandbox, tmp_path: Path) -> Callable[..., str]:
+    """Run a script in a folder with settings, and return what it wrote to standard error."""
+    settings = {**box.config, "rate_limit_calls": 10_000}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    own = {name: value for name, value in os.environ.items() if not FILTERED.match(name)}
+    environment = {
+        **own,
+        "HOME": str(tmp_path),
+        "PATH": os.pathsep.join([SCRIPTS, os.environ["PATH"]]),
+        "NO_PROXY": "127.0.0.1",
+        **{f"TAP_ZOHOVOICE_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+
+    def run(script: str, **more: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", f"set -euo pipefail\n{script}"],  # noqa: S607 - the one of the path
+            cwd=tmp_path,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def records(path: Path, stream: str = "call_logs") -> list[dict[str, Any]]:
+    messages = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [
+        message["record"]
+        for message in messages
+        if message["type"] == "RECORD" and message["stream"] == stream
+    ]
+
+
+def ids(path: Path) -> set[str]:
+    return {record["logid"] for record in records(path)}
+
+
+def test_settings_in_a_file(box: Sandbox, sh: Callable[..., str], tmp_path: Path) -> None:
+    assert "The settings work." in sh(block("shell.md", "sh", "--test"))
+    assert ids(tmp_path / "calls.jsonl") == server_ids(box)
+
+
+def test_settings_in_the_environment(box: Sandbox, sh: Callable[..., str], tmp_path: Path) -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for name, value in {**box.config, "rate_limit_calls": 10_000}.items():
+        line = rf"^#?TAP_ZOHOVOICE_{name.upper()}=.*$"
+        example, count = re.subn(
+            line, f"TAP_ZOHOVOICE_{name.upper()}='{value}'", example, flags=re.MULTILINE
+        )
+        assert count == 1
+    (tmp_path / ".env.example").write_text(example, encoding="utf-8")
+    sh(f"unset ${{!TAP_@}}\n{block('shell.md', 'sh', '.env.example')}")
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert ids(tmp_path / "calls.jsonl") == server_ids(box)
+
+
+def test_token_by_curl(box: Sandbox, sh: Callable[..., str]) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    script = block("token.md", "sh", "curl").replace("https://accounts.zoho.com", box.url)
+    found = sh(
+        script,
+        CLIENT_ID=box.config["client_id"],
+        CLIENT_SECRET=box.config["client_secret"],
+        CODE=OAuthClient.code,
+    )
+    assert json.loads(found)["refresh_token"]
+
+
+def test_recordings(sh: Callable[..., str], tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    sh(block("recordings.md", "sh", "RECORDINGS_PATH").replace("/srv/calls", str(folder)))
+    named = {
+        record["recording_filename"] for record in records(tmp_path / "calls.jsonl", "recordings")
+    }
+    assert named
+    assert named == {path.name for path in folder.rglob("*") if path.is_file()}
+    for path in folder.rglob("*.*"):
+        assert re.fullmatch(r"\d{4}/\d\d/\d\d", str(path.relative_to(folder).parent))
+
+
+def test_transcripts(sh: Callable[..., str], tmp_path: Path) -> None:
+    sh(block("recordings.md", "sh", "transcripts"))
+    assert records(tmp_path / "calls.jsonl", "transcripts")
+
+
+def test_more_streams(sh: Callable[..., str], tmp_path: Path) -> None:
+    page = (DOCS / "streams.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"`(TAP_ZOHOVOICE_STREAMS=[^`]*)`", page)
+    sh(command)
+    assert len(records(tmp_path / "account.jsonl", "users")) > 1
+    assert records(tmp_path / "account.jsonl", "call_queues")
+
+
+def test_stream_maps(sh: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "maps.json").write_text(block("privacy.md", "json", "stream_maps"))
+    page = (DOCS / "privacy.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"`(tap-zohovoice --config config.json --config [^`]*)`", page)
+    sh("tap-zohovoice --config config.json > plain.jsonl")
+    assert "WARNING" not in sh(f"{command} > hidden.jsonl")
+    plain, hidden = (records(tmp_path / f"{name}.jsonl") for name in ("plain", "hidden"))
+    assert len(plain) == len(hidden)
+    for before, after in zip(plain, hidden, strict=True):
+        assert before.keys() - after.keys() == {
+            *("caller_id_name", "destination_name", "contact_name", "additional_fields"),
+        }
+        for name in ("user_number", "caller_id_number", "destination_number"):
+            assert before[name] is None or re.fullmatch("[0-9a-f]{64}", after[name])
+
+
+def test_logs_as_json(sh: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "logging.yml").write_text(block("logs.md", "yaml", "formatters"))
+    console = block("logs.md", "console", "SINGER_SDK_LOG_CONFIG")
+    command = console.partition("\n")[0].removeprefix("$ ")
+    lines = [json.loads(line) for line in sh(command).splitlines()]
+    shown = [json.loads(line) for line in console.splitlines()[1:]]
+    own = [line for line in lines if line["logger_name"].startswith("tap-zohovoice.")]
+    assert {*shown[-1]} <= {*own[-1]}
+    assert {*shown[-1]["extra"]} == {*own[-1]["extra"]}
+    windows = [line["extra"] for line in own if "window" in line.get("extra", {})]
+    assert windows
+    assert all({*extra} == {*shown[0]["extra"]} for extra in windows)
+
+
+def test_sandbox_and_tap(sh: Callable[..., str], tmp_path: Path) -> None:
+    """The two blocks of the page, one in the background."""
+    install, start = block("sandbox.md", "sh", "pip install").splitlines()
+    assert install == "pip install ./sandbox"
+    (tmp_path / "config.json").unlink()
+    sh(
+        f"{start} > sandbox.log &\n"
+        "until test -s config.json; do sleep 0.2; done\n"
+        f"{block('sandbox.md', 'sh', 'tap-zohovoice')}\n"
+        "kill -INT $! && wait $!"
+    )
+    assert len(ids(tmp_path / "calls.jsonl")) >= 5_000
+    last = (tmp_path / "sandbox.log").read_text().splitlines()[-1]
+    assert json.loads(last)["stats"]["requests"] >= 26
