@@ -59,7 +59,7 @@ next: setup ## Run the tests that meet the SDK with its newest version, pre-rele
 simulate: setup ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
 
-e2e: setup $(E2E)/meltano/.pins $(E2E)/dbt-snowflake/.pins ## Run the tap by Meltano into real targets, and ask them what landed
+e2e: setup $(E2E)/meltano/.pins $(E2E)/dbt-snowflake/.pins ## Run the tap by Meltano into real targets, and compare what landed
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
 		echo "It needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean e2e PYTHON=python3.12" >&2; \
 		exit 1; }

@@ -1,10 +1,10 @@
-"""Run the tap from a made-up account into DuckDB and into a folder, and check what landed.
+"""Run the tap from a generated account into DuckDB and into a folder, and check what landed.
 
 A sandbox of Zoho Voice is started as a process of its own on a free port of this machine. The tap
 reads it into a DuckDB file; some seconds later, when calls have come in, it goes on from the
 state of the first run; a third run fetches the files of a few recordings, and a fourth loads users
 and numbers. Then the database is compared with what the sandbox holds. All files are in one folder,
-made anew each time, and nothing is left running.
+created again each time, and nothing is left running.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Demo:
         """
         options = self._options
         say(
-            f"A made-up account: {options.calls:,} calls of the last {options.days} days, "
+            f"A generated account: {options.calls:,} calls of the last {options.days} days, "
             f"and {options.grow / 3600:.1f} new ones a second."
         )
         with self._sandbox() as sandbox:
