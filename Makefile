@@ -22,6 +22,9 @@ NEXT_TESTS := call_logs cli flattening rules sdk settings state stream_maps
 NEXT := $(CURDIR)/.cache/next-sdk
 DLT := .cache/bench/dlt
 DLT_PINS := requirements/bench/dlt.txt
+SITE := .cache/site-tools
+SITE_PINS := requirements/site.txt
+PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs dbt/README.md sandbox/README.md
 
 # pip keeps to the checkout, and says only what went wrong.
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
@@ -33,7 +36,7 @@ export PIP_USER := 0
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test next simulate e2e lint definitions bench budget pins clean
+.PHONY: help setup demo test next simulate e2e lint definitions site bench budget pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -88,6 +91,12 @@ lint: setup ## Check style, types, dependencies, workflows, and that definitions
 definitions: setup ## Write meltano.yml, hub/ and the tables of the docs from the tap's own schemas
 	@$(BIN)/python -m definitions
 
+site: $(SITE)/.done ## Build the documentation as a site in .cache/site, and check its links
+	@rm -rf .cache/pages .cache/site
+	@mkdir -p .cache/pages
+	@tar -cf - $(PAGES) | tar -xf - -C .cache/pages
+	@$(SITE)/bin/zensical build --strict
+
 bench: setup $(DLT)/.done ## Compare the tap's speed with others'; BENCH_ARGS='--rows 20000 --repeat 1' is quick
 	@$(BIN)/python bench/bench.py --dlt $(DLT)/bin/python $(BENCH_ARGS)
 
@@ -105,6 +114,9 @@ pins: setup ## Choose the newest versions and pin them with their hashes
 			--generate-hashes --upgrade --no-header \
 			--cache-dir .cache/uv --quiet --output-file requirements/e2e/$$name.txt || exit 1; \
 	done
+	@$(BIN)/uv pip compile --group site --universal --python-version 3.11 \
+		--generate-hashes --upgrade --no-header --no-annotate \
+		--cache-dir .cache/uv --quiet --output-file $(SITE_PINS)
 	@echo dlt | $(BIN)/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --upgrade --no-header --no-annotate \
 		--cache-dir .cache/uv --quiet --output-file $(DLT_PINS)
@@ -134,6 +146,13 @@ $(DLT)/.done: $(DLT_PINS) | setup
 	@"$(PYTHON)" -m venv $(DLT)
 	@$(DLT)/bin/python -m pip install --quiet --require-hashes --only-binary :all: --requirement $< || { \
 		echo "dlt does not install here; the bench goes on without it." >&2; rm -rf $(DLT)/bin; }
+	@touch $@
+
+# The generator of the site shares no environment with the tap either.
+$(SITE)/.done: $(SITE_PINS) | setup
+	@rm -rf $(SITE)
+	@"$(PYTHON)" -m venv $(SITE)
+	@$(SITE)/bin/python -m pip install --quiet --require-hashes --only-binary :all: --requirement $<
 	@touch $@
 
 $(VENV)/.tap: $(VENV)/.pins pyproject.toml sandbox/pyproject.toml

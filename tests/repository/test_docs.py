@@ -11,7 +11,9 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
@@ -19,6 +21,9 @@ from ruamel.yaml import YAML
 
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -93,6 +98,22 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_listed(page: Path) -> None:
     links = {(page.parent / link).resolve() for link in LINK.findall(prose(page))}
     assert set(DOCS) - {page} <= links
+
+
+def test_the_site_has_every_page_and_loads_nothing_from_elsewhere() -> None:
+    project = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    listed = list(strings_in(project["nav"]))
+    assert sorted(listed) == sorted(name_of(page) for page in PAGES)
+    assert project["theme"]["font"] is False
+
+
+def strings_in(nav: object) -> Iterator[str]:
+    """Iterate over the pages of a navigation, whatever its depth."""
+    if isinstance(nav, str):
+        yield nav
+    elif isinstance(nav, list | dict):
+        for part in nav.values() if isinstance(nav, dict) else nav:
+            yield from strings_in(part)
 
 
 @pytest.mark.parametrize("page", [README, ROOT / "docs" / "streams.md"], ids=name_of)
