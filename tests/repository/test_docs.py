@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import pytest
 from ruamel.yaml import YAML
 
-from tap_zohovoice.config.settings import STREAM_NAMES
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
 
 if TYPE_CHECKING:
@@ -161,6 +161,40 @@ def test_every_block_has_a_language_that_is_checked() -> None:
     known = {"sh", "bash", "json", "python", "yaml", "console", "crontab", "text"}
     kinds = {kind for page in PAGES for _, kind, _ in BLOCK.findall(page.read_text("utf-8"))}
     assert kinds == known
+
+
+def test_files_that_are_named_exist() -> None:
+    folders = "bench|dbt|definitions|demo|docs|e2e|hub|requirements|sandbox|tests"
+    packages = "|".join(path.parent.name for path in (ROOT / "tap_zohovoice").glob("*/__init__.py"))
+    named = set()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        named |= set(re.findall(rf"`((?:{folders}|tap_zohovoice)/[\w./-]*)`", text))
+        modules = re.findall(rf"`((?:{packages})/[\w./-]*)`", text)
+        named |= {f"tap_zohovoice/{module}" for module in modules}
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_variables_that_are_named_are_settings() -> None:
+    names = {f"TAP_ZOHOVOICE_{name.upper()}" for name in CONFIG_SCHEMA["properties"]}
+    named = set()
+    for page in PAGES:
+        named |= set(re.findall(r"\bTAP_ZOHOVOICE_[A-Z_]*[A-Z]\b", page.read_text("utf-8")))
+    assert named - names == {"TAP_ZOHOVOICE_CODE"}  # an option of tap-zohovoice-authorize
+
+
+def test_targets_of_make_that_are_named_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z0-9]+):", makefile, re.MULTILINE))
+    named: set[str] = set()
+    for page in PAGES:
+        found = re.findall(
+            r"(?:^|`|\$ )make ((?:[a-z0-9]+ ?)+)", page.read_text("utf-8"), re.MULTILINE
+        )
+        named.update(*(words.split() for words in found))
+    assert len(named) > 10
+    assert named <= targets
 
 
 def test_options_of_the_commands_exist() -> None:
