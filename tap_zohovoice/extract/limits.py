@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _ASSUMED_OFFSET = 5_000
 """Offsets that clients use; whether deeper ones return rows is proved before relying on it."""
@@ -34,7 +34,6 @@ class ServerLimits:
         total_is_reliable: Whether totals have been right so far.
         total_exceeds_page: Whether a total was greater than the rows of its own page.
         firm_overlaps: Wide overlaps of two pages in a row whose rows kept their order.
-        differing_ids: Ids of calls that came as several rows which differ.
         needs_single_pages: Whether each window must fit a page, since the order is not firm.
     """
 
@@ -48,7 +47,6 @@ class ServerLimits:
     total_is_reliable: bool = True
     total_exceeds_page: bool = False
     firm_overlaps: int = 0
-    differing_ids: set[str] = field(default_factory=set)
     needs_single_pages: bool = False
 
     @classmethod

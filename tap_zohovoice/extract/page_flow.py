@@ -11,6 +11,7 @@ from tap_zohovoice.exceptions import (
     WindowTooLargeError,
     ZohoVoiceError,
 )
+from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.limits import DescendingOrderDetector
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class PageFlow:
         name: str,
         start: str = "",
     ) -> None:
-        self.rows: dict[str, SerializedRecord] = {}
+        self._calls = CallRows()
+        self.rows = self._calls.kept
         self._request_page = request_page
         self._limits = limits
         self._can_split = can_split
@@ -68,7 +70,6 @@ class PageFlow:
         self._order = DescendingOrderDetector(start)
         self._has_total = True
         self._totals: list[int] = []
-        self._replaced: dict[str, set[SerializedRecord]] = {}
         self._sequence: list[str] = []
         self._seen: set[str] = set()
         self._row_count = 0
@@ -83,6 +84,11 @@ class PageFlow:
     def has_trusted_total(self) -> bool:
         """Whether `meta.total` says how many rows there are, and has been right so far."""
         return self._has_total and self._limits.total_is_reliable
+
+    @property
+    def legs(self) -> set[SerializedRecord]:
+        """The other rows of calls that came as several rows which differ."""
+        return self._calls.legs
 
     @property
     def passed_start(self) -> bool:
@@ -259,31 +265,14 @@ class PageFlow:
             raise WindowTooLargeError(total)
 
     def _collect(self, page: Page) -> None:
-        rows = self._pick_rows(page)
-        self.rows.update(rows)
-        self._seen.update(rows)
+        self._add_rows(page)
+        self._seen.update(row.logid for row in page.rows)
         self._sequence += [row.logid for row in page.rows]
 
-    def _pick_rows(self, page: Page) -> dict[str, SerializedRecord]:
-        """Return the rows of a page by id; of several, the one that ended last."""
-        rows: dict[str, SerializedRecord] = {}
+    def _add_rows(self, page: Page) -> None:
+        # Rows of an overlap, and those of an earlier pass, may have changed since they came.
         repeated = set(self._sequence[-self._overlap :])
-        for sent in page.rows:
-            key, row = sent.logid, sent
-            if row in self._replaced.get(key, ()):  # a place that is read again says nothing new
-                row = self.rows.get(key, row)
-            other = rows.setdefault(key, row)
-            if row != other:
-                lost, rows[key] = sorted((other, row), key=_end_time)
-                self._replaced.setdefault(key, set()).add(lost)
-                self._limits.differing_ids.add(key)
-        for key, row in rows.items():
-            known = self.rows.get(key, row)
-            if row != known:
-                self._replaced.setdefault(key, set()).add(known)
-                if key in self._seen and key not in repeated:
-                    self._limits.differing_ids.add(key)
-        return rows
+        self._calls.add(page.rows, lambda key: key in self._seen and key not in repeated)
 
     def _overlaps(self, page: Page) -> bool:
         return bool(page.rows) and page.rows[0].logid in self._seen
@@ -338,7 +327,7 @@ class PageFlow:
             self._collect(back)
             return offset, page
         # What lies between the two pages is not known: read on from the lower one.
-        self.rows.update(self._pick_rows(page))
+        self._add_rows(page)
         return lower, back
 
     def _check_unexpected_end(self, offset: int, page: Page) -> None:
@@ -361,7 +350,3 @@ def _has_same_order(before: list[str] | None, now: list[str]) -> bool:
     """Return whether the rows of two passes have one order, but for those of one pass alone."""
     common = set(before or ()) & set(now)
     return [key for key in before or () if key in common] == [key for key in now if key in common]
-
-
-def _end_time(row: SerializedRecord) -> str:
-    return row.record["end_time"] or ""

@@ -35,12 +35,15 @@ class WindowResult:
         window: Days that were read.
         rows: Records that are new in this run, by `start_time`, then `logid`.
         strays: Records that start far outside the window; they say nothing about the bookmark.
+        legs: Other rows of calls that came as several rows which differ; each call is in `rows`
+            or `strays` once, or in an earlier window.
         covered_until: Before this moment no call is unread.
     """
 
     window: DateWindow
     rows: list[SerializedRecord]
     strays: list[SerializedRecord]
+    legs: list[SerializedRecord]
     covered_until: dt.datetime
 
 
@@ -80,6 +83,7 @@ class CallLogReader:
         self._answered_days = SAFE_DAYS
         self._probes = 0
         self._strays = 0
+        self._differing_ids: set[str] = set()
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
         """Read window after window, oldest first.
@@ -101,11 +105,11 @@ class CallLogReader:
                 del found  # the rows are held once
                 yield result
         finally:
-            if self._windows.limits.differing_ids:
+            if self._differing_ids:
                 _LOGGER.warning(
                     "%d calls came as several rows that differ (legs of a call); keeping the row "
                     "of the later response, within one response the one with the later end_time",
-                    len(self._windows.limits.differing_ids),
+                    len(self._differing_ids),
                 )
             if self._strays:
                 _LOGGER.warning(
@@ -140,9 +144,9 @@ class CallLogReader:
     def _result(self, window: DateWindow, found: Rows, previous: Mapping[str, str]) -> WindowResult:
         # A row that is known but starts later is another leg of its call.
         rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
-        self._windows.limits.differing_ids.update(
-            row.logid for row in rows if row.logid in previous
-        )
+        legs = sorted(self._windows.legs)
+        self._differing_ids.update(row.logid for row in legs)
+        self._differing_ids.update(row.logid for row in rows if row.logid in previous)
         # Days have a zone, so neighbours of the window are not stray.
         after, before = window.near[0], window.near[1] + DAY
         first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))
@@ -154,9 +158,15 @@ class CallLogReader:
         rows = rows[first:last]
         end = len(rows) if self._end is None else bisect_left(rows, (self._end,))
         rows = rows[bisect_left(rows, (self._start,)) : end]
+        if legs:
+            known = {row.logid for row in rows + strays}
+            legs = [leg for leg in legs if leg.logid in known or self._is_requested(leg)]
         covered_until = self.planner.covered_until(window)
         self.planner.mark_read(window, len(found))
-        return WindowResult(window, rows, strays, covered_until)
+        return WindowResult(window, rows, strays, legs, covered_until)
+
+    def _is_requested(self, row: SerializedRecord) -> bool:
+        return self._start <= row.start_time and (self._end is None or row.start_time < self._end)
 
     def _is_answered_whole(
         self, window: DateWindow, rows: Rows

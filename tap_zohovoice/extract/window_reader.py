@@ -12,16 +12,17 @@ from tap_zohovoice.exceptions import (
     WindowTooLargeError,
     ZohoVoiceError,
 )
+from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.limits import PageSizeNegotiation, ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow
 from tap_zohovoice.extract.windows import DAY, DateWindow
 from tap_zohovoice.pagination import PageRequest
+from tap_zohovoice.singer.records import SerializedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
     from tap_zohovoice.pagination import Page
-    from tap_zohovoice.singer.records import SerializedRecord
 
     Rows = dict[str, SerializedRecord]
     RowsGenerator = Generator[PageRequest, Page, Rows]
@@ -35,6 +36,9 @@ class WindowReader:
         filters: Query parameters.
         cutoff: Rows that started before are not needed (timestamp).
         on_page: Called with the window and each page.
+
+    Attributes:
+        legs: Rows of the last window whose call has another row, which differs and is kept.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class WindowReader:
         cutoff: str,
         on_page: Callable[[DateWindow, Page], None],
     ) -> None:
+        self.legs: set[SerializedRecord] = set()
         self.limits = ServerLimits.for_size(page_size)
         self.page_size = PageSizeNegotiation(page_size)
         self._filters = filters
@@ -66,6 +71,7 @@ class WindowReader:
             InvalidParameterError: If the server rejects the window or the size.
             ZohoVoiceError: If not all rows of one day can be read.
         """
+        self.legs = set()
         flow = self._flow(window, can_split=can_split)
         try:
             rows = yield from flow.read_window()
@@ -76,6 +82,7 @@ class WindowReader:
             if can_split:
                 raise
             return (yield from self._read_by_call_type(window, error.total, flow.rows))
+        self.legs = flow.legs
         return rows
 
     def request_page(
@@ -186,22 +193,26 @@ class WindowReader:
 
         if "callType" in self._filters:
             raise too_many()
-        rows: Rows = {}
+        calls, legs = CallRows(), set[SerializedRecord]()
         for call_type in CALL_TYPES:
             flow = self._flow(window, can_split=False, call_type=call_type)
             try:
-                rows.update((yield from flow.read_window()))
+                rows = yield from flow.read_window()
             except WindowTooLargeError as error:
                 raise too_many() from error
             # Without totals, a type that has all there is may have been cut off as well.
-            is_long = len(flow.rows) >= self.limits.verified_rows
-            if not flow.has_trusted_total and is_long and len(flow.rows) >= 0.9 * len(seen):
+            is_long = len(rows) >= self.limits.verified_rows
+            if not flow.has_trusted_total and is_long and len(rows) >= 0.9 * len(seen):
                 raise too_many()
+            calls.add(rows.values(), lambda _: True)
+            legs |= flow.legs
         # Where one of those seen is of no type that can be requested, others may be too.
-        is_short = total is not None and len(rows) < total and self.limits.total_is_reliable
-        if is_short or any(logid not in rows for logid in seen):
+        found, self.legs = calls.kept, legs | calls.legs
+        count = len(found) + len(self.legs)
+        is_short = total is not None and count < total and self.limits.total_is_reliable
+        if is_short or any(logid not in found for logid in seen):
             raise too_many()
-        return rows
+        return found
 
 
 def _days_behind(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_zohovoice._compat import override
@@ -120,9 +121,12 @@ class CallItemStream(IncrementalStream):
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        items = [
-            item for row in window.rows + window.strays for item in self._items(row.record, context)
-        ]
+        # What the legs of a call have is not lost because another row of the call is kept.
+        of_rows, of_legs, of_strays = (
+            [item for row in rows for item in self._items(row.record, context)]
+            for rows in (window.rows, window.legs, window.strays)
+        )
+        items = sorted(of_rows + of_legs, key=itemgetter("start_time")) + of_strays
         if not items:
             return
         self._progress.add_total(len(items))

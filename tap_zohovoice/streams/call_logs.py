@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_zohovoice._compat import override
+from tap_zohovoice.extract.legs import add_other_rows
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.streams.base import IncrementalStream
 
@@ -45,9 +46,10 @@ class CallLogsStream(IncrementalStream):
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
         if self._can_bulk_write():
-            self._bulk_write(window.rows)
-            self._bulk_write(window.strays)
+            for rows in (window.rows, window.strays):
+                self._bulk_write(add_other_rows(rows, window.legs) if window.legs else rows)
         else:
+            # What a selection or a map hides must not come out inside of `additional_fields`.
             for row in window.rows + window.strays:
                 yield row.record
 

@@ -14,6 +14,7 @@ from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.cli import FakeClock, Run
 
@@ -234,3 +235,112 @@ def test_leg_in_a_later_window_is_emitted_too(run_tap: RunTap, clock: FakeClock)
     ends = [stored[f"legs-{day}"]["end_time"][8:16] for day in range(1, 28)]
     assert ends == [f"{day + 1:02}T00:10" for day in range(1, 28)]
     assert len(lines(run, "27 calls came as several rows")) == 1
+
+
+def add_differing_rows(box: Sandbox, logid: str, *rows: dict[str, Any]) -> None:
+    """Add rows of one call that started at the same time, each with fields of its own."""
+    for fields in rows:
+        row = call(box, logid, milliseconds(STARTS), **fields)
+        box.store.add(row, is_leg=True)
+
+
+def test_differing_values_of_a_dropped_row_are_kept(run_tap: RunTap, clock: FakeClock) -> None:
+    ends = [str(milliseconds(STARTS) + minutes * 60_000) for minutes in (9, 5)]
+    with Sandbox(history=None, clock=clock) as box:
+        add_differing_rows(
+            box,
+            "legs",
+            {"call_type": "bridged", "end_time": ends[0], "other_rows": "of the API"},
+            {"call_type": "forward", "end_time": ends[1], "other_rows": "of the API"},
+        )
+        run = run_tap(from_default_start(box))
+    (record,) = run.records
+    assert (record["call_type"], record["end_time"][11:16]) == ("bridged", "08:09")
+    other = {"call_type": "forward", "end_time": "2026-02-10T08:05:00.000000+00:00"}
+    assert record["additional_fields"] == {"other_rows": "of the API", "other_rows_": [other]}
+
+
+def test_hidden_values_of_a_dropped_row_stay_hidden(run_tap: RunTap, clock: FakeClock) -> None:
+    maps = {"call_logs": {"caller_id_name": "__NULL__"}}
+    catalog = selecting("call_logs")
+    (entry,) = [item for item in catalog["streams"] if item["tap_stream_id"] == "call_logs"]
+    entry["metadata"].append({
+        "breadcrumb": ["properties", "caller_id_name"], "metadata": {"selected": False},
+    })  # fmt: skip
+    with Sandbox(history=None, clock=clock) as box:
+        add_differing_rows(box, "legs", {"caller_id_name": "Ann"}, {"caller_id_name": "Bob"})
+        mapped = run_tap({**from_default_start(box), "stream_maps": maps})
+        deselected = run_tap(from_default_start(box), catalog=catalog)
+    for run in (mapped, deselected):
+        (record,) = run.records
+        assert record["logid"] == "legs"
+        assert "Ann" not in run.stdout
+        assert "Bob" not in run.stdout
+
+
+@pytest.mark.parametrize("page_size", [2, 200])
+@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
+@pytest.mark.parametrize("field", ["call_recording", "voicemail"])
+def test_files_of_all_rows_of_a_call_come_out(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, page_size: int, order: Any, field: str
+) -> None:
+    names = ["leg-1.wav", "leg-2.wav", "leg-3.wav"]
+    with Sandbox(history=None, dialect=Dialect(order=order), clock=clock) as box:
+        add_differing_rows(
+            box, "legs", *({field: {"recording_filename": name}} for name in [*names, names[0]])
+        )
+        for number in range(4):
+            start = milliseconds(STARTS) + number * 1000
+            file = {field: {"recording_filename": f"other-{number}.wav"}}
+            box.store.add(call(box, f"other-{number}", start, **file))
+        folder = str(tmp_path / "calls")
+        config = {**from_default_start(box), "page_size": page_size, "recordings_path": folder}
+        run = run_tap(config)
+        again = run_tap(config, state=run.state)
+        assert box.stats.files.requests == 7
+    assert run.exit_code == again.exit_code == 0
+    assert sorted(run.ids) == ["legs", *(f"other-{number}" for number in range(4))]
+    for rows in (run.rows("recordings"), again.rows("recordings")):
+        found = [row["recording_filename"] for row in rows]
+        assert sorted(found) == [*names, *(f"other-{number}.wav" for number in range(4))]
+        assert {row["logid"] for row in rows if row["recording_filename"] in names} == {"legs"}
+        assert [row["start_time"] for row in rows] == sorted(row["start_time"] for row in rows)
+        assert all(row["bytes"] for row in rows)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_transcript_of_a_dropped_row_comes_out(
+    run_tap: RunTap, clock: FakeClock, order: Any
+) -> None:
+    start, states = milliseconds(STARTS), ("not_initiated", "completed", "not_initiated")
+    with Sandbox(history=None, dialect=Dialect(order=order), clock=clock) as box:
+        for number, state in enumerate(states):
+            fields = {
+                "call_recording_transcription_status": state,
+                "call_recording": {"recording_filename": f"leg-{number}.wav"},
+            }
+            box.store.add(call(box, "legs", start + number, **fields), is_leg=True)
+        box.transcripts.put("legs", {"text": "hello"})
+        run = run_tap(from_default_start(box), catalog=selecting("call_logs", "transcripts"))
+    assert run.exit_code == 0, run.log
+    assert [(row["logid"], row["kind"]) for row in run.rows("transcripts")] == [
+        ("legs", "recording")
+    ]
+
+
+def test_files_of_rows_of_several_call_types_come_out(run_tap: RunTap, clock: FakeClock) -> None:
+    dialect = Dialect(max_offset=100)
+    with Sandbox(history=None, dialect=dialect, clock=clock) as box:
+        for number in range(120):
+            call_type = ("incoming", "outgoing")[number % 2]
+            start = milliseconds(STARTS) + number
+            box.store.add(call(box, f"call-{number}", start, call_type=call_type))
+        for call_type in ("incoming", "outgoing"):
+            file = {"recording_filename": f"{call_type}.wav"}
+            row = call(box, "legs", milliseconds(STARTS), call_type=call_type, call_recording=file)
+            box.store.add(row, is_leg=True)
+        config = {**from_default_start(box), "page_size": 10}
+        run = run_tap(config, catalog=selecting("call_logs", "recordings"))
+        assert_once(run, server_ids(box))
+    found = {row["recording_filename"] for row in run.rows("recordings")}
+    assert found == {"incoming.wav", "outgoing.wav"}

@@ -40,7 +40,7 @@ def read(rows: Sequence[SerializedRecord], size: int) -> tuple[PageFlow, int, se
         try:
             request = reading.send(page) if page else next(reading)
         except StopIteration:
-            return flow, requests, limits.differing_ids
+            return flow, requests, {leg.logid for leg in flow.legs}
         found = list(rows[request.offset : request.offset + size])
         page = Page(found, len(rows), size)
     raise AssertionError

@@ -1,0 +1,92 @@
+"""Rows of one call that differ (legs of a call): which is kept, and what becomes of the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.singer.records import SerializedRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_OTHER_ROWS = "other_rows"
+"""Member of `additional_fields`: what other rows of a call have in place of its values."""
+
+
+class CallRows:
+    """Rows of a window, one for each call.
+
+    Of rows that differ, the one of the later response is kept; within one response, the one with
+    the later `end_time`.
+
+    Attributes:
+        kept: The rows by `logid`, in the order they came.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[str, SerializedRecord] = {}
+        self._replaced: dict[str, set[SerializedRecord]] = {}
+        self._legs: set[SerializedRecord] = set()
+
+    @property
+    def legs(self) -> set[SerializedRecord]:
+        """The other rows of calls that came as several rows which differ."""
+        return self._legs.difference(self.kept.values()) if self._legs else self._legs
+
+    def add(self, rows: Iterable[SerializedRecord], is_leg: Callable[[str], bool]) -> None:
+        """Add the rows of a response.
+
+        Args:
+            rows: The rows.
+            is_leg: Returns for an id whether a row that came before is another one of the call, not
+                the same one, which has changed since.
+        """
+        picked: dict[str, SerializedRecord] = {}
+        for sent in rows:
+            key, row = sent.logid, sent
+            if row in self._replaced.get(key, ()):  # a place that is read again says nothing new
+                row = self.kept.get(key, row)
+            other = picked.setdefault(key, row)
+            if row != other:
+                lost, picked[key] = sorted((other, row), key=_end_time)
+                self._replace(lost, is_leg=True)
+        for key, row in picked.items():
+            before = self.kept.get(key, row)
+            if row != before:
+                self._replace(before, is_leg=is_leg(key))
+        self.kept.update(picked)
+
+    def _replace(self, row: SerializedRecord, *, is_leg: bool) -> None:
+        self._replaced.setdefault(row.logid, set()).add(row)
+        if is_leg:
+            self._legs.add(row)
+
+
+def _end_time(row: SerializedRecord) -> str:
+    return row.record["end_time"] or ""
+
+
+def add_other_rows(
+    rows: Iterable[SerializedRecord], legs: Iterable[SerializedRecord]
+) -> list[SerializedRecord]:
+    """Add to `additional_fields` of a call what its other rows say differently.
+
+    Args:
+        rows: The rows that are kept.
+        legs: The other rows.
+    """
+    by_call: dict[str, list[SerializedRecord]] = {}
+    for leg in legs:
+        by_call.setdefault(leg.logid, []).append(leg)
+    return [_merge(row, by_call[row.logid]) if row.logid in by_call else row for row in rows]
+
+
+def _merge(row: SerializedRecord, legs: Sequence[SerializedRecord]) -> SerializedRecord:
+    record = row.record
+    others = [
+        {name: value for name, value in leg.record.items() if value != record[name]} for leg in legs
+    ]
+    extra, name = record["additional_fields"] or {}, _OTHER_ROWS
+    while name in extra:  # a field of the API
+        name += "_"
+    return SerializedRecord.from_record({**record, "additional_fields": {**extra, name: others}})
