@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -12,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dotenv import set_key
+from dotenv.parser import parse_stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# For each key that is set, it warns of all lines that it cannot parse; they stay as they are.
+# It warns of lines that it cannot parse; they stay as they are.
 logging.getLogger("dotenv").setLevel(logging.ERROR)
 
 
@@ -62,11 +63,9 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
     os.close(descriptor)
     copy = Path(name)
     try:
-        if text:
-            shutil.copyfile(target, copy)
         for key, value in values.items():
-            is_exported = re.search(rf"^\s*export\s+{key}\b", text, re.MULTILINE) is not None
-            set_key(copy, key, value, export=is_exported)
+            text = _set(text, key, value)
+        copy.write_text(text, encoding="utf-8")
         with copy.open("r+b") as file:
             os.fsync(file.fileno())
         with suppress(AttributeError, FileNotFoundError, PermissionError):  # Windows has none
@@ -77,9 +76,29 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
         raise
 
 
+def _set(text: str, key: str, value: str) -> str:
+    """Set a variable in the text of a file, in place of its assignments or at the end.
+
+    `dotenv.set_key` would drop blank lines before an assignment, in each update some.
+    """
+    is_exported = re.search(rf"^\s*export\s+{key}\b", text, re.MULTILINE) is not None
+    line = f"{'export ' * is_exported}{key}='{value}'\n"
+    parts, is_new = [], True
+    for binding in parse_stream(io.StringIO(text)):
+        part = binding.original.string
+        if binding.key == key:
+            blank = part[: len(part) - len(part.lstrip())]
+            part, is_new = blank[: blank.rfind("\n") + 1] + line, False
+        parts.append(part)
+    if is_new:
+        is_cut = bool(text) and not text.endswith("\n")
+        parts.append("\n" * is_cut + line)
+    return "".join(parts)
+
+
 def _read(target: Path) -> str:
     try:
-        return target.read_text(encoding="utf-8")
+        return target.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:

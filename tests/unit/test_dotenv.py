@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice.cli.dotenv import check_writable, update_dotenv, validate_value
@@ -59,6 +59,9 @@ def by_sh(path: Path, names: list[str]) -> dict[str, str]:
     x=st.sampled_from(VALUES),
     y=st.sampled_from(VALUES),
 )
+@example(parts=["\n"], is_cut=False, x=VALUES[0], y=VALUES[1])
+@example(parts=["\n"], is_cut=True, x=VALUES[0], y=VALUES[1])
+@example(parts=["\n", "\n"], is_cut=True, x=VALUES[0], y=VALUES[1])
 def test_update_is_read_alike_and_keeps_the_rest(
     tmp_path: Path, parts: list[str], x: str, y: str, *, is_cut: bool
 ) -> None:
