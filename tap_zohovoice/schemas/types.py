@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BOOLEANS = {"true": True, "false": False, "": None}
-_EPOCH = re.compile(r"\s*-?\d{1,17}(\.\d{1,15})?\s*", re.ASCII)
+_EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
 _MIN_SECONDS, _MAX_SECONDS = 946_684_800, 10**10
 """Epochs that are read as seconds: as milliseconds they would be of 1970, before any call."""
+_UNITS_PER_SECOND = (1, 10**6, 10**9)
+"""Units beside milliseconds; as those, micro- and nanoseconds would be beyond the year 9999."""
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 # An exponent comes with a number as sent whose digits exceed those of a float.
 _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,15}|\.\d{15,400}([eE][+-]?\d{1,3})?)?", re.ASCII)
@@ -45,15 +47,25 @@ def _timestamp(value: object) -> str | None:
         return None
     if isinstance(value, str) and _EPOCH.fullmatch(value):
         value = float(value) if "." in value else int(value)
-    # Documented are milliseconds; other telephony APIs send seconds, with or without a fraction.
-    if isinstance(value, int | float) and _MIN_SECONDS <= value < _MAX_SECONDS:
-        value = round(value * 1000)
+    if isinstance(value, int | float) and not _MAX_SECONDS <= value < _MIN_SECONDS * 10**6:
+        value = _to_milliseconds(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     # The epoch comes from a clock that was never set, not from a call in 1970.
     if type(value) is int and value > 0:
         return format_epoch_ms(value)
     raise CastError
+
+
+def _to_milliseconds(value: float) -> float:
+    """Convert an epoch in another unit than milliseconds, which alone are documented.
+
+    Other telephony APIs send seconds, with or without a fraction, or microseconds.
+    """
+    for per_second in _UNITS_PER_SECOND:
+        if _MIN_SECONDS * per_second <= value < _MAX_SECONDS * per_second:
+            return round(value * 1000) if per_second == 1 else int(value) * 1000 // per_second
+    return value
 
 
 def _number(value: object) -> float | None:

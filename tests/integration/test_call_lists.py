@@ -140,12 +140,18 @@ def test_times_in_seconds_are_read_as_seconds(
     assert run.bookmark[:19] == right.bookmark[:19]
 
 
-@pytest.mark.parametrize("value", [1_770_710_400, "1770710400", 1_770_710_400.0, "1770710400.0"])
-def test_each_time_field_may_be_in_seconds(
+@pytest.mark.parametrize(
+    "value",
+    [
+        *[1_770_710_400, "1770710400", 1_770_710_400.0, "1770710400.0"],
+        *[1_770_710_400_000_000, "1770710400000000", "1770710400000000.0"],
+    ],
+)
+def test_each_time_field_may_be_in_another_unit(
     run_tap: RunTap, clock: FakeClock, value: object
 ) -> None:
     times = dict.fromkeys(("start_time", "answer_time", "end_time"), value)
-    row = {"logid": "seconds", **times, "bridged_agent": {"time": value}}
+    row = {"logid": "epochs", **times, "bridged_agent": {"time": value}}
     with Sandbox(history=None, clock=clock) as box:
         box.store.add(row, at_ms=milliseconds(STARTS))
         (record,) = run_tap(from_default_start(box)).records
