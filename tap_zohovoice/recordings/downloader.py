@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
-import logging
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +24,15 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.http.body import CHUNK_SIZE, content_length
 from tap_zohovoice.http.retry import MAX_LOCKOUTS
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
+from tap_zohovoice.recordings.declared_sizes import DeclaredSizes
 from tap_zohovoice.recordings.paths import storage_path
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable
 
     from tap_zohovoice.http.client import ApiClient
+    from tap_zohovoice.recordings.rechecks import Rechecks
     from tap_zohovoice.recordings.storage import Storage, StoredFile
 
 Fields = dict[str, Any]
@@ -40,10 +41,6 @@ FAIL_FAST_AFTER = 3
 """Files in a row without a usable response, after which each gets one attempt."""
 MAX_LOCKOUTS_PER_FILE = 1
 """A second one may be words in the response for this file alone."""
-MAX_DECLARED_SIZE = 2**40
-MIN_WRONG_SIZES = 3
-"""Files of another size than declared, after which declared sizes are ignored."""
-_LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
 @dataclass(slots=True)
@@ -58,6 +55,15 @@ class Download:
     """SHA-256 of the last response that was shorter than declared."""
     lockouts: int = 0
     """Responses that looked like a lockout."""
+    is_recheck: bool = False
+    """Whether it is stored, and requested once more because it may have grown."""
+    is_provisional: bool = False
+    """Whether it may not be whole, so that a later run must request it once more."""
+
+    @property
+    def stored_at(self) -> dt.datetime | None:
+        """When the stored file was downloaded; None if the storage does not say."""
+        return self.stored.modified if self.stored else None
 
 
 class RecordingDownloader:
@@ -86,15 +92,18 @@ class RecordingDownloader:
         # Live servers and the documentation disagree about its values.
         self._mode = "play"
         self._is_mode_accepted = False
-        self._declared_sizes: Counter[bool] = Counter()
+        self._sizes = DeclaredSizes()
 
-    def download(self, name: str, start_time: str, declared_size: int | None) -> Fields:
+    def download(
+        self, name: str, start_time: str, declared_size: int | None, rechecks: Rechecks
+    ) -> Fields:
         """Download a file, unless it is stored.
 
         Args:
             name: Name, as the API uses it.
             start_time: Start of its call, in the form of records.
             declared_size: Bytes according to the log.
+            rechecks: Which files are requested once more; updated.
 
         Returns:
             `uri`, `bytes`, `sha256`, `content_type` and `downloaded_at`; or only `error`.
@@ -108,20 +117,34 @@ class RecordingDownloader:
         if any("\ud800" <= char <= "\udfff" for char in name):  # no URL can hold it
             self._results["failed"] += 1
             return {"error": "the name of the file is no text"}
-        if declared_size is not None and not 0 < declared_size <= MAX_DECLARED_SIZE:
-            declared_size = None
         path = storage_path(start_time, name)
-        download = Download(name, path, declared_size, self._storage.stat(path))
+        size = self._sizes.validate(declared_size)
+        download = Download(name, path, size, self._storage.stat(path))
         if self._is_unchanged(download):
-            return self._already_stored(download)
+            is_unknown, modified = self._sizes.is_unknown(size), download.stored_at
+            download.is_provisional = is_unknown and rechecks.may_grow(start_time, modified)
+            download.is_recheck = download.is_provisional and rechecks.is_due(modified, self._now())
+            fields = self._fetch(download) if download.is_recheck else self._read_stored(download)
+        else:
+            download.is_provisional = rechecks.is_early(start_time, self._now())
+            fields = self._fetch(download)
+        if "error" not in fields:
+            rechecks.record(start_time, is_provisional=download.is_provisional)
+        return fields
+
+    def _fetch(self, download: Download) -> Fields:
         try:
             fields = self._request(download)
         except ZohoVoiceError as error:
             is_lockout = isinstance(error, RateLimitLockoutError)
             if not error.summary or (is_lockout and self._is_url_locked(download)):
                 raise
+            is_passing = isinstance(error, RetriesExhaustedError)
+            self._failures_in_a_row += is_passing
+            if download.is_recheck:
+                download.is_provisional = is_passing or is_lockout
+                return self._read_stored(download)
             self.is_unreachable = is_lockout or error.is_unreachable
-            self._failures_in_a_row += isinstance(error, RetriesExhaustedError)
             self._results["failed"] += 1
             return {"error": error.summary}
         self._failures_in_a_row = 0
@@ -129,18 +152,16 @@ class RecordingDownloader:
 
     def _is_unchanged(self, download: Download) -> bool:
         stored, size = download.stored, download.declared_size
-        is_size_unknown = size is None or self._ignores_declared_sizes
-        return bool(stored and stored.size and (is_size_unknown or size == stored.size))
+        is_expected = self._sizes.is_unknown(size) or (stored and size == stored.size)
+        return bool(stored and stored.size and is_expected)
+
+    def _now(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self._api.clock.now(), dt.UTC)
 
     def _is_url_locked(self, download: Download) -> bool:
         """Return whether a lockout is more than words in the response for a single file."""
         is_repeated = download.lockouts > MAX_LOCKOUTS_PER_FILE  # else it lasts too long to wait
         return not is_repeated or self._lockouts_in_a_row > MAX_LOCKOUTS
-
-    @property
-    def _ignores_declared_sizes(self) -> bool:
-        """Whether logs declare sizes in another unit, say: several were wrong and none right."""
-        return self._declared_sizes[False] >= MIN_WRONG_SIZES and not self._declared_sizes[True]
 
     def _request(self, download: Download) -> Fields:
         try:
@@ -194,9 +215,8 @@ class RecordingDownloader:
         if response.status_code != 200 or not kind:  # noqa: PLR2004
             raise self._unexpected_content(download, response, head + next(chunks, b""))
         length = content_length(response)
-        if length is not None and download.stored and length == download.stored.size:
-            self._compare_sizes(download, length)
-            return self._already_stored(download)
+        if length is not None and self._is_stored(download, length):
+            return self._read_stored(download)
         if length is not None and length > self._max_bytes:
             raise self._too_big()
         return self._store(download, response, itertools.chain([head], chunks), kind)
@@ -212,40 +232,38 @@ class RecordingDownloader:
                     raise self._too_big()
                 digest.update(chunk)
                 file.write(chunk)
-            if download.stored and size == download.stored.size:
-                self._compare_sizes(download, size)
-                return self._already_stored(download)
+            if self._is_stored(download, size):
+                return self._read_stored(download)
             if error := self._truncation_error(download, response, size, digest.hexdigest()):
                 raise error
-            downloaded_at = dt.datetime.fromtimestamp(self._api.clock.now(), dt.UTC)
+            downloaded_at = self._now()
             file.commit(downloaded_at)
+        download.is_provisional &= self._sizes.is_unknown(download.declared_size)
         self._results["fetched"] += 1
         return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)
+
+    def _is_stored(self, download: Download, size: int) -> bool:
+        """Return whether the stored file has this size, or should not be replaced by a part."""
+        stored = download.stored
+        if stored and (size == stored.size or (download.is_recheck and size < stored.size)):
+            self._sizes.compare(download.declared_size, size)
+            download.is_provisional = False
+            return True
+        return False
 
     def _truncation_error(
         self, download: Download, response: requests.Response, size: int, digest: str
     ) -> RetryableError | None:
         """Return an error if a file is short, unless its response says twice that it is whole."""
         has_length = content_length(response) is not None or "Transfer-Encoding" in response.headers
-        is_short = size < (download.declared_size or 0) and not self._ignores_declared_sizes
+        declared = download.declared_size or 0
+        is_short = size < declared and not self._sizes.are_ignored
         if is_short and not (has_length and digest == download.short_digest):
             download.short_digest = digest
             return _truncated("the file is shorter than its log says")
         if has_length:
-            self._compare_sizes(download, size)
+            self._sizes.compare(download.declared_size, size)
         return None
-
-    def _compare_sizes(self, download: Download, size: int) -> None:
-        if download.declared_size is None:
-            return
-        is_right = size == download.declared_size
-        if not is_right and not self._declared_sizes[False]:
-            _LOGGER.warning(
-                "Log declares %d bytes for a file of %d; keeping the file as received",
-                download.declared_size,
-                size,
-            )
-        self._declared_sizes[is_right] += 1
 
     def _unexpected_content(
         self, download: Download, response: requests.Response, body: bytes
@@ -268,7 +286,7 @@ class RecordingDownloader:
         summary = f"the file is bigger than recordings_max_mb ({self._max_bytes // 1024**2})"
         return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
 
-    def _already_stored(self, download: Download) -> Fields:
+    def _read_stored(self, download: Download) -> Fields:
         self._results["skipped"] += 1
         digest, head, size = hashlib.sha256(), b"", 0
         with self._storage.open(download.path) as file:
@@ -276,8 +294,8 @@ class RecordingDownloader:
                 head = head or chunk[:SNIFF_BYTES]
                 size += len(chunk)
                 digest.update(chunk)
-        modified = download.stored.modified if download.stored else None
-        return self._fields(download, size, digest.hexdigest(), guess_audio_type(head), modified)
+        kind = guess_audio_type(head)
+        return self._fields(download, size, digest.hexdigest(), kind, download.stored_at)
 
     def _fields(
         self, download: Download, size: int, digest: str, kind: str | None, at: dt.datetime | None

@@ -6,8 +6,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import CastError
+from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.recordings.downloader import RecordingDownloader
+from tap_zohovoice.recordings.rechecks import Rechecks
 from tap_zohovoice.recordings.storage import open_storage
 from tap_zohovoice.schemas.recordings import RECORDING_SCHEMA
 from tap_zohovoice.schemas.types import FieldType
@@ -17,12 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk import Tap
+    from singer_sdk.helpers.types import Context
 
     from tap_zohovoice.client import Services
     from tap_zohovoice.schemas.conversion import Record
 
 FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 """Kind of a file, and the field of a call log that names it."""
+VERIFIED_UNTIL = "files_verified_until"
+"""Member of a bookmark: start of the newest call whose files are final, with those before it."""
 _MEGABYTE = 1024 * 1024
 
 
@@ -56,6 +62,18 @@ class RecordingsStream(CallItemStream):
         )
 
     @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        lookback, state = self.services.settings.lookback, self.get_context_state(context)
+        # A run without a bookmark lists all calls, not only those in the lookback.
+        oldest = add_saturating(self.services.started, -lookback)
+        self._rechecks = Rechecks(
+            str(state.get(VERIFIED_UNTIL) or ""),
+            "" if state.get("replication_key_value") else format_timestamp(oldest),
+            lookback,
+        )
+        yield from super().get_records(context)
+
+    @override
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
         yield from iter_file_references(record, kind)
 
@@ -64,7 +82,13 @@ class RecordingsStream(CallItemStream):
         downloader = self._downloader
         if downloader is None:
             return item
-        stored = downloader.download(item["recording_filename"], item["start_time"], item["size"])
+        rechecks = self._rechecks
+        stored = downloader.download(
+            item["recording_filename"], item["start_time"], item["size"], rechecks
+        )
+        if rechecks.verified_until:
+            state = self.get_context_state({"kind": item["kind"]})
+            state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
         self.record_outcome(is_unreachable=downloader.is_unreachable)
         return {**item, **stored}
 

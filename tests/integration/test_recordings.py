@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -672,3 +673,116 @@ def test_files_are_stored_on_any_fsspec_file_system(run_tap: RunTap, clock: Fake
             assert box.stats.files.requests == len(rows)
     finally:
         memory.rm("/bucket", recursive=True)
+
+
+WHOLE = b"RIFF\0\0\0\0WAVE" + bytes(range(1, 251)) * 20
+HOUR = 3600.0
+
+
+def without_size(box: Sandbox, folder: Path, **settings: Any) -> dict[str, Any]:
+    """Return the settings for calls of this year, whose files are stored in a folder."""
+    return {**box.config, "start_date": "2026-01-01", "recordings_path": str(folder), **settings}
+
+
+@pytest.mark.parametrize("length", ["content_length", "chunked", "close"])
+@pytest.mark.parametrize("received", [44, 1500])
+@pytest.mark.parametrize(
+    ("age", "wait"), [(60, 0.25), (600, 1), (600, 24), (30 * HOUR, 24), (HOUR, 60)]
+)
+def test_file_that_was_still_written_is_replaced(
+    run_tap: RunTap,
+    clock: FakeClock,
+    tmp_path: Path,
+    length: Any,
+    received: int,
+    age: float,
+    wait: float,
+) -> None:
+    with Sandbox(history=None, dialect=Dialect(file_length=length), clock=clock) as box:
+        config = without_size(box, tmp_path / "calls")
+        with_file(box, "new", "new.wav", round((NOW - age) * 1000))
+        box.audio.put("new.wav", WHOLE[:received])
+        first = run_tap(config)
+        assert [row["bytes"] for row in first.rows("recordings")] == [received]
+        box.audio.put("new.wav", WHOLE)
+        run, requests = first, []
+        for _ in range(4):
+            clock.time += wait * HOUR
+            run = run_tap(config, state=run.state)
+            assert_stored(run, box, tmp_path / "calls")
+            requests.append(box.stats.files.requests)
+    assert [path.read_bytes() for path in files(tmp_path / "calls")] == [WHOLE]
+    assert requests == [2, 3, 3, 3]  # a file that has grown may do so again
+
+
+@pytest.mark.parametrize("size", ["absent", "text", "exact"])
+def test_files_are_requested_once_more_at_most(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, size: Any
+) -> None:
+    calls = history(60, first=date(2026, 2, 18))
+    with Sandbox(history=calls, dialect=Dialect(file_size=size), clock=clock) as box:
+        config = without_size(box, tmp_path / "calls")
+        run, requests = run_tap(config), []
+        rows = run.rows("recordings")
+        recent = [row for row in rows if row["start_time"] >= "2026-02-26T12:00:00"]
+        assert 0 < len(recent) < len(rows)
+        for day in range(5):
+            clock.time += 24 * HOUR
+            with_file(box, f"day-{day}", f"day-{day}.wav", round((clock.time - HOUR) * 1000))
+            before = box.stats.files.requests
+            run = run_tap(config, state=run.state)
+            assert run.exit_code == 0, run.log
+            requests.append(box.stats.files.requests - before)
+    # Those of the first run that are in the lookback, then that of the day before.
+    again = 0 if size != "absent" else len(recent)
+    assert requests == [1 + again, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("length", ["content_length", "close"])
+@pytest.mark.parametrize("missing", ["404", "500", "200_empty", None])
+def test_stored_file_stays_where_it_cannot_be_requested_once_more(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, length: Any, missing: Any
+) -> None:
+    dialect = Dialect(file_length=length, file_missing=missing or "404")
+    with Sandbox(history=None, dialect=dialect, clock=clock) as box:
+        config = without_size(box, tmp_path / "calls")
+        with_file(box, "new", "new.wav")
+        box.audio.put("new.wav", WHOLE[:2000])
+        run = run_tap(config)
+        rows = run.rows("recordings")
+        clock.time += HOUR
+        if missing:
+            box.audio.drop("new.wav")
+        else:
+            box.audio.put("new.wav", WHOLE[:1000])  # a response that was cut off
+        run = run_tap(config, state=run.state)
+        assert run.rows("recordings") == rows
+        requests = box.stats.files.requests
+        assert requests > 1
+        clock.time += HOUR
+        box.audio.put("new.wav", WHOLE)
+        run = run_tap(config, state=run.state)
+        is_whole = missing == "500"  # what may pass is tried again
+        assert box.stats.files.requests == requests + is_whole
+    assert run.exit_code == 0
+    (path,) = files(tmp_path / "calls")
+    assert path.read_bytes() == (WHOLE if is_whole else WHOLE[:2000])
+
+
+def test_all_runs_without_a_state_request_recent_files_once_more_alone(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    with Sandbox(history=None, clock=clock) as box:
+        config = without_size(box, tmp_path / "calls")
+        for days in (0, 5, 5):
+            clock.time += days * DAY / 1000
+            name = f"{clock.time:.0f}"
+            with_file(box, name, f"{name}.wav", round((clock.time - HOUR) * 1000))
+            run_tap(config)
+        assert box.stats.files.requests == 3
+        clock.time += HOUR
+        run = run_tap(config)
+        assert box.stats.files.requests == 4
+        clock.time += HOUR
+        run_tap(config, state=run.state)
+        assert box.stats.files.requests == 4

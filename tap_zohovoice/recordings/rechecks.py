@@ -1,0 +1,63 @@
+"""Files of unknown size, which may have been downloaded while they were still written."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from tap_zohovoice._time import format_timestamp
+
+_SETTLING_TIME = dt.timedelta(minutes=10)
+"""How long after its download a file is requested once more, at the least."""
+
+
+class Rechecks:
+    """Which files to request once more, before their calls leave the lookback.
+
+    Calls come in the order of their start, so that a single timestamp tells which ones are done.
+
+    Args:
+        verified_until: That of the run before; empty if there is none.
+        oldest: Files of calls that started before are not requested again (timestamp).
+        lookback: For so long, later runs read a call again.
+
+    Attributes:
+        verified_until: Start of a call whose files need no further request, nor do earlier ones.
+    """
+
+    def __init__(self, verified_until: str, oldest: str, lookback: dt.timedelta) -> None:
+        self.verified_until = verified_until
+        self._after = max(verified_until, oldest)
+        self._lookback = lookback
+        self._has_provisional = False
+
+    def may_grow(self, start_time: str, downloaded_at: dt.datetime | None) -> bool:
+        """Return whether a stored file may be a part of what it is by now.
+
+        Args:
+            start_time: Start of its call, in the form of records.
+            downloaded_at: When it was downloaded; None if the storage does not say.
+        """
+        return start_time > self._after and self.is_early(start_time, downloaded_at)
+
+    def is_early(self, start_time: str, at: dt.datetime | None) -> bool:
+        """Return whether a call is in the lookback at some time; at an unknown one, it may be."""
+        age = dt.timedelta(0) if at is None else at - dt.datetime.fromisoformat(start_time)
+        return age < self._lookback
+
+    def is_due(self, downloaded_at: dt.datetime | None, now: dt.datetime) -> bool:
+        """Return whether a file that was still written has had the time to be completed."""
+        return downloaded_at is None or now - downloaded_at >= _SETTLING_TIME
+
+    def record(self, start_time: str, *, is_provisional: bool) -> None:
+        """Record what is known of a file of a call.
+
+        Args:
+            start_time: Start of the call, in the form of records.
+            is_provisional: Whether a later run must request the file once more.
+        """
+        if is_provisional:
+            self._has_provisional = True
+            before = dt.datetime.fromisoformat(start_time) - dt.timedelta(microseconds=1)
+            self.verified_until = min(self.verified_until, format_timestamp(before))
+        elif not self._has_provisional:
+            self.verified_until = max(self.verified_until, start_time)
