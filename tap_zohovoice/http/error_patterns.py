@@ -8,16 +8,21 @@ from __future__ import annotations
 import re
 
 _PER = r"(?:second|sec|minute|min|hour)s?\b"
+_REQUESTS = r"(?:requests|reqs?|hits|api calls|api hits)"
 _THROTTLED = re.compile(
-    r"\bthrottl(?:e|es|ed|ing)\b|\brate ?limit|\block period\b"
-    r"|\btoo many (?:\w+ ){0,2}?(?:requests|hits|api calls)\b"
-    rf"|\b(?:requests|hits|calls)\b (?:\w+ ){{0,4}}?(?:per|in|within|every|an?) (?:\d+ )?{_PER}"
+    r"\bthrottl(?:e|es|ed|er|ing)\b|\brate ?limit|\block period\b|\bslow down\b|\bflood"
+    rf"|\btoo many (?:\w+ ){{0,2}}?(?:{_REQUESTS}|attempts)\b|\btoo frequent(?:ly)?\b"
+    rf"|\b(?:{_REQUESTS}|calls)\b (?:\w+ ){{0,4}}?(?:per|in|within|every|an?) (?:\d+ )?"
+    rf"(?:s\b|{_PER})"
+    rf"|\b(?:{_REQUESTS}|calls) {_PER}|\bexcessive (?:\w+ )?(?:{_REQUESTS}|calls|usage|use)\b"
+    rf"|\b(?:number|count|limit|quota) (?:of|for|on) (?:\w+ )?{_REQUESTS}\b|\brequest count\b"
+    r"|\b(?:requests?|api) rate\b|\brate (?:is |was |has been )?exceeded\b"
     r"|\b(?:api|requests?|api calls?) (?:limits?|quota)\b"
     r"|\b(?:requests|api calls) (?:\w+ ){0,4}?(?:per|a|within a) (?:day|month)\b"
 )
 _MAYBE_THROTTLED = re.compile(
     r"limit ?(?:is |was |has been )?(?:exceeded|reached)|threshold|\bquota\b|\btoo many calls\b"
-    r"|\b(?:locked|blocked)\b"
+    r"|\b(?:locked|blocked|banned)\b|\bapi credits?\b"
     r"|\bexceeded (?:\w+ ){0,3}(?:requests?|api|calls?|urls?) (?:\w+ )?limits?\b"
 )
 """Words of a lockout, unless they are about one of `_BOUNDS`."""
@@ -26,28 +31,37 @@ _RETRY_HINT = re.compile(
     rf"(?:again|retry|lock\w*|block\w*|wait)\D{{0,30}}?(\d{{1,5}}) ?((?:[smh]\b)|{_PER})"
 )
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+_TOO_LONG = r"(?:is |was )?(?:limit|exceed|too )"
 _NEVER_THROTTLED = {404, 405, 410, 413, 415}
 _REJECTED_PARAM = {
     "size": re.compile(r"\b(?:page ?)?size\b|\bper ?page\b"),
     "dates": re.compile(
-        r"\b(?:from|to|start|end)? ?dates?(?:range)?\b|\b(?:days?|months?|years?|range|period)\b"
+        r"\b(?:from|to|start|end)? ?dates?(?:range)?\b"
+        r"|\b(?:days?|weeks?|months?|years?|range|period|span|time ?span|time ?frame)\b"
+        rf"|\b(?:interval|duration|history) {_TOO_LONG}|\bmax(?:imum)? (?:interval|duration)\b"
         r"|\bfuture\b|\bretention\b|\bolder\b"
     ),
 }
 _BOUNDS = re.compile(
-    rf"\b(?:offsets?|pages?|paging|pagination|records?|rows?|results?|index|window)\b"
+    r"\b(?:offsets?|pages?|paging|pagination|records?|rows?|results?|index|window)\b"
+    r"|\b(?:entries|items|cursor|depth|skip|exports?)\b|\bfrom (?:value|cannot|must|should)\b"
+    rf"|\blogs? {_TOO_LONG}|\b(?:number of|\d+) (?:\w+ )?logs\b"
     rf"|{_REJECTED_PARAM['size'].pattern}|{_REJECTED_PARAM['dates'].pattern}"
 )
 """What a server limits beside the rate of requests."""
 _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
 _STATES = (
-    r"(?:expired?|invalid|revoked|inactive|rejected|unknown|malformed|wrong|missing|not valid)"
+    r"(?:expired?|invalid|revoked|inactive|rejected|unknown|malformed|wrong|missing|not valid"
+    r"|blacklisted|disabled|deleted|withdrawn|lapsed|mismatch|bad|no more valid|does not exist"
+    r"|not (?:active|found|recogni[sz]ed)|cannot be verified|(?:verification|validation) failed)"
 )
 TOKEN = re.compile(
     rf"oauth ?token|\b{_STATES}\b.{{0,20}}token|token\b.{{0,30}}\b{_STATES}\b|\bno longer valid\b"
     r"|\b(?:not |un)?authenticat(?:e|ed|ion)\b|\bunauthori[sz]ed\b|\binvalid grant\b"
     r"|\bauth(?:ori[sz]ation)? (?:fail|error|expired|denied)"
-    r"|\b(?:invalid|expired) (?:session|credentials?)\b|\bsession\b.{0,20}\bexpired\b"
+    r"|\b(?:invalid|expired) (?:session|credentials?)\b|\bcredentials? (?:have |has )?expired\b"
+    r"|\bsession\b.{0,20}\b(?:expired|timed out)\b|\bnot logged in\b|\blog ?in (?:required|again)\b"
+    r"|\bsign in again\b|\binvalid ticket\b|\bauthorization header\b"
 )
 WRONG_URL = re.compile(r"\burl rule not configured\b|\binvalid (?:request )?(?:url|uri|path)\b")
 
