@@ -44,7 +44,8 @@ _RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MAN
 _FINAL = re.compile(r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope")
 """OAuth errors that no retry mends. Sources: RFC 6749, OAuth documentation of Zoho Accounts."""
 _PASSING = re.compile(
-    r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later"
+    r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later|slow|throttl"
+    r"|maintenance|overload|backend|database|went wrong"
 )
 _HINTS = {
     "invalid_code": (

@@ -27,18 +27,12 @@ _FAILED = 1
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
 _CLOSED = "Standard output is closed"
 _DRIVERS = (
-    *("urllib3", "requests", "httpx", "httpcore", "aiohttp", "asyncio", "fsspec", "s3fs"),
-    *(
-        "redis",
-        "boto3",
-        "botocore",
-        "aiobotocore",
-        "s3transfer",
-        "gcsfs",
-        "google",
-        "adlfs",
-        "azure",
-    ),
+    *("urllib3", "requests", "httpx", "httpcore", "aiohttp", "asyncio", "grpc"),
+    *("redis", "fsspec", "s3fs", "boto3", "botocore", "aiobotocore", "s3transfer"),
+    *("gcsfs", "google", "googleapiclient", "adlfs", "azure", "msal", "huggingface_hub"),
+    *("paramiko", "asyncssh", "sshfs", "smbprotocol", "smbclient", "spnego", "webhdfs"),
+    *("oauthlib", "requests_oauthlib", "requests_kerberos"),
+    *("oci", "ocifs", "ossfs", "oss2", "dropbox", "boxsdk", "webdav4", "b2sdk", "pyarrow"),
 )
 """Loggers of libraries: they log URLs with filters, names of files, key ids and signatures."""
 _SDK_NOISE = {

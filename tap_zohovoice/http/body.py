@@ -70,8 +70,9 @@ def iter_body(
 
 def _content_codings(response: requests.Response) -> list[str]:
     """Return the compressions of a body; unknown tokens, such as `none`, have no effect."""
-    tokens = response.headers.get("Content-Encoding", "").lower().split(",")
-    return [token for token in map(str.strip, tokens) if token in _INFLATED | _UNSUPPORTED]
+    header = response.headers.get("Content-Encoding", "").lower()
+    tokens = [token.partition(";")[0].strip(" \t\"'") for token in header.split(",")]
+    return [token for token in tokens if token in _INFLATED | _UNSUPPORTED]
 
 
 def _iter_raw(

@@ -167,7 +167,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
     if action is ResponseAction.RATE_LIMITED and wait is None:
         wait = wait_from_words(error.words)
     summary = error.summary(status, redact)
-    if advice == _FOREIGN:
+    if advice == _FOREIGN or (error.is_html and action is ResponseAction.REFRESH_TOKEN):
         page = ", an HTML page" if error.is_html else ""
         summary += f"{page}, not the JSON that was asked for{requested}"
     code, param = error.code.upper(), rejected_param(error.words)

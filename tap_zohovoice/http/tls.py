@@ -95,8 +95,8 @@ def _explain_tls_error(error: ssl.SSLError) -> str:
     """Return a line with a placeholder for the setting; empty for what a retry may mend."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE_ERRORS.get(error.verify_code, _NOT_TRUSTED)
-    if error.reason in _NO_TLS:
+    if getattr(error, "reason", None) in _NO_TLS:
         return "the server speaks no TLS; check {setting}, and the proxy if there is one"
-    if error.library == "X509":
+    if getattr(error, "library", None) == "X509":
         return f"the file named by {_CA_ENV} holds no certificate in PEM format"
     return ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import http.client
+import os
 import socket
 import ssl
 from http import HTTPStatus
@@ -13,6 +15,7 @@ import requests
 from tap_zohovoice.http.tls import TransportError, explain_transport_error, iter_causes
 
 _CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLError)
+_CUT_BODY = (http.client.IncompleteRead, requests.exceptions.ChunkedEncodingError)
 _UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 
 
@@ -43,12 +46,18 @@ def _explain_network_error(error: OSError, url: str) -> str:
         return f"no answer in time from {server}"
     causes = list(iter_causes(error))
     kinds = (
-        (requests.exceptions.ConnectTimeout, f"{server} does not accept it in time"),
+        (
+            (requests.exceptions.ConnectTimeout, TimeoutError),
+            f"{server} does not accept it in time",
+        ),
         (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
         (ConnectionRefusedError, f"{server} refuses it"),
-        (_CUT, f"{server} cut it off"),
+        ((*_CUT, *_CUT_BODY), f"{server} cut it off"),
+        (http.client.HTTPException, f"{server} does not answer in HTTP"),
     )
     texts = (text for kind, text in kinds if any(isinstance(cause, kind) for cause in causes))
     is_unroutable = any(getattr(cause, "errno", None) in _UNROUTABLE for cause in causes)
-    default = f"no route to {server}" if is_unroutable else f"{server} ({type(error).__name__})"
+    codes = [cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno]
+    reason = os.strerror(codes[-1]) if codes else type(error).__name__
+    default = f"no route to {server}" if is_unroutable else f"{server} ({reason})"
     return f"connection failed: {next(texts, default)}"

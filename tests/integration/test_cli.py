@@ -317,6 +317,8 @@ DRIVERS = (
     *("urllib3.connectionpool", "fsspec", "fsspec.local", "s3fs", "botocore.auth", "boto3"),
     *("aiobotocore.endpoint", "gcsfs", "google.auth", "adlfs", "azure.core.pipeline.policies"),
     *("azure.storage.blob", "aiohttp.client", "asyncio"),
+    *("msal.token_cache", "paramiko.transport", "smbprotocol.session", "webhdfs", "oci.signer"),
+    *("googleapiclient.discovery", "requests_oauthlib", "asyncssh.connection", "oss2.api"),
 )
 
 

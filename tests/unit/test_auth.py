@@ -233,6 +233,10 @@ class TestTokenEndpoint:
             "internal_server_error",
             "Too Many Requests",
             "try again later",
+            "slow_down",
+            "THROTTLED",
+            "under_maintenance",
+            "Something went wrong",
         ],
     )
     def test_passing_error_is_retried_and_blames_no_credentials(

@@ -67,6 +67,8 @@ def fetch(answer: bytes, clock: FakeClock | None = None) -> bytes:
         ("UTF-8", CONTENT),
         ("none", CONTENT),
         ("aws-chunked", CONTENT),
+        ("gzip;q=1.0", gzip.compress(CONTENT)),
+        ('"gzip"', gzip.compress(CONTENT)),
         ("", CONTENT),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
+import ssl
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -212,11 +214,18 @@ class TestNetworkError:
             (ConnectionResetError(), "voice.example.invalid:443 cut it off"),
             (OSError(113, "No route to host"), "no route to voice.example.invalid:443"),
             (requests.ConnectionError(), "voice.example.invalid:443 (ConnectionError)"),
+            (TimeoutError(110, "x"), "voice.example.invalid:443 does not accept it in time"),
+            (PermissionError(13, "x"), "voice.example.invalid:443 (Permission denied)"),
+            (OSError(24, "x"), "voice.example.invalid:443 (Too many open files)"),
+            (ssl.SSLEOFError(), "voice.example.invalid:443 cut it off"),
+            (requests.exceptions.ChunkedEncodingError(), "voice.example.invalid:443 cut it off"),
+            (http.client.IncompleteRead(b"x"), "voice.example.invalid:443 cut it off"),
+            (http.client.BadStatusLine("x"), "voice.example.invalid:443 does not answer in HTTP"),
         ],
         ids=repr,
     )
     def test_names_the_server(
-        self, stack: Stack, requests_mock: Mocker, error: OSError, text: str
+        self, stack: Stack, requests_mock: Mocker, error: Exception, text: str
     ) -> None:
         wrapped = error
         if not isinstance(error, requests.RequestException):

@@ -432,6 +432,12 @@ def test_lockout_without_words_of_throttling_is_uncertain(
     assert resolution.is_uncertain is is_uncertain
 
 
+def test_page_with_401_is_named_where_a_new_token_does_not_help() -> None:
+    resolution = classify(401, HTML)
+    assert resolution.action is RENEW
+    assert "HTTP 401, an HTML page, not the JSON" in resolution.message
+
+
 def test_body_that_is_not_json_names_what_was_requested() -> None:
     resolution = classify_response(200, {}, b"{", now=NOW, requested=" (a to b)")
     assert "not the JSON that was asked for (a to b)" in resolution.message
