@@ -53,10 +53,10 @@ FIRST, LAST = dt.date(2021, 1, 1), dt.date(2025, 12, 31)
 """Days of the first and the last call."""
 LATENCY = 0.5
 """Seconds from a request to its answer."""
-PAGE_SIZES = (100, 200)
-ZOHO = Dialect()
+GRANTED = (100, 200, 1_000)
+"""Rows of the largest page that the server grants; it cuts larger ones down."""
 HEADER = """\
-| calls | page size | requests | hours | with one lock: requests | hours | ideal: requests | hours |
+| calls | largest page | requests | hours | with a lock: requests | hours | ideal requests | hours |
 |--:|--:|--:|--:|--:|--:|--:|--:|"""
 
 
@@ -93,15 +93,17 @@ class SimulatedServer(BaseAdapter):
     Args:
         starts: When the calls started, in milliseconds since the epoch, sorted.
         clock: The time.
+        granted: Rows of the largest page.
         lock_at: The request that is answered by a lock that is not the tap's fault; 0: none.
     """
 
-    def __init__(self, starts: array[int], clock: Clock, lock_at: int) -> None:
+    def __init__(self, starts: array[int], clock: Clock, granted: int, lock_at: int) -> None:
         super().__init__()
         self.requests = 0
         self.limits = EndpointStats()
         self._starts = starts
         self._clock = clock
+        self._dialect = Dialect(max_size=granted)
         self._lock_at = lock_at
         self._limiter = RateLimiter(clock, self.limits)
 
@@ -110,8 +112,8 @@ class SimulatedServer(BaseAdapter):
         self.requests += 1
         self._clock.sleep(LATENCY / 2)
         if self.requests == self._lock_at:
-            self._limiter.lock(ZOHO)
-        locked = self._limiter.hit(ZOHO) if self.requests != self._lock_at else 1
+            self._limiter.lock(self._dialect)
+        locked = self._limiter.hit(self._dialect) if self.requests != self._lock_at else 1
         response = requests.Response()
         response.request, response.url = request, request.url or ""
         response.status_code = 429 if locked else 200
@@ -127,7 +129,8 @@ class SimulatedServer(BaseAdapter):
 
     def _page(self, params: dict[str, str]) -> bytes:
         now_ms = int(self._clock.now() * 1000)
-        page = run_query(parse_query(params, ZOHO), ZOHO, now_ms, self._select)
+        query = parse_query(params, self._dialect)
+        page = run_query(query, self._dialect, now_ms, self._select)
         rows = ",".join(
             f'{{"logid":"{place}","start_time":"{self._starts[place]}"}}' for place in page.rows
         )
@@ -158,12 +161,12 @@ class Run:
     hours: float
 
 
-def first_run(calls: int, page_size: int, lock_at: int = 0) -> Run:
+def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
     """Let the tap read an account from its beginning.
 
     Args:
         calls: How many calls it has.
-        page_size: How many are asked for in one request.
+        granted: Rows of the largest page.
         lock_at: The request that is answered by a lock; 0: none.
 
     Returns:
@@ -180,9 +183,9 @@ def first_run(calls: int, page_size: int, lock_at: int = 0) -> Run:
         pass
 
     TapByClock.clock = clock
-    tap = TapByClock(config={"client_id": "made-up", "page_size": page_size}, validate_config=False)
+    tap = TapByClock(config={"client_id": "made-up"}, validate_config=False)
     starts = History(seed=1, calls=calls, first=FIRST, last=LAST).starts(NOW)
-    server = SimulatedServer(starts, clock, lock_at)
+    server = SimulatedServer(starts, clock, granted, lock_at)
     services = tap.services
     endpoint = TokenEndpoint(accounts_url="", clock=clock, timeout=0, user_agent="")
     services.tokens = MadeUpTokens(
@@ -206,21 +209,21 @@ def first_run(calls: int, page_size: int, lock_at: int = 0) -> Run:
     return Run(server.requests, clock.monotonic() / 3600)
 
 
-def line(calls: int, page_size: int) -> str:
+def line(calls: int, granted: int) -> str:
     """Measure what a first run costs, with and without a lock in its middle.
 
     Args:
         calls: How many calls the account has.
-        page_size: How many are asked for in one request.
+        granted: Rows of the largest page.
 
     Returns:
         A line of the table.
     """
-    plain = first_run(calls, page_size)
-    locked = first_run(calls, page_size, lock_at=plain.requests // 2)
-    ideal = math.ceil(calls / page_size)
+    plain = first_run(calls, granted)
+    locked = first_run(calls, granted, lock_at=plain.requests // 2)
+    ideal = math.ceil(calls / granted)
     return (
-        f"| {calls:,} | {page_size} | {plain.requests:,} | {plain.hours:.2f} "
+        f"| {calls:,} | {granted} | {plain.requests:,} | {plain.hours:.2f} "
         f"| {locked.requests:,} | {locked.hours:.2f} | {ideal:,} | {ideal / 30 / 60:.2f} |"
     )
 
@@ -235,7 +238,7 @@ def lines(sizes: Sequence[int]) -> Iterable[str]:
         The lines of the table.
     """
     with ProcessPoolExecutor() as pool:
-        yield from pool.map(line, *zip(*product(sizes, PAGE_SIZES), strict=True))
+        yield from pool.map(line, *zip(*product(sizes, GRANTED), strict=True))
 
 
 def main() -> int:

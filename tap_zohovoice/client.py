@@ -16,7 +16,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import Settings
-from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.http.response import parse_http_date
@@ -246,6 +246,11 @@ class ZohoVoiceStream(RESTStream[Any]):
         """Whether a few records are enough: `--test`."""
         return self.ABORT_AT_RECORD_COUNT is not None
 
+    @property
+    def retry_limits(self) -> Mapping[str, int]:
+        """Limits of the request at hand; see `RetryPolicy.call`."""
+        return {}
+
     def reporting(self) -> AbstractContextManager[None]:
         """Report how many records went out, while a block runs."""
         progress = RecordProgress(
@@ -266,8 +271,8 @@ class ZohoVoiceStream(RESTStream[Any]):
     def request_decorator(self, func: RequestFunc) -> RequestFunc:
         def request(prepared: requests.PreparedRequest, context: Context | None) -> Any:  # noqa: ANN401
             try:
-                return self.api.retry(lambda: func(prepared, context))
-            except (InvalidParameterError, RetriesExhaustedError) as error:
+                return self.api.retry(lambda: func(prepared, context), **self.retry_limits)
+            except ZohoVoiceError as error:
                 self.handle_error(error)
                 return requests.Response()
 

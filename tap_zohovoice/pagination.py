@@ -85,12 +85,15 @@ class PageRequest:
         size: `size`: number of rows.
         params: Further query parameters.
         name: What the page is part of, for errors.
+        is_trial: Whether it is not known that the size is granted, so that a failure is answered
+            by a smaller one instead of many attempts.
     """
 
     offset: int
     size: int
     params: Mapping[str, str]
     name: str
+    is_trial: bool = False
 
     def to_query_params(self) -> dict[str, str]:
         """Return all query parameters."""

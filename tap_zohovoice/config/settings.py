@@ -47,7 +47,7 @@ def _text(
 
 
 def _integer(
-    name: str, default: int, limits: tuple[int, int], description: str
+    name: str, default: int | None, limits: tuple[int, int], description: str
 ) -> th.Property[int]:
     kind = th.IntegerType(minimum=limits[0], maximum=limits[1])
     return th.Property(name, kind, default=default, description=description)
@@ -87,7 +87,12 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         (0, 3650),
         "Days before the bookmark that each run reads again, for late changes.",
     ),
-    _integer("page_size", 200, (1, 1000), "Calls per request."),
+    _integer(
+        "page_size",
+        None,
+        (1, 1000),
+        "Calls per request. Default: as many as Zoho grants, up to 1000.",
+    ),
     th.Property(
         "filters",
         FILTERS,
@@ -152,6 +157,7 @@ class Settings:
         api_url: URL of Zoho Voice, without a slash at the end.
         start: Start of the calls to read, inclusive.
         end: End of the calls to read, exclusive; None if there is none.
+        page_size: Calls per request; None: as many as Zoho grants.
         filters: Query parameters as they are sent.
         recordings_path: Folder or URL for files; empty if they are not downloaded.
     """
@@ -161,7 +167,7 @@ class Settings:
     start: dt.datetime
     end: dt.datetime | None
     lookback: dt.timedelta
-    page_size: int
+    page_size: int | None
     filters: dict[str, str]
     recordings_path: str
     recordings_max_mb: int

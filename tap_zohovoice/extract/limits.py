@@ -13,6 +13,13 @@ _LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
 _DOCUMENTED_SIZE = 100
 """The size in the documentation's sample request; clients use larger ones."""
+DEFAULT_SIZE = 200
+"""The size of first pages, unless the user wishes another one: clients use it."""
+_LARGER_SIZES = (1_000, 500)
+"""Sizes to try where a window has more rows than a page of `DEFAULT_SIZE`; none is documented."""
+_SHORT_TRIALS = 2
+"""Pages without a total that bring no more than `DEFAULT_SIZE` rows, after which a size is given
+up: one may be the end of its window."""
 _MIN_ROWS_OF_ORDER = 20
 """Rows of a page that are enough to know what is behind it."""
 _LATEST = "~"
@@ -26,6 +33,8 @@ class ServerLimits:
     Attributes:
         max_rows: Rows that a window may hold.
         size: Rows requested at once.
+        reach: `from` + `size` that a large page does not pass, unless one has come further.
+        failures_beyond: Large pages that failed where no request had come yet.
         assumed_offset: Offset up to which no proof is needed.
         max_row_seen: Offset up to which rows have come.
         max_offset_ok: Largest `from` + `size` requested that returned rows.
@@ -39,6 +48,8 @@ class ServerLimits:
 
     max_rows: int
     size: int
+    reach: int = _LIKELY_LIMITS[0]
+    failures_beyond: int = 0
     assumed_offset: int = _ASSUMED_OFFSET
     max_row_seen: int = 0
     max_offset_ok: int = 0
@@ -58,6 +69,23 @@ class ServerLimits:
         """
         few = min(size, _LIKELY_LIMITS[-1])  # any server pages that far
         return cls(max_rows=_LIKELY_LIMITS[0] - size, size=size, verified_rows=few)
+
+    def clip(self, offset: int, size: int, least: int) -> int:
+        """Return the size of a page that does not pass `reach`, but at least so many rows."""
+        if offset + size <= self.max_offset_ok:
+            return size
+        return min(size, max(self.reach - offset, least))
+
+    def lower_reach(self, end: int, *, is_certain: bool) -> None:
+        """Record that a large page beyond an offset failed: once may be by chance.
+
+        Args:
+            end: Where a page of the smallest size would end.
+            is_certain: Whether the server refused the page.
+        """
+        self.failures_beyond += 1
+        if is_certain or self.failures_beyond > 1:
+            self.reach = max(self.max_offset_ok, end)
 
     def confirm_offset(self, offset: int, size: int, rows: int) -> None:
         """Record that a request at an offset for so many rows returned some."""
@@ -86,17 +114,27 @@ class ServerLimits:
 
 
 class PageSizeNegotiation:
-    """The size of a page, smaller where the server rejects it.
+    """The size of a page: the largest one granted, or a smaller one where the server rejects it.
 
     A rejection need not name what is rejected. So a size that may be the reason is lowered, and
     tried again once a request has succeeded.
 
+    Larger sizes are tried behind a full page of `DEFAULT_SIZE`, where rows are certain to follow,
+    so that no rows, or no more than before, mean that the size is not granted.
+
     Args:
-        size: Rows to request.
+        size: Rows to request; None: as many as the server grants.
+
+    Attributes:
+        granted: The larger size that the server has granted, if any.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int | None) -> None:
+        self._size = self._first_size = size or DEFAULT_SIZE
+        self._trials = list(_LARGER_SIZES) if size is None else []
+        self.granted: int | None = None
+        self._has_full_page = False
+        self._short_trials = 0
         self._is_proven = False
         self._suspect: int | None = None
         self._retrial: int | None = None
@@ -104,13 +142,48 @@ class PageSizeNegotiation:
     @property
     def next(self) -> int:
         """The size to request next."""
-        return self._retrial or self._size
+        return self.granted or self._retrial or self._size
+
+    @property
+    def least(self) -> int:
+        """The size that needs no trial."""
+        return self._size
+
+    @property
+    def trial(self) -> int | None:
+        """The larger size to try next, where rows are certain to follow."""
+        is_ready = self._has_full_page and self._size == self._first_size and not self.granted
+        return self._trials[0] if is_ready and self._trials else None
 
     def accepted(self, size: int) -> None:
         """Record that the server accepted a size."""
+        if self.granted:
+            return
         self._size = size
         self._is_proven = True
         self._retrial, self._suspect = self._suspect, None
+
+    def observe_page(self, offset: int, rows: int, total: int | None) -> None:
+        """Record how many rows a page of `next` has: a full one is worth a trial."""
+        left = total - offset - rows if total is not None else 0
+        self._has_full_page = rows >= self._size and not 0 < left <= self._size
+
+    def observe_trial(self, offset: int, rows: int, total: int | None) -> None:
+        """Record how many rows a page of `trial` has; none if it failed."""
+        self._short_trials += 1
+        if rows > self._size:
+            self.granted = self.trial
+        elif not rows or (total or 0) > offset + rows or self._short_trials == _SHORT_TRIALS:
+            del self._trials[0]
+            self._short_trials = 0
+
+    def lower_granted(self) -> bool:
+        """Lower a size that was granted but fails now; return whether there was one."""
+        if not self.granted:
+            return False
+        smaller = [size for size in _LARGER_SIZES if size < self.granted]
+        self.granted, self._trials = next(iter(smaller), None), []
+        return True
 
     def rejected(self, size: int, parameter: str) -> bool:
         """Record that the server rejected a request.
@@ -141,6 +214,8 @@ class PageSizeNegotiation:
 
     def halve(self) -> bool:
         """Halve the size; return whether it could be."""
+        if self.lower_granted():
+            return True
         if self._size == 1:
             return False
         self._size //= 2

@@ -54,7 +54,7 @@ class CallLogReader:
         start: First moment of interest.
         end: First moment that is of none; None: no end.
         now: Current time.
-        page_size: Rows to request at once.
+        page_size: Rows to request at once; None: as many as the server grants.
         filters: Query parameters.
 
     Attributes:
@@ -67,7 +67,7 @@ class CallLogReader:
         start: dt.datetime,
         end: dt.datetime | None,
         now: dt.datetime,
-        page_size: int,
+        page_size: int | None,
         filters: Mapping[str, str],
     ) -> None:
         # An hour for calls that are listed by another time than their start.

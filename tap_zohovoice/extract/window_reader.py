@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
+    RateLimitLockoutError,
     RetriesExhaustedError,
     WindowTooLargeError,
     ZohoVoiceError,
@@ -32,7 +34,7 @@ class WindowReader:
     """Reads date windows with the documented parameters.
 
     Args:
-        page_size: Rows to request at once.
+        page_size: Rows to request at once; None: as many as the server grants.
         filters: Query parameters.
         cutoff: Rows that started before are not needed (timestamp).
         on_page: Called with the window and each page.
@@ -43,14 +45,14 @@ class WindowReader:
 
     def __init__(
         self,
-        page_size: int,
+        page_size: int | None,
         filters: Mapping[str, str],
         cutoff: str,
         on_page: Callable[[DateWindow, Page], None],
     ) -> None:
         self.legs: set[SerializedRecord] = set()
-        self.limits = ServerLimits.for_size(page_size)
         self.page_size = PageSizeNegotiation(page_size)
+        self.limits = ServerLimits.for_size(self.page_size.next)
         self._filters = filters
         self._cutoff = cutoff
         self._on_page = on_page
@@ -86,7 +88,12 @@ class WindowReader:
         return rows
 
     def request_page(
-        self, window: DateWindow, offset: int = 0, params: Mapping[str, str] | None = None
+        self,
+        window: DateWindow,
+        offset: int = 0,
+        params: Mapping[str, str] | None = None,
+        *,
+        has_rows: bool = False,
     ) -> Generator[PageRequest, Page, Page]:
         """Request a page, with smaller sizes where the server rejects the size.
 
@@ -94,18 +101,74 @@ class WindowReader:
             window: The days.
             offset: First row.
             params: Query parameters beside offset and size; those of the window by default.
+            has_rows: Whether rows are certain to be there, so that a larger size can be tried.
         """
-        while True:
-            size = self.page_size.next
+        first = PageRequest(offset, 0, params or self._params(window), str(window))
+        page = (yield from self._try_larger(first)) if has_rows else None
+        while page is None:
+            size = self.limits.clip(offset, self.page_size.next, self.page_size.least)
+            if has_rows and self.page_size.granted and self._is_beyond(offset, size):
+                size = self.page_size.least  # a larger one has failed here
             try:
-                page = yield PageRequest(offset, size, params or self._params(window), str(window))
-            except InvalidParameterError as error:
-                if self.page_size.rejected(size, error.rejected_param):
-                    continue
+                page = yield replace(first, size=size)
+            except (InvalidParameterError, RetriesExhaustedError) as error:
+                if not self._lower_size(offset, size, error):
+                    raise
+            else:
+                if size == self.page_size.next:
+                    self.page_size.accepted(size)
+                    self.page_size.observe_page(offset, len(page.rows), page.total)
+        self.limits.size = self.page_size.next
+        self._on_page(window, page)
+        return page
+
+    def _try_larger(self, request: PageRequest) -> Generator[PageRequest, Page, Page | None]:
+        """Request a page of a size that may not be granted there; None: a smaller one is needed.
+
+        Args:
+            request: The page, at an offset where rows are certain to be.
+        """
+        while size := self._larger_size(request.offset):
+            page, is_refused = None, False
+            try:
+                page = yield replace(request, size=size, is_trial=True)
+            except RateLimitLockoutError:
                 raise
-            self.page_size.accepted(size)
-            self._on_page(window, page)
-            return page
+            except ZohoVoiceError as error:  # if it was not the size, a smaller one fails too
+                is_refused = isinstance(error, InvalidParameterError)
+            rows = len(page.rows) if page else 0
+            if not self.page_size.granted:
+                self.page_size.observe_trial(request.offset, rows, page.total if page else None)
+            elif not rows:
+                end = request.offset + self.page_size.least
+                self.limits.lower_reach(end, is_certain=is_refused)
+                return None
+            if rows:
+                return page
+        return None
+
+    def _larger_size(self, offset: int) -> int | None:
+        """Return the size to try at an offset, if there is one."""
+        granted, trial = self.page_size.granted, self.page_size.trial
+        if granted:
+            size = self.limits.clip(offset, granted, self.page_size.least)
+            return size if size > self.page_size.least and self._is_beyond(offset, size) else None
+        return trial if trial and self.limits.clip(offset, trial, 0) == trial else None
+
+    def _is_beyond(self, offset: int, size: int) -> bool:
+        """Return whether no request has come that far yet."""
+        return offset > 0 and offset + size > self.limits.max_offset_ok
+
+    def _lower_size(
+        self, offset: int, size: int, error: InvalidParameterError | RetriesExhaustedError
+    ) -> bool:
+        """Return whether a request failed for its size, and a smaller one is next."""
+        is_beyond = self._is_beyond(offset, size)
+        if isinstance(error, InvalidParameterError):
+            if self.page_size.rejected(size, error.rejected_param):
+                return True
+            is_beyond = is_beyond or error.rejected_param != "size"
+        return not is_beyond and self.page_size.lower_granted()
 
     def _verify_end(
         self, window: DateWindow, rows: Rows, *, can_split: bool
@@ -158,7 +221,7 @@ class WindowReader:
         params = self._params(window) | ({"callType": call_type} if call_type else {})
 
         def request_page(offset: int) -> Generator[PageRequest, Page, Page]:
-            page = yield from self.request_page(window, offset, params)
+            page = yield from self.request_page(window, offset, params, has_rows=offset > 0)
             if known is not None and any(row.logid not in known for row in page.rows):
                 self.limits.reject_offset(len(known))
                 raise WindowTooLargeError(None)

@@ -29,6 +29,8 @@ _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6
 """Attempts of a request without a usable response."""
+TRIAL_LIMITS = {"max_attempts": 2, "max_incomplete": 1}
+"""Limits of a request whose failure is an answer; see `RetryPolicy.call`."""
 MAX_LOCKOUTS = 3
 """Lockouts in a row that are waited out."""
 MAX_WAIT = 6 * 3600.0
@@ -67,8 +69,15 @@ class RetryPolicy:
         *,
         max_attempts: int = MAX_ATTEMPTS,
         max_lockouts: int = MAX_LOCKOUTS,
+        max_incomplete: int = MAX_ATTEMPTS,
     ) -> _T:
         """Call a function, which sends the request once, until it returns.
+
+        Args:
+            func: The function.
+            max_attempts: Attempts without a usable response.
+            max_lockouts: Lockouts in a row that are waited out.
+            max_incomplete: Attempts that got no response, or not a whole one.
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
@@ -100,7 +109,8 @@ class RetryPolicy:
                         str(error), is_invalid_value=True, summary=error.summary
                     ) from error
                 self._lock(error)
-            if failures[kind] >= limits.get(kind, max_attempts):
+            most = max_incomplete if error.is_unreachable else max_attempts
+            if failures[kind] >= limits.get(kind, most):
                 return True
             return isinstance(error, TokenRejectedError) and not self._renew_token(error)
 

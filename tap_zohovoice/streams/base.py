@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader, WindowResult
 from tap_zohovoice.extract.windows import add_saturating
+from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress.figures import WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
@@ -154,6 +156,11 @@ class IncrementalStream(BookmarkedStream):
             request.params = {**page.next_page_token.to_query_params()}
         return request
 
+    @property
+    @override
+    def retry_limits(self) -> Mapping[str, int]:
+        return TRIAL_LIMITS if self._paginator.current_value.is_trial else {}
+
     @override
     def handle_error(self, error: Exception) -> None:
         self._page = error  # the paginator's flow recovers from it, or raises it
@@ -194,7 +201,8 @@ class IncrementalStream(BookmarkedStream):
         Args:
             context: Partition.
         """
-        size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, self.services.settings.page_size)
+        most = self.services.settings.page_size or DEFAULT_SIZE
+        size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, most)
         request = PageRequest(0, size, self._list_params(context), "the sample")
         page = self.api.get_json(request.to_query_params(), partial(self._parse_page, request))
         for row in sorted(page.rows):

@@ -376,7 +376,7 @@ def test_defaults() -> None:
     settings = Settings.from_config(KEYS)
     assert settings.api_url == "https://voice.zoho.com"
     assert (settings.start, settings.end) == (datetime(2020, 1, 1, tzinfo=UTC), None)
-    assert (settings.lookback, settings.page_size) == (timedelta(days=3), 200)
+    assert (settings.lookback, settings.page_size) == (timedelta(days=3), None)
     assert (settings.rate_limit_calls, settings.rate_limit_seconds) == (30, 60)
     assert (settings.lock_seconds, settings.request_timeout) == (600, 60)
     assert settings.filters == {}

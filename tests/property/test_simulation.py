@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tests.support.fake_server import SECOND, AccountSpec, Burst, Change, build_rows
 from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, run_once, simulate
 from tests.support.simulated_account import keys_of
@@ -136,12 +137,13 @@ def runs(
 
 
 def accounts(
-    dialect: st.SearchStrategy[Dialect], sizes: tuple[int, ...] = (2, 5, 20, 50, 100, 200)
+    dialect: st.SearchStrategy[Dialect],
+    sizes: tuple[int | None, ...] = (2, 5, 20, 50, 100, 200, None),
 ) -> st.SearchStrategy[AccountSpec]:
-    def of(size: int) -> st.SearchStrategy[AccountSpec]:
+    def of(size: int | None) -> st.SearchStrategy[AccountSpec]:
         return st.builds(
             AccountSpec,
-            bursts=bursts(min(8 * size, 400)),
+            bursts=bursts(min(8 * size, 400) if size else 1_500),
             dialect=dialect,
             size=st.just(size),
             days=st.sampled_from((0, 1, 2, 3, 30, 400, 3000)),
@@ -173,9 +175,8 @@ def is_fair(scenario: Scenario) -> bool:
 def is_readable(account: AccountSpec) -> bool:
     """Tell whether a page of that size is ever answered."""
     dialect = account.dialect
-    return dialect.offset_over in {"refuse", "cut"} or account.size <= (
-        dialect.max_offset or account.size
-    )
+    size = account.size or DEFAULT_SIZE
+    return dialect.offset_over in {"refuse", "cut"} or size <= (dialect.max_offset or size)
 
 
 CLOCKS = st.sampled_from((0.0, 0.0, -600.0, -170.0, 170.0, 600.0))
@@ -362,8 +363,10 @@ CROWDS = st.builds(
         dialect=dialects(
             max_offset=st.sampled_from((None, 5_000, 10_000)),
             future_dates=st.sampled_from(("accepted", "refused")),
+            max_size=st.sampled_from((None, None, 200, 500)),
+            size_over=st.sampled_from(("cap", "refuse", "error500", "timeout", "cut", "empty")),
         ),
-        size=st.just(200),
+        size=st.sampled_from((200, None)),
         days=st.sampled_from((7, 400)),
     ),
     runs=runs(CHANGES, most_faults=2, most=1),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader, WindowResult
 from tap_zohovoice.pagination import Page
 from tap_zohovoice.singer.records import SerializedRecord
@@ -237,7 +238,7 @@ class AccountSpec:
     Attributes:
         bursts: The account's calls.
         dialect: How the server responds.
-        size: Page size.
+        size: Page size; None: the largest that the server grants.
         days: Days before now at which the reading starts.
         end_minutes: Minutes before now at which it ends, None for no end.
         kinds: Number of call types.
@@ -246,11 +247,17 @@ class AccountSpec:
 
     bursts: tuple[Burst, ...] = ()
     dialect: Dialect = field(default_factory=Dialect)
-    size: int = 100
+    size: int | None = 100
     days: int = 30
     end_minutes: int | None = None
     kinds: int = 5
     changes: tuple[Change, ...] = ()
+
+    @property
+    def page(self) -> int:
+        """The longest page that is certain."""
+        size = self.size or DEFAULT_SIZE
+        return min(size, self.dialect.max_size or size, self.dialect.max_offset or size)
 
     @property
     def start(self) -> int:
@@ -316,9 +323,8 @@ def read(account: AccountSpec) -> Reading:
     server = FakeServer(account.dialect, rows, list(account.changes))
     held = server.between(account.start, account.readable_end)
     dialect = account.dialect
-    page = min(account.size, dialect.max_size or account.size, dialect.max_offset or account.size)
     days = math.ceil(account.days / min(dialect.max_range_days or 30, 30))
-    server.max_requests = 50 * (len(rows) / max(page - 1, 1) + days + 20)
+    server.max_requests = 50 * (len(rows) / max(account.page - 1, 1) + days + 20)
     reader = CallLogReader(
         start=_moment(account.start),
         end=None if account.end_minutes is None else _moment(account.end),

@@ -255,14 +255,11 @@ class ScenarioRun:
         """Tell after how many requests a run does not seem to end."""
         account = self.scenario.account
         dialect, rows = account.dialect, len(self.account.rows)
-        page = min(
-            account.size, dialect.max_size or account.size, dialect.max_offset or account.size
-        )
         days = (account.days + (self.clock.time - NOW) / 86_400) / min(
             dialect.max_range_days or 30, 30
         )
         times = 10 if self._is_plain else 50
-        return times * (rows / max(page - 1, 1) + days + 20) * len(self.scenario.streams)
+        return times * (rows / max(account.page - 1, 1) + days + 20) * len(self.scenario.streams)
 
     def _check_cost(self, began: float, earliest: int, spec: RunSpec) -> None:
         api, scenario = self.api, self.scenario
@@ -285,7 +282,7 @@ class ScenarioRun:
         if spec.changes or scenario.streams != ("call_logs",) or scenario.call_type:
             return
         rows = len(self.account.between(earliest - 2 * DAY, self.account.now + 2 * DAY))
-        budget = math.floor(math.ceil(rows / max(scenario.account.size - 1, 1)) * 1.05 + 12)
+        budget = math.floor(math.ceil(rows / max(scenario.account.page - 1, 1)) * 1.05 + 12)
         budget += 30 * (self.account.now - earliest > 30 * DAY)  # silent ranges are verified
         twice = 1 if scenario.account.dialect.rows_form == "list" else 2
         assert api.listed <= twice * budget + mishaps + api.locks, f"{api.listed}: {budget}"

@@ -1,115 +1,99 @@
-"""Pages are as large as the server takes, and no larger request is wasted than must be."""
+"""The largest page that the server grants is found, whatever it says to larger ones."""
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING, Any
+
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tap_zohovoice.extract.limits import PageSizeNegotiation
+from tests.support.fake_server import DAY, MINUTE, AccountSpec, Burst, read
+from tests.unit.test_windows import assert_complete, assert_once
+from zoho_voice_sandbox import Dialect
 
-DOCUMENTED = 100
+if TYPE_CHECKING:
+    from tests.support.fake_server import Reading
 
-
-def halved(size: int, largest: int) -> int:
-    while size > largest:
-        size //= 2
-    return size
+ROWS = 20_000
+BEHAVIOURS = ["cap", "refuse", "error500", "timeout", "cut", "empty"]
 
 
-def ask(size: PageSizeNegotiation, largest: int, rejected_param: str) -> int:
-    """Ask for pages as the history does, until one passes; return how many were refused."""
-    for refused in range(30):
-        if size.next <= largest:
-            size.accepted(size.next)
-            return refused
-        assert size.rejected(size.next, rejected_param) or size.try_smaller() or size.halve()
-    pytest.fail("no size passes")
+def read_calls(dialect: Dialect, *, rows: int = ROWS, size: int | None = None) -> Reading:
+    days = 300
+    burst = Burst(10, rows, days * DAY // (rows + 1))
+    reading = read(AccountSpec((burst,), dialect, size=size, days=days))
+    assert reading.error is None
+    assert_complete(reading)
+    assert_once(reading)
+    return reading
 
 
-def test_the_wanted_size_is_asked_for_first() -> None:
-    assert PageSizeNegotiation(200).next == 200
+def ideal(size: int, rows: int = ROWS) -> int:
+    return math.floor(1.05 * math.ceil(rows / size)) + 12
 
 
-@settings(deadline=None)
-@given(st.integers(1, 1000), st.integers(1, 1000), st.sampled_from(["size", ""]))
-def test_a_size_that_the_server_takes_is_found_and_kept(
-    wanted: int, largest: int, rejected_param: str
-) -> None:
-    size = PageSizeNegotiation(wanted)
-    refused = ask(size, largest, rejected_param)
-    refused += ask(size, largest, rejected_param)
-    found = size.next
-    assert found == halved(wanted, largest)
-    for _ in range(5):
-        refused += ask(size, largest, rejected_param)
-        assert size.next == found
-    assert refused <= 2 * wanted.bit_length()
+@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
+def test_thousand_rows_are_requested_where_they_are_granted(order: Any) -> None:
+    assert read_calls(Dialect(order=order)).requests <= ideal(1000)
 
 
-@pytest.mark.parametrize("wanted", [1, 7, 100, 200, 1000])
-def test_a_size_that_is_blamed_is_halved_down_to_one(wanted: int) -> None:
-    size = PageSizeNegotiation(wanted)
-    while size.next > 1:
-        before = size.next
-        assert size.rejected(before, "size")
-        assert size.next == before // 2
-    assert not size.rejected(1, "size")
-    assert not size.halve()
-    assert size.next == 1
+@pytest.mark.parametrize("total", ["absent", "page", "stale_high", "stale_low", "capped"])
+def test_thousand_rows_are_requested_without_a_usable_total(total: Any) -> None:
+    assert read_calls(Dialect(total=total, total_error=3)).requests <= 3 * ideal(1000)
 
 
-@pytest.mark.parametrize("rejected_param", ["", "dates"])
-def test_a_refusal_that_blames_something_else_changes_nothing(rejected_param: str) -> None:
-    size = PageSizeNegotiation(200)
-    assert not size.rejected(200, rejected_param)
-    assert size.next == 200
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+@pytest.mark.parametrize("granted", [500, 700, 1000])
+def test_largest_size_is_found(behaviour: Any, granted: int) -> None:
+    dialect = Dialect(max_size=granted, size_over=behaviour)
+    size = granted if behaviour == "cap" else granted // 500 * 500
+    assert read_calls(dialect).requests <= ideal(size)
 
 
-@pytest.mark.parametrize("rejected_param", ["", "dates", "size"])
-def test_a_size_that_once_passed_is_not_the_reason(rejected_param: str) -> None:
-    size = PageSizeNegotiation(200)
-    size.accepted(200)
-    assert not size.rejected(200, rejected_param)
-    assert not size.try_smaller()
-    assert size.next == 200
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+@pytest.mark.parametrize("granted", [200, 300])
+def test_fixed_pages_follow_where_no_larger_one_is_granted(behaviour: Any, granted: int) -> None:
+    dialect = Dialect(max_size=granted, size_over=behaviour)
+    # The model counts one request for all attempts.
+    fixed = read_calls(dialect, size=200).requests
+    assert read_calls(dialect).requests <= fixed + 2
 
 
-@pytest.mark.parametrize("wanted", [101, 200, 800, 1000])
-def test_a_suspected_size_is_lowered_to_what_is_documented_and_tried_again(wanted: int) -> None:
-    size = PageSizeNegotiation(wanted)
-    assert size.try_smaller()
-    assert size.next == halved(wanted, DOCUMENTED)
-    size.accepted(size.next)
-    assert size.next == wanted
-    size.accepted(wanted)
-    assert size.next == wanted
+@pytest.mark.parametrize("behaviour", ["cap", "refuse"])
+@pytest.mark.parametrize("total", ["exact", "absent"])
+@pytest.mark.parametrize("granted", [20, 37, 100, 150])
+def test_smaller_pages_cost_no_more_than_before(behaviour: Any, total: Any, granted: int) -> None:
+    dialect = Dialect(max_size=granted, size_over=behaviour, total=total)
+    fixed = read_calls(dialect, size=200, rows=3_000).requests
+    assert read_calls(dialect, rows=3_000).requests <= fixed
 
 
-def test_a_suspected_size_that_is_refused_again_gives_way_to_the_largest_that_passes() -> None:
-    size = PageSizeNegotiation(800)
-    assert size.try_smaller()
-    size.accepted(100)
-    for retried in (800, 400, 200):
-        assert size.next == retried
-        assert size.rejected(retried, "")
-    assert size.next == 100
-    size.accepted(100)
-    assert size.next == 100
+@pytest.mark.parametrize("total", ["exact", "absent", "page"])
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+@pytest.mark.parametrize("granted", [200, 437, 500, 999])
+def test_all_calls_are_read_without_a_total(total: Any, behaviour: Any, granted: int) -> None:
+    read_calls(Dialect(max_size=granted, size_over=behaviour, total=total), rows=4_321)
 
 
-@pytest.mark.parametrize("wanted", [1, 50, 100])
-def test_a_documented_size_is_not_suspected(wanted: int) -> None:
-    size = PageSizeNegotiation(wanted)
-    assert not size.try_smaller()
-    assert size.next == wanted
+@pytest.mark.parametrize("over", ["refuse", "empty", "error500", "cut"])
+@pytest.mark.parametrize("limit", [800, 1_000, 3_333, 5_000, 10_000])
+@pytest.mark.parametrize("counts_size", [True, False])
+def test_limit_of_offsets_is_no_limit_of_sizes(over: Any, limit: int, *, counts_size: bool) -> None:
+    dialect = Dialect(max_offset=limit, offset_over=over, offset_counts_size=counts_size)
+    large, fixed = read_calls(dialect).requests, read_calls(dialect, size=200).requests
+    assert large <= fixed
 
 
-def test_a_size_can_be_lowered_without_a_reason() -> None:
-    size = PageSizeNegotiation(9)
-    assert [(size.halve(), size.next) for _ in range(4)] == [
-        (True, 4),
-        (True, 2),
-        (True, 1),
-        (False, 1),
-    ]
+@pytest.mark.parametrize("rows", [1, 150, 200])
+def test_few_calls_are_requested_as_with_a_fixed_size(rows: int) -> None:
+    for dialect in (Dialect(), Dialect(total="absent")):
+        requests = read_calls(dialect, rows=rows).requests
+        assert requests == read_calls(dialect, rows=rows, size=200).requests
+
+
+def test_day_is_read_as_far_as_offsets_reach() -> None:
+    # Pages of 1,000 rows would end at offset 4,000.
+    dialect = Dialect(max_offset=5_000, offset_over="error500")
+    reading = read(AccountSpec((Burst(300, 4_900, MINUTE // 100),), dialect, size=None, days=3))
+    assert reading.error is None
+    assert_complete(reading)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
+from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tests.support.fake_server import (
     DAY,
     MINUTE,
@@ -81,7 +82,7 @@ def budget(reading: Reading) -> int:
     account = reading.account
     rows = len(reading.server.between(account.start - 2 * DAY, account.end + 2 * DAY))
     proofs = 30 if account.days > 30 else 0  # silent ranges of long windows are verified
-    return math.floor(math.ceil(rows / account.size) * 1.05 + 12 + proofs)
+    return math.floor(math.ceil(rows / (account.size or DEFAULT_SIZE)) * 1.05 + 12 + proofs)
 
 
 def accounts(**given: object) -> st.SearchStrategy[AccountSpec]:

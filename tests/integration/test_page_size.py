@@ -1,0 +1,72 @@
+"""Trials of larger pages through the command line: what they cost, and that nothing is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.calls import assert_once, history, server_ids
+from zoho_voice_sandbox import Dialect, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.cli import FakeClock, Run
+
+    RunTap = Callable[..., Run]
+
+ROWS = 2_000
+
+
+def count(run_tap: RunTap, clock: FakeClock, dialect: Dialect, **settings: Any) -> int:
+    with Sandbox(history=history(ROWS), dialect=dialect, clock=clock) as box:
+        config = {**box.config, "start_date": "2025-01-01", **settings}
+        assert_once(run_tap(config), server_ids(box))
+        assert box.stats.violations == 0
+        return box.stats.requests
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "more"),
+    [("cap", 0), ("refuse", 3), ("error500", 4), ("timeout", 2), ("cut", 2), ("empty", 2)],
+)
+def test_size_that_is_not_granted_costs_few_requests(
+    run_tap: RunTap, clock: FakeClock, behaviour: Any, more: int
+) -> None:
+    dialect = Dialect(max_size=200, size_over=behaviour)
+    fixed = count(run_tap, clock, dialect, page_size=200)
+    assert count(run_tap, clock, dialect) <= fixed + more
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("behaviour", ["cap", "refuse"])
+def test_documented_size_costs_no_more_than_before(
+    run_tap: RunTap, clock: FakeClock, behaviour: Any, *, named: bool
+) -> None:
+    dialect = Dialect(max_size=100, size_over=behaviour, size_named=named)
+    fixed = count(run_tap, clock, dialect, page_size=200)
+    assert count(run_tap, clock, dialect) <= fixed
+
+
+def test_size_that_is_granted_is_used(run_tap: RunTap, clock: FakeClock) -> None:
+    # One of 200, two of 1,000, and those that find the days.
+    assert count(run_tap, clock, Dialect()) <= 8
+    assert count(run_tap, clock, Dialect(max_size=500, size_over="error500")) <= 11
+
+
+@pytest.mark.parametrize("behaviour", ["cap", "refuse", "error500", "timeout", "cut", "empty"])
+@pytest.mark.parametrize("request_number", [4, 5, 6])
+def test_server_that_grants_less_later_loses_no_call(
+    run_tap: RunTap, clock: FakeClock, behaviour: Any, request_number: int
+) -> None:
+    with Sandbox(history=history(8_000), clock=clock) as box:
+
+        def change(number: int) -> None:
+            if number == request_number:
+                box.dialect = Dialect(max_size=200, size_over=behaviour)
+
+        box.before_request = change
+        run = run_tap({**box.config, "start_date": "2025-01-01"})
+        assert box.stats.requests > 12
+        assert_once(run, server_ids(box))
