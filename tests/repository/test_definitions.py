@@ -77,8 +77,8 @@ def test_this_checkout_is_up_to_date(
 
 
 DRIFTS = [
-    (README, "| `page_size` | integer, 1 to 1000 | 200 |", "| `page_size` | integer | 100 |"),
-    (SETTINGS, "| `page_size` | integer, 1 to 1000 | 200 |", "| `page_size` | integer | 100 |"),
+    (README, "| `lookback_days` | integer, 0 to 3650 | 3 |", "| `lookback_days` | integer | 4 |"),
+    (SETTINGS, "| `lookback_days` | integer, 0 to 3650 | 3 |", "| `lookback_days` | integer | 4 |"),
     (SETTINGS, "| `userNumber` | digits |", "| `userNumber` | id |"),
     (SETTINGS, "The SDK adds", "There are also"),
     (STREAMS, "| `zsoid` | text | Id of the organisation. |\n", ""),
@@ -120,8 +120,8 @@ def test_a_drift_is_told_and_mended(
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("#TAP_ZOHOVOICE_PAGE_SIZE='200'\n", "", "lacks TAP_ZOHOVOICE_PAGE_SIZE"),
-        ("PAGE_SIZE='200'", "PAGE_SIZE='100'", "but the default is 200"),
+        ("#TAP_ZOHOVOICE_LOOKBACK_DAYS='3'\n", "", "lacks TAP_ZOHOVOICE_LOOKBACK_DAYS"),
+        ("LOOKBACK_DAYS='3'", "LOOKBACK_DAYS='1'", "but the default is 3"),
         ("TAP_ZOHOVOICE_CLIENT_SECRET=''", "TAP_ZOHOVOICE_CLIENT_SECRET='x'", "has a value for"),
         ("LOCK_SECONDS='600'", "LOCK_SECONDS='600'\nTAP_ZOHOVOICE_LOCK='6'", "_LOCK, which is no"),
         ("TARGET_POSTGRES_HOST=", "TARGET_POSTGRES_SERVER=", "_SERVER, which is no setting"),
@@ -144,8 +144,8 @@ def test_a_drift_of_the_environment_is_told_for_people_to_mend(
 def test_a_change_of_the_tap_makes_all_that_repeats_it_stale(
     root: Path, run: Callable[..., int], tap: Plugin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tap.settings["page_size"]["description"] = "Rows | calls of one request."
-    tap.settings["page_size"]["default"] = 300
+    tap.settings["lookback_days"]["description"] = "Rows | calls of one request."
+    tap.settings["lookback_days"]["default"] = 300
     tap.streams["recordings"]["properties"]["sha256"]["description"] = "Digest."
     tap.about["capabilities"].append("batch")
     assert run("--check") == 1
@@ -153,8 +153,8 @@ def test_a_change_of_the_tap_makes_all_that_repeats_it_stale(
     assert all(
         f"{name} {STALE}" in told for name in (README, SETTINGS, STREAMS, "meltano.yml", HUB)
     )
-    assert ".env.example has TAP_ZOHOVOICE_PAGE_SIZE='200', but the default is 300" in told
-    swap(root / ".env.example", "PAGE_SIZE='200'", "PAGE_SIZE='300'")
+    assert ".env.example has TAP_ZOHOVOICE_LOOKBACK_DAYS='3', but the default is 300" in told
+    swap(root / ".env.example", "LOOKBACK_DAYS='3'", "LOOKBACK_DAYS='300'")
     assert run() == 0
     assert run("--check") == 0
     texts = {
@@ -163,7 +163,7 @@ def test_a_change_of_the_tap_makes_all_that_repeats_it_stale(
     assert "| 300 | Rows \\| calls of one request. |" in texts[README]
     assert "| 300 | Rows \\| calls of one request. |" in texts[SETTINGS]
     assert "| `sha256` | text | Digest. |" in texts[STREAMS]
-    assert setting(extractor_of(root), "page_size")["value"] == 300
+    assert setting(extractor_of(root), "lookback_days")["value"] == 300
     assert extractor_of(root)["capabilities"][-1] == "batch"
 
 
