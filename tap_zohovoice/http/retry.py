@@ -109,7 +109,7 @@ class RetryPolicy:
                         str(error), is_invalid_value=True, summary=error.summary
                     ) from error
                 self._lock(error)
-            most = max_incomplete if error.is_unreachable else max_attempts
+            most = min(max_attempts, max_incomplete) if error.is_unreachable else max_attempts
             if failures[kind] >= limits.get(kind, most):
                 return True
             return isinstance(error, TokenRejectedError) and not self._renew_token(error)
