@@ -16,7 +16,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import Settings
-from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.http.response import parse_http_date
@@ -272,7 +272,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         def request(prepared: requests.PreparedRequest, context: Context | None) -> Any:  # noqa: ANN401
             try:
                 return self.api.retry(lambda: func(prepared, context), **self.retry_limits)
-            except ZohoVoiceError as error:
+            except (InvalidParameterError, RetriesExhaustedError) as error:
                 self.handle_error(error)
                 return requests.Response()
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
-    RateLimitLockoutError,
     RetriesExhaustedError,
     WindowTooLargeError,
     ZohoVoiceError,
@@ -132,9 +131,7 @@ class WindowReader:
             page, is_refused = None, False
             try:
                 page = yield replace(request, size=size, is_trial=True)
-            except RateLimitLockoutError:
-                raise
-            except ZohoVoiceError as error:  # if it was not the size, a smaller one fails too
+            except (InvalidParameterError, RetriesExhaustedError) as error:
                 is_refused = isinstance(error, InvalidParameterError)
             rows = len(page.rows) if page else 0
             if not self.page_size.granted:

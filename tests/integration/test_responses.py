@@ -185,7 +185,7 @@ def test_value_of_another_type_becomes_null_and_is_kept(run_tap: RunTap, clock: 
 
 def test_one_token_serves_the_whole_run(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(6_000), clock=clock) as box:
-        run_tap(box.config)
+        run_tap({**box.config, "page_size": 200})
         assert box.stats.requests > 29
         assert (box.stats.tokens, box.stats.token_requests) == (1, 1)
 

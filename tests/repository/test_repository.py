@@ -55,7 +55,7 @@ def test_make_help_lists_each_target_with_its_whole_line() -> None:
     assert phony
     assert [name for name, _ in lines] == phony[1].split()
     done = subprocess.run(
-        ["make", "help"],  # noqa: S607 - the one of the path
+        ["make", "--no-print-directory", "help"],  # noqa: S607 - the one of the path
         cwd=ROOT,
         capture_output=True,
         text=True,
