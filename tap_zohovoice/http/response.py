@@ -190,7 +190,7 @@ def _is_success(content: dict[str, Any]) -> bool:
     if content.get("error"):
         return False
     status = content.get("status")
-    if status is None and content.get("code") in {"200", 200}:
+    if status is None and str(content.get("code")) == "200":
         return True
     if status is None:
         return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}

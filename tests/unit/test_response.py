@@ -76,6 +76,11 @@ def test_success_keeps_the_whole_body(status: int, word: object) -> None:
     assert classify(status, body) == ErrorResolution(OK, body=body)
 
 
+@pytest.mark.parametrize("code", [[], {}, ["200"], {"200": 200}])
+def test_code_of_another_type_is_no_success(code: object) -> None:
+    assert classify(200, {"code": code, "rows": []}).action is not OK
+
+
 @pytest.mark.parametrize(
     ("status", "body", "content", "is_ambiguous"),
     [
