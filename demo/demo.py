@@ -45,7 +45,7 @@ LOOKBACK = timedelta(days=3)
 GRACE_MS = 1_000
 """The sandbox shows a call up to a second after the second in which it ended."""
 PAGE_SIZE = 200
-"""The tap's default of `page_size`."""
+"""Calls of a request, for the bound; the sandbox grants more."""
 PATIENCE_SECONDS = 10.0
 FILES = 12
 """Recordings whose files are fetched."""

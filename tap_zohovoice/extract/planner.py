@@ -107,7 +107,9 @@ class WindowPlanner:
             self._days = min(SAFE_DAYS, max(window.days // 2, 1))
             return
         self._all_rows = self._all_rows or rows
-        self._days = max(min(self._fitting_days(window, rows), window.days - 1), 1)
+        fitting = self._fitting_days(window, rows)
+        # So few rows would fit: they are wrong, and do not say how many days do.
+        self._days = max(fitting if fitting < window.days else window.days // 2, 1)
 
     def avoid_future(self, window: DateWindow) -> bool:
         """Request no day that may not have begun in the server's zone, after a rejection.

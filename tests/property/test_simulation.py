@@ -137,12 +137,13 @@ def runs(
 
 
 def accounts(
-    dialect: st.SearchStrategy[Dialect], sizes: tuple[int, ...] = (2, 5, 20, 50, 100, 200)
+    dialect: st.SearchStrategy[Dialect],
+    sizes: tuple[int | None, ...] = (2, 5, 20, 50, 100, 200, None),
 ) -> st.SearchStrategy[AccountSpec]:
-    def of(size: int) -> st.SearchStrategy[AccountSpec]:
+    def of(size: int | None) -> st.SearchStrategy[AccountSpec]:
         return st.builds(
             AccountSpec,
-            bursts=bursts(min(8 * size, 400)),
+            bursts=bursts(min(8 * size, 400) if size else 1_500),
             dialect=dialect,
             size=st.just(size),
             days=st.sampled_from((0, 1, 2, 3, 30, 400, 3000)),

@@ -325,6 +325,22 @@ def test_example_a_count_that_is_no_longer_believed_does_not_end_in_a_loop() -> 
     assert_sound(read(AccountSpec(bursts, dialect, size=5, days=400, kinds=3)))
 
 
+def test_example_a_count_that_is_too_low_does_not_narrow_a_window_day_by_day() -> None:
+    dialect = Dialect(
+        order="oldest",
+        to_date_inclusive=False,
+        max_size=50,
+        max_offset=100,
+        total="capped",
+        total_error=1,
+    )
+    calls = (Burst(29_938, 11, SECOND), Burst(2_085_206, 198, 180 * MINUTE))
+    reading = read(AccountSpec(calls, dialect, size=200, days=3000))
+    assert reading.error is None
+    assert_complete(reading)
+    assert reading.requests < 200
+
+
 @pytest.mark.parametrize("total", ["exact", "absent"])
 @pytest.mark.parametrize("rows", [100, 250])
 def test_example_a_server_that_always_starts_at_the_first_row_is_not_asked_for_ever(
