@@ -37,9 +37,6 @@ class _Progress:
         self._name = name
         self._clock = clock
         self._limiter = limiter
-        self._start()
-
-    def _start(self) -> None:
         self._started_at = self._clock.monotonic()
         self._requests_before = self._limiter.requests
 
@@ -252,8 +249,11 @@ class DownloadProgress(_Progress):
         self._log(text, seconds=round(self._elapsed, 1), **self._fields())
 
     def _format_results(self) -> str:
-        results = sorted(dict(self._results).items())
+        results = sorted(self._copy_results().items())
         return ", ".join(f"{count:,} {result}" for result, count in results) or "none"
 
     def _fields(self) -> dict[str, int]:
-        return {result.replace(" ", "_"): count for result, count in self._results.items()}
+        return {result.replace(" ", "_"): count for result, count in self._copy_results().items()}
+
+    def _copy_results(self) -> dict[str, int]:
+        return dict(self._results)  # at once: the timer reads them while downloads count

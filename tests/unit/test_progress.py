@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_zohovoice._compat import override
 from tap_zohovoice.progress.figures import DownloadProgress, RecordProgress, WindowProgress
 from tap_zohovoice.progress.reporter import Reporter
 from tap_zohovoice.progress.text import Snapshot, format_size
@@ -149,6 +150,28 @@ def test_download_progress(clock: FakeClock, log: pytest.LogCaptureFixture, tota
         *([(200, None, None, 414, None)] if total else []),
         (None, 49, 1, None, 3719.0),
     ]
+
+
+class CountedMeanwhile(Counter[str]):
+    """Results to which a download adds a new one while they are read one by one."""
+
+    @override
+    def items(self) -> Any:
+        for item in super().items():
+            self[f"failed {len(self)}"] += 1
+            yield item
+
+
+def test_snapshot_is_safe_while_downloads_count(clock: FakeClock) -> None:
+    progress = DownloadProgress(
+        "recordings",
+        "file",
+        clock=clock,
+        limiter=SlidingWindowLimiter(30, 60, clock),
+        results=CountedMeanwhile(fetched=2),
+        bytes_received=lambda: 0,
+    )
+    assert progress.snapshot().fields["fetched"] == 2
 
 
 def test_summary_without_downloads(clock: FakeClock, log: pytest.LogCaptureFixture) -> None:
