@@ -147,6 +147,10 @@ class UnexpectedResponseError(RetryableError):
     """A successful response with an unexpected body."""
 
 
+class ArchiveError(Exception):
+    """An archive, or an entry of it, that is not usable."""
+
+
 class WindowTooLargeError(Exception):
     """A window holds more rows than can be paged through.
 

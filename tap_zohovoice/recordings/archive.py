@@ -1,0 +1,100 @@
+"""ZIP archives of several files, read in bounded memory whatever they say of themselves."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections import defaultdict
+from typing import IO, TYPE_CHECKING
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+
+from tap_zohovoice.exceptions import ArchiveError
+from tap_zohovoice.http.body import CHUNK_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zipfile import ZipInfo
+
+ARCHIVE_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+"""First bytes of an archive; the second ones are of an empty archive."""
+MAX_ENTRIES = 100
+_MAX_READ = 256 * 1024
+_METHODS = {ZIP_STORED, ZIP_DEFLATED}
+"""Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
+_ENCRYPTED = 1  # a flag
+_FAULTS = (
+    *(BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError),
+    *(struct.error, zlib.error),
+)
+"""What `zipfile` raises for bytes that are not what it expects."""
+
+
+class Archive:
+    """The entries of an archive, by the names of their files.
+
+    Args:
+        file: The archive; it is read as long as entries are.
+
+    Raises:
+        ArchiveError: If it is no archive, not a whole one, or one with a huge list of entries.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        try:
+            self._zip = ZipFile(_BoundedReader(file))
+        except _FAULTS as error:
+            raise ArchiveError from error
+        entries = self._zip.infolist()
+        if len(entries) > MAX_ENTRIES:
+            raise ArchiveError
+        self._entries: defaultdict[str, list[ZipInfo]] = defaultdict(list)
+        for entry in entries:
+            # A folder in it is the server's own matter, and must not lead to one of this machine.
+            self._entries[re.split(r"[/\\]", entry.filename)[-1]].append(entry)
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """Iterate over the content of a file in chunks, up to the size that its entry declares.
+
+        Args:
+            name: Name of the file, which is the last part of the path of its entry.
+
+        Raises:
+            ArchiveError: If it is missing, there twice, encrypted or broken; the last may turn out
+                after the last chunk.
+        """
+        found = self._entries.get(name, [])
+        if len(found) != 1:
+            raise ArchiveError
+        (entry,) = found
+        if entry.flag_bits & _ENCRYPTED or entry.compress_type not in _METHODS:
+            raise ArchiveError
+        try:
+            with self._zip.open(entry) as content:
+                while chunk := content.read(CHUNK_SIZE):  # checks the CRC at the end
+                    yield chunk
+        except _FAULTS as error:
+            raise ArchiveError from error
+
+
+class _BoundedReader:
+    """A file of which little is read at once: `zipfile` reads the whole list of entries."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        most = _MAX_READ + 1
+        data = self._file.read(most if size is None or not 0 <= size < most else size)
+        if len(data) == most:
+            raise BadZipFile
+        return data

@@ -1,0 +1,125 @@
+"""Archives of several files, hostile ones too."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+import warnings
+from typing import TYPE_CHECKING
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_zohovoice.exceptions import ArchiveError
+from tap_zohovoice.recordings.archive import MAX_ENTRIES, Archive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FILES = {"a.wav": b"RIFF" + bytes(range(256)) * 9, "b.wav": b"short", "c.wav": b""}
+MEBI = 1024 * 1024
+
+
+def build(entries: Iterable[tuple[str, bytes]], method: int = ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w", method) as archive, warnings.catch_warnings(action="ignore"):
+        for name, content in entries:
+            archive.writestr(ZipInfo(name), content, method)
+    return buffer.getvalue()
+
+
+def read(data: bytes, name: str) -> bytes:
+    return b"".join(Archive(io.BytesIO(data)).read(name))
+
+
+@pytest.mark.parametrize("method", [ZIP_STORED, ZIP_DEFLATED])
+@pytest.mark.parametrize("folder", ["", "2026/02/", "/", "../../", "C:\\calls\\", "a.wav/"])
+def test_entries_are_found_by_the_last_part_of_their_path(folder: str, method: int) -> None:
+    data = build(((folder + name, content) for name, content in FILES.items()), method)
+    assert {name: read(data, name) for name in FILES} == FILES
+
+
+@pytest.mark.parametrize("name", ["d.wav", "2026/a.wav", ".wav"])
+def test_other_names_are_missing(name: str) -> None:
+    data = build([("2026/a.wav", b"x"), ("2026/", b"")])
+    with pytest.raises(ArchiveError):
+        read(data, name)
+
+
+@pytest.mark.parametrize("folder", ["", "again/", "again\\"])
+def test_doubled_entry_is_not_used(folder: str) -> None:
+    data = build([("a.wav", b"x"), ("b.wav", b"y"), (f"{folder}a.wav", b"x")])
+    assert read(data, "b.wav") == b"y"
+    with pytest.raises(ArchiveError):
+        read(data, "a.wav")
+
+
+@pytest.mark.parametrize("method", [ZIP_BZIP2, ZIP_LZMA])
+def test_compression_without_a_bound_is_not_inflated(method: int) -> None:
+    data = build([("a.wav", bytes(16 * MEBI))], method)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError):
+            read(data, "a.wav")
+        assert tracemalloc.get_traced_memory()[1] < MEBI
+    finally:
+        tracemalloc.stop()
+
+
+def test_bomb_is_read_in_small_chunks() -> None:
+    data = build([("a.wav", bytes(16 * MEBI))], ZIP_DEFLATED)
+    tracemalloc.start()
+    try:
+        sizes = [len(chunk) for chunk in Archive(io.BytesIO(data)).read("a.wav")]
+        assert tracemalloc.get_traced_memory()[1] < MEBI
+    finally:
+        tracemalloc.stop()
+    assert sum(sizes) == 16 * MEBI
+    assert max(sizes) <= 64 * 1024
+
+
+def test_huge_list_of_entries_is_not_read() -> None:
+    data = build((f"{number}.wav", b"") for number in range(20_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError):
+            Archive(io.BytesIO(data))
+        assert tracemalloc.get_traced_memory()[1] < MEBI
+    finally:
+        tracemalloc.stop()
+
+
+def test_number_of_entries_is_bounded() -> None:
+    entries = [(f"{number}.wav", b"x") for number in range(MAX_ENTRIES + 1)]
+    assert read(build(entries[:-1]), "7.wav") == b"x"
+    with pytest.raises(ArchiveError):
+        Archive(io.BytesIO(build(entries)))
+
+
+def test_each_cut_is_noticed() -> None:
+    data = build(FILES.items(), ZIP_DEFLATED)
+    for size in range(len(data)):
+        with pytest.raises(ArchiveError):
+            Archive(io.BytesIO(data[:size]))
+
+
+@given(
+    method=st.sampled_from([ZIP_STORED, ZIP_DEFLATED]),
+    damage=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4
+    ),
+)
+def test_damaged_archive_gives_the_right_content_or_none(
+    method: int, damage: list[tuple[float, int]]
+) -> None:
+    data = bytearray(build(FILES.items(), method))
+    for place, value in damage:
+        data[int(place * len(data))] = value
+    for name, content in FILES.items():
+        try:
+            found = read(bytes(data), name)
+        except ArchiveError:
+            continue
+        assert found == content
