@@ -31,6 +31,7 @@ _TITLES = {
     "api_url": "API URL",
     "recordings_path": "Recordings: path",
     "recordings_max_mb": "Recordings: largest file",
+    "recordings_per_request": "Recordings: files per request",
     "rate_limit_calls": "Rate limit: calls",
     "rate_limit_seconds": "Rate limit: seconds",
     "rate_limit_store": "Rate limit: store",
@@ -116,6 +117,12 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "Size limit of a file to download, in megabytes of 1,048,576 bytes.",
     ),
     _integer(
+        "recordings_per_request",
+        10,
+        (1, 10),
+        "Files to request at once, where Zoho answers with an archive; else one at a time.",
+    ),
+    _integer(
         "rate_limit_calls",
         30,
         (2, 1_000_000_000),
@@ -171,6 +178,7 @@ class Settings:
     filters: dict[str, str]
     recordings_path: str
     recordings_max_mb: int
+    recordings_per_request: int
     rate_limit_calls: int
     rate_limit_seconds: int
     lock_seconds: int

@@ -187,7 +187,7 @@ class WindowProgress(_Progress):
 
 
 class DownloadProgress(_Progress):
-    """Counts downloads with one request each; logs how many there are, and a summary.
+    """Counts downloads; logs how many there are, and a summary.
 
     Args:
         item: What is downloaded, in the singular.
@@ -211,10 +211,15 @@ class DownloadProgress(_Progress):
         self._bytes_received = bytes_received
         self._total = 0
 
-    def add_total(self, count: int) -> None:
-        """Add to the number of items, and log how long the added ones take."""
+    def add_total(self, count: int, requests: int) -> None:
+        """Add to the number of items, and log how long the added ones take.
+
+        Args:
+            count: How many are added.
+            requests: How many requests they take.
+        """
         self._total += count
-        left = self._limiter.seconds_for(count)
+        left = self._limiter.seconds_for(requests)
         text = f"{plural(count, self._item)} to download"
         pace = f"about {format_duration(left)} at the rate limit"
         self._log(f"{text}, {pace}", named=count, seconds_left=round(left))

@@ -64,6 +64,10 @@ class Storage(ABC):
     def write_atomic(self, path: str) -> AtomicFile:
         """Open a temporary file that becomes `path` when it is committed."""
 
+    @abstractmethod
+    def open_scratch(self) -> IO[bytes]:
+        """Open a local file without a name, which is gone when it is closed."""
+
 
 class AtomicFile:
     """Context manager of a temporary file in a folder, removed unless it is committed."""
@@ -144,6 +148,13 @@ class LocalStorage(Storage):
             _mkdir_private(target.parent)
         return AtomicFile(target.parent, lambda temp: temp.replace(target))
 
+    @override
+    def open_scratch(self) -> IO[bytes]:
+        # Where files have room; the system's folder may be in memory.
+        with storage_errors():
+            _mkdir_private(self._root)
+        return _open_scratch(self._root)
+
 
 class FsspecStorage(Storage):
     """A folder of a file system of fsspec."""
@@ -180,6 +191,10 @@ class FsspecStorage(Storage):
     def write_atomic(self, path: str) -> AtomicFile:
         target = self._full(path)
         return AtomicFile(self._temp_folder, lambda temp: self._put(str(temp), target))
+
+    @override
+    def open_scratch(self) -> IO[bytes]:
+        return _open_scratch(self._temp_folder)
 
     def _put(self, source: str, target: str) -> None:
         try:
@@ -245,6 +260,11 @@ def _create_temp(folder: Path) -> _TemporaryFileWrapper[bytes]:
         if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # another run removed it before it was locked
+
+
+def _open_scratch(folder: Path) -> IO[bytes]:
+    with storage_errors():
+        return tempfile.TemporaryFile(prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder)
 
 
 def _lock(file: IO[bytes], *, wait: bool) -> None:

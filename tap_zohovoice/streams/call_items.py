@@ -13,7 +13,7 @@ from tap_zohovoice.progress.figures import DownloadProgress
 from tap_zohovoice.streams.base import IncrementalStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers.types import Context
 
@@ -56,12 +56,16 @@ class CallItemStream(IncrementalStream):
         """
 
     @abstractmethod
-    def request_item(self, item: Record) -> Record:
-        """Request what an item stands for, and return the record.
+    def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
+        """Request what items stand for, and return a record for each, in the same order.
 
         Args:
-            item: One of `get_items`.
+            items: Some of `get_items`.
         """
+
+    def requests_for(self, count: int) -> int:
+        """Return how many requests that many items take."""
+        return count
 
     @property
     @override
@@ -129,14 +133,13 @@ class CallItemStream(IncrementalStream):
         items = sorted(of_rows + of_legs, key=itemgetter("start_time")) + of_strays
         if not items:
             return
-        self._progress.add_total(len(items))
+        self._progress.add_total(len(items), self.requests_for(len(items)))
         with self.services.reporter.task(self._progress):
             yield from self._emit_items(items, context)
 
     def _emit_items(self, items: list[Record], context: Context | None) -> Iterator[Record]:
         written_at = self.services.clock.monotonic()
-        for item in items:
-            record = self.request_item(item)
+        for record in self.request_items(items):
             if self._is_emitted(record, context):
                 yield record
             if self.services.clock.monotonic() - written_at >= _STATE_INTERVAL:

@@ -17,7 +17,7 @@ from tap_zohovoice.schemas.types import FieldType
 from tap_zohovoice.streams.call_items import CallItemStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
@@ -58,6 +58,7 @@ class RecordingsStream(CallItemStream):
             self.item_api,
             open_storage(settings.recordings_path),
             max_bytes=settings.recordings_max_mb * _MEGABYTE,
+            max_files=settings.recordings_per_request,
             results=self.results,
         )
 
@@ -78,19 +79,23 @@ class RecordingsStream(CallItemStream):
         yield from iter_file_references(record, kind)
 
     @override
-    def request_item(self, item: Record) -> Record:
+    def requests_for(self, count: int) -> int:
+        return self._downloader.requests_for(count) if self._downloader else 0
+
+    @override
+    def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
         downloader = self._downloader
         if downloader is None:
-            return item
+            yield from items
+            return
+        files = ((item["recording_filename"], item["start_time"], item["size"]) for item in items)
         rechecks = self._rechecks
-        stored = downloader.download(
-            item["recording_filename"], item["start_time"], item["size"], rechecks
-        )
-        if rechecks.verified_until:
-            state = self.get_context_state({"kind": item["kind"]})
-            state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
-        self.record_outcome(is_unreachable=downloader.is_unreachable)
-        return {**item, **stored}
+        for item, stored in zip(items, downloader.download(files, rechecks), strict=True):
+            if rechecks.verified_until:
+                state = self.get_context_state({"kind": item["kind"]})
+                state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
+            self.record_outcome(is_unreachable=downloader.is_unreachable)
+            yield {**item, **stored}
 
 
 def iter_file_references(record: Record, kind: str) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from tap_zohovoice.streams.call_items import CallItemStream
 from tap_zohovoice.streams.recordings import FILE_FIELDS, iter_file_references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tap_zohovoice.schemas.conversion import Record
 
@@ -47,7 +47,10 @@ class TranscriptsStream(CallItemStream):
             yield {"logid": record["logid"], "kind": kind, "start_time": record["start_time"]}
 
     @override
-    def request_item(self, item: Record) -> Record:
+    def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
+        yield from map(self._request_item, items)
+
+    def _request_item(self, item: Record) -> Record:
         params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
         attempts = _MAX_ATTEMPTS if self._failed_in_a_row < _FAIL_FAST_AFTER else 1
         try:

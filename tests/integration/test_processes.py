@@ -236,6 +236,7 @@ def test_processes_of_different_streams_share_the_limits_of_each_address(tmp_pat
     settings: dict[str, Any] = {
         "page_size": 80,
         "recordings_path": str(tmp_path / "files"),
+        "recordings_per_request": 1,
         **LIMITS,
     }
     chosen = [("call_logs",), ("recordings",), ("call_logs", "recordings", "transcripts")]

@@ -95,7 +95,9 @@ def test_a_line_at_least_every_30_seconds_of_downloads(
     began = clock.time
     streams = ("recordings", "transcripts")
     with Sandbox(history=history(260), clock=clock) as box:
-        config = {**box.config, "recordings_path": str(tmp_path / "files")}
+        config = {
+            **box.config, "recordings_path": str(tmp_path / "files"), "recordings_per_request": 1,
+        }  # fmt: skip
         run = run_tap(config, catalog=selecting(*streams))
     assert run.exit_code == 0
     moments = [began, *(moment for moment, _ in watch.lines), clock.time]

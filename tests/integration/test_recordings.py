@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 DAY = 86_400_000
 KINDS = ("recording", "voicemail")
+ALONE = {"recordings_per_request": 1}
+"""Settings of the tests that count on one file a request."""
 BEFORE = round(NOW * 1000) - DAY  # when a call of these tests started, unless it matters
 
 
@@ -171,7 +173,7 @@ def test_recordings_are_selected_by_default_where_files_are_wanted(
 def test_files_are_downloaded_once(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
     folder = tmp_path / "calls"
     with Sandbox(history=history(200), clock=clock) as box:
-        config = {**box.config, "recordings_path": str(folder), "lookback_days": 3650}
+        config = {**box.config, **ALONE, "recordings_path": str(folder), "lookback_days": 3650}
         first = run_tap(config)
         assert first.exit_code == 0, first.log
         assert_stored(first, box, folder)
@@ -196,7 +198,12 @@ def test_files_are_complete_with_any_length_and_size(
         pytest.skip("a log that lies is then the only word on where a file ends")
     dialect = Dialect(file_length=length, file_size=size)
     with Sandbox(history=history(40), dialect=dialect, clock=clock) as box:
-        config = {**box.config, "recordings_path": str(tmp_path / "calls"), "lookback_days": 3650}
+        config = {
+            **box.config,
+            **ALONE,
+            "recordings_path": str(tmp_path / "calls"),
+            "lookback_days": 3650,
+        }
         first = run_tap(config)
         assert_stored(first, box, tmp_path / "calls")
         asked = box.stats.files.requests
@@ -220,7 +227,7 @@ def test_passing_fault_loses_no_file(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str, number: int
 ) -> None:
     with Sandbox(history=history(40), clock=clock, file_faults={number: fault}) as box:
-        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 0, run.log
         assert_stored(run, box, tmp_path / "calls")
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
@@ -254,7 +261,7 @@ def test_lasting_fault_loses_one_file(
     elif fault == "token":
         faults = {4: fault, 5: fault}
     with Sandbox(history=history(40), clock=clock, file_faults=faults) as box:
-        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 0, run.log
         assert set(run.ids) == server_ids(box)
         rows = run.rows("recordings")
@@ -276,7 +283,12 @@ def test_logs_are_complete_while_every_file_fails(
         alone = run_tap(box.config, catalog=selecting("call_logs"))
         for name in named(box):
             box.audio.drop(name)
-        config = {**box.config, "recordings_path": str(tmp_path / "calls"), "lookback_days": 7}
+        config = {
+            **box.config,
+            **ALONE,
+            "recordings_path": str(tmp_path / "calls"),
+            "lookback_days": 7,
+        }
         run = run_tap(config)
         assert run.exit_code == 0, run.log
         assert run.ids == alone.ids
@@ -308,7 +320,7 @@ def test_outage_keeps_bookmark_before_files(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str
 ) -> None:
     with Sandbox(history=history(300), clock=clock) as box:
-        config = {**box.config, "recordings_path": str(tmp_path / "calls")}
+        config = {**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")}
         box.file_faults.update(dict.fromkeys(range(21, 10_000), fault))
         run = run_tap(config)
         assert run.exit_code == 0
@@ -329,7 +341,7 @@ def test_lockout_of_files_does_not_delay_call_logs(
 ) -> None:
     with Sandbox(history=history(100), clock=clock) as box:
         box.lock("files")
-        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 0, run.log
         assert_stored(run, box, tmp_path / "calls")
         assert box.stats.files.locked_calls == 1  # the one that met it
@@ -359,7 +371,7 @@ def test_response_like_lockout_loses_one_file(
         names = sorted(named(box))
         for name in names[3], names[7]:
             box.audio.put(name, words.encode())
-        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 0, run.log
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
         failed = {row["recording_filename"] for row in run.rows("recordings") if row["error"]}
@@ -382,7 +394,12 @@ def test_single_wrong_size_keeps_other_sizes_trusted(
             with_file(
                 box, f"{number}", f"{number}.wav", BEFORE + number, recording_size_in_bytes=size
             )
-        config = {**box.config, "start_date": "2026-01-01", "recordings_path": str(tmp_path / "c")}
+        config = {
+            **box.config,
+            "start_date": "2026-01-01",
+            **ALONE,
+            "recordings_path": str(tmp_path / "c"),
+        }
         first = run_tap(config)
         assert [bool(row["error"]) for row in first.rows("recordings")] == [False, True, False]
         second = run_tap(config, state=first.state)
@@ -409,7 +426,7 @@ def test_rejected_tokens_are_renewed_a_few_times(
 ) -> None:
     with Sandbox(history=history(100), clock=clock) as box:
         box.file_faults.update(dict.fromkeys(range(1, 1000), "token"))
-        config = {**box.config, "recordings_path": str(tmp_path / "calls")}
+        config = {**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")}
         run = run_tap({**config, "filters": {"isRecording": True}})
         assert run.exit_code == 0, run.log
         assert len(errors(run)) == sum("call_recording" in row for row in box.store.rows())
@@ -422,7 +439,7 @@ def test_stopped_run_leaves_no_partial_file(
 ) -> None:
     folder = tmp_path / "calls"
     with Sandbox(history=history(130), clock=clock) as box:
-        config = {**box.config, "recordings_path": str(folder)}
+        config = {**box.config, **ALONE, "recordings_path": str(folder)}
 
         def stop(request: int) -> None:
             if request == number:
@@ -481,7 +498,7 @@ def test_killed_run_leaves_no_partial_file(tmp_path: Path) -> None:
         out = tmp_path / "out"
         with out.open("wb") as pipe:
             process = subprocess.Popen(
-                program(box, folder), cwd=tmp_path, stdout=pipe, stderr=subprocess.DEVNULL
+                program(box, folder, **ALONE), cwd=tmp_path, stdout=pipe, stderr=subprocess.DEVNULL
             )
         for _ in range(1_500):
             # The fifth file waits half-written; those before it come and go too quickly.
@@ -495,7 +512,9 @@ def test_killed_run_leaves_no_partial_file(tmp_path: Path) -> None:
         assert [path.suffix for path in files(folder)].count(".part") == 1
         gate.set()
         box.file_faults.clear()
-        again = subprocess.run(program(box, folder), cwd=tmp_path, capture_output=True, check=True)
+        again = subprocess.run(
+            program(box, folder, **ALONE), cwd=tmp_path, capture_output=True, check=True
+        )
         records = [
             message["record"]
             for message in map(json.loads, again.stdout.splitlines())
@@ -588,7 +607,8 @@ def test_changed_file_is_downloaded_again(
 ) -> None:
     with Sandbox(history=None, clock=clock) as box:
         config = {
-            **box.config, "start_date": "2026-01-01", "recordings_path": str(tmp_path / "calls"),
+            **box.config, **ALONE, "start_date": "2026-01-01",
+            "recordings_path": str(tmp_path / "calls"),
         }  # fmt: skip
         for name in ("same.wav", "other.wav"):
             content = b"RIFF\0\0\0\0WAVE" + bytes(1000)
@@ -648,7 +668,7 @@ def test_rejected_mode_is_left_out(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, mode: Any
 ) -> None:
     with Sandbox(history=history(40), dialect=Dialect(file_mode=mode), clock=clock) as box:
-        run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
+        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
         assert_stored(run, box, tmp_path / "calls")
         assert box.stats.files.requests == len(named(box)) + (mode == "none")
 
@@ -658,7 +678,8 @@ def test_files_are_stored_on_any_fsspec_file_system(run_tap: RunTap, clock: Fake
     try:
         with Sandbox(history=history(40), clock=clock) as box:
             config = {
-                **box.config, "recordings_path": "memory://bucket/calls", "lookback_days": 3650,
+                **box.config, **ALONE, "recordings_path": "memory://bucket/calls",
+                "lookback_days": 3650,
             }  # fmt: skip
             run = run_tap(config)
             assert run.exit_code == 0, run.log

@@ -63,11 +63,15 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     s3.rm("bucket", recursive=True)
 
 
+@pytest.mark.parametrize("number", [1, 10])
 def test_files_of_each_new_day_are_stored_once(
-    run_tap: RunTap, clock: FakeClock, bucket: Any
+    run_tap: RunTap, clock: FakeClock, bucket: Any, number: int
 ) -> None:
     with Sandbox(history=history(40), clock=clock) as box:
-        config = {**box.config, "recordings_path": URL, "lookback_days": 3650}
+        config = {
+            **box.config, "recordings_path": URL, "recordings_per_request": number,
+            "lookback_days": 3650,
+        }  # fmt: skip
         first = run_tap(config)
         assert first.exit_code == 0, first.log
         rows = first.rows("recordings")
@@ -81,9 +85,11 @@ def test_files_of_each_new_day_are_stored_once(
             assert content == box.audio.read(row["recording_filename"])
             assert row["sha256"] == hashlib.sha256(content).hexdigest()
         assert len(bucket.find("bucket")) == len(rows)
+        requests = box.stats.files.requests
+        assert requests == len(rows) if number == 1 else requests < len(rows) / 4
         second = run_tap(config, state=first.state)
         assert second.exit_code == 0, second.log
-        assert box.stats.files.requests == len(rows)
+        assert box.stats.files.requests == requests
     assert [row["sha256"] for row in second.rows("recordings")] == [row["sha256"] for row in rows]
 
 

@@ -18,7 +18,7 @@ from tests.support.simulated_account import keys_of
 from tests.support.simulated_api import Stop
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
-from zoho_voice_sandbox.dialect import Throttle, TokenRefused
+from zoho_voice_sandbox.dialect import SeveralFiles, Throttle, TokenRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,9 @@ RESPONSES: dict[str, st.SearchStrategy[Any]] = {
     "status_value": st.sampled_from(("200", "SUCCESS", "success")),
     "token_ttl_seconds": st.sampled_from((3600.0, 3600.0, 300.0)),
     "token_field": st.sampled_from(("expires_in", "expires_in_sec")),
+    "several_files": st.sampled_from(
+        [form for form in get_args(SeveralFiles) if "bomb" not in form]
+    ),
 }
 """Fields of dialects that change how responses look, not what they say."""
 PLAIN = dialects(**RESPONSES)

@@ -125,7 +125,7 @@ def test_download_progress(clock: FakeClock, log: pytest.LogCaptureFixture, tota
         bytes_received=lambda: 12_345_678,
     )
     if total:
-        progress.add_total(total)
+        progress.add_total(total, total)
     results.update({"fetched": 49, "there already": 1})
     clock.time += 60
     snapshot = progress.snapshot()

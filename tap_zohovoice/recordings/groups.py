@@ -1,0 +1,89 @@
+"""Groups of files: in the order of the records, and those of each that one request may ask for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tap_zohovoice.recordings.writer import Download, FileWriter
+
+MAX_BYTES = 1024**3
+"""Of the files of one request: 1 GB. Source: documentation."""
+MAX_NAME_CHARS = 10_000
+"""Of the names of one request, with their commas. Source: documentation."""
+_MAX_DOWNLOADS = 100
+"""Files of a group, stored ones included, so that records are not held back for long."""
+_SEPARATOR = re.compile(r"[,/\\]")
+
+
+@dataclass(slots=True)
+class Group:
+    """Files whose records come out together.
+
+    Attributes:
+        downloads: The files.
+        together: Those of them that one request may ask for.
+        lockouts: Responses to that request that looked like a lockout.
+    """
+
+    downloads: list[Download] = field(default_factory=list)
+    together: list[Download] = field(default_factory=list)
+    lockouts: int = 0
+    _bytes: int = 0
+    _chars: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """The names that are requested."""
+        return [download.name for download in self.together]
+
+    def has_room(self, download: Download, size: int) -> bool:
+        """Return whether one request may ask for another file."""
+        chars = self._chars + len(quote(download.name)) + 1
+        return chars <= MAX_NAME_CHARS and self._bytes + size <= MAX_BYTES
+
+    def add_wanted(self, download: Download, size: int) -> None:
+        """Add a file that one request may ask for, among others."""
+        self.downloads.append(download)
+        self.together.append(download)
+        self._bytes += size
+        self._chars += len(quote(download.name)) + 1
+
+
+def iter_groups(
+    downloads: Iterable[Download], writer: FileWriter, limit: Callable[[], int]
+) -> Iterator[Group]:
+    """Iterate over groups of files, in their order; each is made when the one before is done.
+
+    Args:
+        downloads: The files.
+        writer: Knows which are stored, and how large the others may be.
+        limit: Returns how many files one request may ask for now.
+    """
+    group = Group()
+    for download in downloads:
+        size = writer.expected_size(download) or writer.max_bytes
+        is_wanted = download.is_text and not writer.is_unchanged(download)
+        if is_wanted and limit() > 1 and _is_listable(download.name) and size <= writer.max_bytes:
+            if not group.has_room(download, size):
+                yield group
+                group = Group()
+            group.add_wanted(download, size)
+        else:
+            group.downloads.append(download)
+        is_full = len(group.together) >= limit() or len(group.downloads) >= _MAX_DOWNLOADS
+        if is_full or not group.together:
+            yield group
+            group = Group()
+    if group.downloads:
+        yield group
+
+
+def _is_listable(name: str) -> bool:
+    """Return whether a name is the same in a list, and as the last part of a path."""
+    return name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)

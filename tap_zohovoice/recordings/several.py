@@ -1,0 +1,238 @@
+"""Several files in one request: asked for as long as the server answers with archives.
+
+That several names may be sent is documented, what the response looks like is not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from contextlib import ExitStack, contextmanager
+from typing import IO, TYPE_CHECKING
+
+from tap_zohovoice.exceptions import (
+    ArchiveError,
+    RateLimitLockoutError,
+    RetryableError,
+    StorageError,
+    ZohoVoiceError,
+)
+from tap_zohovoice.http.body import content_length
+from tap_zohovoice.recordings.archive import ARCHIVE_MAGIC, Archive
+from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
+from tap_zohovoice.recordings.groups import MAX_BYTES
+from tap_zohovoice.recordings.storage import storage_errors
+from tap_zohovoice.recordings.writer import read_head, truncated
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Iterator
+
+    import requests
+
+    from tap_zohovoice.recordings.file_requests import FileRequests
+    from tap_zohovoice.recordings.groups import Group
+    from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
+
+_MAX_ATTEMPTS = 2
+_MAX_OVERHEAD = 1024**2
+"""Bytes of an archive beyond those of its files."""
+_MAX_POOR = 2
+"""Archives with fewer than half of the files, after which no more are requested."""
+_MAX_OUTAGES = 2
+"""Requests in a row without a usable response, after which no more are made."""
+_LOGGER = logging.getLogger("tap-zohovoice.recordings")
+
+
+class Delivery:
+    """The files of an archive, taken out one after the other.
+
+    Args:
+        archive: The archive.
+        names: The files that were requested.
+        writer: Stores the files.
+    """
+
+    def __init__(self, archive: Archive, names: Collection[str], writer: FileWriter) -> None:
+        self._archive = archive
+        self._names = names
+        self._writer = writer
+        self._tried = self._delivered = 0
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether fewer than half of the files were usable."""
+        return self._delivered * 2 < self._tried
+
+    def take(self, download: Download) -> Fields | None:
+        """Store a file; return the fields of its record, or None if it must be asked for alone.
+
+        Raises:
+            StorageError: If the storage fails.
+        """
+        if download.name not in self._names:
+            return None
+        self._tried += 1
+        try:
+            chunks = self._archive.read(download.name)
+            head = read_head(chunks)
+            kind = guess_audio_type(head[:SNIFF_BYTES])
+            if kind in {None, UNKNOWN}:
+                return None
+            # An entry that is larger than its log says is the archive's fault, as far as is known.
+            size = self._writer.expected_size(download)
+            fields = self._writer.write(download, chunks, head, kind, is_whole=True, max_bytes=size)
+        except StorageError:
+            raise
+        except (ArchiveError, RetryableError, ZohoVoiceError):
+            return None
+        self._delivered += 1
+        return fields
+
+
+class SeveralFiles:
+    """Requests several files at once, and decides whether to go on with it.
+
+    Args:
+        requests: Sends the requests.
+        writer: Stores the files.
+        max_files: Files of one request.
+
+    Attributes:
+        is_proven: Whether the server answered with an archive.
+    """
+
+    def __init__(self, requests: FileRequests, writer: FileWriter, max_files: int) -> None:
+        self.is_proven = False
+        self._requests = requests
+        self._writer = writer
+        self._max_files = max_files
+        self._cut = 0
+        self._poor = 0
+        self._outages = 0
+        self._is_refusal_logged = False
+
+    @property
+    def limit(self) -> int:
+        """How many files to ask for at once; one, as long as `mode` may be refused as well."""
+        return self._max_files if self._requests.is_mode_accepted else 1
+
+    def requests_for(self, count: int) -> int:
+        """Return how many requests that many files take, as far as is known."""
+        return -(-count // self._max_files) if self.is_proven else count
+
+    @contextmanager
+    def request(self, group: Group) -> Generator[Delivery | None]:
+        """Request the files of a group; None if each must be asked for alone.
+
+        Raises:
+            RateLimitLockoutError: If the URL of the files stays locked.
+            ZohoVoiceError: If the reason has nothing to do with these files.
+        """
+        with ExitStack() as stack:
+            delivery = self._try_request(group, stack) if len(group.together) > 1 else None
+            yield delivery
+        if delivery:
+            self._poor += delivery.is_poor
+            if self._poor >= _MAX_POOR:
+                self._stop("most of the files are missing in the archive")
+
+    def _try_request(self, group: Group, stack: ExitStack) -> Delivery | None:
+        self._cut = 0
+        try:
+            file = stack.enter_context(self._writer.storage.open_scratch())
+            archive = self._requests.send(
+                group,
+                lambda response: self._handle_response(group, response, file),
+                max_attempts=_MAX_ATTEMPTS,
+            )
+        except StorageError as error:  # a single file may still fit
+            self._stop(str(error))
+        except RateLimitLockoutError as error:
+            if not error.summary or self._requests.is_url_locked(group):
+                raise
+            self._refuse(error.summary, is_outage=self.is_proven)
+        except ZohoVoiceError as error:
+            if not error.summary:
+                raise
+            self._refuse(error.summary, is_outage=error.is_unreachable)
+        else:
+            self._accept()
+            return Delivery(archive, group.names, self._writer)
+        stack.close()
+        return None
+
+    def _accept(self) -> None:
+        self._outages = 0
+        if not self.is_proven:
+            self.is_proven = True
+            _LOGGER.info("Requesting up to %d files at once", self._max_files)
+
+    def _refuse(self, reason: str, *, is_outage: bool) -> None:
+        """Decide what a request without an archive means for the next groups.
+
+        Args:
+            reason: Why there is none.
+            is_outage: Whether that may have nothing to do with several files, the first time.
+        """
+        self._outages = self._outages + 1 if is_outage else 0
+        is_cut = self._cut >= _MAX_ATTEMPTS
+        if is_cut or self._outages >= _MAX_OUTAGES or not (self.is_proven or is_outage):
+            self._stop(reason)
+        elif not self._is_refusal_logged:
+            self._is_refusal_logged = True
+            _LOGGER.info("Requesting the files of a failed request one by one: %s", reason)
+
+    def _stop(self, reason: str) -> None:
+        self._max_files = 1
+        _LOGGER.info("Requesting one file at a time: %s", reason)
+
+    def _handle_response(
+        self, group: Group, response: requests.Response, file: IO[bytes]
+    ) -> Archive:
+        """Return the archive of a response, which is written to a file.
+
+        Raises:
+            RetryableError: If it is cut off, or an error may pass.
+            ZohoVoiceError: If there is no archive, or it is too big.
+        """
+        chunks = self._requests.api.iter_body(response)
+        head = read_head(chunks)
+        if response.status_code != 200 or not head.startswith(ARCHIVE_MAGIC):  # noqa: PLR2004
+            if response.ok and guess_audio_type(head[:SNIFF_BYTES]):
+                reason = "no archive in the answer"
+                raise _unusable(reason)
+            raise self._requests.unexpected_content(group, response, head + next(chunks, b""))
+        limit = min(len(group.together) * self._writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
+        if (content_length(response) or 0) > limit:
+            raise _too_big()
+        self._cut += 1  # unless it turns out to be whole
+        _spool(head, chunks, file, limit)
+        try:
+            archive = Archive(file)
+        except ArchiveError as error:
+            reason = "the archive is cut off"
+            raise truncated(reason) from error
+        self._cut -= 1
+        return archive
+
+
+def _spool(head: bytes, chunks: Iterator[bytes], file: IO[bytes], limit: int) -> None:
+    """Write a body to a file, in place of what it holds."""
+    with storage_errors():
+        file.seek(0)
+        file.truncate()
+    size = 0
+    for chunk in itertools.chain([head], chunks):
+        size += len(chunk)
+        if size > limit:
+            raise _too_big()
+        with storage_errors():
+            file.write(chunk)
+
+
+def _too_big() -> ZohoVoiceError:
+    return _unusable("the archive is bigger than its files may be")
+
+
+def _unusable(summary: str) -> ZohoVoiceError:
+    return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)

@@ -1,0 +1,223 @@
+"""Storage of files that are received: which are wanted, and which are complete."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
+from tap_zohovoice.http.body import CHUNK_SIZE
+from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
+from tap_zohovoice.recordings.declared_sizes import DeclaredSizes
+from tap_zohovoice.recordings.paths import storage_path
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable, Iterator
+
+    from tap_zohovoice._time import Clock
+    from tap_zohovoice.recordings.storage import Storage, StoredFile
+
+Fields = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Download:
+    """A file to download, and what its responses were like."""
+
+    name: str
+    path: str
+    declared_size: int | None
+    stored: StoredFile | None
+    short_digest: str = ""
+    """SHA-256 of the last response that was shorter than declared."""
+    lockouts: int = 0
+    """Responses that looked like a lockout."""
+    start_time: str = ""
+    """Start of its call, in the form of records."""
+    is_recheck: bool = False
+    """Whether it is stored, and requested once more because it may have grown."""
+    is_provisional: bool = False
+    """Whether it may not be whole, so that a later run must request it once more."""
+
+    @property
+    def stored_at(self) -> dt.datetime | None:
+        """When the stored file was downloaded; None if the storage does not say."""
+        return self.stored.modified if self.stored else None
+
+    @property
+    def names(self) -> list[str]:
+        """The name that is requested."""
+        return [self.name]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a URL can hold the name."""
+        return not any("\ud800" <= char <= "\udfff" for char in self.name)
+
+
+class FileWriter:
+    """Writes files to the storage, if they are complete and not stored already.
+
+    Args:
+        storage: Where files are stored.
+        max_bytes: Size of the largest file that is stored.
+        results: Counts files that were `fetched` or `skipped`.
+        clock: Clock.
+
+    Attributes:
+        sizes: What declared sizes are worth.
+    """
+
+    def __init__(
+        self, storage: Storage, *, max_bytes: int, results: Counter[str], clock: Clock
+    ) -> None:
+        self.storage = storage
+        self.max_bytes = max_bytes
+        self._results = results
+        self._clock = clock
+        self.sizes = DeclaredSizes()
+
+    def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
+        """Look whether a file is stored.
+
+        Args:
+            name: Name, as the API uses it.
+            start_time: Start of its call, in the form of records.
+            declared_size: Bytes according to the log.
+
+        Raises:
+            StorageError: If the storage fails.
+        """
+        path, size = storage_path(start_time, name), self.sizes.validate(declared_size)
+        download = Download(name, path, size, stored=None, start_time=start_time)
+        if download.is_text:
+            download.stored = self.storage.stat(path)
+        return download
+
+    def is_unchanged(self, download: Download) -> bool:
+        """Return whether a file is stored, as far as its log says."""
+        stored, size = download.stored, self.expected_size(download)
+        return bool(stored and stored.size and size in {None, stored.size})
+
+    def expected_size(self, download: Download) -> int | None:
+        """Return the size that a log declares; None if it does not, or if logs are often wrong."""
+        return None if self.sizes.are_ignored else download.declared_size
+
+    def write(  # noqa: PLR0913 - a file has many parts
+        self,
+        download: Download,
+        chunks: Iterator[bytes],
+        head: bytes,
+        kind: str | None,
+        *,
+        is_whole: bool,
+        max_bytes: int | None = None,
+    ) -> Fields:
+        """Store a file.
+
+        Args:
+            download: The file.
+            chunks: The rest of its content.
+            head: The start of its content.
+            kind: Its media type.
+            is_whole: Whether the server said where the file ends.
+            max_bytes: Its largest size, if that is less than for other files.
+
+        Returns:
+            The fields of its record.
+
+        Raises:
+            StorageError: If the storage fails.
+            RetryableError: If the file is incomplete.
+            ZohoVoiceError: If it is too big.
+        """
+        size, digest = 0, hashlib.sha256()
+        limit = min(self.max_bytes, max_bytes or self.max_bytes)
+        with self.storage.write_atomic(download.path) as file:
+            for chunk in itertools.chain([head], chunks):
+                size += len(chunk)
+                if size > limit:
+                    raise self.too_big()
+                digest.update(chunk)
+                file.write(chunk)
+            if self.is_stored(download, size):
+                return self.already_stored(download)
+            self._check_whole(download, size, digest.hexdigest(), is_whole=is_whole)
+            downloaded_at = self.now()
+            file.commit(downloaded_at)
+        download.is_provisional &= self.sizes.is_unknown(download.declared_size)
+        self._results["fetched"] += 1
+        return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)
+
+    def now(self) -> dt.datetime:
+        """Return the current time."""
+        return dt.datetime.fromtimestamp(self._clock.now(), dt.UTC)
+
+    def is_stored(self, download: Download, size: int | None) -> bool:
+        """Return whether the stored file has this size, or should not be replaced by a part."""
+        stored = download.stored
+        if stored is None or size is None:
+            return False
+        if size != stored.size and not (download.is_recheck and size < stored.size):
+            return False
+        self.sizes.compare(download.declared_size, size)
+        download.is_provisional = False
+        return True
+
+    def _check_whole(self, download: Download, size: int, digest: str, *, is_whole: bool) -> None:
+        """Raise an error if a file is short, unless its response says twice that it is whole."""
+        is_short = size < (self.expected_size(download) or 0)
+        if is_short and not (is_whole and digest == download.short_digest):
+            download.short_digest = digest
+            reason = "the file is shorter than its log says"
+            raise truncated(reason)
+        if is_whole:
+            self.sizes.compare(download.declared_size, size)
+
+    def too_big(self) -> ZohoVoiceError:
+        """Return the error of a file that is too big."""
+        summary = f"the file is bigger than recordings_max_mb ({self.max_bytes // 1024**2})"
+        return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
+
+    def already_stored(self, download: Download) -> Fields:
+        """Return the fields of the record of a file that is stored."""
+        self._results["skipped"] += 1
+        digest, head, size = hashlib.sha256(), b"", 0
+        with self.storage.open(download.path) as file:
+            while chunk := file.read(CHUNK_SIZE):
+                head = head or chunk[:SNIFF_BYTES]
+                size += len(chunk)
+                digest.update(chunk)
+        kind = guess_audio_type(head)
+        return self._fields(download, size, digest.hexdigest(), kind, download.stored_at)
+
+    def _fields(
+        self, download: Download, size: int, digest: str, kind: str | None, at: dt.datetime | None
+    ) -> Fields:
+        return {
+            "uri": self.storage.uri(download.path),
+            "bytes": size,
+            "sha256": digest,
+            "content_type": kind,
+            "downloaded_at": format_timestamp(at) if at else None,
+        }
+
+
+def read_head(chunks: Iterable[bytes]) -> bytes:
+    """Read as much of a file as tells its media type, or all if it is shorter."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= SNIFF_BYTES:
+            break
+    return head
+
+
+def truncated(summary: str) -> RetryableError:
+    """Return the error of a response that is not whole."""
+    return RetryableError(f"Zoho Voice: {summary}", summary=summary, is_unreachable=True)

@@ -1,0 +1,111 @@
+"""Groups of files that one request may ask for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_zohovoice._time import Clock
+from tap_zohovoice.recordings.groups import MAX_BYTES, MAX_NAME_CHARS, iter_groups
+from tap_zohovoice.recordings.storage import LocalStorage
+from tap_zohovoice.recordings.writer import FileWriter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEBI = 1024 * 1024
+START = "2026-02-28T12:00:00.000000+00:00"
+Files = list[tuple[str, int | None]]
+
+
+def groups_of(
+    folder: Path, files: Files, limit: int = 10, max_mb: int = 200
+) -> list[tuple[list[str], list[str]]]:
+    """Return the names of each group, and those of them that are requested together."""
+    storage = LocalStorage(folder)
+    results: Counter[str] = Counter()
+    writer = FileWriter(storage, max_bytes=max_mb * MEBI, results=results, clock=Clock())
+    downloads = (writer.prepare(name, START, size) for name, size in files)
+    return [
+        ([download.name for download in group.downloads], group.names)
+        for group in iter_groups(downloads, writer, lambda: limit)
+    ]
+
+
+def sizes(groups: list[tuple[list[str], list[str]]]) -> list[int]:
+    return [len(names) for _, names in groups]
+
+
+def test_groups_hold_as_many_files_as_the_limit(tmp_path: Path) -> None:
+    files: Files = [(f"{number}.wav", 1000) for number in range(23)]
+    groups = groups_of(tmp_path, files)
+    assert sizes(groups) == [10, 10, 3]
+    assert [name for names, _ in groups for name in names] == [name for name, _ in files]
+    assert sizes(groups_of(tmp_path, files, limit=4)) == [4, 4, 4, 4, 4, 3]
+    assert sizes(groups_of(tmp_path, files, limit=1)) == [0] * 23
+
+
+@pytest.mark.parametrize(
+    ("size", "max_mb", "expected"),
+    [
+        (None, 200, [5, 5, 2]),  # each may be as large as a file may be
+        (None, 102, [10, 2]),
+        (None, 600, [1] * 12),
+        (100 * MEBI, 200, [10, 2]),
+        (128 * MEBI, 200, [8, 4]),
+        (MAX_BYTES, 2000, [1] * 12),
+    ],
+)
+def test_files_of_a_group_fit_one_response(
+    tmp_path: Path, size: int | None, max_mb: int, expected: list[int]
+) -> None:
+    files: Files = [(f"{number}.wav", size) for number in range(12)]
+    assert sizes(groups_of(tmp_path, files, max_mb=max_mb)) == expected
+
+
+def test_names_of_a_group_fit_one_request(tmp_path: Path) -> None:
+    long: Files = [(f"{number}{'x' * 1240}.wav", 1) for number in range(12)]
+    groups = groups_of(tmp_path, long)
+    assert sizes(groups) == [8, 4]
+    assert all(len(",".join(names)) <= MAX_NAME_CHARS for _, names in groups)
+    encoded: Files = [(f"{number}{'☎' * 300}.wav", 1) for number in range(12)]
+    assert sizes(groups_of(tmp_path, encoded)) == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["two, names.wav", "a/b.wav", "a\\b.wav", "line\nbreak.wav", " x.wav", "x.wav ", "\ud800"],
+)
+def test_some_names_are_requested_alone(tmp_path: Path, name: str) -> None:
+    files: Files = [("1.wav", 1), (name, 1), ("2.wav", 1)]
+    assert groups_of(tmp_path, files) == [(["1.wav", name, "2.wav"], ["1.wav", "2.wav"])]
+
+
+def test_file_that_is_too_big_by_its_log_is_requested_alone(tmp_path: Path) -> None:
+    files: Files = [("1.wav", 1), ("big.wav", 201 * MEBI), ("2.wav", 1)]
+    assert [names for _, names in groups_of(tmp_path, files)] == [["1.wav", "2.wav"]]
+
+
+def test_stored_files_are_not_requested(tmp_path: Path) -> None:
+    day = tmp_path / "2026" / "02" / "28"
+    day.mkdir(parents=True)
+    for number in range(300):
+        if number % 3:
+            (day / f"{number}.wav").write_bytes(b"x")
+    files: Files = [(f"{number}.wav", 1) for number in range(300)]
+    groups = groups_of(tmp_path, files)
+    assert [name for names, _ in groups for name in names] == [name for name, _ in files]
+    assert [name for _, names in groups for name in names] == [f"{n}.wav" for n in range(0, 300, 3)]
+    assert max(sizes(groups)) == 10
+
+
+def test_stored_files_hold_up_no_record_for_long(tmp_path: Path) -> None:
+    day = tmp_path / "2026" / "02" / "28"
+    day.mkdir(parents=True)
+    for number in range(1000):
+        (day / f"{number}.wav").write_bytes(b"x")
+    files: Files = [("new.wav", 1), *((f"{number}.wav", 1) for number in range(1000))]
+    groups = groups_of(tmp_path, files)
+    assert [len(names) for names, _ in groups] == [100, *[1] * 901]
