@@ -99,6 +99,7 @@ site: $(SITE)/.done ## Build the documentation as a site in .cache/site, and che
 
 bench: setup $(DLT)/.done ## Compare the tap's speed with others'; BENCH_ARGS='--rows 20000 --repeat 1' is quick
 	@$(BIN)/python bench/bench.py --dlt $(DLT)/bin/python $(BENCH_ARGS)
+	@$(BIN)/python bench/files.py $(BENCH_FILES_ARGS)
 
 budget: setup ## Simulate what first runs cost; BUDGET_ARGS='--calls 10000' for some sizes only
 	@$(BIN)/python bench/budget.py $(BUDGET_ARGS)

@@ -1,0 +1,155 @@
+"""Compare what it costs to download files: one a request, and several.
+
+The server is the sandbox, without limits, so only the work counts; the minutes are those that the
+requests take at Zoho's limit. What was stored is checked: a file that is missing or not what the
+server has fails the comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import sysconfig
+import tempfile
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from measure import Cost, FailedError, measure
+
+from zoho_voice_sandbox import Dialect, History, Sandbox
+
+TAP = Path(sysconfig.get_path("scripts")) / "tap-zohovoice"
+PATIENCE_SECONDS = 1_800.0
+FILE_BYTES = 111_744
+"""Of a recording of half a minute. Source: a live answer that a client has logged."""
+REQUESTS_A_MINUTE = 29
+MOST_REQUESTS = 0.15
+"""Requests for several files, in shares of those for one."""
+MOST_CPU = 1.0
+"""The same of the CPU."""
+MOST_PEAK = 1.1
+"""The same of the peak memory."""
+MEBI = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run took.
+
+    Attributes:
+        per_request: Most files of one request.
+        files: Files that were stored.
+        requests: Requests for files.
+        cost: Of the process.
+    """
+
+    per_request: int
+    files: int
+    requests: int
+    cost: Cost
+
+
+def run(box: Sandbox, per_request: int, scratch: Path) -> Result:
+    """Let the tap download all files.
+
+    Args:
+        box: The account, each of whose files has the same content.
+        per_request: Most files of one request.
+        scratch: An empty folder.
+
+    Raises:
+        FailedError: If the tap failed, or did not store each file.
+    """
+    config = {
+        **box.config,
+        "recordings_path": str(scratch / "files"),
+        "recordings_per_request": per_request,
+        "streams": ["recordings"],
+        "rate_limit_calls": 1_000_000_000,
+        "rate_limit_seconds": 1,
+    }
+    path = scratch / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    variables = {"PATH": os.environ["PATH"], "HOME": str(scratch)}
+    before = box.stats.files.requests
+    cost = measure([TAP, "--config", path], variables, scratch / "stdout", PATIENCE_SECONDS)
+    stored = {file.name: file for file in (scratch / "files").rglob("*") if file.is_file()}
+    names = names_of(box)
+    wrong = [name for name, file in stored.items() if file.read_bytes() != box.audio.read(name)]
+    if stored.keys() != names or wrong:
+        message = f"{len(stored):,} files, {len(wrong):,} of them wrong, instead of {len(names):,}"
+        raise FailedError(message)
+    return Result(per_request, len(stored), box.stats.files.requests - before, cost)
+
+
+def names_of(box: Sandbox) -> set[str]:
+    """Return the names of all files of an account."""
+    keys = ("call_recording", "voicemail")
+    return {
+        row[key]["recording_filename"] for row in box.store.rows() for key in keys if key in row
+    }
+
+
+def show(results: list[Result]) -> None:
+    """Print what was measured."""
+    print(
+        f"{'files':>7} {'a request':>9} {'requests':>8} {'min at limit':>12} {'files/s':>8} "
+        f"{'CPU ms/file':>11} {'peak MB':>8}"
+    )
+    for result in results:
+        cost = result.cost
+        print(
+            f"{result.files:>7,} {result.per_request:>9} {result.requests:>8,} "
+            f"{result.requests / REQUESTS_A_MINUTE:>12.1f} {result.files / cost.wall:>8,.0f} "
+            f"{cost.cpu * 1000 / result.files:>11.2f} {cost.peak / MEBI:>8.0f}"
+        )
+
+
+def complaints(single: Result, several: Result, slack: float) -> list[str]:
+    """Tell which ratios of several files to one are beyond their limits."""
+    ratios = (
+        ("requests", several.requests / single.requests, MOST_REQUESTS),
+        ("CPU", several.cost.cpu / single.cost.cpu, MOST_CPU * slack),
+        ("peak memory", several.cost.peak / single.cost.peak, MOST_PEAK * slack),
+    )
+    return [
+        f"{what} of several files / one: {ratio:.2f}, the limit is {most:.2f}"
+        for what, ratio, most in ratios
+        if ratio > most
+    ]
+
+
+def main() -> int:
+    """Measure, print, and judge.
+
+    Returns:
+        0 if all ratios are within their limits.
+    """
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=4_000, help="about half of them have a file")
+    parser.add_argument("--slack", type=float, default=1.0, help="what limits are multiplied by")
+    args = parser.parse_args()
+    history = History(seed=1, calls=args.calls, first=date(2024, 1, 1), last=date(2024, 12, 31))
+    results: dict[int, Result] = {}
+    with Sandbox(history=history, dialect=Dialect(limit_calls=1_000_000_000)) as box:
+        content = b"RIFF\0\0\0\0WAVE" + bytes(FILE_BYTES - 12)
+        for name in names_of(box):
+            box.audio.put(name, content)
+        for per_request in (1, 10):
+            with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+                try:
+                    results[per_request] = run(box, per_request, Path(scratch))
+                except FailedError as error:
+                    print(error, file=sys.stderr)
+                    return 1
+    show(list(results.values()))
+    missed = complaints(results[1], results[10], args.slack)
+    print("\n" + "\n".join(missed or ["All ratios are within their limits."]))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
