@@ -1,4 +1,4 @@
-"""Base class of the streams that send one request for each recording or voicemail."""
+"""Base class of the streams that request what recordings and voicemails of calls stand for."""
 
 from __future__ import annotations
 

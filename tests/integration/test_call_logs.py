@@ -171,7 +171,9 @@ def test_downloads_log_total_progress_and_summary(
 ) -> None:
     del json_logs
     with Sandbox(history=history(260), clock=clock) as box:
-        config = {**box.config, "recordings_path": str(tmp_path / "files")}
+        config = {
+            **box.config, "recordings_path": str(tmp_path / "files"), "recordings_per_request": 1,
+        }  # fmt: skip
         run = run_tap(config)
     rows = run.rows("recordings")
     assert len(rows) > 60
