@@ -300,7 +300,12 @@ def test_files_of_all_rows_of_a_call_come_out(
             file = {field: {"recording_filename": f"other-{number}.wav"}}
             box.store.add(call(box, f"other-{number}", start, **file))
         folder = str(tmp_path / "calls")
-        config = {**from_default_start(box), "page_size": page_size, "recordings_path": folder}
+        config = {
+            **from_default_start(box),
+            "page_size": page_size,
+            "recordings_path": folder,
+            "recordings_per_request": 1,
+        }
         run = run_tap(config)
         again = run_tap(config, state=run.state)
         assert box.stats.files.requests == 7
