@@ -1,10 +1,10 @@
-"""Run the tap from a generated account into DuckDB and into a folder, and check what landed.
+"""Run the tap from the sandbox into DuckDB and into a folder, and check the result.
 
-A sandbox of Zoho Voice is started as a process of its own on a free port of this machine. The tap
-reads it into a DuckDB file; some seconds later, when calls have come in, it goes on from the
-state of the first run; a third run fetches the files of a few recordings, and a fourth loads users
-and numbers. Then the database is compared with what the sandbox holds. All files are in one folder,
-created again each time, and nothing is left running.
+The demo starts the sandbox as a separate process on a free local port. Run 1 of the tap loads all
+calls into a DuckDB file. Run 2 starts some seconds later, when there are new calls, from the state
+of run 1. Run 3 downloads the files of a few recordings, and run 4 loads users and numbers. Then the
+demo compares the database with the data of the sandbox. All files are in one folder, which each
+demo creates again. All processes have ended when the demo ends.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ Calls: TypeAlias = "dict[str, tuple[str, str]]"
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOKBACK = timedelta(days=3)
-"""The tap's default of `lookback_days`."""
+"""The default of `lookback_days`."""
 GRACE_MS = 1_000
 """The sandbox shows a call up to a second after the second in which it ended."""
 PAGE_SIZE = 200
-"""Calls of a request, for the bound; the sandbox grants more."""
+"""Calls per request, for the upper bound of requests; the sandbox allows more."""
 PATIENCE_SECONDS = 10.0
 FILES = 12
-"""Recordings whose files are fetched."""
+"""Number of recordings to download."""
 RUNS = 4
 DIRECTORY = ("numbers", "users")
 """Streams that the fourth run loads."""
 FEW_REQUESTS = 3
-"""For the logs of a few hours."""
+"""Requests for the calls of a few hours."""
 
 
 class DemoError(Exception):
-    """Something did not work; the text says what."""
+    """A step of the demo failed; the text says which."""
 
 
 @dataclass
@@ -65,12 +65,12 @@ class Run:
     """What one run of the tap sent.
 
     Attributes:
-        began_ms: When it began, in milliseconds since the epoch.
-        seconds: How long it took.
-        sent: How many records it sent.
-        calls: Those records.
-        files: The records of recordings and voicemails, or what the calls say of them.
-        bookmark: How far the account has been read.
+        began_ms: Start of the run, in milliseconds since the epoch.
+        seconds: Duration of the run.
+        sent: Number of records.
+        calls: The records of `call_logs`.
+        files: The records of `recordings`, or the fields of the calls that describe files.
+        bookmark: Bookmark of `call_logs` after the run.
     """
 
     began_ms: int
@@ -83,12 +83,12 @@ class Run:
 
 @dataclass
 class Account:
-    """What the sandbox holds, and what was asked of it.
+    """The data of the sandbox, and its counts of requests.
 
     Attributes:
-        calls: Its calls.
-        ended_ms: When each of them ended, by logid, in milliseconds since the epoch.
-        stats: The sandbox's own counts.
+        calls: The calls.
+        ended_ms: End of each call, by logid, in milliseconds since the epoch.
+        stats: The counts of requests.
     """
 
     calls: Calls
@@ -100,8 +100,8 @@ class Demo:
     """The demo in one folder.
 
     Args:
-        folder: Where everything goes.
-        options: The command line.
+        folder: Folder for all files.
+        options: Options of the command line.
     """
 
     def __init__(self, folder: Path, options: Namespace) -> None:
@@ -112,13 +112,13 @@ class Demo:
         self._scripts = Path(sysconfig.get_path("scripts"))
         self._config = folder / "config.json"
         self._state = folder / "state.json"
-        # No proxy stands between this machine and itself, and no file lands anywhere else.
+        # Requests to this machine use no proxy, and all files are written to the folder.
         proxies = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         folders = {"XDG_STATE_HOME": str(folder / "state"), "TMPDIR": str(folder)}
         self._environment = os.environ | proxies | folders
 
     def play(self) -> tuple[Run, Run, Run, Account]:
-        """Start the sandbox, run the tap three times, and look at what the sandbox holds.
+        """Start the sandbox, run the tap four times, and read the data of the sandbox.
 
         Returns:
             The runs and the account after them.
@@ -128,17 +128,17 @@ class Demo:
         """
         options = self._options
         say(
-            f"A generated account: {options.calls:,} calls of the last {options.days} days, "
-            f"and {options.grow / 3600:.1f} new ones a second."
+            f"A generated account: {options.calls:,} calls in the last {options.days} days, "
+            f"and {options.grow / 3600:.1f} new calls a second."
         )
         with self._sandbox() as sandbox:
             self._wait()
             say("Run 1 reads everything:     tap-zohovoice --config config.json | target-duckdb")
             first = self._run(1)
             self._wait()
-            say("Run 2 goes on from there:   tap-zohovoice --config ... --state state.json | ...")
+            say("Run 2 reads the new calls:  tap-zohovoice --config ... --state state.json | ...")
             second = self._run(2)
-            say("Run 3 fetches a few files:  tap-zohovoice --config ... --catalog recordings.json")
+            say("Run 3 downloads recordings: tap-zohovoice --config ... --catalog recordings.json")
             third = self._fetch(first.files[-FILES:])
             say("Run 4 loads users, numbers: TAP_ZOHOVOICE_STREAMS=users,numbers tap-zohovoice ...")
             self._load_directory()
@@ -150,7 +150,7 @@ class Demo:
 
     def _wait(self) -> None:
         pause = self._options.pause
-        say(f"Calls come in for {pause:g} s ...")
+        say(f"Waiting {pause:g} s for new calls ...")
         time.sleep(pause)
 
     @contextmanager
@@ -165,7 +165,7 @@ class Demo:
         ]
         sandbox_name = "sandbox"
         with self._process(sandbox_name, command, stdout=subprocess.PIPE) as sandbox:
-            # Its first line says that it listens.
+            # It prints its first line when it accepts connections.
             if sandbox.stdout is None or not sandbox.stdout.readline():
                 code = sandbox.wait(PATIENCE_SECONDS)
                 raise self._failure(sandbox_name, code)
@@ -173,7 +173,7 @@ class Demo:
 
     @contextmanager
     def _process(self, name: str, command: list[str], **pipes: Any) -> Generator[Any]:  # noqa: ANN401
-        """Have a process until the end of the block, and not a moment longer."""
+        """Run a process, and terminate it at the end of the block."""
         with self._log(name).open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
                 command, cwd=self._folder, env=self._environment, stderr=log, text=True, **pipes
@@ -199,19 +199,19 @@ class Demo:
         return DemoError("\n  ".join([f"{name} ended with exit code {code}", *last_lines]))
 
     def _run(self, number: int) -> Run:
-        """Pipe the tap into the target, and count what passes."""
+        """Pipe the tap into the target, and count the records."""
         run = Run(began_ms=time.time_ns() // 1_000_000)
         began = time.monotonic()
         state = ["--state", str(self._state)] if self._state.exists() else []
         last_state = self._pipe(number, self._config, state, run)
-        # What a target writes is the state of what it has stored; the last line counts.
+        # The last line that the target wrote is the state of what it has stored.
         self._state.write_text(last_state)
         run.bookmark = json.loads(last_state)["bookmarks"]["call_logs"]["replication_key_value"]
         run.seconds = time.monotonic() - began
         return run
 
     def _load_directory(self) -> None:
-        """Load users and numbers beside the calls."""
+        """Load users and numbers."""
         config = self._folder / "directory.json"
         settings = json.loads(self._config.read_text(encoding="utf-8"))
         config.write_text(json.dumps({**settings, "streams": list(DIRECTORY)}), encoding="utf-8")
@@ -223,9 +223,9 @@ class Demo:
 
         Args:
             number: Number of the run.
-            config: Settings of the tap.
-            options: Further options of the tap.
-            run: Where to count what passes; None if it does not matter.
+            config: File with the settings of the tap.
+            options: Other options of the tap.
+            run: Counts the records; None to count nothing.
         """
         tap_name, target_name = f"tap-{number}", f"target-{number}"
         tap_command = [str(self._scripts / "tap-zohovoice"), "--config", str(config), *options]
@@ -253,7 +253,7 @@ class Demo:
         return states.read_text(encoding="utf-8").splitlines()[-1]
 
     def _fetch(self, wanted: list[dict[str, Any]]) -> Run:
-        """Fetch the files of some recordings, without a target."""
+        """Download some recordings, without a target."""
         run = Run(began_ms=time.time_ns() // 1_000_000)
         began = time.monotonic()
         tap = str(self._scripts / "tap-zohovoice")
@@ -282,7 +282,7 @@ class Demo:
         return run
 
     def _ask(self) -> Account:
-        """Ask the sandbox for all it holds, in one request and without the tap."""
+        """Read all calls from the sandbox in one request, without the tap."""
         config = json.loads(self._config.read_text(encoding="utf-8"))
         form = {name: config[name] for name in ("client_id", "client_secret", "refresh_token")}
         body = urllib.parse.urlencode({**form, "grant_type": "refresh_token"}).encode()
@@ -294,11 +294,11 @@ class Demo:
 
 
 def count(line: str, run: Run) -> None:
-    """Note a message of the tap.
+    """Count a message of the tap.
 
     Args:
         line: The message.
-        run: Where to note it.
+        run: The run to count it for.
     """
     message = json.loads(line)
     if message["type"] == "RECORD" and message["stream"] == "recordings":
@@ -312,15 +312,15 @@ def count(line: str, run: Run) -> None:
 
 
 def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401
-    """Ask this machine, by no proxy.
+    """Send a request to this machine, without a proxy.
 
     Args:
-        url: The address.
-        body: A form to post.
+        url: URL of the request.
+        body: Form to send with POST.
         headers: Headers of the request.
 
     Returns:
-        The answer, from JSON.
+        The parsed JSON of the response.
     """
     request = urllib.request.Request(url, body, headers or {})  # noqa: S310 - the sandbox
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -329,13 +329,13 @@ def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = 
 
 
 def moment(milliseconds: int) -> str:
-    """Write a moment as the tap does.
+    """Format a timestamp as the tap does.
 
     Args:
-        milliseconds: Since the epoch.
+        milliseconds: Milliseconds since the epoch.
 
     Returns:
-        The moment in UTC, with microseconds.
+        The timestamp in UTC, with microseconds.
     """
     seconds, rest = divmod(milliseconds, 1000)
     text = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
@@ -346,10 +346,10 @@ def landed(database: Path) -> tuple[int, Calls]:
     """Read the database.
 
     Args:
-        database: The file.
+        database: The DuckDB file.
 
     Returns:
-        How many rows it has, and its calls.
+        The number of rows, and the calls.
     """
     query = "SELECT logid, call_type, epoch_ms(start_time) FROM zoho.call_logs"
     with duckdb.connect(str(database), read_only=True) as connection:
@@ -358,14 +358,14 @@ def landed(database: Path) -> tuple[int, Calls]:
 
 
 def problems(first: Run, second: Run, account: Account, rows: int, calls: Calls) -> list[str]:
-    """Find what is not as promised.
+    """Compare the runs and the database with the account.
 
     Args:
         first: The first run.
         second: The second run.
-        account: What the sandbox holds.
-        rows: How many rows the database has.
-        calls: Its calls.
+        account: Data of the sandbox.
+        rows: Number of rows in the database.
+        calls: Calls in the database.
 
     Returns:
         One line for each problem.
@@ -378,46 +378,46 @@ def problems(first: Run, second: Run, account: Account, rows: int, calls: Calls)
     checks = {
         "a run sent a call twice": first.sent > len(first.calls) or second.sent > len(second.calls),
         "the database holds a call twice": rows > len(calls),
-        "the database does not hold what was sent": calls != first.calls | second.calls,
+        "the database differs from the records that were sent": calls != first.calls | second.calls,
         "calls of the account are missing": not due <= calls.keys(),
         "calls differ from those of the account": not calls.items() <= account.calls.items(),
-        "run 2 brought nothing new": not second.calls.keys() - first.calls.keys(),
+        "run 2 sent no new call": not second.calls.keys() - first.calls.keys(),
         "run 2 did not read the lookback again": not again <= second.calls.keys(),
         "run 2 read more than the lookback again": any(
             start < since for _, start in second.calls.values()
         ),
-        "the bookmark fell back": second.bookmark < first.bookmark,
-        "the limit on requests was broken": any(
+        "the bookmark moved back": second.bookmark < first.bookmark,
+        "the rate limit was exceeded": any(
             stats[name] for name in stats if name.endswith(("violations", "locked_calls"))
         ),
-        "there were more requests than promised": stats["requests"] - 1
+        "there were more requests than documented": stats["requests"] - 1
         > most_requests(first, second),
-        "a run fetched more than one token": stats["tokens"] != RUNS + 1,  # and the comparison's
+        "a run fetched more than one token": stats["tokens"] != RUNS + 1,  # one for this check
     }
     return [text for text, is_so in checks.items() if is_so]
 
 
 def most_requests(first: Run, second: Run) -> int:
-    """Tell how many requests the tap may make for what it sent.
+    """Return the number of requests that the tap may send for its records.
 
     Args:
-        first: The first run, of everything.
-        second: The second run, of what is new and of the lookback.
+        first: The first run, which reads all calls.
+        second: The second run, which reads new calls and the lookback.
 
     Returns:
-        How many.
+        The upper bound.
     """
     pages = [math.ceil(run.sent / PAGE_SIZE) for run in (first, second)]
     return int(pages[0] * 1.03 + 3) + pages[1] + 2 + FEW_REQUESTS
 
 
 def wrong_files(third: Run, wanted: list[dict[str, Any]], folder: Path) -> list[str]:
-    """Find what is wrong with the files that were fetched.
+    """Check the downloaded files.
 
     Args:
-        third: The run that fetched them.
-        wanted: The records of those that should be there.
-        folder: Where they are.
+        third: The run that downloaded them.
+        wanted: Records of the expected files.
+        folder: Folder of the files.
 
     Returns:
         One line for each problem.
@@ -426,42 +426,42 @@ def wrong_files(third: Run, wanted: list[dict[str, Any]], folder: Path) -> list[
     found = {path.name: path for path in folder.rglob("*") if path.is_file()}
     problems = []
     if not names <= found.keys() or {r["recording_filename"] for r in third.files} != found.keys():
-        problems.append("the folder does not hold the files that were asked for")
+        problems.append("the folder does not contain the expected files")
     for record in third.files:
         path = found.get(record["recording_filename"])
         content = path.read_bytes() if path else b""
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
-            problems.append("a file is not what its record tells")
+            problems.append("a file differs from its record")
         elif path:
-            with wave.open(str(path)) as sound:  # which fails if it is none
+            with wave.open(str(path)) as sound:  # fails if it is not audio
                 problems += [] if sound.getnframes() else ["a file is silent"]
     return problems
 
 
 def report_files(third: Run, folder: Path) -> None:
-    """Print what was fetched.
+    """Print a summary of the downloaded files.
 
     Args:
-        third: The run that fetched it.
-        folder: Where it is.
+        third: The run that downloaded them.
+        folder: Folder of the files.
     """
     sample = third.files[-1]
     path = folder / sample["start_time"][:10].replace("-", "/") / sample["recording_filename"]
     size = sum(record["bytes"] or 0 for record in third.files)
     say(f"\nIn {os.path.relpath(folder)}, in {third.seconds:.1f} seconds")
-    say(f"{'files':<12}{len(third.files):>7,}   {size:,} bytes, each a tone to listen to, such as")
+    say(f"{'files':<12}{len(third.files):>7,}   {size:,} bytes, each a tone, such as")
     say(f"  {os.path.relpath(path, folder)}")
 
 
 def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -> None:
-    """Print what landed.
+    """Print a summary of the runs and the database.
 
     Args:
         first: The first run.
         second: The second run.
-        account: What the sandbox holds.
-        rows: How many rows the database has.
-        calls: Its calls.
+        account: Data of the sandbox.
+        rows: Number of rows in the database.
+        calls: Calls in the database.
     """
     new = second.calls.keys() - first.calls.keys()
     late = sum(second.calls[logid][1] <= first.bookmark for logid in new)
@@ -469,7 +469,7 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
     for name, left, right in (
         ("records sent", first.sent, second.sent),
         ("  new calls", len(first.calls), len(new)),
-        ("    begun before the bookmark", 0, late),
+        ("    started before the bookmark", 0, late),
         ("  lookback, sent again", 0, second.sent - len(new)),
     ):
         say(f"{name:<30}{left:>6,}{right:>12,}")
@@ -478,7 +478,7 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
     say(f"bookmark after run 2  {second.bookmark}")
     stats = account.stats
     refused = sum(n for name, n in stats.items() if name.endswith(("violations", "locked_calls")))
-    # The last request and the last token were the demo's own, to compare.
+    # The demo itself sent the last request and fetched the last token, for the comparison.
     requests = sum(count for name, count in stats.items() if name.endswith("requests"))
     tokens = stats["token_requests"]
     say(f"API requests of all runs {requests - tokens - 1}, over the limit {refused}")
@@ -494,13 +494,13 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
 
 
 def picture(database: Path) -> str:
-    """Draw calls per day and type, and per agent and number, as bars.
+    """Draw bar charts of the calls per day, type, agent and number.
 
     Args:
-        database: The file.
+        database: The DuckDB file.
 
     Returns:
-        The text, with a sample row and a query to look further.
+        The charts, a sample row and a command that shows more rows.
     """
     queries = {
         "Calls per day": """
@@ -530,18 +530,18 @@ def picture(database: Path) -> str:
             "SELECT start_time, call_type, agent_number, duration_seconds FROM zoho.call_logs "
             "WHERE agent_number IS NOT NULL ORDER BY start_time DESC LIMIT 1"
         ).fetchone()
-    parts += ["", "The last call that an agent took", "  " + ", ".join(map(str, sample or ()))]
+    parts += ["", "The last call with an agent", "  " + ", ".join(map(str, sample or ()))]
     where = os.path.relpath(database)
-    program = (  # the result needs a connection that is held
+    program = (  # the result needs an open connection
         f"import duckdb; calls = duckdb.connect('{where}'); "
         "print(calls.sql('FROM zoho.call_logs LIMIT 5'))"
     )
-    parts += ["Look further", f'  .venv/bin/python -c "{program}"']
+    parts += ["To see more rows", f'  .venv/bin/python -c "{program}"']
     return "\n".join(parts)
 
 
 def say(text: str) -> None:
-    """Print a line at once.
+    """Print and flush a line.
 
     Args:
         text: The line.
@@ -550,20 +550,20 @@ def say(text: str) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> Namespace:
-    """Read the command line.
+    """Parse the command line.
 
     Args:
-        arguments: The command line, by default that of the process.
+        arguments: Arguments, by default those of the process.
 
     Returns:
         The options.
     """
     parser = ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--calls", type=int, default=3000, help="calls to start with")
-    parser.add_argument("--days", type=int, default=60, help="days that they are spread over")
+    parser.add_argument("--calls", type=int, default=3000, help="calls at the start")
+    parser.add_argument("--days", type=int, default=60, help="days of these calls")
     parser.add_argument("--grow", type=float, default=7200, help="new calls an hour")
     parser.add_argument("--pause", type=float, default=8, help="seconds before each run")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".demo", help="emptied first")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".demo", help="output, emptied first")
     return parser.parse_args(arguments)
 
 
@@ -571,10 +571,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo.
 
     Args:
-        arguments: The command line, by default that of the process.
+        arguments: Arguments, by default those of the process.
 
     Returns:
-        The exit code: 0 if everything is as promised, 1 if not, 128 + n if stopped by signal n.
+        The exit code: 0 if all checks pass, 1 if not, 128 + n if stopped by signal n.
     """
     options = parse(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -594,20 +594,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(picture(demo.database))
     found = problems(first, second, account, rows, calls)
     if found := found + wrong_files(third, first.files[-FILES:], demo.recordings):
-        say("\nThis is wrong:\n  " + "\n  ".join(found))
+        say("\nThese checks failed:\n  " + "\n  ".join(found))
         return 1
-    say("\nChecked against the account: no call lost, none twice, files whole, limits kept.")
+    say("\nChecked against the account: no call missing or duplicated, files complete, limit kept.")
     where = os.path.relpath(folder)
-    say(f"Look yourself: {where} holds the database, the files, the states and the logs.")
+    say(f"The database, the files, the states and the logs are in {where}.")
     return 0
 
 
 def stop(number: int, _frame: FrameType | None) -> None:
-    """Leave in good order on a signal: every process ends with its block.
+    """Exit on a signal, so that each block terminates its process.
 
     Args:
         number: The signal.
-        _frame: Where the program was.
+        _frame: The interrupted frame.
     """
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
