@@ -1,8 +1,8 @@
-"""Compare what it costs to read a long list of call logs: by the tap, and by three others.
+"""Measure the cost of reading a long list of call logs, for the tap and three other programs.
 
-Each contestant is a process of its own, reads the same logs from the same server on this machine,
-and writes them to a file. The server has no limits, so only the work counts. What each wrote is
-counted: a contestant that loses or repeats a log fails the comparison.
+Each program is a separate process. It reads the same logs from the same local server, and writes
+them to a file. The server has no rate limit, so no program waits. The comparison counts the logs in
+each file, and fails if a log is missing or duplicated.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ START_UPS = 7
 MEBI = 1024 * 1024
 PATIENCE_SECONDS = 1_800.0
 MOST_OF_TEMPLATE = 0.5
-"""CPU per record that the tap may take, in shares of the template's."""
+"""Limit of the tap's CPU time per record, relative to the template."""
 MOST_OF_FLOOR = 2.5
-"""The same, in shares of the floor's."""
+"""The same, relative to the floor."""
 MOST_OF_IMPORT = 1.3
-"""CPU that the tap may take to start, in shares of `import singer_sdk`."""
+"""Limit of the CPU time to start the tap, relative to `import singer_sdk`."""
 MOST_GROWTH = 1.1
-"""Peak memory at the largest number of logs, in shares of that at the smallest."""
+"""Limit of peak memory at the largest number of logs, relative to the smallest."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something that reads all logs.
+    """A program that reads all logs.
 
     Attributes:
         name: What it is called.
@@ -62,7 +62,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Result:
-    """What a contestant took for a number of logs.
+    """Measurements of a program for a number of logs.
 
     Attributes:
         name: The contestant.
@@ -78,7 +78,7 @@ class Result:
 
 
 def _tap(url: str, folder: Path) -> Command:
-    """Make the tap's command, for the call logs alone."""
+    """Return the command of the tap, with only `call_logs` selected."""
     config = {
         "accounts_url": url,
         "api_url": url,
@@ -118,7 +118,7 @@ def _write(path: Path, content: dict[str, Any]) -> Path:
 
 
 def contestants(dlt_python: Path | None) -> list[Contestant]:
-    """List who takes part.
+    """List the programs to compare.
 
     Args:
         dlt_python: Python of the environment in which dlt is installed, if it is.
@@ -139,7 +139,7 @@ def contestants(dlt_python: Path | None) -> list[Contestant]:
 
 @contextmanager
 def serving() -> Generator[str]:
-    """Run the server, as long as it is needed.
+    """Run the server during a block.
 
     Yields:
         Its address.
@@ -156,7 +156,7 @@ def serving() -> Generator[str]:
 
 
 def run(contestant: Contestant, url: str, rows: int, scratch: Path) -> Result:
-    """Let a contestant read all logs once, and check what it wrote.
+    """Run a program once, and check its output.
 
     Args:
         contestant: Who.
@@ -185,7 +185,7 @@ def run(contestant: Contestant, url: str, rows: int, scratch: Path) -> Result:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """Return variables of which none comes from the user's own settings."""
+    """Return environment variables without the settings of the user."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
     return kept | {
         "HOME": str(scratch),
@@ -203,7 +203,7 @@ def _asked(url: str) -> int:
 
 
 def _count(paths: Iterable[Path]) -> tuple[int, int]:
-    """Count rows, and the logs that they are of."""
+    """Count rows and distinct logs."""
     logid = re.compile(rb'"logid": ?"([0-9a-f]{8})')
     rows, seen = 0, set()
     for path in paths:
@@ -216,7 +216,7 @@ def _count(paths: Iterable[Path]) -> tuple[int, int]:
 
 
 def best(results: Sequence[Result]) -> Result:
-    """Take the least of several runs: what disturbs a machine only ever adds."""
+    """Return the minimum of several runs: other load on the machine only adds time."""
     cost = Cost(
         cpu=min(result.cost.cpu for result in results),
         wall=min(result.cost.wall for result in results),
@@ -227,7 +227,7 @@ def best(results: Sequence[Result]) -> Result:
 
 
 def start_ups(scratch: Path) -> dict[str, Cost]:
-    """Measure how long it takes to start, and to do almost nothing.
+    """Measure the time to start.
 
     Args:
         scratch: An empty folder.
@@ -253,7 +253,7 @@ def start_ups(scratch: Path) -> dict[str, Cost]:
 
 
 def show(results: Sequence[Result]) -> None:
-    """Print what was measured, in proportion to the tap's neighbours."""
+    """Print the measurements and their ratios."""
     cpus = {(result.rows, result.name): result.cost.cpu for result in results}
     print(
         f"{'logs':>9}  {'':<14} {'records/s':>9} {'CPU s/million':>13} {'x floor':>8} "
@@ -270,7 +270,7 @@ def show(results: Sequence[Result]) -> None:
 
 
 def show_start_ups(costs: dict[str, Cost]) -> None:
-    """Print how long it takes to start."""
+    """Print the times to start."""
     base = costs["import singer_sdk"].cpu
     print(f"\n{'start':<26} {'CPU s':>6} {'wall s':>7} {'x import':>9}")
     for name, cost in costs.items():
@@ -278,7 +278,7 @@ def show_start_ups(costs: dict[str, Cost]) -> None:
 
 
 def complaints(results: Sequence[Result], starts: dict[str, Cost], slack: float) -> Generator[str]:
-    """Tell which ratios are beyond their limits.
+    """Return the ratios that exceed their limits.
 
     Args:
         results: What was measured.
@@ -308,7 +308,7 @@ def complaints(results: Sequence[Result], starts: dict[str, Cost], slack: float)
 
 
 def main() -> int:
-    """Measure, print, and judge.
+    """Measure, print, and check the limits.
 
     Returns:
         0 if all ratios are within their limits.

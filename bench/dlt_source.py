@@ -1,4 +1,4 @@
-"""The same logs by dlt's `rest_api` source, into a folder of JSON Lines.
+"""Read the same logs with dlt's `rest_api` source into a folder of JSON Lines.
 
 dlt runs in an environment of its own, see `requirements/bench/dlt.txt`. It is configured as its
 documentation shows; its files are not compressed, as those of the others are not.
@@ -14,7 +14,7 @@ from dlt.sources.rest_api import rest_api_source
 
 
 def main() -> None:
-    """Read the account at an address, by pages of a size, into a folder."""
+    """Read the account at a URL, with a page size, into a folder."""
     url, size, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     source = rest_api_source(
         {

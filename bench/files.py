@@ -1,8 +1,8 @@
-"""Compare what it costs to download files: one a request, and several.
+"""Measure the cost of downloading files: one per request, and several.
 
-The server is the sandbox, without limits, so only the work counts; the minutes are those that the
-requests take at Zoho's limit. What was stored is checked: a file that is missing or not what the
-server has fails the comparison.
+The server is the sandbox without a rate limit, so the tap does not wait. The minutes are computed
+from the number of requests at Zoho's limit. The comparison fails if a stored file is missing or
+differs from that of the server.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from zoho_voice_sandbox import Dialect, History, Sandbox
 TAP = Path(sysconfig.get_path("scripts")) / "tap-zohovoice"
 PATIENCE_SECONDS = 1_800.0
 FILE_BYTES = 111_744
-"""Of a recording of half a minute. Source: a live answer that a client has logged."""
+"""Size of a recording of half a minute. Source: a response in a log of a client."""
 REQUESTS_A_MINUTE = 29
 MOST_REQUESTS = 0.15
-"""Requests for several files, in shares of those for one."""
+"""Limit of the requests for several files, relative to those for one."""
 MOST_CPU = 1.0
-"""The same of the CPU."""
+"""The same for CPU time."""
 MOST_PEAK = 1.1
-"""The same of the peak memory."""
+"""The same for peak memory."""
 MEBI = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run took.
+    """Measurements of a run.
 
     Attributes:
         per_request: Most files of one request.
@@ -53,7 +53,7 @@ class Result:
 
 
 def run(box: Sandbox, per_request: int, scratch: Path) -> Result:
-    """Let the tap download all files.
+    """Run the tap, which downloads all files.
 
     Args:
         box: The account, each of whose files has the same content.
@@ -94,7 +94,7 @@ def names_of(box: Sandbox) -> set[str]:
 
 
 def show(results: list[Result]) -> None:
-    """Print what was measured."""
+    """Print the measurements."""
     print(
         f"{'files':>7} {'a request':>9} {'requests':>8} {'min at limit':>12} {'files/s':>8} "
         f"{'CPU ms/file':>11} {'peak MB':>8}"
@@ -109,7 +109,7 @@ def show(results: list[Result]) -> None:
 
 
 def complaints(single: Result, several: Result, slack: float) -> list[str]:
-    """Tell which ratios of several files to one are beyond their limits."""
+    """Return the ratios of several files to one that exceed their limits."""
     ratios = (
         ("requests", several.requests / single.requests, MOST_REQUESTS),
         ("CPU", several.cost.cpu / single.cost.cpu, MOST_CPU * slack),
@@ -123,7 +123,7 @@ def complaints(single: Result, several: Result, slack: float) -> list[str]:
 
 
 def main() -> int:
-    """Measure, print, and judge.
+    """Measure, print, and check the limits.
 
     Returns:
         0 if all ratios are within their limits.

@@ -1,4 +1,4 @@
-"""The floor: what reading all logs costs at least, by a bare loop of requests and json.
+"""The floor: the minimum cost of reading all logs, with a plain loop of requests and json.
 
 It pages to the end, parses each page, and writes each row as it came in a RECORD message. It does
 nothing else: no types, no de-duplication, no order, no state, no retries, no limits.
@@ -13,7 +13,7 @@ import requests
 
 
 def main() -> None:
-    """Read the account at an address, by pages of a size."""
+    """Read the account at a URL, with a page size."""
     url, size = sys.argv[1], int(sys.argv[2])
     session = requests.Session()
     session.headers["Authorization"] = "Zoho-oauthtoken made-up"

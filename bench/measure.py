@@ -1,4 +1,4 @@
-"""What a process costs: processor time, memory, and time on the wall."""
+"""Measure a process: CPU time, memory, and elapsed time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LAST_LINES = 5
 
 
 class FailedError(Exception):
-    """A process did not end well; the text is the end of what it said."""
+    """A process failed; the text is the end of its output."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took.
+    """Measurements of a process.
 
     Attributes:
         cpu: Seconds of processor time, by itself and its own children, in user and system mode.

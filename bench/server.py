@@ -1,11 +1,11 @@
-"""A server of call logs without a rate limit, fast enough that no reader has to wait for it.
+"""A server of call logs without a rate limit, faster than all programs that read from it.
 
-It prints its address, and serves until it is stopped. The first part of the path says how many
-logs there are, so that one server does for every size of account:
+It prints its URL, and runs until it is stopped. The first part of the path is the number of logs,
+so that one server simulates accounts of all sizes:
 
 - `/100000/rest/json/zv/logs`: the list of 100,000 logs, by `from`, `size`, `fromDate`, `toDate`
 - `/100000/oauth/v2/token`: a token
-- `/asked`: how many requests for logs came since this was asked last
+- `/asked`: the number of requests for logs since the last request for this path
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
-"""When the first call starts; the others follow at equal distances."""
+"""Start of the first call; the others follow at equal intervals."""
 DAYS = 730
-"""Days that the calls are spread over, however many there are."""
+"""Days of the calls, for any number of calls."""
 _DAY_MS = 86_400_000
 _FIRST_MS = int(FIRST.timestamp()) * 1000
 _SHAPES = 1_024
 _STRIDE = 2_654_435_761
-"""An odd number, so that each row gets a `logid` of its own."""
+"""An odd number, so that each row has a distinct `logid`."""
 _MOMENT = re.compile(r"(?<!\d)(1\d{12})(?!\d)")
 _LATER_MS = 30 * _DAY_MS
 
 
 class ObjectShape:
-    """One of the sandbox's made-up calls, to be had at any time and under any `logid`.
+    """A generated call of the sandbox, as a template for any time and `logid`.
 
     Args:
         number: Which one.
@@ -53,7 +53,7 @@ class ObjectShape:
         self._form = "".join(parts)
 
     def row(self, number: int, start: int) -> str:
-        """Write the call down.
+        """Format the row of the call.
 
         Args:
             number: What its `logid` is made of.
@@ -67,7 +67,7 @@ class ObjectShape:
 
 
 class Account:
-    """Some number of calls, newest first.
+    """A number of calls, newest first.
 
     Args:
         calls: How many.
@@ -82,7 +82,7 @@ class Account:
             self.shapes.extend(map(ObjectShape, range(_SHAPES)))
 
     def page(self, asked: dict[str, str]) -> bytes:
-        """Answer a request.
+        """Respond to a request.
 
         Args:
             asked: Its parameters.
@@ -112,7 +112,7 @@ class Account:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers requests."""
+    """Responds to requests."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -145,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve on a free port of this machine."""
+    """Run the server on a free local port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         print(f"http://127.0.0.1:{server.server_port}", flush=True)

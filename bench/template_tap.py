@@ -1,4 +1,4 @@
-"""A tap for the same logs, written as plainly as the documentation of the SDK shows.
+"""A simple tap for the same logs, as in the documentation of the SDK.
 
 It is what a first version of a tap looks like: a schema, an address, a paginator, and the SDK's
 defaults for all the rest. It has no windows, no de-duplication, no limits and no bookmark, and
@@ -114,7 +114,7 @@ class CallLogs(RESTStream[int]):
 
 
 class TemplateTap(Tap):
-    """A plain tap."""
+    """A simple tap."""
 
     name = "tap-template"
     config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(

@@ -1,1 +1,1 @@
-"""Writes what repeats the tap's schemas: meltano.yml, the Hub definition, tables of the docs."""
+"""Generates from the tap's schemas: meltano.yml, the Hub definition, tables of the docs."""

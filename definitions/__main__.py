@@ -1,4 +1,4 @@
-"""Writes everything that repeats the tap's schemas, or checks that it is up to date."""
+"""Generates files from the tap's schemas, or checks that they are up to date."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, ask: Callable[[], Plugin] = Plu
         ask: Asks the tap what it is.
 
     Returns:
-        The exit code: 1 if something is out of date, or can only be mended by hand.
+        The exit code: 1 if something is out of date, or must be fixed by hand.
     """
     parser = ArgumentParser(prog="python -m definitions", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, complain instead")
@@ -82,7 +82,7 @@ def _tables(plugin: Plugin) -> dict[str, dict[str, str]]:
         table = fields_table(stream, schema)
         if "description" in schema:
             more.append(f"## `{stream}`\n\n{schema['description']}\n\n{table}")
-        else:  # a person describes it
+        else:  # described by hand
             fields[f"fields of {stream}"] = table
     return {
         README: {"main settings": main_settings_table(plugin)},

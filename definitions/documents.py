@@ -12,7 +12,7 @@ _HUB_WIDTH = 80
 
 
 def read(text: str) -> Any:  # noqa: ANN401 - of any shape
-    """Read YAML, with all that is needed to write it again as it was."""
+    """Read YAML with its comments and formatting."""
     return YAML().load(text)
 
 
@@ -32,5 +32,5 @@ def _dump(document: object, width: int) -> str:
     yaml.width = width
     text = io.StringIO()
     yaml.dump(document, text)
-    # The library leaves blanks where it breaks a line.
+    # The library leaves trailing spaces where it breaks a line.
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())

@@ -1,4 +1,4 @@
-"""Checks .env.example, which people write: its names and defaults are those of the settings."""
+"""Checks names and defaults in .env.example, which is written by hand."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What can only be mended by hand."""
+"""Errors that must be fixed by hand."""
 
 
 class DefinitionError(Exception):
-    """Something cannot be written; the text says what, and where."""
+    """A part cannot be generated; the text names the part and the file."""

@@ -17,10 +17,10 @@ _PAGE = {
     "domain_url": "https://www.zoho.com/voice/",
     "keywords": ["api", "meltano_sdk", "telephony", "zoho"],
     "maintenance_status": "beta",
-    # What the Hub gives to a tap of the community that is made with the SDK.
+    # Values of the Hub for a tap of the community that uses the SDK.
     "quality": "silver",
 }
-"""What only people can say. Source of the keys: schemas/plugin_definitions of meltano/hub."""
+"""Values that people write. Source of the keys: schemas/plugin_definitions of meltano/hub."""
 
 
 def hub_definition(plugin: Plugin, project: dict[str, Any], pyproject: str) -> str:

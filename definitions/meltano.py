@@ -15,7 +15,7 @@ LABEL = "Zoho Voice"
 
 
 def meltano_yml(text: str, document: dict[str, Any], plugin: Plugin) -> str:
-    """Write what the tap knows of itself into meltano.yml.
+    """Write the definition of the tap into meltano.yml.
 
     The rest of the file stays, comments and commands included. It is written in Meltano's own
     style, so that Meltano itself does not change it when it is used.
@@ -33,7 +33,7 @@ def meltano_yml(text: str, document: dict[str, Any], plugin: Plugin) -> str:
     """
     extractor = extractor_of(document, plugin)
     for key, value in _definition(plugin).items():
-        if extractor.get(key) != value:  # what is the same keeps its comments
+        if extractor.get(key) != value:  # equal values keep their comments
             extractor[key] = value
     written = as_meltano(document)
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""What the tap tells of itself: `--about` and `--discover`."""
+"""The output of the tap's `--about` and `--discover`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """The tap, as it describes itself.
+    """The description of the tap.
 
     Attributes:
         about: What `--about --format=json` prints.
@@ -37,7 +37,7 @@ class Plugin:
         """Run the installed tap.
 
         Returns:
-            What it tells.
+            The description of the tap.
 
         Raises:
             DefinitionError: If it fails.
@@ -46,12 +46,12 @@ class Plugin:
 
     @property
     def name(self) -> str:
-        """Its name, which is that of its executable too."""
+        """Name of the tap and of its executable."""
         return str(self.about["name"])
 
     @property
     def namespace(self) -> str:
-        """Its name as a word: the Singer namespace."""
+        """The Singer namespace: the name with underscores."""
         return self.name.replace("-", "_")
 
     @property
@@ -61,17 +61,17 @@ class Plugin:
 
     @property
     def own_settings(self) -> dict[str, dict[str, Any]]:
-        """Those that the tap itself defines."""
+        """Settings that the tap itself defines."""
         return {name: spec for name, spec in self.settings.items() if name not in SDK_SETTINGS}
 
     @property
     def required(self) -> list[str]:
-        """Names of the settings without which nothing works."""
+        """Names of the required settings."""
         return list(self.about["settings"]["required"])
 
     @property
     def env_prefix(self) -> str:
-        """What the environment variables of the settings start with."""
+        """Prefix of the environment variables of the settings."""
         return f"{self.namespace.upper()}_"
 
     @property
@@ -91,7 +91,7 @@ class Plugin:
 
 
 def kinds(spec: dict[str, Any]) -> list[str]:
-    """Return the types that a JSON schema allows beside null."""
+    """Return the types that a JSON schema allows, except null."""
     given = spec["type"]
     return [kind for kind in ([given] if isinstance(given, str) else given) if kind != "null"]
 

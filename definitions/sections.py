@@ -1,4 +1,4 @@
-"""Parts of a text that are written between two marked lines; the rest is not touched."""
+"""Generated parts of a text between two marker lines; other text stays unchanged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from definitions.errors import DefinitionError
 
 
 def replace(file: str, text: str, name: str, content: str) -> str:
-    """Write a part of a file anew.
+    """Replace a generated part of a file.
 
     The part stands between a line that holds `<NAME>` and one that holds `</NAME>`, both in
     comments.

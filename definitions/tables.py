@@ -17,9 +17,9 @@ MAIN_SETTINGS = (
     *("client_id", "client_secret", "refresh_token", "data_center", "start_date", "lookback_days"),
     *("streams", "filters", "recordings_path", "page_size"),
 )
-"""Settings that people change most, for the README."""
+"""Most common settings, for the README."""
 _UNBOUNDED = 1_000_000_000
-"""A bound from here on keeps clocks and sockets whole; nobody gets near it."""
+"""Larger upper bounds are omitted: they only prevent overflows of clocks and sockets."""
 _DEFAULT = " Default: "
 _ADDED = "The SDK adds [stream maps](https://sdk.meltano.com/en/latest/stream_maps.html) and more:"
 _WORDS = {"string": "text"}
@@ -34,7 +34,7 @@ def settings_table(plugin: Plugin) -> str:
 
 
 def main_settings_table(plugin: Plugin) -> str:
-    """Write the table of the settings that people change most."""
+    """Write the table of the most common settings."""
     return _settings(plugin, MAIN_SETTINGS)
 
 

@@ -1,4 +1,4 @@
-"""The account that is read, and what a warehouse must hold of it afterwards."""
+"""The account of the tests, and the expected rows in a warehouse."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOUR_MS = 3_600_000
 MARK = "\N{REPLACEMENT CHARACTER}"
 _CREDITS = ("voice", "free_minutes", "total", "recording", "transcription")
 _CASTS = ("logid", "service", "duration", *MOMENTS, *OBJECTS)
-# What the tap declares of a call; what else a row holds goes into `additional_fields`.
+# Fields of a call that the tap declares; others go to `additional_fields`.
 _PLAIN = (
     *("call_type", "caller_id_number", "caller_id_name", "destination_number"),
     *("destination_name", "user_number", "did_number", "number_id", "agent_number", "department"),
@@ -42,7 +42,7 @@ _PLAIN = (
 
 
 def open_account(calls: int, seed: int, **dialect: Any) -> Sandbox:
-    """Make up an account whose last call was yesterday, with limits that make nobody wait.
+    """Generate an account whose last call was yesterday, with limits that cause no waits.
 
     Args:
         calls: How many calls it holds, besides one with awkward values.
@@ -62,7 +62,7 @@ def open_account(calls: int, seed: int, **dialect: Any) -> Sandbox:
 
 
 def awkward(row: Row) -> Row:
-    """Make a call of everything that a database may trip over."""
+    """Return a call with values that databases may reject."""
     start = int(row["start_time"]) + 7 * 24 * HOUR_MS + 123
     without = ("call_recording", "voicemail")  # the name of a file is a key
     return {
@@ -84,7 +84,7 @@ def awkward(row: Row) -> Row:
 
 
 def bring_news(box: Sandbox) -> dict[str, str]:
-    """Let happen what a second run must notice.
+    """Change the account in ways that a second run must detect.
 
     Args:
         box: The account, read once.
@@ -115,12 +115,12 @@ def bring_news(box: Sandbox) -> dict[str, str]:
 
 
 def held_calls(box: Sandbox) -> Rows:
-    """Return what a warehouse must hold of the account, as `plain` reads it."""
+    """Return the expected rows in a warehouse, in the form of `plain`."""
     return keyed("call_logs", (_storable(_call(row)) for row in box.store.rows()))
 
 
 def held_recordings(box: Sandbox) -> Rows:
-    """Return which recordings a warehouse must know."""
+    """Return the expected rows of recordings."""
     found = []
     for row in box.store.rows():
         for kind, field in (("recording", "call_recording"), ("voicemail", "voicemail")):
@@ -140,7 +140,7 @@ def held_recordings(box: Sandbox) -> Rows:
 
 
 def held_transcripts(box: Sandbox) -> set[tuple[str, ...]]:
-    """Return the keys of the transcripts that a warehouse must hold."""
+    """Return the keys of the expected transcripts."""
     completed = (
         row for row in box.store.rows() if row["call_recording_transcription_status"] == "completed"
     )
@@ -156,19 +156,19 @@ def last_start(box: Sandbox) -> str:
 
 
 def format_epoch_ms(milliseconds: int) -> str:
-    """Write a moment as the tap promises to, from milliseconds since the epoch."""
+    """Format milliseconds since the epoch as the tap does."""
     seconds, rest = divmod(milliseconds, 1000)
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC).replace(microsecond=rest * 1000)
     return moment.isoformat(timespec="microseconds")
 
 
 def keyed(stream: str, rows: Iterable[Row]) -> Rows:
-    """Look rows up by their key; the last one of a key counts."""
+    """Return rows by their key, of each key the last one."""
     return {tuple(row[name] for name in KEYS[stream]): row for row in rows}
 
 
 def plain(row: Row) -> Row:
-    """Bring a row of any warehouse into one form.
+    """Convert a row of any warehouse to a common form.
 
     Args:
         row: By the names of its columns. Moments are text, in UTC where they have no zone;
@@ -214,7 +214,7 @@ def _call(row: Row) -> Row:
 
 
 def _storable(value: Any) -> Any:
-    """Mark what PostgreSQL cannot store, and keep what exceeds its integers beside the others."""
+    """Replace text that PostgreSQL cannot store; integers beyond 64 bits become text."""
     if isinstance(value, str):
         return (
             value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", MARK)

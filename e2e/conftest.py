@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: a server, and an account that was read twice."""
+"""Fixtures of the end-to-end tests: a server, and an account that was read twice."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ CALLS = 600
 
 
 def pytest_sessionstart() -> None:
-    """Stop in good order on SIGTERM too: no server may be left running."""
+    """Stop gracefully on SIGTERM too, so that no server keeps running."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @dataclass
 class Twice:
-    """An account that was read twice, with news in between.
+    """An account that was read twice, with changes between the runs.
 
     Attributes:
         box: The account as it is now.

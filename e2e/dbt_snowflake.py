@@ -1,4 +1,4 @@
-"""dbt with fakesnow in the place of Snowflake.
+"""dbt with fakesnow instead of Snowflake.
 
 fakesnow has no temporary tables outside its own catalog, so unit tests get permanent ones.
 """
@@ -31,7 +31,7 @@ def main() -> int:
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     FakeSnowflakeCursor.execute = _with_permanent_tables
     with fakesnow.patch(db_path=os.environ["FAKESNOW_FOLDER"]):
-        # fakesnow's one connection serves one thread at a time.
+        # The only connection of fakesnow serves one thread at a time.
         result = dbtRunner().invoke([*sys.argv[1:], "--threads", "1"])
     if result.exception:
         raise result.exception

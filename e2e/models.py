@@ -90,7 +90,7 @@ def _build_snowflake(warehouse: Snowflake, folder: Path, variables: dict[str, An
 def load(
     warehouse: Postgres | DuckDB | Snowflake, folder: Path, streams: dict[str, list[Row]]
 ) -> None:
-    """Load rows by the loader of a warehouse, without the tap.
+    """Load rows with the loader of a warehouse, without the tap.
 
     Args:
         warehouse: Where.

@@ -1,4 +1,4 @@
-"""A pipeline: one account, one warehouse, and the state that Meltano keeps of them."""
+"""A pipeline: an account, a warehouse, and the state in Meltano."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 300.0
 
 @dataclass
 class Run:
-    """What a run of Meltano left behind."""
+    """The result of a run of Meltano."""
 
     exit_code: int
     log: str
@@ -69,7 +69,7 @@ class Pipeline:
         }
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
-        """Start a run, in a process group of its own."""
+        """Start a run in a new process group."""
         self._runs += 1
         with self._log.open("wb") as log:
             return subprocess.Popen(
@@ -83,7 +83,7 @@ class Pipeline:
             )
 
     def finish(self, process: subprocess.Popen[bytes]) -> Run:
-        """Wait for the end of a run, and leave none of its processes behind."""
+        """Wait for the end of a run, and stop all its processes."""
         try:
             process.wait(_PATIENCE_SECONDS)
         finally:
@@ -99,7 +99,7 @@ class Pipeline:
         return self.finish(self.start(*options))
 
     def bookmarks(self) -> dict[str, Any]:
-        """Return what Meltano's own database has as bookmarks, empty if it has no state."""
+        """Return the bookmarks in the database of Meltano, empty if it has no state."""
         with sqlite3.connect(f"file:{self._database}?mode=ro", uri=True) as connection:
             rows = connection.execute(
                 "SELECT partial_state, completed_state FROM state WHERE state_id = ?",
@@ -115,7 +115,7 @@ class Pipeline:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a run and all that it started, and wait until they are gone."""
+    """Kill a run and all its processes, and wait for their end."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

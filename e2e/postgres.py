@@ -1,4 +1,4 @@
-"""A real PostgreSQL server, for as long as a block runs."""
+"""A real PostgreSQL server that runs during a block."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _PATIENCE_SECONDS = 30.0
-# Far from UTC, as many a server is: times must come out right all the same.
+# Not UTC, as on many servers: the stored times must still be right.
 _TIME_ZONE = "America/New_York"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens.
+    """A running server.
 
     Attributes:
         port: Its port on the loopback interface.
@@ -43,7 +43,7 @@ class Server:
     programs: Path = field(repr=False)
 
     def create(self, database: str) -> None:
-        """Make a database."""
+        """Create a database."""
         self.ask("postgres", f"CREATE DATABASE {database}")
 
     def ask(self, database: str, query: str) -> list[Any]:
@@ -71,7 +71,7 @@ class Server:
 
 @contextmanager
 def serving() -> Generator[Server]:
-    """Start a server on a free port, and stop it in the end.
+    """Start a server on a free port, and stop it after the block.
 
     Yields:
         The server.
@@ -83,7 +83,7 @@ def serving() -> Generator[Server]:
         server = Server(_free_port(), "loader", secrets.token_hex(16), programs)
         password = folder / "password"
         password.write_text(server.password)
-        # The server's own user must be able to read it, and nobody else.
+        # Only the user of the server may read it.
         password.chmod(0o600)
         if account:
             shutil.chown(password, account["user"], account["group"])
@@ -129,7 +129,7 @@ def serving() -> Generator[Server]:
 
 
 def _programs() -> Path:
-    # Debian keeps them out of the path, a folder a version.
+    # Debian installs them outside PATH, one folder per version.
     homes = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda home: float(home.parent.name)
     )
@@ -141,7 +141,7 @@ def _programs() -> Path:
 
 
 def _become(folder: Path) -> dict[str, Any]:
-    """Tell who runs the server: it refuses to be run by root."""
+    """Return the user that runs the server, which does not run as root."""
     if os.geteuid():
         return {}
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -23,7 +23,7 @@ _PATIENCE_SECONDS = 600
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for Meltano, without anybody's own settings of plugins."""
+    """Return the environment for Meltano, without the user's settings of plugins."""
     foreign = ("TAP_", "TARGET_", "MELTANO", "SINGER_", "PG", "DBT_")
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return own | {
@@ -48,7 +48,7 @@ def _kind(plugin: str) -> str:
 
 
 def _copy() -> None:
-    """Copy the checkout, but for hidden files: a developer's .env holds real secrets."""
+    """Copy the checkout without hidden files: a developer's .env contains real secrets."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.iterdir():
         if old.name == ".meltano":
@@ -68,7 +68,7 @@ def _pins(plugin: str) -> Path:
 
 
 def _install(plugin: str) -> None:
-    """Install a plugin as `meltano install` does, at the versions and hashes of its pins."""
+    """Install a plugin as `meltano install` does, with pinned versions and hashes."""
     pins = _pins(plugin)
     wanted = hashlib.sha256(pins.read_bytes() + (ROOT / "meltano.yml").read_bytes()).hexdigest()
     stamp = programs(plugin).parent / "pins"
@@ -87,7 +87,7 @@ def _install(plugin: str) -> None:
 
 
 def _fake_snowflake(settings: dict[str, str]) -> None:
-    """Have the loader's program meet a made-up Snowflake, for want of a real one."""
+    """Let the loader use fakesnow instead of Snowflake."""
     bin_folder = programs("target-snowflake")
     uv = MELTANO.with_name("uv")
     python = bin_folder / "python"
@@ -113,7 +113,7 @@ def _run(command: list[str], settings: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Make the project, or bring it up to date."""
+    """Create or update the project."""
     _copy()
     for plugin in (TAP, *LOADERS, *UTILITIES):
         _install(plugin)

@@ -1,4 +1,4 @@
-"""The program target-snowflake with fakesnow in the place of Snowflake.
+"""The program target-snowflake with fakesnow instead of Snowflake.
 
 fakesnow answers the connector from DuckDB. It lacks the user's stage, so the four statements by
 which the loader uses it are acted out here: PUT and REMOVE of a file of rows, MERGE from that file,
@@ -74,10 +74,10 @@ def main() -> None:
             for row in cursor.fetchall():
                 print(json.dumps(dict(zip(names, row, strict=True)), default=str))
             return
-        # It takes hold of the connector when it is imported.
+        # The target binds the connector at import, so it is imported after fakesnow has patched it.
         from target_snowflake.target import TargetSnowflake  # noqa: PLC0415
 
-        # fakesnow's one connection serves one thread at a time.
+        # The only connection of fakesnow serves one thread at a time.
         TargetSnowflake.max_parallelism = 1
         TargetSnowflake.cli()
 

@@ -1,4 +1,4 @@
-"""The models of the dbt package hold what the account holds, on each database."""
+"""The models of the dbt package match the account, on each database."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Built:
 def built(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Built]:
-    """Load an account and what is known besides its calls, and build all models."""
+    """Load an account with its other streams, and build all models."""
     folder = tmp_path_factory.mktemp("models")
     warehouse: Postgres | DuckDB | Snowflake
     if request.param == "target-postgres":
@@ -81,7 +81,7 @@ def built(
 
 
 def call_back(box: Sandbox) -> None:
-    """Let two callers who were missed be called back, one of them too late."""
+    """Add callbacks for two missed calls, one of them too late."""
     missed = [
         row for row in box.store.rows() if row["call_type"] == "missed" and not row["is_test_call"]
     ]
@@ -104,7 +104,7 @@ def call_back(box: Sandbox) -> None:
 
 
 def around(call: Row, missed: str) -> dict[str, list[Row]]:
-    """Return what the streams beyond the calls hold: of a call, and of one that was missed."""
+    """Return rows of the other streams, for a call and a missed call."""
     start = call["started_at"].replace(tzinfo=dt.UTC)
     email, number = "a@example.com", call["company_number"]
     return {
@@ -144,7 +144,7 @@ def around(call: Row, missed: str) -> dict[str, list[Row]]:
 
 
 def expected(row: Row) -> Row:
-    """Return what the model of calls must hold of a row of the account."""
+    """Return the expected row of the model of calls."""
     start, end = int(row["start_time"]), int(row["end_time"])
     answer = int(row.get("answer_time") or 0)
     customer, kind = row["user_number"], row["call_type"]

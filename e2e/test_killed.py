@@ -1,4 +1,4 @@
-"""A run is killed in the middle, and the next one goes on from there."""
+"""A run is killed in the middle, and the next run continues from the last state."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def interrupt(
         if number == request:
             try:
                 act(process)
-            except BaseException as problem:  # noqa: BLE001 - told in the test's own thread
+            except BaseException as problem:  # noqa: BLE001 - reported in the thread of the test
                 problems.append(problem)
 
     box.before_request = hook
@@ -106,7 +106,7 @@ def test_after_a_kill_of_all_processes_no_call_is_missing_and_none_is_double(
     pipeline = Pipeline(box, warehouse, tmp_path, SETTINGS)
 
     def there() -> object:
-        # DuckDB lets nobody look while the loader writes; this one tells its state as it goes.
+        # DuckDB cannot be read while the loader writes; this loader emits states during the run.
         if isinstance(warehouse, Postgres):
             (table,) = warehouse.ask("SELECT to_json(to_regclass('zoho.call_logs') IS NOT NULL)")
             return table and warehouse.ask("SELECT to_json(t.logid) FROM zoho.call_logs t LIMIT 1")
@@ -121,11 +121,11 @@ def test_after_a_kill_of_all_processes_no_call_is_missing_and_none_is_double(
     landed = keyed("call_logs", warehouse.rows("call_logs"))
     assert 0 < len(landed) < CALLS
     bookmark = assert_state_is_not_ahead(box, pipeline, landed)
-    # This loader tells its state at the end alone, the other one with each batch.
+    # This loader emits its state only at the end, the other one after each batch.
     assert bool(bookmark) == (loader == "target-duckdb")
 
     if loader == "target-duckdb":
-        # For five minutes, Meltano takes a run that was killed for one that goes on.
+        # For five minutes, Meltano assumes that a killed run is still running.
         refused = pipeline.run()
         assert refused.exit_code == 1
         assert "already running" in refused.log
@@ -151,7 +151,7 @@ def test_a_tap_that_is_told_to_stop_leaves_its_state_and_the_next_run_goes_on_fr
     bookmark = assert_state_is_not_ahead(box, pipeline, landed)
     assert bookmark == format_epoch_ms(max(call["start_time"] for call in landed.values()))
 
-    # Whoever wants a zone in the column gives it one; the loader leaves it there.
+    # Users may change the column to a type with time zone; the loader keeps it.
     warehouse.ask(
         "ALTER TABLE zoho.call_logs ALTER end_time TYPE timestamptz "
         "USING end_time AT TIME ZONE 'UTC'"

@@ -1,4 +1,4 @@
-"""The streams beside the calls are loaded into PostgreSQL twice: each row once, with its types."""
+"""The other streams are loaded into PostgreSQL twice: each row once, with its types."""
 
 from __future__ import annotations
 

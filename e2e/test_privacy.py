@@ -1,4 +1,4 @@
-"""Stream maps and flattening, set in Meltano, and what lands in the loaders."""
+"""Stream maps and flattening, set in Meltano, and the rows that the loaders store."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _flatten(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a moment in the tap's form; the warehouse's has no zone."""
+    """Return a time in the form of the tap; that of the warehouse has no time zone."""
     if name == "bridged_agent__time" and value is not None:
         moment = value.replace(" ", "T")
         fraction = moment if "." in moment else f"{moment}.000000"

@@ -1,4 +1,4 @@
-"""One limit for many machines: processes that share nothing but a Redis server."""
+"""One rate limit for several machines: processes that share only a Redis server."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Machine:
             )
 
     def wait(self) -> int:
-        """Wait for its end, and return the exit code."""
+        """Wait for the end of the process, and return the exit code."""
         return self.process.wait(PATIENCE_SECONDS)
 
     @property
@@ -73,7 +73,7 @@ class Machine:
         return self._log.read_text()
 
     def assert_complete(self) -> None:
-        """Check that it ended well, with all calls and without a word about the password."""
+        """Check that the process succeeded, with all calls and without the password in the log."""
         assert self.wait() == 0, self.log
         messages = [json.loads(line) for line in self._out.read_text().splitlines()]
         records = [message["record"] for message in messages if message["type"] == "RECORD"]
@@ -83,7 +83,7 @@ class Machine:
 
 @contextmanager
 def account(machines: list[Machine], calls: int, **options: Any) -> Generator[Sandbox]:
-    """Open an account; in the end no process is left that keeps a connection to it."""
+    """Start an account; at the end, no process keeps a connection to it."""
     with Sandbox(history=history(calls), **options) as box:
         try:
             yield box
@@ -117,7 +117,7 @@ class At:
             self.moments[number] = time.monotonic()
 
     def start(self) -> None:
-        """Let requests be answered, since all processes are there."""
+        """Respond to requests when all processes have started."""
         self._ready.set()
 
     def assert_done(self) -> None:
@@ -162,7 +162,7 @@ def test_four_machines_keep_the_limit_with_a_kill_and_a_restart_of_the_store(
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
         seen = arrivals(box)
     restarted = at.moments[30]
-    # Requests that were on their way at the restart have arrived before it was over.
+    # Requests that were sent at the restart have arrived before its end.
     after = [moment for moment in seen if moment > restarted]
     assert min(after) >= restarted + SECONDS - 0.2
     assert any(
@@ -176,7 +176,7 @@ def test_four_machines_keep_the_limit_with_a_kill_and_a_restart_of_the_store(
 def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
-    # Long enough for processes to start, on a machine that has other things to do.
+    # Long enough for processes to start, on a busy machine.
     dialect = replace(DIALECT, lock_seconds=15)
     with account(machines, 700, dialect=dialect, faults={12: "lock"}) as box:
         machines += [
@@ -186,7 +186,7 @@ def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
         while not any("the API is locked; waiting" in machine.log for machine in machines):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        time.sleep(0.5)  # the others' requests on their way
+        time.sleep(0.5)  # requests of the other processes
         locked_calls = box.stats.locked_calls
         locked = time.monotonic()
         server.restart()

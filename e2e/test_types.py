@@ -1,4 +1,4 @@
-"""Which types the columns of a warehouse have, and what stands in them."""
+"""Types and values of the columns of a warehouse."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_in_postgres_keys_are_unique_and_what_is_missing_is_told(twice: Twice) -
         ["zoho.recordings", "PRIMARY KEY (recording_filename)"],
         ["zoho.transcripts", "PRIMARY KEY (logid, kind)"],
     ]
-    # An object that is not there is the null of JSON, not that of SQL.
+    # A missing object is JSON null, not SQL NULL.
     (counts,) = warehouse.ask(
         "SELECT json_build_array(count(*) FILTER (WHERE voicemail IS NULL), "
         "count(*) FILTER (WHERE voicemail = 'null') > 0) FROM zoho.call_logs"

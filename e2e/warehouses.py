@@ -1,4 +1,4 @@
-"""The targets' databases and files, asked by other means than the targets' own."""
+"""Databases and files of the targets, read without the targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 class Warehouse(ABC):
-    """Where a loader puts rows.
+    """The destination of a loader.
 
     Attributes:
         loader: The loader's name in meltano.yml.
@@ -42,20 +42,20 @@ class Warehouse(ABC):
         return [plain(row) for row in self.raw(stream)]
 
     def expect(self, row: Row) -> Row:
-        """Return what becomes of a row by what the loader is known to do."""
+        """Return a row with the known changes of the loader."""
         return row
 
     @abstractmethod
     def raw(self, stream: str) -> list[Row]:
-        """Return all rows of a stream, with moments as text."""
+        """Return all rows of a stream, with times as text."""
 
 
 class Database(Warehouse):
-    """One with tables."""
+    """A destination with tables."""
 
     @abstractmethod
     def types(self, stream: str) -> dict[str, str]:
-        """Return the type of each column in the words of the database, in their order."""
+        """Return the type of each column, by the name that the database uses, in their order."""
 
 
 class Postgres(Database):
@@ -112,7 +112,7 @@ class DuckDB(Database):
 
     @override
     def expect(self, row: Row) -> Row:
-        # Rows go by CSV, where an empty text and none are the same.
+        # The loader uses CSV, where empty text and null are the same.
         return {name: None if value == "" else value for name, value in row.items()}
 
     @override
@@ -130,7 +130,7 @@ class DuckDB(Database):
 
 
 class JsonLines(Warehouse):
-    """A folder with a file a stream."""
+    """A folder with one file per stream."""
 
     loader = "target-jsonl"
     upserts = False
@@ -149,7 +149,7 @@ class JsonLines(Warehouse):
 
 
 class Snowflake(Database):
-    """A made-up Snowflake, kept in a folder."""
+    """A database of fakesnow in a folder."""
 
     loader = "target-snowflake"
 

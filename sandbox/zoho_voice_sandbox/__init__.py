@@ -1,4 +1,4 @@
-"""A local Zoho Voice: token endpoint, call logs, their files and transcripts, and other lists.
+"""A local server with the API of Zoho Voice: tokens, call logs, files, transcripts, other lists.
 
 All data is generated from a seed. The server behaves as Zoho documents its services; a `Dialect`
 chooses the behaviour that Zoho does not document.

@@ -63,15 +63,23 @@ def _build_parser() -> ArgumentParser:
         prog="zoho-voice-sandbox",
         description="A local Zoho Voice account with generated calls.",
     )
-    parser.add_argument("--port", type=int, default=0, help="where to listen (default: any port)")
+    parser.add_argument("--port", type=int, default=0, help="port of the server (default: any)")
     parser.add_argument(
-        "--calls", type=int, default=1000, metavar="N", help="at the start (default: 1000)"
+        "--calls", type=int, default=1000, metavar="N", help="calls at the start (default: 1000)"
     )
     parser.add_argument(
-        "--days", type=int, default=30, metavar="N", help="up to --last (default: 30)"
+        "--days",
+        type=int,
+        default=30,
+        metavar="N",
+        help="days of the calls, up to --last (default: 30)",
     )
-    parser.add_argument("--first", type=date.fromisoformat, metavar="DAY", help="instead of --days")
-    parser.add_argument("--last", type=date.fromisoformat, metavar="DAY", help="default: today")
+    parser.add_argument(
+        "--first", type=date.fromisoformat, metavar="DAY", help="first day, instead of --days"
+    )
+    parser.add_argument(
+        "--last", type=date.fromisoformat, metavar="DAY", help="last day (default: today)"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same calls")
     for name in (field.name for field in fields(Directory)):
         parser.add_argument(
@@ -93,7 +101,7 @@ def _build_parser() -> ArgumentParser:
         type=float,
         default=0,
         metavar="SECONDS",
-        help="how far its clock is ahead of this machine's",
+        help="seconds that its clock is ahead of this machine",
     )
     parser.add_argument(
         "--code", nargs="?", const=OAuthClient.code, help="issue a code for tap-zohovoice-authorize"
@@ -150,7 +158,7 @@ def _build_sandbox(options: Namespace) -> Sandbox:
 def _print_config(sandbox: Sandbox, path: Path | None) -> None:
     config = json.dumps(sandbox.config)
     if path:
-        # The values are invented, but a file like this should not set a bad example.
+        # The secrets are not real, but the file shows the permissions that a real one needs.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             path.chmod(0o600)

@@ -59,7 +59,7 @@ def _write_bomb(archive: ZipFile, name: str, dialect: Dialect) -> None:
 
 
 def _set_encrypted(archive: ZipFile, buffer: io.BytesIO) -> None:
-    """Mark all entries as encrypted; without a password, any bytes will do as their content."""
+    """Mark all entries as encrypted; without the password, the content does not matter."""
     for info in archive.infolist():
         info.flag_bits |= _ENCRYPTED
         _flip_bit(buffer, info.header_offset + _FLAGS_OFFSET, _ENCRYPTED)

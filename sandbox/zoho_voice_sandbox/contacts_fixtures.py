@@ -63,7 +63,7 @@ HANGUP_TEXTS = (
 
 
 def build_id(name: str) -> str:
-    """Return the id of what has this name; rows of calls have names, filters use ids."""
+    """Return the id for a name; rows of calls contain names, filters use ids."""
     digest = hashlib.blake2b(name.encode(), digest_size=6).digest()
     # Longer than a double can hold exactly, as some ids of the real service are.
     return str(58_000_000_000_000_001 + int.from_bytes(digest, "big") % 1_000_000_000 * 2)

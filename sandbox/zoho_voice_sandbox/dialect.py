@@ -63,32 +63,32 @@ _POSITIVE = (
 
 @dataclass(frozen=True)
 class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
-    """One choice of everything that is not documented; the defaults are the likeliest.
+    """Behaviour for everything that is not documented; the defaults are the most likely.
 
     Attributes:
-        order: Order of the rows. `logid` is unrelated to time. The last three change from request
-            to request: any rows change places, only neighbors do, or each request sees one of
-            `replicas` fixed orders.
+        order: Order of the rows. `logid` is unrelated to time. With the last three, the order
+            changes from request to request: any rows change places (`shifting`), only adjacent
+            rows do (`swapping`), or each request gets one of `replicas` fixed orders.
         order_seed: The same seed gives the same changes of order.
         order_reach: How many places a row moves where any do, or a replica differs; None for any.
         replicas: Number of fixed orders.
         utc_offset_minutes: Time zone of `fromDate` and `toDate`, in minutes east of UTC.
         daylight_saving: Whether that zone is an hour further east from April to October.
         to_date_inclusive: Whether `toDate` itself is included.
-        future_dates: Whether dates after the server's own today are accepted.
+        future_dates: Whether dates after the current day of the server are accepted.
         dates_named: Whether the rejection of a date names its parameter.
         max_range_days: Longest range of days accepted, None for any.
         answered_days: Days of a longer range that are answered, without an error; None for all.
         answered_end: Whether the last or the first days of the range are answered.
-        retention_days: Days before the server's own today that are kept, None for all.
+        retention_days: Days before the current day that the server keeps, None for all.
         retention_refused: Whether a range is refused that starts, or only one that ends, before
             the oldest day kept.
         wrong_start: Form of wrong times of some calls, which are still filed under the right day:
             in seconds instead of milliseconds, or of a clock that was reset to 2000-01-01.
-        wrong_start_every: About one call in so many has them.
+        wrong_start_every: About one of this number of calls has wrong times.
         max_size: Most rows in a page, None for any number.
-        size_over: Response to a larger `size`: it is capped or refused, the server fails, gives up
-            after `give_up_seconds`, breaks off in the body, or sends no rows beside the total.
+        size_over: Response to a larger `size`: it is capped or refused; the server fails, closes
+            the connection after `give_up_seconds` or in the body, or sends only the total.
         give_up_seconds: Time after which the connection is closed without a response.
         size_named: Whether the rejection of a size names its parameter.
         max_offset: Highest `from` + `size`, None for any.
@@ -96,7 +96,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         offset_counts_size: Whether `from` + `size` is limited, or `from` alone.
         offset_named: The parameter that the rejection of an offset names.
         from_ignored: Whether all pages start at the first row.
-        total: Value of `meta.total`; `page` counts the rows of the page alone.
+        total: Value of `meta.total`; `page` counts only the rows of the page.
         total_error: Error of a stale total, or the highest capped total, in rows.
         rows_form: Form of a response without rows.
         status_value: `status` of a success.
@@ -117,7 +117,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         several_files: Response to a request for several files: an archive, whose last entry may be
             missing, doubled, broken, or inflate to `bomb_mb` megabytes, which `zip_lying` declares
             as a few bytes; whose entries may be in folders or encrypted; which may itself be cut
-            off. Or the first file alone, a refusal, or a page of HTML.
+            off. Or only the first file, an error, or an HTML page.
         bomb_mb: Size of the entry that is much larger than its file, in megabytes.
         file_keys: Whether rows name their files always, or only where `isRecording` and
             `isVoiceMail` ask for them.
@@ -128,7 +128,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         limit_seconds: Window of the rate limit, in seconds.
         lock_seconds: Duration of the lock after a request over the limit, in seconds.
         token_ttl_seconds: Lifetime of a token, in seconds.
-        token_field: Whether the lifetime is sent as `expires_in` (seconds) alone, or as
+        token_field: Whether the lifetime is sent only as `expires_in` (seconds), or as
             `expires_in_sec` beside an `expires_in` in milliseconds.
         code_seconds: Lifetime of an authorization code, in seconds.
         code_access: Access type of codes; only `offline` includes a refresh token.
@@ -138,7 +138,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         tokens_limit: Tokens issued per `tokens_window`.
         tokens_window: Window of that limit, in seconds.
         tokens_denied_status: HTTP status over that limit.
-        live_tokens: Valid tokens at a time; one more invalidates the oldest.
+        live_tokens: Number of valid tokens; a further token invalidates the oldest.
     """
 
     order: Order = "newest"

@@ -1,4 +1,4 @@
-"""What an account holds beside its calls: how many of each, and who its people are."""
+"""The other rows of an account: number of rows of each list, and the users."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LAST_NAMES = ("Sample", "Muster", "Exempel", "Ejemplo", "Przykład", "Vzorek", 
 _ROLES = ("SUPERADMIN", "ADMIN", "TECHNICIAN", "SUPERVISOR", "SUPERVISOR_PLUS", "TELEPHONY_AGENT")
 _AGENT_ROLE = 5
 _FIRST_ZUID = 700_000_100
-# No number of a call, but among those that Ofcom reserves for fiction.
+# Not a number of a call; Ofcom reserves it for fiction.
 _MAX_SPARE_NUMBERS = 1000
 
 
 @dataclass(frozen=True)
 class Directory:
-    """How many rows the addresses beside the call logs have.
+    """Number of rows of the lists other than call logs.
 
     Attributes:
         users: Users. All agents of calls are among them; some of the others are inactive or

@@ -1,4 +1,4 @@
-"""Undocumented behaviour of the addresses beside the call logs."""
+"""Undocumented behaviour of the lists other than call logs."""
 
 from __future__ import annotations
 

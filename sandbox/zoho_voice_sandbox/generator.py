@@ -6,8 +6,8 @@ import hashlib
 from math import exp
 from typing import NamedTuple
 
-# A call's number is part of its logid by an invertible step, so that a call is found by its logid
-# without a table of a million of them.
+# The logid contains the number of the call, invertibly encoded, so that a call is found by its
+# logid without a table.
 _MASK = 0xFFFFFFFF
 _STRIDE = 0x9E3779B1
 _UNSTRIDE = pow(_STRIDE, -1, 1 << 32)
@@ -43,7 +43,7 @@ class CallOutline(NamedTuple):
 
 
 class CallGenerator:
-    """The endless sequence of calls of one seed, each generated from its number alone."""
+    """The unlimited sequence of calls of a seed, each generated only from its number."""
 
     def __init__(self, seed: int) -> None:
         self._key = hashlib.blake2b(str(seed).encode(), digest_size=16).digest()

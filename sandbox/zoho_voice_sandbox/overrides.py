@@ -1,4 +1,4 @@
-"""Rows and contents that tests set, beside the generated ones."""
+"""Rows and contents that tests set, in addition to the generated ones."""
 
 from __future__ import annotations
 

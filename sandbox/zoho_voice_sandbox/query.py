@@ -69,7 +69,7 @@ Failure: TypeAlias = Literal["error500", "timeout", "cut"]
 
 
 class QueryFailedError(Exception):
-    """The server fails to answer.
+    """The server fails to respond.
 
     Attributes:
         failure: HTTP status 500, no response, or one that breaks off.
@@ -246,7 +246,7 @@ def _parse_day(params: Mapping[str, str], name: str, dialect: Dialect) -> date |
 
 def _matches(row: Row, name: str, value: str) -> bool:
     if name == "isAllCountry":
-        # It only says how `userNumber` is meant.
+        # It only changes the meaning of `userNumber`.
         return True
     key = _KEYS[name]
     if key not in row:

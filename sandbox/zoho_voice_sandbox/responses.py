@@ -23,7 +23,7 @@ class ErrorResponse(Response):
 
 
 class BrokenResponse(ErrorResponse):
-    """A response that does not arrive whole.
+    """A response that is cut off.
 
     Attributes:
         failure: Whether the connection is closed after a long time, or in the middle of the body.

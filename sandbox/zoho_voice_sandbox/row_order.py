@@ -30,7 +30,7 @@ def order_places(
     newest = range(count - 1 - offsets.start, count - 1 - offsets.stop, -1)
     if dialect.order == "newest":
         return newest
-    # The result depends on the seed and the number alone.
+    # The result depends only on the seed and the number.
     dice = Random(f"{dialect.order_seed} {request_number}")  # noqa: S311 - not for secrets
     if dialect.order == "swapping":
         return _swap_neighbors(count, newest, dice)
@@ -46,7 +46,7 @@ def order_places(
 
 
 def _swap_neighbors(count: int, places: range, dice: Random) -> list[int]:
-    """Swap about half of the pairs of neighbors; the pairs differ between requests too."""
+    """Swap about half of the pairs of adjacent rows; the pairs differ between requests."""
     first, swapped = dice.randrange(2), dice.getrandbits(count + 1)
     found = []
     for place in places:

@@ -46,7 +46,7 @@ _POLL_SECONDS = 0.02
 
 
 class Sandbox:
-    """A Zoho Voice that listens on the loopback interface while its `with` block runs.
+    """A server with the API of Zoho Voice on the loopback interface, during its `with` block.
 
     It is also a WSGI application. Attributes are arguments of the same name, by keyword; dialect,
     faults and callbacks may be changed at any time. Further arguments are `grow_per_hour`, the new
@@ -64,7 +64,7 @@ class Sandbox:
         before_list: The same for requests for the other lists, with the name of the list.
         clock: Source of time, by default the system clock.
         history: The calls at the start, None for an empty account.
-        directory: How many rows the other lists have, by default a few dozen.
+        directory: Number of rows of the other lists, by default a few dozen.
         scopes: The scopes of all tokens, None for every scope.
         store: The calls.
         lists: The rows of the other lists, by name of the list.

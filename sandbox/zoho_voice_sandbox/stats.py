@@ -29,7 +29,7 @@ class EndpointStats:
     log: list[tuple[float, dict[str, str], int]] = field(default_factory=list)
 
     def summary(self) -> dict[str, int]:
-        """Return the counters alone."""
+        """Return only the counters."""
         counts = ((name.name, getattr(self, name.name)) for name in fields(self))
         return {name: count for name, count in counts if isinstance(count, int)}
 
@@ -58,7 +58,7 @@ class Stats(EndpointStats):
 
     @override
     def summary(self) -> dict[str, int]:
-        """Return the counters alone, with a prefix for all but logs; unused lists are left out."""
+        """Return only the counters, with a prefix except for logs; unused lists are omitted."""
         found = super().summary()
         used = ((name, counts) for name, counts in self.lists.items() if counts.requests)
         for prefix, counts in (("file", self.files), ("transcript", self.transcripts), *used):

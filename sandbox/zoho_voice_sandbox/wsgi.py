@@ -1,4 +1,4 @@
-"""Requests that the server accepts, and how it writes its responses."""
+"""Request class and handler of the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LocalRequest(Request):
 
 
 class QuietHandler(WSGIRequestHandler):
-    """A handler that writes no log and no date of its own."""
+    """A handler that writes no log and no `Date` header."""
 
     # Head and body are two writes; with Nagle's algorithm the second may wait 40 ms.
     disable_nagle_algorithm = True
@@ -45,4 +45,4 @@ class QuietHandler(WSGIRequestHandler):
 
     @override
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing: query strings hold numbers and names."""
+        """Log nothing: query strings contain numbers and names."""
