@@ -469,7 +469,7 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
     for name, left, right in (
         ("records sent", first.sent, second.sent),
         ("  new calls", len(first.calls), len(new)),
-        ("    started before the bookmark", 0, late),
+        ("    start before bookmark", 0, late),
         ("  lookback, sent again", 0, second.sent - len(new)),
     ):
         say(f"{name:<30}{left:>6,}{right:>12,}")
