@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from types import NoneType
 from typing import Literal, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -229,6 +230,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
             raise ValueError(msg)
 
 
+@cache
 def field_values() -> dict[str, tuple[type, tuple[object, ...]]]:
     """Return the type of each field and, where there are few, its values."""
     hints = get_type_hints(Dialect)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import NamedTuple
 
 from zoho_voice_sandbox.contacts_fixtures import (
@@ -99,6 +100,7 @@ class Person(NamedTuple):
         return _ROLES[self.role]
 
 
+@cache
 def people(count: int) -> tuple[Person, ...]:
     """Return the users of an account; the agents of calls are first."""
     return tuple(_person(place) for place in range(count))

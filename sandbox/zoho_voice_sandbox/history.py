@@ -7,6 +7,7 @@ import struct
 from array import array
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache, lru_cache
 from itertools import accumulate
 
 DAY_MS = 86_400_000
@@ -57,12 +58,20 @@ class History:
                 entirely after it is not changed.
 
         Returns:
-            Milliseconds since the epoch, sorted, in whole seconds as Zoho sends them.
+            Milliseconds since the epoch, sorted, in whole seconds as Zoho sends them. They must
+            not be changed: the same history returns them again.
         """
         begin, end = self.bounds_ms()
         cut = int(now * 1000) - LONGEST_MS
-        if begin < cut < end:
-            end = cut
+        return self._starts(begin, cut if begin < cut < end else end)
+
+    def bounds_ms(self) -> tuple[int, int]:
+        """Return when the first day begins and the last one ends, in epoch milliseconds."""
+        begin = (self.first - _EPOCH).days * DAY_MS
+        return begin, begin + ((self.last - self.first).days + 1) * DAY_MS
+
+    @lru_cache(maxsize=4)  # noqa: B019 - it holds a few small histories
+    def _starts(self, begin: int, end: int) -> array[int]:
         days = range(begin, end, DAY_MS)
         sums = list(accumulate(self._weight(day, min(DAY_MS, end - day)) for day in days))
         slots = _quantiles()
@@ -73,17 +82,12 @@ class History:
             starts.extend(self._day(day, length, count, slots))
         return starts
 
-    def bounds_ms(self) -> tuple[int, int]:
-        """Return when the first day begins and the last one ends, in epoch milliseconds."""
-        begin = (self.first - _EPOCH).days * DAY_MS
-        return begin, begin + ((self.last - self.first).days + 1) * DAY_MS
-
     def _weight(self, day: int, length: int) -> float:
         weekday = (_EPOCH + timedelta(milliseconds=day)).weekday()
         mood = self._bytes("mood", day, 1)[0]
         return _WEEKDAYS[weekday] * (0.5 + mood / 255) * length / DAY_MS
 
-    def _day(self, day: int, length: int, count: int, slots: list[int]) -> list[int]:
+    def _day(self, day: int, length: int, count: int, slots: tuple[int, ...]) -> list[int]:
         draws = struct.unpack(f"<{count}I", self._bytes("day", day, 4 * count))
         seconds = sorted(
             slots[draw >> 24]
@@ -96,7 +100,8 @@ class History:
         return hashlib.shake_128(f"{purpose} {self.seed} {day}".encode()).digest(count)
 
 
-def _quantiles() -> list[int]:
+@cache
+def _quantiles() -> tuple[int, ...]:
     """Return the bounds, in seconds, of parts of a day that are equally likely to have a call."""
     sums = [0, *accumulate(_HOURS)]
     bounds = []
@@ -104,4 +109,4 @@ def _quantiles() -> list[int]:
         share = slot * sums[-1] / _SLOTS
         hour = next(h for h in range(24) if share <= sums[h + 1])
         bounds.append(int((hour + (share - sums[hour]) / _HOURS[hour]) * 3600))
-    return bounds
+    return tuple(bounds)

@@ -58,16 +58,18 @@ class Resource:
 
 
 class ResourceRows:
-    """The rows of a list, which tests may change."""
+    """The rows of a list, which tests may change; they are built when they are first used."""
 
     def __init__(self, rows: Iterable[Row], key: str) -> None:
-        self._rows = list(rows)
+        self._source = rows
+        self._built: list[Row] | None = None
         self._key = key
         self._mutex = threading.Lock()
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._rows)
+        with self._mutex:
+            return len(self._rows)
 
     def rows(self) -> list[Row]:
         """Return all rows, which must not be changed."""
@@ -77,7 +79,8 @@ class ResourceRows:
     def add(self, row: Row, *, place: int | None = None) -> None:
         """Add a row as it is, by default at the end."""
         with self._mutex:
-            self._rows.insert(len(self._rows) if place is None else place, deepcopy(row))
+            rows = self._rows
+            rows.insert(len(rows) if place is None else place, deepcopy(row))
 
     def remove(self, key: str) -> None:
         """Remove the rows with this value of the key.
@@ -86,10 +89,18 @@ class ResourceRows:
             KeyError: If there is none.
         """
         with self._mutex:
-            kept = [row for row in self._rows if row.get(self._key) != key]
-            if len(kept) == len(self._rows):
+            rows = self._rows
+            kept = [row for row in rows if row.get(self._key) != key]
+            if len(kept) == len(rows):
                 raise KeyError(key)
-            self._rows = kept
+            self._built = kept
+
+    @property
+    def _rows(self) -> list[Row]:
+        # Most accounts are asked for few of their lists, if for any. Held by the mutex.
+        if self._built is None:
+            self._built = list(self._source)
+        return self._built
 
 
 class ResourceHandler:
