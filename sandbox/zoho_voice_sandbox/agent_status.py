@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoho_voice_sandbox.history import DAY_MS
@@ -65,7 +66,7 @@ class AgentStatus:
         """Yield the changes of an agent in a half-open range of times."""
         former_ms, former = self._last(agent_id, start_ms)
         for day in range(max(self._first_day, start_ms // DAY_MS), end_ms // DAY_MS + 1):
-            for changed_ms, status in self._day(agent_id, day):
+            for changed_ms, status in _day(self._seed, agent_id, day):
                 if start_ms <= changed_ms < end_ms:
                     if (agent_id, changed_ms) not in self._dropped:
                         yield Change(former_ms, changed_ms, former, status)
@@ -79,25 +80,27 @@ class AgentStatus:
     def _last(self, agent_id: str, before_ms: int) -> tuple[int, str]:
         """Return the last status before a time and when it began; agents begin as offline."""
         for day in range(before_ms // DAY_MS, self._first_day - 1, -1):
-            found = [change for change in self._day(agent_id, day) if change[0] < before_ms]
+            found = [change for change in _day(self._seed, agent_id, day) if change[0] < before_ms]
             if found:
                 return found[-1]
         return self._first_day * DAY_MS, OFFLINE
 
-    def _day(self, agent_id: str, day: int) -> list[tuple[int, str]]:
-        """Return the changes of a day, all of them before midnight."""
-        text = f"status {self._seed} {agent_id} {day}"
-        dice = hashlib.blake2b(text.encode(), digest_size=32).digest()
-        # 1970-01-01 was a Thursday.
-        is_weekend = (day + 3) % 7 >= _SATURDAY
-        if dice[0] < (224 if is_weekend else 24):
-            return []
-        moment_ms = day * DAY_MS + _EARLIEST_MS + dice[1] * 30_000 + dice[2]
-        found = [(moment_ms, "Available")]
-        for number in range(6 + dice[3] % 10):
-            moment_ms += (2 + dice[4 + number] % 50) * _MINUTE_MS + dice[16 + number]
-            status = _STATUSES[(dice[3] + number) % len(_STATUSES)]
-            if status != found[-1][1]:
-                found.append((moment_ms, status))
-        moment_ms += (2 + dice[30] % 50) * _MINUTE_MS + dice[31]
-        return [*found, (moment_ms, OFFLINE)]
+
+@lru_cache(maxsize=10_000)
+def _day(seed: int, agent_id: str, day: int) -> tuple[tuple[int, str], ...]:
+    """Return the changes of a day, all of them before midnight."""
+    text = f"status {seed} {agent_id} {day}"
+    dice = hashlib.blake2b(text.encode(), digest_size=32).digest()
+    # 1970-01-01 was a Thursday.
+    is_weekend = (day + 3) % 7 >= _SATURDAY
+    if dice[0] < (224 if is_weekend else 24):
+        return ()
+    moment_ms = day * DAY_MS + _EARLIEST_MS + dice[1] * 30_000 + dice[2]
+    found = [(moment_ms, "Available")]
+    for number in range(6 + dice[3] % 10):
+        moment_ms += (2 + dice[4 + number] % 50) * _MINUTE_MS + dice[16 + number]
+        status = _STATUSES[(dice[3] + number) % len(_STATUSES)]
+        if status != found[-1][1]:
+            found.append((moment_ms, status))
+    moment_ms += (2 + dice[30] % 50) * _MINUTE_MS + dice[31]
+    return (*found, (moment_ms, OFFLINE))
