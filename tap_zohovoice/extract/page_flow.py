@@ -71,7 +71,7 @@ class PageFlow:
         self._has_total = True
         self._totals: list[int] = []
         self._sequence: list[str] = []
-        self._seen: set[str] = set()
+        self._seen: dict[str, int] = {}  # to the first place in the sequence
         self._row_count = 0
         self._is_single_page = False
         self._is_firm = True
@@ -114,7 +114,7 @@ class PageFlow:
             is_proven = self._is_firm and (not has_moved or _has_same_order(before, self._sequence))
             if self._is_complete(is_proven=is_proven):
                 return self.rows
-            is_repeated = before is not None and self._seen == set(before)
+            is_repeated = before is not None and self._seen.keys() == set(before)
             if is_proven and was_proven and is_repeated and self._totals:
                 self._limits.total_is_reliable = False
                 _LOGGER.warning(
@@ -237,7 +237,7 @@ class PageFlow:
     def _check_seam(self, page: Page, following: Page) -> None:
         """Check that the rows of two pages which overlap have not changed places."""
         ids = [row.logid for row in following.rows]
-        is_end = len(ids) == self._overlap and self._seen.issuperset(ids)
+        is_end = len(ids) == self._overlap and self._seen.keys() >= set(ids)
         if is_end and len(page.rows) == len(self._sequence):
             return  # a single page has all rows, in whatever order
         first = len(self._sequence)
@@ -266,7 +266,8 @@ class PageFlow:
 
     def _collect(self, page: Page) -> None:
         self._add_rows(page)
-        self._seen.update(row.logid for row in page.rows)
+        for place, row in enumerate(page.rows, len(self._sequence)):
+            self._seen.setdefault(row.logid, place)
         self._sequence += [row.logid for row in page.rows]
 
     def _add_rows(self, page: Page) -> None:
@@ -312,7 +313,7 @@ class PageFlow:
             back = yield from self._get(lower)
         if not back.rows:
             return offset, None
-        known = [self._sequence.index(row.logid) for row in back.rows if row.logid in self._seen]
+        known = [self._seen[row.logid] for row in back.rows if row.logid in self._seen]
         self._is_firm = self._is_firm and known == sorted(known)
         if not page.rows:
             # Where there is a row by now, there may be more behind it; but a server that returns
