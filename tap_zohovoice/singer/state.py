@@ -75,9 +75,10 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
                 _LOGGER.warning("%s: %s in the catalog is ignored; it cannot change", name, label)
             if hasattr(place, field):
                 setattr(place, field, value)
-    schema = Schema.from_dict(dict(stream.schema))
+    properties = entry.schema.properties or {}
     for field in filter(None, (*keys, replication_key)):
-        (entry.schema.properties or {}).setdefault(field, (schema.properties or {})[field])
+        if field not in properties:
+            properties[field] = Schema.from_dict(stream.schema["properties"][field])
         if ("properties", field) in entry.metadata:
             entry.metadata["properties", field].inclusion = Metadata.InclusionType.AUTOMATIC
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_zohovoice.tap import STREAMS
 from tests.support.calls import call, history, milliseconds
 from tests.support.catalog import selecting
 from zoho_voice_sandbox import Sandbox
@@ -148,6 +149,11 @@ def test_map_of_a_deselected_stream_is_ignored(
     assert run.exit_code == 0, run.log
     assert len(run.records) == 40
     assert log_lines(run, "ERROR") == []
+    # This selects all streams.
+    schemas = run_tap({**box.config, "stream_maps": {"transcripts": fields}}, "--test=schema")
+    assert schemas.exit_code == 0, schemas.log
+    written = {schema["stream"] for schema in schemas.of("SCHEMA")}
+    assert {stream.name for stream in STREAMS} - written <= {"transcripts"}
 
 
 @pytest.mark.parametrize(
