@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
+from functools import cache
+from importlib import metadata
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,22 +16,46 @@ from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import FakeClock, Run, call_cli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from going through the modules again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
+
+
+@pytest.fixture(scope="session")
+def state_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Name a folder for each test, which most of them do not need: making one takes long."""
+    folder = tmp_path_factory.mktemp("state-homes")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def state_home(state_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep the slots that runs share inside the test."""
-    home = tmp_path / "state-home"
+    home = next(state_homes)
     monkeypatch.setenv("XDG_STATE_HOME", str(home))
     return home
 
 
-@pytest.fixture(autouse=True)
-def no_dotenv(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def no_dotenv() -> Iterator[None]:
     """Keep a developer's own .env, with real secrets, out of the tests."""
-    monkeypatch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cached_versions() -> Iterator[None]:
+    """Read the versions of packages once: each run of the tap shows some."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metadata, "version", cache(metadata.version))
+        yield
 
 
 @pytest.fixture

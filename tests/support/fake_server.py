@@ -24,8 +24,6 @@ from zoho_voice_sandbox.params import InvalidParameterError as RejectedError
 from zoho_voice_sandbox.query import LogQuery, QueryFailedError, run_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tap_zohovoice.pagination import PageRequest
     from zoho_voice_sandbox.date_filter import TimeRange
     from zoho_voice_sandbox.query import Page as QueryPage
@@ -79,14 +77,21 @@ class Change:
     count: int
 
 
-def build_rows(bursts: Iterable[Burst], kinds: int) -> list[Row]:
+def build_rows(bursts: tuple[Burst, ...], kinds: int) -> list[Row]:
     """Return the rows of bursts, by start, with this many call types."""
+    return list(_build_rows(bursts, kinds))
+
+
+@lru_cache(maxsize=16)  # the same account is read from many servers
+def _build_rows(bursts: tuple[Burst, ...], kinds: int) -> tuple[Row, ...]:
     starts = sorted(
         NOW - burst.minutes_ago * MINUTE - index * burst.gap
         for burst in bursts
         for index in range(burst.count)
     )
-    return [(start, _logid(index), CALL_TYPES[index % kinds]) for index, start in enumerate(starts)]
+    return tuple(
+        (start, _logid(index), CALL_TYPES[index % kinds]) for index, start in enumerate(starts)
+    )
 
 
 def _logid(number: int) -> str:

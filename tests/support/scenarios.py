@@ -423,7 +423,9 @@ class Output:
 
 @lru_cache
 def _catalog(streams: tuple[str, ...]) -> dict[str, Any]:
-    return selecting(*streams)
+    """Return a catalog of these streams alone: each run would load the others in vain."""
+    entries = selecting(*streams)["streams"]
+    return {"streams": [entry for entry in entries if entry["tap_stream_id"] in streams]}
 
 
 def _bookmarks(state: dict[str, Any] | None, stream: str) -> list[str]:

@@ -302,8 +302,10 @@ def test_store_path_is_unique_per_client_and_url() -> None:
     assert store_path(CLIENT, URL) == store_path(CLIENT, URL)
 
 
-def test_store_path_is_in_the_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert store_path(CLIENT, URL).parent == tmp_path / "state-home" / "tap-zohovoice"
+def test_store_path_is_in_the_state_folder(
+    state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store_path(CLIENT, URL).parent == state_home / "tap-zohovoice"
     if sys.platform == "linux":
         monkeypatch.delenv("XDG_STATE_HOME")
         monkeypatch.setenv("HOME", str(tmp_path))
