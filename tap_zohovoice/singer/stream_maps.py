@@ -19,11 +19,11 @@ from singer_sdk.mapper import (
     NULL_STRING,
     CustomStreamMap,
     PluginMapper,
+    RemoveRecordTransform,
 )
 from singer_sdk.singerlib import Catalog, MetadataMapping
 
 from tap_zohovoice.exceptions import StreamMapError
-from tap_zohovoice.singer.lazy_maps import LazyStreamMaps
 
 if TYPE_CHECKING:
     import logging
@@ -60,8 +60,8 @@ def build_mapper(
         mapper.register_raw_streams_from_catalog(Catalog(selected))
     except (MappingError, NotImplementedError, ValueError) as error:
         raise ConfigValidationError(_INVALID, errors=[f"stream_maps: {error}"]) from error
-    deselected = {name: entry for name, entry in catalog.items() if name not in selected}
-    mapper.stream_maps = LazyStreamMaps(mapper, deselected)
+    for name in catalog.keys() - selected.keys():
+        _register_deselected(mapper, name, catalog[name])
     for source, stream, fields in _matches(maps, selected):
         declared = _selected_properties(selected[stream])
         is_copy = MAPPER_SOURCE_OPTION in fields
@@ -87,6 +87,14 @@ def _selected_properties(entry: CatalogEntry) -> dict[str, Any]:
     mask = entry.metadata.resolve_selection()
     properties = entry.schema.to_dict().get("properties", {})
     return {name: spec for name, spec in properties.items() if mask["properties", name]}
+
+
+def _register_deselected(mapper: PluginMapper, name: str, entry: CatalogEntry) -> None:
+    schema = entry.schema.to_dict()
+    try:
+        mapper.register_raw_stream_schema(name, schema, entry.key_properties)
+    except (MappingError, NotImplementedError, ValueError):
+        mapper.stream_maps[name] = [RemoveRecordTransform(name, schema, None, None)]
 
 
 def _matches(
