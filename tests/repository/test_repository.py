@@ -65,6 +65,32 @@ def test_make_help_lists_each_target_with_its_whole_line() -> None:
     assert listed == [[name, text] for name, text in lines]
 
 
+@pytest.mark.parametrize(
+    ("target", "groups"),
+    [
+        ("demo", {"build", "sandbox", "demo"}),
+        ("test", {"build", "sandbox", "demo", "definitions", "test"}),
+        ("lint", {"build", "sandbox", "dev"}),
+        ("budget", {"build", "sandbox"}),
+    ],
+)
+def test_make_installs_what_a_target_needs_and_says_how_long_it_takes(
+    target: str, groups: set[str]
+) -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "--always-make", target],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(re.findall(r"--group (\S+)", done.stdout)) == groups
+    assert groups <= project()["dependency-groups"].keys()
+    installs = re.findall(r"^\S+/uv pip install .*--constraint", done.stdout, re.MULTILINE)
+    announced = re.findall(r"Setting up \S+ for .*: about \d+ MB, \d+ s \.\.\.", done.stdout)
+    assert len(announced) == len(installs) > 0
+
+
 def test_the_example_of_the_environment_has_the_connections_of_the_models() -> None:
     profiles = (ROOT / "dbt" / "profiles.yml").read_text(encoding="utf-8")
     names = set(re.findall(r"env_var\('(TARGET_\w+)'", profiles))
