@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e.account import KEYS
-from e2e.project import FOLDER, MELTANO, TAP, environment
+from e2e.project import DATABASE, FOLDER, MELTANO, TAP, environment
 
 if TYPE_CHECKING:
     from e2e.warehouses import Warehouse
@@ -52,7 +53,7 @@ class Pipeline:
     ) -> None:
         self._loader = warehouse.loader
         self._blocks = [job] if job else [TAP, warehouse.loader]
-        self._database = folder / "meltano.db"
+        self._database = Path(shutil.copy(DATABASE, folder))
         self._logs = folder
         self._runs = 0
         config = {f"TAP_ZOHOVOICE_{name.upper()}": value for name, value in box.config.items()}

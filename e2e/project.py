@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".e2e" / "project"
 MELTANO = ROOT / ".e2e" / "meltano" / "bin" / "meltano"
+DATABASE = FOLDER / ".meltano" / "meltano.db"
+"""Meltano's database before any run: a copy of it spares a test the migrations."""
 TAP = "tap-zohovoice"
 LOADERS = ("target-jsonl", "target-duckdb", "target-postgres", "target-snowflake")
 UTILITIES = ("dbt-duckdb", "dbt-postgres")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml import YAML
 
-from e2e.project import MELTANO, ROOT, TAP, environment
+from e2e.project import DATABASE, MELTANO, ROOT, TAP, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,8 @@ def run(folder: Path, script: str) -> str:
 def project(tmp_path: Path) -> Path:
     for name in ("meltano.yml", ".env.example"):
         shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".meltano").mkdir()
+    shutil.copy(DATABASE, tmp_path / ".meltano")
     (command,) = re.findall(
         r"^\$ (install -m 600 .*?) +#", block("console", "install"), re.MULTILINE
     )
