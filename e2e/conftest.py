@@ -82,7 +82,7 @@ def twice(
         runs.append(pipeline.run())
         bookmarks.append(pipeline.bookmarks())
         assert runs[1].exit_code == 0, runs[1].log
-        rows = {stream: warehouse.rows(stream) for stream in KEYS}
+        rows = warehouse.tables(*KEYS)
         yield Twice(box, warehouse, news, runs, bookmarks, expected, first, rows)
 
 

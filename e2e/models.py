@@ -15,7 +15,6 @@ from e2e.project import FOLDER, ROOT, environment, programs
 from e2e.warehouses import DuckDB, Postgres, Snowflake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from e2e.account import Row
@@ -140,16 +139,20 @@ def _type(value: bool | str | dt.datetime) -> dict[str, Any]:  # noqa: FBT001 - 
     return {"type": ["string", "null"]}
 
 
-def read(warehouse: Postgres | DuckDB | Snowflake, model: str) -> list[Row]:
-    """Return the rows of a model, with times as such and whole numbers as integers."""
-    return [_plain(row) for row in _rows(warehouse, f"{SCHEMA}.{model}")]
+def read(warehouse: Postgres | DuckDB | Snowflake, *models: str) -> dict[str, list[Row]]:
+    """Return the rows of models, with times as such and whole numbers as integers."""
+    tables = [f"{SCHEMA}.{model}" for model in models]
+    if isinstance(warehouse, Snowflake):
+        found = list(warehouse.select(*tables).values())
+    else:
+        found = [_rows(warehouse, table) for table in tables]
+    plain = [[_plain(row) for row in rows] for rows in found]
+    return dict(zip(models, plain, strict=True))
 
 
-def _rows(warehouse: Postgres | DuckDB | Snowflake, table: str) -> Iterable[Row]:
+def _rows(warehouse: Postgres | DuckDB, table: str) -> list[Row]:
     if isinstance(warehouse, Postgres):
         return warehouse.ask(f"SELECT to_jsonb(t) FROM {table} t")
-    if isinstance(warehouse, Snowflake):
-        return warehouse.raw(table)
     with duckdb.connect(warehouse.settings["TARGET_DUCKDB_PATH"], read_only=True) as connection:
         rows = connection.execute(f"SELECT to_json(t) FROM {table} t").fetchall()
     return [json.loads(text) for (text,) in rows]

@@ -21,6 +21,7 @@ DATABASE = FOLDER / ".meltano" / "meltano.db"
 TAP = "tap-zohovoice"
 LOADERS = ("target-jsonl", "target-duckdb", "target-postgres", "target-snowflake")
 UTILITIES = ("dbt-duckdb", "dbt-postgres")
+_FAKE_SNOWFLAKE = ROOT / "e2e" / "snowflake.py"
 _PATIENCE_SECONDS = 600
 
 
@@ -72,7 +73,10 @@ def _pins(plugin: str) -> Path:
 def _install(plugin: str) -> None:
     """Install a plugin as `meltano install` does, with pinned versions and hashes."""
     pins = _pins(plugin)
-    wanted = hashlib.sha256(pins.read_bytes() + (ROOT / "meltano.yml").read_bytes()).hexdigest()
+    sources = [pins, ROOT / "meltano.yml"]
+    if plugin == "target-snowflake":
+        sources.append(_FAKE_SNOWFLAKE)
+    wanted = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     stamp = programs(plugin).parent / "pins"
     if plugin != TAP and stamp.exists() and stamp.read_text() == wanted:
         return
@@ -95,7 +99,7 @@ def _fake_snowflake(settings: dict[str, str]) -> None:
     python = bin_folder / "python"
     _run([str(uv), "pip", "install", "--quiet", "--python", str(python), "fakesnow"], settings)
     program = bin_folder / "target-snowflake"
-    script = (ROOT / "e2e" / "snowflake.py").read_text(encoding="utf-8")
+    script = _FAKE_SNOWFLAKE.read_text(encoding="utf-8")
     program.write_text(f"#!{python}\n{script}", encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ fakesnow answers the connector from DuckDB. It lacks the user's stage, so the fo
 which the loader uses it are acted out here: PUT and REMOVE of a file of rows, MERGE from that file,
 and DROP FILE FORMAT. The columns, their types, the casts and the merge itself are the loader's own.
 
-With the argument --ask, a query is run instead, and its rows are printed as JSON Lines.
+With the argument --ask, queries are run instead: the rows of each are printed as a line of JSON.
 """
 
 from __future__ import annotations
@@ -69,10 +69,11 @@ def main() -> None:
     with fakesnow.patch(db_path=folder, nop_regexes=["drop file format "]):
         if sys.argv[1] == "--ask":
             cursor = snowflake.connector.connect(database="CALLS", schema="ZOHO").cursor()
-            cursor.execute(sys.argv[2])
-            names = [column.name for column in cursor.description]
-            for row in cursor.fetchall():
-                print(json.dumps(dict(zip(names, row, strict=True)), default=str))
+            for query in sys.argv[2:]:
+                cursor.execute(query)
+                names = [column.name for column in cursor.description]
+                rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                print(json.dumps(rows, default=str))
             return
         # The target binds the connector at import, so it is imported after fakesnow has patched it.
         from target_snowflake.target import TargetSnowflake  # noqa: PLC0415

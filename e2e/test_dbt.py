@@ -72,7 +72,7 @@ def built(
         answered = min(call_id for call_id, call in calls.items() if call["agent_name"])
         load(warehouse, folder, around(calls[answered], missed))
         log = build(box, warehouse, folder / "dbt", VARIABLES)
-        models = {name: read(warehouse, name) for name in MODELS}
+        models = read(warehouse, *MODELS)
         if isinstance(warehouse, Snowflake):
             # FLATTEN of fakesnow numbers the elements of an array in any order.
             for call in (*calls.values(), *models["calls"]):
@@ -326,6 +326,6 @@ def test_job_loads_calls_and_builds_models_with_default_variables(
         run = Pipeline(box, warehouse, folder, settings(f"dbt-{database}", {}), job).run()
         assert run.exit_code == 0, run.log
         assert "WARN=0 ERROR=0 SKIP=0" in run.log
-        rows = read(warehouse, "calls")
+        rows = read(warehouse, "calls")["calls"]
         assert {row["call_id"] for row in rows} == {row["logid"] for row in box.store.rows()}
         assert {row["queue_count"] for row in rows} == {0}
