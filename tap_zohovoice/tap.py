@@ -18,11 +18,12 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.cli.command import TapCommand, input_file, use_valid_log_level
 from tap_zohovoice.cli.signals import GracefulShutdown
-from tap_zohovoice.client import Services, ZohoVoiceStream
+from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.environment import load_dotenv, parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import clean_credentials, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
+from tap_zohovoice.services import Services
 from tap_zohovoice.singer.json import within_depth
 from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.stream_maps import build_mapper

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
     from singer_sdk.pagination import BaseAPIPaginator
 
-    from tap_zohovoice.client import Services
     from tap_zohovoice.schemas.conversion import Record
     from tap_zohovoice.schemas.types import Field
+    from tap_zohovoice.services import Services
 
 
 class DirectoryStream(ZohoVoiceStream):

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_zohovoice.client import Services
     from tap_zohovoice.schemas.conversion import Record
+    from tap_zohovoice.services import Services
 
 FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 """Kind of a file, and the field of a call log that names it."""

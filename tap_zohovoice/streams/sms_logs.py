@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_zohovoice.client import Services
     from tap_zohovoice.schemas.conversion import Record
+    from tap_zohovoice.services import Services
 
 _PARTITIONS = [{"archived": "false"}, {"archived": "true"}]
 

@@ -1,0 +1,166 @@
+"""What the streams of a run share: settings, session, access token, rate limits, progress."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
+from tap_zohovoice.config.data_centers import SCOPE
+from tap_zohovoice.config.settings import Settings
+from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.http.response import parse_http_date
+from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.progress.figures import Step
+from tap_zohovoice.progress.reporter import Reporter
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.rate_limit.store import SQLiteSlotStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tap_zohovoice._time import Clock
+    from tap_zohovoice.progress.text import Wait
+    from tap_zohovoice.rate_limit.redis_store import RedisStore
+    from tap_zohovoice.rate_limit.slot_store import SlotStore
+    from tap_zohovoice.singer.writer import MessageWriter
+
+
+class Services:
+    """What the streams of a run share, made when it is first used: discovery has no settings.
+
+    Args:
+        config: The settings as given.
+        clock: Clock.
+        started: When the tap started.
+        writer: Writer of Singer messages.
+        check_access: Checks what the token may read.
+        user_agent: Default of the setting.
+    """
+
+    def __init__(  # noqa: PLR0913 - explicit dependencies
+        self,
+        config: Mapping[str, Any],
+        *,
+        clock: Clock,
+        started: dt.datetime,
+        writer: MessageWriter,
+        check_access: Callable[[], None],
+        user_agent: str,
+    ) -> None:
+        self.clock = clock
+        self.writer = writer
+        self.started = started
+        self.user_agent = config.get("user_agent") or user_agent
+        self._config = config
+        self._check_access = check_access
+        self._is_checked = False
+        self._limiters: dict[str, SlidingWindowLimiter] = {}
+        self.reporter = Reporter(clock, self._find_wait)
+
+    def check_access(self) -> None:
+        """Check what the token may read, once a run: before the first record."""
+        if not self._is_checked:
+            self._is_checked = True
+            with self.reporter.task(Step("access", "checking the access")):
+                self._check_access()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings with defaults."""
+        return Settings.from_config(self._config)
+
+    @property
+    def present(self) -> dt.datetime:
+        """When the tap started, by this machine's clock or the server's, whichever is behind."""
+        tokens, session = self.tokens, self.session
+        dates = map(parse_http_date, (tokens.first_date, session.first_date))
+        moments = [dt.datetime.fromtimestamp(date, dt.UTC) for date in dates if date is not None]
+        return min([self.started, *moments])
+
+    @cached_property
+    def session(self) -> ThrottledSession:
+        """The session, for all URLs."""
+        return ThrottledSession(self.limiter_for, self.clock)
+
+    @cached_property
+    def tokens(self) -> OAuthTokens:
+        """The access token, for all URLs."""
+        return OAuthTokens(
+            endpoint=TokenEndpoint(
+                accounts_url=self.settings.accounts_url,
+                clock=self.clock,
+                timeout=self.settings.request_timeout,
+                user_agent=self.user_agent,
+            ),
+            client_id=self._config["client_id"],
+            client_secret=self._config["client_secret"],
+            refresh_token=self._config["refresh_token"],
+            clock=self.clock,
+        )
+
+    def _find_wait(self) -> Wait | None:
+        waits = [limiter.current_wait for limiter in list(self._limiters.values())]
+        return next(filter(None, waits), None)
+
+    def limiter_for(self, url: str) -> SlidingWindowLimiter:
+        """Return the limiter of a URL: Zoho counts the requests of each URL by itself.
+
+        Args:
+            url: The URL; its query does not matter.
+        """
+        path = urlsplit(url).path
+        if path not in self._limiters:
+            self._limiters[path] = SlidingWindowLimiter(
+                self.settings.rate_limit_calls,
+                self.settings.rate_limit_seconds,
+                self.clock,
+                self._slot_store(url.partition("?")[0]),
+            )
+        return self._limiters[path]
+
+    def _slot_store(self, url: str) -> SlotStore:
+        if self._redis_store:
+            return self._redis_store.for_url(url)
+        timeout = self.settings.request_timeout
+        return SQLiteSlotStore(self._config["client_id"], url, timeout, self.clock)
+
+    @cached_property
+    def _redis_store(self) -> RedisStore | None:
+        """The store that machines share, if one is set."""
+        url = self._config.get("rate_limit_store")
+        if not url:
+            return None
+        from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra
+
+        return RedisStore(
+            url,
+            self._config["client_id"],
+            timeout=self.settings.request_timeout,
+            patience=self.settings.lock_seconds,
+            clock=self.clock,
+        )
+
+    def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
+        """Return a client of a URL.
+
+        Args:
+            url: The URL, without a query.
+            headers: Headers of each request.
+            scope: OAuth scope that the URL needs.
+        """
+        limiter, tokens, settings = self.limiter_for(url), self.tokens, self.settings
+        return ApiClient(
+            url=url,
+            headers=headers,
+            session=self.session,
+            authenticator=ThrottledAuthenticator(tokens=tokens, limiter=limiter),
+            policy=RetryPolicy(limiter, tokens.invalidate, settings.lock_seconds),
+            clock=self.clock,
+            timeout=settings.request_timeout,
+            redact=lambda: [*tokens.secrets, *settings.filters.values()],
+            scope=scope,
+        )
