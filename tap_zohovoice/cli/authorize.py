@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import signal
 import sys
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from dotenv import dotenv_values
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.auth import TokenEndpoint
-from tap_zohovoice.cli.code_exchange import exchange_code
-from tap_zohovoice.cli.command import TapCommand, silence_stdout, use_valid_log_level
-from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
+from tap_zohovoice.cli.command import TapCommand, use_valid_log_level
 from tap_zohovoice.cli.prompts import CENTERS, PREFIX, TEXT, prompt_for_missing
 from tap_zohovoice.cli.signals import GracefulShutdown
-from tap_zohovoice.client import ZohoVoiceStream
-from tap_zohovoice.config.data_centers import SCOPE, api_console_url, data_center_of
-from tap_zohovoice.config.environment import parse_env
-from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES, Settings
-from tap_zohovoice.config.validation import validation_errors
-from tap_zohovoice.exceptions import ShutdownRequested, UnexpectedResponseError, ZohoVoiceError
-from tap_zohovoice.pagination import parse_total
-from tap_zohovoice.streams.call_logs import CallLogsStream
-from tap_zohovoice.tap import STREAMS, TapZohoVoice
+from tap_zohovoice.cli.token_setup import URL_SETTINGS, TokenSetup, echo, scopes_of
+from tap_zohovoice.config.data_centers import SCOPE, api_console_url
+from tap_zohovoice.config.settings import STREAM_NAMES
+from tap_zohovoice.exceptions import ShutdownRequested
+from tap_zohovoice.tap import TapZohoVoice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-_URLS = ("accounts_url", "api_url")
-_LIMITS = ("rate_limit_calls", "rate_limit_seconds", "lock_seconds")
-_ENV_SETTINGS = (*_LIMITS, "rate_limit_store", "request_timeout", "user_agent")
-"""Settings that this command reads from the environment too."""
-_MAX_ATTEMPTS = 3
 _HELP = f"""Get a refresh token for a code of Zoho's API console.
 
 Prompts for what is not given, where there is a terminal. The token is tested with one small request
@@ -59,7 +43,6 @@ and the code at the prompts, or use the environment.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
-_echo = partial(click.echo, err=True)
 
 
 # The SDK's `plugin_cli` would make the command a member of the tap, which is below this module.
@@ -68,7 +51,7 @@ class AuthorizeCommand(TapCommand):
 
     @override
     def report_error(self, line: str) -> None:
-        _echo(f"Error: {line}")
+        echo(f"Error: {line}")
 
     @override
     def report_usage_error(self, error: click.ClickException) -> None:
@@ -149,161 +132,22 @@ def authorize(
     """Get a refresh token, as the help says."""
     chosen = list(STREAM_NAMES) if all_streams else chosen
     values = {name: value or "" for name, value in options.items()}
-    urls = {name: url for name in _URLS if (url := values.pop(name))}
-    authorization = Authorization(ctx.obj, path, prefix, urls, chosen)
+    urls = {name: url for name in URL_SETTINGS if (url := values.pop(name))}
+    setup = TokenSetup(ctx.obj, path, prefix, urls, chosen)
     shutdown = GracefulShutdown(lambda: None)
     shutdown.install()
     try:
-        settings = authorization.validate()
+        settings = setup.validate()
         if chosen:
-            _echo(f"Scopes for the code: {scopes_of(chosen)}")
+            echo(f"Scopes for the code: {scopes_of(chosen)}")
         prompt_for_missing(ctx, values, scopes_of(chosen))
-        return authorization.run(settings, shutdown, **values)
+        return setup.run(settings, shutdown, **values)
     except ShutdownRequested as stop:
-        _echo(f"\nStopped by {signal.Signals(stop.signum).name}: {authorization.status}")
+        echo(f"\nStopped by {signal.Signals(stop.signum).name}: {setup.status}")
         return 128 + stop.signum
     except click.Abort:
-        _echo(f"\nThere is no more input; {authorization.status}")
+        echo(f"\nThere is no more input; {setup.status}")
         return 2
-
-
-@dataclass
-class Authorization:
-    """Exchange of a code for a token, which is saved before it is tested: a code works once."""
-
-    tap: type[TapZohoVoice]
-    path: Path | None  # the `.env` file; None for standard output
-    prefix: str
-    urls: Mapping[str, str]
-    streams: Sequence[str]  # those that are tested beside the calls
-    status: str = "nothing was sent to Zoho"  # for a user who stops the command
-
-    def validate(self) -> dict[str, Any]:
-        """Check what can be checked before the code is used; return settings of the environment."""
-        if self.path:
-            try:
-                check_writable(self.path)
-            except (OSError, ValueError) as error:
-                message = f"{self.path} cannot be written: {_reason(error)}; {self.status}"
-                raise ZohoVoiceError(message) from error
-        schema = {"properties": {name: CONFIG_SCHEMA["properties"][name] for name in _ENV_SETTINGS}}
-        settings, errors = parse_env(os.environ, schema, PREFIX)
-        secrets = dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")
-        errors += validation_errors({**settings, **self.urls, **secrets}, CONFIG_SCHEMA)
-        if errors:
-            raise click.UsageError("; ".join(errors))
-        return settings
-
-    def run(self, settings: Mapping[str, Any], shutdown: GracefulShutdown, **values: str) -> int:
-        """Exchange a code, save the token and test it; return the exit code."""
-        config = {**values, **self.urls, **settings}
-        del config["code"]
-        parsed = Settings.from_config(config)
-        endpoint = TokenEndpoint(
-            accounts_url=parsed.accounts_url,
-            clock=self.tap.clock,
-            timeout=parsed.request_timeout,
-            user_agent=settings.get("user_agent", f"{self.tap.name}/{self.tap.plugin_version}"),
-        )
-        self.status = "the code may be used up; make a new one"
-        response = exchange_code(endpoint, scope=scopes_of(self.streams), **values)
-        config["refresh_token"] = response["refresh_token"]
-        names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
-        with shutdown.deferred():
-            is_saved = self._save({self.prefix + name.upper(): config[name] for name in names})
-            self.status = "the token was not tested, but it is saved"
-        if (named := data_center_of(response)) not in {"", values["data_center"]}:
-            _echo(
-                f"Note: Zoho says that this account is of data center {named}; if the token does "
-                f"not work, set {self.prefix}DATA_CENTER='{named}'."
-            )
-        tap = self.tap(config=config)
-        try:
-            total = _count_calls(tap)
-        except ZohoVoiceError as error:
-            message = f"{error}. The refresh token is saved all the same"
-            raise ZohoVoiceError(message) from error
-        _echo(f"The token works{_describe_total(total)}.")
-        works = [self._test_stream(tap, name) for name in self.streams]
-        return 0 if is_saved and all(works) else 1
-
-    @staticmethod
-    def _test_stream(tap: TapZohoVoice, name: str) -> bool:
-        """Send one small request for a stream, say what came of it, and return whether it works."""
-        stream = tap.streams[name]
-        assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
-        try:
-            stream.check_access()
-        except ZohoVoiceError as error:
-            _echo(f"{name}: {error}")
-            return False
-        _echo(f"{name}: works")
-        return True
-
-    def _save(self, values: Mapping[str, str]) -> bool:
-        """Write or print the variables; return whether they are where they should be."""
-        if self.path is None:
-            _echo("Zoho issued a refresh token. The lines for .env:")
-        else:
-            try:
-                self._update(self.path, values)
-            except (OSError, ValueError) as error:
-                _echo(f"Error: {self.path} cannot be written: {_reason(error)}. Its lines instead:")
-            else:
-                return True
-        # A token that no .env file can hold is still good for sh.
-        escaped = {name: value.replace("'", "'\"'\"'") for name, value in values.items()}
-        try:
-            click.echo("\n".join(f"{name}='{value}'" for name, value in escaped.items()))
-        except OSError as error:
-            silence_stdout()
-            message = f"standard output: {_reason(error)}; the token is lost, make a new code"
-            raise ZohoVoiceError(message) from error
-        return self.path is None
-
-    def _update(self, path: Path, values: Mapping[str, str]) -> None:
-        present = {name for name, value in dotenv_values(path).items() if value}
-        update_dotenv(path, values)
-        names = ", ".join(values)
-        _echo(f"Zoho issued a refresh token. {path}, readable by you alone, has {names}.")
-        for name in sorted(present & {self.prefix + name.upper() for name in _URLS} - set(values)):
-            _echo(f"Note: {path} also has {name}; remove it if the account is not there.")
-
-
-def scopes_of(streams: Sequence[str]) -> str:
-    """Return the scopes that some streams need, as the API console wants them.
-
-    Args:
-        streams: Names of the streams.
-    """
-    chosen = [stream for stream in STREAMS if stream.name in streams]
-    scopes = [scope for stream in chosen for scope in (stream.scope, stream.owner_scope) if scope]
-    return ",".join(dict.fromkeys([SCOPE, *scopes]))
-
-
-def _count_calls(tap: TapZohoVoice) -> int | None:
-    """Request one call with the tap's own client; return the total, if the response has one."""
-
-    def parse(body: dict[str, Any]) -> int | None:
-        logs = body.get("logs", [])
-        if not isinstance(logs, list | None):
-            message = "logs is not a list"
-            raise UnexpectedResponseError(message)
-        return parse_total(body.get("meta"), len(logs or ()))
-
-    api = CallLogsStream(tap, tap.services).api
-    return api.get_json({"from": "0", "size": "1"}, parse, max_attempts=_MAX_ATTEMPTS)
-
-
-def _describe_total(total: int | None) -> str:
-    if total == 0:
-        hint = "If there are some, make the code as an administrator of Zoho Voice"
-        return f", but Zoho counts no calls. {hint}"
-    return "" if total is None else f": {total:,} calls"
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
 
 
 def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = TapZohoVoice) -> None:

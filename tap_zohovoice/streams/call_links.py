@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tap_zohovoice._compat import override
 from tap_zohovoice.schemas.directory import build_link_schema
 from tap_zohovoice.streams.base import IncrementalStream
-from tap_zohovoice.streams.directory import (
-    CampaignsStream,
-    DirectoryStream,
-    QueuesStream,
-    UsersStream,
-)
+from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +19,7 @@ if TYPE_CHECKING:
 
     from tap_zohovoice.extract.reader import WindowResult
     from tap_zohovoice.schemas.conversion import Record
+    from tap_zohovoice.streams.lists import DirectoryStream
 
 
 class CallLinkStream(IncrementalStream):

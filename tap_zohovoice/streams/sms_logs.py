@@ -8,7 +8,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.schemas.directory import SMS_FIELDS, build_list_schema
 from tap_zohovoice.streams.bookmarks import BookmarkedStream
-from tap_zohovoice.streams.directory import DirectoryStream
+from tap_zohovoice.streams.lists import DirectoryStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,6 @@ class SmsLogsStream(DirectoryStream, BookmarkedStream):
     """Timestamp of the newest message, once all of a partition are emitted."""
 
     def __init__(self, tap: Tap, services: Services) -> None:
-        """Make the stream; see `ZohoVoiceStream`."""
         super().__init__(tap, services)
         self._emitted_before: set[str] = set()
 
