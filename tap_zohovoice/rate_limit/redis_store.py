@@ -16,8 +16,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import RateLimitStoreError
-from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT, Grant
+from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT, Grant, SlotStore
 from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
 
 if TYPE_CHECKING:
@@ -182,8 +183,11 @@ class RedisStore:
         self._clock.sleep(RETRY_SECONDS)
 
 
-class RedisSlotStore:
-    """Slots and lockouts of one URL; see `SlotStore`."""
+class RedisSlotStore(SlotStore):
+    """Slots and lockouts of one URL.
+
+    Where the store is lost for too long, `try_acquire` raises `RateLimitStoreError`.
+    """
 
     is_volatile = True
 
@@ -191,28 +195,24 @@ class RedisSlotStore:
         self._store = store
         self._url = url
 
+    @override
     def try_acquire(self, slots: int, seconds: float) -> Grant:
-        """Acquire a slot if one is free and there is no lockout.
-
-        Raises:
-            RateLimitStoreError: If the store is lost for too long.
-        """
         return self._store.try_acquire(self._url, slots, seconds)
 
+    @override
     def release(self, token: int | str) -> None:
-        """Record that the response to a slot's request has come."""
         self._store.release(self._url, str(token))
 
+    @override
     def cancel(self, token: int | str) -> None:
-        """Delete a slot whose request was never sent."""
         self._store.cancel(self._url, str(token))
 
+    @override
     def lock_for(self, seconds: float) -> None:
-        """Refuse slots to all processes for some seconds from now."""
         self._store.lock_for(self._url, seconds)
 
+    @override
     def refresh(self) -> None:
-        """Report the lockouts that this process knows, of any URL."""
         self._store.refresh()
 
 

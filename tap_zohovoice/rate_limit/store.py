@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from platformdirs import user_state_path
 
-from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT, Grant
+from tap_zohovoice._compat import override
+from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT, Grant, SlotStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ def store_path(client_id: str, url: str) -> Path:
     return folder / f"{name}.sqlite3"
 
 
-class SQLiteSlotStore:
+class SQLiteSlotStore(SlotStore):
     """Slots of one URL in one file, safe for several processes and for a kill at any moment.
 
     Where the file cannot be used, or holds what no run can have written, one warning is logged and
@@ -63,6 +64,8 @@ class SQLiteSlotStore:
         clock: Its wall clock is used, the only one that processes share.
     """
 
+    is_volatile = False
+
     def __init__(self, client_id: str, url: str, timeout: float, clock: Clock) -> None:
         self._client_id = client_id
         self._url = url
@@ -70,30 +73,23 @@ class SQLiteSlotStore:
         self._clock = clock
         self._usable = True
 
-    is_volatile = False
-
+    @override
     def try_acquire(self, slots: int, seconds: float) -> Grant:
-        """Acquire a slot if one is free and there is no lockout.
-
-        Args:
-            slots: Number of slots.
-            seconds: Seconds from the release of a slot until it is free.
-        """
         unlimited = Grant(None)
         return self._transaction(lambda file: self._acquire(file, slots, seconds), unlimited)
 
+    @override
     def release(self, token: int | str) -> None:
-        """Record that the response to a slot's request has come."""
         sql = "UPDATE slot SET answered = ? WHERE id = ?"
         self._transaction(lambda file: file.execute(sql, [self._clock.now(), token]), None)
 
+    @override
     def cancel(self, token: int | str) -> None:
-        """Delete a slot whose request was never sent."""
         sql = "DELETE FROM slot WHERE id = ?"
         self._transaction(lambda file: file.execute(sql, [token]), None)
 
+    @override
     def lock_for(self, seconds: float) -> None:
-        """Refuse slots to all processes for some seconds from now."""
         # A shorter lockout must not end a longer one.
         sql = """
             INSERT INTO lock VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET
@@ -104,8 +100,9 @@ class SQLiteSlotStore:
         """
         self._transaction(lambda file: file.execute(sql, [self._clock.now(), seconds]), None)
 
+    @override
     def refresh(self) -> None:
-        """Do nothing: the file does not forget lockouts."""
+        pass  # the file does not forget lockouts
 
     def _acquire(self, file: sqlite3.Connection, slots: int, seconds: float) -> Grant:
         now = self._clock.now()
