@@ -37,19 +37,13 @@ class Clock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Do nothing for a while.
-
-        Args:
-            seconds: How long, in seconds.
-        """
+        """Do nothing for a while."""
         time.sleep(seconds)
 
     def every(self, seconds: float, func: Callable[[], None]) -> AbstractContextManager[None]:
-        """Call a function again and again, in a thread of its own, while a block runs.
+        """Call a function regularly, in a thread of its own, while a block runs.
 
-        Args:
-            seconds: How often.
-            func: The function; if it cannot write, it is not called again.
+        If it cannot write, it is not called again.
         """
         return _timer(seconds, func)
 
@@ -73,13 +67,9 @@ def _timer(seconds: float, func: Callable[[], None]) -> Generator[None]:
 
 
 def format_epoch_ms(milliseconds: int) -> str:
-    """Write a moment in the one form that bookmarks are compared in.
+    """Write a moment as RFC 3339 in UTC, such as `2025-12-04T06:54:58.000000+00:00`.
 
-    Args:
-        milliseconds: Milliseconds since the epoch.
-
-    Returns:
-        RFC 3339 in UTC with microseconds, such as `2025-12-04T06:54:58.000000+00:00`.
+    This is the one form that bookmarks are compared in.
 
     Raises:
         OverflowError: If the calendar does not reach that far.
@@ -97,25 +87,12 @@ def _day(days: int) -> str:
 
 
 def format_timestamp(moment: dt.datetime) -> str:
-    """Write a moment as `format_epoch_ms` does.
-
-    Args:
-        moment: A moment of any zone.
-
-    Returns:
-        RFC 3339 in UTC with microseconds.
-    """
+    """Write a moment of any zone as `format_epoch_ms` does."""
     return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 
 def parse_date(value: str) -> dt.datetime:
     """Read a date or a date-time, in UTC where it names no zone.
-
-    Args:
-        value: Text such as `2024-01-31` or `2024-01-31T08:00:00+01:00`.
-
-    Returns:
-        The moment, in UTC.
 
     Raises:
         ValueError: If the text is neither.

@@ -41,12 +41,6 @@ class ZohoVoiceStream(RESTStream[Any]):
     """Contexts of the partitions, if there are any; None if they are known at run time alone."""
 
     def __init__(self, tap: Tap, services: Services) -> None:
-        """Make the stream.
-
-        Args:
-            tap: The tap.
-            services: What the streams share.
-        """
         self.tap = tap
         self.services = services
         if chosen := tap.config.get("streams"):
@@ -143,11 +137,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         return row
 
     def record_key(self, record: Record) -> str:
-        """Return the key of a record as one text.
-
-        Args:
-            record: The record.
-        """
+        """Return the key of a record as one text."""
         return "|".join(str(record[name]) for name in self.primary_keys)
 
     @override
@@ -156,9 +146,6 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     def handle_error(self, error: Exception) -> None:
         """Handle a request that failed for good: `parse_response` is called with no response.
-
-        Args:
-            error: Why it failed.
 
         Raises:
             Exception: `error`, unless a stream can continue.

@@ -25,11 +25,6 @@ _ENVELOPE_KEYS = {"meta", "status", "code", "message"}
 def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any], int | None]:
     """Return the rows of a page, and `meta.total` if it is usable.
 
-    Args:
-        body: JSON object of the response.
-        key: Where the list is.
-        offset: First row that was requested.
-
     Raises:
         UnexpectedResponseError: If it is not certain that an empty page is empty.
     """
@@ -55,13 +50,7 @@ def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any
 def convert_row(
     row: object, convert: Callable[[object], dict[str, Any]], index: int, name: str
 ) -> dict[str, Any]:
-    """Convert a row.
-
-    Args:
-        row: The row.
-        convert: Converts a row to a record.
-        index: Its offset, for the error.
-        name: What the row is one of, for the error.
+    """Convert a row; index and name say in the error which one of which list it is.
 
     Raises:
         ZohoVoiceError: If the row is unusable.
@@ -123,11 +112,6 @@ class Page:
     ) -> Page:
         """Parse a response.
 
-        Args:
-            body: Its JSON object.
-            request: What was requested.
-            convert: Converts a row to a record.
-
         Raises:
             UnexpectedResponseError: If it is not certain that an empty page is empty.
             ZohoVoiceError: If a row is unusable.
@@ -155,9 +139,6 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
 
     A flow is a generator without I/O, like an `auth_flow` of httpx: it yields page requests and is
     sent pages, or has the error of a request thrown in. Between them, it yields results.
-
-    Args:
-        flow: The flow.
     """
 
     def __init__(self, flow: Generator[PageRequest | _Result, Page, None]) -> None:
@@ -173,10 +154,7 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
         return self._upcoming is None
 
     def receive(self, page: Page | Exception) -> Iterator[_Result]:
-        """Continue the flow.
-
-        Args:
-            page: The page that was requested, or why there is none.
+        """Continue the flow with the page that was requested, or with why there is none.
 
         Yields:
             Each result; the flow continues behind it only when the next one is asked for.

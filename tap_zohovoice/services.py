@@ -30,16 +30,7 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """What the streams of a run share, made when it is first used: discovery has no settings.
-
-    Args:
-        config: The settings as given.
-        clock: Clock.
-        started: When the tap started.
-        writer: Writer of Singer messages.
-        check_access: Checks what the token may read.
-        user_agent: Default of the setting.
-    """
+    """What the streams of a run share, made when it is first used: discovery has no settings."""
 
     def __init__(  # noqa: PLR0913 - explicit dependencies
         self,
@@ -107,11 +98,7 @@ class Services:
         return next(filter(None, waits), None)
 
     def limiter_for(self, url: str) -> SlidingWindowLimiter:
-        """Return the limiter of a URL: Zoho counts the requests of each URL by itself.
-
-        Args:
-            url: The URL; its query does not matter.
-        """
+        """Return the limiter of a URL: Zoho counts the requests of each URL by itself."""
         path = urlsplit(url).path
         if path not in self._limiters:
             self._limiters[path] = SlidingWindowLimiter(
@@ -145,13 +132,7 @@ class Services:
         )
 
     def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
-        """Return a client of a URL.
-
-        Args:
-            url: The URL, without a query.
-            headers: Headers of each request.
-            scope: OAuth scope that the URL needs.
-        """
+        """Return a client of a URL without a query."""
         limiter, tokens, settings = self.limiter_for(url), self.tokens, self.settings
         return ApiClient(
             url=url,

@@ -16,12 +16,6 @@ def exchange_code(
 ) -> dict[str, Any]:
     """Exchange a code for a refresh token, and return the response with it.
 
-    Args:
-        endpoint: Token endpoint of Zoho Accounts.
-        data_center: Data center of the account.
-        scope: Scopes that a new code must have, for errors.
-        form: Client and code.
-
     Raises:
         ZohoVoiceError: If there is none; the text says what to do.
     """

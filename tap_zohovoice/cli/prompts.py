@@ -50,11 +50,6 @@ TEXT = TextType()
 def prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:
     """Fill in the empty ones of data center, client ID, client secret and code.
 
-    Args:
-        ctx: Context of the command.
-        values: The values by name; changed.
-        scope: Scopes that the code must have, for the prompt.
-
     Raises:
         click.Abort: If the input ends.
         click.UsageError: If there is no terminal.

@@ -69,12 +69,7 @@ def _end_time(row: SerializedRecord) -> str:
 def add_other_rows(
     rows: Iterable[SerializedRecord], legs: Iterable[SerializedRecord]
 ) -> list[SerializedRecord]:
-    """Add to `additional_fields` of a call what its other rows say differently.
-
-    Args:
-        rows: The rows that are kept.
-        legs: The other rows.
-    """
+    """Add to `additional_fields` of a call what its other rows say differently."""
     by_call: dict[str, list[SerializedRecord]] = {}
     for leg in legs:
         by_call.setdefault(leg.logid, []).append(leg)

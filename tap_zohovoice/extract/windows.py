@@ -63,12 +63,7 @@ class ToDateBoundary:
         self._max_offset = MAX_UTC_OFFSET
 
     def observe(self, window: DateWindow, timestamps: Sequence[dt.datetime]) -> None:
-        """Observe the rows of a page.
-
-        Args:
-            window: The requested days.
-            timestamps: When the calls of the page started.
-        """
+        """Observe the rows of a page."""
         first, last = window.near
         near = sorted(moment for moment in timestamps if first < moment < last)
         if window.days == 1 and len(near) >= _MIN_EVIDENCE:

@@ -43,12 +43,7 @@ class TransportError:
 
 
 def explain_transport_error(error: OSError, setting: str) -> TransportError | None:
-    """Explain an error of a proxy or a certificate; None for any other error.
-
-    Args:
-        error: The exception that `requests` raised.
-        setting: Name of the setting with the server's address.
-    """
+    """Explain an error of a proxy or a certificate; None for any other error."""
     causes = list(iter_causes(error))
     if tls_error := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
         text = _explain_tls_error(tls_error)

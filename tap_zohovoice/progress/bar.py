@@ -33,12 +33,7 @@ class Bar:
         self._stack.enter_context(logging_redirect_tqdm([logging.root], _Line))
 
     def draw(self, snapshot: Snapshot, wait: str) -> None:
-        """Draw the line anew.
-
-        Args:
-            snapshot: What to draw.
-            wait: Text of the wait that is going on, if any.
-        """
+        """Draw the line anew."""
         line, share = self._line, snapshot.share
         line.bar_format = f"{snapshot.name}: {{desc}}"
         if share is not None:

@@ -46,21 +46,13 @@ class Snapshot:
     fields: dict[str, object] = field(default_factory=dict)
 
     def to_log_line(self, wait: str) -> str:
-        """Describe it in a log line.
-
-        Args:
-            wait: Text of the wait that is going on, if any.
-        """
+        """Describe it in a log line."""
         percent = "" if self.share is None else f" ({self.share * 100:.0f} %)"
         parts = (self.done + percent, self.results, self._pace, self._size, wait, self._left)
         return ", ".join(filter(None, parts))
 
     def to_live_line(self, wait: str) -> str:
-        """Describe it for a terminal, which cuts off what is least important.
-
-        Args:
-            wait: Text of the wait that is going on, if any.
-        """
+        """Describe it for a terminal, which cuts off what is least important."""
         return ", ".join(filter(None, (self.done, wait, self._left, self._pace, self._size)))
 
     @property
@@ -77,13 +69,7 @@ class Snapshot:
 
 
 def format_wait(wait: Wait, monotonic: float, now: float) -> str:
-    """Write how long a wait lasts, and until when.
-
-    Args:
-        wait: The wait.
-        monotonic: Seconds of the monotonic clock.
-        now: Seconds since the epoch.
-    """
+    """Write how long a wait lasts, and until when."""
     seconds = max(wait.until - monotonic, 0.0)
     until = dt.datetime.fromtimestamp(now + seconds, dt.UTC)
     return f"{wait.status} for {format_duration(seconds)} until {until:%H:%M:%S} UTC"

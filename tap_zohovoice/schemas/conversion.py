@@ -146,12 +146,7 @@ class RecordConverter:
         return record
 
     def count_cast_failure(self, path: str, remedy: str) -> None:
-        """Count a value that does not match its type, and warn of the first one of a field.
-
-        Args:
-            path: The field.
-            remedy: What becomes of the value.
-        """
+        """Count a value that does not match its type, and warn of the first one of a field."""
         if not self.cast_failures[path]:
             message = "%s: value does not match its type; emitting null, %s"
             self._logger.warning(message, path, remedy)

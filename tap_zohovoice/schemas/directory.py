@@ -179,26 +179,14 @@ class ListConverter(RecordConverter):
 
 
 def build_list_schema(fields: tuple[Field, ...], description: str, scope: str) -> dict[str, Any]:
-    """Build the JSON schema of a stream that needs a scope of its own.
-
-    Args:
-        fields: Fields of a row.
-        description: What the stream holds.
-        scope: OAuth scope, which `--discover` shows in the description.
-    """
+    """Build the JSON schema of a stream whose description names the scope that it needs."""
     more = "What is not documented, or does not fit its type."
     schema = build_schema(*fields, Field("additional_fields", _OBJECT, more))
     return {"description": f"{description} Needs the scope {scope}.", **schema}
 
 
 def build_link_schema(key: str, owner: str, scope: str) -> dict[str, Any]:
-    """Build the JSON schema of a stream that says which calls belong to what.
-
-    Args:
-        key: Name of the owner's id.
-        owner: What the owner is.
-        scope: OAuth scope for the list of the owners.
-    """
+    """Build the JSON schema of a stream that says which calls belong to what."""
     schema = build_schema(
         Field(key, _ID, f"Id of the {owner}."),
         Field("logid", _ID, "Id of the call log."),

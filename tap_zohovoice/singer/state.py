@@ -198,11 +198,6 @@ def lower_future_bookmark(stream: str, bookmark: Bookmark, now: dt.datetime) -> 
     """Lower a bookmark of the future to the newest call that was emitted.
 
     The clock was ahead when it was written, and calls may have come since.
-
-    Args:
-        stream: The stream.
-        bookmark: Its bookmark; changed.
-        now: Current time.
     """
     value, newest = bookmark.get(_VALUE), bookmark.get(NEWEST)
     if value is None or value <= format_timestamp(now):

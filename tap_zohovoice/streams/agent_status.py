@@ -47,7 +47,6 @@ class AgentStatusChangesStream(BookmarkedStream):
     schema = build_list_schema(STATUS_CHANGE_FIELDS, "Changes of the status of agents.", scope)
 
     def __init__(self, tap: Tap, services: Services) -> None:
-        """Make the stream; see `ZohoVoiceStream`."""
         super().__init__(tap, services)
         self._gaps = 0
         self._converter = ListConverter(STATUS_CHANGE_FIELDS, _KEYS, {}, self.logger)

@@ -53,12 +53,7 @@ class IncrementalStream(BookmarkedStream):
 
     @abstractmethod
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        """Return the records of a window, and advance the bookmark behind them.
-
-        Args:
-            window: The window.
-            context: Partition.
-        """
+        """Return the records of a window, and advance the bookmark behind them."""
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
@@ -113,12 +108,7 @@ class IncrementalStream(BookmarkedStream):
             progress.finish(written, self.item_label)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
-        """Return a reader of the list of calls.
-
-        Args:
-            start: First moment of interest.
-            context: Partition.
-        """
+        """Return a reader of the list of calls."""
         settings = self.services.settings
         return CallLogReader(
             start=start,
@@ -131,15 +121,7 @@ class IncrementalStream(BookmarkedStream):
     def request_windows(
         self, reader: CallLogReader, context: Context | None
     ) -> Iterator[WindowResult]:
-        """Run a reader in the SDK's request loop.
-
-        Args:
-            reader: The reader.
-            context: Partition.
-
-        Yields:
-            Each window.
-        """
+        """Run a reader in the SDK's request loop."""
         self._paginator = SeamPaginator(reader.read_windows())
         yield from cast("Iterable[WindowResult]", self.request_records(context))
 
@@ -188,19 +170,11 @@ class IncrementalStream(BookmarkedStream):
         return {**self.services.settings.filters, **own}
 
     def get_list_filters(self, context: Context | None) -> Mapping[str, str]:
-        """Return the filters of a partition.
-
-        Args:
-            context: Partition.
-        """
+        """Return the filters of a partition."""
         return self.list_params[(context or {})["kind"]]
 
     def get_sample(self, context: Context | None) -> Iterator[Record]:
-        """Get a few records with one small request, to test the connection.
-
-        Args:
-            context: Partition.
-        """
+        """Get a few records with one small request, to test the connection."""
         most = self.services.settings.page_size or DEFAULT_SIZE
         size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, most)
         request = PageRequest(0, size, self._list_params(context), "the sample")

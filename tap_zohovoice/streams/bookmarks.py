@@ -35,19 +35,11 @@ class BookmarkedStream(ZohoVoiceStream):
         return False
 
     def is_bookmark(self, timestamp: str) -> bool:  # noqa: ARG002 - a hook
-        """Return whether a timestamp may be a bookmark.
-
-        Args:
-            timestamp: The timestamp of a record.
-        """
+        """Return whether a timestamp may be a bookmark."""
         return True
 
     def get_starting_time(self, context: Context | None) -> dt.datetime:
-        """Return from when on rows are read: the bookmark less the lookback.
-
-        Args:
-            context: Partition.
-        """
+        """Return from when on rows are read: the bookmark less the lookback."""
         settings, state = self.services.settings, self.get_context_state(context)
         bookmark = self.get_starting_timestamp(context) or settings.start
         if state.get("replication_key_value"):
@@ -58,12 +50,7 @@ class BookmarkedStream(ZohoVoiceStream):
         return max(settings.start, add_saturating(bookmark, -settings.lookback))
 
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
-        """Advance the bookmark; it never moves back.
-
-        Args:
-            timestamp: Everything before it is emitted.
-            context: Partition.
-        """
+        """Advance the bookmark, now that everything before is emitted; it never moves back."""
         self._increment_stream_state({str(self.replication_key): timestamp}, context=context)
 
     def write_state(self) -> None:

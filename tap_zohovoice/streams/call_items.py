@@ -48,20 +48,11 @@ class CallItemStream(IncrementalStream):
 
     @abstractmethod
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
-        """Return the items of a kind that a call log has, with all that it says of them.
-
-        Args:
-            record: Record of the call log.
-            kind: `recording` or `voicemail`.
-        """
+        """Return the items of a kind that a call log has, with all that it says of them."""
 
     @abstractmethod
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
-        """Request what items stand for, and return a record for each, in the same order.
-
-        Args:
-            items: Some of `get_items`.
-        """
+        """Request what items stand for, and return a record for each, in the same order."""
 
     def requests_for(self, count: int) -> int:
         """Return how many requests that many items take."""
@@ -184,10 +175,6 @@ class CallItemStream(IncrementalStream):
         return self._outages > 0
 
     def record_outcome(self, *, is_unreachable: bool) -> None:
-        """Record whether a request met an outage, so that none is passed over.
-
-        Args:
-            is_unreachable: Whether no service responded.
-        """
+        """Record whether a request met an outage, so that none is passed over."""
         if self._outages < _OUTAGE_THRESHOLD:  # from then on, the bookmark stays for this run
             self._outages = self._outages + 1 if is_unreachable else 0
