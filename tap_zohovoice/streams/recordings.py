@@ -12,8 +12,7 @@ from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.recordings.downloader import RecordingDownloader
 from tap_zohovoice.recordings.rechecks import Rechecks
 from tap_zohovoice.recordings.storage import open_storage
-from tap_zohovoice.schemas.recordings import RECORDING_SCHEMA
-from tap_zohovoice.schemas.types import FieldType
+from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.streams.call_items import CallItemStream
 
 if TYPE_CHECKING:
@@ -30,6 +29,29 @@ FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 VERIFIED_UNTIL = "files_verified_until"
 """Member of a bookmark: start of the newest call whose files are final, with those before it."""
 _MEGABYTE = 1024 * 1024
+_SCHEMA: dict[str, Any] = build_schema(
+    Field("recording_filename", FieldType.STRING, "Name of the file.", required=True),
+    Field(
+        "logid",
+        FieldType.STRING,
+        "Id of the call log that names it; the earliest in a run if several.",
+    ),
+    Field("kind", FieldType.STRING, "recording or voicemail."),
+    Field("start_time", FieldType.TIMESTAMP, "When the call started."),
+    Field("duration_seconds", FieldType.NUMBER, "Length in seconds, according to the call log."),
+    Field("size", FieldType.INTEGER, "Size in bytes, according to the call log."),
+    Field(
+        "content_type",
+        FieldType.STRING,
+        "Media type: by the file's first bytes, else by the call log.",
+    ),
+    Field("uri", FieldType.STRING, "Where the downloaded file is."),
+    Field("bytes", FieldType.INTEGER, "Size of the downloaded file, in bytes."),
+    Field("sha256", FieldType.STRING, "SHA-256 of the downloaded file, in hex."),
+    Field("downloaded_at", FieldType.TIMESTAMP, "When it was downloaded."),
+    Field("error", FieldType.STRING, "Why it could not be downloaded."),
+)
+"""JSON schema of a recording or voicemail, whose file is downloaded if `recordings_path` is set."""
 
 
 class RecordingsStream(CallItemStream):
@@ -37,7 +59,7 @@ class RecordingsStream(CallItemStream):
 
     name = "recordings"
     primary_keys = ("recording_filename",)
-    schema = RECORDING_SCHEMA
+    schema = _SCHEMA
     item_path = "zv/logs/voicerecording"
     # The documentation asks for any type; compression would hide the length of a file.
     item_headers = {"Accept": "*/*", "Accept-Encoding": "identity"}  # noqa: RUF012
