@@ -12,7 +12,7 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.extract.legs import CallRows
-from tap_zohovoice.extract.limits import DescendingOrderDetector
+from tap_zohovoice.extract.window_pass import WindowPass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -67,15 +67,8 @@ class PageFlow:
         self._can_split = can_split
         self._name = name
         self._start = start
-        self._order = DescendingOrderDetector(start)
+        self._pass = WindowPass(start)
         self._has_total = True
-        self._totals: list[int] = []
-        self._sequence: list[str] = []
-        self._seen: dict[str, int] = {}  # to the first place in the sequence
-        self._row_count = 0
-        self._is_single_page = False
-        self._is_firm = True
-        self._empty_offsets: set[int] = set()
         self._longest = 1
         self._overlap = 1
         self._requested = 1
@@ -93,7 +86,7 @@ class PageFlow:
     @property
     def passed_start(self) -> bool:
         """Whether reading stopped where all further rows are too old."""
-        return self._order.passed_start
+        return self._pass.order.passed_start
 
     def read_window(self) -> Generator[PageRequest, Page, dict[str, SerializedRecord]]:
         """Read the window, again if rows are missing or their order changed.
@@ -106,76 +99,55 @@ class PageFlow:
             InvalidParameterError: If the server rejects the window or the size.
             ZohoVoiceError: If the end of the window cannot be reached.
         """
-        before: list[str] | None = None
+        before: WindowPass | None = None
         has_moved, was_proven = False, True
         for _ in range(1 + _MAX_REREADS):
             yield from self._read_pass()
             # Rows that change places may be in place once, by chance.
-            is_proven = self._is_firm and (not has_moved or _has_same_order(before, self._sequence))
-            if self._is_complete(is_proven=is_proven):
+            is_proven = self._pass.is_firm and (
+                before is None or not has_moved or self._pass.has_order_of(before)
+            )
+            if self._pass.is_complete(len(self.rows), self._limits, is_proven=is_proven):
                 return self.rows
-            is_repeated = before is not None and self._seen.keys() == set(before)
-            if is_proven and was_proven and is_repeated and self._totals:
+            is_repeated = before is not None and self._pass.seen.keys() == before.seen.keys()
+            if is_proven and was_proven and is_repeated and self._pass.totals:
                 self._limits.total_is_reliable = False
                 _LOGGER.warning(
                     "%s: meta.total is %d but only %d distinct calls were returned, twice; "
                     "continuing and ignoring meta.total",
                     self._name,
-                    min(self._totals),
+                    min(self._pass.totals),
                     len(self.rows),
                 )
                 return self.rows
-            if before is not None and (not self._is_firm or self._limits.needs_single_pages):
+            if before is not None and (not self._pass.is_firm or self._limits.needs_single_pages):
                 break
-            has_moved = has_moved or not self._is_firm
-            before, was_proven = list(self._sequence), is_proven
+            has_moved = has_moved or not self._pass.is_firm
+            before, was_proven = self._pass, is_proven
         self._limits.require_single_pages()
-        raise WindowTooLargeError(max(self._totals, default=None))
-
-    def _is_complete(self, *, is_proven: bool) -> bool:
-        """Return whether the passes so far returned all rows.
-
-        Args:
-            is_proven: Whether the rows have kept their places.
-        """
-        has_total = bool(self._totals) and self._limits.total_is_reliable
-        if not is_proven or (self._limits.needs_single_pages and not self._is_single_page):
-            # Only a total proves that rows which change places were all seen.
-            return has_total and len(self.rows) >= max(self._totals)
-        if not has_total or self.passed_start:
-            return True
-        # Several rows of one id count in the total.
-        return min(self._totals) <= max(len(self.rows), self._row_count)
+        raise WindowTooLargeError(max(self._pass.totals, default=None))
 
     def _read_pass(self) -> Generator[PageRequest, Page, None]:
         """Read from the first row to the last."""
-        self._totals.clear()
-        self._sequence.clear()
-        self._seen.clear()
-        self._empty_offsets.clear()
-        self._row_count, self._is_firm, self._overlap = 0, True, 1
-        self._order = DescendingOrderDetector(self._start)
+        self._pass, self._overlap = WindowPass(self._start), 1
         first = yield from self._get(0)
         self._check_fits(first)
-        offset, page, stale = 0, first if first.rows else None, 0
+        offset, page = 0, first if first.rows else None
         while page is not None:
-            fresh = [row.start_time for row in page.rows if row.logid not in self._seen]
-            stale = 0 if fresh else stale + 1
-            if stale > _MAX_STALE_PAGES:
+            self._pass.observe(page, offset)
+            if self._pass.stale_pages > _MAX_STALE_PAGES:
                 message = (
                     f"Zoho returns the same calls of {self._name} over and over, at any offset; "
                     "run again later, and report it to Zoho's support if it stays"
                 )
                 raise ZohoVoiceError(message)
-            self._order.observe(fresh)
             self._collect(page)
-            self._row_count = offset + len(page.rows)
             if self.passed_start or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
-        self._is_single_page = self._row_count == len(first.rows)
-        if self._is_single_page and not self.passed_start:
-            self._limits.verified_end = max(self._limits.verified_end, self._row_count)
+        self._pass.is_single_page = self._pass.row_count == len(first.rows)
+        if self._pass.is_single_page and not self.passed_start:
+            self._limits.verified_end = max(self._limits.verified_end, self._pass.row_count)
 
     def _get_next(
         self, offset: int, page: Page
@@ -189,7 +161,7 @@ class PageFlow:
         overlap = self._choose_overlap(page)
         offset = end - overlap
         following = yield from self._get(offset)
-        if overlap and not self._overlaps(following):
+        if overlap and not self._pass.overlaps(following):
             return (yield from self._step_back(offset, following))
         if following.rows:
             self._check_seam(page, following)
@@ -207,7 +179,7 @@ class PageFlow:
         is_counted = self._limits.total_exceeds_page and self._limits.total_is_reliable
         is_proven = is_counted or self._limits.firm_overlaps >= _ENOUGH_OVERLAPS
         # An offset without rows is requested again, and must then be the same one.
-        is_narrow = is_proven or self._empty_offsets
+        is_narrow = is_proven or self._pass.empty_offsets
         self._overlap = 1 if is_narrow else min(_WIDE_OVERLAP, len(page.rows) // 2)
         return self._overlap
 
@@ -230,31 +202,23 @@ class PageFlow:
             self._limits.confirm_offset(offset, page.size, len(page.rows))
             self._longest = max(self._longest, len(page.rows))
         if page.total is not None:
-            self._totals.append(page.total)
+            self._pass.totals.append(page.total)
             self._limits.observe_total(offset, len(page.rows), page.total)
         return page
 
     def _check_seam(self, page: Page, following: Page) -> None:
         """Check that the rows of two pages which overlap have not changed places."""
-        ids = [row.logid for row in following.rows]
-        is_end = len(ids) == self._overlap and self._seen.keys() >= set(ids)
-        if is_end and len(page.rows) == len(self._sequence):
+        rows, known = following.rows, self._pass.seen
+        is_end = len(rows) == self._overlap and all(row.logid in known for row in rows)
+        if is_end and len(page.rows) == len(self._pass.ids):
             return  # a single page has all rows, in whatever order
-        first = len(self._sequence)
-        if ids[0] in self._seen:
-            first -= 1 + self._sequence[::-1].index(ids[0])
-        overlap = self._sequence[first:][: len(ids)]
-        fresh = following.rows[len(overlap) :]
-        # The same row again, behind the overlap, has moved; another leg of its call differs.
-        has_moved = any(row.logid in self._seen and row == self.rows[row.logid] for row in fresh)
-        is_firm = ids[: len(overlap)] == overlap and not has_moved
-        self._is_firm = self._is_firm and is_firm
+        is_firm = self._pass.check_overlap(following, self.rows)
         if self._overlap > 1:
             self._limits.firm_overlaps = self._limits.firm_overlaps + 1 if is_firm else 0
 
     def _offset_limit_hit(self, offset: int) -> WindowTooLargeError:
         self._limits.reject_offset(offset)
-        return WindowTooLargeError(min(self._totals, default=None))
+        return WindowTooLargeError(min(self._pass.totals, default=None))
 
     def _check_fits(self, page: Page) -> None:
         total = page.total
@@ -266,17 +230,12 @@ class PageFlow:
 
     def _collect(self, page: Page) -> None:
         self._add_rows(page)
-        for place, row in enumerate(page.rows, len(self._sequence)):
-            self._seen.setdefault(row.logid, place)
-        self._sequence += [row.logid for row in page.rows]
+        self._pass.add(page)
 
     def _add_rows(self, page: Page) -> None:
         # Rows of an overlap, and those of an earlier pass, may have changed since they came.
-        repeated = set(self._sequence[-self._overlap :])
-        self._calls.add(page.rows, lambda key: key in self._seen and key not in repeated)
-
-    def _overlaps(self, page: Page) -> bool:
-        return bool(page.rows) and page.rows[0].logid in self._seen
+        repeated = set(self._pass.ids[-self._overlap :])
+        self._calls.add(page.rows, lambda key: key in self._pass.seen and key not in repeated)
 
     def _is_last(self, page: Page, offset: int) -> bool:
         """Return whether a page ends the window."""
@@ -298,28 +257,19 @@ class PageFlow:
     def _step_back(
         self, offset: int, page: Page
     ) -> Generator[PageRequest, Page, tuple[int, Page | None]]:
-        """Go back to a known row, after rows before the seam vanished.
-
-        Args:
-            offset: Where the seam was.
-            page: The page that is there now.
-
-        Returns:
-            Where to continue, and with which page; without one, the window is read.
-        """
+        """Go back from a seam to a known row, after rows before the seam vanished."""
         lower, back = offset, page
-        while lower and not any(row.logid in self._seen for row in back.rows):
+        while lower and not any(row.logid in self._pass.seen for row in back.rows):
             lower = max(lower - max(self._longest - 1, 1), 0)
             back = yield from self._get(lower)
         if not back.rows:
             return offset, None
-        known = [self._seen[row.logid] for row in back.rows if row.logid in self._seen]
-        self._is_firm = self._is_firm and known == sorted(known)
+        self._pass.check_order(back)
         if not page.rows:
             # Where there is a row by now, there may be more behind it; but a server that returns
             # nothing at an offset does so each time.
-            if lower + len(back.rows) <= offset or offset not in self._empty_offsets:
-                self._empty_offsets.add(offset)
+            if lower + len(back.rows) <= offset or offset not in self._pass.empty_offsets:
+                self._pass.empty_offsets.add(offset)
                 return lower, back
             self._collect(back)
             self._check_unexpected_end(offset, page)
@@ -339,15 +289,9 @@ class PageFlow:
                 run, or a first page had room for more rows and is of no round length, they do not,
                 and the total is wrong.
         """
-        total = page.total if page.total is not None else min(self._totals, default=None)
+        total = page.total if page.total is not None else min(self._pass.totals, default=None)
         if total is None or total <= offset or not self._limits.total_is_reliable:
             return
-        had_room = offset + 1 < page.size and len(self._seen) % _ROUND_PAGE
+        had_room = offset + 1 < page.size and len(self._pass.seen) % _ROUND_PAGE
         if offset + page.size > self._limits.max_offset_ok and not had_room:
             raise self._offset_limit_hit(offset)
-
-
-def _has_same_order(before: list[str] | None, now: list[str]) -> bool:
-    """Return whether the rows of two passes have one order, but for those of one pass alone."""
-    common = set(before or ()) & set(now)
-    return [key for key in before or () if key in common] == [key for key in now if key in common]

@@ -1,0 +1,105 @@
+"""One pass over a window: what its pages returned, and whether rows kept their places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.extract.limits import DescendingOrderDetector
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_zohovoice.extract.limits import ServerLimits
+    from tap_zohovoice.pagination import Page
+    from tap_zohovoice.singer.records import SerializedRecord
+
+
+class WindowPass:
+    """The rows of one pass, from the first to the last.
+
+    Attributes:
+        ids: Ids of the rows in the order they came, those of overlaps twice.
+        seen: First place of each id in `ids`.
+        totals: `meta.total` of the pages that have one.
+        row_count: Number of rows up to the end of the last page.
+        is_single_page: Whether the first page has all rows.
+        is_firm: Whether no row has been at two places.
+        empty_offsets: Offsets that had no row, but should have had one.
+        order: Finds out whether all further rows are too old.
+        stale_pages: Number of last pages in a row without a new row.
+    """
+
+    def __init__(self, start: str) -> None:
+        self.ids: list[str] = []
+        self.seen: dict[str, int] = {}
+        self.totals: list[int] = []
+        self.row_count = 0
+        self.is_single_page = False
+        self.is_firm = True
+        self.empty_offsets: set[int] = set()
+        self.order = DescendingOrderDetector(start)
+        self.stale_pages = 0
+
+    def observe(self, page: Page, offset: int) -> None:
+        """Observe the next page, whose rows are not added yet."""
+        fresh = [row.start_time for row in page.rows if row.logid not in self.seen]
+        self.stale_pages = 0 if fresh else self.stale_pages + 1
+        self.order.observe(fresh)
+        self.row_count = offset + len(page.rows)
+
+    def add(self, page: Page) -> None:
+        """Add the rows of a page."""
+        for place, row in enumerate(page.rows, len(self.ids)):
+            self.seen.setdefault(row.logid, place)
+        self.ids += [row.logid for row in page.rows]
+
+    def overlaps(self, page: Page) -> bool:
+        """Return whether a page starts on a row that came before."""
+        return bool(page.rows) and page.rows[0].logid in self.seen
+
+    def check_overlap(self, page: Page, known: Mapping[str, SerializedRecord]) -> bool:
+        """Return whether the rows at the start of a page are at the same places as before.
+
+        Args:
+            page: A page that overlaps the one before.
+            known: The rows by `logid`.
+        """
+        ids = [row.logid for row in page.rows]
+        first = len(self.ids)
+        if ids[0] in self.seen:
+            first -= 1 + self.ids[::-1].index(ids[0])
+        overlap = self.ids[first:][: len(ids)]
+        fresh = page.rows[len(overlap) :]
+        # The same row again, behind the overlap, has moved; another leg of its call differs.
+        has_moved = any(row.logid in self.seen and row == known[row.logid] for row in fresh)
+        is_firm = ids[: len(overlap)] == overlap and not has_moved
+        self.is_firm = self.is_firm and is_firm
+        return is_firm
+
+    def check_order(self, page: Page) -> None:
+        """Check that the rows of a page that came before are in the same order."""
+        known = [self.seen[row.logid] for row in page.rows if row.logid in self.seen]
+        self.is_firm = self.is_firm and known == sorted(known)
+
+    def has_order_of(self, before: WindowPass) -> bool:
+        """Return whether the rows that both passes have are in one order."""
+        common = before.seen.keys() & self.seen.keys()
+        first, second = ([key for key in each.ids if key in common] for each in (before, self))
+        return first == second
+
+    def is_complete(self, found: int, limits: ServerLimits, *, is_proven: bool) -> bool:
+        """Return whether this pass, with those before, returned all rows.
+
+        Args:
+            found: Number of distinct rows of all passes.
+            limits: What is known of the server.
+            is_proven: Whether the rows have kept their places.
+        """
+        has_total = bool(self.totals) and limits.total_is_reliable
+        if not is_proven or (limits.needs_single_pages and not self.is_single_page):
+            # Only a total proves that rows which change places were all seen.
+            return has_total and found >= max(self.totals)
+        if not has_total or self.order.passed_start:
+            return True
+        # Several rows of one id count in the total.
+        return min(self.totals) <= max(found, self.row_count)
