@@ -77,7 +77,7 @@ e2e: $(VENV)/.test $(E2E)/meltano/.pins $(E2E)/dbt-snowflake/.pins ## Run the ta
 	@$(BIN)/python -m e2e.project
 	@$(BIN)/pytest e2e $(PYTEST_ARGS)
 
-lint: $(VENV)/.lint ## Check style, types, dependencies, workflows, and that definitions are up to date
+lint: $(VENV)/.lint ## Check style, types, sizes, dependencies, workflows, and that definitions are up to date
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
@@ -86,6 +86,7 @@ lint: $(VENV)/.lint ## Check style, types, dependencies, workflows, and that def
 	@cd sandbox && ../$(BIN)/deptry --no-ansi --extend-exclude tests .
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m definitions --check
+	@$(BIN)/python -m definitions.sizes
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/zizmor --offline --no-progress --quiet .
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
