@@ -98,6 +98,7 @@ def test_code_of_another_type_is_no_success(code: object) -> None:
             False,
         ),
         (200, {"status": "SUCCESS"}, {"status": "SUCCESS"}, True),
+        (200, {"code": 200, "message": "ok"}, {"code": 200, "message": "ok"}, True),
         (200, {"logs": [], "error": None}, {"logs": [], "error": None}, False),
     ],
 )
