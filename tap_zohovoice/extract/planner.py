@@ -45,6 +45,7 @@ class WindowPlanner:
         self._stop = now if end is None else min(now, end)
         self._today = now.date()
         self._earliest_today = add_saturating(now, MIN_UTC_OFFSET).date()
+        self._start = start
         self._first = add_saturating(start, MIN_UTC_OFFSET).date()
         self._next: dt.date | None = self._first if start <= self._stop else None
         # Of an exclusive `toDate` in the far east, only the day after next covers this moment.
@@ -85,6 +86,15 @@ class WindowPlanner:
         days = min(self._days, self._max_days or left, self._range_days)
         days = max(days, self._min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
+
+    def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
+        """Return from when to when a window may have calls of interest, by the days of UTC."""
+        first, last = midnight(window.first), midnight(window.last) + DAY
+        return max(first, self._start), min(last, self._stop)
+
+    def is_whole_range(self, window: DateWindow) -> bool:
+        """Return whether a window has all days of the range."""
+        return window.first == self._first and window.last >= self._end
 
     def can_split(self, window: DateWindow) -> bool:
         """Return whether fewer days can be requested."""

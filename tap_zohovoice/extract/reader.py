@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, WindowTooLargeError, ZohoVoiceError
-from tap_zohovoice.extract.planner import SAFE_DAYS, WindowPlanner
+from tap_zohovoice.extract.planner import WindowPlanner
+from tap_zohovoice.extract.range_proof import RangeProof
 from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _FEW_ROWS = 10
-_MAX_PROBES = 30
-"""Requests of a run that verify silent ranges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +74,12 @@ class CallLogReader:
         self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
         self._windows = WindowReader(page_size, filters, cutoff, self._observe)
         self.planner = WindowPlanner(start, end, now, self._windows.limits)
+        self._proof = RangeProof(self._windows, self.planner)
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else None
         self._today = now.date()
         self._retries_size = False
         self._has_read = False
-        self._answered_days = SAFE_DAYS
-        self._probes = 0
         self._strays = 0
         self._differing_ids: set[str] = set()
 
@@ -98,7 +96,7 @@ class CallLogReader:
         try:
             while window := self.planner.next_window():
                 found = yield from self._read(window)
-                if found is None or not (yield from self._is_answered_whole(window, found)):
+                if found is None or not (yield from self._proof.is_whole(window, found)):
                     continue
                 result = self._result(window, found, previous)
                 previous = {row.logid: row.start_time for row in found.values()}
@@ -168,36 +166,6 @@ class CallLogReader:
     def _is_requested(self, row: SerializedRecord) -> bool:
         return self._start <= row.start_time and (self._end is None or row.start_time < self._end)
 
-    def _is_answered_whole(
-        self, window: DateWindow, rows: Rows
-    ) -> Generator[PageRequest, Page, bool]:
-        """Verify the silent ranges of a long window: some APIs answer only for a part of one.
-
-        Where a question inside a silent range returns rows, shorter windows follow.
-        """
-        days = sorted(dt.date.fromisoformat(row.start_time[:10]) for row in rows.values())
-        days = [day for day in days if window.first <= day <= window.last]
-        if days:
-            self._answered_days = max(self._answered_days, (days[-1] - days[0]).days)
-        if window.days <= self._answered_days:
-            return True
-        for probe in _silent_windows(window, days):
-            if self._probes == _MAX_PROBES:
-                break
-            self._probes += 1
-            try:
-                page = yield from self._windows.request_page(probe)
-            except InvalidParameterError:
-                continue
-            if any(row.logid not in rows for row in page.rows):
-                _LOGGER.warning(
-                    "Zoho answers long ranges of days only in part; reading windows of %d days",
-                    SAFE_DAYS,
-                )
-                self.planner.limit_days(SAFE_DAYS)
-                return False
-        return True
-
     def _recover_from_rejection(
         self, window: DateWindow, error: InvalidParameterError
     ) -> Generator[PageRequest, Page, bool]:
@@ -238,23 +206,3 @@ class CallLogReader:
         except InvalidParameterError:
             return False
         return True
-
-
-def _silent_windows(window: DateWindow, days: list[dt.date]) -> list[DateWindow]:
-    """Return what to request to verify that the days without rows have none.
-
-    Args:
-        window: The days that were read.
-        days: Days with rows, in order.
-    """
-    safe = SAFE_DAYS * DAY
-    if not days:
-        starts = [window.first + (window.last - safe - window.first) // 4 * n for n in range(5)]
-        return [DateWindow(start, start + safe) for start in reversed(starts)]
-    length = max(days[-1] - days[0], safe)
-    found = []
-    for first, last in ((window.first, days[0] - DAY), (days[-1] + DAY, window.last)):
-        if last - first > safe:
-            ends = [(first, last), (max(last - length, first), last), (first, first + length)]
-            found += [DateWindow(first, min(end, last)) for first, end in ends]
-    return list(dict.fromkeys(found))

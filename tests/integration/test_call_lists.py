@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.calls import assert_once, call, history, milliseconds, server_ids
 from tests.support.catalog import selecting
+from tests.support.cli import NOW
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -54,6 +55,57 @@ def test_range_that_is_answered_in_part_is_read_whole(
     # Without a total, windows may stay shorter than what is answered.
     assert len(told) == 1 or (total == "absent" and not told)
     assert not lines(following, "only in part")
+
+
+@pytest.mark.parametrize("end", ["last", "first"])
+@pytest.mark.parametrize(
+    ("answered", "days"),
+    [
+        *[(7, 9), (7, 20), (7, 45), (14, 18), (14, 30), (14, 400)],
+        *[(30, 31), (30, 33), (30, 45), (30, 58), (31, 36), (45, 58), (60, 75), (90, 95)],
+    ],
+)
+@pytest.mark.parametrize("total", ["exact", "absent"])
+def test_range_of_weeks_that_is_answered_in_part_is_read_whole(
+    run_tap: RunTap, clock: FakeClock, answered: int, days: int, end: Any, total: Any
+) -> None:
+    dialect = Dialect(answered_days=answered, answered_end=end, total=total)
+    start = datetime.fromtimestamp(NOW, UTC) - timedelta(days)
+    calls = history(8 * (days + 10), first=start.date() - timedelta(10))
+    with Sandbox(history=calls, dialect=dialect, clock=clock) as box:
+        config = {**box.config, "start_date": start.isoformat()}
+        run = run_tap(config)
+        since = milliseconds(start.isoformat())
+        assert_once(run, {
+            row["logid"] for row in box.store.rows() if int(row["start_time"]) >= since
+        })  # fmt: skip
+        first_requests = box.stats.requests
+        following = run_tap(config, state=run.state)
+        assert box.stats.requests - first_requests <= 2
+    told = re.findall(r"ranges of days only in part; reading windows of (\d+) days", run.log)
+    # Without a total, windows may stay shorter than what is answered.
+    assert len(told) == 1 or (total == "absent" and not told)
+    length = int(told[0]) if told else min(answered, 30)
+    assert min(answered, 30) - 4 <= length <= min(answered, 30)
+    # The windows, of which each shares a day with the one before and may have two pages; proofs.
+    windows = -(-(days + 3) // (length - 1)) + 1
+    assert first_requests <= 2 * windows + (6 if total == "exact" else 12)
+    assert not lines(following, "only in part")
+
+
+@pytest.mark.parametrize("total", ["exact", "absent"])
+@pytest.mark.parametrize(("days", "silent"), [(9, 3), (20, 6), (33, 5), (58, 20), (400, 100)])
+def test_days_that_are_silent_cost_one_request(
+    run_tap: RunTap, clock: FakeClock, days: int, silent: int, total: Any
+) -> None:
+    start = datetime.fromtimestamp(NOW, UTC) - timedelta(days)
+    calls = history(180, first=start.date() + timedelta(silent))
+    with Sandbox(history=calls, dialect=Dialect(total=total), clock=clock) as box:
+        run = run_tap({**box.config, "start_date": start.isoformat()})
+        assert_once(run, server_ids(box))
+        # A page, one that verifies its total, or three that verify its end; one for the silence.
+        assert box.stats.requests <= (2 if total == "exact" else 4) + 1
+    assert not lines(run, "only in part")
 
 
 @pytest.mark.parametrize("order", ["shifting", "swapping", "replicas"])

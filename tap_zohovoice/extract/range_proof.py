@@ -1,0 +1,190 @@
+"""Proof that a range of days is answered whole: some APIs answer a long one only in part."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
+from tap_zohovoice.extract.planner import SAFE_DAYS
+from tap_zohovoice.extract.windows import (
+    DAY,
+    MAX_UTC_OFFSET,
+    MIN_UTC_OFFSET,
+    DateWindow,
+    add_saturating,
+    midnight,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from tap_zohovoice.extract.planner import WindowPlanner
+    from tap_zohovoice.extract.window_reader import Rows, WindowReader
+    from tap_zohovoice.pagination import Page, PageRequest
+    from tap_zohovoice.singer.records import SerializedRecord
+
+_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
+_MAX_PROBES = 30
+"""Requests of a run that verify silent days."""
+_ANY_DAYS = 7
+"""Days of a range that any server answers whole: a daily run requests no more."""
+_FEW_ROWS = 5
+"""Rows of a window that do not say what silence is unusual."""
+_MAX_COVER = 5
+"""Requests of a window without rows."""
+
+
+class RangeProof:
+    """Verifies that windows are answered whole, by requests for their silent days.
+
+    Such a server answers the last days of a range, or the first. So the days without rows at
+    either end may have some; and the days between the first and the last row prove that ranges
+    of that length are answered whole.
+
+    Args:
+        windows: Requests pages.
+        planner: Plans shorter windows where longer ones are answered in part.
+    """
+
+    def __init__(self, windows: WindowReader, planner: WindowPlanner) -> None:
+        self._windows = windows
+        self._planner = planner
+        self._proven_days = _ANY_DAYS
+        self._probes = 0
+        self._follows_rows = False
+
+    def is_whole(self, window: DateWindow, rows: Rows) -> Generator[PageRequest, Page, bool]:
+        """Return whether a window is answered whole; if not, shorter windows are planned.
+
+        Args:
+            window: The days that were read.
+            rows: The rows that they have.
+        """
+        starts = self._observe(window, (row.start_time for row in rows.values()))
+        follows_rows, self._follows_rows = self._follows_rows, len(starts) >= _FEW_ROWS
+        if window.days <= self._proven_days:
+            return True
+        if starts:
+            probes = self._silent_ends(window, starts)
+        elif window.days > SAFE_DAYS or follows_rows:
+            today = self._planner.moments_of(window)[1].date()
+            probes = _cover(window, self._proven_days, today)
+        else:
+            return True
+        for probe in probes:
+            if (yield from self._has_new_rows(probe, rows)):
+                days = min(self._proven_days, SAFE_DAYS)
+                _LOGGER.warning(
+                    "Zoho answers long ranges of days only in part; reading windows of %d days",
+                    days,
+                )
+                self._planner.limit_days(days)
+                return False
+        return True
+
+    def _observe(self, window: DateWindow, timestamps: Iterable[str]) -> list[dt.datetime]:
+        """Observe rows of a window, and return when they start, in order."""
+        # Days have a zone; rows of other days have a wrong time, and prove nothing.
+        first = add_saturating(midnight(window.first), -MAX_UTC_OFFSET)
+        last = add_saturating(midnight(window.last), DAY - MIN_UTC_OFFSET)
+        moments = sorted(dt.datetime.fromisoformat(text) for text in timestamps)
+        starts = [moment for moment in moments if first <= moment < last]
+        if starts:
+            days = (starts[-1].date() - starts[0].date()).days
+            self._proven_days = max(self._proven_days, days)
+        return starts
+
+    def _has_new_rows(self, probe: DateWindow, rows: Rows) -> Generator[PageRequest, Page, bool]:
+        """Return whether a window has rows that did not come before."""
+        if self._probes == _MAX_PROBES:
+            return False
+        self._probes += 1
+        try:
+            page = yield from self._windows.request_page(probe)
+        except InvalidParameterError:
+            return False
+        if any(row.logid not in rows for row in page.rows):
+            oldest = yield from self._get_last_rows(probe, page)
+            self._observe(probe, (row.start_time for row in [*page.rows, *oldest]))
+            return True
+        is_all = len(page.rows) < page.size and (page.total or 0) <= len(page.rows)
+        if is_all or probe.days == 1:
+            return False
+        # In another zone, a day beside the rows has some of them: so many that they fill a page.
+        is_first = dt.date.fromisoformat(page.rows[0].start_time[:10]) <= probe.first
+        first, last = (DAY, 0 * DAY) if is_first else (0 * DAY, DAY)
+        narrower = DateWindow(probe.first + first, probe.last - last)
+        return (yield from self._has_new_rows(narrower, rows))
+
+    def _get_last_rows(
+        self, window: DateWindow, page: Page
+    ) -> Generator[PageRequest, Page, Sequence[SerializedRecord]]:
+        """Return the last rows of a window whose first page does not show how many days it has."""
+        if page.total is None or page.total <= len(page.rows):
+            return []
+        try:
+            return (yield from self._windows.request_page(window, page.total - 1)).rows
+        except (InvalidParameterError, RetriesExhaustedError):
+            return []
+
+    def _silent_ends(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
+        """Return what to request to verify that the days before and after all rows have none."""
+        is_short = window.days <= SAFE_DAYS
+        if is_short and len(starts) < _FEW_ROWS:
+            return []
+        # A run of few days, such as a daily one, verifies nothing but what is most unusual.
+        is_short_run = is_short and self._planner.is_whole_range(window)
+        least_days = 1
+        if is_short_run:
+            least_days = 2 if window.days <= 3 * _ANY_DAYS else _ANY_DAYS
+        longest = max((after - before for before, after in pairwise(starts)), default=2 * DAY)
+
+        def is_suspicious(days: int, silence: dt.timedelta) -> bool:
+            is_usual = silence <= longest and (days == 1 or is_short_run)
+            return days >= least_days and not is_usual
+
+        begin, end = self._planner.moments_of(window)
+        first, last = starts[0].date(), starts[-1].date()
+        found = []
+        if is_suspicious((first - begin.date()).days, starts[0] - begin):
+            found += self._split(DateWindow(window.first, first - DAY), is_front=True)
+        if is_suspicious((end.date() - last).days, end - starts[-1]):
+            found += self._split(DateWindow(last + DAY, window.last), is_front=False)
+        return found
+
+    def _split(self, silent: DateWindow, *, is_front: bool) -> list[DateWindow]:
+        """Return what to request of days without rows, which lie before or after the others.
+
+        Of each range, at least the proven days at the end beside the rows are answered. So the
+        range itself is the first request, then what is farther from the rows, then its other end.
+        """
+        step = max(self._proven_days, SAFE_DAYS) * DAY
+        cuts = [0 * step, step, 2 * step]
+        if is_front:
+            found = [DateWindow(silent.first, silent.last - cut) for cut in cuts]
+            far = DateWindow(silent.first, silent.first + step - DAY)
+        else:
+            found = [DateWindow(silent.first + cut, silent.last) for cut in cuts]
+            far = DateWindow(silent.last - step + DAY, silent.last)
+        if silent.days * DAY > 3 * step:
+            found[-1] = far
+        return [window for window in found if window.days > 0]
+
+
+def _cover(window: DateWindow, proven_days: int, today: dt.date) -> list[DateWindow]:
+    """Return what to request of a window without rows: all of it, or a selection of its days."""
+    if window.days <= _MAX_COVER * proven_days:
+        length, count = proven_days * DAY, -(-window.days // proven_days)
+        firsts = [window.first + n * length for n in range(count)]
+        found = [DateWindow(day, min(day + length - DAY, window.last)) for day in firsts]
+    else:
+        length = max(proven_days, SAFE_DAYS) * DAY
+        third = (window.last - window.first) // 3
+        firsts = [window.first, window.first + third, window.first + 2 * third]
+        found = [DateWindow(day, min(day + length, window.last)) for day in firsts]
+        found.append(DateWindow(max(today - (_ANY_DAYS - 1) * DAY, window.first), window.last))
+        found.append(DateWindow(max(window.last - length, window.first), window.last))
+    return list(dict.fromkeys(reversed(found)))
