@@ -287,6 +287,13 @@ def readable_until(dialect: Dialect, now: int) -> int:
     return min(now, midnight(today(now, dialect), dialect))
 
 
+def kept_since(dialect: Dialect, now: int) -> int:
+    """Return from when on a server answers, in milliseconds."""
+    if dialect.retention_days is None:
+        return 0
+    return midnight(today(now, dialect) - dt.timedelta(dialect.retention_days), dialect)
+
+
 @dataclass
 class Reading:
     """The result of a reading.

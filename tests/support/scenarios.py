@@ -30,6 +30,7 @@ from tests.support.fake_server import (
     AccountSpec,
     Change,
     build_rows,
+    kept_since,
     readable_until,
 )
 from tests.support.simulated_account import (
@@ -244,12 +245,13 @@ class ScenarioRun:
     @property
     def _is_plain(self) -> bool:
         dialect = self.scenario.account.dialect
-        limits = (dialect.max_range_days, dialect.max_size, dialect.max_offset)
-        return (
-            dialect.total == "exact"
-            and dialect.future_dates == "accepted"
-            and limits == (None, None, None)
+        limits = (
+            dialect.max_range_days,
+            dialect.max_size,
+            dialect.max_offset,
+            dialect.answered_days,
         )
+        return dialect.total == "exact" and dialect.future_dates == "accepted" and not any(limits)
 
     def _most_requests(self) -> float:
         """Tell after how many requests a run does not seem to end."""
@@ -316,17 +318,19 @@ class Output:
         account = run.scenario.account
         self._given = {name: max(_bookmarks(state, name)) for name in run.scenario.streams}
         self._starts = {}
+        # What is older when the run ends need not be there.
+        self._first = max(account.start, kept_since(account.dialect, run.account.now))
         for name, given in self._given.items():
             moment = min(given, self._started)
             back = milliseconds(moment) - run.scenario.lookback * DAY if moment else 0
-            self._starts[name] = max(account.start, back)
+            self._starts[name] = max(self._first, back)
         rows = run.account.rows
         self._rows = [
             row
             for row in rows[bisect_left(rows, (account.start,)) :]
             if run.due(row) and run.account.appeared.get(row[1], 0) < self._began
         ]
-        self._moments = {name: start for start, name, _ in run.account.rows}
+        self._moments = {row[1]: run.account.sent_start(row) for row in run.account.rows}
         self._schemas: set[str] = set()
 
     @property
@@ -384,7 +388,7 @@ class Output:
         """
         account, ahead = self._run.scenario.account, round(min(self._ahead, 0) * 1000)
         for row in self._run.account.rows:
-            self._moments.setdefault(row[1], row[0])
+            self._moments.setdefault(row[1], self._run.account.sent_start(row))
         if not is_complete:
             return
         end = readable_until(account.dialect, self._began + ahead)
@@ -401,7 +405,7 @@ class Output:
         assert not missing, f"{what}: {len(missing)} missing, such as {missing[:3]}"
 
     def _check_all_out(self, stream: str, until: int) -> None:
-        missing = self._missing(stream, self._run.scenario.account.start, until, self._run.out)
+        missing = self._missing(stream, self._first, until, self._run.out)
         assert not missing, f"{stream}: {len(missing)} lost, such as {missing[:3]}"
 
     def _missing(

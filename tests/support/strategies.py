@@ -75,6 +75,22 @@ PAGE_TOTALS: dict[str, st.SearchStrategy[Any]] = {
     "max_size": st.sampled_from((None, 99, 60, 37)),
 }
 """Fields of dialects whose total counts the rows of a page."""
+ANSWERED_IN_PART: dict[str, st.SearchStrategy[Any]] = {
+    "total": st.sampled_from(("exact", "absent")),
+    "answered_days": st.sampled_from((7, 14, 30, 31, 45, 60, 90, 365)),
+    "answered_end": st.sampled_from(("last", "first")),
+}
+"""Fields of dialects that answer the last or the first days of a range alone."""
+KEPT_DAYS: dict[str, st.SearchStrategy[Any]] = {
+    "retention_days": st.sampled_from((30, 90, 400, 1000)),
+    "retention_refused": st.sampled_from(("start", "end")),
+}
+"""Fields of dialects that reject days that are too old, or leave them out."""
+WRONG_STARTS: dict[str, st.SearchStrategy[Any]] = {
+    "wrong_start": st.sampled_from(("seconds", "year_2000")),
+    "wrong_start_every": st.sampled_from((20, 50, 200)),
+}
+"""Fields of dialects that send some times in seconds, or of a clock that was reset."""
 
 
 def dialects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Dialect]:
