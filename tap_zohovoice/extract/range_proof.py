@@ -106,18 +106,11 @@ class RangeProof:
             page = yield from self._windows.request_page(probe)
         except InvalidParameterError:
             return False
-        if any(row.logid not in rows for row in page.rows):
-            oldest = yield from self._get_last_rows(probe, page)
-            self._observe(probe, (row.start_time for row in [*page.rows, *oldest]))
-            return True
-        is_all = len(page.rows) < page.size and (page.total or 0) <= len(page.rows)
-        if is_all or probe.days == 1:
+        if all(row.logid in rows for row in page.rows):
             return False
-        # In another zone, a day beside the rows has some of them: so many that they fill a page.
-        is_first = dt.date.fromisoformat(page.rows[0].start_time[:10]) <= probe.first
-        first, last = (DAY, 0 * DAY) if is_first else (0 * DAY, DAY)
-        narrower = DateWindow(probe.first + first, probe.last - last)
-        return (yield from self._has_new_rows(narrower, rows))
+        oldest = yield from self._get_last_rows(probe, page)
+        self._observe(probe, (row.start_time for row in [*page.rows, *oldest]))
+        return True
 
     def _get_last_rows(
         self, window: DateWindow, page: Page
@@ -143,7 +136,7 @@ class RangeProof:
         longest = max((after - before for before, after in pairwise(starts)), default=2 * DAY)
 
         def is_suspicious(days: int, silence: dt.timedelta) -> bool:
-            is_usual = silence <= longest and (days == 1 or is_short_run)
+            is_usual = silence <= longest and (days == 1 or is_short)
             return days >= least_days and not is_usual
 
         begin, end = self._planner.moments_of(window)

@@ -51,6 +51,40 @@ class TestRangeAnsweredInPart:
         dialect = Dialect(answered_days=30)
         read_calls(dialect, 1500, Burst(60, 24_000, 60 * MINUTE))
 
+    @pytest.mark.parametrize("end", ["last", "first"])
+    @pytest.mark.parametrize("days", [7, 14, 21])
+    def test_few_days_are_enough(
+        self, caplog: pytest.LogCaptureFixture, days: int, end: Any
+    ) -> None:
+        dialect = Dialect(answered_days=days, answered_end=end)
+        read_calls(dialect, LONG_AGO, Burst(60, 900, HALF_DAY))
+        (line,) = [line for line in caplog.messages if "only in part" in line]
+        assert int(line.split()[-2]) in range(days - 3, days + 1)
+
+    @pytest.mark.parametrize("end", ["last", "first"])
+    @pytest.mark.parametrize("days", [36, 45, 60])
+    @pytest.mark.parametrize("hours", [1, 12, 48])
+    def test_last_weeks_are_read(self, days: int, end: Any, hours: int) -> None:
+        calls = Burst(60, 70 * 24 // hours, 60 * hours * MINUTE)
+        for answered in {7, 14, 30, days - 3}:
+            read_calls(Dialect(answered_days=answered, answered_end=end), days, calls)
+
+    @pytest.mark.parametrize("end", ["last", "first"])
+    @pytest.mark.parametrize("order", ["newest", "oldest"])
+    @pytest.mark.parametrize("offset", [-660, 780])
+    def test_rows_of_another_zone_hide_none(self, offset: int, order: Any, end: Any) -> None:
+        dialect = Dialect(
+            answered_days=30, answered_end=end, order=order, utc_offset_minutes=offset
+        )
+        read_calls(dialect, 45, Burst(10, 3_000, 24 * MINUTE), size=20)
+
+    @pytest.mark.parametrize("end", ["last", "first"])
+    @pytest.mark.parametrize("days", [14, 20])
+    def test_windows_that_grow_are_verified(self, days: int, end: Any) -> None:
+        dialect = Dialect(answered_days=days, answered_end=end)
+        times = Burst(40 * 1440, 14_000, 4 * MINUTE), Burst(10, 1_900, 30 * MINUTE)
+        read_calls(dialect, 78, *times)
+
     def test_proof_costs_thirty_requests_at_most(self) -> None:
         young = Burst(10, 400, 30 * MINUTE)
         assert read_calls(Dialect(), LONG_AGO, young).requests <= 3 + 3
