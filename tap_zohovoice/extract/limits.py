@@ -8,6 +8,11 @@ _ASSUMED_OFFSET = 5_000
 """Offsets that clients use; whether deeper ones return rows is proved before relying on it."""
 _ENOUGH_ROWS = 15_000
 """Rows of a window that are enough, where offsets have no limit."""
+_MAX_REQUESTS = 50
+"""Requests of a window of several days, since nothing of it is emitted until it is complete. With
+those that find the days, they fit two minutes at 29 a minute."""
+_FEW_ROWS = 1_000
+"""Rows of a window that is not narrowed for its requests, since days would be read twice."""
 _LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 """Where `from` + `size` may end, the likeliest first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
@@ -31,8 +36,9 @@ class ServerLimits:
     """How far paging gets with this server, as observed in this run.
 
     Attributes:
-        max_rows: Rows that a window may hold.
+        max_rows: Rows that offsets reach.
         size: Rows requested at once.
+        page_rows: Rows that a full page has, or may have once a larger one is tried; 0: unknown.
         reach: `from` + `size` that a large page does not pass, unless one has come further.
         failures_beyond: Large pages that failed where no request had come yet.
         assumed_offset: Offset up to which no proof is needed.
@@ -48,6 +54,7 @@ class ServerLimits:
 
     max_rows: int
     size: int
+    page_rows: int = 0
     reach: int = _LIKELY_LIMITS[0]
     failures_beyond: int = 0
     assumed_offset: int = _ASSUMED_OFFSET
@@ -69,6 +76,14 @@ class ServerLimits:
         """
         few = min(size, _LIKELY_LIMITS[-1])  # any server pages that far
         return cls(max_rows=_LIKELY_LIMITS[0] - size, size=size, verified_rows=few)
+
+    @property
+    def window_rows(self) -> int:
+        """Rows that a window of several days may hold."""
+        if not self.page_rows:
+            return self.max_rows
+        most = _MAX_REQUESTS * (self.page_rows - 1)  # pages overlap by a row
+        return min(self.max_rows, max(most, _FEW_ROWS))
 
     def clip(self, offset: int, size: int, least: int) -> int:
         """Return the size of a page that does not pass `reach`, but at least so many rows."""
@@ -148,6 +163,11 @@ class PageSizeNegotiation:
     def least(self) -> int:
         """The size that needs no trial."""
         return self._size
+
+    @property
+    def largest(self) -> int:
+        """The largest size that the server has granted, or may grant."""
+        return self.granted or max([self.next, *self._trials[:1]])
 
     @property
     def trial(self) -> int | None:

@@ -155,8 +155,12 @@ class PageFlow:
         """Get the page behind a page, if there is one."""
         end = offset + len(page.rows)
         has_total = page.total is not None and self._limits.total_is_reliable
-        if not has_total and self._can_split and len(self.rows) > self._limits.assumed_offset:
-            raise WindowTooLargeError(None)
+        if not has_total:
+            if offset:  # so the page before it was a full one
+                self._limits.page_rows = self._longest
+            most = min(self._limits.assumed_offset, self._limits.window_rows)
+            if self._can_split and len(self.rows) > most:
+                raise WindowTooLargeError(None)
         # The last row is requested again: if it is not where it was, rows have slid.
         overlap = self._choose_overlap(page)
         offset = end - overlap
@@ -221,11 +225,9 @@ class PageFlow:
         return WindowTooLargeError(min(self._pass.totals, default=None))
 
     def _check_fits(self, page: Page) -> None:
-        total = page.total
-        if not total:
-            return
+        total = page.total or 0
         is_capped = total == TRACK_TOTAL_HITS_CAP and total > len(page.rows)
-        if is_capped or (self._can_split and total > self._limits.max_rows):
+        if is_capped or (self._can_split and total > self._limits.window_rows):
             raise WindowTooLargeError(total)
 
     def _collect(self, page: Page) -> None:

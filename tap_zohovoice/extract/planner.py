@@ -56,6 +56,7 @@ class WindowPlanner:
         self._max_days: int | None = None
         self._range_days = self._days
         self._all_rows: int | None = None
+        self._has_rows = False
 
     def share_done(self, rows: int, partial: float = 0.0) -> float:
         """Return the share of the range that is read, 0 to 1.
@@ -183,6 +184,7 @@ class WindowPlanner:
             window: The window that was read.
             rows: How many rows it held.
         """
+        self._has_rows = self._has_rows or rows > 0
         fitting = self._fitting_days(window, rows) if rows else 2 * window.days
         self._days = max(min(fitting, 2 * window.days), 1)
         self._next = window.last + DAY if self._is_inclusive else window.last
@@ -192,7 +194,9 @@ class WindowPlanner:
             self._extend(self._next)
 
     def _fitting_days(self, window: DateWindow, rows: int) -> int:
-        return int(_TARGET_FILL * self._limits.max_rows * window.days / rows)
+        # Before the first rows, days are skipped: short windows would only cost requests.
+        most = self._limits.window_rows if self._has_rows else self._limits.max_rows
+        return int(_TARGET_FILL * most * window.days / rows)
 
     @property
     def _is_inclusive(self) -> bool:

@@ -118,6 +118,9 @@ class WindowReader:
                     self.page_size.accepted(size)
                     self.page_size.observe_page(offset, len(page.rows), page.total)
         self.limits.size = self.page_size.next
+        if page.rows and (page.total or 0) > 2 * (offset + len(page.rows)):  # certainly a full page
+            is_capped = len(page.rows) < page.size
+            self.limits.page_rows = len(page.rows) if is_capped else self.page_size.largest
         self._on_page(window, page)
         return page
 
@@ -194,6 +197,8 @@ class WindowReader:
         """
         if total is None or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
             return False
+        if total <= self.limits.max_rows:
+            return False
         self._has_verified_offset = True
         try:
             page = yield from self.request_page(window, total - 1)
@@ -201,7 +206,7 @@ class WindowReader:
             return False
         if page.rows:
             self.limits.confirm_offset(total - 1, page.size, len(page.rows))
-        return total <= self.limits.max_rows
+        return total <= self.limits.window_rows
 
     def _params(self, window: DateWindow) -> dict[str, str]:
         first, last = window.first.isoformat(), window.last.isoformat()
