@@ -12,7 +12,7 @@ from zoho_voice_sandbox.sms_dialect import SmsDialect
 from zoho_voice_sandbox.status_dialect import StatusDialect
 
 Order: TypeAlias = Literal["newest", "oldest", "logid", "shifting", "swapping", "replicas"]
-OffsetOver: TypeAlias = Literal["refuse", "empty", "error500", "cut"]
+OffsetOver: TypeAlias = Literal["refuse", "empty", "empty_uncounted", "error500", "cut"]
 Total: TypeAlias = Literal[
     "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
 ]
@@ -93,7 +93,8 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         give_up_seconds: Time after which the connection is closed without a response.
         size_named: Whether the rejection of a size names its parameter.
         max_offset: Highest `from` + `size`, None for any.
-        offset_over: Response to a higher one; `cut` ends the rows there.
+        offset_over: Response to a higher one; `cut` ends the rows there, `empty_uncounted` sends no
+            row and a total of 0.
         offset_counts_size: Whether `from` + `size` is limited, or `from` alone.
         offset_named: The parameter that the rejection of an offset names.
         from_ignored: Whether all pages start at the first row.

@@ -186,7 +186,8 @@ def run_query(
     end = _end(query.offset, start + size, size, dialect)
     offsets = range(min(start, count), min(end, count))
     places = order_places(count, offsets, dialect, request_number)
-    total = len(places) if dialect.total == "page" else _total(count, dialect)
+    is_own = dialect.total == "page" or (not end and dialect.offset_over == "empty_uncounted")
+    total = len(places) if is_own else _total(count, dialect)
     return Page([rows[place] for place in places], total)
 
 

@@ -205,7 +205,8 @@ class PageFlow:
         if page.rows:
             self._limits.confirm_offset(offset, page.size, len(page.rows))
             self._longest = max(self._longest, len(page.rows))
-        if page.total is not None:
+        # A total of 0 behind other rows counts the rows of its own page.
+        if page.total is not None and (page.total or page.rows or not offset):
             self._pass.totals.append(page.total)
             self._limits.observe_total(offset, len(page.rows), page.total)
         return page
@@ -291,7 +292,7 @@ class PageFlow:
                 run, or a first page had room for more rows and is of no round length, they do not,
                 and the total is wrong.
         """
-        total = page.total if page.total is not None else min(self._pass.totals, default=None)
+        total = page.total or min(self._pass.totals, default=None)
         if total is None or total <= offset or not self._limits.total_is_reliable:
             return
         had_room = offset + 1 < page.size and len(self._pass.seen) % _ROUND_PAGE

@@ -107,6 +107,13 @@ class WindowPlanner:
             return self._stop
         return min(midnight(window.last) - MAX_UTC_OFFSET, self._stop)
 
+    def bookmark_limit(self, window: DateWindow) -> dt.datetime:
+        """Return the moment after which rows of a window say nothing about earlier calls."""
+        if window.last >= self._end:
+            return window.near[1]
+        # A phone whose clock is ahead is filed under a day before.
+        return self.covered_until(window) + (DAY if self._is_inclusive else 0 * DAY)
+
     def shrink(self, window: DateWindow, rows: int | None) -> None:
         """Plan fewer days, since a window holds too many rows.
 

@@ -33,6 +33,8 @@ _ANY_DAYS = 7
 """Days of a range that any server answers whole: a daily run requests no more."""
 _FEW_ROWS = 5
 """Rows of a window that do not say what silence is unusual."""
+_MAX_WRONG_CLOCKS = 2
+"""Rows far from the others, at either end of a window, whose clocks may be wrong."""
 _MAX_COVER = 5
 """Requests of a window without rows."""
 
@@ -92,6 +94,7 @@ class RangeProof:
         last = add_saturating(midnight(window.last), DAY - MIN_UTC_OFFSET)
         moments = sorted(dt.datetime.fromisoformat(text) for text in timestamps)
         starts = [moment for moment in moments if first <= moment < last]
+        starts = _without_wrong_clocks(starts)
         if starts:
             days = (starts[-1].date() - starts[0].date()).days
             self._proven_days = max(self._proven_days, days)
@@ -167,6 +170,16 @@ class RangeProof:
         return [window for window in found if window.days > 0]
 
 
+def _without_wrong_clocks(starts: list[dt.datetime]) -> list[dt.datetime]:
+    """Return starts without the few that are far from all others: they prove no range."""
+    far = SAFE_DAYS * DAY
+    gaps = [number for number, (one, two) in enumerate(pairwise(starts)) if two - one > far]
+    first = max((n + 1 for n in gaps if n < _MAX_WRONG_CLOCKS), default=0)
+    rest = len(starts) - 1 - _MAX_WRONG_CLOCKS
+    last = min((n + 1 for n in gaps if n >= rest), default=len(starts))
+    return starts[first:last] if last - first >= _FEW_ROWS else starts
+
+
 def _cover(window: DateWindow, proven_days: int, today: dt.date) -> list[DateWindow]:
     """Return what to request of a window without rows: all of it, or a selection of its days."""
     if window.days <= _MAX_COVER * proven_days:
@@ -177,7 +190,7 @@ def _cover(window: DateWindow, proven_days: int, today: dt.date) -> list[DateWin
         length = max(proven_days, SAFE_DAYS) * DAY
         third = (window.last - window.first) // 3
         firsts = [window.first, window.first + third, window.first + 2 * third]
-        found = [DateWindow(day, min(day + length, window.last)) for day in firsts]
+        found = [DateWindow(day, min(day + length - DAY, window.last)) for day in firsts]
         found.append(DateWindow(max(today - (_ANY_DAYS - 1) * DAY, window.first), window.last))
-        found.append(DateWindow(max(window.last - length, window.first), window.last))
+        found.append(DateWindow(max(window.last - length + DAY, window.first), window.last))
     return list(dict.fromkeys(reversed(found)))

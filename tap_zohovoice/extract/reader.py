@@ -37,6 +37,7 @@ class WindowResult:
         legs: Other rows of calls that came as several rows which differ; each call is in `rows`
             or `strays` once, or in an earlier window.
         covered_until: Before this moment no call is unread.
+        bookmark_limit: After this moment calls may be unread, whatever the rows are.
     """
 
     window: DateWindow
@@ -44,6 +45,7 @@ class WindowResult:
     strays: list[SerializedRecord]
     legs: list[SerializedRecord]
     covered_until: dt.datetime
+    bookmark_limit: dt.datetime
 
 
 class CallLogReader:
@@ -160,8 +162,9 @@ class CallLogReader:
             known = {row.logid for row in rows + strays}
             legs = [leg for leg in legs if leg.logid in known or self._is_requested(leg)]
         covered_until = self.planner.covered_until(window)
+        limit = self.planner.bookmark_limit(window)
         self.planner.mark_read(window, len(found))
-        return WindowResult(window, rows, strays, legs, covered_until)
+        return WindowResult(window, rows, strays, legs, covered_until, limit)
 
     def _is_requested(self, row: SerializedRecord) -> bool:
         return self._start <= row.start_time and (self._end is None or row.start_time < self._end)

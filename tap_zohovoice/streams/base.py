@@ -90,12 +90,13 @@ class IncrementalStream(BookmarkedStream):
         written_before = services.writer.records_written
         try:
             for window in self.request_windows(reader, context):
-                first, last = window.window.near
+                first, last = window.window.near[0], window.bookmark_limit
                 self._bounds = format_timestamp(first), format_timestamp(last)
                 yield from self.emit_window(window, context)
                 is_empty = not window.rows
                 safe = self._safe_bookmark(window.covered_until, start)
-                self.advance_bookmark(safe if is_empty else window.rows[-1].start_time, context)
+                newest = safe if is_empty else min(window.rows[-1].start_time, self._bounds[1])
+                self.advance_bookmark(newest, context)
                 if not is_empty:
                     state = self.get_context_state(context)
                     newest = min(window.rows[-1].start_time, self.present)

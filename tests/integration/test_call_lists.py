@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.calls import assert_once, call, history, milliseconds, server_ids
 from tests.support.catalog import selecting
-from tests.support.cli import NOW
+from tests.support.cli import NOW, bookmark
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -407,3 +407,57 @@ def test_files_of_rows_of_several_call_types_come_out(run_tap: RunTap, clock: Fa
         assert_once(run, server_ids(box))
     found = {row["recording_filename"] for row in run.rows("recordings")}
     assert found == {"incoming.wav", "outgoing.wav"}
+
+
+@pytest.mark.parametrize("end", ["last", "first"])
+@pytest.mark.parametrize("wrong", [1, 2])
+def test_wrong_clocks_do_not_prove_a_range(
+    run_tap: RunTap, clock: FakeClock, wrong: int, end: Any
+) -> None:
+    dialect = Dialect(answered_days=90, answered_end=end)
+    start = datetime.fromtimestamp(NOW, UTC) - timedelta(900)
+    with Sandbox(history=history(900, first=start.date()), dialect=dialect, clock=clock) as box:
+        is_last = end == "last"
+        for number in range(wrong):
+            filed = milliseconds((start + timedelta(890 if is_last else 10)).isoformat())
+            shown = milliseconds((start + timedelta(0 if is_last else 899)).isoformat())
+            box.store.add(call(box, f"reset-{number}", shown + number), at_ms=filed)
+        run = run_tap({**box.config, "start_date": str(start.date() - timedelta(1))})
+        assert_once(run, server_ids(box))
+
+
+def test_phone_that_is_ahead_moves_no_bookmark_past_calls_that_are_not_read(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    dialect = Dialect(max_range_days=7)
+    start = datetime.fromtimestamp(NOW, UTC) - timedelta(28)
+    with Sandbox(history=history(900, first=start.date()), dialect=dialect, clock=clock) as box:
+        for days in range(24):
+            filed = milliseconds((start + timedelta(days)).isoformat())
+            box.store.add(call(box, f"ahead-{days}", filed + 2 * 86_400_000), at_ms=filed)
+        run = run_tap({**box.config, "start_date": str(start.date() - timedelta(1))})
+        assert_once(run, server_ids(box))
+    states = [
+        (place, bookmark(message["value"]))
+        for place, message in enumerate(run.messages)
+        if message["type"] == "STATE"
+    ]
+    assert len(states) > 3
+    for place, value in states:
+        unread = [
+            message["record"]["start_time"]
+            for message in run.messages[place:]
+            if message["type"] == "RECORD" and not message["record"]["logid"].startswith("ahead")
+        ]
+        assert not unread or value <= min(unread)
+
+
+@pytest.mark.parametrize("limit", [500, 1_000, 2_000])
+def test_total_of_0_where_offsets_end_does_not_end_a_window(
+    run_tap: RunTap, clock: FakeClock, limit: int
+) -> None:
+    dialect = Dialect(max_offset=limit, offset_over="empty_uncounted")
+    start = datetime.fromtimestamp(NOW, UTC) - timedelta(16)
+    with Sandbox(history=history(4_500, first=start.date()), dialect=dialect, clock=clock) as box:
+        run = run_tap({**box.config, "start_date": str(start.date() - timedelta(1))})
+        assert_once(run, server_ids(box))

@@ -88,6 +88,7 @@ DIALECTS = {
     "total too low": Dialect(total="stale_low", total_error=3),
     "offsets refused": Dialect(max_offset=1_000, offset_over="refuse"),
     "offsets empty": Dialect(max_offset=1_000, offset_over="empty"),
+    "offsets empty, total of 0": Dialect(max_offset=1_000, offset_over="empty_uncounted"),
     "offsets fail": Dialect(max_offset=1_000, offset_over="error500"),
     "offsets empty, no total": Dialect(max_offset=500, offset_over="empty", total="absent"),
     "future refused": Dialect(future_dates="refused", bad_value_message="neutral"),
