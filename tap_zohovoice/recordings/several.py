@@ -40,6 +40,8 @@ _MAX_POOR = 2
 """Archives with fewer than half of the files, after which no more are requested."""
 _MAX_OUTAGES = 2
 """Requests in a row without a usable response, after which no more are made."""
+_MAX_REFUSALS = 3
+"""Requests in a row that are refused, after which no more are made."""
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
@@ -109,6 +111,7 @@ class SeveralFiles:
         self._cut = 0
         self._poor = 0
         self._outages = 0
+        self._refusals = 0
         self._is_refusal_logged = False
 
     @property
@@ -162,7 +165,7 @@ class SeveralFiles:
         return None
 
     def _accept(self) -> None:
-        self._outages = 0
+        self._outages = self._refusals = 0
         if not self.is_proven:
             self.is_proven = True
             _LOGGER.info("Requesting up to %d files at once", self._max_files)
@@ -175,8 +178,10 @@ class SeveralFiles:
             is_outage: Whether that may have nothing to do with several files, the first time.
         """
         self._outages = self._outages + 1 if is_outage else 0
+        self._refusals += 1
+        is_repeated = self._outages >= _MAX_OUTAGES or self._refusals >= _MAX_REFUSALS
         is_cut = self._cut >= _MAX_ATTEMPTS
-        if is_cut or self._outages >= _MAX_OUTAGES or not (self.is_proven or is_outage):
+        if is_cut or is_repeated or not (self.is_proven or is_outage):
             self._stop(reason)
         elif not self._is_refusal_logged:
             self._is_refusal_logged = True

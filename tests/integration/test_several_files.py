@@ -270,6 +270,21 @@ def test_refusal_after_an_archive_concerns_its_files_alone(
     assert lines(run, "one file at a time") == []
 
 
+def test_refusals_in_a_row_end_requests_for_several(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    with server(clock, 61) as box:
+
+        def change(number: int) -> None:
+            box.dialect = replace(box.dialect, several_files="zip" if number < 3 else "refuse")
+
+        box.before_file = change
+        run = run_tap(settings(box, tmp_path / "calls"))
+        assert_stored(run, box, tmp_path / "calls")
+        assert requested(box) == [1, 10, 10, *[1] * 10, 10, *[1] * 10, 10, *[1] * 30]
+    assert len(lines(run, "one file at a time: HTTP 400")) == 1
+
+
 def test_missing_file_that_fails_a_whole_request_costs_its_group_alone(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:
