@@ -1,4 +1,4 @@
-"""The clock, and timestamps in the one form that bookmarks are compared in."""
+"""Clock, and timestamps in the format in which bookmarks are compared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _THOUSANDTHS = [f"{thousandth:03}000" for thousandth in range(1000)]
 class Clock:
     """The real clock of this machine.
 
-    Whatever waits or stamps takes a clock, so that a test of a ten-minute lock takes no time.
+    Code that waits or reads the time takes a clock, so that tests do not wait.
     """
 
     def now(self) -> float:
@@ -37,7 +37,7 @@ class Clock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Do nothing for a while."""
+        """Sleep."""
         time.sleep(seconds)
 
     def every(self, seconds: float, func: Callable[[], None]) -> AbstractContextManager[None]:
@@ -63,18 +63,18 @@ def _timer(seconds: float, func: Callable[[], None]) -> Generator[None]:
         yield
     finally:
         stopped.set()
-        thread.join(1.0)  # it may be writing to somebody who does not read
+        thread.join(1.0)  # it may be blocked in a write
 
 
 def format_epoch_ms(milliseconds: int) -> str:
-    """Write a moment as RFC 3339 in UTC, such as `2025-12-04T06:54:58.000000+00:00`.
+    """Format a moment as RFC 3339 in UTC, such as `2025-12-04T06:54:58.000000+00:00`.
 
-    This is the one form that bookmarks are compared in.
+    Bookmarks are compared in this format.
 
     Raises:
         OverflowError: If the calendar does not reach that far.
     """
-    # A call has four moments, its dearest part; by `datetime` they would take five times as long.
+    # Each call has four timestamps; formatting them with `datetime` takes five times as long.
     day = _day(milliseconds // _DAY_MS)
     minute = _MINUTES[milliseconds // 60_000 % 1440]
     second = _SECONDS[milliseconds // 1000 % 60]
@@ -87,17 +87,17 @@ def _day(days: int) -> str:
 
 
 def format_timestamp(moment: dt.datetime) -> str:
-    """Write a moment of any zone as `format_epoch_ms` does."""
+    """Format a moment of any zone as `format_epoch_ms` does."""
     return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 
 def parse_date(value: str) -> dt.datetime:
-    """Read a date or a date-time, in UTC where it names no zone.
+    """Parse a date or a date-time, in UTC if it has no zone.
 
     Raises:
         ValueError: If the text is neither.
     """
-    if not _DATE.match(value):  # Python takes the digits of an epoch for a date as well
+    if not _DATE.match(value):  # Python parses the digits of an epoch as a date too
         raise ValueError(value)
     moment = dt.datetime.fromisoformat(value)
     if moment.tzinfo is None:

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 class ZohoVoiceStream(RESTStream[Any]):
     """A stream of the REST API of Zoho Voice."""
 
-    allow_redirects = False  # the token must go nowhere else
+    allow_redirects = False  # the token must not be sent to another host
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     scope: ClassVar[str] = SCOPE
     """OAuth scope that the path needs."""
     owner_scope: ClassVar[str] = ""
-    """OAuth scope that a list needs which the stream reads besides; empty if it reads none."""
+    """OAuth scope of another list that the stream reads; empty if there is none."""
     fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()
-    """Contexts of the partitions, if there are any; None if they are known at run time alone."""
+    """Contexts of the partitions, if there are any; None if they are known only at run time."""
 
     def __init__(self, tap: Tap, services: Services) -> None:
         self.tap = tap
@@ -46,7 +46,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         if chosen := tap.config.get("streams"):
             self.selected_by_default = self.name in chosen
         super().__init__(tap)
-        # One line for each request is for debugging.
+        # Lines for single requests are logged at DEBUG.
         self.metrics_logger = self.metrics_logger.getChild("requests")
         self.metrics_logger.addFilter(_demote_to_debug)
 
@@ -95,7 +95,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         return {}
 
     def reporting(self) -> AbstractContextManager[None]:
-        """Report how many records went out, while a block runs."""
+        """Report the number of emitted records while a block runs."""
         progress = RecordProgress(
             self.name,
             clock=self.services.clock,
@@ -125,7 +125,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         """Check, before anything is emitted, that the token has a scope beyond that for calls.
 
         Raises:
-            MissingScopeError: If it has not.
+            MissingScopeError: If the token lacks it.
         """
 
     @override

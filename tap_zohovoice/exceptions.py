@@ -99,7 +99,7 @@ class StreamMapError(ZohoVoiceError):
 
 
 class RetryableError(RetriableAPIError):
-    """An attempt that failed in a way that may pass.
+    """A failed attempt that a retry may fix.
 
     Attributes:
         summary: What happened, without advice.
@@ -125,7 +125,7 @@ class RateLimitedError(RetryableError):
     """The API is locked, because of too many requests.
 
     Attributes:
-        is_uncertain: Whether the words may as well refuse the request itself.
+        is_uncertain: Whether the text may also mean that the request itself is rejected.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class TokenRejectedError(RetryableError):
 
 
 class AmbiguousResponseError(RetryableError):
-    """A successful response that says so little that it may be a fault as well."""
+    """A successful response without content, which may also be a fault."""
 
 
 class UnexpectedResponseError(RetryableError):

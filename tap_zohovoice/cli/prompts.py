@@ -1,4 +1,4 @@
-"""Prompts for options that are not given, at the terminal itself."""
+"""Prompts for missing options on the terminal."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def parse_env(
     prefix: str,
     config: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Parse settings from environment variables, as far as they can be parsed.
+    """Parse settings from environment variables.
 
     A variable that is set but blank counts as not set, unless a required setting is missing.
 

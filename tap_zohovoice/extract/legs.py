@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _OTHER_ROWS = "other_rows"
-"""Member of `additional_fields`: what other rows of a call have in place of its values."""
+"""Member of `additional_fields`: values of other rows of a call that differ."""
 
 
 class CallRows:
@@ -38,13 +38,13 @@ class CallRows:
 
         Args:
             rows: The rows.
-            is_leg: Returns for an id whether a row that came before is another one of the call, not
-                the same one, which has changed since.
+            is_leg: Returns for an id whether an earlier row is another row of the call, rather than
+                an older version of the same row.
         """
         picked: dict[str, SerializedRecord] = {}
         for sent in rows:
             key, row = sent.logid, sent
-            if row in self._replaced.get(key, ()):  # a place that is read again says nothing new
+            if row in self._replaced.get(key, ()):  # it was read before, and replaced
                 row = self.kept.get(key, row)
             other = picked.setdefault(key, row)
             if row != other:
@@ -69,7 +69,7 @@ def _end_time(row: SerializedRecord) -> str:
 def add_other_rows(
     rows: Iterable[SerializedRecord], legs: Iterable[SerializedRecord]
 ) -> list[SerializedRecord]:
-    """Add to `additional_fields` of a call what its other rows say differently."""
+    """Add values of other rows that differ to `additional_fields` of a call."""
     by_call: dict[str, list[SerializedRecord]] = {}
     for leg in legs:
         by_call.setdefault(leg.logid, []).append(leg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _ASSUMED_OFFSET = 5_000
-"""Offsets that clients use; whether deeper ones return rows is proved before relying on it."""
+"""Offset that clients use; larger ones must be proved to return rows."""
 _ENOUGH_ROWS = 15_000
 """Rows of a window that are enough, where offsets have no limit."""
 _MAX_REQUESTS = 50
@@ -14,7 +14,7 @@ those that find the days, they fit two minutes at 29 a minute."""
 _FEW_ROWS = 1_000
 """Rows of a window that is not narrowed for its requests, since days would be read twice."""
 _LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
-"""Where `from` + `size` may end, the likeliest first: the default of the search engine that Zoho's
+"""Where `from` + `size` may end, most likely first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
 _DOCUMENTED_SIZE = 100
 """The size in the documentation's sample request; clients use larger ones."""
@@ -26,26 +26,26 @@ _SHORT_TRIALS = 2
 """Pages without a total that bring no more than `DEFAULT_SIZE` rows, after which a size is given
 up: one may be the end of its window."""
 _MIN_ROWS_OF_ORDER = 20
-"""Rows of a page that are enough to know what is behind it."""
+"""Rows of a page that are enough to know what follows it."""
 _LATEST = "~"
-"""A text behind all timestamps."""
+"""A text that sorts after all timestamps."""
 
 
 @dataclass
 class ServerLimits:
-    """How far paging gets with this server, as observed in this run.
+    """Limits of this server's paging, as observed in this run.
 
     Attributes:
         max_rows: Rows that offsets reach.
         size: Rows requested at once.
         page_rows: Rows that a full page has, or may have once a larger one is tried; 0: unknown.
-        reach: `from` + `size` that a large page does not pass, unless one has come further.
-        failures_beyond: Large pages that failed where no request had come yet.
+        reach: Largest `from` + `size` of a large page, unless a larger one succeeded.
+        failures_beyond: Large pages that failed beyond all earlier requests.
         assumed_offset: Offset up to which no proof is needed.
         max_row_seen: Offset up to which rows have come.
         max_offset_ok: Largest `from` + `size` requested that returned rows.
         verified_rows: Rows of the largest window that is proved to be complete.
-        verified_end: Rows of the longest first page that is proved to be all there is.
+        verified_end: Rows of the longest first page that is proved to be complete.
         total_is_reliable: Whether totals have been right so far.
         total_exceeds_page: Whether a total was greater than the rows of its own page.
         firm_overlaps: Wide overlaps of two pages in a row whose rows kept their order.
@@ -134,7 +134,7 @@ class PageSizeNegotiation:
     A rejection need not name what is rejected. So a size that may be the reason is lowered, and
     tried again once a request has succeeded.
 
-    Larger sizes are tried behind a full page of `DEFAULT_SIZE`, where rows are certain to follow,
+    Larger sizes are tried after a full page of `DEFAULT_SIZE`, where rows are certain to follow,
     so that no rows, or no more than before, mean that the size is not granted.
 
     Args:
@@ -184,7 +184,7 @@ class PageSizeNegotiation:
         self._retrial, self._suspect = self._suspect, None
 
     def observe_page(self, offset: int, rows: int, total: int | None) -> None:
-        """Record how many rows a page of `next` has: a full one is worth a trial."""
+        """Record how many rows a page of `next` has: a full page allows a trial."""
         left = total - offset - rows if total is not None else 0
         self._has_full_page = rows >= self._size and not 0 < left <= self._size
 

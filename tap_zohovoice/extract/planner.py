@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _TARGET_FILL = 0.7
 """Planned share of the rows that a window may hold."""
 SAFE_DAYS = 30
-"""Days of a range that any server answers whole."""
+"""Days of a range that any server returns completely."""
 
 
 class WindowPlanner:
@@ -31,8 +31,8 @@ class WindowPlanner:
     Consecutive windows share a day until `toDate` is known to be inclusive.
 
     Args:
-        start: First moment of interest.
-        end: First moment that is of none; None: no end.
+        start: Start of the range, inclusive.
+        end: End of the range, exclusive; None: no end.
         now: Current time.
         limits: Knows how many rows a window may hold.
     """
@@ -48,7 +48,7 @@ class WindowPlanner:
         self._start = start
         self._first = add_saturating(start, MIN_UTC_OFFSET).date()
         self._next: dt.date | None = self._first if start <= self._stop else None
-        # Of an exclusive `toDate` in the far east, only the day after next covers this moment.
+        # With an exclusive `toDate` in the far east, only the day after next covers this moment.
         self._last = add_saturating(self._stop, MAX_UTC_OFFSET).date() + DAY
         self._end = self._last
         self._is_extending = False
@@ -89,7 +89,7 @@ class WindowPlanner:
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
 
     def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
-        """Return from when to when a window may have calls of interest, by the days of UTC."""
+        """Return from when to when a window may have requested calls, by the days of UTC."""
         first, last = midnight(window.first), midnight(window.last) + DAY
         return max(first, self._start), min(last, self._stop)
 
@@ -102,7 +102,7 @@ class WindowPlanner:
         return window.days > self._min_days
 
     def covered_until(self, window: DateWindow) -> dt.datetime:
-        """Return the moment before which no call is unread after a window, in whatever zone."""
+        """Return the moment before which no call is unread after a window, in any zone."""
         if window.last >= self._end:
             return self._stop
         return min(midnight(window.last) - MAX_UTC_OFFSET, self._stop)
@@ -126,7 +126,7 @@ class WindowPlanner:
             return
         self._all_rows = self._all_rows or rows
         fitting = self._fitting_days(window, rows)
-        # So few rows would fit: they are wrong, and do not say how many days do.
+        # If these rows would fit, their number is wrong, so the days are halved.
         self._days = max(fitting if fitting < window.days else window.days // 2, 1)
 
     def avoid_future(self, window: DateWindow) -> bool:
@@ -153,7 +153,7 @@ class WindowPlanner:
         return True
 
     def _extend(self, first: dt.date) -> None:
-        """Go on day by day: the server's today may be ahead, or something else was rejected."""
+        """Continue day by day: the server's today may be ahead, or something else was rejected."""
         self._last = max(self._last + DAY, first)
         self._is_extending = True
         self._next = first if self._last <= self._end else None
@@ -185,7 +185,7 @@ class WindowPlanner:
         self._first = self._next = day
 
     def mark_read(self, window: DateWindow, rows: int) -> None:
-        """Go on behind a window.
+        """Continue after a window.
 
         Args:
             window: The window that was read.
@@ -212,5 +212,5 @@ class WindowPlanner:
 
     @property
     def _min_days(self) -> int:
-        """Fewest days of a window: an exclusive `toDate` makes nothing of one."""
+        """Fewest days of a window: with an exclusive `toDate`, one day is empty."""
         return 1 if self._is_inclusive else 2

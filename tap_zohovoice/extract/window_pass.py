@@ -70,7 +70,7 @@ class WindowPass:
             first -= 1 + self.ids[::-1].index(ids[0])
         overlap = self.ids[first:][: len(ids)]
         fresh = page.rows[len(overlap) :]
-        # The same row again, behind the overlap, has moved; another leg of its call differs.
+        # The same row again, after the overlap, has moved; another leg of its call differs.
         has_moved = any(row.logid in self.seen and row == known[row.logid] for row in fresh)
         is_firm = ids[: len(overlap)] == overlap and not has_moved
         self.is_firm = self.is_firm and is_firm

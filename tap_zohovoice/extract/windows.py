@@ -18,7 +18,7 @@ MAX_UTC_OFFSET = dt.timedelta(hours=14)
 _MAX_DST_SHIFT = dt.timedelta(hours=2)
 """Difference of a zone's offset between two windows, and of a call's start and filing."""
 _MIN_EVIDENCE = 3
-"""Minimum rows of evidence; single rows may carry a wrong clock."""
+"""Minimum rows of evidence; single rows may have a wrong time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class ToDateBoundary:
     """Finds out whether `toDate` is inclusive, so that no day need be read twice.
 
     If it is exclusive, every row lies before the start of its window's last day, and after the
-    start of the first, in a zone that stays the same. Once no zone on earth is left in which that
+    start of the first, in a zone that stays the same. Once no time zone is left in which that
     holds for all rows seen, `toDate` is inclusive.
     """
 

@@ -79,7 +79,7 @@ def _iter_raw(
     response: requests.Response, clock: Clock, requested_at: float, timeout: float
 ) -> Iterator[bytes]:
     received = 0
-    # `read1` returns what has come; to wait for a whole chunk could take as long as a server likes.
+    # `read1` returns what has arrived; the wait for a whole chunk would have no time limit.
     while chunk := response.raw.read1(CHUNK_SIZE, decode_content=False):
         yield chunk
         received += len(chunk)

@@ -1,6 +1,6 @@
 """Patterns of error texts, in lower case and without punctuation, as `ErrorBody.words` has them.
 
-Zoho's products word a throttle in a dozen ways; nobody has published the one of Voice.
+Zoho's products describe a throttle in many ways; that of Voice is not documented.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _BOUNDS = re.compile(
     rf"|\blogs? {_TOO_LONG}|\b(?:number of|\d+) (?:\w+ )?logs\b"
     rf"|{_REJECTED_PARAM['size'].pattern}|{_REJECTED_PARAM['dates'].pattern}"
 )
-"""What a server limits beside the rate of requests."""
+"""Values that a server limits, other than the rate of requests."""
 _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
 _STATES = (
     r"(?:expired?|invalid|revoked|inactive|rejected|unknown|malformed|wrong|missing|not valid"

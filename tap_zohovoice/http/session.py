@@ -85,7 +85,7 @@ class PlainSession(requests.Session):
 
 
 class ThrottledSession(PlainSession):
-    """Releases the slot that `ThrottledAuthenticator` acquired, whatever came of the request."""
+    """Releases the slot that `ThrottledAuthenticator` acquired, also after a failure."""
 
     def __init__(self, limiter_for: Callable[[str], SlidingWindowLimiter], clock: Clock) -> None:
         super().__init__()

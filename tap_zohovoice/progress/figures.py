@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 _FIRST_SECONDS = 1.0
-"""Before, a number of items a minute would say nothing."""
+"""Earlier, a number of items a minute would not be meaningful."""
 
 
 class _RequestCounter(Protocol):
-    """A rate limiter, as far as progress reads it."""
+    """A rate limiter, with the members that progress reads."""
 
     @property
     def requests(self) -> int: ...
@@ -67,12 +67,12 @@ class Step:
         self._snapshot = Snapshot(name, text, 0.0)
 
     def snapshot(self) -> Snapshot:
-        """Return what is going on."""
+        """Return the step."""
         return self._snapshot
 
 
 class RecordProgress(_Progress):
-    """Counts the records of a stream whose number is not known before.
+    """Counts the records of a stream whose number is not known in advance.
 
     Args:
         records_written: Returns the number of records that went out so far, of all streams.
@@ -91,7 +91,7 @@ class RecordProgress(_Progress):
         self._written_before = records_written()
 
     def snapshot(self) -> Snapshot:
-        """Return how far the stream is."""
+        """Return the progress of the stream."""
         rows = self._records_written() - self._written_before
         requests = self._limiter.requests - self._requests_before
         return Snapshot(
@@ -141,7 +141,7 @@ class WindowProgress(_Progress):
             self._pending_share = share * min(len(self._pending) / total, 1.0)
 
     def snapshot(self) -> Snapshot:
-        """Return how far the stream is."""
+        """Return the progress of the stream."""
         rows = self._rows + len(self._pending)
         share = self._share_done(rows, self._pending_share)
         done = plural(rows, "call")
@@ -225,7 +225,7 @@ class DownloadProgress(_Progress):
         self._log(f"{text}, {pace}", named=count, seconds_left=round(left))
 
     def snapshot(self) -> Snapshot:
-        """Return how far the downloads are."""
+        """Return the progress of the downloads."""
         done = sum(self._results.values())
         share = done / self._total if self._total else None
         left = None if share is None else self._seconds_left(share)

@@ -1,4 +1,4 @@
-"""Reporter of a run: says regularly how far the current stream is, and what it waits for."""
+"""Reporter of a run: logs or draws the progress and the waits of the current stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CHECK_INTERVAL = 1.0  # seconds
 _LOG_INTERVAL = 28.5
-"""Seconds after which a log line is due: never more than 30, with what the timer is late."""
+"""Seconds after which a log line is due: never more than 30, including the delay of the timer."""
 _DRAW_INTERVAL = 0.5  # seconds
 
 
@@ -26,7 +26,7 @@ class Task(Protocol):
     """Something that takes time."""
 
     def snapshot(self) -> Snapshot:
-        """Return how far it is."""
+        """Return its progress."""
         ...
 
 

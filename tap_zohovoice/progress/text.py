@@ -31,8 +31,8 @@ class Snapshot:
         per_minute: Items a minute since the start of the stream.
         share: Share of the work that is done, 0 to 1; None if that is unknown.
         seconds_left: None if that is unknown.
-        results: Numbers of items by what came of them.
-        received: Bytes; 0 where they are of no interest.
+        results: Numbers of items by result.
+        received: Bytes received; 0 if they are not counted.
         fields: Figures for structured logs.
     """
 

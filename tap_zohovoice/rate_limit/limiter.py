@@ -20,7 +20,7 @@ LOG_WAIT_FROM = 1.0
 """Seconds from which a wait is logged at INFO; at the limit's pace, shorter ones are common."""
 
 _REFRESHES_PER_PERIOD = 3
-"""While it waits; a store that has forgotten a lockout grants nothing for a period."""
+"""Refreshes while it waits; a store that lost a lockout grants no slot for a period."""
 _AT_LIMIT = "At the limit"
 
 
@@ -28,7 +28,7 @@ class SlidingWindowLimiter:
     """Slots that are acquired before a request and freed a period after its response.
 
     The server counts a request at some moment between the two, so no period of its clock holds
-    more requests than there are slots, whatever the latency. One slot fewer than allowed is used,
+    more requests than there are slots, at any latency. One slot fewer than allowed is used,
     because it is not documented whether the last allowed request already locks the API.
 
     Args:

@@ -54,7 +54,7 @@ def store_path(client_id: str, url: str) -> Path:
 class SQLiteSlotStore(SlotStore):
     """Slots of one URL in one file, safe for several processes and for a kill at any moment.
 
-    Where the file cannot be used, or holds what no run can have written, one warning is logged and
+    If the file cannot be used, or its content is invalid, one warning is logged and
     every slot is free, so that only the limiter's own window in memory counts.
 
     Args:

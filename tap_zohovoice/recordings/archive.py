@@ -1,4 +1,4 @@
-"""ZIP archives of several files, read in bounded memory whatever they say of themselves."""
+"""ZIP archives of several files, read in bounded memory, at any declared sizes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Archive:
         file: The archive; it is read as long as entries are.
 
     Raises:
-        ArchiveError: If it is no archive, not a whole one, or one with a huge list of entries.
+        ArchiveError: If it is not an archive, is truncated or has too many entries.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -50,7 +50,7 @@ class Archive:
             raise ArchiveError
         self._entries: defaultdict[str, list[ZipInfo]] = defaultdict(list)
         for entry in entries:
-            # A folder in it is the server's own matter, and must not lead to one of this machine.
+            # Folders of the archive are ignored, so that no path leads to one of this machine.
             self._entries[re.split(r"[/\\]", entry.filename)[-1]].append(entry)
 
     def read(self, name: str) -> Iterator[bytes]:
@@ -60,8 +60,8 @@ class Archive:
             name: Name of the file, which is the last part of the path of its entry.
 
         Raises:
-            ArchiveError: If it is missing, there twice, encrypted or broken; the last may turn out
-                after the last chunk.
+            ArchiveError: If it is missing, duplicate, encrypted or damaged; damage may be found
+                only after the last chunk.
         """
         found = self._entries.get(name, [])
         if len(found) != 1:

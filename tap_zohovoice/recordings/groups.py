@@ -23,7 +23,7 @@ _SEPARATOR = re.compile(r"[,/\\]")
 
 @dataclass(slots=True)
 class Group:
-    """Files whose records come out together.
+    """Files whose records are emitted together.
 
     Attributes:
         downloads: The files.

@@ -13,10 +13,10 @@ _SETTLING_TIME = dt.timedelta(minutes=10)
 class Rechecks:
     """Which files to request once more, before their calls leave the lookback.
 
-    Calls come in the order of their start, so that a single timestamp tells which ones are done.
+    Calls come in the order of their start, so that a single timestamp shows which ones are done.
 
     Args:
-        verified_until: That of the run before; empty if there is none.
+        verified_until: That of the previous run; empty if there is none.
         oldest: Files of calls that started before are not requested again (timestamp).
         lookback: For so long, later runs read a call again.
 
@@ -31,7 +31,7 @@ class Rechecks:
         self._has_provisional = False
 
     def may_grow(self, start_time: str, downloaded_at: dt.datetime | None) -> bool:
-        """Return whether a stored file may be a part of what it is by now.
+        """Return whether a stored file may have grown since its download.
 
         Args:
             start_time: Start of its call, in the form of records.

@@ -127,6 +127,6 @@ def sanitize(value: Any, levels: int = 2 * MAX_DEPTH) -> Any:  # noqa: ANN401 - 
 
 def sanitize_json(text: bytes) -> bytes:
     """Sanitize JSON as `dumps` writes it, where both kinds of character are escaped."""
-    # Most texts have no backslash at all, which is the cheapest to find out.
+    # Most texts have no backslash at all, which is the cheapest check.
     is_suspect = b"\\" in text and b"\\u" in text
     return dumps(sanitize(loads(text))) if is_suspect else text

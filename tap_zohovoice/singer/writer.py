@@ -26,7 +26,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     def __init__(self, deferred: Callable[[], AbstractContextManager[object]]) -> None:
         self._deferred = deferred
         self.records_written = 0
-        """Number of records that went out."""
+        """Number of emitted records."""
 
     @override
     def serialize_message(self, message: Message) -> bytes:

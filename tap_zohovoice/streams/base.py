@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tap_zohovoice.schemas.conversion import Record
 
 _CLOCK_SKEW = dt.timedelta(days=1)
-"""How far the bookmark of an empty window stays behind the clock, even without a lookback."""
+"""How far the bookmark of an empty window stays before the present, even without a lookback."""
 
 
 class IncrementalStream(BookmarkedStream):
@@ -53,7 +53,7 @@ class IncrementalStream(BookmarkedStream):
 
     @abstractmethod
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        """Return the records of a window, and advance the bookmark behind them."""
+        """Return the records of a window, and advance the bookmark after them."""
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:

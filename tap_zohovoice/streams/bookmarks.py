@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class BookmarkedStream(ZohoVoiceStream):
-    """An incremental stream that says itself how far its bookmark may advance."""
+    """An incremental stream that controls how far its bookmark advances."""
 
     is_sorted = True  # else the SDK moves the bookmark at the end alone, back too
 

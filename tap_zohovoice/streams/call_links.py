@@ -63,7 +63,7 @@ class CallLinkStream(IncrementalStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        if context:  # without owners, the SDK asks for records of none
+        if context:  # without owners, the SDK requests records without a context
             yield from super().get_records(context)
 
     @override

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tap_zohovoice.singer.records import SerializedRecord
 
 WRITE_BATCH_SIZE = 500
-"""Records that are written at once; the bookmark follows behind them."""
+"""Records that are written at once; the bookmark advances after them."""
 
 
 class CallLogsStream(IncrementalStream):
