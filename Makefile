@@ -49,19 +49,19 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' Makefile
 
-setup: $(VENV)/.lint ## Make .venv with all that make needs in it; demo, test and lint install their part
+setup: $(VENV)/.lint ## Install all dependencies into .venv; demo, test and lint install their own part
 	@:
 
-demo: $(VENV)/.demo ## Run the tap twice from the sandbox into DuckDB, and check what landed
+demo: $(VENV)/.demo ## Run the tap twice from the sandbox into DuckDB, and check the loaded rows
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
 		echo "The demo needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean demo PYTHON=python3.12" >&2; \
 		exit 1; }
 	@$(BIN)/python demo/demo.py
 
-test: $(VENV)/.test ## Run the tests; PYTEST_ARGS='-k name' picks some
+test: $(VENV)/.test ## Run the tests; PYTEST_ARGS='-k name' selects tests
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m 'not simulation' $(PYTEST_ARGS)
 
-next: $(VENV)/.test ## Run the tests that meet the SDK with its newest version, pre-releases too
+next: $(VENV)/.test ## Run the tests of the SDK's interface with its newest version or pre-release
 	@rm -rf $(NEXT)
 	@$(UV) pip install --quiet --prerelease allow --no-deps --target $(NEXT) singer-sdk
 	@PYTHONPATH=$(NEXT) $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal \
@@ -70,7 +70,7 @@ next: $(VENV)/.test ## Run the tests that meet the SDK with its newest version, 
 simulate: $(VENV)/.test ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
 
-e2e: $(VENV)/.test $(E2E)/meltano/.pins $(E2E)/dbt-snowflake/.pins ## Run the tap by Meltano into real targets, and compare what landed
+e2e: $(VENV)/.test $(E2E)/meltano/.pins $(E2E)/dbt-snowflake/.pins ## Run the tap with Meltano into real targets, and compare the loaded rows
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
 		echo "It needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean e2e PYTHON=python3.12" >&2; \
 		exit 1; }
@@ -97,23 +97,23 @@ lint: $(VENV)/.lint ## Check style, types, sizes, dependencies, workflows, and t
 		.github/ISSUE_TEMPLATE/config.yml
 	@echo "No complaints about style, types, dependencies, definitions and workflows."
 
-definitions: $(VENV)/.test ## Write meltano.yml, hub/ and the tables of the docs from the tap's own schemas
+definitions: $(VENV)/.test ## Generate meltano.yml, hub/ and the tables of the docs from the tap's schemas
 	@$(BIN)/python -m definitions
 
-site: $(SITE)/.done ## Build the documentation as a site in .cache/site, and check its links
+site: $(SITE)/.done ## Build the documentation site in .cache/site, and check its links
 	@rm -rf .cache/pages .cache/site
 	@mkdir -p .cache/pages
 	@tar -cf - $(PAGES) | tar -xf - -C .cache/pages
 	@$(SITE)/bin/zensical build --strict
 
-bench: $(VENV)/.tap $(DLT)/.done ## Compare the tap's speed with others'; BENCH_ARGS='--rows 20000 --repeat 1' is quick
+bench: $(VENV)/.tap $(DLT)/.done ## Compare the tap's speed with other tools; quick: BENCH_ARGS='--rows 20000 --repeat 1'
 	@$(BIN)/python bench/bench.py --dlt $(DLT)/bin/python $(BENCH_ARGS)
 	@$(BIN)/python bench/files.py $(BENCH_FILES_ARGS)
 
-budget: $(VENV)/.tap ## Simulate what first runs cost; BUDGET_ARGS='--calls 10000' for some sizes only
+budget: $(VENV)/.tap ## Simulate the requests of first runs; one size only: BUDGET_ARGS='--calls 10000'
 	@$(BIN)/python bench/budget.py $(BUDGET_ARGS)
 
-pins: $(VENV)/.uv ## Choose the newest versions and pin them with their hashes
+pins: $(VENV)/.uv ## Pin the newest versions with their hashes
 	@$(UV) pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
 		--group dev --generate-hashes --upgrade --no-header \
 		--quiet --output-file $(PINS)
@@ -132,7 +132,7 @@ pins: $(VENV)/.uv ## Choose the newest versions and pin them with their hashes
 		--quiet --output-file $(DLT_PINS)
 	@echo "Pinned in $(PINS) and the folders beside it; the next target installs it."
 
-clean: ## Remove everything that make and the tools made
+clean: ## Remove everything that make and the tools created
 	@rm -rf $(VENV) .cache .demo $(E2E) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist \
 		sandbox/dist
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
