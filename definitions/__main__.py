@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, ask: Callable[[], Plugin] = Plu
 
     Args:
         arguments: Those of the command line.
-        ask: Asks the tap what it is.
+        ask: Returns the description of the tap.
 
     Returns:
         The exit code: 1 if something is out of date, or must be fixed by hand.
@@ -71,7 +71,7 @@ def _bring_up_to_date(root: Path, plugin: Plugin, *, is_check: bool) -> list[str
         else:
             (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text(text, encoding="utf-8")
-            sys.stdout.write(f"{name} is written anew\n")
+            sys.stdout.write(f"{name} was updated\n")
     return lines
 
 
@@ -99,7 +99,7 @@ def _with_tables(file: str, text: str, tables: dict[str, str]) -> str:
 
 def _check_streams(text: str, plugin: Plugin) -> None:
     for stream in set(_FIELDS.findall(text)) - set(plugin.streams):
-        message = f"{STREAMS} has fields of {stream}, which is no stream"
+        message = f"{STREAMS} has fields of {stream}, which is not a stream"
         raise DefinitionError(message)
 
 

@@ -30,7 +30,7 @@ def complaints(example: str, project: dict[str, Any], plugin: Plugin) -> Iterato
     known = {plugin.env_prefix + name.upper() for name in plugin.settings} | _loaders(project)
     for name, value in given.items():
         if name not in known:
-            yield f".env.example has {name}, which is no setting"
+            yield f".env.example has {name}, which is not a setting"
         spec = own.get(name, {})
         if "default" in spec and value != str(spec["default"]):
             yield f".env.example has {name}='{value}', but the default is {spec['default']}"

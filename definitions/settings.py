@@ -71,6 +71,6 @@ def _kind(name: str, spec: dict[str, Any]) -> str:
     if spec.get("format") in {"date", "date-time"}:
         return "date_iso8601"
     if len(kinds(spec)) != 1:
-        message = f"setting {name} has types that Meltano has no kind for: {kinds(spec)}"
+        message = f"setting {name} has types that Meltano does not support: {kinds(spec)}"
         raise DefinitionError(message)
     return _KINDS[kinds(spec)[0]]

@@ -32,7 +32,7 @@ _LOGGER = logging.getLogger("tap-zohovoice.auth")
 
 MAX_ATTEMPTS = 3
 MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
-"""Rejected tokens that are replaced within so many seconds; Zoho issues ten."""
+"""Number of rejected tokens that are replaced in this time; Zoho issues ten."""
 EXPIRY_LEEWAY = 60.0  # seconds
 DEFAULT_LIFETIME = 3600.0  # seconds
 MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
@@ -42,26 +42,26 @@ _TOKENS = ("access_token", "refresh_token")
 _NOT_FOUND = range(300, 500)
 _RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _FINAL = re.compile(r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope")
-"""OAuth errors that no retry mends. Sources: RFC 6749, OAuth documentation of Zoho Accounts."""
+"""OAuth errors that are final. Sources: RFC 6749, OAuth documentation of Zoho Accounts."""
 _PASSING = re.compile(
     r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later|slow|throttl"
     r"|maintenance|overload|backend|database|went wrong"
 )
 _HINTS = {
     "invalid_code": (
-        "the refresh token is wrong, revoked or of another data center; check refresh_token and "
-        f"data_center, or make a new token with the scope {SCOPE}"
+        "the refresh token is invalid, revoked or of another data center; check refresh_token and "
+        f"data_center, or create a new token with the scope {SCOPE}"
     ),
-    "invalid_client": "this data center does not know the client; check client_id and data_center",
-    "invalid_client_secret": "the secret is not the client's; check client_secret",
+    "invalid_client": "client not found in this data center; check client_id and data_center",
+    "invalid_client_secret": "the client secret is invalid; check client_secret",
     "access denied": (
-        "too many tokens were fetched with this refresh token; wait ten minutes, then start again"
+        "too many tokens were requested with this refresh token; wait ten minutes, then start again"
     ),
 }
 _HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
 _DEFAULT_HINT = "check client_id, client_secret and refresh_token"
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
-_LATER = "Zoho Accounts has a problem that may pass; run again later"
+_LATER = "temporary error of Zoho Accounts; run again later"
 
 
 class TokenEndpoint:
@@ -142,7 +142,7 @@ class TokenEndpoint:
                     timeout=self._timeout,
                     allow_redirects=False,
                     stream=True,
-                    auth=lambda request: request,  # nor by a .netrc file
+                    auth=lambda request: request,  # no .netrc file either
                 ) as response,
             ):
                 self.first_date = self.first_date or session.first_date
@@ -186,8 +186,8 @@ def _error_of(
         message = f"{prefix}, no token; check data_center, or accounts_url if it is set"
         return ZohoVoiceError(message)
     if not text:
-        return RetriesExhaustedError(f"{prefix}, no token in the answer")
-    hint = _LATER if _PASSING.search(error) else f"{_LATER}; if this stays, {default_hint}"
+        return RetriesExhaustedError(f"{prefix}, no token in the response")
+    hint = _LATER if _PASSING.search(error) else f"{_LATER}; if it persists, {default_hint}"
     return RetriesExhaustedError(f"{prefix}, {text}: {hint}")
 
 
@@ -281,7 +281,7 @@ class ThrottledAuthenticator(AuthBase):
 
     Args:
         tokens: Source of the access token.
-        limiter: Rate limiter of the URL; whoever sends the request releases the slot.
+        limiter: Rate limiter of the URL; the sender of the request releases the slot.
     """
 
     def __init__(self, *, tokens: OAuthTokens, limiter: SlidingWindowLimiter) -> None:

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 _ENVELOPE_KEYS = {"meta", "status", "code", "message"}
-"""What may stand beside a missing list; anything else is rows under an unknown name."""
+"""Members of a response without a list; any other member may hold the rows."""
 
 
 def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any], int | None]:
     """Return the rows of a page, and `meta.total` if it is usable.
 
     Raises:
-        UnexpectedResponseError: If it is not certain that an empty page is empty.
+        UnexpectedResponseError: If there are no rows, but there may be some.
     """
     rows = body.get(key)
     if rows is None:
         unknown = [name for name, value in body.items() if name not in _ENVELOPE_KEYS and value]
         if unknown:
-            message = f"no {key}, but {len(unknown)} unknown members"
+            message = f"{key} not found, but {len(unknown)} unknown members"
             raise UnexpectedResponseError(message)
         rows = []
     if isinstance(rows, dict) and rows:
@@ -42,7 +42,7 @@ def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any
         raise UnexpectedResponseError(message)
     total = parse_total(body.get("meta"), len(rows))
     if not rows and not offset and total:
-        message = f"no rows although Zoho counts {total}"
+        message = f"no rows although meta.total is {total}"
         raise UnexpectedResponseError(message)
     return rows, total
 
@@ -50,7 +50,7 @@ def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any
 def convert_row(
     row: object, convert: Callable[[object], dict[str, Any]], index: int, name: str
 ) -> dict[str, Any]:
-    """Convert a row; index and name say in the error which one of which list it is.
+    """Convert a row; an error names its index and its list.
 
     Raises:
         ZohoVoiceError: If the row is unusable.
@@ -59,23 +59,23 @@ def convert_row(
         return convert(row)
     except InvalidRecordError as error:
         message = (
-            f"Zoho Voice: row {index} of {name} has {error}; it cannot be stored, "
-            "and leaving it out would lose it; please report it to Zoho's support"
+            f"Zoho Voice: row {index} of {name} {error}; the row cannot be emitted, "
+            "and skipping it would lose data; report it to Zoho's support"
         )
         raise ZohoVoiceError(message) from error
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PageRequest:
-    """One page to request. Compared by identity: the SDK takes equal tokens for a loop.
+    """One page to request. Compared by identity: the SDK treats equal tokens as a loop.
 
     Attributes:
         offset: `from`: first row, from 0.
         size: `size`: number of rows.
         params: Further query parameters.
         name: What the page is part of, for errors.
-        is_trial: Whether it is not known that the size is granted, so that a failure is answered
-            by a smaller one instead of many attempts.
+        is_trial: Whether the server may reject the size, so that a smaller size is requested after
+            a failure, instead of many attempts.
     """
 
     offset: int
@@ -113,7 +113,7 @@ class Page:
         """Parse a response.
 
         Raises:
-            UnexpectedResponseError: If it is not certain that an empty page is empty.
+            UnexpectedResponseError: If there are no rows, but there may be some.
             ZohoVoiceError: If a row is unusable.
         """
         logs, total = parse_rows(body, "logs", request.offset)
@@ -154,13 +154,13 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
         return self._upcoming is None
 
     def receive(self, page: Page | Exception) -> Iterator[_Result]:
-        """Continue the flow with the page that was requested, or with why there is none.
+        """Continue the flow with the requested page, or with the error of its request.
 
         Yields:
-            Each result; the flow continues behind it only when the next one is asked for.
+            Each result; the flow continues only when the next result is requested.
 
         Raises:
-            Exception: `page`, if it is one that the flow cannot recover from.
+            Exception: `page`, if the flow cannot recover from it.
         """
         if isinstance(page, Exception):
             yield from self._step(partial(self._flow.throw, page))
@@ -188,7 +188,7 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
 
 
 class RowOffsetPaginator(OffsetPaginator):
-    """Offset paginator that advances by the rows received, up to a page without any.
+    """Offset paginator that advances by the rows received, until a page has none.
 
     The SDK's own adds the size that was requested, and would lose rows where the server returns
     fewer.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """What the streams of a run share, made when it is first used: discovery has no settings."""
+    """What the streams of a run share, created on first use: discovery has no settings."""
 
     def __init__(  # noqa: PLR0913 - explicit dependencies
         self,
@@ -53,10 +53,10 @@ class Services:
         self.reporter = Reporter(clock, self._find_wait)
 
     def check_access(self) -> None:
-        """Check what the token may read, once a run: before the first record."""
+        """Check once a run, before the first record, what the token may read."""
         if not self._is_checked:
             self._is_checked = True
-            with self.reporter.task(Step("access", "checking the access")):
+            with self.reporter.task(Step("access", "checking access")):
                 self._check_access()
 
     @cached_property
@@ -66,7 +66,7 @@ class Services:
 
     @property
     def present(self) -> dt.datetime:
-        """When the tap started, by this machine's clock or the server's, whichever is behind."""
+        """When the tap started, by this machine's clock or the server's, whichever is earlier."""
         tokens, session = self.tokens, self.session
         dates = map(parse_http_date, (tokens.first_date, session.first_date))
         moments = [dt.datetime.fromtimestamp(date, dt.UTC) for date in dates if date is not None]
@@ -98,7 +98,7 @@ class Services:
         return next(filter(None, waits), None)
 
     def limiter_for(self, url: str) -> SlidingWindowLimiter:
-        """Return the limiter of a URL: Zoho counts the requests of each URL by itself."""
+        """Return the limiter of a URL: Zoho counts the requests of each URL separately."""
         path = urlsplit(url).path
         if path not in self._limiters:
             self._limiters[path] = SlidingWindowLimiter(

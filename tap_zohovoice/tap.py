@@ -86,7 +86,7 @@ class TapZohoVoice(Tap):
         validate_config: bool = True,
         setup_mapper: bool = True,
     ) -> None:
-        """Make the tap; the arguments are the SDK's.
+        """Create the tap; the arguments are the SDK's.
 
         Raises:
             InvalidInputError: If an input is invalid; its errors are one line each.
@@ -116,7 +116,7 @@ class TapZohoVoice(Tap):
         if catalog is not None and not any(stream.selected for stream in self.streams.values()):
             self.logger.warning("The catalog selects no stream of the tap; nothing is read")
         if catalog is not None and settings.get("streams"):
-            self.logger.warning("The setting streams is ignored, since there is a catalog")
+            self.logger.warning("The setting streams is ignored because there is a catalog")
 
     @classmethod
     @override
@@ -163,13 +163,13 @@ class TapZohoVoice(Tap):
         if missing:
             listed = "; ".join(f"{scope} for {', '.join(of)}" for scope, of in missing.items())
             message = (
-                f"The refresh token lacks scopes: {listed}. Make a new token with them, or "
+                f"The refresh token lacks scopes: {listed}. Create a new token with them, or "
                 "deselect these streams"
             )
             raise MissingScopeError(message)
 
     def write_last_state(self) -> None:
-        """Write what is known to be out, before the tap is stopped."""
+        """Write the state of the emitted records before the tap stops."""
         if self.state:
             self.state_writer.write_state(self.state)
 

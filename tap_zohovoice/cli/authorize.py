@@ -24,11 +24,11 @@ from tap_zohovoice.tap import TapZohoVoice
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_HELP = f"""Get a refresh token for a code of Zoho's API console.
+_HELP = f"""Exchange a code of Zoho's API console for a refresh token.
 
-Prompts for what is not given, where there is a terminal. The token is tested with one small request
-for calls. Prompts and messages go to standard error; the lines for .env go to standard output, or
-into the file that --write names, and there alone.
+Prompts for missing values if there is a terminal. The token is tested with one small request for
+calls. Prompts and messages go to standard error. The lines for .env go to standard output, or only
+to the file of --write.
 
 The code comes from the API console of your data center, such as {api_console_url("us")}: Self
 Client, Generate Code, with the scope {SCOPE}. It works once, within the minutes that you
@@ -38,8 +38,8 @@ choose there.
 Example:
   tap-zohovoice-authorize --data-center eu --write .env
 
-Options show in the list of processes and in the history of the shell, so rather type the secret
-and the code at the prompts, or use the environment.
+Options are visible in the list of processes and in the history of the shell. Enter the secret and
+the code at the prompts, or set environment variables.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
@@ -70,7 +70,7 @@ def _parse_streams(names: str) -> list[str]:
     """Return the names in a list with commas."""
     chosen = [name.strip() for name in names.split(",") if name.strip()]
     if unknown := [name for name in chosen if name not in STREAM_NAMES]:
-        message = f"unknown stream {unknown[0]}; known are {', '.join(STREAM_NAMES)}"
+        message = f"unknown stream {unknown[0]}; valid names are {', '.join(STREAM_NAMES)}"
         raise ValueError(message)
     return chosen
 
@@ -85,7 +85,7 @@ def _option(
 @click.command(
     "tap-zohovoice-authorize", cls=AuthorizeCommand, logger=TapZohoVoice.logger, help=_HELP
 )
-@_option("--data-center", "Where the account was made: the end of its sign-in address.", CENTERS)
+@_option("--data-center", "Data center of the account: the domain of its sign-in address.", CENTERS)
 @_option("--client-id", "Client ID of the self client.", TEXT)
 @_option("--client-secret", "Client secret of the self client.", TEXT)
 @_option("--code", "Code that the API console generated.", TEXT)
@@ -94,7 +94,7 @@ def _option(
     "path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write into this file, and keep its other lines; only you can read it then.",
+    help="Update this .env file and keep its other lines; only its owner can read it.",
 )
 @_option("--accounts-url", "URL of Zoho Accounts, instead of the data center's.")
 @_option("--api-url", "URL of Zoho Voice, instead of the data center's.")
@@ -104,9 +104,9 @@ def _option(
     type=_parse_streams,
     default="",
     metavar="NAMES",
-    help="Streams beside the calls that the token shall read too, such as users,queues.",
+    help="Further streams that the token must be able to read, such as users,queues.",
 )
-@click.option("--all-streams", is_flag=True, help="The same as --streams with all of them.")
+@click.option("--all-streams", is_flag=True, help="Same as --streams with all streams.")
 @click.option(
     "--plugin",
     "prefix",
@@ -114,7 +114,7 @@ def _option(
     envvar="MELTANO_EXTRACTOR_NAME",
     default=TapZohoVoice.name,
     metavar="NAME",
-    help="Name of the Meltano plugin, which the names of the lines begin with.",
+    help="Name of the Meltano plugin, which is the prefix of the variables.",
     show_default=True,
 )
 @click.version_option(package_name="tap-zohovoice")
@@ -146,13 +146,13 @@ def authorize(
         echo(f"\nStopped by {signal.Signals(stop.signum).name}: {setup.status}")
         return 128 + stop.signum
     except click.Abort:
-        echo(f"\nThere is no more input; {setup.status}")
+        echo(f"\nThe input ended; {setup.status}")
         return 2
 
 
 def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = TapZohoVoice) -> None:
     """Run the command with the command line of the process, or other arguments."""
-    # Lines of the tap's parts, such as a wait, but not what the SDK logs of itself.
+    # Lines of the tap's parts, such as a wait, but not the SDK's own lines.
     logger = logging.getLogger(tap.name)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.name != logger.name)

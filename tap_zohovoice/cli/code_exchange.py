@@ -20,7 +20,7 @@ def exchange_code(
         ZohoVoiceError: If there is none; the text says what to do.
     """
     console = api_console_url(data_center)
-    new_code = f"make a new code at {console} (Self Client, Generate Code, scope {scope})"
+    new_code = f"create a new code at {console} (Self Client, Generate Code, scope {scope})"
     try:
         response = endpoint.request_token(
             {"grant_type": "authorization_code", **form},
@@ -31,12 +31,12 @@ def exchange_code(
     except OAuthError as error:
         message = str(error)
         if (named := data_center_of(error.response)) not in {"", data_center}:
-            message += f"; Zoho names data center {named}"
+            message += f"; Zoho reports data center {named}"
         if endpoint.failed_attempts:
-            message += "; an answer before was lost, and may have used up the code"
+            message += "; an earlier response was lost; the code may already be used"
         raise ZohoVoiceError(message) from error
     except RetriesExhaustedError as error:
-        message = f"{error}; try again at once, and if the code is refused then, {new_code}"
+        message = f"{error}; try again at once; if the code is rejected then, {new_code}"
         raise ZohoVoiceError(message) from error
     if "refresh_token" not in response:
         reason = "no refresh token in the response; the code was created with access_type=online"
@@ -54,15 +54,15 @@ def _hints(data_center: str, console: str, new_code: str) -> dict[str, str]:
     others = ", ".join(name for name in DATA_CENTERS if name != data_center)
     copy = f"copy it from {console} (Self Client, Client Secret)"
     center = f"data center than {data_center} ({others})"
-    code = f"the code is too old, was used before, or is of another {center}; {new_code}"
-    unknown = f"data center {data_center} does not know this client ID"
+    code = f"the code has expired, was used before, or is of another {center}; {new_code}"
+    unknown = f"client ID not found in data center {data_center}"
     scope = f"the code lacks a scope; {new_code}"
     return {
         "invalid_code": code,
         "invalid_grant": code,
         "invalid_client": f"{unknown}; {copy}, or choose the data center where you sign in "
         f"({others})",
-        "invalid_client_secret": f"the secret is not this client's; {copy}",
+        "invalid_client_secret": f"the client secret is invalid; {copy}",
         "invalid_redirect_uri": f"the client is not a self client; {new_code}",
         "invalid_scope": scope,
         "oauth_scope_mismatch": scope,

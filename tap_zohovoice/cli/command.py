@@ -40,7 +40,7 @@ _SDK_NOISE = {
     "Skipping deselected stream '%s'.",
     "Skipping parse of env var settings...",
 }
-"""Lines of the SDK that say nothing."""
+"""Lines of the SDK without information."""
 
 
 class TapCommand(SingerCommand):
@@ -109,8 +109,10 @@ class TapCommand(SingerCommand):
         name = signal.Signals(stop.signum).name
         try:
             stop.on_shutdown()
-            self.logger.warning("Stopped by %s; the last STATE says how far the sync got", name)
-        except OSError:  # nobody reads it, or there is no room for it
+            self.logger.warning(
+                "Stopped by %s; the next run can continue from the last STATE", name
+            )
+        except OSError:  # standard output is closed, or its disk is full
             silence_stdout()
         return 128 + stop.signum
 
@@ -135,7 +137,7 @@ def quiet_loggers(logger: logging.Logger) -> Generator[None]:
 
 
 def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:
-    """Drop levels of the environment that the SDK would fail on; return what warns of them."""
+    """Remove invalid log levels from the environment; return a function that warns of them."""
     dropped = []
     for name in (f"{logger.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
         level = os.environ.pop(name, "").strip().upper()
@@ -163,7 +165,7 @@ def input_file(option: str) -> Generator[None]:
     except UnicodeDecodeError:
         reason = "is not UTF-8 text"
     except RecursionError:
-        reason = "has too many levels"
+        reason = "is nested too deeply"
     except FileNotFoundError:
         reason = "was not found"
     except OSError as error:
@@ -171,7 +173,7 @@ def input_file(option: str) -> Generator[None]:
     except (TypeError, ValueError) as error:
         # The SDK reads JSON with one library or another; their errors have this in common.
         line = getattr(error, "lineno", None)
-        reason = f"is not JSON (line {line})" if line else "is not a JSON object"
+        reason = f"is not valid JSON (line {line})" if line else "is not a JSON object"
     else:
         return
     message = f"The {option} file {reason}"
@@ -179,7 +181,7 @@ def input_file(option: str) -> Generator[None]:
 
 
 def describe_error(error: Exception) -> Sequence[str]:
-    """Describe an error in plain lines; a bug by its place, as its text may be personal."""
+    """Describe an error in plain lines; a bug by its place, since its text may be personal."""
     match error:
         case BrokenPipeError():
             silence_stdout()

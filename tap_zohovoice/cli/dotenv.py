@@ -26,7 +26,7 @@ def validate_value(value: str) -> None:
     """Raise ValueError unless python-dotenv, Meltano and sh read `NAME='value'` alike."""
     # python-dotenv expands ${...} even in single quotes, and has escapes that sh does not have.
     if not value.isprintable() or "${" in value or {"'", "\\"} & set(value):
-        message = "has characters that no .env file can hold"
+        message = "contains characters that are not supported in a .env file"
         raise ValueError(message)
 
 
@@ -79,7 +79,7 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
 def _set(text: str, key: str, value: str) -> str:
     """Set a variable in the text of a file, in place of its assignments or at the end.
 
-    `dotenv.set_key` would drop blank lines before an assignment, in each update some.
+    `dotenv.set_key` would drop blank lines before an assignment with each update.
     """
     is_exported = re.search(rf"^\s*export\s+{key}\b", text, re.MULTILINE) is not None
     line = f"{'export ' * is_exported}{key}='{value}'\n"

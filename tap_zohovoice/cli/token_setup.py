@@ -77,7 +77,7 @@ class TokenSetup:
             timeout=parsed.request_timeout,
             user_agent=settings.get("user_agent", f"{self.tap.name}/{self.tap.plugin_version}"),
         )
-        self.status = "the code may be used up; make a new one"
+        self.status = "the code may be used up; create a new one"
         response = exchange_code(endpoint, scope=scopes_of(self.streams), **values)
         config["refresh_token"] = response["refresh_token"]
         names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
@@ -86,14 +86,14 @@ class TokenSetup:
             self.status = "the token was not tested, but it is saved"
         if (named := data_center_of(response)) not in {"", values["data_center"]}:
             echo(
-                f"Note: Zoho says that this account is of data center {named}; if the token does "
+                f"Note: Zoho reports data center {named} for this account; if the token does "
                 f"not work, set {self.prefix}DATA_CENTER='{named}'."
             )
         tap = self.tap(config=config)
         try:
             total = _count_calls(tap)
         except ZohoVoiceError as error:
-            message = f"{error}. The refresh token is saved all the same"
+            message = f"{error}. The refresh token is saved nevertheless"
             raise ZohoVoiceError(message) from error
         echo(f"The token works{_describe_total(total)}.")
         works = [self._test_stream(tap, name) for name in self.streams]
@@ -101,7 +101,7 @@ class TokenSetup:
 
     @staticmethod
     def _test_stream(tap: TapZohoVoice, name: str) -> bool:
-        """Send one small request for a stream, say what came of it, and return whether it works."""
+        """Send one small request for a stream, print the result, and return whether it works."""
         stream = tap.streams[name]
         assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
         try:
@@ -120,7 +120,7 @@ class TokenSetup:
             try:
                 self._update(self.path, values)
             except (OSError, ValueError) as error:
-                echo(f"Error: {self.path} cannot be written: {_reason(error)}. Its lines instead:")
+                echo(f"Error: {self.path} cannot be written: {_reason(error)}. Add these lines:")
             else:
                 return True
         # A token that no .env file can hold is still good for sh.
@@ -129,7 +129,7 @@ class TokenSetup:
             click.echo("\n".join(f"{name}='{value}'" for name, value in escaped.items()))
         except OSError as error:
             silence_stdout()
-            message = f"standard output: {_reason(error)}; the token is lost, make a new code"
+            message = f"standard output: {_reason(error)}; the token is lost, create a new code"
             raise ZohoVoiceError(message) from error
         return self.path is None
 
@@ -137,10 +137,10 @@ class TokenSetup:
         present = {name for name, value in dotenv_values(path).items() if value}
         update_dotenv(path, values)
         names = ", ".join(values)
-        echo(f"Zoho issued a refresh token. {path}, readable by you alone, has {names}.")
+        echo(f"Zoho issued a refresh token. Saved to {path}, readable only by its owner: {names}.")
         others = {self.prefix + name.upper() for name in URL_SETTINGS} - set(values)
         for name in sorted(present & others):
-            echo(f"Note: {path} also has {name}; remove it if the account is not there.")
+            echo(f"Note: {path} also sets {name}; remove it if the account does not use that URL.")
 
 
 def scopes_of(streams: Sequence[str]) -> str:
@@ -166,7 +166,7 @@ def _count_calls(tap: TapZohoVoice) -> int | None:
 
 def _describe_total(total: int | None) -> str:
     if total == 0:
-        hint = "If there are some, make the code as an administrator of Zoho Voice"
+        hint = "If there are calls, create the code as an administrator of Zoho Voice"
         return f", but Zoho counts no calls. {hint}"
     return "" if total is None else f": {total:,} calls"
 

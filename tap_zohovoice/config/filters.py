@@ -32,7 +32,7 @@ FILTERS = th.ObjectType(
     th.Property(
         "userNumber",
         _DIGITS,
-        description="What the customer's number starts with, country code first.",
+        description="First digits of the customer's number, including the country code.",
     ),
     th.Property("agent", _ID, description="Id of the agent."),
     th.Property(
@@ -42,10 +42,14 @@ FILTERS = th.ObjectType(
     th.Property(
         "isAllCountry",
         th.BooleanType,
-        description="Match `userNumber` in any country; Zoho wants `false` beside it.",
+        description="Whether to search all countries; Zoho requires `false` with `userNumber`.",
     ),
-    th.Property("isVoiceMail", th.BooleanType, description="Only calls with a voicemail."),
-    th.Property("isRecording", th.BooleanType, description="Only calls with a recording."),
+    th.Property(
+        "isVoiceMail", th.BooleanType, description="Whether to read only calls with a voicemail."
+    ),
+    th.Property(
+        "isRecording", th.BooleanType, description="Whether to read only calls with a recording."
+    ),
     th.Property("departmentId", _IDS, description="Ids of departments."),
     th.Property("groupIds", _IDS, description="Ids of queues."),
     th.Property("campaignId", _ID, description="Id of a power dialer campaign."),

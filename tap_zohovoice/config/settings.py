@@ -59,7 +59,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     _text("client_secret", "Client secret of the same self client.", required=True, secret=True),
     _text(
         "refresh_token",
-        "Refresh token with the scope `ZohoVoice.call.READ`, made by an administrator.",
+        "Refresh token with the scope `ZohoVoice.call.READ`, created by an administrator.",
         required=True,
         secret=True,
     ),
@@ -75,12 +75,12 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "start_date",
         th.DateTimeType,
         default=DEFAULT_START_DATE,
-        description="Calls that started before are not read.",
+        description="Earliest start of the calls to read, inclusive.",
     ),
     th.Property(
         "end_date",
         th.DateTimeType,
-        description="Calls that started at or after this time are not read. Default: now.",
+        description="Latest start of the calls to read, exclusive. Default: now.",
     ),
     _integer(
         "lookback_days",
@@ -92,17 +92,17 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "page_size",
         None,
         (1, 1000),
-        "Calls per request. Default: as many as Zoho grants, up to 1000.",
+        "Calls per request. Default: as many as Zoho returns, up to 1000.",
     ),
     th.Property(
         "filters",
         FILTERS,
-        description="Zoho's own query parameters, to limit which calls are read. Default: all.",
+        description="Query parameters of Zoho's API that filter the calls. Default: all calls.",
     ),
     th.Property(
         "streams",
         th.ArrayType(th.StringType(allowed_values=list(STREAM_NAMES))),
-        description="Names of the streams to read, where no catalog says it. Default: `call_logs`, "
+        description="Names of the streams to read if there is no catalog. Default: `call_logs`, "
         "and `recordings` if `recordings_path` is set.",
     ),
     _text(
@@ -120,27 +120,27 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
         "recordings_per_request",
         10,
         (1, 10),
-        "Files to request at once, where Zoho answers with an archive; else one at a time.",
+        "Files per request if Zoho returns an archive; otherwise the tap requests one at a time.",
     ),
     _integer(
         "rate_limit_calls",
         30,
         (2, 1_000_000_000),
-        "Requests that Zoho allows in `rate_limit_seconds`. The tap makes one fewer.",
+        "Requests that Zoho allows in `rate_limit_seconds`. The tap sends one fewer.",
     ),
     _integer("rate_limit_seconds", 60, (1, 86_400), "Period of the rate limit, in seconds."),
     _text(
         "rate_limit_store",
-        "URL of a Redis server (`redis://` or `rediss://`) through which runs on several machines "
-        "share the rate limit; needs the extra `redis`. Default: a file, which the runs of this "
-        "machine share.",
+        "URL of a Redis server (`redis://` or `rediss://`) that runs on several machines use to "
+        "share the rate limit; requires the extra `redis`. Default: a local file that all runs "
+        "on this machine share.",
         secret=True,
     ),
     _integer(
         "lock_seconds",
         600,
         (1, 86_400),
-        "Length of a lockout, in seconds, where Zoho does not say it.",
+        "Length of a lockout, in seconds, if Zoho does not report it.",
     ),
     _integer(
         "request_timeout",

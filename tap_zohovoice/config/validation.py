@@ -82,7 +82,7 @@ def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) 
             yield f"filters: {name} is reserved for the tap and cannot be set"
         elif name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            hint = f"did you mean {near[0]}?" if near else f"valid names are {', '.join(known)}"
             yield f"unknown {kind} {name[:60]!r}: {hint}"
 
 
@@ -122,9 +122,9 @@ def _schema_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iter
 def _check_credentials(config: Mapping[str, Any]) -> Iterator[str]:
     for name in _CREDENTIALS:
         text = config.get(name)
-        # What is around it goes, see `clean_credentials`.
+        # `clean_credentials` strips what surrounds it.
         if isinstance(text, str) and not re.fullmatch(r"[!-~]*", text.strip()):
-            yield f"{name} has characters other than plain letters, digits and signs; copy it again"
+            yield f"{name} contains invalid characters; copy it again"
 
 
 _URL_EXAMPLES = {
@@ -164,7 +164,7 @@ def _check_dates(config: Mapping[str, Any], now: dt.datetime | None) -> Iterator
         try:
             moments[name] = parse_date(value)
         except ValueError:
-            yield f"{name} is not a date: use 2024-01-31 or 2024-01-31T08:00:00Z"
+            yield f"{name} is not a valid date: use 2024-01-31 or 2024-01-31T08:00:00Z"
     start = moments.get("start_date", parse_date(DEFAULT_START_DATE))
     end = moments.get("end_date")
     if now and start > now:
@@ -202,7 +202,7 @@ def _check_filesystems(url: str) -> Iterator[str]:
         except ValueError:
             yield f"recordings_path: unsupported URL scheme {scheme}"
         except ImportError:
-            yield f"recordings_path: no fsspec driver for {scheme} is installed"
+            yield f"recordings_path: the fsspec driver for {scheme} is not installed"
 
 
 def _check_rate_limit_store(url: object) -> Iterator[str]:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_REREADS = 3
 TRACK_TOTAL_HITS_CAP = 10_000
-"""Where search engines stop counting, unless they are told otherwise: it may stand for more."""
+"""Total at which search engines stop counting by default; there may be more rows."""
 _MAX_STALE_PAGES = 30
 """Pages in a row without a new row; so many calls do not arrive between requests."""
 _WIDE_OVERLAP = 20
 """Rows of an overlap that prove the order of rows, where no total does."""
 _ENOUGH_OVERLAPS = 10
-"""Wide overlaps in a row that are enough: from then on one row shows whether rows have slid."""
+"""Wide overlaps in a row after which an overlap of one row shows whether rows moved."""
 _ROUND_PAGE = 50
 """Servers cap pages at round numbers, so a page of such a length may be a capped one."""
 
@@ -137,8 +137,8 @@ class PageFlow:
             self._pass.observe(page, offset)
             if self._pass.stale_pages > _MAX_STALE_PAGES:
                 message = (
-                    f"Zoho returns the same calls of {self._name} over and over, at any offset; "
-                    "run again later, and report it to Zoho's support if it stays"
+                    f"Zoho returns the same calls of {self._name} at every offset; "
+                    "run again later, and report it to Zoho's support if it persists"
                 )
                 raise ZohoVoiceError(message)
             self._collect(page)
@@ -152,7 +152,7 @@ class PageFlow:
     def _get_next(
         self, offset: int, page: Page
     ) -> Generator[PageRequest, Page, tuple[int, Page | None]]:
-        """Get the page behind a page, if there is one."""
+        """Get the page after a page, if there is one."""
         end = offset + len(page.rows)
         has_total = page.total is not None and self._limits.total_is_reliable
         if not has_total:
@@ -161,7 +161,7 @@ class PageFlow:
             most = min(self._limits.assumed_offset, self._limits.window_rows)
             if self._can_split and len(self.rows) > most:
                 raise WindowTooLargeError(None)
-        # The last row is requested again: if it is not where it was, rows have slid.
+        # The last row is requested again: if it is not where it was, rows have moved.
         overlap = self._choose_overlap(page)
         offset = end - overlap
         following = yield from self._get(offset)
@@ -216,7 +216,7 @@ class PageFlow:
         rows, known = following.rows, self._pass.seen
         is_end = len(rows) == self._overlap and all(row.logid in known for row in rows)
         if is_end and len(page.rows) == len(self._pass.ids):
-            return  # a single page has all rows, in whatever order
+            return  # a single page has all rows, in any order
         is_firm = self._pass.check_overlap(following, self.rows)
         if self._overlap > 1:
             self._limits.firm_overlaps = self._limits.firm_overlaps + 1 if is_firm else 0
@@ -269,7 +269,7 @@ class PageFlow:
             return offset, None
         self._pass.check_order(back)
         if not page.rows:
-            # Where there is a row by now, there may be more behind it; but a server that returns
+            # Where there is a row by now, there may be more after it; but a server that returns
             # nothing at an offset does so each time.
             if lower + len(back.rows) <= offset or offset not in self._pass.empty_offsets:
                 self._pass.empty_offsets.add(offset)
@@ -289,7 +289,7 @@ class PageFlow:
 
         Raises:
             WindowTooLargeError: If offsets may end here. Where deeper ones returned rows in this
-                run, or a first page had room for more rows and is of no round length, they do not,
+                run, or a first page had room for more rows and no round length, they do not,
                 and the total is wrong.
         """
         total = page.total or min(self._pass.totals, default=None)

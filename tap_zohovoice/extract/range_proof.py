@@ -1,4 +1,4 @@
-"""Proof that a range of days is answered whole: some APIs answer a long one only in part."""
+"""Proof that a range of days is complete: some APIs return only a part of a long one."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 30
 """Requests of a run that verify silent days."""
 _ANY_DAYS = 7
-"""Days of a range that any server answers whole: a daily run requests no more."""
+"""Days of a range that any server returns completely: a daily run requests no more."""
 _FEW_ROWS = 5
-"""Rows of a window that do not say what silence is unusual."""
+"""Rows of a window that are too few to know which silence is unusual."""
 _MAX_WRONG_CLOCKS = 2
 """Rows far from the others, at either end of a window, whose clocks may be wrong."""
 _MAX_COVER = 5
@@ -40,15 +40,15 @@ _MAX_COVER = 5
 
 
 class RangeProof:
-    """Verifies that windows are answered whole, by requests for their silent days.
+    """Verifies that windows are complete, by requests for their days without rows.
 
-    Such a server answers the last days of a range, or the first. So the days without rows at
+    Such a server returns the last days of a range, or the first. So the days without rows at
     either end may have some; and the days between the first and the last row prove that ranges
-    of that length are answered whole.
+    of that length are returned completely.
 
     Args:
         windows: Requests pages.
-        planner: Plans shorter windows where longer ones are answered in part.
+        planner: Plans shorter windows if longer ones are returned only in part.
     """
 
     def __init__(self, windows: WindowReader, planner: WindowPlanner) -> None:
@@ -59,7 +59,7 @@ class RangeProof:
         self._follows_rows = False
 
     def is_whole(self, window: DateWindow, rows: Rows) -> Generator[PageRequest, Page, bool]:
-        """Return whether a window is answered whole; if not, shorter windows are planned.
+        """Return whether a window is complete; if not, shorter windows are planned.
 
         Args:
             window: The days that were read.
@@ -80,7 +80,8 @@ class RangeProof:
             if (yield from self._has_new_rows(probe, rows)):
                 days = min(self._proven_days, SAFE_DAYS)
                 _LOGGER.warning(
-                    "Zoho answers long ranges of days only in part; reading windows of %d days",
+                    "Zoho returns only some of the calls of long date ranges; "
+                    "reading windows of %d days",
                     days,
                 )
                 self._planner.limit_days(days)
@@ -131,7 +132,7 @@ class RangeProof:
         is_short = window.days <= SAFE_DAYS
         if is_short and len(starts) < _FEW_ROWS:
             return []
-        # A run of few days, such as a daily one, verifies nothing but what is most unusual.
+        # A run of few days, such as a daily one, verifies only the most unusual silence.
         is_short_run = is_short and self._planner.is_whole_range(window)
         least_days = 1
         if is_short_run:
@@ -154,7 +155,7 @@ class RangeProof:
     def _split(self, silent: DateWindow, *, is_front: bool) -> list[DateWindow]:
         """Return what to request of days without rows, which lie before or after the others.
 
-        Of each range, at least the proven days at the end beside the rows are answered. So the
+        Of each range, at least the proven days at the end beside the rows are returned. So the
         range itself is the first request, then what is farther from the rows, then its other end.
         """
         step = max(self._proven_days, SAFE_DAYS) * DAY

@@ -28,12 +28,12 @@ _FEW_ROWS = 10
 
 @dataclass(frozen=True, slots=True)
 class WindowResult:
-    """What one window added.
+    """Result of one window.
 
     Attributes:
         window: Days that were read.
         rows: Records that are new in this run, by `start_time`, then `logid`.
-        strays: Records that start far outside the window; they say nothing about the bookmark.
+        strays: Records that start far outside the window; they do not move the bookmark.
         legs: Other rows of calls that came as several rows which differ; each call is in `rows`
             or `strays` once, or in an earlier window.
         covered_until: Before this moment no call is unread.
@@ -52,8 +52,8 @@ class CallLogReader:
     """Reads all calls between two moments, as a flow for `SeamPaginator`.
 
     Args:
-        start: First moment of interest.
-        end: First moment that is of none; None: no end.
+        start: Start of the range, inclusive.
+        end: End of the range, exclusive; None: no end.
         now: Current time.
         page_size: Rows to request at once; None: as many as the server grants.
         filters: Query parameters.
@@ -89,7 +89,7 @@ class CallLogReader:
         """Read window after window, oldest first.
 
         Yields:
-            Page requests, which are sent pages; and what each window added.
+            Page requests, which are sent pages; and the result of each window.
 
         Raises:
             ZohoVoiceError: If the calls cannot be read completely.
@@ -152,7 +152,7 @@ class CallLogReader:
         first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))
         strays = rows[:first] + rows[last:]
         if len(strays) > max(_FEW_ROWS, len(rows) // 2):
-            message = f"Zoho answers with calls of other days than {window}; they are not stored"
+            message = f"Zoho returned calls of other days than {window}; they are not emitted"
             raise ZohoVoiceError(message)
         self._strays += len(strays)
         rows = rows[first:last]

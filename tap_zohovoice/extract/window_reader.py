@@ -175,15 +175,15 @@ class WindowReader:
     ) -> Generator[PageRequest, Page, None]:
         """Verify that a long window without a total did not end where offsets do.
 
-        The days behind the last row are requested by themselves.
+        The days after the last row are requested separately.
 
         Raises:
             WindowTooLargeError: If they have rows that did not come before, or prove nothing.
         """
         if not can_split:
             raise WindowTooLargeError(None)
-        for behind in _days_behind(window, [row.start_time for row in rows.values()]):
-            found = yield from self._flow(behind, can_split=False, known=rows).read_window()
+        for days in _days_after(window, [row.start_time for row in rows.values()]):
+            found = yield from self._flow(days, can_split=False, known=rows).read_window()
             if len(found) > 0.9 * len(rows):
                 raise WindowTooLargeError(None)  # it may have ended in the same place
         self.limits.verified_rows = len(rows)
@@ -250,9 +250,9 @@ class WindowReader:
         days = window.first if window.days == 1 else window
 
         def too_many() -> ZohoVoiceError:
-            message = f"More calls on {days} than the API lets us page through"
+            message = f"Too many calls on {days} to page through"
             if self.limits.needs_single_pages:
-                message = f"The order of calls on {days} changes, and they do not fit a page"
+                message = f"The order of calls on {days} changes, and they do not fit on one page"
             advice = "run once for each value of a filter (e.g. numberIds) for that day"
             return ZohoVoiceError(f"{message}; {advice}")
 
@@ -271,7 +271,7 @@ class WindowReader:
                 raise too_many()
             calls.add(rows.values(), lambda _: True)
             legs |= flow.legs
-        # Where one of those seen is of no type that can be requested, others may be too.
+        # If a row that was seen has none of these types, others may have none either.
         found, self.legs = calls.kept, legs | calls.legs
         count = len(found) + len(self.legs)
         is_short = total is not None and count < total and self.limits.total_is_reliable
@@ -280,7 +280,7 @@ class WindowReader:
         return found
 
 
-def _days_behind(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
+def _days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
     """Return the days of rows beyond the last one that offsets reach, if there are any.
 
     Args:

@@ -96,7 +96,7 @@ class ApiClient:
         stream: bool = False,
         **limits: int,
     ) -> _T:
-        """Send a GET request, again where that may help; return what `handle` returns.
+        """Send a GET request with retries; return what `handle` returns.
 
         `handle` may raise `RetryableError`; with `stream`, it reads the body from the connection.
         See `RetryPolicy.call` for the limits and for other errors.
@@ -149,7 +149,7 @@ class ApiClient:
         try:
             return parse(body)
         except UnexpectedResponseError as error:
-            summary = f"answer not understood: {error}"
+            summary = f"unexpected response: {error}"
             message = f"Zoho Voice: {summary}"
             raise UnexpectedResponseError(message, summary=summary) from error
 
@@ -161,17 +161,17 @@ class ApiClient:
         *,
         may_renew: bool = False,
     ) -> dict[str, Any]:
-        """Return the JSON object of a success, or raise what its classification says.
+        """Return the JSON object of a success, or raise the error that a response stands for.
 
         Args:
             response: The response.
             body: Its body.
             redact: What must not be in the error, beside secrets and filters.
-            may_renew: Whether a failure after a success is worth a new access token, once.
+            may_renew: Whether to retry a failure after a success once with a new access token.
 
         Raises:
             RetryableError: If another attempt may help.
-            ZohoVoiceError: If not.
+            ZohoVoiceError: If no attempt can help.
         """
         resolution = classify_response(
             response.status_code,
@@ -191,20 +191,20 @@ class ApiClient:
             self._renewal = "not the reason" if self._renewal == "renewed" else self._renewal
             raise
         if resolution.is_ambiguous and not self._was_ambiguous:
-            self._was_ambiguous = True  # no bookmark moves on a single response that says nothing
+            self._was_ambiguous = True  # one empty response must not move a bookmark
             message = "empty response"
             raise AmbiguousResponseError(message)
         self._renewal = self._renewal if self._renewal == "not the reason" else "proven"
         return resolution.body
 
     def retry(self, func: Callable[[], _T], **limits: int) -> _T:
-        """Call a function that makes one attempt, again where that may help; see `get`."""
+        """Call a function that makes one attempt, with retries; see `get`."""
         self._was_ambiguous = False
 
         def attempt() -> _T:
             try:
                 return func()
-            except OSError as error:  # those of requests too
+            except OSError as error:  # includes the exceptions of requests
                 cause = explain_request_error(error, "api_url", self._url)
                 message = f"Zoho Voice: {cause.text}"
                 if cause.is_final:

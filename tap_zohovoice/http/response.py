@@ -58,10 +58,10 @@ class ErrorResolution:
         body: The JSON object of a success.
         wait: Seconds that the server asks to wait; None if it does not say.
         rejected_param, is_invalid_value: See `InvalidParameterError`.
-        is_uncertain: Whether a lockout may be a refusal of the request.
-        is_ambiguous: Whether a success says so little that it may be a fault as well.
+        is_uncertain: Whether a lockout may be a rejection of the request.
+        is_ambiguous: Whether a success has no content, so that it may also be a fault.
         is_unreachable: Whether no service responded, or not with a whole body.
-        may_be_token: Whether a dead access token may be the reason of a failure.
+        may_be_token: Whether an invalid access token may be the reason of a failure.
         scope: OAuth scope that the request needs.
     """
 
@@ -112,17 +112,17 @@ _DATA_KEYS = {
     *("logs", "transcribeObj", "users", "queues", "numberslist", "contacts", "contact_status"),
     *("smsLogQuery", "schedule", "records", "list"),
 }
-"""Where the data of a response is, at each of the paths."""
+"""Members with the data of a response, of all paths."""
 _MAX_RETRY_AFTER = 86_400.0
-"""Seconds; a longer wait is a point in time, in milliseconds or a mistake."""
+"""Seconds; a larger value is a point in time, in milliseconds or wrong."""
 
 _CHECK_URL = "check data_center, or api_url if it is set"
 _REDIRECTS = f"the server redirects; {_CHECK_URL}"
-_NOT_FOUND = f"nothing answers at this address; {_CHECK_URL}"
-_NO_SCOPE = "the refresh token lacks a scope; make a new one with {scope}"
-_DENIED = "access denied; the token must be made by an administrator of Zoho Voice"
-_REFUSED = "Zoho refuses the request; check filters and the other settings"
-_FOREIGN = "check proxies and firewalls on the way, and api_url if it is set"
+_NOT_FOUND = f"URL not found; {_CHECK_URL}"
+_NO_SCOPE = "the refresh token lacks a scope; create a new one with {scope}"
+_DENIED = "access denied; the token must be created by an administrator of Zoho Voice"
+_REFUSED = "the request was rejected; check filters and the other settings"
+_FOREIGN = "check proxies and firewalls, and api_url if it is set"
 
 
 def classify_response(  # noqa: PLR0913 - a response has many parts
@@ -169,7 +169,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
     summary = error.summary(status, redact)
     if advice == _FOREIGN or (error.is_html and action is ResponseAction.REFRESH_TOKEN):
         page = ", an HTML page" if error.is_html else ""
-        summary += f"{page}, not the JSON that was asked for{requested}"
+        summary += f"{page}, not the requested JSON{requested}"
     code, param = error.code.upper(), rejected_param(error.words)
     is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
     return ErrorResolution(
@@ -207,7 +207,7 @@ def _classify_error(error: ErrorBody, status: int) -> tuple[ResponseAction, str]
     )
     param = rejected_param(words)
     is_wrong_url = code == "ZVT011" or (has_words and not param and WRONG_URL.search(words))
-    # Zoho says 500 of bad values too, and then names them.
+    # Zoho also returns 500 for invalid values, and then names them.
     is_5xx = kind == _SERVER_ERROR or (
         re.fullmatch(r"5\d\d", code) and not (param or is_limit(words))
     )
@@ -218,9 +218,9 @@ def _classify_error(error: ErrorBody, status: int) -> tuple[ResponseAction, str]
             ResponseAction.MISSING_SCOPE,
             _NO_SCOPE,
         ),
-        (code == "ZVT010", ResponseAction.FAIL, "Zoho does not know a parameter; check filters"),
-        (is_wrong_url, ResponseAction.FAIL, f"Zoho does not know this address; {_CHECK_URL}"),
-        (code == "ZVT015", ResponseAction.REJECTED, "Zoho refuses a value; check filters"),
+        (code == "ZVT010", ResponseAction.FAIL, "unsupported parameter; check filters"),
+        (is_wrong_url, ResponseAction.FAIL, f"unsupported URL; {_CHECK_URL}"),
+        (code == "ZVT015", ResponseAction.REJECTED, "invalid value; check filters"),
         (is_throttled(status, words, is_html=error.is_html), ResponseAction.RATE_LIMITED, ""),
         (
             status == HTTPStatus.UNAUTHORIZED or (has_words and TOKEN.search(words)),
@@ -242,7 +242,7 @@ def _classify_error(error: ErrorBody, status: int) -> tuple[ResponseAction, str]
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the wait in seconds; None if it is not given, in the past, or absurd."""
+    """Return the wait in seconds; None if it is missing, in the past, or too long."""
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
         seconds = float(text)

@@ -30,7 +30,7 @@ _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6
 """Attempts of a request without a usable response."""
 TRIAL_LIMITS = {"max_attempts": 2, "max_incomplete": 1}
-"""Limits of a request whose failure is an answer; see `RetryPolicy.call`."""
+"""Limits of a request that is expected to fail; see `RetryPolicy.call`."""
 MAX_LOCKOUTS = 3
 """Lockouts in a row that are waited out."""
 MAX_WAIT = 6 * 3600.0
@@ -43,8 +43,8 @@ _IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
 class RetryPolicy:
     """Sends a request again as long as that may help.
 
-    Lockouts are waited out in the limiter, by whatever request comes next, and do not count as
-    attempts. A rejected access token is renewed once.
+    Lockouts are waited out in the limiter, by the next request, and do not count as attempts.
+    A rejected access token is renewed once.
 
     Args:
         limiter: Limiter of the URL.
@@ -81,7 +81,7 @@ class RetryPolicy:
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
-            InvalidParameterError: If it may be that the request is refused, not the API locked.
+            InvalidParameterError: If the request may be rejected, rather than the API locked.
             RetriesExhaustedError: If no attempt got a usable response.
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
@@ -156,12 +156,12 @@ def _final_error(error: RetryableError, attempts: int) -> ZohoVoiceError:
     if isinstance(error.__cause__, ZohoVoiceError):  # a new token did not help
         return error.__cause__
     if isinstance(error, RateLimitedError):
-        message = f"{error}: the lock lasts too long; run again later"
+        message = f"{error}: the lockout lasts too long; run again later"
         return RateLimitLockoutError(message, summary=error.summary)
     if isinstance(error, TokenRejectedError):
-        message = f"{error}: a new access token is refused too; check data_center"
+        message = f"{error}: a new access token was rejected too; check data_center"
         return ZohoVoiceError(message, summary=error.summary)
-    message = f"{error}; asked {attempts} times" if attempts > 1 else str(error)
+    message = f"{error}; gave up after {attempts} attempts" if attempts > 1 else str(error)
     return RetriesExhaustedError(
         message, summary=error.summary, is_unreachable=error.is_unreachable
     )

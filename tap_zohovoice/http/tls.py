@@ -28,7 +28,7 @@ _CERTIFICATE_ERRORS = {
 }
 """By the code of OpenSSL. Source: `X509_V_ERR_...` in its `x509_vfy.h`."""
 _NOT_TRUSTED = (
-    "the server's certificate is not trusted; where a proxy signs certificates itself, name "
+    "the server's certificate is not trusted; if a proxy intercepts TLS, set "
     f"the file with its certificate authority in {_CA_ENV}, else check {{setting}}"
 )
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"}
@@ -36,7 +36,7 @@ _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKN
 
 @dataclass(frozen=True, slots=True)
 class TransportError:
-    """Why a request failed, with what to do, and whether a retry is of no use."""
+    """Why a request failed, what to do, and whether retries are useless."""
 
     text: str
     is_final: bool = True
@@ -54,7 +54,7 @@ def explain_transport_error(error: OSError, setting: str) -> TransportError | No
         case requests.exceptions.InvalidSchema():
             text = "HTTPS_PROXY names a SOCKS proxy; for those, install 'requests[socks]'"
         case requests.exceptions.InvalidURL():
-            text = "HTTPS_PROXY is no usable address; write http://host:port"
+            text = "HTTPS_PROXY is invalid; use http://host:port"
         case requests.RequestException():
             return None
         case _:  # the one error that requests raises bare is that of a missing bundle
@@ -79,19 +79,19 @@ def _explain_proxy_error(causes: list[BaseException]) -> TransportError:
     status = next((int(match[1]) for match in matches if match), 0)
     if not status:
         return TransportError(f"the proxy cannot be reached; check {_PROXY_ENV}", is_final=False)
-    advice = f"have it allow this address, or check {_PROXY_ENV}"
+    advice = f"allow this address in the proxy, or check {_PROXY_ENV}"
     if status == 407:  # noqa: PLR2004
-        advice = "it wants a user and a password: HTTPS_PROXY=http://user:password@host:port"
+        advice = "it requires a user and a password: HTTPS_PROXY=http://user:password@host:port"
     is_final = 400 <= status < 500  # noqa: PLR2004
-    return TransportError(f"the proxy refuses (HTTP {status}); {advice}", is_final)
+    return TransportError(f"the proxy refused the connection (HTTP {status}); {advice}", is_final)
 
 
 def _explain_tls_error(error: ssl.SSLError) -> str:
-    """Return a line with a placeholder for the setting; empty for what a retry may mend."""
+    """Return a line with a placeholder for the setting; empty if a retry may help."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE_ERRORS.get(error.verify_code, _NOT_TRUSTED)
     if getattr(error, "reason", None) in _NO_TLS:
-        return "the server speaks no TLS; check {setting}, and the proxy if there is one"
+        return "the server does not support TLS; check {setting}, and the proxy if there is one"
     if getattr(error, "library", None) == "X509":
-        return f"the file named by {_CA_ENV} holds no certificate in PEM format"
+        return f"the file named by {_CA_ENV} contains no certificate in PEM format"
     return ""

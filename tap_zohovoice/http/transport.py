@@ -22,7 +22,7 @@ _UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOS
 def explain_request_error(
     error: OSError, setting: str, url: str, *, advice: str = ""
 ) -> TransportError:
-    """Explain why a request got no response, or no whole one.
+    """Explain why a request got no response, or an incomplete one.
 
     Args:
         error: The exception that `requests` raised.
@@ -41,19 +41,19 @@ def _explain_network_error(error: OSError, url: str) -> str:
     response = getattr(error, "response", None)
     if response is not None and response.status_code >= HTTPStatus.OK:
         status, kind = response.status_code, type(error).__name__
-        return f"HTTP {status}, no whole answer from {server} ({kind})"
+        return f"HTTP {status}, incomplete response from {server} ({kind})"
     if isinstance(error, requests.exceptions.ReadTimeout):
-        return f"no answer in time from {server}"
+        return f"timed out waiting for a response from {server}"
     causes = list(iter_causes(error))
     kinds = (
         (
             (requests.exceptions.ConnectTimeout, TimeoutError),
-            f"{server} does not accept it in time",
+            f"{server} timed out",
         ),
         (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
-        (ConnectionRefusedError, f"{server} refuses it"),
-        ((*_CUT, *_CUT_BODY), f"{server} cut it off"),
-        (http.client.HTTPException, f"{server} does not answer in HTTP"),
+        (ConnectionRefusedError, f"{server} refused the connection"),
+        ((*_CUT, *_CUT_BODY), f"{server} closed the connection"),
+        (http.client.HTTPException, f"{server} sent an invalid HTTP response"),
     )
     texts = (text for kind, text in kinds if any(isinstance(cause, kind) for cause in causes))
     is_unroutable = any(getattr(cause, "errno", None) in _UNROUTABLE for cause in causes)

@@ -39,9 +39,8 @@ _REASONS = {
 class RedisStore:
     """Slots and lockouts of an OAuth client on a Redis server.
 
-    A store that was reached once and is lost then is waited for: a process that goes on alone would
-    make the others exceed the limit. What could not be reported meanwhile is reported with the next
-    call.
+    If the store is lost during a run, the process waits for it: requests without the store could
+    exceed the limit. What could not be reported in the meantime is reported with the next call.
 
     Args:
         url: URL of the server; no error and no log line quotes any of it.
@@ -69,7 +68,7 @@ class RedisStore:
             url,
             socket_timeout=_SOCKET_TIMEOUT,
             socket_connect_timeout=_SOCKET_TIMEOUT,
-            # A server may close an idle connection. What is sent twice has the effect of once.
+            # A server may close an idle connection. A repeated call has no further effect.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
         try:
@@ -119,7 +118,7 @@ class RedisStore:
         self._report()
 
     def refresh(self) -> None:
-        """Report the lockouts that are known, in case that the store has forgotten them."""
+        """Report the lockouts that are known, in case the store has lost them."""
         if self._current_lockouts():
             self._report()
 
@@ -166,7 +165,8 @@ class RedisStore:
             moment = dt.datetime.fromtimestamp(self._clock.now(), dt.UTC)
             self._lost = (self._clock.monotonic(), f"{moment:%Y-%m-%d %H:%M:%S} UTC")
             _LOGGER.warning(
-                "The rate-limit store cannot be reached since %s (%s); no request until it is back",
+                "The rate-limit store has been unreachable since %s (%s); "
+                "sending no requests until it is back",
                 self._lost[1],
                 _reason(error),
             )
@@ -176,8 +176,8 @@ class RedisStore:
         lost, since = self._note_loss(error)
         if self._clock.monotonic() - lost >= self._patience:
             message = (
-                f"The rate-limit store cannot be reached since {since} ({_reason(error)}), for "
-                f"lock_seconds ({self._patience:.0f} s); run again when it is back"
+                f"The rate-limit store has been unreachable since {since} ({_reason(error)}), "
+                f"longer than lock_seconds ({self._patience:.0f} s); run again when it is back"
             )
             raise RateLimitStoreError(message) from error
         self._clock.sleep(RETRY_SECONDS)
@@ -223,7 +223,7 @@ def _digest(text: str) -> str:
 def _reason(error: BaseException) -> str:
     """Describe an error without its text, which may quote the URL."""
     if isinstance(error, redis.AuthenticationError):
-        return "user or password refused"
+        return "user or password rejected"
     if isinstance(error, redis.TimeoutError):
         return "timed out"
     if type(error) is redis.ResponseError:

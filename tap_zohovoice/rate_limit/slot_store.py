@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-SHARED_LOCKOUT = "Lockout met by another run is still in effect"
+SHARED_LOCKOUT = "A lockout reported by another run is in effect"
 """Reason of a wait."""
 
 
@@ -27,7 +27,7 @@ class SlotStore(Protocol):
 
     @property
     def is_volatile(self) -> bool:
-        """Whether it may forget lockouts, so that whoever waits has to refresh them."""
+        """Whether it may lose lockouts, so that a waiting process must refresh them."""
 
     def try_acquire(self, slots: int, seconds: float) -> Grant:
         """Acquire a slot if one is free and there is no lockout.
@@ -47,4 +47,4 @@ class SlotStore(Protocol):
         """Refuse slots to all processes for some seconds from now."""
 
     def refresh(self) -> None:
-        """Report the lockouts that this process knows, in case that they were forgotten."""
+        """Report the lockouts that this process knows, in case the store has lost them."""

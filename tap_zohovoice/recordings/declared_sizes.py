@@ -19,7 +19,7 @@ class DeclaredSizes:
 
     @property
     def are_ignored(self) -> bool:
-        """Whether logs declare sizes in another unit, say: several were wrong and none right."""
+        """Whether declared sizes are unusable: several were wrong, and none was right."""
         return self._results[False] >= MIN_WRONG_SIZES and not self._results[True]
 
     def validate(self, declared: int | None) -> int | None:
@@ -38,7 +38,7 @@ class DeclaredSizes:
         is_right = size == declared
         if not is_right and not self._results[False]:
             _LOGGER.warning(
-                "Log declares %d bytes for a file of %d; keeping the file as received",
+                "The call log declares %d bytes for a file of %d bytes; keeping the file",
                 declared,
                 size,
             )

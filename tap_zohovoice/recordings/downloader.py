@@ -61,7 +61,7 @@ class RecordingDownloader:
         self._failures_in_a_row = 0
 
     def requests_for(self, count: int) -> int:
-        """Return how many requests that many files take, as far as is known."""
+        """Return an estimate of the requests for a number of files."""
         return self._several.requests_for(count)
 
     def download(
@@ -93,7 +93,7 @@ class RecordingDownloader:
                     yield fields
 
     def _limit(self) -> int:
-        # As long as nothing comes, an attempt for several files would only be one more.
+        # While no file arrives, a request for several files would only be one more attempt.
         return self._several.limit if self._failures_in_a_row < FAIL_FAST_AFTER else 1
 
     def _download(
@@ -102,7 +102,7 @@ class RecordingDownloader:
         self.is_unreachable = False
         if not download.is_text:
             self._results["failed"] += 1
-            return {"error": "the name of the file is no text"}
+            return {"error": "the file name is not valid Unicode"}
         writer, start, now = self._writer, download.start_time, self._writer.now()
         if writer.is_unchanged(download):
             is_unknown = writer.sizes.is_unknown(download.declared_size)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 MAX_LOCKOUTS_PER_REQUEST = 1
-"""A second one may be words in the response to this request alone."""
+"""A second one may be a text in the response to this request only."""
 
 
 class FileRequest(Protocol):
@@ -108,11 +108,11 @@ class FileRequests:
             self._lockouts_in_a_row = lockouts + 1
             raise
         except requests.RequestException as error:
-            reason = "the file was cut off"
+            reason = "the file is incomplete"
             raise truncated(reason) from error
 
     def is_url_locked(self, request: FileRequest) -> bool:
-        """Return whether a lockout is more than words in the response to a single request."""
+        """Return whether a lockout concerns more than a single request."""
         is_repeated = request.lockouts > MAX_LOCKOUTS_PER_REQUEST  # else it is too long to wait
         return not is_repeated or self._lockouts_in_a_row > MAX_LOCKOUTS
 
@@ -130,5 +130,5 @@ class FileRequests:
             is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
             if not is_page:  # which would be the same again
                 raise
-        summary = f"HTTP {response.status_code}, no audio in the answer"
+        summary = f"HTTP {response.status_code}, no audio in the response"
         return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)

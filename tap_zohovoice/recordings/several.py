@@ -1,4 +1,4 @@
-"""Several files in one request: asked for as long as the server answers with archives.
+"""Several files in one request, as long as the server returns archives.
 
 That several names may be sent is documented, what the response looks like is not.
 """
@@ -66,7 +66,7 @@ class Delivery:
         return self._delivered * 2 < self._tried
 
     def take(self, download: Download) -> Fields | None:
-        """Store a file; return the fields of its record, or None if it must be asked for alone.
+        """Store a file; return the fields of its record, or None if it must be requested alone.
 
         Raises:
             StorageError: If the storage fails.
@@ -80,7 +80,7 @@ class Delivery:
             kind = guess_audio_type(head[:SNIFF_BYTES])
             if kind in {None, UNKNOWN}:
                 return None
-            # An entry that is larger than its log says is the archive's fault, as far as is known.
+            # An entry that is larger than its log declares counts as an error of the archive.
             size = self._writer.expected_size(download)
             fields = self._writer.write(download, chunks, head, kind, is_whole=True, max_bytes=size)
         except StorageError:
@@ -92,7 +92,7 @@ class Delivery:
 
 
 class SeveralFiles:
-    """Requests several files at once, and decides whether to go on with it.
+    """Requests several files at once, and decides whether to continue with it.
 
     Args:
         requests: Sends the requests.
@@ -116,16 +116,16 @@ class SeveralFiles:
 
     @property
     def limit(self) -> int:
-        """How many files to ask for at once; one, as long as `mode` may be refused as well."""
+        """How many files to request at once; one, as long as `mode` may be rejected."""
         return self._max_files if self._requests.is_mode_accepted else 1
 
     def requests_for(self, count: int) -> int:
-        """Return how many requests that many files take, as far as is known."""
+        """Return an estimate of the requests for a number of files."""
         return -(-count // self._max_files) if self.is_proven else count
 
     @contextmanager
     def request(self, group: Group) -> Generator[Delivery | None]:
-        """Request the files of a group; None if each must be asked for alone.
+        """Request the files of a group; None if each must be requested alone.
 
         Raises:
             RateLimitLockoutError: If the URL of the files stays locked.
@@ -204,7 +204,7 @@ class SeveralFiles:
         head = read_head(chunks)
         if response.status_code != 200 or not head.startswith(ARCHIVE_MAGIC):  # noqa: PLR2004
             if response.ok and guess_audio_type(head[:SNIFF_BYTES]):
-                reason = "no archive in the answer"
+                reason = "no archive in the response"
                 raise _unusable(reason)
             raise self._requests.unexpected_content(group, response, head + next(chunks, b""))
         limit = min(len(group.together) * self._writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
@@ -215,7 +215,7 @@ class SeveralFiles:
         try:
             archive = Archive(file)
         except ArchiveError as error:
-            reason = "the archive is cut off"
+            reason = "the archive is incomplete"
             raise truncated(reason) from error
         self._cut -= 1
         return archive
@@ -236,7 +236,7 @@ def _spool(head: bytes, chunks: Iterator[bytes], file: IO[bytes], limit: int) ->
 
 
 def _too_big() -> ZohoVoiceError:
-    return _unusable("the archive is bigger than its files may be")
+    return _unusable("the archive exceeds the size limit")
 
 
 def _unusable(summary: str) -> ZohoVoiceError:

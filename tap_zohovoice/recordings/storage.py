@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # No stored file begins with a dot, so none is mistaken for a temporary one.
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"
-_NOT_A_FILE = "recordings_path: a file's name is in use by something else"
+_NOT_A_FILE = "recordings_path: the path of a file exists, but is not a regular file"
 
 
 @dataclass(frozen=True, slots=True)

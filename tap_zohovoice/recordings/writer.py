@@ -1,4 +1,4 @@
-"""Storage of files that are received: which are wanted, and which are complete."""
+"""Storage of received files: which are needed, and which are complete."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class FileWriter:
         clock: Clock.
 
     Attributes:
-        sizes: What declared sizes are worth.
+        sizes: Whether declared sizes are reliable.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class FileWriter:
         self.sizes = DeclaredSizes()
 
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
-        """Look whether a file is stored.
+        """Look up whether a file is stored.
 
         Args:
             name: Name, as the API uses it.
@@ -100,7 +100,7 @@ class FileWriter:
         return download
 
     def is_unchanged(self, download: Download) -> bool:
-        """Return whether a file is stored, as far as its log says."""
+        """Return whether a file is stored, with the size that its log declares."""
         stored, size = download.stored, self.expected_size(download)
         return bool(stored and stored.size and size in {None, stored.size})
 
@@ -174,14 +174,14 @@ class FileWriter:
         is_short = size < (self.expected_size(download) or 0)
         if is_short and not (is_whole and digest == download.short_digest):
             download.short_digest = digest
-            reason = "the file is shorter than its log says"
+            reason = "the file is shorter than the call log declares"
             raise truncated(reason)
         if is_whole:
             self.sizes.compare(download.declared_size, size)
 
     def too_big(self) -> ZohoVoiceError:
         """Return the error of a file that is too big."""
-        summary = f"the file is bigger than recordings_max_mb ({self.max_bytes // 1024**2})"
+        summary = f"the file is larger than recordings_max_mb ({self.max_bytes // 1024**2})"
         return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
 
     def already_stored(self, download: Download) -> Fields:
@@ -209,7 +209,7 @@ class FileWriter:
 
 
 def read_head(chunks: Iterable[bytes]) -> bytes:
-    """Read as much of a file as tells its media type, or all if it is shorter."""
+    """Read the bytes that show the media type of a file, or all if it is shorter."""
     head = b""
     for chunk in chunks:
         head += chunk

@@ -15,7 +15,7 @@ NUMBER, INTEGER, BOOLEAN = FieldType.NUMBER, FieldType.INTEGER, FieldType.BOOLEA
 
 def _file_fields(what: str) -> tuple[Field, ...]:
     return (
-        Field("recording_filename", STRING, f"Name of the {what}'s file, the key to fetch it."),
+        Field("recording_filename", STRING, f"Name of the {what}'s file, which identifies it."),
         Field("recording_duration", NUMBER, f"Length of the {what}, in seconds."),
         Field("content_type", STRING, "Media type of the file."),
         Field("dfs_path", STRING, "Path in Zoho's file store."),
@@ -35,18 +35,24 @@ FIELDS: tuple[Field, ...] = (
     Field("caller_id_number", ID, "Number of the caller."),
     Field("caller_id_name", STRING, "Name of the caller."),
     Field("destination_number", ID, "Number that was called."),
-    Field("destination_name", STRING, "Name of who was called."),
+    Field("destination_name", STRING, "Name of the called party."),
     Field("user_number", ID, "Number of the other party, the customer."),
-    Field("did_number", ID, "Number of the company that was used."),
-    Field("number_id", ID, "Id of that number."),
-    Field("agent_number", STRING, "Display name of the agent, in spite of its name."),
+    Field("did_number", ID, "Phone number of the company that the call used."),
+    Field("number_id", ID, "Id of that phone number."),
+    Field("agent_number", STRING, "Display name of the agent; not a phone number."),
     Field("department", STRING, "Name of the department."),
     Field("zsoid", ID, "Id of the organisation."),
-    Field("service", ID, "Id of the service; exceeds what a float can hold."),
-    Field("hangup_cause", STRING, "Code of why the call ended, such as NORMAL_CLEARING."),
-    Field("hangup_cause_displayname", STRING, "The same for people, in the account's language."),
-    Field("hangup_cause_description", STRING, "The same in a sentence."),
-    Field("sip_hangup_disposition", STRING, "Which side hung up, in SIP's words."),
+    Field("service", ID, "Id of the service; text, as it exceeds the precision of a float."),
+    Field(
+        "hangup_cause", STRING, "Code of the reason why the call ended, such as NORMAL_CLEARING."
+    ),
+    Field(
+        "hangup_cause_displayname",
+        STRING,
+        "Display name of that reason, in the account's language.",
+    ),
+    Field("hangup_cause_description", STRING, "Description of that reason."),
+    Field("sip_hangup_disposition", STRING, "Side that hung up, as a SIP disposition."),
     Field("disconnected_by", STRING, "Who ended the call: agent or customer."),
     Field("isBlocked", BOOLEAN, "Whether the number is blocked."),
     Field("is_test_call", BOOLEAN, "Whether it was a test call."),
@@ -61,7 +67,7 @@ FIELDS: tuple[Field, ...] = (
         FieldType.OBJECT,
         "The agent that the call was connected to.",
         (
-            Field("agent", ID, "Agent."),
+            Field("agent", ID, "Id of the agent."),
             Field("domain", STRING, "SIP domain."),
             Field("time", TIMESTAMP, "When the agent was connected."),
             Field("uuid", ID, "Id of the agent's leg of the call."),
@@ -73,11 +79,11 @@ FIELDS: tuple[Field, ...] = (
         FieldType.OBJECT,
         "What the call cost, in credits.",
         (
-            Field("voice", NUMBER, "For the call."),
+            Field("voice", NUMBER, "Credits for the call."),
             Field("free_minutes", NUMBER, "Free minutes used."),
-            Field("total", NUMBER, "In all."),
-            Field("recording", NUMBER, "For its recording."),
-            Field("transcription", NUMBER, "For its transcription."),
+            Field("total", NUMBER, "Total credits."),
+            Field("recording", NUMBER, "Credits for its recording."),
+            Field("transcription", NUMBER, "Credits for its transcription."),
         ),
     ),
     Field("contact_name", STRING, "Name of the contact."),
@@ -93,7 +99,9 @@ CALL_LOG_SCHEMA: dict[str, Any] = build_schema(
     *FIELDS,
     Field("duration_seconds", INTEGER, "Length of the call, in seconds."),
     Field(
-        "additional_fields", FieldType.OBJECT, "What is not documented, or does not fit its type."
+        "additional_fields",
+        FieldType.OBJECT,
+        "Undocumented fields, and values that do not match their type.",
     ),
 )
 """JSON schema of a call log. Sources: the two samples of the documentation, and clients."""

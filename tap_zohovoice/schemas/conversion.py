@@ -85,9 +85,9 @@ class RecordConverter:
 
     Args:
         fields: Declared fields.
-        required: Names of those that a record cannot be without.
+        required: Names of the fields that a record must have.
         aliases: Other names of required fields, for rows that lack them.
-        logger: Logs what is not as declared.
+        logger: Logs values and fields that are not as declared.
     """
 
     def __init__(
@@ -109,10 +109,10 @@ class RecordConverter:
         """Convert a row to a record with every declared field.
 
         Raises:
-            InvalidRecordError: If the row lacks a required field, or has one too deep to read.
+            InvalidRecordError: If the row lacks a required field, or is nested too deeply.
         """
         if not isinstance(row, dict):
-            message = "no object"
+            message = "is not an object"
             raise InvalidRecordError(message)
         extra: dict[str, Any] = {}
         record = self._convert_object(self._shape, row, extra)
@@ -122,7 +122,7 @@ class RecordConverter:
                     record[name] = FieldType.ID.cast(row[alias])
         for name in self._required:
             if not record[name]:
-                message = f"no usable {name}"
+                message = f"has no valid {name}"
                 raise InvalidRecordError(message)
         record["additional_fields"] = extra or None
         return record
@@ -180,5 +180,5 @@ def _add_extra(extra: dict[str, Any], name: str, value: object) -> None:
     try:
         extra[name] = sanitize(value, MAX_DEPTH)
     except RecursionError as error:
-        message = "a field of too many levels"
+        message = "has a field that is nested too deeply"
         raise InvalidRecordError(message) from error

@@ -20,7 +20,7 @@ USER_FIELDS = (
     Field("emailid", _STRING, "E-mail address."),
     Field("extension", _ID, "Internal extension."),
     Field("agentNumber", _ID, "Login of the agent's telephone; not a phone number."),
-    Field("status", _INTEGER, "1 active, 2 inactive, 3 pending."),
+    Field("status", _INTEGER, "1 is active, 2 inactive, 3 pending."),
     Field("zvtRole", _INTEGER, "Code of the role."),
     Field("zvtRoleName", _STRING, "Name of the role, such as ADMIN."),
     Field("onlineStatus", _STRING, "State at the time of the request, such as Available."),
@@ -46,7 +46,7 @@ QUEUE_FIELDS = (
         (
             Field("mode", _STRING, "Kind of music."),
             Field("audioId", _ID, "Id of the audio file; empty for the default."),
-            Field("enableDefaultAnnouncements", _BOOLEAN, "As at the queue."),
+            Field("enableDefaultAnnouncements", _BOOLEAN, "Same as the field of the queue."),
         ),
     ),
     Field("extension", _ID, "Extension; seen in a client."),
@@ -55,7 +55,7 @@ QUEUE_FIELDS = (
 NUMBER_FIELDS = (
     Field("numberId", _ID, "Id of the number; `numberMapId` where Zoho sends only that."),
     Field("numberMapId", _ID, "Id of the assignment of the number."),
-    Field("number", _ID, "Phone number, with a blank after the country code."),
+    Field("number", _ID, "Phone number, with a space after the country code."),
     Field("displayName", _STRING, "Name."),
     Field("isActive", _BOOLEAN, "Whether the number is active."),
     Field("isIncomingOrOutgoingActive", _BOOLEAN, "Whether calls are possible."),
@@ -91,14 +91,16 @@ CONTACT_STATUS_FIELDS = (
 SCHEDULED_SMS_FIELDS = (
     Field("jobId", _ID, "Id of the job."),
     Field("logid", _ID, "Id that the message will have."),
-    Field("scheduledTime", _STRING, "When it will be sent, as wall time in `timeZone`."),
+    Field(
+        "scheduledTime", _STRING, "When the message will be sent, in the time zone of `timeZone`."
+    ),
     Field("timeZone", _STRING, "IANA time zone."),
     Field("status", _STRING, "State, such as IN_QUEUE."),
     Field("customerNumber", _ID, "Number of the recipient."),
     Field("customerName", _STRING, "Name of the recipient."),
     Field("senderId", _ID, "Number of the sender."),
     Field("senderIdName", _STRING, "Name of that number."),
-    Field("message", _STRING, "Text."),
+    Field("message", _STRING, "Text of the message."),
     Field("userName", _STRING, "Name of the user who sends it."),
     Field("messageType", _STRING, "Direction."),
     Field("country", _STRING, "Country of the recipient, two letters."),
@@ -115,7 +117,7 @@ CAMPAIGN_FIELDS = (
     Field("name", _STRING, "Name."),
     Field("assign_user", _ID, "Id of an assigned user."),
     Field("assign_user_name", _STRING, "Name of that user."),
-    Field("created_by", _ID, "Id of the user who made it."),
+    Field("created_by", _ID, "Id of the user who created the campaign."),
     Field("created_by_name", _STRING, "Name of that user."),
     Field("total_contact_count", _INTEGER, "Number of contacts."),
     Field("contact_upload_status", _STRING, "State of the upload of contacts."),
@@ -125,13 +127,13 @@ CAMPAIGN_FIELDS = (
 SMS_FIELDS = (
     Field("logid", _ID, "Id of the message, a UUID."),
     Field("submittedTime", _TIMESTAMP, "When the message was submitted."),
-    Field("sentTime", _STRING, "When it was sent, as wall time of an unknown zone."),
+    Field("sentTime", _STRING, "When the message was sent, in an undocumented time zone."),
     Field("messageType", _STRING, "INCOMING or OUTGOING."),
     Field("customerNumber", _ID, "Number of the other party."),
     Field("customerName", _STRING, "Name of the other party, or the number."),
     Field("senderId", _ID, "Number of the company."),
     Field("senderIdName", _STRING, "Name of that number."),
-    Field("message", _STRING, "Text."),
+    Field("message", _STRING, "Text of the message."),
     Field("userName", _STRING, "Name of the agent."),
     Field("emailId", _STRING, "E-mail address of the agent."),
     Field("zuid", _ID, "Zoho account of the agent."),
@@ -140,7 +142,7 @@ SMS_FIELDS = (
     Field("multipartCount", _INTEGER, "Number of segments."),
     Field("isBlocked", _BOOLEAN, "Whether the number is blocked."),
     Field("isMMS", _BOOLEAN, "Whether it is a multimedia message."),
-    Field("mmsMeta", FieldType.OBJECTS, "Its files; each as Zoho sends it."),
+    Field("mmsMeta", FieldType.OBJECTS, "Media files, as Zoho returns them."),
     Field("messageId", _ID, "Id at the provider."),
     Field("status", _STRING, "State of the delivery, such as DELIVERED."),
     Field("statusDescription", _STRING, "Reason of a failure."),
@@ -150,22 +152,22 @@ STATUS_CHANGE_FIELDS = (
     Field("agentName", _STRING, "Name of the agent."),
     Field("agentEmail", _STRING, "E-mail address of the agent."),
     Field("previous_action_time", _TIMESTAMP, "When the former status began."),
-    Field("current_action_time", _TIMESTAMP, "When it changed."),
+    Field("current_action_time", _TIMESTAMP, "When the status changed."),
     Field("duration", _INTEGER, "Time in the former status, in milliseconds."),
     Field("previous_status", _STRING, "The former status."),
     Field("current_status", _STRING, "The new status."),
-    Field("triggered_by", _STRING, "Kind of who changed it."),
-    Field("triggered_by_medium", _STRING, "Where it was changed, such as Web."),
-    Field("triggered_by_username", _STRING, "Who changed it."),
-    Field("triggered_by_zuid", _ID, "Zoho account of who changed it."),
-    Field("triggered_reason", _STRING, "Reason."),
+    Field("triggered_by", _STRING, "Kind of actor that changed the status."),
+    Field("triggered_by_medium", _STRING, "Medium of the change, such as Web."),
+    Field("triggered_by_username", _STRING, "Name of the user who changed the status."),
+    Field("triggered_by_zuid", _ID, "Zoho account of the user who changed the status."),
+    Field("triggered_reason", _STRING, "Reason of the change."),
     Field("triggered_reason_desc", _STRING, "Description of the reason."),
     Field("zsoid", _ID, "Id of the organisation."),
 )
 
 
 class ListConverter(RecordConverter):
-    """Converts rows to records; two dashes outside of text are no value, as in Zoho's metrics."""
+    """Converts rows to records; two dashes that are not text are null, as in Zoho's metrics."""
 
     @override
     def convert(self, row: object) -> Record:
@@ -180,16 +182,16 @@ class ListConverter(RecordConverter):
 
 def build_list_schema(fields: tuple[Field, ...], description: str, scope: str) -> dict[str, Any]:
     """Build the JSON schema of a stream whose description names the scope that it needs."""
-    more = "What is not documented, or does not fit its type."
+    more = "Undocumented fields, and values that do not match their type."
     schema = build_schema(*fields, Field("additional_fields", _OBJECT, more))
-    return {"description": f"{description} Needs the scope {scope}.", **schema}
+    return {"description": f"{description} Requires the scope {scope}.", **schema}
 
 
 def build_link_schema(key: str, owner: str, scope: str) -> dict[str, Any]:
-    """Build the JSON schema of a stream that says which calls belong to what."""
+    """Build the JSON schema of a stream that links calls to their owners."""
     schema = build_schema(
         Field(key, _ID, f"Id of the {owner}."),
         Field("logid", _ID, "Id of the call log."),
         Field("start_time", _TIMESTAMP, "When the call started."),
     )
-    return {"description": f"Calls of each {owner}. Needs the scope {scope}.", **schema}
+    return {"description": f"Calls of each {owner}. Requires the scope {scope}.", **schema}

@@ -16,12 +16,12 @@ TRANSCRIPT_SCHEMA: dict[str, Any] = build_schema(
     Field("logid", FieldType.STRING, "Id of the call log.", required=True),
     Field("kind", FieldType.STRING, "Source: recording or voicemail.", required=True),
     Field("start_time", FieldType.TIMESTAMP, "When the call started."),
-    Field("provider", FieldType.STRING, "Who transcribed it."),
-    Field("segments", FieldType.OBJECTS, "What was said, in order; each as Zoho sends it."),
-    Field("analytics", FieldType.OBJECT, "Zoho's analysis by feature: sentiment, summary."),
-    Field("additional_fields", FieldType.OBJECT, "What Zoho sends beyond that."),
-    Field("raw", FieldType.STRING, "The transcript as sent, where it does not parse."),
-    Field("error", FieldType.STRING, "Why there is no transcript."),
+    Field("provider", FieldType.STRING, "Provider of the transcription."),
+    Field("segments", FieldType.OBJECTS, "Segments of speech, in order, as Zoho returns them."),
+    Field("analytics", FieldType.OBJECT, "Analysis by feature, such as sentiment or summary."),
+    Field("additional_fields", FieldType.OBJECT, "Other members of the transcript."),
+    Field("raw", FieldType.STRING, "Raw text of a transcript that cannot be parsed."),
+    Field("error", FieldType.STRING, "Reason why there is no transcript."),
 )
 """JSON schema of a transcript. The properties of a segment are not documented."""
 
@@ -39,7 +39,7 @@ def parse_transcript(transcribe_obj: object) -> Fields:
     """
     content = _parse_nested(transcribe_obj)
     if not within_depth(transcribe_obj):
-        message = "a transcript of too many levels"
+        message = "the transcript is nested too deeply"
         raise UnexpectedResponseError(message)
     if not isinstance(content, dict):
         raw = transcribe_obj if isinstance(transcribe_obj, str) else json.dumps(transcribe_obj)

@@ -55,7 +55,7 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
 
 
 def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN401 - a class
-    """Replace what the SDK would take from a catalog, but could not do without losing rows."""
+    """Replace values of a catalog that the SDK would use, and would lose rows with."""
     name = entry.tap_stream_id
     keys, replication_key = list(stream.primary_keys), _replication_key(stream)
     method = "INCREMENTAL" if replication_key else "FULL_TABLE"
@@ -72,7 +72,9 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
             given = getattr(place, field, None)
             if given is not None and given != value and list(given) != value:
                 label = field.replace("_", "-")
-                _LOGGER.warning("%s: %s in the catalog is ignored; it cannot change", name, label)
+                _LOGGER.warning(
+                    "%s: %s in the catalog is ignored; it cannot be changed", name, label
+                )
             if hasattr(place, field):
                 setattr(place, field, value)
     properties = entry.schema.properties or {}
@@ -103,7 +105,7 @@ def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[
         or not within_depth(bookmarks)
         or not all(map(_is_valid_bookmark, bookmarks.values()))
     ):
-        message = "The state is invalid: bookmarks must be an object of objects"
+        message = "The state is invalid: bookmarks must be an object with one object per stream"
         raise InvalidInputError(message)
     loaded = {name: _without_markers(bookmark) for name, bookmark in bookmarks.items()}
     for stream in streams:

@@ -41,8 +41,8 @@ def build_mapper(
 ) -> PluginMapper:
     """Validate the stream maps and build the SDK's mapper.
 
-    Maps of deselected streams are not validated. A map that names what does not exist hides
-    nothing, so it is logged as a warning.
+    Maps of deselected streams are not validated. A map of an unknown stream or field has no
+    effect, which is logged as a warning.
 
     Raises:
         ConfigValidationError: If a map is invalid; its errors are one line each, without values.
@@ -133,7 +133,7 @@ def _find_unused(maps: Mapping[str, Any], catalog: Mapping[str, CatalogEntry]) -
             twins = [field for field in known if _fold(field) == _fold(name)]
             if twins or not _is_kept(value):
                 hint = _suggest(name, twins or known)
-                yield f"stream_maps: field {key}.{name[:60]} does not exist{hint}; it hides nothing"
+                yield f"stream_maps: field {key}.{name[:60]} does not exist{hint}; it has no effect"
 
 
 def _is_kept(value: object) -> bool:
@@ -158,7 +158,7 @@ def _structure_errors(
                 kinds = "null" if key == MAPPER_ELSE_OPTION else "an object or null"
                 yield f"stream_maps: {key[:60]} must be {kinds}"
         elif key.startswith("__"):
-            yield f"stream_maps: option {key[:60]} is unknown"
+            yield f"stream_maps: option {key[:60]} is unsupported"
     for source, fields in {key: fields for key, _, fields in _matches(maps, catalog)}.items():
         yield from _field_errors(source, fields)
 
@@ -219,7 +219,7 @@ def _find_unknown(
         if not isinstance(key, str) or is_method:
             continue
         if holder == "config" and key not in config:
-            return f"stream_map_config has no {key[:60]}"
+            return f"{key[:60]} not found in stream_map_config"
         if holder in _RECORD_NAMES and key not in declared:
             return f"unknown field {key[:60]}{_suggest(key, declared)}"
     return ""
@@ -244,7 +244,7 @@ def _sample(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a value of any 
 
 
 def _dry_run(text: str, sample: Mapping[str, Any], step: CustomStreamMap) -> str:
-    """Evaluate an expression for a made-up record; errors that depend on values pass."""
+    """Evaluate an expression for a sample record; errors that depend on values are ignored."""
     names = {"_": sample, "record": sample, "config": step.map_config or {}, "fake": step.fake}
     streams = {"__stream_name__": step.stream_alias, "__original_stream_name__": step.stream_name}
     step.expr_evaluator.names = {**sample, **names, **streams}
@@ -255,7 +255,7 @@ def _dry_run(text: str, sample: Mapping[str, Any], step: CustomStreamMap) -> str
     except (AttributeError, TypeError) as error:
         is_open = any(name in text for name, value in sample.items() if isinstance(value, _Open))
         return "" if is_open or "[" in text else _describe(error)
-    except Exception:  # noqa: BLE001 - whatever a value may cause
+    except Exception:  # noqa: BLE001 - any error of a sample value
         return ""
     return ""
 

@@ -32,9 +32,9 @@ _KEYS = ("agent_id", "current_action_time")
 class AgentStatusChangesStream(BookmarkedStream):
     """Changes of status of each agent: one partition and one bookmark an agent.
 
-    Each change carries the time of the one before. So a gap shows, and its period is requested
-    again in halves. Whether `from` and `size` count agents or changes is not documented: for a
-    single agent, pages advance by the changes received, which is right for both.
+    Each change carries the time of the one before. So a gap is detected, and its period is
+    requested again in halves. Whether `from` and `size` count agents or changes is not documented:
+    for a single agent, pages advance by the changes received, which is right for both.
     """
 
     name = "agent_status_changes"
@@ -73,7 +73,8 @@ class AgentStatusChangesStream(BookmarkedStream):
         self._converter.log_undeclared()
         if self._gaps:
             self.logger.warning(
-                "%d changes do not follow the one before; Zoho may not have kept all", self._gaps
+                "%d status changes do not follow the previous one; Zoho may not have kept all",
+                self._gaps,
             )
             self._gaps = 0
 
@@ -132,7 +133,7 @@ class AgentStatusChangesStream(BookmarkedStream):
             except InvalidParameterError:
                 if not count:
                     raise
-                break  # behind the only agent, where `from` counts agents
+                break  # after the only agent, if `from` counts agents
             records = [self._convert(hit, agent, count + index) for index, hit in enumerate(hits)]
             for hit in before:
                 previous = previous or self._convert(hit, agent, 0)["current_action_time"]
@@ -157,7 +158,7 @@ def _parse_hits(body: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     """Return the changes in a response, and those that came before the period.
 
     Raises:
-        UnexpectedResponseError: If it is not certain that an empty response is empty.
+        UnexpectedResponseError: If there are no changes, but there may be some.
     """
     found = body.get("list") or {}
     agents = found.get("agentStatus") if isinstance(found, dict) else found

@@ -1,4 +1,4 @@
-"""Base class of the streams that request what recordings and voicemails of calls stand for."""
+"""Base class of the streams that request an item for each recording and voicemail."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class CallItemStream(IncrementalStream):
 
     @abstractmethod
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
-        """Return the items of a kind that a call log has, with all that it says of them."""
+        """Return the items of a kind that a call log has, with the values of the log."""
 
     @abstractmethod
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
-        """Request what items stand for, and return a record for each, in the same order."""
+        """Request items, and return a record for each, in the same order."""
 
     def requests_for(self, count: int) -> int:
         """Return how many requests that many items take."""
@@ -74,7 +74,7 @@ class CallItemStream(IncrementalStream):
 
     @cached_property
     def results(self) -> Counter[str]:
-        """Number of items by what came of them."""
+        """Number of items by result."""
         return Counter()
 
     @cached_property
@@ -101,7 +101,8 @@ class CallItemStream(IncrementalStream):
         yield from super().get_records(context)
         if self._suppressed:
             self.logger.warning(
-                "%d errors are not emitted: an earlier run may have emitted what failed now",
+                "%d error records are not emitted: an earlier run may have "
+                "emitted these items without an error",
                 self._suppressed,
             )
             self._suppressed = 0
@@ -175,6 +176,6 @@ class CallItemStream(IncrementalStream):
         return self._outages > 0
 
     def record_outcome(self, *, is_unreachable: bool) -> None:
-        """Record whether a request met an outage, so that none is passed over."""
+        """Record whether a request failed in an outage, so that no item is skipped."""
         if self._outages < _OUTAGE_THRESHOLD:  # from then on, the bookmark stays for this run
             self._outages = self._outages + 1 if is_unreachable else 0

@@ -43,7 +43,7 @@ class QueuesStream(DirectoryStream):
 
 
 class NumbersStream(DirectoryStream):
-    """Phone numbers; experimental, since they are known from one client alone."""
+    """Phone numbers; experimental, since they are known from only one client."""
 
     name = "numbers"
     path = "zv/api/v1/numberslist"
@@ -137,7 +137,7 @@ class CampaignsStream(DirectoryStream):
         if not self._emitted or not isinstance(error, InvalidParameterError):
             raise error
         self.logger.warning(
-            "Zoho returned %d campaigns and rejects the index of the next; there may be more",
+            "Zoho returned %d campaigns and rejected the next page; there may be more",
             len(self._emitted),
         )
         self._rows, self._row_count = [], 0

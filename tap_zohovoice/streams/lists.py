@@ -106,7 +106,7 @@ class DirectoryStream(ZohoVoiceStream):
         self._converter.log_undeclared()
         if duplicates:
             self.logger.warning(
-                "%d rows have the id of another row and differ; keeping the first", duplicates
+                "%d rows have a duplicate id, but other values; keeping the first row", duplicates
             )
         if not self.is_connection_test and (self._total or 0) > len(self._emitted):
             self.logger.warning(
@@ -163,8 +163,8 @@ class DirectoryStream(ZohoVoiceStream):
                 self._rows, self._row_count = [], 0
                 return
             message = (
-                f"Zoho returns the same rows of the list of {self.name} again, at another offset; "
-                "run again later, and report it to Zoho's support if it stays"
+                f"Zoho returns the same rows of the list of {self.name} again at another offset; "
+                "run again later, and report it to Zoho's support if it persists"
             )
             raise ZohoVoiceError(message)
 

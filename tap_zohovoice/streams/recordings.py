@@ -34,7 +34,7 @@ _SCHEMA: dict[str, Any] = build_schema(
     Field(
         "logid",
         FieldType.STRING,
-        "Id of the call log that names it; the earliest in a run if several.",
+        "Id of the call log with the file; the earliest of the run if there are several.",
     ),
     Field("kind", FieldType.STRING, "recording or voicemail."),
     Field("start_time", FieldType.TIMESTAMP, "When the call started."),
@@ -43,13 +43,13 @@ _SCHEMA: dict[str, Any] = build_schema(
     Field(
         "content_type",
         FieldType.STRING,
-        "Media type: by the file's first bytes, else by the call log.",
+        "Media type, detected from the first bytes, else from the call log.",
     ),
-    Field("uri", FieldType.STRING, "Where the downloaded file is."),
+    Field("uri", FieldType.STRING, "URI of the downloaded file."),
     Field("bytes", FieldType.INTEGER, "Size of the downloaded file, in bytes."),
     Field("sha256", FieldType.STRING, "SHA-256 of the downloaded file, in hex."),
-    Field("downloaded_at", FieldType.TIMESTAMP, "When it was downloaded."),
-    Field("error", FieldType.STRING, "Why it could not be downloaded."),
+    Field("downloaded_at", FieldType.TIMESTAMP, "When the file was downloaded."),
+    Field("error", FieldType.STRING, "Reason why the download failed."),
 )
 """JSON schema of a recording or voicemail, whose file is downloaded if `recordings_path` is set."""
 
@@ -67,7 +67,7 @@ class RecordingsStream(CallItemStream):
 
     def __init__(self, tap: Tap, services: Services) -> None:
         """Make the stream; see `ZohoVoiceStream`."""
-        # Without files, its records say what call_logs says.
+        # Without files, its records repeat those of call_logs.
         self.selected_by_default = bool(tap.config.get("recordings_path"))
         super().__init__(tap, services)
 
@@ -128,7 +128,7 @@ def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
         kind: `recording` or `voicemail`.
 
     Yields:
-        What the log says of each.
+        The values of the log for each.
     """
     field = FILE_FIELDS[kind]
     value = record[field]

@@ -76,6 +76,6 @@ class TranscriptsStream(CallItemStream):
 def _parse(body: dict[str, Any]) -> dict[str, Any]:
     content = body.get("transcribeObj")
     if content is None:
-        message = "no transcribeObj"
+        message = "transcribeObj not found"
         raise UnexpectedResponseError(message)
     return parse_transcript(content)

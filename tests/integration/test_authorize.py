@@ -47,11 +47,11 @@ NAMES = ("CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "DATA_CENTER")
 PROGRAM = [sys.executable, "-c", "from tap_zohovoice.cli.authorize import main; main()"]
 ACCOUNTS = "https://accounts.example.invalid"
 NEW_CODE = (
-    "make a new code at https://api-console.zoho.eu (Self Client, Generate Code, scope "
+    "create a new code at https://api-console.zoho.eu (Self Client, Generate Code, scope "
     "ZohoVoice.call.READ)"
 )
 CONSOLE = "https://api-console.zohocloud.ca (Self Client, Client Secret), or choose"
-ANSWER_LOST = "an answer before was lost, and may have used up the code"
+ANSWER_LOST = "an earlier response was lost; the code may already be used"
 
 
 @dataclass
@@ -185,7 +185,10 @@ class TestOutput:
         cli.box.accounts.client = replace(cli.box.accounts.client, refresh_token="1000.it's")
         result = cli(write=cli.path)
         assert result.exit_code == 1
-        assert "has characters that no .env file can hold. Its lines instead:" in result.err
+        assert (
+            "contains characters that are not supported in a .env file. Add these lines:"
+            in result.err
+        )
         script = f'{result.out}\nprintf %s "${REFRESH_TOKEN}"'
         assert subprocess.check_output(["/bin/sh", "-c", script], text=True) == "1000.it's"
         assert not cli.path.exists()
@@ -214,7 +217,7 @@ class TestOutput:
         assert stat.S_IMODE(cli.path.stat().st_mode) == 0o600
         assert result.out == ""
         saved, tested = result.err.splitlines()
-        assert f"{cli.path}, readable by you alone, has TAP_ZOHOVOICE_CLIENT_ID," in saved
+        assert f"Saved to {cli.path}, readable only by its owner: TAP_ZOHOVOICE_CLIENT_ID," in saved
         assert tested == "The token works: 70 calls."
 
     def test_inheriting_plugin_has_its_own_variables(self, cli: Cli, monkeypatch: Patch) -> None:
@@ -225,7 +228,7 @@ class TestOutput:
         values = dotenv_values(cli.path)
         assert values[REFRESH_TOKEN] == "of another account"
         assert values["TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN"] == cli.box.config["refresh_token"]
-        assert "has TAP_ZOHOVOICE_INDIA_CLIENT_ID," in result.err
+        assert "readable only by its owner: TAP_ZOHOVOICE_INDIA_CLIENT_ID," in result.err
 
     def test_warns_of_a_stale_url_in_the_file(self, cli: Cli, monkeypatch: Patch) -> None:
         monkeypatch.setitem(DATA_CENTERS, "eu", (cli.box.url, cli.box.url))
@@ -233,7 +236,7 @@ class TestOutput:
             "TAP_ZOHOVOICE_API_URL=http://127.0.0.1:1\nTAP_ZOHOVOICE_ACCOUNTS_URL=\n"
         )
         result = cli(accounts_url="", api_url="", write=cli.path)
-        assert "also has TAP_ZOHOVOICE_API_URL; remove it" in result.err
+        assert "also sets TAP_ZOHOVOICE_API_URL; remove it" in result.err
         assert "ACCOUNTS_URL" not in result.err
 
     def test_prints_the_lines_if_the_file_turns_unwritable(self, cli: Cli) -> None:
@@ -246,7 +249,7 @@ class TestOutput:
         with faulty as box:
             result = cli(box, write=cli.path)
         assert result.exit_code == 1
-        assert "cannot be written: Is a directory. Its lines instead:" in result.err
+        assert "cannot be written: Is a directory. Add these lines:" in result.err
         assert result.values[REFRESH_TOKEN] == box.accounts.client.refresh_token
         assert result.err.endswith("The token works: 70 calls.\n")
 
@@ -268,7 +271,7 @@ class TestOutput:
                 timeout=20,
             )
         assert run.returncode == 1
-        error = f"Error: standard output: {reason}; the token is lost, make a new code"
+        error = f"Error: standard output: {reason}; the token is lost, create a new code"
         assert run.stderr.splitlines()[1:] == [error]
 
     def test_help_has_an_example(self, cli: Cli) -> None:
@@ -306,17 +309,16 @@ class TestExchange:
         [
             (
                 {"code": "1000.wrong"},
-                "invalid_code: the code is too old, was used before, or is of another data center "
+                "invalid_code: the code has expired, was used before, or is of another data center "
                 "than eu (us, in, au, jp, ca, sa, uk, ae, cn); " + NEW_CODE,
             ),
             (
                 {"client_id": "1000.wrong", "data_center": "ca"},
-                "invalid_client: data center ca does not know this client ID; copy it from "
-                + CONSOLE,
+                "invalid_client: client ID not found in data center ca; copy it from " + CONSOLE,
             ),
             (
                 {"client_secret": "made-up-secret"},
-                "invalid_client_secret: the secret is not this client's; copy it from https://api",
+                "invalid_client_secret: the client secret is invalid; copy it from https://api",
             ),
         ],
         ids=["code", "client", "secret"],
@@ -334,11 +336,14 @@ class TestExchange:
     @pytest.mark.parametrize(
         ("response", "hint"),
         [
-            ({"error": "invalid_code", "location": "in"}, "; Zoho names data center in"),
+            ({"error": "invalid_code", "location": "in"}, "; Zoho reports data center in"),
             ({"error": "invalid_code", "location": "eu"}, "Code, scope ZohoVoice.call.READ)"),
-            ({"error": "invalid_grant"}, "invalid_grant: the code is too old"),
+            ({"error": "invalid_grant"}, "invalid_grant: the code has expired"),
             ({"error": "OAUTH_SCOPE_MISMATCH"}, "OAUTH_SCOPE_MISMATCH: the code lacks a scope; "),
-            ({"error": "invalid_redirect_uri"}, "the client is not a self client; make a new code"),
+            (
+                {"error": "invalid_redirect_uri"},
+                "the client is not a self client; create a new code",
+            ),
             ({"error": "Access Denied"}, "too many tokens were requested; wait ten minutes, then"),
             (
                 {"error": "invalid_x made-up-secret 1000.sandbox.code"},
@@ -364,13 +369,13 @@ class TestExchange:
         cli.clock.time += 600
         result = cli(code="1000.another")
         assert (result.exit_code, result.out) == (1, "")
-        assert "invalid_code: the code is too old" in result.err
+        assert "invalid_code: the code has expired" in result.err
 
     def test_online_code_saves_nothing(self, cli: Cli) -> None:
         cli.box.dialect = Dialect(code_access="online")
         result = cli(write=cli.path)
         assert (result.exit_code, result.out) == (1, "")
-        hint = "the code was created with access_type=online; make a new code"
+        hint = "the code was created with access_type=online; create a new code"
         assert f"no refresh token in the response; {hint}" in result.err
         assert list(cli.path.parent.iterdir()) == []
 
@@ -379,13 +384,16 @@ class TestExchange:
         [
             (["lock"], "Access Denied: too many tokens were requested; wait ten minutes, then"),
             (["redirect"], "HTTP 302, no token; check data_center, or accounts_url if it is set"),
-            (["html"] * 3, "HTTP 200, no token in the answer; try again at once"),
-            (["502_html"] * 3, "HTTP 502, no token in the answer; try again at once"),
+            (["html"] * 3, "HTTP 200, no token in the response; try again at once"),
+            (["502_html"] * 3, "HTTP 502, no token in the response; try again at once"),
             (
                 ["cut"] * 3,
-                "cut it off; check accounts_url if it is set, else the network; try again at",
+                (
+                    "closed the connection; check accounts_url if it is set, else the network; "
+                    "try again at"
+                ),
             ),
-            (["error_200"] * 3, "no token in the answer"),
+            (["error_200"] * 3, "no token in the response"),
             (["truncated"], ANSWER_LOST),
             (["cut_body"], ANSWER_LOST),
             (["array"], ANSWER_LOST),
@@ -421,7 +429,9 @@ class TestExchange:
         cli.box.dialect = Dialect(api_domain="https://www.zohoapis.in")
         result = cli()
         assert result.exit_code == 0
-        assert "account is of data center in; if the token does not work, set" in result.err
+        assert (
+            "reports data center in for this account; if the token does not work, set" in result.err
+        )
         cli.box.accounts.add_code("1000.another")
         result = cli(data_center="in", code="1000.another")
         assert "Note" not in result.err
@@ -437,14 +447,17 @@ class TestTokenTest:
     @pytest.mark.parametrize(
         ("sabotage", "reason"),
         [
-            ({"dialect": Dialect(scope_missing=True)}, "lacks a scope; make a new one with Zoho"),
+            ({"dialect": Dialect(scope_missing=True)}, "lacks a scope; create a new one with Zoho"),
             ({"faults": dict.fromkeys(range(1, 9), "500")}, "HTTP 500"),
-            ({"faults": dict.fromkeys(range(1, 9), "html")}, "not the JSON that was asked for"),
+            ({"faults": dict.fromkeys(range(1, 9), "html")}, "not the requested JSON"),
             ({"faults": dict.fromkeys(range(1, 9), "cut")}, "connection failed"),
-            ({"faults": dict.fromkeys(range(1, 9), "token")}, "a new access token is refused too"),
-            ({"faults": dict.fromkeys(range(1, 9), "lock")}, "the lock lasts too long"),
-            ({"token_faults": {2: "lock"}}, "Access Denied: too many tokens were fetched"),
-            ({"token_faults": {2: "token"}}, "invalid_code: the refresh token is wrong, revoked"),
+            (
+                {"faults": dict.fromkeys(range(1, 9), "token")},
+                "a new access token was rejected too",
+            ),
+            ({"faults": dict.fromkeys(range(1, 9), "lock")}, "the lockout lasts too long"),
+            ({"token_faults": {2: "lock"}}, "Access Denied: too many tokens were requested"),
+            ({"token_faults": {2: "token"}}, "invalid_code: the refresh token is invalid, revoked"),
         ],
         ids=lambda value: str(value)[:40],
     )
@@ -456,7 +469,7 @@ class TestTokenTest:
         result = cli(write=cli.path if write else "")
         assert result.exit_code == 1
         assert reason in result.last_line
-        assert result.err.endswith("The refresh token is saved all the same\n")
+        assert result.err.endswith("The refresh token is saved nevertheless\n")
         values = dotenv_values(cli.path) if write else result.values
         assert values[REFRESH_TOKEN] == cli.box.config["refresh_token"]
         assert bool(result.out) != write
@@ -505,7 +518,7 @@ class TestTokenTest:
         with Sandbox(clock=cli.clock) as box:
             result = cli(box)
         assert result.exit_code == 0
-        hint = "If there are some, make the code as an administrator"
+        hint = "If there are calls, create the code as an administrator"
         assert f"Zoho counts no calls. {hint}" in result.err
 
     @pytest.mark.parametrize("total", ["absent", "minus_one", "words"])
@@ -533,7 +546,7 @@ class TestStreams:
         lines = result.err.splitlines()
         assert "users: works" in lines
         missing = [line for line in lines if line.startswith("contacts: ")]
-        assert "make a new one with zohovoice.contacts.READ" in missing[0]
+        assert "create a new one with zohovoice.contacts.READ" in missing[0]
         assert result.values["TAP_ZOHOVOICE_REFRESH_TOKEN"]  # it is saved all the same
 
     def test_refused_code_names_all_scopes(self, cli: Cli) -> None:
@@ -561,7 +574,10 @@ class TestUsage:
             ({"client_secret": "", "data_center": ""}, "give --data-center, --client-secret, or"),
             ({"client_id": "two words"}, "CLIENT_ID'): must be plain text without spaces"),
             ({"client_secret": "naïve"}, "CLIENT_SECRET'): must be plain text without spaces"),
-            ({"client_secret": "a'`"}, "SECRET'): has characters that no .env file can hold"),
+            (
+                {"client_secret": "a'`"},
+                "SECRET'): contains characters that are not supported in a .env file",
+            ),
             ({"code": "a\nb"}, "'--code' (env var: 'TAP_ZOHOVOICE_CODE'): must be plain text"),
             ({"data_center": "moon"}, "'moon' is not one of"),
             ({"accounts_url": "nonsense"}, "accounts_url must be a URL such as"),
@@ -682,7 +698,7 @@ class TestPrompts:
         ("key", "code", "message"),
         [
             ("\x03", 130, "Stopped by SIGINT: nothing was sent to Zoho"),
-            ("\x04", 2, "There is no more input; nothing was sent to Zoho"),
+            ("\x04", 2, "The input ended; nothing was sent to Zoho"),
         ],
         ids=["Ctrl-C", "Ctrl-D"],
     )
@@ -738,11 +754,15 @@ class TestSignals:
     @pytest.mark.parametrize(
         ("signum", "code", "message"),
         [
-            (signal.SIGINT, 130, "\nStopped by SIGINT: the code may be used up; make a new one\n"),
+            (
+                signal.SIGINT,
+                130,
+                "\nStopped by SIGINT: the code may be used up; create a new one\n",
+            ),
             (
                 signal.SIGTERM,
                 143,
-                "\nStopped by SIGTERM: the code may be used up; make a new one\n",
+                "\nStopped by SIGTERM: the code may be used up; create a new one\n",
             ),
             (signal.SIGKILL, -9, ""),
         ],

@@ -51,10 +51,10 @@ def test_range_that_is_answered_in_part_is_read_whole(
         assert box.stats.requests - first_requests <= 2
     # 75 windows of 30 days from the default start_date, 5 pages more than windows, 30 proofs.
     assert first_requests <= 75 + 2 * 60 + 30
-    told = lines(run, "answers long ranges of days only in part")
+    told = lines(run, "only some of the calls of long date ranges")
     # Without a total, windows may stay shorter than what is answered.
     assert len(told) == 1 or (total == "absent" and not told)
-    assert not lines(following, "only in part")
+    assert not lines(following, "only some of the calls")
 
 
 @pytest.mark.parametrize("end", ["last", "first"])
@@ -82,7 +82,7 @@ def test_range_of_weeks_that_is_answered_in_part_is_read_whole(
         first_requests = box.stats.requests
         following = run_tap(config, state=run.state)
         assert box.stats.requests - first_requests <= 2
-    told = re.findall(r"ranges of days only in part; reading windows of (\d+) days", run.log)
+    told = re.findall(r"of the calls of long date ranges; reading windows of (\d+) days", run.log)
     # Without a total, windows may stay shorter than what is answered.
     assert len(told) == 1 or (total == "absent" and not told)
     length = int(told[0]) if told else min(answered, 30)
@@ -90,7 +90,7 @@ def test_range_of_weeks_that_is_answered_in_part_is_read_whole(
     # The windows, of which each shares a day with the one before and may have two pages; proofs.
     windows = -(-(days + 3) // (length - 1)) + 1
     assert first_requests <= 2 * windows + (6 if total == "exact" else 12)
-    assert not lines(following, "only in part")
+    assert not lines(following, "only some of the calls")
 
 
 @pytest.mark.parametrize("total", ["exact", "absent"])
@@ -105,7 +105,7 @@ def test_days_that_are_silent_cost_one_request(
         assert_once(run, server_ids(box))
         # A page, one that verifies its total, or three that verify its end; one for the silence.
         assert box.stats.requests <= (2 if total == "exact" else 4) + 1
-    assert not lines(run, "only in part")
+    assert not lines(run, "only some of the calls")
 
 
 @pytest.mark.parametrize("order", ["shifting", "swapping", "replicas"])

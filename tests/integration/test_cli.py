@@ -206,28 +206,28 @@ def test_objects_are_flattened(run_tap: RunTap, clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     ("option", "content", "line"),
     [
-        ("--config", "{", "The --config file is not JSON (line 1)"),
+        ("--config", "{", "The --config file is not valid JSON (line 1)"),
         ("--config", "[1]", "The --config file is not a JSON object"),
         ("--config", "5", "The --config file is not a JSON object"),
         ("--config", '"text"', "The --config file is not a JSON object"),
         (
             "--config",
             '{"filters": ' + "[" * 100 + "]" * 100 + "}",
-            "The --config file has too many",
+            "The --config file is nested too",
         ),
         *[
             (option, text, f"The {option} file {reason}")
             for option in ("--config", "--state", "--catalog")
             for text, reason in {
-                "\n\n{": "is not JSON (line 3)",
-                "": "is not JSON (line 1)",
-                "[" * 100_000: "has too many levels",
+                "\n\n{": "is not valid JSON (line 3)",
+                "": "is not valid JSON (line 1)",
+                "[" * 100_000: "is nested too deeply",
                 "\udcff\udcfe{": "is not UTF-8 text",
             }.items()
         ],
         ("--state", "[1]", "The state is invalid"),
         ("--state", '{"bookmarks": {"call_logs": 3}}', "The state is invalid"),
-        ("--state", "nonsense", "The --state file is not JSON (line 1)"),
+        ("--state", "nonsense", "The --state file is not valid JSON (line 1)"),
         ("--catalog", "[1]", "The catalog is invalid"),
         ("--catalog", "{}", "The catalog is invalid"),
     ],

@@ -229,7 +229,7 @@ def test_a_lock_is_kept_by_the_next_process_after_a_kill(tmp_path: Path) -> None
         ((messages, log),) = ended([start(box, tmp_path / "two", **settings)])
         assert ids(messages) == server_ids(box)
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
-    assert "Lockout met by another run is still in effect" in log
+    assert "A lockout reported by another run is in effect" in log
 
 
 def test_processes_of_different_streams_share_the_limits_of_each_address(tmp_path: Path) -> None:

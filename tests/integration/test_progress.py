@@ -118,7 +118,7 @@ def test_a_line_while_the_access_is_checked(
     with Sandbox(history=history(30), clock=clock, list_faults={"users": {1: "lock"}}) as box:
         run_tap(box.config, catalog=selecting("users"))
     text = [record.getMessage() for _, record in watch.lines]
-    assert any(line.startswith("checking the access, waiting for 9 min") for line in text)
+    assert any(line.startswith("checking access, waiting for 9 min") for line in text)
 
 
 def test_a_run_of_one_window_logs_ten_lines(run_tap: RunTap, clock: FakeClock) -> None:

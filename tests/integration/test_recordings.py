@@ -243,13 +243,13 @@ def test_passing_fault_loses_no_file(
         ("500", "HTTP 500"),
         ("502_html", "HTTP 502"),
         ("cut", "connection failed"),
-        ("cut_body", "the file was cut off"),
+        ("cut_body", "the file is incomplete"),
         ("error_200", "HTTP 200"),
         ("token", "HTTP 401"),
-        ("drip:900", "the file was cut off"),
-        ("html", "no audio in the answer"),
+        ("drip:900", "the file is incomplete"),
+        ("html", "no audio in the response"),
         ("redirect", "HTTP 302"),
-        ("array", "no audio in the answer"),
+        ("array", "no audio in the response"),
     ],
 )
 def test_lasting_fault_loses_one_file(
@@ -359,7 +359,7 @@ def test_endless_lockout_stops_after_call_logs(
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "calls")})
         assert run.exit_code == 1
         assert set(run.ids) == server_ids(box)
-        assert "the lock lasts too long" in run.log
+        assert "the lockout lasts too long" in run.log
         assert box.stats.files.requests == 4
 
 
@@ -584,7 +584,7 @@ def test_too_big_file_is_an_error_row(run_tap: RunTap, clock: FakeClock, tmp_pat
                 "recordings_path": str(tmp_path / length),
             })  # fmt: skip
         assert run.exit_code == 0, run.log
-        assert errors(run) == ["the file is bigger than recordings_max_mb (1)"]
+        assert errors(run) == ["the file is larger than recordings_max_mb (1)"]
         assert {path.name for path in files(tmp_path / length)} == {"fits.wav"}
 
 

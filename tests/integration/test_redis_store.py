@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.support.cli import Run
 
 FORGOTTEN = "The rate-limit store is new or was restarted, and may have forgotten requests"
-LOST = "The rate-limit store cannot be reached since 2026-03-01 12:"
+LOST = "The rate-limit store has been unreachable since 2026-03-01 12:"
 REAL = 0.5  # seconds that pass on the server's clock meanwhile
 
 
@@ -179,7 +179,7 @@ class TestRule:
         assert seconds_waited(first, clock) < REAL
         lines = [entry.getMessage() for entry in caplog.records if "ockout" in entry.getMessage()]
         assert len(lines) == 1, lines
-        assert "Lockout met by another run is still in effect; waiting" in lines[0]
+        assert "A lockout reported by another run is in effect; waiting" in lines[0]
 
     def test_clock_of_the_server_set_back_adds_no_wait(
         self, machines: Machines, server: RedisServer, clock: ServerClock
@@ -333,7 +333,7 @@ class TestLoss:
         assert reason == FORGOTTEN
         lines = [entry.getMessage() for entry in caplog.records]
         assert lines == [
-            f"{LOST}00:00 UTC (Connection refused); no request until it is back",
+            f"{LOST}00:00 UTC (Connection refused); sending no requests until it is back",
             "The rate-limit store is back, after 30 s",
         ]
 
@@ -349,8 +349,8 @@ class TestLoss:
         finally:
             server.start()
         assert str(caught.value) == (
-            f"{LOST}00:00 UTC (Connection refused), for lock_seconds (25 s); run again when it is "
-            "back"
+            f"{LOST}00:00 UTC (Connection refused), longer than lock_seconds (25 s); "
+            "run again when it is back"
         )
         assert sum(clock.slept) == 25
 
@@ -397,14 +397,14 @@ class TestCommandLine:
         machines.limiter(client=client, url=f"{box.url}/rest/json/zv/logs").lock_for(600, "locked")
         run = run_tap({**box.config, "rate_limit_store": server.url})
         assert run.exit_code == 0, run.log
-        assert "Lockout met by another run is still in effect; waiting 607 s, until" in run.log
+        assert "A lockout reported by another run is in effect; waiting 607 s, until" in run.log
         assert sum(clock.slept) > 600
 
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
-            ((PASSWORD, "wrong-hush"), "user or password refused"),
-            ((f":{PASSWORD}@", ""), "user or password refused"),
+            ((PASSWORD, "wrong-hush"), "user or password rejected"),
+            ((f":{PASSWORD}@", ""), "user or password rejected"),
             ((HOST, "127.0.0.2"), "Connection refused"),
             ((HOST, "store.invalid"), ""),
             (("/0", "/99"), "ResponseError"),

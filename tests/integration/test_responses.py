@@ -92,7 +92,7 @@ def test_dead_server_ends_with_one_line(run_tap: RunTap, clock: FakeClock, fault
         run = run_tap(box.config)
         assert box.stats.requests == 6
     assert run.exit_code == 1
-    assert "asked 6 times" in last_line(run)
+    assert "gave up after 6 attempts" in last_line(run)
     assert "Traceback" not in run.log
 
 
@@ -113,7 +113,7 @@ def test_second_token_rejection_stops(run_tap: RunTap, clock: FakeClock, form: A
         run = run_tap(box.config)
         assert (box.stats.requests, box.stats.tokens) == (4, 2)
     assert run.exit_code == 1
-    assert "a new access token is refused too" in last_line(run)
+    assert "a new access token was rejected too" in last_line(run)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,8 @@ def test_permanent_error_stops_at_once_with_advice(
 
 
 @pytest.mark.parametrize(
-    ("fault", "what"), [("hollow", "no rows although Zoho counts 900"), ("renamed", "no logs")]
+    ("fault", "what"),
+    [("hollow", "no rows although meta.total is 900"), ("renamed", "logs not found")],
 )
 def test_unexpected_body_is_not_an_empty_account(
     run_tap: RunTap, clock: FakeClock, fault: str, what: str
@@ -165,7 +166,7 @@ def test_row_without_key_stops_with_its_position(
         box.store.add(row, at_ms=round(NOW * 1000) - 60_000)
         run = run_tap(box.config)
     assert run.exit_code == 1
-    assert re.search(rf"row 0 of \S+ has no usable {what}", last_line(run))
+    assert re.search(rf"row 0 of \S+ has no valid {what}", last_line(run))
     assert run.records == []
 
 
@@ -203,8 +204,8 @@ def test_token_is_renewed_before_it_expires(run_tap: RunTap, clock: FakeClock) -
 @pytest.mark.parametrize(
     ("setting", "advice"),
     [
-        ("refresh_token", "invalid_code: the refresh token is wrong"),
-        ("client_id", "invalid_client: this data center does not know the client"),
+        ("refresh_token", "invalid_code: the refresh token is invalid"),
+        ("client_id", "invalid_client: client not found in this data center"),
         ("client_secret", "invalid_client"),
     ],
 )
@@ -404,7 +405,7 @@ def test_failure_that_a_new_token_does_not_mend_stops(
         assert (box.stats.requests, box.stats.tokens) == (2, 2)
     assert run.exit_code == 1
     assert f"Zoho Voice: HTTP {response['status_code']}" in last_line(run)
-    assert "new access token is refused" not in last_line(run)
+    assert "new access token was rejected" not in last_line(run)
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 503])
@@ -416,7 +417,7 @@ def test_html_page_of_a_firewall_is_retried(run_tap: RunTap, clock: FakeClock, s
             run = run_tap(box.config)
     assert run.exit_code == 1
     assert f"HTTP {status}" in last_line(run)
-    assert "asked 6 times" in last_line(run)
+    assert "gave up after 6 attempts" in last_line(run)
     assert ("an HTML page" in last_line(run)) == (status != 503)
     assert "administrator" not in run.log
     assert "Firewall" not in run.log
@@ -447,7 +448,7 @@ def test_body_that_is_not_json_names_the_days(run_tap: RunTap, clock: FakeClock)
     with Sandbox(history=None, clock=clock) as box, odd_responses(box, MANY, content=b'{"a'):
         run = run_tap({**box.config, "start_date": "2026-02-20"})
     assert run.exit_code == 1
-    assert re.search(r"asked for \(2026-02-\d\d to 2026-03-\d\d\)", last_line(run))
+    assert re.search(r"requested JSON \(2026-02-\d\d to 2026-03-\d\d\)", last_line(run))
 
 
 def test_single_row_is_a_list_of_one(run_tap: RunTap, clock: FakeClock) -> None:
@@ -479,7 +480,7 @@ def free_port() -> int:
 def test_network_errors_name_the_server(run_tap: RunTap, clock: FakeClock, setting: str) -> None:
     port = free_port()
     urls = {
-        f"http://127.0.0.1:{port}": f"127.0.0.1:{port} refuses it",
+        f"http://127.0.0.1:{port}": f"127.0.0.1:{port} refused the connection",
         "http://does-not-exist.invalid": "host name does-not-exist.invalid cannot be resolved",
     }
     with Sandbox(history=None, clock=clock) as box:

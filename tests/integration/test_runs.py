@@ -58,7 +58,7 @@ def test_rule_9_a_lock_outlives_the_run_that_met_it(run_tap: RunTap, clock: Fake
         assert_once(run, server_ids(box))
         assert box.stats.locked_calls == locked
         assert box.stats.requests > requests
-    assert "met by another run" in run.log
+    assert "reported by another run" in run.log
 
 
 @pytest.mark.parametrize("number", range(1, 12))

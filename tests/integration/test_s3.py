@@ -107,7 +107,7 @@ def test_missing_bucket_is_an_error_and_not_created(run_tap: RunTap, clock: Fake
 @pytest.mark.usefixtures("bucket")
 def test_prefix_in_place_of_file_is_an_error(bucket: Any) -> None:
     bucket.pipe_file("bucket/calls/2026/01/02/x.wav/other", b"content")
-    with pytest.raises(StorageError, match="in use by something else"):
+    with pytest.raises(StorageError, match="exists, but is not a regular file"):
         open_storage(URL).stat("2026/01/02/x.wav")
 
 

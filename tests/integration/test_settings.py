@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
 HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
-INVALID_DATE = "not a date: use 2024-01-31 or 2024-01-31T08:00:00Z"
+INVALID_DATE = "not a valid date: use 2024-01-31 or 2024-01-31T08:00:00Z"
 INVALID_URL = "must be a URL such as https://{}.zoho.com"
 
 
@@ -42,7 +42,7 @@ EPOCHS = ("1772366400", "1712012212345", "1712012212345678", "20240131", "171201
 WRONG_NUMBERS: list[object] = ["5", 5.5, True, []]
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"pagesize": 5}, "unknown setting 'pagesize': did you mean page_size?"),
-    ({"zzz": 5}, "unknown setting 'zzz': known are client_id, "),
+    ({"zzz": 5}, "unknown setting 'zzz': valid names are client_id, "),
     *[({name: MISSING}, f"{name} is required") for name in KEYS],
     *[({name: None}, f"{name} is required") for name in KEYS],
     *[({name: text}, f"{name} is empty") for name in KEYS for text in ("", " ")],
@@ -80,7 +80,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         for text in ("2026-03-02", "2026-03-01T12:00:01Z", "2026-03-01T13:00+00:00", "2999-01-01")
     ],
     *[
-        ({name: value}, f"{name} has characters other than plain letters, digits and signs")
+        ({name: value}, f"{name} contains invalid characters; copy it again")
         for name in KEYS
         for value in ("1000.a b", "1000.a\nb", "1000.a\u200bb", "1000.a\tb", "1000.\u0430b")
     ],
@@ -126,7 +126,10 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ],
     ({"recordings_path": "odd://calls"}, "recordings_path: unsupported URL scheme odd"),
     ({"recordings_path": "odd::memory://x"}, "recordings_path: unsupported URL scheme odd"),
-    ({"recordings_path": "gs://calls"}, "recordings_path: no fsspec driver for gs is installed"),
+    (
+        {"recordings_path": "gs://calls"},
+        "recordings_path: the fsspec driver for gs is not installed",
+    ),
     ({"filters": []}, "filters must be of type object"),
     ({"filters": "callType=missed"}, "filters must be of type object"),
     ({"filters": {"calltype": "missed"}}, "unknown filter 'calltype': did you mean callType?"),
@@ -204,7 +207,7 @@ def test_all_errors_are_reported_at_once_without_secrets(
         "filters.contact_name must be of type string",
         "filters.feedback must be of type integer",
         "filters.userNumber must contain digits only",
-        "start_date is not a date",
+        "start_date is not a valid date",
         "api_url must be a URL",
     )
     for value in ("hush", "5550100", "555 0199", "Ann", "Bob"):

@@ -60,10 +60,10 @@ REQUESTS = {
 }
 STOPPED = {
     "zip_encrypted": "most of the files are missing in the archive",
-    "zip_cut": "the archive is cut off",
-    "first": "no archive in the answer",
+    "zip_cut": "the archive is incomplete",
+    "first": "no archive in the response",
     "refuse": "HTTP 400, ZVT015",
-    "html": "HTTP 200, no audio in the answer",
+    "html": "HTTP 200, no audio in the response",
 }
 
 
@@ -319,7 +319,7 @@ def test_archive_that_is_cut_off_twice_after_others_ends_them(
         run = run_tap(settings(box, tmp_path / "calls"))
         assert_stored(run, box, tmp_path / "calls")
         assert requested(box) == [1, 10, 10, 10, *[1] * 30]
-    assert len(lines(run, "Requesting one file at a time: the file was cut off")) == 1
+    assert len(lines(run, "Requesting one file at a time: the file is incomplete")) == 1
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -405,7 +405,7 @@ def test_endless_lockout_stops_after_call_logs(
         run = run_tap(settings(box, tmp_path / "calls"))
         assert run.exit_code == 1
         assert len(run.ids) == 40
-        assert "the lock lasts too long" in run.log
+        assert "the lockout lasts too long" in run.log
         assert requested(box) == [1, 10, 10, 1, 1]
         assert box.stats.files.locked_calls == 0
 
@@ -485,7 +485,7 @@ def test_archive_is_bounded(
         run = run_tap(settings(box, tmp_path / "calls"))
         assert_stored(run, box, tmp_path / "calls")
         assert requested(box) == expected
-    stops = lines(run, "Requesting one file at a time: the archive is bigger than its files may be")
+    stops = lines(run, "Requesting one file at a time: the archive exceeds the size limit")
     assert len(stops) == (size == 6)
 
 

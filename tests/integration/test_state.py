@@ -384,7 +384,7 @@ def test_catalog_cannot_override_key_and_replication(
     run = run_tap(box.config, catalog=catalog)
     assert (run.exit_code, run.ids, run.state) == (0, plain.ids, plain.state)
     assert run.of("SCHEMA")[0]["key_properties"] == ["logid"]
-    warned = f"call_logs: {name} in the catalog is ignored; it cannot change" in run.log
+    warned = f"call_logs: {name} in the catalog is ignored; it cannot be changed" in run.log
     assert warned == (value is not None)
 
 

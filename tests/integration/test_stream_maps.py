@@ -82,8 +82,11 @@ def test_privacy_map_hides_fields(
         ({"new": "record['caller']"}, "new: unknown field caller"),
         ({"new": "_['zz top']"}, "new: unknown field zz top"),
         ({"new": "record.zzz"}, "new: unknown field zzz"),
-        ({"user_number": "md5(config['salt'])"}, "user_number: stream_map_config has no salt"),
-        ({"new": "config.salt"}, "new: stream_map_config has no salt"),
+        (
+            {"user_number": "md5(config['salt'])"},
+            "user_number: salt not found in stream_map_config",
+        ),
+        ({"new": "config.salt"}, "new: salt not found in stream_map_config"),
         ({"new": "department.foo()"}, "new: unknown attribute foo"),
         ({"new": "md5(duration_seconds)"}, "new: AttributeError; check the types"),
         ({"new": "[1].__class__"}, "new: unsupported expression"),
@@ -127,7 +130,7 @@ def test_every_mistake_is_reported(run_tap: RunTap, box: Sandbox) -> None:
     run = run_maps(run_tap, box, maps, "call_logs", "recordings")
     assert log_lines(run, "ERROR") == [
         "stream_maps: call_logs.a: unknown name b",
-        "stream_maps: call_logs.c: stream_map_config has no d",
+        "stream_maps: call_logs.c: d not found in stream_map_config",
         "stream_maps: recordings.e: unknown name f",
     ]
 

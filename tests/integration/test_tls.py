@@ -140,9 +140,14 @@ YEAR_AGO, WEEK_AGO, NEXT_WEEK, NEXT_YEAR = (
 @pytest.mark.parametrize(
     ("names", "validity", "bundled", "line"),
     [
-        (["127.0.0.1", "localhost"], {}, None, "is not trusted; where a proxy signs certificates"),
+        (["127.0.0.1", "localhost"], {}, None, "is not trusted; if a proxy intercepts TLS, set"),
         (["127.0.0.1", "localhost"], {}, "other", "certificate authority in REQUESTS_CA_BUNDLE"),
-        (["127.0.0.1", "localhost"], {}, "junk", "REQUESTS_CA_BUNDLE holds no certificate in PEM"),
+        (
+            ["127.0.0.1", "localhost"],
+            {},
+            "junk",
+            "REQUESTS_CA_BUNDLE contains no certificate in PEM",
+        ),
         (["127.0.0.1", "localhost"], {}, "missing", "named by REQUESTS_CA_BUNDLE cannot be read"),
         (["127.0.0.2", "example.org"], {}, "own", "certificate is for another address; check "),
         (
@@ -190,7 +195,7 @@ def test_a_certificate_that_does_not_do_is_told_with_what_to_do(
 @pytest.mark.parametrize("setting", ["accounts_url", "api_url"])
 def test_a_server_without_tls_is_told(run_tap: RunTap, box: Sandbox, setting: str) -> None:
     run = run_tap({**box.config, setting: box.url.replace("http:", "https:")})
-    assert_told_once(run, f"the server speaks no TLS; check {setting}")
+    assert_told_once(run, f"the server does not support TLS; check {setting}")
 
 
 @pytest.mark.usefixtures("bundle")
@@ -198,9 +203,13 @@ def test_a_server_without_tls_is_told(run_tap: RunTap, box: Sandbox, setting: st
 @pytest.mark.parametrize(
     ("answer", "line", "asked"),
     [
-        ("407 Proxy Authentication Required", "refuses (HTTP 407); it wants a user and a pass", 1),
-        ("403 Forbidden", "refuses (HTTP 403); have it allow this address", 1),
-        ("502 Bad Gateway", "refuses (HTTP 502); have it allow this address", 3),
+        (
+            "407 Proxy Authentication Required",
+            "refused the connection (HTTP 407); it requires a user",
+            1,
+        ),
+        ("403 Forbidden", "refused the connection (HTTP 403); allow this address", 1),
+        ("502 Bad Gateway", "refused the connection (HTTP 502); allow this address", 3),
     ],
 )
 def test_a_proxy_that_refuses_is_told_without_its_password(
@@ -229,9 +238,9 @@ def test_a_proxy_that_refuses_is_told_without_its_password(
     ("url", "line", "waits"),
     [
         (f"http://{USER}:{PASSWORD}@127.0.0.1:1", "cannot be reached; check HTTPS_PROXY", True),
-        (f"http://{USER}:{PASSWORD}@127.0.0.1:99999", "HTTPS_PROXY is no usable address", False),
-        ("http://", "HTTPS_PROXY is no usable address; write http://host:port", False),
-        (f"ftp://{USER}:{PASSWORD}@127.0.0.1:1", "HTTPS_PROXY is no usable address", False),
+        (f"http://{USER}:{PASSWORD}@127.0.0.1:99999", "HTTPS_PROXY is invalid", False),
+        ("http://", "HTTPS_PROXY is invalid; use http://host:port", False),
+        (f"ftp://{USER}:{PASSWORD}@127.0.0.1:1", "HTTPS_PROXY is invalid", False),
         (f"socks5://{USER}:{PASSWORD}@127.0.0.1:1", "install 'requests[socks]'", False),
     ],
 )

@@ -122,7 +122,7 @@ def test_a_lock_without_end_stops_plainly(run_tap: RunTap, clock: FakeClock) -> 
         run = run_tap(box.config, catalog=ALL)
         assert run.exit_code == 1
         assert set(run.ids) == server_ids(box)
-        assert "the lock lasts too long" in run.log
+        assert "the lockout lasts too long" in run.log
         assert box.stats.transcripts.requests == 8
         assert box.stats.transcripts.locked_calls == 0
 
@@ -170,7 +170,7 @@ def test_later_failure_does_not_replace_a_transcript(run_tap: RunTap, clock: Fak
         box.transcript_faults.update(dict.fromkeys(range(1, 10 * total), "redirect"))
         second = run_tap(config, catalog=ALL, state=first.state)
         assert [row["logid"] for row in second.rows("transcripts")] == failed
-        assert second.log.count("errors are not emitted") == 2  # one line for each kind
+        assert second.log.count("error records are not emitted") == 2  # one line for each kind
         box.transcript_faults.clear()
         third = run_tap(config, catalog=ALL, state=second.state)
         assert len(third.rows("transcripts")) == total

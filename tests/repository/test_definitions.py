@@ -85,7 +85,7 @@ DRIFTS = [
     (STREAMS, "| `sha256` | text |", "| `sha256` | number |"),
     (STREAMS, "| `segments` | array of objects |", "| `segments` | text |"),
     (STREAMS, "| `zuid` | text |", "| `zuid` | number |"),
-    (STREAMS, "Needs the scope ZohoVoice.agents.READ.", ""),
+    (STREAMS, "Requires the scope ZohoVoice.agents.READ.", ""),
     ("meltano.yml", "namespace: tap_zohovoice", "namespace: zohovoice"),
     ("meltano.yml", "label: Zoho Voice", "label: Voice"),
     ("meltano.yml", "description: 'Singer tap for", "description: 'Tap for"),
@@ -113,7 +113,7 @@ def test_a_drift_is_told_and_mended(
 ) -> None:
     swap(root / name, old, new)
     assert (run("--check"), capsys.readouterr().err) == (1, f"{name} {STALE}")
-    assert (run(), capsys.readouterr().out) == (0, f"{name} is written anew\n")
+    assert (run(), capsys.readouterr().out) == (0, f"{name} was updated\n")
     assert (root / name).read_bytes() == (ROOT / name).read_bytes()
 
 
@@ -124,7 +124,7 @@ def test_a_drift_is_told_and_mended(
         ("LOOKBACK_DAYS='3'", "LOOKBACK_DAYS='1'", "but the default is 3"),
         ("TAP_ZOHOVOICE_CLIENT_SECRET=''", "TAP_ZOHOVOICE_CLIENT_SECRET='x'", "has a value for"),
         ("LOCK_SECONDS='600'", "LOCK_SECONDS='600'\nTAP_ZOHOVOICE_LOCK='6'", "_LOCK, which is no"),
-        ("TARGET_POSTGRES_HOST=", "TARGET_POSTGRES_SERVER=", "_SERVER, which is no setting"),
+        ("TARGET_POSTGRES_HOST=", "TARGET_POSTGRES_SERVER=", "_SERVER, which is not a setting"),
     ],
 )
 def test_a_drift_of_the_environment_is_told_for_people_to_mend(
@@ -231,7 +231,7 @@ def test_a_stream_that_is_gone_is_told(
     names = [stream["tap_stream_id"] for stream in tap.catalog["streams"]]
     del tap.catalog["streams"][names.index("recordings")]
     assert run("--check") == 1
-    assert f"{STREAMS} has fields of recordings, which is no stream" in capsys.readouterr().err
+    assert f"{STREAMS} has fields of recordings, which is not a stream" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_stream_that_is_gone_is_told(
         (lambda tap: tap.settings["api_url"].pop("description"), "api_url has no description"),
         (
             lambda tap: tap.settings["api_url"].update(type=["string", "integer"]),
-            "setting api_url has types that Meltano has no kind for: ['string', 'integer']",
+            "setting api_url has types that Meltano does not support: ['string', 'integer']",
         ),
         (
             lambda tap: tap.streams["call_logs"]["properties"]["voicemail"]["properties"][

@@ -337,10 +337,10 @@ FORGOTTEN = (
     "The rate-limit store is new or was restarted, and may have forgotten requests; "
     "waiting … s, until … UTC"
 )
-LOST = "The rate-limit store cannot be reached since … (…); no request until it is back"
+LOST = "The rate-limit store has been unreachable since … (…); sending no requests until it is back"
 LOST_FOR_LONG = (
-    "The rate-limit store cannot be reached since … (…), for lock_seconds (…); run again when it "
-    "is back"
+    "The rate-limit store has been unreachable since … (…), longer than lock_seconds (…); "
+    "run again when it is back"
 )
 MESSAGES: dict[str, Meet] = {
     "… is required": lambda stage: stage.run(client_id=None),
@@ -360,28 +360,30 @@ MESSAGES: dict[str, Meet] = {
     FORGOTTEN: lambda stage: stored(stage, ACQUIRED, ("forgotten", 60), ACQUIRED),
     LOST: lambda stage: stored(stage, ACQUIRED, None, None, ACQUIRED),
     LOST_FOR_LONG: lambda stage: stored(stage, ACQUIRED, None),
-    "The refresh token lacks scopes: …. Make a new token with them, or deselect these streams": (
+    "The refresh token lacks scopes: …. Create a new token with them, or deselect these streams": (
         lambda stage: stage.run(box={"scopes": ["ZohoVoice.call.READ"]}, streams=["users"])
     ),
-    "The setting streams is ignored, since there is a catalog": catalog_and_streams,
+    "The setting streams is ignored because there is a catalog": catalog_and_streams,
     "… calls came as several rows that differ (legs of a call); …": several_legs,
-    "Zoho returns the same rows of the list of … again, at another offset; …": lambda stage: (
+    "Zoho returns the same rows of the list of … again at another offset; …": lambda stage: (
         listed_users(stage, {"users": [{"userid": str(number)} for number in range(50)]})
     ),
-    "… rows have the id of another row and differ; keeping the first": lambda stage: listed_users(
-        stage, *2 * [{"users": [{"userid": "1", "name": name} for name in "ab"]}], EMPTY
+    "… rows have a duplicate id, but other values; keeping the first row": lambda stage: (
+        listed_users(
+            stage, *2 * [{"users": [{"userid": "1", "name": name} for name in "ab"]}], EMPTY
+        )
     ),
     "meta.total is … but only … distinct rows were returned": lambda stage: listed_users(
         stage, *2 * [{"users": [{"userid": "1"}], "meta": {"total": 3}}], EMPTY
     ),
-    "Zoho returned … campaigns and rejects the index of the next; there may be more": (
-        listed_campaigns
+    "Zoho returned … campaigns and rejected the next page; there may be more": (listed_campaigns),
+    "… status changes do not follow the previous one; Zoho may not have kept all": (
+        changes_with_a_gap
     ),
-    "… changes do not follow the one before; Zoho may not have kept all": changes_with_a_gap,
     "… must be of type …": lambda stage: stage.run(page_size="many"),
     "… must be a URL such as …": lambda stage: stage.run(api_url="voice.zoho.com"),
     "… must be a URL without …": lambda stage: stage.run(api_url="https://a.example/?b=c"),
-    "… is not a date: …": lambda stage: stage.run(start_date="yesterday"),
+    "… is not a valid date: …": lambda stage: stage.run(start_date="yesterday"),
     "end_date (…) is before start_date (…)": lambda stage: stage.run(end_date="2001-01-01"),
     "filters: … is reserved for the tap and cannot be set": lambda stage: stage.run(
         filters={"fromDate": "2024-01-01"}
@@ -392,21 +394,19 @@ MESSAGES: dict[str, Meet] = {
     "recordings_path: unsupported URL scheme …": lambda stage: stage.run(
         recordings_path="odd://calls"
     ),
-    "recordings_path: no fsspec driver for … is installed": lambda stage: stage.run(
+    "recordings_path: the fsspec driver for … is not installed": lambda stage: stage.run(
         recordings_path="gs://calls"
     ),
     "start_date (…) is in the future": lambda stage: stage.run(start_date="2027-01-01"),
-    "… has characters other than plain letters, digits and signs; copy it again": lambda stage: (
-        stage.run(client_secret="a b")
-    ),
-    "The … file is not JSON (line …)": lambda stage: stage.given("--state", "{"),
-    "The … file has too many levels": lambda stage: stage.given("--state", "[" * 100_000),
+    "… contains invalid characters; copy it again": lambda stage: stage.run(client_secret="a b"),
+    "The … file is not valid JSON (line …)": lambda stage: stage.given("--state", "{"),
+    "The … file is nested too deeply": lambda stage: stage.given("--state", "[" * 100_000),
     "The … file is not a JSON object": lambda stage: stage.given("--config", "[1]"),
     "The … file is not UTF-8 text": lambda stage: stage.given("--catalog", "\udcff"),
     "The file … is not UTF-8 text": odd_dotenv,
     "The … file was not found": lambda stage: stage.run("--config", str(stage.path / "missing")),
     "The … file cannot be read: …": lambda stage: stage.run("--config", str(stage.path)),
-    "…: … in the catalog is ignored; it cannot change": lambda stage: stage.given(
+    "…: … in the catalog is ignored; it cannot be changed": lambda stage: stage.given(
         "--catalog", changed_catalog(replication_key="logid")
     ),
     "The catalog selects no stream of the tap; nothing is read": lambda stage: stage.given(
@@ -434,11 +434,11 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Accounts: HTTP …, no token; check data_center, …": lambda stage: stage.answered(
         "404 Not Found", setting="accounts_url"
     ),
-    "Zoho Accounts: HTTP …, no token in the answer": lambda stage: stage.answered(
+    "Zoho Accounts: HTTP …, no token in the response": lambda stage: stage.answered(
         "503 Busy", setting="accounts_url"
     ),
-    "Zoho Accounts: HTTP …: Zoho Accounts has a problem that may pass; …": lambda stage: (
-        stage.answered("200 OK", '{"error": "general_error"}', setting="accounts_url")
+    "Zoho Accounts: HTTP …: temporary error of Zoho Accounts; …": lambda stage: stage.answered(
+        "200 OK", '{"error": "general_error"}', setting="accounts_url"
     ),
     "Zoho Accounts: connection failed: …; check accounts_url…": lambda stage: stage.run(
         accounts_url="http://127.0.0.1:1"
@@ -450,71 +450,69 @@ MESSAGES: dict[str, Meet] = {
     "… the server's certificate has expired; …": lambda stage: stage.secured(
         "localhost", days=-7, bundle="authority"
     ),
-    "… the file named by REQUESTS_CA_BUNDLE holds no certificate …": lambda stage: stage.secured(
+    "… the file named by REQUESTS_CA_BUNDLE contains no certificate …": lambda stage: stage.secured(
         "localhost", bundle="junk"
     ),
     "… named by REQUESTS_CA_BUNDLE cannot be read": lambda stage: stage.secured(
         "localhost", bundle="missing"
     ),
-    "… the server speaks no TLS; …": plain,
-    "… the proxy refuses (HTTP …); …": refused_by_proxy,
+    "… the server does not support TLS; …": plain,
+    "… the proxy refused the connection (HTTP …); …": refused_by_proxy,
     "… the proxy cannot be reached; …": lambda stage: stage.proxied("http://127.0.0.1:1"),
-    "… HTTPS_PROXY is no usable address; …": lambda stage: stage.proxied("http://"),
+    "… HTTPS_PROXY is invalid; …": lambda stage: stage.proxied("http://"),
     "… HTTPS_PROXY names a SOCKS proxy; …": lambda stage: stage.proxied("socks5://127.0.0.1:1"),
     "Zoho Voice: HTTP …, ZVT022…: the refresh token lacks a scope; …": lambda stage: stage.run(
         box={"dialect": Dialect(scope_missing=True)}
     ),
-    "Zoho Voice: HTTP …: a new access token is refused too; …": lambda stage: stage.run(
+    "Zoho Voice: HTTP …: a new access token was rejected too; …": lambda stage: stage.run(
         box={"faults": dict.fromkeys(ALWAYS, "token")}
     ),
     "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC": lambda stage: stage.run(
         box={"faults": {1: "lock"}}
     ),
-    "Zoho Voice: HTTP …: the lock lasts too long; run again later": lambda stage: stage.run(
+    "Zoho Voice: HTTP …: the lockout lasts too long; run again later": lambda stage: stage.run(
         box={"faults": dict.fromkeys(ALWAYS, "lock")}
     ),
     "Zoho Voice: HTTP …: access denied; …": lambda stage: stage.answered("403 Forbidden"),
-    "Zoho Voice: HTTP …: nothing answers at this address; …": lambda stage: stage.answered(
-        "404 Not Found"
-    ),
+    "Zoho Voice: HTTP …: URL not found; …": lambda stage: stage.answered("404 Not Found"),
     "Zoho Voice: HTTP …: the server redirects; …": lambda stage: stage.run(
         box={"faults": {1: "redirect"}}
     ),
-    "Zoho Voice: HTTP …, ZVT011…: Zoho does not know this address; …": lambda stage: stage.answered(
+    "Zoho Voice: HTTP …, ZVT011…: unsupported URL; …": lambda stage: stage.answered(
         "400 Bad Request", zvt("ZVT011")
     ),
-    "Zoho Voice: HTTP …, ZVT010…: Zoho does not know a parameter; …": lambda stage: stage.answered(
+    "Zoho Voice: HTTP …, ZVT010…: unsupported parameter; …": lambda stage: stage.answered(
         "400 Bad Request", zvt("ZVT010")
     ),
-    "Zoho Voice: HTTP …, ZVT015…: Zoho refuses a value; …": lambda stage: stage.answered(
+    "Zoho Voice: HTTP …, ZVT015…: invalid value; …": lambda stage: stage.answered(
         "400 Bad Request", zvt("ZVT015")
     ),
-    "Zoho Voice: HTTP …: Zoho refuses the request; …": lambda stage: stage.answered(
+    "Zoho Voice: HTTP …: the request was rejected; …": lambda stage: stage.answered(
         "400 Bad Request", zvt("ZVT999")
     ),
-    "Zoho Voice: HTTP 5…; asked 6 times": lambda stage: stage.answered("500 Oh"),
-    "Zoho Voice: HTTP …, no whole answer from … (…); asked 6 times": lambda stage: stage.run(
-        box={"faults": dict.fromkeys(ALWAYS, "cut_body")}
+    "Zoho Voice: HTTP 5…; gave up after 6 attempts": lambda stage: stage.answered("500 Oh"),
+    "Zoho Voice: HTTP …, incomplete response from … (…); gave up after 6 attempts": lambda stage: (
+        stage.run(box={"faults": dict.fromkeys(ALWAYS, "cut_body")})
     ),
-    "Zoho Voice: no answer in time from …; asked 6 times": silent,
-    "Zoho Voice: connection failed: …; asked 6 times": lambda stage: stage.run(
+    "Zoho Voice: timed out waiting for a response from …; gave up after 6 attempts": silent,
+    "Zoho Voice: connection failed: …; gave up after 6 attempts": lambda stage: stage.run(
         api_url="http://127.0.0.1:1"
     ),
-    "Zoho Voice: answer not understood: …": lambda stage: stage.answered(
+    "Zoho Voice: unexpected response: …": lambda stage: stage.answered(
         "200 OK", '{"calls": [{"logid": "1"}], "meta": {"total": 1}, "logs": null}'
     ),
-    "Zoho Voice: HTTP …, not the JSON that was asked for (…): …": lambda stage: stage.answered(
+    "Zoho Voice: HTTP …, not the requested JSON (…): …": lambda stage: stage.answered(
         "200 OK", "<html>Welcome</html>"
     ),
-    "Zoho Voice: row … of … has no usable …": lambda stage: stage.run(files=odd(logid=None)),
-    "Zoho Voice: row … of … has a field of too many levels; …": lambda stage: stage.run(
+    "Zoho Voice: row … of … has no valid …": lambda stage: stage.run(files=odd(logid=None)),
+    "Zoho Voice: row … of … has a field that is nested too deeply; …": lambda stage: stage.run(
         files=odd(new=json.loads("[" * 60 + "]" * 60))
     ),
-    "Zoho returns the same calls of … over and over, …": repeated,
-    "More calls on … than the API lets us page through; …": dense,
-    "Zoho answers with calls of other days than …": misplaced,
-    "The order of calls on … changes, and they do not fit a page; …": unordered,
-    "Zoho answers long ranges of days only in part; …": lambda stage: stage.run(
+    "Zoho returns the same calls of … at every offset; …": repeated,
+    "Too many calls on … to page through; …": dense,
+    "Zoho returned calls of other days than …": misplaced,
+    "The order of calls on … changes, and they do not fit on one page; …": unordered,
+    "Zoho returns only some of the calls of long date ranges; …": lambda stage: stage.run(
         box={"dialect": Dialect(answered_days=30)}
     ),
     "Zoho rejects days before …; …": lambda stage: stage.run(
@@ -524,7 +522,7 @@ MESSAGES: dict[str, Meet] = {
         box={"dialect": Dialect(wrong_start="year_2000", wrong_start_every=10)}
     ),
     "recordings_path is set, but the stream recordings is not selected: …": without_recordings,
-    "… errors are not emitted: …": failing_again,
+    "… error records are not emitted: …": failing_again,
     "recordings_path: …": occupied,
     "…: meta.total is … but only … distinct calls were returned, …": lambda stage: stage.run(
         box={"dialect": Dialect(total="stale_high", total_error=2)}
@@ -539,40 +537,40 @@ MESSAGES: dict[str, Meet] = {
     "…: value does not match its type; …": lambda stage: stage.run(
         files=odd(feedback="five stars")
     ),
-    "Log declares … bytes for a file of …; …": lambda stage: stage.run(
+    "The call log declares … bytes for a file of … bytes; …": lambda stage: stage.run(
         files=odd(call_recording={"recording_filename": "x.wav", "recording_size_in_bytes": 5}),
         recordings_path=str(stage.path / "calls"),
     ),
-    "Stopped by …; the last STATE says how far the sync got": stopped,
+    "Stopped by …; the next run can continue from the last STATE": stopped,
     "Unexpected … at …; please report this as a bug of the tap": broken,
 }
 GOES_ON = {
     FORGOTTEN,
     LOST,
-    "The setting streams is ignored, since there is a catalog",
+    "The setting streams is ignored because there is a catalog",
     "… calls came as several rows that differ (legs of a call); …",
-    "… rows have the id of another row and differ; keeping the first",
+    "… rows have a duplicate id, but other values; keeping the first row",
     "meta.total is … but only … distinct rows were returned",
-    "Zoho returned … campaigns and rejects the index of the next; there may be more",
-    "… changes do not follow the one before; Zoho may not have kept all",
-    "…: … in the catalog is ignored; it cannot change",
+    "Zoho returned … campaigns and rejected the next page; there may be more",
+    "… status changes do not follow the previous one; Zoho may not have kept all",
+    "…: … in the catalog is ignored; it cannot be changed",
     "The catalog selects no stream of the tap; nothing is read",
     "… is not a log level; use DEBUG, INFO, WARNING or ERROR",
     "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC",
     "…: meta.total is … but only … distinct calls were returned, …",
-    "Zoho answers long ranges of days only in part; …",
+    "Zoho returns only some of the calls of long date ranges; …",
     "Zoho rejects days before …; …",
     "… calls start more than two days outside the requested days; …",
     "recordings_path is set, but the stream recordings is not selected: …",
-    "… errors are not emitted: …",
+    "… error records are not emitted: …",
     "Cannot open the shared rate-limit file (…); …",
     "The bookmark of … (…) is in the future; …",
     "The bookmark of … has another replication key; …",
     "…: value does not match its type; …",
-    "Log declares … bytes for a file of …; …",
+    "The call log declares … bytes for a file of … bytes; …",
 }
 """What a run tells and goes on."""
-STOPPED = "Stopped by …; the last STATE says how far the sync got"
+STOPPED = "Stopped by …; the next run can continue from the last STATE"
 
 
 @pytest.fixture(autouse=True)

@@ -53,7 +53,7 @@ KEYS = {
     "recordings": ("recording_filename",),
     "transcripts": ("logid", "kind"),
 }
-_UNREADABLE = "More calls on"
+_UNREADABLE = "Too many calls on"
 _RETRIED = {"500", "502_html", "503_retry_after", "truncated", "error_200", "html", "array"}
 _RETRIED |= {"hollow", "renamed", "cut", "timeout", "unreachable"}
 

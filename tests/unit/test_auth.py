@@ -248,14 +248,14 @@ class TestTokenEndpoint:
         tokens.invalidate()
         requests_mock.post(TOKEN_URL, [failure])
         with pytest.raises(
-            RetriesExhaustedError, match=r", \S.*may pass; run again later$"
+            RetriesExhaustedError, match=r", \S.*temporary error of Zoho Accounts; run again later$"
         ) as found:
             tokens.access_token()
         assert "client" not in str(found.value)
 
     def test_unknown_error_is_retried(self, tokens: OAuthTokens, requests_mock: Mocker) -> None:
         requests_mock.post(TOKEN_URL, json={"error": "odd_thing"})
-        with pytest.raises(RetriesExhaustedError, match=r"run again later; if this stays, check"):
+        with pytest.raises(RetriesExhaustedError, match=r"run again later; if it persists, check"):
             tokens.access_token()
         assert requests_mock.call_count == 3
 

@@ -207,20 +207,29 @@ class TestNetworkError:
     @pytest.mark.parametrize(
         ("error", "text"),
         [
-            (requests.ReadTimeout(), "no answer in time from voice.example.invalid:443"),
-            (requests.ConnectTimeout(), "voice.example.invalid:443 does not accept it in time"),
+            (
+                requests.ReadTimeout(),
+                "timed out waiting for a response from voice.example.invalid:443",
+            ),
+            (requests.ConnectTimeout(), "voice.example.invalid:443 timed out"),
             (socket.gaierror(-2, "x"), "host name voice.example.invalid cannot be resolved"),
-            (ConnectionRefusedError(), "voice.example.invalid:443 refuses it"),
-            (ConnectionResetError(), "voice.example.invalid:443 cut it off"),
+            (ConnectionRefusedError(), "voice.example.invalid:443 refused the connection"),
+            (ConnectionResetError(), "voice.example.invalid:443 closed the connection"),
             (OSError(113, "No route to host"), "no route to voice.example.invalid:443"),
             (requests.ConnectionError(), "voice.example.invalid:443 (ConnectionError)"),
-            (TimeoutError(110, "x"), "voice.example.invalid:443 does not accept it in time"),
+            (TimeoutError(110, "x"), "voice.example.invalid:443 timed out"),
             (PermissionError(13, "x"), "voice.example.invalid:443 (Permission denied)"),
             (OSError(24, "x"), "voice.example.invalid:443 (Too many open files)"),
-            (ssl.SSLEOFError(), "voice.example.invalid:443 cut it off"),
-            (requests.exceptions.ChunkedEncodingError(), "voice.example.invalid:443 cut it off"),
-            (http.client.IncompleteRead(b"x"), "voice.example.invalid:443 cut it off"),
-            (http.client.BadStatusLine("x"), "voice.example.invalid:443 does not answer in HTTP"),
+            (ssl.SSLEOFError(), "voice.example.invalid:443 closed the connection"),
+            (
+                requests.exceptions.ChunkedEncodingError(),
+                "voice.example.invalid:443 closed the connection",
+            ),
+            (http.client.IncompleteRead(b"x"), "voice.example.invalid:443 closed the connection"),
+            (
+                http.client.BadStatusLine("x"),
+                "voice.example.invalid:443 sent an invalid HTTP response",
+            ),
         ],
         ids=repr,
     )
@@ -232,7 +241,9 @@ class TestNetworkError:
             wrapped = requests.ConnectionError()
             wrapped.__cause__ = error
         requests_mock.get(URL, exc=wrapped)
-        with pytest.raises(RetriesExhaustedError, match=r"^Zoho Voice: .*; asked 6 times") as found:
+        with pytest.raises(
+            RetriesExhaustedError, match=r"^Zoho Voice: .*; gave up after 6 attempts"
+        ) as found:
             stack.get()
         assert text in str(found.value)
         assert found.value.is_unreachable
@@ -249,9 +260,9 @@ class TestNetworkError:
             url = f"http://127.0.0.1:{port}/"
             requests_mock.get(url, real_http=True)
             stack = Stack(clock, requests_mock, url)
-            with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} cut it off"):
+            with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} closed the connection"):
                 stack.get(max_attempts=2)
-        with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} refuses it"):
+        with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} refused the connection"):
             stack.get(max_attempts=2)
 
     @pytest.mark.parametrize("name", ["does-not-exist.invalid", "a.b.invalid"])

@@ -314,12 +314,12 @@ def test_uuid_replaces_a_missing_logid(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("log", "reason"),
     [
-        *[(log, "no object") for log in NON_OBJECTS],
-        ({"start_time": "1764831298000"}, "no usable logid"),
-        *[({**LOG, "logid": bad}, "no usable logid") for bad in [None, "", *INVALID[FieldType.ID]]],
-        ({**LOG, "logid": None, "uuid": {}}, "no usable logid"),
-        ({"logid": "1"}, "no usable start_time"),
-        *[({**LOG, "start_time": bad}, "no usable start_time") for bad in INVALID_TIMESTAMPS],
+        *[(log, "is not an object") for log in NON_OBJECTS],
+        ({"start_time": "1764831298000"}, "no valid logid"),
+        *[({**LOG, "logid": bad}, "no valid logid") for bad in [None, "", *INVALID[FieldType.ID]]],
+        ({**LOG, "logid": None, "uuid": {}}, "no valid logid"),
+        ({"logid": "1"}, "no valid start_time"),
+        *[({**LOG, "start_time": bad}, "no valid start_time") for bad in INVALID_TIMESTAMPS],
     ],
     ids=repr,
 )
@@ -350,7 +350,7 @@ def nested(levels: int) -> list[Any]:
 
 def test_undeclared_field_has_fifty_levels_at_most() -> None:
     assert convert({**LOG, "new": nested(50)})["additional_fields"] == {"new": nested(50)}
-    with pytest.raises(InvalidRecordError, match="a field of too many levels"):
+    with pytest.raises(InvalidRecordError, match="a field that is nested too deeply"):
         CallLogConverter().convert({**LOG, "new": nested(51)})
 
 

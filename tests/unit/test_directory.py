@@ -128,9 +128,9 @@ def test_page_without_a_new_row_is_an_error(read: Any, requests_mock: Mocker, st
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"code": "200", "status": "SUCCESS", "others": [{"id": 1}]}, "not understood"),
+        ({"code": "200", "status": "SUCCESS", "others": [{"id": 1}]}, "unexpected response"),
         ({"code": "500", "status": "ERROR", "message": "Internal"}, "Internal"),
-        ({"status": "ERROR", "code": "ZVT011", "message": "Wrong URL"}, "this address"),
+        ({"status": "ERROR", "code": "ZVT011", "message": "Wrong URL"}, "unsupported URL"),
     ],
 )
 def test_response_that_is_no_list_is_an_error(
@@ -149,7 +149,7 @@ def test_response_that_is_no_list_is_an_error(
 @pytest.mark.parametrize("stream", DIRECTORY_STREAMS)
 def test_row_without_key_is_an_error(read: Any, requests_mock: Mocker, stream: Any) -> None:
     Server(requests_mock, stream, [{"name": "no key"}])
-    with pytest.raises(Exception, match=f"has no usable {stream.primary_keys[0]}"):
+    with pytest.raises(Exception, match=f"has no valid {stream.primary_keys[0]}"):
         read(stream.name)
 
 
@@ -280,7 +280,7 @@ class TestSmsLogs:
 
     def test_message_without_a_time_is_an_error(self, read: Any, requests_mock: Mocker) -> None:
         self.serve(requests_mock, [{"logid": "a", "submittedTime": ""}])
-        with pytest.raises(Exception, match="has no usable submittedTime"):
+        with pytest.raises(Exception, match="has no valid submittedTime"):
             read("sms_logs")
 
 
@@ -365,7 +365,7 @@ class TestAgentStatusChanges:
     ) -> None:
         self.serve(requests_mock, self.moments(20), lost=10)
         assert len(read("agent_status_changes", start_date="2026-01-01")) == 19
-        assert "1 changes do not follow the one before" in caplog.text
+        assert "1 status changes do not follow the previous one" in caplog.text
 
     @pytest.mark.parametrize("found", [None, {}, {"agentStatus": None}, {"agentStatus": []}])
     def test_nothing_is_no_error(self, read: Any, requests_mock: Mocker, found: Any) -> None:
@@ -378,7 +378,7 @@ class TestAgentStatusChanges:
     )
     def test_unknown_form_is_an_error(self, read: Any, requests_mock: Mocker, found: Any) -> None:
         self.serve(requests_mock, [], list=found)
-        with pytest.raises(Exception, match="not understood"):
+        with pytest.raises(Exception, match="unexpected response"):
             read("agent_status_changes")
 
 

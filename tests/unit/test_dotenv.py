@@ -94,7 +94,7 @@ def test_value_is_written_in_single_quotes(tmp_path: Path, value: str) -> None:
 def test_value_that_is_read_differently_is_refused(tmp_path: Path, value: str) -> None:
     path = tmp_path / ".env"
     path.write_text("A=1\n")
-    with pytest.raises(ValueError, match=r"characters that no \.env file can hold"):
+    with pytest.raises(ValueError, match=r"characters that are not supported in a \.env file"):
         update_dotenv(path, {"X": "new", "A": value})
     assert path.read_text() == "A=1\n"
 

@@ -193,7 +193,7 @@ def test_lockout_outlives_its_process(clock: FakeClock, caplog: pytest.LogCaptur
     make_limiter(clock).lock_for(600, "locked")
     clock.time += 200
     assert 400 <= seconds_waited(make_limiter(clock), clock) < 410
-    assert "Lockout met by another run is still in effect" in caplog.text
+    assert "A lockout reported by another run is in effect" in caplog.text
 
 
 @pytest.mark.parametrize("shorter", [0.0, 5.0])

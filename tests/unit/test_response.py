@@ -231,21 +231,31 @@ def test_rejected_token_is_renewed(status: int, body: object) -> None:
         (301, b"", STOP, "redirects.*data_center"),
         (302, HTML, STOP, "redirects.*api_url"),
         (304, b"", STOP, "redirects"),
-        (404, b"", STOP, "address.*data_center"),
-        (404, HTML, RETRY, "HTML page, not the JSON.*firewalls.*api_url"),
-        (403, HTML, RETRY, "HTML page, not the JSON"),
-        (403, b"\xef\xbb\xbf" + HTML, RETRY, "HTML page, not the JSON"),
+        (404, b"", STOP, "URL not found.*data_center"),
+        (404, HTML, RETRY, "HTML page, not the requested JSON.*firewalls.*api_url"),
+        (403, HTML, RETRY, "HTML page, not the requested JSON"),
+        (403, b"\xef\xbb\xbf" + HTML, RETRY, "HTML page, not the requested JSON"),
         (403, b"<html>Your access is blocked. Try again later.</html>", RETRY, "HTML page"),
-        (403, b"Denied by policy 4711", RETRY, "HTTP 403, not the JSON"),
-        (404, b'<?xml version="1.0"?><error/>', RETRY, "not the JSON"),
+        (403, b"Denied by policy 4711", RETRY, "HTTP 403, not the requested JSON"),
+        (404, b'<?xml version="1.0"?><error/>', RETRY, "not the requested JSON"),
         (100, b"", RETRY, "HTTP 100"),
         (103, b"", RETRY, "HTTP 103"),
-        (405, b"", STOP, "address"),
+        (405, b"", STOP, "URL not found"),
         (403, b"", STOP, "administrator"),
         (403, [], STOP, "administrator"),
         (403, zvt("403", "Permission denied"), STOP, "administrator"),
-        (404, {"code": "URL_RULE_NOT_CONFIGURED", "message": "No rule"}, STOP, "address.*api_url"),
-        (400, {"errorCode": "x", "code": "URL_RULE_NOT_CONFIGURED"}, STOP, "address.*api_url"),
+        (
+            404,
+            {"code": "URL_RULE_NOT_CONFIGURED", "message": "No rule"},
+            STOP,
+            "unsupported URL.*api_url",
+        ),
+        (
+            400,
+            {"errorCode": "x", "code": "URL_RULE_NOT_CONFIGURED"},
+            STOP,
+            "unsupported URL.*api_url",
+        ),
         (400, {"code": "X", "message": "Cannot generate limits"}, REFUSED, "HTTP 400"),
         (400, zvt("ZVTST005", "Call log deleted"), REFUSED, "ZVTST005"),
         (400, b"", REFUSED, "HTTP 400"),
@@ -267,14 +277,14 @@ def test_rejected_token_is_renewed(status: int, body: object) -> None:
         (425, b"", RETRY, "HTTP 425"),
         (200, zvt("500", "failed"), RETRY, "500.*failed"),
         (400, zvt("500", "failed"), RETRY, "500"),
-        (200, b'{"logs":[{"logid":"1","star', RETRY, "not the JSON"),
-        (200, HTML, RETRY, "not the JSON"),
-        (200, b"null", RETRY, "not the JSON"),
-        (200, b'"text"', RETRY, "not the JSON"),
-        (200, b"\xff\xfe\x00", RETRY, "not the JSON"),
-        (200, b"[" * 100_000, RETRY, "not the JSON"),
-        (200, [ROW], RETRY, "not the JSON"),
-        (200, [1, 2], RETRY, "not the JSON"),
+        (200, b'{"logs":[{"logid":"1","star', RETRY, "not the requested JSON"),
+        (200, HTML, RETRY, "not the requested JSON"),
+        (200, b"null", RETRY, "not the requested JSON"),
+        (200, b'"text"', RETRY, "not the requested JSON"),
+        (200, b"\xff\xfe\x00", RETRY, "not the requested JSON"),
+        (200, b"[" * 100_000, RETRY, "not the requested JSON"),
+        (200, [ROW], RETRY, "not the requested JSON"),
+        (200, [1, 2], RETRY, "not the requested JSON"),
     ],
     # Where pytest collects twice in a process, as mutmut makes it, it escapes backslashes again.
     ids=lambda value: repr(value)[:70].replace("\\", "/"),
@@ -442,12 +452,12 @@ def test_lockout_without_words_of_throttling_is_uncertain(
 def test_page_with_401_is_named_where_a_new_token_does_not_help() -> None:
     resolution = classify(401, HTML)
     assert resolution.action is RENEW
-    assert "HTTP 401, an HTML page, not the JSON" in resolution.message
+    assert "HTTP 401, an HTML page, not the requested JSON" in resolution.message
 
 
 def test_body_that_is_not_json_names_what_was_requested() -> None:
     resolution = classify_response(200, {}, b"{", now=NOW, requested=" (a to b)")
-    assert "not the JSON that was asked for (a to b)" in resolution.message
+    assert "not the requested JSON (a to b)" in resolution.message
 
 
 @pytest.mark.parametrize("raw", [b"\t", b"\n", b"\r", b"\x00", b"\x1f", b"\xff", b"\xe9", b"\xc3"])

@@ -71,7 +71,7 @@ def test_attempts_are_limited(clock: FakeClock, attempts: int) -> None:
     with pytest.raises(RetriesExhaustedError) as raised:
         script.run(max_attempts=attempts)
     assert script.attempts == attempts
-    assert str(raised.value) == "HTTP 500" + f"; asked {attempts} times" * (attempts > 1)
+    assert str(raised.value) == "HTTP 500" + f"; gave up after {attempts} attempts" * (attempts > 1)
     assert (raised.value.summary, raised.value.is_unreachable) == ("summary", True)
     assert raised.value.__cause__ is error
 
@@ -102,7 +102,7 @@ def test_lockouts_in_a_row_are_limited(
     clock: FakeClock, limits: dict[str, int], attempts: int
 ) -> None:
     script = Script(clock, *[LOCKED] * 9)
-    with pytest.raises(RateLimitLockoutError, match=r"^locked: the lock lasts too long"):
+    with pytest.raises(RateLimitLockoutError, match=r"^locked: the lockout lasts too long"):
         script.run(**limits)
     assert script.attempts == attempts
     assert script.limiter.try_acquire()[0] > 600  # closed for what comes next, too
@@ -139,7 +139,7 @@ def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCapt
     assert (script.renewals, clock.slept) == (1, [])
     assert caplog.messages == ["rejected; requesting a new access token"]
     script.errors = [REJECTED, FAILED, REJECTED]
-    with pytest.raises(ZohoVoiceError, match=r"^rejected: a new access token is refused too"):
+    with pytest.raises(ZohoVoiceError, match=r"^rejected: a new access token was rejected too"):
         script.run()
     assert (script.renewals, script.attempts) == (2, 5)
 
@@ -147,7 +147,7 @@ def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCapt
 def test_token_that_may_not_be_renewed_ends_the_request(clock: FakeClock) -> None:
     script = Script(clock, REJECTED)
     script.may_renew = False
-    with pytest.raises(ZohoVoiceError, match="refused too"):
+    with pytest.raises(ZohoVoiceError, match="rejected too"):
         script.run()
     assert script.attempts == 1
 

@@ -316,7 +316,7 @@ def test_full_disk_is_one_plain_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_folder_in_place_of_file_is_an_error(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "calls/a/x.wav").mkdir(parents=True)
-    with pytest.raises(StorageError, match="in use by something else"):
+    with pytest.raises(StorageError, match="exists, but is not a regular file"):
         storage.stat("a/x.wav")
 
 

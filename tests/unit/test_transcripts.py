@@ -93,7 +93,7 @@ def test_null_property_stays_null(name: str) -> None:
 
 def test_too_deep_transcript_is_rejected() -> None:
     nested: Any = json.loads("[" * 60 + "]" * 60)
-    with pytest.raises(UnexpectedResponseError, match="too many levels"):
+    with pytest.raises(UnexpectedResponseError, match="nested too deeply"):
         parse_transcript({"transcriptJson": nested})
     assert parse(json.dumps({"transcriptJson": nested}))["raw"]
 

@@ -347,5 +347,5 @@ def test_example_a_server_that_always_starts_at_the_first_row_is_not_asked_for_e
     total: Total, rows: int
 ) -> None:
     reading = read(AccountSpec((Burst(60, rows, SECOND),), Dialect(total=total, from_ignored=True)))
-    assert "over and over" in str(reading.error)
+    assert "at every offset" in str(reading.error)
     assert reading.requests < 50
