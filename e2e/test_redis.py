@@ -237,10 +237,10 @@ def test_machine_waits_for_a_store_that_is_lost_and_gives_up_after_lock_seconds(
         assert time.monotonic() - at.moments[5] > 4
         assert box.stats.requests == 5
     lines = [line for line in machines[0].log.splitlines() if "WARNING" in line or "ERROR" in line]
-    lost = [line for line in lines if "The rate-limit store cannot be reached since " in line]
+    lost = [line for line in lines if "The rate-limit store has been unreachable since " in line]
     assert len(lost) == 2, lines
-    assert lost[0].endswith(" (Connection refused); no request until it is back")
-    assert lost[1].endswith("for lock_seconds (4 s); run again when it is back")
+    assert lost[0].endswith(" (Connection refused); sending no requests until it is back")
+    assert lost[1].endswith("longer than lock_seconds (4 s); run again when it is back")
     assert lost[1] == lines[-1]
     assert PASSWORD not in machines[0].log
 
