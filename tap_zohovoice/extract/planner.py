@@ -108,10 +108,10 @@ class WindowPlanner:
         return min(midnight(window.last) - MAX_UTC_OFFSET, self._stop)
 
     def bookmark_limit(self, window: DateWindow) -> dt.datetime:
-        """Return the moment after which rows of a window say nothing about earlier calls."""
+        """Return the moment from which calls may be unread, whenever the rows of a window start."""
         if window.last >= self._end:
             return window.near[1]
-        # A phone whose clock is ahead is filed under a day before.
+        # A call of a phone whose clock is ahead belongs to a day before its start.
         return self.covered_until(window) + (DAY if self._is_inclusive else 0 * DAY)
 
     def shrink(self, window: DateWindow, rows: int | None) -> None:

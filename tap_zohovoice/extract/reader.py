@@ -37,7 +37,8 @@ class WindowResult:
         legs: Other rows of calls that came as several rows which differ; each call is in `rows`
             or `strays` once, or in an earlier window.
         covered_until: Before this moment no call is unread.
-        bookmark_limit: After this moment calls may be unread, whatever the rows are.
+        bookmark_limit: From this moment on calls may be unread; the bookmark less the lookback
+            must not pass it.
     """
 
     window: DateWindow

@@ -90,7 +90,8 @@ class IncrementalStream(BookmarkedStream):
         written_before = services.writer.records_written
         try:
             for window in self.request_windows(reader, context):
-                first, last = window.window.near[0], window.bookmark_limit
+                first, last = window.window.near
+                last = min(last, add_saturating(window.bookmark_limit, services.settings.lookback))
                 self._bounds = format_timestamp(first), format_timestamp(last)
                 yield from self.emit_window(window, context)
                 is_empty = not window.rows
