@@ -4,6 +4,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 BUDGET_ARGS ?=
+MUTANTS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +30,8 @@ DLT := .cache/bench/dlt
 DLT_PINS := requirements/bench/dlt.txt
 SITE := .cache/site-tools
 SITE_PINS := requirements/site.txt
+MUTMUT := .cache/mutmut
+MUTMUT_PINS := requirements/mutants.txt
 PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs dbt/README.md sandbox/README.md
 
 # uv and pip keep to the checkout.
@@ -44,7 +47,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test next simulate e2e lint definitions site bench budget pins clean
+.PHONY: help setup demo test next simulate mutants e2e lint definitions site bench budget pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' Makefile
@@ -69,6 +72,16 @@ next: $(VENV)/.test ## Run the tests of the SDK's interface with its newest vers
 
 simulate: $(VENV)/.test ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
+
+mutants: $(VENV)/.test $(MUTMUT)/.done ## Change the core in small ways, and count what the tests catch; MUTANTS='tap_zohovoice.pagination*' picks some
+	@HYPOTHESIS_PROFILE=unshrunk PYTHONPATH=$(CURDIR)/$(MUTMUT) \
+		$(BIN)/python -m mutmut run $(MUTANTS)
+	@PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m mutmut results --all true | awk ' \
+		/: not checked$$/ { next } \
+		{ sub(/\.x[^.]*$$/, "", $$1); tried[$$1]++; caught[$$1] += $$2 ~ /killed|timeout/ } \
+		END { for (name in tried) printf "%3d %% of %4d caught in %s\n", \
+			100 * caught[name] / tried[name], tried[name], name }' | sort -k 7
+	@echo "Names of the others: PYTHONPATH=$(MUTMUT) $(BIN)/python -m mutmut results"
 
 e2e: $(VENV)/.test $(E2E)/meltano/.pins $(E2E)/dbt-snowflake/.pins ## Run the tap with Meltano into real targets, and compare the loaded rows
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
@@ -127,6 +140,9 @@ pins: $(VENV)/.uv ## Pin the newest versions with their hashes
 	@$(UV) pip compile --group site --universal --python-version 3.11 \
 		--generate-hashes --upgrade --no-header --no-annotate \
 		--quiet --output-file $(SITE_PINS)
+	@$(UV) pip compile --group mutants --constraint $(PINS) --universal --python-version 3.11 \
+		--generate-hashes --upgrade --no-header --no-annotate \
+		--quiet --output-file $(MUTMUT_PINS)
 	@echo dlt | $(UV) pip compile - --universal --python-version 3.11 \
 		--generate-hashes --upgrade --no-header --no-annotate \
 		--quiet --output-file $(DLT_PINS)
@@ -134,7 +150,7 @@ pins: $(VENV)/.uv ## Pin the newest versions with their hashes
 
 clean: ## Remove everything that make and the tools created
 	@rm -rf $(VENV) .cache .demo $(E2E) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist \
-		sandbox/dist
+		mutants sandbox/dist
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installs a part of the pins: who needs it, what that takes, options that name the part.
@@ -196,6 +212,13 @@ $(DLT)/.done: $(DLT_PINS) | $(VENV)/.uv
 
 $(SITE)/.done: $(SITE_PINS) | $(VENV)/.uv
 	$(call environment,the site,20 MB$(,) 5 s)
+	@touch $@
+
+# What changes the code and starts the tests, beside what .venv has for them.
+$(MUTMUT)/.done: $(MUTMUT_PINS) | $(VENV)/.uv
+	@echo "Setting up $(MUTMUT) for make mutants: about 20 MB, 5 s ..."
+	@rm -rf $(MUTMUT)
+	@$(INSTALL) --python $(BIN)/python --no-deps --target $(MUTMUT) --requirement $<
 	@touch $@
 
 $(E2E)/%/.pins: requirements/e2e/%.txt $(VENV)/.uv
