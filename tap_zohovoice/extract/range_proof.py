@@ -42,9 +42,9 @@ _MAX_COVER = 5
 class RangeProof:
     """Verifies that windows are complete, by requests for their days without rows.
 
-    Such a server returns the last days of a range, or the first. So the days without rows at
-    either end may have some; and the days between the first and the last row prove that ranges
-    of that length are returned completely.
+    A server that returns only a part of a range returns its last days, or its first. So the days
+    without rows at either end may have some; and the days between the first and the last row prove
+    that ranges of that length are returned completely.
 
     Args:
         windows: Requests pages.
@@ -173,11 +173,13 @@ class RangeProof:
 
 def _without_wrong_clocks(starts: list[dt.datetime]) -> list[dt.datetime]:
     """Return starts without the few that are far from all others: they prove no range."""
-    far = SAFE_DAYS * DAY
-    gaps = [number for number, (one, two) in enumerate(pairwise(starts)) if two - one > far]
-    first = max((n + 1 for n in gaps if n < _MAX_WRONG_CLOCKS), default=0)
-    rest = len(starts) - 1 - _MAX_WRONG_CLOCKS
-    last = min((n + 1 for n in gaps if n >= rest), default=len(starts))
+    count = len(starts)
+
+    def after_gaps(places: range) -> list[int]:
+        return [place for place in places if starts[place] - starts[place - 1] > SAFE_DAYS * DAY]
+
+    first = max(after_gaps(range(1, min(_MAX_WRONG_CLOCKS + 1, count))), default=0)
+    last = min(after_gaps(range(max(count - _MAX_WRONG_CLOCKS, 1), count)), default=count)
     return starts[first:last] if last - first >= _FEW_ROWS else starts
 
 

@@ -96,8 +96,8 @@ class IncrementalStream(BookmarkedStream):
                 yield from self.emit_window(window, context)
                 is_empty = not window.rows
                 safe = self._safe_bookmark(window.covered_until, start)
-                newest = safe if is_empty else min(window.rows[-1].start_time, self._bounds[1])
-                self.advance_bookmark(newest, context)
+                bookmark = safe if is_empty else min(window.rows[-1].start_time, self._bounds[1])
+                self.advance_bookmark(bookmark, context)
                 if not is_empty:
                     state = self.get_context_state(context)
                     newest = min(window.rows[-1].start_time, self.present)
