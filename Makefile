@@ -36,6 +36,8 @@ PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs dbt/README.md sandbox/READM
 
 # uv and pip keep to the checkout.
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
+# As pip does, uv trusts what this machine trusts: a proxy may have an authority of its own.
+export UV_SYSTEM_CERTS ?= 1
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
