@@ -181,7 +181,7 @@ def _error_of(
     text = text if error in hints else redact(text, hidden)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and (error in hints or _FINAL.search(error)):
         message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
-        return OAuthError(message, error, response)
+        return OAuthError(message, error=error, response=response)
     if not text and status in _NOT_FOUND and status not in _RETRIED:
         message = f"{prefix}, no token; check data_center, or accounts_url if it is set"
         return ZohoVoiceError(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+@dataclass(eq=False, repr=False)
 class ZohoVoiceError(FatalAPIError):
     """Ends the sync; the text is one plain line that says what to do.
 
@@ -18,22 +20,17 @@ class ZohoVoiceError(FatalAPIError):
         is_unreachable: Whether no service responded.
     """
 
-    def __init__(self, text: str = "", *, summary: str = "", is_unreachable: bool = False) -> None:
-        super().__init__(text)
-        self.summary = summary
-        self.is_unreachable = is_unreachable
+    text: str = ""
+    _: KW_ONLY
+    summary: str = ""
+    is_unreachable: bool = False
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class MissingScopeError(ZohoVoiceError):
-    """The refresh token lacks the scope that a request needs.
+    """The refresh token lacks the scope that a request needs."""
 
-    Attributes:
-        scope: The scope; empty if several are missing.
-    """
-
-    def __init__(self, text: str, *, summary: str = "", scope: str = "") -> None:
-        super().__init__(text, summary=summary)
-        self.scope = scope
+    scope: str = ""  # empty if several are missing
 
 
 class RetriesExhaustedError(ZohoVoiceError):
@@ -48,39 +45,20 @@ class RateLimitStoreError(ZohoVoiceError):
     """The store that the setting `rate_limit_store` names cannot be reached."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class InvalidParameterError(ZohoVoiceError):
-    """The API rejects a value of the request: a page size, an offset, dates.
+    """The API rejects a value of the request: a page size, an offset, dates."""
 
-    Attributes:
-        rejected_param: `size` or `dates` where the response names what it rejects, else empty.
-        is_invalid_value: Whether the response says that a value is invalid (`ZVT015`).
-    """
-
-    def __init__(
-        self,
-        text: str,
-        *,
-        rejected_param: str = "",
-        is_invalid_value: bool = False,
-        summary: str = "",
-    ) -> None:
-        super().__init__(text, summary=summary)
-        self.rejected_param = rejected_param
-        self.is_invalid_value = is_invalid_value
+    rejected_param: str = ""  # `size` or `dates`, where the response names it
+    is_invalid_value: bool = False  # whether the response says so (`ZVT015`)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class OAuthError(ZohoVoiceError):
-    """Zoho Accounts responds with an OAuth error.
+    """Zoho Accounts responds with an OAuth error."""
 
-    Attributes:
-        error: The error code, in lower case.
-        response: The JSON object of the response.
-    """
-
-    def __init__(self, text: str, error: str, response: Mapping[str, Any]) -> None:
-        super().__init__(text)
-        self.error = error
-        self.response = response
+    error: str  # the code, in lower case
+    response: Mapping[str, Any]
 
 
 class InvalidInputError(ConfigValidationError):
@@ -98,6 +76,7 @@ class StreamMapError(ZohoVoiceError):
     """An expression of a stream map fails for a record."""
 
 
+@dataclass(eq=False, repr=False)
 class RetryableError(RetriableAPIError):
     """A failed attempt that a retry may fix.
 
@@ -107,32 +86,22 @@ class RetryableError(RetriableAPIError):
         wait: Seconds that the response asks to wait; None if it does not say.
     """
 
-    def __init__(
-        self,
-        text: str,
-        *,
-        summary: str = "",
-        is_unreachable: bool = False,
-        wait: float | None = None,
-    ) -> None:
-        super().__init__(text)
-        self.summary = summary or text
-        self.is_unreachable = is_unreachable
-        self.wait = wait
+    text: str
+    _: KW_ONLY
+    summary: str = ""
+    is_unreachable: bool = False
+    wait: float | None = None
+
+    def __post_init__(self) -> None:
+        """Use the text where nothing shorter is given."""
+        self.summary = self.summary or self.text
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class RateLimitedError(RetryableError):
-    """The API is locked, because of too many requests.
+    """The API is locked, because of too many requests."""
 
-    Attributes:
-        is_uncertain: Whether the text may also mean that the request itself is rejected.
-    """
-
-    def __init__(
-        self, text: str, *, summary: str = "", wait: float | None = None, is_uncertain: bool = False
-    ) -> None:
-        super().__init__(text, summary=summary, wait=wait)
-        self.is_uncertain = is_uncertain
+    is_uncertain: bool = False  # whether the request itself may be rejected instead
 
 
 class TokenRejectedError(RetryableError):
@@ -151,16 +120,11 @@ class ArchiveError(Exception):
     """An archive, or an entry of it, that is not usable."""
 
 
+@dataclass(eq=False, repr=False)
 class WindowTooLargeError(Exception):
-    """A window holds more rows than can be paged through.
+    """A window holds more rows than can be paged through."""
 
-    Attributes:
-        total: How many it holds; None if that is not known.
-    """
-
-    def __init__(self, total: int | None) -> None:
-        super().__init__(total)
-        self.total = total
+    total: int | None  # how many it holds; None if that is not known
 
 
 class CastError(ValueError):
@@ -171,15 +135,9 @@ class InvalidRecordError(ValueError):
     """A row without a key or a readable start."""
 
 
+@dataclass(eq=False, repr=False)
 class ShutdownRequested(BaseException):
-    """A signal asked the tap to stop.
+    """A signal asked the tap to stop."""
 
-    Attributes:
-        signum: The signal.
-        on_shutdown: Writes what must still be emitted.
-    """
-
-    def __init__(self, signum: int, on_shutdown: Callable[[], None]) -> None:
-        super().__init__(signum)
-        self.signum = signum
-        self.on_shutdown = on_shutdown
+    signum: int
+    on_shutdown: Callable[[], None]  # writes what must still be emitted
