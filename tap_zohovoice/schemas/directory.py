@@ -187,8 +187,9 @@ def build_list_schema(fields: tuple[Field, ...], description: str, scope: str) -
     return {"description": f"{description} Requires the scope {scope}.", **schema}
 
 
-def build_link_schema(key: str, owner: str, scope: str) -> dict[str, Any]:
+def build_link_schema(key: str, scope: str) -> dict[str, Any]:
     """Build the JSON schema of a stream that links calls to their owners."""
+    owner = key.removesuffix("_id")
     schema = build_schema(
         Field(key, _ID, f"Id of the {owner}."),
         Field("logid", _ID, "Id of the call log."),

@@ -5,7 +5,7 @@ A call log does not say it, but the list of calls can be filtered by each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.schemas.directory import build_link_schema
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 
 class CallLinkStream(IncrementalStream):
-    """One row for each call of each owner: one partition and one bookmark an owner.
-
-    Attributes:
-        owner_key: Name of the owner's id in a record.
-        owner_stream: Stream that lists the owners.
-        owner_field: Field of that stream that holds the id.
-        filter_param: Filter of the list of calls. Source: documentation of `zv/logs`.
-    """
+    """One row for each call of each owner: one partition and one bookmark an owner."""
 
     selected_by_default = False
     fixed_partitions = None
-    item_label = "call"
+    schema: ClassVar[dict[str, Any]] = {}
     owner_key: ClassVar[str]
     owner_stream: ClassVar[type[DirectoryStream]]
     owner_field: ClassVar[str]
+    """Field of that stream that holds the id."""
     filter_param: ClassVar[str]
+    """Filter of the list of calls. Source: documentation of `zv/logs`."""
+
+    @override
+    def __init_subclass__(cls) -> None:
+        cls.owner_scope = cls.owner_stream.scope
+        cls.schema = build_link_schema(cls.owner_key, cls.owner_scope)
 
     @property
     @override
@@ -90,12 +90,10 @@ class CallQueuesStream(CallLinkStream):
 
     name = "call_queues"
     owner_key = "queue_id"
+    primary_keys = (owner_key, "logid")
     owner_stream = QueuesStream
     owner_field = "id"
     filter_param = "groupIds"
-    primary_keys = ("queue_id", "logid")
-    owner_scope = QueuesStream.scope
-    schema = build_link_schema(owner_key, "queue", owner_scope)
 
 
 class CallAgentsStream(CallLinkStream):
@@ -103,12 +101,10 @@ class CallAgentsStream(CallLinkStream):
 
     name = "call_agents"
     owner_key = "agent_id"
+    primary_keys = (owner_key, "logid")
     owner_stream = UsersStream
     owner_field = "agentId"
     filter_param = "agent"
-    primary_keys = ("agent_id", "logid")
-    owner_scope = UsersStream.scope
-    schema = build_link_schema(owner_key, "agent", owner_scope)
 
 
 class CallCampaignsStream(CallLinkStream):
@@ -116,12 +112,10 @@ class CallCampaignsStream(CallLinkStream):
 
     name = "call_campaigns"
     owner_key = "campaign_id"
+    primary_keys = (owner_key, "logid")
     owner_stream = CampaignsStream
     owner_field = "campaign_id"
     filter_param = "campaignId"
-    primary_keys = ("campaign_id", "logid")
-    owner_scope = CampaignsStream.scope
-    schema = build_link_schema(owner_key, "campaign", owner_scope)
 
 
 CALL_LINK_STREAMS = (CallQueuesStream, CallAgentsStream, CallCampaignsStream)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidParameterError
 from tap_zohovoice.schemas import directory as fields
-from tap_zohovoice.schemas.directory import build_list_schema
 from tap_zohovoice.streams.lists import DirectoryStream
 
 if TYPE_CHECKING:
@@ -16,43 +15,37 @@ if TYPE_CHECKING:
 
 
 class UsersStream(DirectoryStream):
-    """Users of the account."""
+    """Users, who are the agents of the account."""
 
     name = "users"
     path = "zv/api/users"
-    description = "Users, who are the agents of the account."
     scope = "ZohoVoice.agents.READ"
     primary_keys = ("userid",)
     envelope = "users"
     fields = fields.USER_FIELDS
-    schema = build_list_schema(fields, description, scope)
 
 
 class QueuesStream(DirectoryStream):
-    """Queues."""
+    """Queues of incoming calls."""
 
     name = "queues"
     path = "zv/api/queues"
-    description = "Queues of incoming calls."
     scope = "zohovoice.queues.READ"
     primary_keys = ("id",)
     envelope = "queues"
     fields = fields.QUEUE_FIELDS
-    schema = build_list_schema(fields, description, scope)
     aliases = {"id": "groupid"}  # noqa: RUF012
 
 
 class NumbersStream(DirectoryStream):
-    """Phone numbers; experimental, since they are known from only one client."""
+    """Phone numbers of the account. Experimental: not documented by Zoho."""
 
     name = "numbers"
     path = "zv/api/v1/numberslist"
-    description = "Phone numbers of the account. Experimental: not documented by Zoho."
     scope = "ZohoVoice.agents.READ"
     primary_keys = ("numberId",)
     envelope = "numberslist"
     fields = fields.NUMBER_FIELDS
-    schema = build_list_schema(fields, description, scope)
     aliases = {"numberId": "numberMapId"}  # noqa: RUF012
 
 
@@ -61,12 +54,10 @@ class ContactsStream(DirectoryStream):
 
     name = "contacts"
     path = "zv/contacts"
-    description = "Contacts."
     scope = "zohovoice.contacts.READ"
     primary_keys = ("contact_id",)
     envelope = "contacts"
     fields = fields.CONTACT_FIELDS
-    schema = build_list_schema(fields, description, scope)
     size_param = "size"
 
 
@@ -75,12 +66,10 @@ class ContactStatusesStream(DirectoryStream):
 
     name = "contact_statuses"
     path = "zv/contacts/contact_status"
-    description = "Statuses that a contact may have."
     scope = "zohovoice.contacts.READ"
     primary_keys = ("id",)
     envelope = "contact_status"
     fields = fields.CONTACT_STATUS_FIELDS
-    schema = build_list_schema(fields, description, scope)
     size_param = ""
 
 
@@ -89,12 +78,10 @@ class ScheduledSmsStream(DirectoryStream):
 
     name = "scheduled_sms"
     path = "v1/sms/schedule"
-    description = "Text messages that wait to be sent."
     scope = "ZohoVoice.sms.READ"
     primary_keys = ("jobId",)
     envelope = "schedule"
     fields = fields.SCHEDULED_SMS_FIELDS
-    schema = build_list_schema(fields, description, scope)
     size_param = "size"
     page_size = 100
 
@@ -108,12 +95,10 @@ class CampaignsStream(DirectoryStream):
 
     name = "campaigns"
     path = "zv/api/powerdialer"
-    description = "Campaigns of the power dialer."
     scope = "ZohoVoice.powerdialer.READ"
     primary_keys = ("campaign_id",)
     envelope = "records"
     fields = fields.CAMPAIGN_FIELDS
-    schema = build_list_schema(fields, description, scope)
 
     @override
     def _size(self, size: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
-from tap_zohovoice.schemas.directory import ListConverter
+from tap_zohovoice.schemas.directory import ListConverter, build_list_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
 
 class DirectoryStream(ZohoVoiceStream):
-    """A stream that reads a whole list in each run; a subclass declares the list.
+    """A stream that reads a whole list in each run; a subclass declares and describes the list.
 
     Attributes:
-        description: What the stream holds.
         envelope: Member of the response that holds the rows.
         fields: Fields of a row.
         size_param: Query parameter of the page size; empty if the list has no pages.
@@ -42,7 +41,7 @@ class DirectoryStream(ZohoVoiceStream):
     """
 
     selected_by_default = False
-    description: ClassVar[str]
+    schema: ClassVar[dict[str, Any]] = {}
     envelope: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
     size_param: ClassVar[str] = "offset"
@@ -51,6 +50,11 @@ class DirectoryStream(ZohoVoiceStream):
 
     _row_count = 0
     _is_accessible = False
+
+    @override
+    def __init_subclass__(cls) -> None:
+        description = (cls.__doc__ or "").partition("\n")[0]
+        cls.schema = build_list_schema(cls.fields, description, cls.scope)
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.schemas.directory import SMS_FIELDS, build_list_schema
+from tap_zohovoice.schemas.directory import SMS_FIELDS
 from tap_zohovoice.streams.bookmarks import BookmarkedStream
 from tap_zohovoice.streams.lists import DirectoryStream
 
@@ -24,8 +24,9 @@ _PARTITIONS = [{"archived": "false"}, {"archived": "true"}]
 
 
 class SmsLogsStream(DirectoryStream, BookmarkedStream):
-    """Text messages; archived ones in a partition of their own.
+    """Text messages, sent and received.
 
+    Archived ones are in a partition of their own.
     The form and the zone of the API's date filters are not documented, so none is sent: pages are
     read until all further messages are older than the bookmark less the lookback, where the list
     comes newest first, or else to the end.
@@ -36,11 +37,9 @@ class SmsLogsStream(DirectoryStream, BookmarkedStream):
     replication_key = "submittedTime"
     primary_keys = ("logid",)
     scope = "ZohoVoice.sms.READ"
-    description = "Text messages, sent and received."
     fixed_partitions = _PARTITIONS
     envelope = "smsLogQuery"
     fields = SMS_FIELDS
-    schema = build_list_schema(fields, description, scope)
     size_param = "size"
     page_size = 100
 
