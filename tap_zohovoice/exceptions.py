@@ -83,6 +83,7 @@ class RetryableError(RetriableAPIError):
     Attributes:
         summary: What happened, without advice.
         is_unreachable: Whether no service responded, or not with a whole body.
+        is_truncated: Whether a file is not whole.
         wait: Seconds that the response asks to wait; None if it does not say.
     """
 
@@ -90,6 +91,7 @@ class RetryableError(RetriableAPIError):
     _: KW_ONLY
     summary: str = ""
     is_unreachable: bool = False
+    is_truncated: bool = False
     wait: float | None = None
 
     def __post_init__(self) -> None:

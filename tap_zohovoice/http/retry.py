@@ -31,6 +31,8 @@ MAX_ATTEMPTS = 6
 """Attempts of a request without a usable response."""
 TRIAL_LIMITS = {"max_attempts": 2, "max_incomplete": 1}
 """Limits of a request that is expected to fail; see `RetryPolicy.call`."""
+FAIL_FAST_AFTER = 3
+"""Items in a row without a usable response, after which each gets one attempt."""
 MAX_LOCKOUTS = 3
 """Lockouts in a row that are waited out."""
 MAX_WAIT = 6 * 3600.0
@@ -145,6 +147,11 @@ class RetryPolicy:
         if wait > MAX_WAIT:
             raise _final_error(error, 1) from error
         self._limiter.lock_for(wait, f"{error}: the API is locked")
+
+
+def item_attempts(failures: int) -> int:
+    """Return how often to request an item after so many failures in a row."""
+    return 3 if failures < FAIL_FAST_AFTER else 1
 
 
 def _error_of(state: tenacity.RetryCallState) -> RetryableError:

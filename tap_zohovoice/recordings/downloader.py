@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import content_length
+from tap_zohovoice.http.retry import FAIL_FAST_AFTER, item_attempts
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
 from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.groups import iter_groups
@@ -25,23 +26,13 @@ if TYPE_CHECKING:
     from tap_zohovoice.recordings.storage import Storage
     from tap_zohovoice.recordings.writer import Download, Fields
 
-MAX_ATTEMPTS = 3
-FAIL_FAST_AFTER = 3
-"""Files in a row without a usable response, after which each gets one attempt."""
-
 
 class RecordingDownloader:
-    """Downloads files that are not stored yet.
-
-    Args:
-        api: Client of the URL of the files.
-        storage: Where files are stored.
-        max_bytes: Size of the largest file that is stored.
-        max_files: Most files of one request.
-        results: Counts files that were `fetched`, `skipped` or `failed`.
+    """Downloads files that are not stored yet; counts the results `fetched`, `skipped`, `failed`.
 
     Attributes:
         is_unreachable: Whether the last download failed because no service responded.
+        requests_for: Returns an estimate of the requests for a number of files.
     """
 
     def __init__(
@@ -58,21 +49,17 @@ class RecordingDownloader:
         self._writer = FileWriter(storage, max_bytes=max_bytes, results=results, clock=api.clock)
         self._requests = FileRequests(api)
         self._several = SeveralFiles(self._requests, self._writer, max_files)
+        self.requests_for = self._several.requests_for
         self._failures_in_a_row = 0
-
-    def requests_for(self, count: int) -> int:
-        """Return an estimate of the requests for a number of files."""
-        return self._several.requests_for(count)
 
     def download(
         self, files: Iterable[tuple[str, str, int | None]], rechecks: Rechecks
     ) -> Iterator[Fields]:
-        """Download files, except those that are stored.
+        """Download files, except those that are stored, and update the rechecks.
 
         Args:
-            files: Name as the API uses it, start of its call in the form of records, and bytes
-                according to the log.
-            rechecks: Which files are requested once more; updated.
+            files: Name, start of its call in the form of records, and bytes according to the log.
+            rechecks: Which files are requested once more.
 
         Yields:
             `uri`, `bytes`, `sha256`, `content_type` and `downloaded_at` of each; or only `error`.
@@ -122,13 +109,13 @@ class RecordingDownloader:
     def _download_alone(self, download: Download) -> Fields:
         try:
             fields = self._requests.send(
-                download,
+                [download.name],
                 partial(self._handle_response, download),
-                max_attempts=MAX_ATTEMPTS if self._failures_in_a_row < FAIL_FAST_AFTER else 1,
+                max_attempts=item_attempts(self._failures_in_a_row),
             )
         except ZohoVoiceError as error:
             is_lockout = isinstance(error, RateLimitLockoutError)
-            if not error.summary or (is_lockout and self._requests.is_url_locked(download)):
+            if not error.summary or (is_lockout and self._requests.is_url_locked):
                 raise
             is_passing = isinstance(error, RetriesExhaustedError)
             self._failures_in_a_row += is_passing
@@ -154,7 +141,7 @@ class RecordingDownloader:
         kind = guess_audio_type(head[:SNIFF_BYTES], declared_type)
         if response.status_code != 200 or not kind:  # noqa: PLR2004
             body = head + next(chunks, b"")
-            raise self._requests.unexpected_content(download, response, body)
+            raise self._requests.unexpected_content([download.name], response, body)
         length = content_length(response)
         if self._writer.is_stored(download, length):
             return self._writer.already_stored(download)

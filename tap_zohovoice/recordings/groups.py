@@ -23,36 +23,13 @@ _SEPARATOR = re.compile(r"[,/\\]")
 
 @dataclass(slots=True)
 class Group:
-    """Files whose records are emitted together.
-
-    Attributes:
-        downloads: The files.
-        together: Those of them that one request may ask for.
-        lockouts: Responses to that request that looked like a lockout.
-    """
+    """Files whose records are emitted together."""
 
     downloads: list[Download] = field(default_factory=list)
-    together: list[Download] = field(default_factory=list)
-    lockouts: int = 0
-    _bytes: int = 0
-    _chars: int = 0
-
-    @property
-    def names(self) -> list[str]:
-        """The names that are requested."""
-        return [download.name for download in self.together]
-
-    def has_room(self, download: Download, size: int) -> bool:
-        """Return whether one request may ask for another file."""
-        chars = self._chars + len(quote(download.name)) + 1
-        return chars <= MAX_NAME_CHARS and self._bytes + size <= MAX_BYTES
-
-    def add_wanted(self, download: Download, size: int) -> None:
-        """Add a file that one request may ask for, among others."""
-        self.downloads.append(download)
-        self.together.append(download)
-        self._bytes += size
-        self._chars += len(quote(download.name)) + 1
+    names: list[str] = field(default_factory=list)
+    """Names of those that one request asks for."""
+    max_bytes: int = 0
+    """Size that the response to it may have."""
 
 
 def iter_groups(
@@ -60,24 +37,22 @@ def iter_groups(
 ) -> Iterator[Group]:
     """Iterate over groups of files, in their order; each is made when the one before is done.
 
-    Args:
-        downloads: The files.
-        writer: Knows which are stored, and how large the others may be.
-        limit: Returns how many files one request may ask for now.
+    `limit` returns how many files one request may ask for now.
     """
     group = Group()
     for download in downloads:
         size = writer.expected_size(download) or writer.max_bytes
         is_wanted = download.is_text and not writer.is_unchanged(download)
         if is_wanted and limit() > 1 and _is_listable(download.name) and size <= writer.max_bytes:
-            if not group.has_room(download, size):
+            names = quote(",".join([*group.names, download.name]), safe=",")
+            if len(names) >= MAX_NAME_CHARS or group.max_bytes + size > MAX_BYTES:
                 yield group
                 group = Group()
-            group.add_wanted(download, size)
-        else:
-            group.downloads.append(download)
-        is_full = len(group.together) >= limit() or len(group.downloads) >= _MAX_DOWNLOADS
-        if is_full or not group.together:
+            group.names.append(download.name)
+            group.max_bytes += size
+        group.downloads.append(download)
+        is_full = len(group.names) >= limit() or len(group.downloads) >= _MAX_DOWNLOADS
+        if is_full or not group.names:
             yield group
             group = Group()
     if group.downloads:

@@ -22,7 +22,7 @@ from tap_zohovoice.recordings.archive import ARCHIVE_MAGIC, Archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.groups import MAX_BYTES
 from tap_zohovoice.recordings.storage import storage_errors
-from tap_zohovoice.recordings.writer import read_head, truncated
+from tap_zohovoice.recordings.writer import read_head, truncated, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator
@@ -46,13 +46,7 @@ _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
 class Delivery:
-    """The files of an archive, taken out one after the other.
-
-    Args:
-        archive: The archive.
-        names: The files that were requested.
-        writer: Stores the files.
-    """
+    """The files of an archive, taken out one after the other."""
 
     def __init__(self, archive: Archive, names: Collection[str], writer: FileWriter) -> None:
         self._archive = archive
@@ -92,27 +86,14 @@ class Delivery:
 
 
 class SeveralFiles:
-    """Requests several files at once, and decides whether to continue with it.
-
-    Args:
-        requests: Sends the requests.
-        writer: Stores the files.
-        max_files: Files of one request.
-
-    Attributes:
-        is_proven: Whether the server answered with an archive.
-    """
+    """Requests several files at once, and decides whether to continue with it."""
 
     def __init__(self, requests: FileRequests, writer: FileWriter, max_files: int) -> None:
-        self.is_proven = False
         self._requests = requests
         self._writer = writer
         self._max_files = max_files
-        self._cut = 0
-        self._poor = 0
-        self._outages = 0
-        self._refusals = 0
-        self._is_refusal_logged = False
+        self._is_proven = self._is_refusal_logged = False
+        self._poor = self._outages = self._refusals = 0
 
     @property
     def limit(self) -> int:
@@ -121,7 +102,7 @@ class SeveralFiles:
 
     def requests_for(self, count: int) -> int:
         """Return an estimate of the requests for a number of files."""
-        return -(-count // self._max_files) if self.is_proven else count
+        return -(-count // self._max_files) if self._is_proven else count
 
     @contextmanager
     def request(self, group: Group) -> Generator[Delivery | None]:
@@ -132,7 +113,7 @@ class SeveralFiles:
             ZohoVoiceError: If the reason has nothing to do with these files.
         """
         with ExitStack() as stack:
-            delivery = self._try_request(group, stack) if len(group.together) > 1 else None
+            delivery = self._try_request(group, stack) if len(group.names) > 1 else None
             yield delivery
         if delivery:
             self._poor += delivery.is_poor
@@ -140,24 +121,23 @@ class SeveralFiles:
                 self._stop("most of the files are missing in the archive")
 
     def _try_request(self, group: Group, stack: ExitStack) -> Delivery | None:
-        self._cut = 0
         try:
             file = stack.enter_context(self._writer.storage.open_scratch())
             archive = self._requests.send(
-                group,
+                group.names,
                 lambda response: self._handle_response(group, response, file),
                 max_attempts=_MAX_ATTEMPTS,
             )
         except StorageError as error:  # a single file may still fit
             self._stop(str(error))
         except RateLimitLockoutError as error:
-            if not error.summary or self._requests.is_url_locked(group):
+            if not error.summary or self._requests.is_url_locked:
                 raise
-            self._refuse(error.summary, is_outage=self.is_proven)
+            self._refuse(error, is_outage=self._is_proven)
         except ZohoVoiceError as error:
             if not error.summary:
                 raise
-            self._refuse(error.summary, is_outage=error.is_unreachable)
+            self._refuse(error, is_outage=error.is_unreachable)
         else:
             self._accept()
             return Delivery(archive, group.names, self._writer)
@@ -166,26 +146,24 @@ class SeveralFiles:
 
     def _accept(self) -> None:
         self._outages = self._refusals = 0
-        if not self.is_proven:
-            self.is_proven = True
+        if not self._is_proven:
+            self._is_proven = True
             _LOGGER.info("Requesting up to %d files at once", self._max_files)
 
-    def _refuse(self, reason: str, *, is_outage: bool) -> None:
+    def _refuse(self, error: ZohoVoiceError, *, is_outage: bool) -> None:
         """Decide what a request without an archive means for the next groups.
 
-        Args:
-            reason: Why there is none.
-            is_outage: Whether that may have nothing to do with several files, the first time.
+        An outage may have nothing to do with several files, the first time.
         """
         self._outages = self._outages + 1 if is_outage else 0
         self._refusals += 1
         is_repeated = self._outages >= _MAX_OUTAGES or self._refusals >= _MAX_REFUSALS
-        is_cut = self._cut >= _MAX_ATTEMPTS
-        if is_cut or is_repeated or not (self.is_proven or is_outage):
-            self._stop(reason)
+        is_cut = isinstance(error.__cause__, RetryableError) and error.__cause__.is_truncated
+        if is_cut or is_repeated or not (self._is_proven or is_outage):
+            self._stop(error.summary)
         elif not self._is_refusal_logged:
             self._is_refusal_logged = True
-            _LOGGER.info("Requesting the files of a failed request one by one: %s", reason)
+            _LOGGER.info("Requesting the files of a failed request one by one: %s", error.summary)
 
     def _stop(self, reason: str) -> None:
         self._max_files = 1
@@ -205,20 +183,18 @@ class SeveralFiles:
         if response.status_code != 200 or not head.startswith(ARCHIVE_MAGIC):  # noqa: PLR2004
             if response.ok and guess_audio_type(head[:SNIFF_BYTES]):
                 reason = "no archive in the response"
-                raise _unusable(reason)
-            raise self._requests.unexpected_content(group, response, head + next(chunks, b""))
-        limit = min(len(group.together) * self._writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
+                raise unusable(reason)
+            body = head + next(chunks, b"")
+            raise self._requests.unexpected_content(group.names, response, body)
+        limit = min(len(group.names) * self._writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
         if (content_length(response) or 0) > limit:
             raise _too_big()
-        self._cut += 1  # unless it turns out to be whole
         _spool(head, chunks, file, limit)
         try:
-            archive = Archive(file)
+            return Archive(file)
         except ArchiveError as error:
             reason = "the archive is incomplete"
             raise truncated(reason) from error
-        self._cut -= 1
-        return archive
 
 
 def _spool(head: bytes, chunks: Iterator[bytes], file: IO[bytes], limit: int) -> None:
@@ -236,8 +212,4 @@ def _spool(head: bytes, chunks: Iterator[bytes], file: IO[bytes], limit: int) ->
 
 
 def _too_big() -> ZohoVoiceError:
-    return _unusable("the archive exceeds the size limit")
-
-
-def _unusable(summary: str) -> ZohoVoiceError:
-    return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
+    return unusable("the archive exceeds the size limit")

@@ -35,8 +35,6 @@ class Download:
     stored: StoredFile | None
     short_digest: str = ""
     """SHA-256 of the last response that was shorter than declared."""
-    lockouts: int = 0
-    """Responses that looked like a lockout."""
     start_time: str = ""
     """Start of its call, in the form of records."""
     is_recheck: bool = False
@@ -50,11 +48,6 @@ class Download:
         return self.stored.modified if self.stored else None
 
     @property
-    def names(self) -> list[str]:
-        """The name that is requested."""
-        return [self.name]
-
-    @property
     def is_text(self) -> bool:
         """Whether a URL can hold the name."""
         return not any("\ud800" <= char <= "\udfff" for char in self.name)
@@ -63,14 +56,7 @@ class Download:
 class FileWriter:
     """Writes files to the storage, if they are complete and not stored already.
 
-    Args:
-        storage: Where files are stored.
-        max_bytes: Size of the largest file that is stored.
-        results: Counts files that were `fetched` or `skipped`.
-        clock: Clock.
-
-    Attributes:
-        sizes: Whether declared sizes are reliable.
+    It counts the results `fetched` and `skipped`.
     """
 
     def __init__(
@@ -83,12 +69,7 @@ class FileWriter:
         self.sizes = DeclaredSizes()
 
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
-        """Look up whether a file is stored.
-
-        Args:
-            name: Name, as the API uses it.
-            start_time: Start of its call, in the form of records.
-            declared_size: Bytes according to the log.
+        """Look up whether a file is stored; `declared_size` is that of its log, in bytes.
 
         Raises:
             StorageError: If the storage fails.
@@ -118,18 +99,15 @@ class FileWriter:
         is_whole: bool,
         max_bytes: int | None = None,
     ) -> Fields:
-        """Store a file.
+        """Store a file, and return the fields of its record.
 
         Args:
             download: The file.
-            chunks: The rest of its content.
+            chunks: Its content behind `head`.
             head: The start of its content.
             kind: Its media type.
             is_whole: Whether the server said where the file ends.
             max_bytes: Its largest size, if that is less than for other files.
-
-        Returns:
-            The fields of its record.
 
         Raises:
             StorageError: If the storage fails.
@@ -181,8 +159,8 @@ class FileWriter:
 
     def too_big(self) -> ZohoVoiceError:
         """Return the error of a file that is too big."""
-        summary = f"the file is larger than recordings_max_mb ({self.max_bytes // 1024**2})"
-        return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
+        limit = self.max_bytes // 1024**2
+        return unusable(f"the file is larger than recordings_max_mb ({limit})")
 
     def already_stored(self, download: Download) -> Fields:
         """Return the fields of the record of a file that is stored."""
@@ -220,4 +198,10 @@ def read_head(chunks: Iterable[bytes]) -> bytes:
 
 def truncated(summary: str) -> RetryableError:
     """Return the error of a response that is not whole."""
-    return RetryableError(f"Zoho Voice: {summary}", summary=summary, is_unreachable=True)
+    text = f"Zoho Voice: {summary}"
+    return RetryableError(text, summary=summary, is_unreachable=True, is_truncated=True)
+
+
+def unusable(summary: str) -> ZohoVoiceError:
+    """Return the error of a response that is whole, but not what was requested."""
+    return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)

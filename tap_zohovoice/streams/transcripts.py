@@ -11,6 +11,7 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
+from tap_zohovoice.http.retry import item_attempts
 from tap_zohovoice.schemas.transcripts import TRANSCRIPT_SCHEMA, parse_transcript
 from tap_zohovoice.streams.call_items import CallItemStream
 from tap_zohovoice.streams.recordings import FILE_FIELDS, iter_file_references
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 _TYPES = {"voicemail": "1", "recording": "2"}
 """`transcriptionType` of each kind. Source: documentation."""
-_MAX_ATTEMPTS = 3
-_FAIL_FAST_AFTER = 3
-"""Transcripts in a row without a usable response, after which each gets one attempt."""
 
 
 class TranscriptsStream(CallItemStream):
@@ -52,20 +50,18 @@ class TranscriptsStream(CallItemStream):
 
     def _request_item(self, item: Record) -> Record:
         params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
-        attempts = _MAX_ATTEMPTS if self._failed_in_a_row < _FAIL_FAST_AFTER else 1
+        attempts = item_attempts(self._failed_in_a_row)
         try:
             transcript = self.item_api.get_json(params, _parse, max_attempts=attempts)
         except ZohoVoiceError as error:
             # One response that looks like a lockout may be about its call; two in a row are not.
-            was_locked, self._was_locked = (
-                self._was_locked,
-                isinstance(error, RateLimitLockoutError),
-            )
-            if not error.summary or (was_locked and self._was_locked):
+            is_locked = isinstance(error, RateLimitLockoutError)
+            if not error.summary or (is_locked and self._was_locked):
                 raise
+            self._was_locked = is_locked
             self.results["failed"] += 1
             self._failed_in_a_row += isinstance(error, RetriesExhaustedError)
-            self.record_outcome(is_unreachable=error.is_unreachable or self._was_locked)
+            self.record_outcome(is_unreachable=error.is_unreachable or is_locked)
             return {**item, "error": error.summary}
         self._failed_in_a_row, self._was_locked = 0, False
         self.record_outcome(is_unreachable=False)
