@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_zohovoice._time import Clock
+from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT
 from tap_zohovoice.rate_limit.redis_store import RedisStore
-from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT
 from tests.support.calls import history, server_ids
 from tests.support.redis_server import PASSWORD, RedisServer
 from zoho_voice_sandbox import Dialect, Sandbox
@@ -192,10 +192,9 @@ def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
         server.restart()
         machines.append(Machine(box, tmp_path / "newcomer", server.url))
         time.sleep(SECONDS + 1)
-        store = RedisStore(
-            server.url, box.config["client_id"], timeout=1, patience=1, clock=Clock()
-        ).for_url(f"{box.url}/rest/json/zv/logs")
-        assert store.try_acquire(9, SECONDS).reason == SHARED_LOCKOUT
+        client_id, url = box.config["client_id"], f"{box.url}/rest/json/zv/logs"
+        store = RedisStore(server.url, client_id, timeout=1, patience=1, clock=Clock())
+        assert store.try_acquire(url, 9, SECONDS).reason == SHARED_LOCKOUT
         for machine in machines:
             machine.assert_complete()
         assert box.stats.violations == 0

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from tap_zohovoice._time import Clock
     from tap_zohovoice.progress.text import Wait
-    from tap_zohovoice.rate_limit.redis_store import RedisStore
-    from tap_zohovoice.rate_limit.slot_store import SlotStore
+    from tap_zohovoice.rate_limit.limiter import SlotStore
     from tap_zohovoice.singer.writer import MessageWriter
 
 
@@ -105,28 +104,23 @@ class Services:
                 self.settings.rate_limit_calls,
                 self.settings.rate_limit_seconds,
                 self.clock,
-                self._slot_store(url.partition("?")[0]),
+                self._slot_store,
+                url.partition("?")[0],
             )
         return self._limiters[path]
 
-    def _slot_store(self, url: str) -> SlotStore:
-        if self._redis_store:
-            return self._redis_store.for_url(url)
-        timeout = self.settings.request_timeout
-        return SQLiteSlotStore(self._config["client_id"], url, timeout, self.clock)
-
     @cached_property
-    def _redis_store(self) -> RedisStore | None:
-        """The store that machines share, if one is set."""
+    def _slot_store(self) -> SlotStore:
+        client_id, timeout = self._config["client_id"], self.settings.request_timeout
         url = self._config.get("rate_limit_store")
         if not url:
-            return None
+            return SQLiteSlotStore(client_id, timeout, self.clock)
         from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
         return RedisStore(
             url,
-            self._config["client_id"],
-            timeout=self.settings.request_timeout,
+            client_id,
+            timeout=timeout,
             patience=self.settings.lock_seconds,
             clock=self.clock,
         )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tap_zohovoice.progress.text import Wait
 
 if TYPE_CHECKING:
     from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.slot_store import SlotStore
 
+Token = tuple[str, int | str]
+"""A slot of a shared store: its URL, and its name there."""
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 ROUNDING_MARGIN = 0.001
 """Seconds added to a wait, so that a rounded one does not end before the slot is free."""
@@ -22,6 +23,39 @@ LOG_WAIT_FROM = 1.0
 _REFRESHES_PER_PERIOD = 3
 """Refreshes while it waits; a store that lost a lockout grants no slot for a period."""
 _AT_LIMIT = "At the limit"
+SHARED_LOCKOUT = "A lockout reported by another run is in effect"
+"""Reason of a wait."""
+
+
+class Grant(NamedTuple):
+    """What a store replies to a request for a slot."""
+
+    token: Token | None  # None where there is no slot, or the store is not usable
+    seconds: float = 0.0  # to wait before the next try; zero if the slot is granted
+    reason: str = ""  # empty if all slots are taken
+
+
+class SlotStore(Protocol):
+    """Slots and lockouts of all URLs, shared by processes."""
+
+    @property
+    def is_volatile(self) -> bool:
+        """Whether it may lose lockouts, so that a waiting process must refresh them."""
+
+    def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
+        """Acquire one of some slots, each free `seconds` after its release, unless locked."""
+
+    def release(self, token: Token) -> None:
+        """Record that the response to a slot's request has come."""
+
+    def cancel(self, token: Token) -> None:
+        """Delete a slot whose request was never sent."""
+
+    def lock_for(self, url: str, seconds: float) -> None:
+        """Refuse slots to all processes for some seconds from now."""
+
+    def refresh(self) -> None:
+        """Report the lockouts that this process knows, in case the store has lost them."""
 
 
 class SlidingWindowLimiter:
@@ -35,7 +69,8 @@ class SlidingWindowLimiter:
         calls: Requests that the server allows in a period.
         seconds: The period, in seconds.
         clock: Clock to read and to sleep by.
-        store: Slots and lockout shared with other processes, if any.
+        store: Shares slots and lockouts with other processes, if there is one.
+        url: What the server's limit counts.
 
     Attributes:
         requests: Number of requests that got a slot.
@@ -44,7 +79,12 @@ class SlidingWindowLimiter:
     """
 
     def __init__(
-        self, calls: int, seconds: float, clock: Clock, store: SlotStore | None = None
+        self,
+        calls: int,
+        seconds: float,
+        clock: Clock,
+        store: SlotStore | None = None,
+        url: str = "",
     ) -> None:
         self.waits = 0
         self.requests = 0
@@ -54,8 +94,9 @@ class SlidingWindowLimiter:
         self._seconds = seconds
         self._clock = clock
         self._store = store
+        self._url = url
         self._released: deque[float] = deque()
-        self._in_flight: list[int | str | None] = []
+        self._in_flight: list[Token | None] = []
         self._locked_until = float("-inf")
         self._lock_reason = ""
 
@@ -72,10 +113,9 @@ class SlidingWindowLimiter:
             self.wait(seconds + ROUNDING_MARGIN, reason)
 
     def try_acquire(self) -> tuple[float, str]:
-        """Acquire a slot if one is free.
+        """Acquire a slot if one is free; return the seconds to wait before the next try, and why.
 
-        Returns:
-            Zero, or how many seconds to wait before the next try and the reason.
+        Zero seconds mean that there is a slot.
         """
         now = self._clock.monotonic()
         if self._locked_until > now:
@@ -87,7 +127,7 @@ class SlidingWindowLimiter:
             return (self._released or [now])[0] + self._seconds - now, limit
         token = None
         if self._store:
-            token, seconds, reason = self._store.try_acquire(self._slots, self._seconds)
+            token, seconds, reason = self._store.try_acquire(self._url, self._slots, self._seconds)
             if seconds > 0:
                 return seconds, reason or limit
         self._in_flight.append(token)
@@ -111,15 +151,13 @@ class SlidingWindowLimiter:
     def lock_for(self, seconds: float, reason: str) -> None:
         """Refuse all slots, in this and in other processes: requests may prolong a lockout.
 
-        Args:
-            seconds: How long the server's lockout lasts from now; a margin is added.
-            reason: Reason for the log.
+        A margin is added to the seconds; the log states the reason.
         """
         seconds += 1 + seconds * 0.01
         self._locked_until = max(self._locked_until, self._clock.monotonic() + seconds)
         self._lock_reason = reason
         if self._store:
-            self._store.lock_for(seconds)
+            self._store.lock_for(self._url, seconds)
 
     def wait(self, seconds: float, reason: str) -> None:
         """Log why and until when, then sleep."""

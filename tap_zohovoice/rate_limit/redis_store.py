@@ -18,11 +18,12 @@ from redis.retry import Retry
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import RateLimitStoreError
-from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT, Grant, SlotStore
+from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
 from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
 
 if TYPE_CHECKING:
     from tap_zohovoice._time import Clock
+    from tap_zohovoice.rate_limit.limiter import Token
 
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 _SCRIPT = resources.files("tap_zohovoice.rate_limit").joinpath("slots.lua").read_text("utf-8")
@@ -36,7 +37,7 @@ _REASONS = {
 }
 
 
-class RedisStore:
+class RedisStore(SlotStore):
     """Slots and lockouts of an OAuth client on a Redis server.
 
     If the store is lost during a run, the process waits for it: requests without the store could
@@ -53,6 +54,8 @@ class RedisStore:
         RateLimitStoreError: If the server cannot be reached.
     """
 
+    is_volatile = True
+
     def __init__(
         self, url: str, client_id: str, *, timeout: float, patience: float, clock: Clock
     ) -> None:
@@ -62,8 +65,8 @@ class RedisStore:
         self._clock = clock
         self._lost: tuple[float, str] | None = None  # since when
         self._lockouts: dict[str, float] = {}  # until when
-        self._answered: list[tuple[str, str, float]] = []
-        self._cancelled: list[tuple[str, str]] = []
+        self._answered: list[tuple[Token, float]] = []
+        self._cancelled: list[Token] = []
         self._client = redis.Redis.from_url(
             url,
             socket_timeout=_SOCKET_TIMEOUT,
@@ -77,18 +80,15 @@ class RedisStore:
             message = f"Cannot reach the rate-limit store: {_reason(error)}; check rate_limit_store"
             raise RateLimitStoreError(message) from error
 
-    def for_url(self, url: str) -> RedisSlotStore:
-        """Return the slots of a URL."""
-        return RedisSlotStore(self, _digest(url))
-
+    @override
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
         """Acquire a slot; wait for the store if it is lost.
 
         Raises:
             RateLimitStoreError: If the store is lost for too long.
         """
-        token = uuid.uuid4().hex
-        wanted = {"url": url, "token": token, "slots": slots}
+        token = _digest(url), uuid.uuid4().hex
+        wanted = {**_slot(token), "slots": slots}
         while True:
             try:
                 outcome, wait = self._call({"wanted": wanted, "seconds": seconds})
@@ -102,23 +102,23 @@ class RedisStore:
             self._remember_lockout(url, wait)
         return Grant(None, wait, _REASONS[outcome])
 
-    def release(self, url: str, token: str) -> None:
-        """Record that the response to a slot's request has come."""
-        self._answered.append((url, token, self._clock.monotonic()))
+    @override
+    def release(self, token: Token) -> None:
+        self._answered.append((token, self._clock.monotonic()))
         self._report()
 
-    def cancel(self, url: str, token: str) -> None:
-        """Delete a slot whose request was never sent."""
-        self._cancelled.append((url, token))
+    @override
+    def cancel(self, token: Token) -> None:
+        self._cancelled.append(token)
         self._report()
 
+    @override
     def lock_for(self, url: str, seconds: float) -> None:
-        """Refuse slots of a URL to all processes for some seconds from now."""
         self._remember_lockout(url, seconds)
         self._report()
 
+    @override
     def refresh(self) -> None:
-        """Report the lockouts that are known, in case the store has lost them."""
         if self._current_lockouts():
             self._report()
 
@@ -136,10 +136,8 @@ class RedisStore:
             "timeout": self._timeout,
             "max_lockout": MAX_LOCKOUT,
             "lockouts": self._current_lockouts(),
-            "answered": [
-                {"url": url, "token": token, "age": now - at} for url, token, at in self._answered
-            ],
-            "cancelled": [{"url": url, "token": token} for url, token in self._cancelled],
+            "answered": [{**_slot(token), "age": now - at} for token, at in self._answered],
+            "cancelled": [_slot(token) for token in self._cancelled],
             **request,
         }
         reply: Any = self._client.eval(_SCRIPT, 1, self._key, json.dumps(request))
@@ -158,7 +156,8 @@ class RedisStore:
 
     def _remember_lockout(self, url: str, seconds: float) -> None:
         until = self._clock.monotonic() + seconds
-        self._lockouts[url] = max(until, self._lockouts.get(url, until))
+        name = _digest(url)
+        self._lockouts[name] = max(until, self._lockouts.get(name, until))
 
     def _note_loss(self, error: redis.RedisError) -> tuple[float, str]:
         if self._lost is None:
@@ -183,37 +182,8 @@ class RedisStore:
         self._clock.sleep(RETRY_SECONDS)
 
 
-class RedisSlotStore(SlotStore):
-    """Slots and lockouts of one URL.
-
-    Where the store is lost for too long, `try_acquire` raises `RateLimitStoreError`.
-    """
-
-    is_volatile = True
-
-    def __init__(self, store: RedisStore, url: str) -> None:
-        self._store = store
-        self._url = url
-
-    @override
-    def try_acquire(self, slots: int, seconds: float) -> Grant:
-        return self._store.try_acquire(self._url, slots, seconds)
-
-    @override
-    def release(self, token: int | str) -> None:
-        self._store.release(self._url, str(token))
-
-    @override
-    def cancel(self, token: int | str) -> None:
-        self._store.cancel(self._url, str(token))
-
-    @override
-    def lock_for(self, seconds: float) -> None:
-        self._store.lock_for(self._url, seconds)
-
-    @override
-    def refresh(self) -> None:
-        self._store.refresh()
+def _slot(token: Token) -> dict[str, Any]:
+    return {"url": token[0], "token": token[1]}
 
 
 def _digest(text: str) -> str:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 from platformdirs import user_state_path
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.rate_limit.slot_store import SHARED_LOCKOUT, Grant, SlotStore
+from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_zohovoice._time import Clock
+    from tap_zohovoice.rate_limit.limiter import Token
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
@@ -52,44 +53,46 @@ def store_path(client_id: str, url: str) -> Path:
 
 
 class SQLiteSlotStore(SlotStore):
-    """Slots of one URL in one file, safe for several processes and for a kill at any moment.
+    """Slots of each URL in a file, safe for several processes and for a kill at any moment.
 
-    If the file cannot be used, or its content is invalid, one warning is logged and
+    If a file cannot be used, or its content is invalid, one warning is logged and
     every slot is free, so that only the limiter's own window in memory counts.
 
     Args:
         client_id: Client id of the OAuth client.
-        url: URL that the server's limit counts.
         timeout: Seconds that a request of a killed process may still be in flight.
         clock: Its wall clock is used, the only one that processes share.
     """
 
     is_volatile = False
 
-    def __init__(self, client_id: str, url: str, timeout: float, clock: Clock) -> None:
+    def __init__(self, client_id: str, timeout: float, clock: Clock) -> None:
         self._client_id = client_id
-        self._url = url
         self._timeout = timeout
         self._clock = clock
-        self._usable = True
+        self._unusable: set[str] = set()
 
     @override
-    def try_acquire(self, slots: int, seconds: float) -> Grant:
-        unlimited = Grant(None)
-        return self._transaction(lambda file: self._acquire(file, slots, seconds), unlimited)
+    def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
+        def acquire(file: sqlite3.Connection) -> Grant:
+            return self._acquire(file, url, slots, seconds)
+
+        return self._transaction(url, acquire, Grant(None))
 
     @override
-    def release(self, token: int | str) -> None:
+    def release(self, token: Token) -> None:
+        url, slot = token
         sql = "UPDATE slot SET answered = ? WHERE id = ?"
-        self._transaction(lambda file: file.execute(sql, [self._clock.now(), token]), None)
+        self._transaction(url, lambda file: file.execute(sql, [self._clock.now(), slot]), None)
 
     @override
-    def cancel(self, token: int | str) -> None:
+    def cancel(self, token: Token) -> None:
+        url, slot = token
         sql = "DELETE FROM slot WHERE id = ?"
-        self._transaction(lambda file: file.execute(sql, [token]), None)
+        self._transaction(url, lambda file: file.execute(sql, [slot]), None)
 
     @override
-    def lock_for(self, seconds: float) -> None:
+    def lock_for(self, url: str, seconds: float) -> None:
         # A shorter lockout must not end a longer one.
         sql = """
             INSERT INTO lock VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET
@@ -98,13 +101,13 @@ class SQLiteSlotStore(SlotStore):
                 excluded.seconds, MIN(lock.since, excluded.since) + lock.seconds - excluded.since
             )
         """
-        self._transaction(lambda file: file.execute(sql, [self._clock.now(), seconds]), None)
+        self._transaction(url, lambda file: file.execute(sql, [self._clock.now(), seconds]), None)
 
     @override
     def refresh(self) -> None:
         pass  # the file does not forget lockouts
 
-    def _acquire(self, file: sqlite3.Connection, slots: int, seconds: float) -> Grant:
+    def _acquire(self, file: sqlite3.Connection, url: str, slots: int, seconds: float) -> Grant:
         now = self._clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
         sql = "UPDATE slot SET {0} = ?1 WHERE {0} > ?1"
@@ -126,15 +129,16 @@ class SQLiteSlotStore(SlotStore):
             sql = f"SELECT {ends} FROM slot ORDER BY 1 LIMIT 1 OFFSET ?"  # noqa: S608 - no input
             ((end,),) = file.execute(sql, [self._timeout, used - slots])
             return Grant(None, _to_float(end) + seconds - now)
-        return Grant(file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid)
+        slot = file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid
+        return Grant((url, slot or 0))
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], _T], default: _T) -> _T:
+    def _transaction(self, url: str, work: Callable[[sqlite3.Connection], _T], default: _T) -> _T:
         """Run one transaction; return the default where the file is not usable."""
-        if not self._usable:
+        if url in self._unusable:
             return default
         path: Path | None = None
         try:
-            path = store_path(self._client_id, self._url)
+            path = store_path(self._client_id, url)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Opened anew each time: a file that was deleted is created again.
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
@@ -146,7 +150,7 @@ class SQLiteSlotStore(SlotStore):
                 file.execute("COMMIT")
                 return result
         except (sqlite3.Error, OSError) as error:
-            self._usable = False
+            self._unusable.add(url)
             _LOGGER.warning(
                 "Cannot open the shared rate-limit file (%s); limiting this process only",
                 f"{type(error).__name__}, {path}" if path else type(error).__name__,

@@ -491,16 +491,16 @@ class TestTokenTest:
 
     def test_shares_the_rate_limit_of_other_runs(self, cli: Cli) -> None:
         url = f"{cli.box.url}/rest/json/zv/logs"
-        slots = SQLiteSlotStore(cli.box.config["client_id"], url, 60, cli.clock)
+        slots = SQLiteSlotStore(cli.box.config["client_id"], 60, cli.clock)
         for _ in range(29):
-            token, wait, _ = slots.try_acquire(29, 60)
+            token, wait, _ = slots.try_acquire(url, 29, 60)
             assert token is not None
             assert wait == 0
             slots.release(token)
         result = cli()
         assert result.exit_code == 0
         assert "At the limit of 30 requests in 60 s; waiting 60 s" in result.err
-        token, wait, _ = slots.try_acquire(1, 60)
+        token, wait, _ = slots.try_acquire(url, 1, 60)
         assert token is None
         assert 0 < wait <= 60
 

@@ -76,8 +76,7 @@ class Machines:
     def limiter(
         self, calls: int = 30, seconds: float = 60, *, url: str = URL, **options: Any
     ) -> SlidingWindowLimiter:
-        slots = self.store(**options).for_url(url)
-        return SlidingWindowLimiter(calls, seconds, self.clock, slots)
+        return SlidingWindowLimiter(calls, seconds, self.clock, self.store(**options), url)
 
     def wait_until_known(self, client: str = CLIENT) -> None:
         """Let the time pass in which a new store grants nothing."""
@@ -195,7 +194,7 @@ class TestRule:
     def test_lockout_that_no_run_waits_for_is_dropped(
         self, machines: Machines, clock: ServerClock
     ) -> None:
-        machines.store().for_url(URL).lock_for(1e9)
+        machines.store().lock_for(URL, 1e9)
         assert seconds_waited(machines.limiter(), clock) == 0
 
     def test_lost_reply_takes_no_second_slot(
@@ -218,14 +217,14 @@ class TestRule:
     def test_release_that_is_reported_late_counts_from_the_response(
         self, machines: Machines, clock: ServerClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        slots = machines.store().for_url(URL)
-        token = slots.try_acquire(1, 60).token
+        slots = machines.store()
+        token = slots.try_acquire(URL, 1, 60).token
         assert token is not None
         with monkeypatch.context() as patch:
             patch.setattr(redis.Redis, "eval", raise_connection_error)
             slots.release(token)
         clock.sleep(45)
-        assert slots.try_acquire(1, 60).seconds == pytest.approx(15, abs=REAL)
+        assert slots.try_acquire(URL, 1, 60).seconds == pytest.approx(15, abs=REAL)
 
     def test_store_holds_only_numbers_and_digests(
         self, machines: Machines, server: RedisServer, clock: ServerClock
@@ -462,7 +461,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
         with pytest.raises(RateLimitStoreError, match="TLS: CERTIFICATE_VERIFY_FAILED; check"):
             make_store(server, url)
         url = f"{url}?ssl_ca_certs={paths['ca']}"
-        seconds = make_store(server, url).for_url(URL).try_acquire(29, 60).seconds
+        seconds = make_store(server, url).try_acquire(URL, 29, 60).seconds
         assert seconds == pytest.approx(60, abs=REAL)
 
 

@@ -46,7 +46,7 @@ def make_limiter(
     timeout: float = 60,
 ) -> SlidingWindowLimiter:
     """Make a limiter as a separate process would."""
-    return SlidingWindowLimiter(calls, seconds, clock, SQLiteSlotStore(client, url, timeout, clock))
+    return SlidingWindowLimiter(calls, seconds, clock, SQLiteSlotStore(client, timeout, clock), url)
 
 
 def seconds_waited(limiter: SlidingWindowLimiter, clock: FakeClock) -> float:
