@@ -65,17 +65,16 @@ _LATER = "temporary error of Zoho Accounts; run again later"
 
 
 class TokenEndpoint:
-    """Client of the token endpoint of Zoho Accounts.
+    """Client of the token endpoint of Zoho Accounts."""
 
-    Attributes:
-        requested_at: When the last request was sent, in seconds of the clock's monotonic time.
-        failed_attempts: Attempts without a usable response, which were retried.
-    """
+    requested_at = 0.0
+    """When the last request was sent, in seconds of the monotonic clock."""
+    failed_attempts = 0
+    """Attempts without a usable response, which were retried."""
+    first_date = ""
+    """`Date` of the first response; empty before there is one."""
 
     def __init__(self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str) -> None:
-        self.requested_at = 0.0
-        self.failed_attempts = 0
-        self.first_date = ""
         self._url = f"{accounts_url}/oauth/v2/token"
         self._headers = {
             "Accept": "application/json",
@@ -99,7 +98,7 @@ class TokenEndpoint:
             form: Parameters of the grant.
             hints: What to do about an OAuth error, by its code in lower case.
             default_hint: What to do about other errors.
-            required_tokens: Tokens of which the response must have at least one.
+            required_tokens: At least one of them must be in the response.
 
         Raises:
             OAuthError: If Zoho rejects the request; the text says what to do.
@@ -208,7 +207,7 @@ class OAuthTokens:
         clock: Clock,
     ) -> None:
         self.fetched = 0
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._form = {
             "grant_type": "refresh_token",
             "refresh_token": refresh_token,
@@ -219,11 +218,6 @@ class OAuthTokens:
         self._token = ""
         self._renew_at = float("-inf")
         self._invalidated: list[float] = []
-
-    @property
-    def first_date(self) -> str:
-        """`Date` of the first response of Zoho Accounts; empty before there is one."""
-        return self._endpoint.first_date
 
     @property
     def secrets(self) -> Collection[str]:
@@ -255,12 +249,10 @@ class OAuthTokens:
         return True
 
     def _fetch(self) -> None:
-        response = self._endpoint.request_token(
-            self._form, hints=_HINTS, default_hint=_DEFAULT_HINT
-        )
+        response = self.endpoint.request_token(self._form, hints=_HINTS, default_hint=_DEFAULT_HINT)
         self._token = response["access_token"]
         lifetime = _expires_in(response)
-        self._renew_at = self._endpoint.requested_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
+        self._renew_at = self.endpoint.requested_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
         self.fetched += 1
 
 
@@ -277,12 +269,7 @@ def _expires_in(response: Mapping[str, Any]) -> float:
 
 
 class ThrottledAuthenticator(AuthBase):
-    """Acquires a slot of the rate limiter for each request, then signs it.
-
-    Args:
-        tokens: Source of the access token.
-        limiter: Rate limiter of the URL; the sender of the request releases the slot.
-    """
+    """Acquires a slot for each request, then signs it; the sender releases the slot."""
 
     def __init__(self, *, tokens: OAuthTokens, limiter: SlidingWindowLimiter) -> None:
         self._tokens = tokens

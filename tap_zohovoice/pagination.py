@@ -67,22 +67,14 @@ def convert_row(
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PageRequest:
-    """One page to request. Compared by identity: the SDK treats equal tokens as a loop.
+    """One page to request. Compared by identity: the SDK treats equal tokens as a loop."""
 
-    Attributes:
-        offset: `from`: first row, from 0.
-        size: `size`: number of rows.
-        params: Further query parameters.
-        name: What the page is part of, for errors.
-        is_trial: Whether the server may reject the size, so that a smaller size is requested after
-            a failure, instead of many attempts.
-    """
-
-    offset: int
+    offset: int  # of the first row, from 0
     size: int
-    params: Mapping[str, str]
-    name: str
+    params: Mapping[str, str]  # further query parameters
+    name: str  # what the page is part of, for errors
     is_trial: bool = False
+    """Whether to request a smaller size after a failure, instead of many attempts."""
 
     def to_query_params(self) -> dict[str, str]:
         """Return all query parameters."""
@@ -91,17 +83,11 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of call logs.
+    """One page of call logs."""
 
-    Attributes:
-        rows: The records, in the order of the response.
-        total: `meta.total`; None if it is missing or unusable.
-        size: Number of rows that were requested.
-    """
-
-    rows: list[SerializedRecord]
-    total: int | None
-    size: int
+    rows: list[SerializedRecord]  # in the order of the response
+    total: int | None  # `meta.total`; None if it is missing or unusable
+    size: int  # number of rows that were requested
 
     @classmethod
     def from_body(
@@ -191,11 +177,7 @@ class RowOffsetPaginator(OffsetPaginator):
     """Offset paginator that advances by the rows received, until a page has none.
 
     The SDK's own adds the size that was requested, and would lose rows where the server returns
-    fewer.
-
-    Args:
-        count_rows: Returns the number of rows of the last page.
-        page_size: Rows to request at once.
+    fewer. `count_rows` returns the number of rows of the last page.
     """
 
     def __init__(self, count_rows: Callable[[], int], page_size: int) -> None:

@@ -66,8 +66,7 @@ class Services:
     @property
     def present(self) -> dt.datetime:
         """When the tap started, by this machine's clock or the server's, whichever is earlier."""
-        tokens, session = self.tokens, self.session
-        dates = map(parse_http_date, (tokens.first_date, session.first_date))
+        dates = map(parse_http_date, (self.tokens.endpoint.first_date, self.session.first_date))
         moments = [dt.datetime.fromtimestamp(date, dt.UTC) for date in dates if date is not None]
         return min([self.started, *moments])
 

@@ -157,26 +157,16 @@ for _name, _spec in CONFIG_SCHEMA["properties"].items():
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings with defaults filled in and dates parsed.
+    """Settings with defaults filled in and dates parsed."""
 
-    Attributes:
-        accounts_url: URL of Zoho Accounts, without a slash at the end.
-        api_url: URL of Zoho Voice, without a slash at the end.
-        start: Start of the calls to read, inclusive.
-        end: End of the calls to read, exclusive; None if there is none.
-        page_size: Calls per request; None: as many as Zoho grants.
-        filters: Query parameters as they are sent.
-        recordings_path: Folder or URL for files; empty if they are not downloaded.
-    """
-
-    accounts_url: str
+    accounts_url: str  # this and the next without a slash at the end
     api_url: str
-    start: dt.datetime
-    end: dt.datetime | None
+    start: dt.datetime  # of the calls to read, inclusive
+    end: dt.datetime | None  # exclusive
     lookback: dt.timedelta
-    page_size: int | None
-    filters: dict[str, str]
-    recordings_path: str
+    page_size: int | None  # None: as many as Zoho grants
+    filters: dict[str, str]  # query parameters as they are sent
+    recordings_path: str  # empty if files are not downloaded
     recordings_max_mb: int
     recordings_per_request: int
     rate_limit_calls: int

@@ -48,11 +48,8 @@ def iter_body(
 ) -> Iterator[bytes]:
     """Iterate over the decompressed chunks of a streamed body.
 
-    Args:
-        response: A response whose body was not read yet.
-        clock: Measures the deadline.
-        requested_at: Monotonic seconds at which the request was sent.
-        timeout: Seconds, beyond those that a body of its size may take.
+    The deadline is `timeout` seconds after the request (in monotonic seconds), beyond those that a
+    body of its size may take.
 
     Raises:
         requests.RequestException: If the body is too slow, truncated or cannot be decompressed.

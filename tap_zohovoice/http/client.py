@@ -34,15 +34,8 @@ _T = TypeVar("_T")
 class ApiClient:
     """Requests to one URL.
 
-    Args:
-        url: URL without a query.
-        headers: Headers of each request.
-        session: Sends, and releases the slot.
-        authenticator: Acquires a slot and signs, for each attempt.
-        policy: Retry policy of the URL.
-        timeout: Seconds to wait for a response.
-        redact: Returns what must not be in an error: secrets and filters.
-        scope: OAuth scope that the URL needs.
+    For each attempt, the authenticator acquires a slot and signs; the session sends, and releases
+    the slot. `redact` returns what must not be in an error: secrets and filters.
     """
 
     requested_at = 0.0
@@ -166,7 +159,7 @@ class ApiClient:
         Args:
             response: The response.
             body: Its body.
-            redact: What must not be in the error, beside secrets and filters.
+            redact: What else must not be in the error.
             may_renew: Whether to retry a failure after a success once with a new access token.
 
         Raises:

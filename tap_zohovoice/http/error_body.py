@@ -23,30 +23,18 @@ _ERROR_KEYS = {"status", "code", "message", "error", "errors", "error_descriptio
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """The parts of an error.
-
-    Attributes:
-        words: All texts, in lower case, without punctuation.
-        is_structured: Whether the body is an error in JSON.
-        is_foreign: Whether the body is not JSON, so not of this API.
-    """
+    """The parts of an error."""
 
     code: str
     message: str
-    words: str
-    is_structured: bool
-    is_foreign: bool = False
+    words: str  # all texts, in lower case, without punctuation
+    is_structured: bool  # whether the body is an error in JSON
+    is_foreign: bool = False  # whether it is not JSON, so not of this API
     is_html: bool = False
 
     @classmethod
     def from_response(cls, status: int, content: object, body: bytes) -> ErrorBody:
-        """Parse an error.
-
-        Args:
-            status: HTTP status, which is not repeated as a code.
-            content: The body as JSON; None if it is not JSON.
-            body: The body.
-        """
+        """Parse an error; `content` is the body as JSON, or None if it is not JSON."""
         if not isinstance(content, dict):
             start = body[:_MAX_CHARS].strip()
             # Words in rows, whole or cut off, are not an error.

@@ -49,33 +49,19 @@ class ResponseAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorResolution:
-    """What a response means.
-
-    Attributes:
-        action: What to do next.
-        summary: What happened, without personal data; empty after a success.
-        advice: What the user can do about it.
-        body: The JSON object of a success.
-        wait: Seconds that the server asks to wait; None if it does not say.
-        rejected_param, is_invalid_value: See `InvalidParameterError`.
-        is_uncertain: Whether a lockout may be a rejection of the request.
-        is_ambiguous: Whether a success has no content, so that it may also be a fault.
-        is_unreachable: Whether no service responded, or not with a whole body.
-        may_be_token: Whether an invalid access token may be the reason of a failure.
-        scope: OAuth scope that the request needs.
-    """
+    """What a response means. What is not described here is so at the exceptions."""
 
     action: ResponseAction
-    summary: str = ""
-    advice: str = ""
-    body: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""  # what happened, without personal data; empty after a success
+    advice: str = ""  # what the user can do about it
+    body: dict[str, Any] = field(default_factory=dict)  # of a success
     wait: float | None = None
     rejected_param: str = ""
     is_invalid_value: bool = False
     is_uncertain: bool = False
-    is_ambiguous: bool = False
+    is_ambiguous: bool = False  # whether a success has no content, so that it may be a fault
     is_unreachable: bool = False
-    may_be_token: bool = False
+    may_be_token: bool = False  # whether a failure may be due to an invalid access token
     scope: str = ""
 
     @property
@@ -84,13 +70,7 @@ class ErrorResolution:
         return f"{self.summary}: {self.advice}" if self.advice else self.summary
 
     def raise_for_action(self) -> None:
-        """Raise what the action asks for, unless it is a success.
-
-        Raises:
-            RetryableError: If another attempt may help.
-            InvalidParameterError: If a value is rejected.
-            ZohoVoiceError: If nothing helps.
-        """
+        """Raise what the action asks for, unless it is a success; see `_EXCEPTIONS`."""
         if self.action is not ResponseAction.SUCCESS:
             exception, names = _EXCEPTIONS[self.action]
             details = {name: getattr(self, name) for name in ("summary", *names)}
@@ -147,7 +127,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         now: Seconds since the epoch, where the response has no `Date`.
         redact: Texts that the message must not hold, such as tokens and filters.
         requested: What was requested, for the error of a body that is not JSON.
-        scope: What the refresh token must have, for the error of a token that lacks it.
+        scope: OAuth scope that the request needs.
     """
     is_2xx = status // 100 == _SUCCESS
     if is_2xx and not body.strip():

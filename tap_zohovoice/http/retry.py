@@ -46,12 +46,7 @@ class RetryPolicy:
     """Sends a request again as long as that may help.
 
     Lockouts are waited out in the limiter, by the next request, and do not count as attempts.
-    A rejected access token is renewed once.
-
-    Args:
-        limiter: Limiter of the URL.
-        invalidate_token: Drops the access token; returns whether a new one may be requested.
-        lock_seconds: Length of a lockout that the response does not name.
+    A rejected access token is renewed once: `invalidate_token` returns whether that is possible.
     """
 
     def __init__(
@@ -79,7 +74,7 @@ class RetryPolicy:
             func: The function.
             max_attempts: Attempts without a usable response.
             max_lockouts: Lockouts in a row that are waited out.
-            max_incomplete: Attempts that got no response, or not a whole one.
+            max_incomplete: Those attempts that got no response, or not a whole one.
 
         Raises:
             RateLimitLockoutError: If the API stays locked.

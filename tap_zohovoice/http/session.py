@@ -97,9 +97,7 @@ class ThrottledSession(PlainSession):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a signed request and read the body, within a deadline and a maximum size.
 
-        Args:
-            request: The request, for which a slot was acquired.
-            **kwargs: Those of `requests`; `timeout` is required; with `stream`, the caller reads.
+        A slot was acquired for it. `timeout` is required; with `stream`, the caller reads.
 
         Raises:
             requests.RequestException: If there is no response, or its body is cut off, too slow

@@ -24,11 +24,8 @@ def explain_request_error(
 ) -> TransportError:
     """Explain why a request got no response, or an incomplete one.
 
-    Args:
-        error: The exception that `requests` raised.
-        setting: Name of the setting with the server's address.
-        url: URL of the request. A proxy is never named: its address can hold a password.
-        advice: What to append to an error of the network.
+    The setting is that of the server's address; the advice is for errors of the network. A proxy
+    is never named: its address can hold a password.
     """
     return explain_transport_error(error, setting) or TransportError(
         _explain_network_error(error, url) + advice, is_final=False
@@ -46,10 +43,7 @@ def _explain_network_error(error: OSError, url: str) -> str:
         return f"timed out waiting for a response from {server}"
     causes = list(iter_causes(error))
     kinds = (
-        (
-            (requests.exceptions.ConnectTimeout, TimeoutError),
-            f"{server} timed out",
-        ),
+        ((requests.exceptions.ConnectTimeout, TimeoutError), f"{server} timed out"),
         (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
         (ConnectionRefusedError, f"{server} refused the connection"),
         ((*_CUT, *_CUT_BODY), f"{server} closed the connection"),

@@ -72,11 +72,7 @@ class Step:
 
 
 class RecordProgress(_Progress):
-    """Counts the records of a stream whose number is not known in advance.
-
-    Args:
-        records_written: Returns the number of records that went out so far, of all streams.
-    """
+    """Counts the records of a stream whose number is not known in advance."""
 
     def __init__(
         self,
@@ -129,12 +125,9 @@ class WindowProgress(_Progress):
         self._pending_share = 0.0
 
     def add_page(self, logids: Iterable[str], total: int | None, share: float) -> None:
-        """Count a page of a window that is not complete.
+        """Count a page of a window that is not complete, and that is a share of the work.
 
-        Args:
-            logids: Calls of the page; those of an earlier page do not count again.
-            total: Number of calls in the window, if that is known.
-            share: Share of the work that the window is.
+        Calls of an earlier page do not count again.
         """
         self._pending.update(logids)
         if total:
@@ -187,13 +180,7 @@ class WindowProgress(_Progress):
 
 
 class DownloadProgress(_Progress):
-    """Counts downloads; logs how many there are, and a summary.
-
-    Args:
-        item: What is downloaded, in the singular.
-        results: Number of items by result, which the caller keeps up to date.
-        bytes_received: Returns the number of bytes received so far.
-    """
+    """Counts downloads by result; logs how many there are, and a summary."""
 
     def __init__(  # noqa: PLR0913 - explicit dependencies
         self,
@@ -212,12 +199,7 @@ class DownloadProgress(_Progress):
         self._total = 0
 
     def add_total(self, count: int, requests: int) -> None:
-        """Add to the number of items, and log how long the added ones take.
-
-        Args:
-            count: How many are added.
-            requests: How many requests they take.
-        """
+        """Add to the number of items, and log how long the added ones take."""
         self._total += count
         left = self._limiter.seconds_for(requests)
         text = f"{plural(count, self._item)} to download"

@@ -35,10 +35,6 @@ class Reporter:
 
     A timer reports, so that it goes on while the tap waits for the limit, a slow response or a
     target that does not read.
-
-    Args:
-        clock: The clock, whose timer reports.
-        find_wait: Returns the wait that is going on, if any.
     """
 
     def __init__(self, clock: Clock, find_wait: Callable[[], Wait | None]) -> None:

@@ -10,40 +10,24 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 class Wait(NamedTuple):
-    """A wait that is going on.
+    """A wait that is going on."""
 
-    Attributes:
-        status: What for, such as `at the limit`.
-        until: When it ends, in seconds of the monotonic clock.
-    """
-
-    status: str
-    until: float
+    status: str  # what for, such as `at the limit`
+    until: float  # when it ends, in seconds of the monotonic clock
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How far a stream is.
-
-    Attributes:
-        name: The stream.
-        done: What is done, such as `7,400 of about 24,000 calls`.
-        per_minute: Items a minute since the start of the stream.
-        share: Share of the work that is done, 0 to 1; None if that is unknown.
-        seconds_left: None if that is unknown.
-        results: Numbers of items by result.
-        received: Bytes received; 0 if they are not counted.
-        fields: Figures for structured logs.
-    """
+    """How far a stream is."""
 
     name: str
-    done: str
+    done: str  # such as `7,400 of about 24,000 calls`
     per_minute: float
-    share: float | None = None
+    share: float | None = None  # of the work that is done, 0 to 1; None if that is unknown
     seconds_left: float | None = None
-    results: str = ""
-    received: int = 0
-    fields: dict[str, object] = field(default_factory=dict)
+    results: str = ""  # numbers of items by result
+    received: int = 0  # bytes; 0 if they are not counted
+    fields: dict[str, object] = field(default_factory=dict)  # figures for structured logs
 
     def to_log_line(self, wait: str) -> str:
         """Describe it in a log line."""

@@ -48,10 +48,10 @@ class RedisStore(SlotStore):
         client_id: Client id of the OAuth client.
         timeout: Seconds that a request of a killed process may still be in flight.
         patience: Seconds to wait for a store that is lost.
-        clock: Clock of this machine, for intervals and waits; the slots are on the server's.
+        clock: Measures intervals and waits; the times of slots are of the server's clock.
 
     Raises:
-        RateLimitStoreError: If the server cannot be reached.
+        RateLimitStoreError: If the server cannot be reached, or later is lost for longer.
     """
 
     is_volatile = True
@@ -82,11 +82,6 @@ class RedisStore(SlotStore):
 
     @override
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
-        """Acquire a slot; wait for the store if it is lost.
-
-        Raises:
-            RateLimitStoreError: If the store is lost for too long.
-        """
         token = _digest(url), uuid.uuid4().hex
         wanted = {**_slot(token), "slots": slots}
         while True:

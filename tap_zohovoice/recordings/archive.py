@@ -33,9 +33,6 @@ _FAULTS = (
 class Archive:
     """The entries of an archive, by the names of their files.
 
-    Args:
-        file: The archive; it is read as long as entries are.
-
     Raises:
         ArchiveError: If it is not an archive, is truncated or has too many entries.
     """
@@ -55,9 +52,6 @@ class Archive:
 
     def read(self, name: str) -> Iterator[bytes]:
         """Iterate over the content of a file in chunks, up to the size that its entry declares.
-
-        Args:
-            name: Name of the file, which is the last part of the path of its entry.
 
         Raises:
             ArchiveError: If it is missing, duplicate, encrypted or damaged; damage may be found

@@ -38,11 +38,7 @@ _MPEG_HEADER_BYTES = 4
 
 
 def guess_audio_type(head: bytes, declared: str = "") -> str | None:
-    """Guess the media type of a file.
-
-    Args:
-        head: Its first `SNIFF_BYTES` bytes, or all if it is shorter.
-        declared: Its media type according to the server, empty if unknown.
+    """Guess the media type of a file by its first `SNIFF_BYTES` bytes, and what is declared.
 
     Returns:
         The type of the audio; `UNKNOWN` for bytes that are neither known audio nor something else;

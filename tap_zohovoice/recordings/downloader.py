@@ -129,12 +129,7 @@ class RecordingDownloader:
         return fields
 
     def _handle_response(self, download: Download, response: requests.Response) -> Fields:
-        """Store the file of a response, if it is one.
-
-        Raises:
-            RetryableError: If the file is incomplete, or an error may pass.
-            ZohoVoiceError: If there is no file, or it is too big.
-        """
+        """Store the file of a response, or raise an error if it holds none that is whole."""
         chunks = self._requests.api.iter_body(response)
         head = read_head(chunks)
         declared_type = response.headers.get("Content-Type", "")

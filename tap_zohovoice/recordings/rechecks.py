@@ -13,15 +13,9 @@ _SETTLING_TIME = dt.timedelta(minutes=10)
 class Rechecks:
     """Which files to request once more, before their calls leave the lookback.
 
-    Calls come in the order of their start, so that a single timestamp shows which ones are done.
-
-    Args:
-        verified_until: That of the previous run; empty if there is none.
-        oldest: Files of calls that started before are not requested again (timestamp).
-        lookback: For so long, later runs read a call again.
-
-    Attributes:
-        verified_until: Start of a call whose files need no further request, nor do earlier ones.
+    Calls come in the order of their start, so that a single timestamp shows which ones are done:
+    the files of calls up to `verified_until` need no further request. Those of calls before
+    `oldest` are not requested again. All timestamps are in the form of records.
     """
 
     def __init__(self, verified_until: str, oldest: str, lookback: dt.timedelta) -> None:
@@ -31,12 +25,7 @@ class Rechecks:
         self._has_provisional = False
 
     def may_grow(self, start_time: str, downloaded_at: dt.datetime | None) -> bool:
-        """Return whether a stored file may have grown since its download.
-
-        Args:
-            start_time: Start of its call, in the form of records.
-            downloaded_at: When it was downloaded; None if the storage does not say.
-        """
+        """Return whether a stored file may have grown since its download, if that is known."""
         return start_time > self._after and self.is_early(start_time, downloaded_at)
 
     def is_early(self, start_time: str, at: dt.datetime | None) -> bool:
@@ -49,12 +38,7 @@ class Rechecks:
         return downloaded_at is None or now - downloaded_at >= _SETTLING_TIME
 
     def record(self, start_time: str, *, is_provisional: bool) -> None:
-        """Record what is known of a file of a call.
-
-        Args:
-            start_time: Start of the call, in the form of records.
-            is_provisional: Whether a later run must request the file once more.
-        """
+        """Record whether a later run must request a file of a call once more."""
         if is_provisional:
             self._has_provisional = True
             before = dt.datetime.fromisoformat(start_time) - dt.timedelta(microseconds=1)

@@ -172,12 +172,7 @@ class SeveralFiles:
     def _handle_response(
         self, group: Group, response: requests.Response, file: IO[bytes]
     ) -> Archive:
-        """Return the archive of a response, which is written to a file.
-
-        Raises:
-            RetryableError: If it is cut off, or an error may pass.
-            ZohoVoiceError: If there is no archive, or it is too big.
-        """
+        """Return the archive of a response, which is written to a file; or raise an error."""
         chunks = self._requests.api.iter_body(response)
         head = read_head(chunks)
         if response.status_code != 200 or not head.startswith(ARCHIVE_MAGIC):  # noqa: PLR2004

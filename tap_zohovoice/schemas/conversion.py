@@ -83,11 +83,7 @@ class ObjectShape:
 class RecordConverter:
     """Converts rows to records, and counts values that do not match their type, by path.
 
-    Args:
-        fields: Declared fields.
-        required: Names of the fields that a record must have.
-        aliases: Other names of required fields, for rows that lack them.
-        logger: Logs values and fields that are not as declared.
+    A record must have the required fields; those with an alias may come under that name.
     """
 
     def __init__(

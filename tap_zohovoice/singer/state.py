@@ -89,12 +89,8 @@ def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[
     """Load a state, with bookmarks in the form and bounds that the streams rely on.
 
     A stream with partitions has one bookmark in each. A bookmark of its own, which it had before it
-    had partitions and which the SDK would ignore, seeds those that have none.
-
-    Args:
-        state: Singer state, in a STATE message or as Meltano wraps it, or None.
-        now: Current time, which no bookmark may exceed.
-        streams: Classes of the streams of the tap.
+    had partitions and which the SDK would ignore, seeds those that have none. The state may also be
+    a STATE message, or as Meltano wraps it.
 
     Raises:
         InvalidInputError: If the state is invalid, or a bookmark is not a date-time.

@@ -29,24 +29,16 @@ if TYPE_CHECKING:
 
 
 class DirectoryStream(ZohoVoiceStream):
-    """A stream that reads a whole list in each run; a subclass declares and describes the list.
-
-    Attributes:
-        envelope: Member of the response that holds the rows.
-        fields: Fields of a row.
-        size_param: Query parameter of the page size; empty if the list has no pages.
-        page_size: Rows to request at once: the documented maximum, or a size that is documented at
-            a similar list.
-        aliases: Other names of key fields, for rows that lack them.
-    """
+    """A stream that reads a whole list in each run; a subclass declares and describes the list."""
 
     selected_by_default = False
     schema: ClassVar[dict[str, Any]] = {}
-    envelope: ClassVar[str]
+    envelope: ClassVar[str]  # member of the response that holds the rows
     fields: ClassVar[tuple[Field, ...]]
-    size_param: ClassVar[str] = "offset"
+    size_param: ClassVar[str] = "offset"  # empty if the list has no pages
     page_size: ClassVar[int] = 50
-    aliases: ClassVar[Mapping[str, str]] = {}
+    """Rows to request at once: the documented maximum, or one that a similar list has."""
+    aliases: ClassVar[Mapping[str, str]] = {}  # of key fields, for rows that lack them
 
     _row_count = 0
     _is_accessible = False

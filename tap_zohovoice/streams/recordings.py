@@ -121,15 +121,7 @@ class RecordingsStream(CallItemStream):
 
 
 def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
-    """Return the files that a call log names.
-
-    Args:
-        record: Record of the call log.
-        kind: `recording` or `voicemail`.
-
-    Yields:
-        The values of the log for each.
-    """
+    """Return the files of a kind that a call log names, with the values of the log for each."""
     field = FILE_FIELDS[kind]
     value = record[field]
     if value is None:
