@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_zohovoice._time import Clock
-    from tap_zohovoice.progress.text import Wait
-    from tap_zohovoice.rate_limit.limiter import SlotStore
+    from tap_zohovoice.rate_limit.limiter import SlotStore, Wait
     from tap_zohovoice.singer.writer import MessageWriter
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from tap_zohovoice._time import Clock
     from tap_zohovoice.progress.bar import Bar
-    from tap_zohovoice.progress.text import Snapshot, Wait
+    from tap_zohovoice.progress.text import Snapshot
+    from tap_zohovoice.rate_limit.limiter import Wait
 
 _CHECK_INTERVAL = 1.0  # seconds
 _LOG_INTERVAL = 28.5

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tap_zohovoice.rate_limit.limiter import Wait
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
-
-
-class Wait(NamedTuple):
-    """A wait that is going on."""
-
-    status: str  # what for, such as `at the limit`
-    until: float  # when it ends, in seconds of the monotonic clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,6 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tap_zohovoice.progress.text import Wait
-
 if TYPE_CHECKING:
     from tap_zohovoice._time import Clock
 
@@ -25,6 +23,13 @@ _REFRESHES_PER_PERIOD = 3
 _AT_LIMIT = "At the limit"
 SHARED_LOCKOUT = "A lockout reported by another run is in effect"
 """Reason of a wait."""
+
+
+class Wait(NamedTuple):
+    """A wait that is going on."""
+
+    status: str  # what for, such as `at the limit`
+    until: float  # when it ends, in seconds of the monotonic clock
 
 
 class Grant(NamedTuple):
