@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 _FAILED = 1
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
 _CLOSED = "Standard output is closed"
-_DRIVERS = (
-    *("urllib3", "requests", "httpx", "httpcore", "aiohttp", "asyncio", "grpc"),
-    *("redis", "fsspec", "s3fs", "boto3", "botocore", "aiobotocore", "s3transfer"),
-    *("gcsfs", "google", "googleapiclient", "adlfs", "azure", "msal", "huggingface_hub"),
-    *("paramiko", "asyncssh", "sshfs", "smbprotocol", "smbclient", "spnego", "webhdfs"),
-    *("oauthlib", "requests_oauthlib", "requests_kerberos"),
-    *("oci", "ocifs", "ossfs", "oss2", "dropbox", "boxsdk", "webdav4", "b2sdk", "pyarrow"),
-)
-"""Loggers of libraries: they log URLs with filters, names of files, key ids and signatures."""
 _SDK_NOISE = {
     "Config validation failed",  # beside the lines for each error, or of --discover
     "Skipping deselected stream '%s'.",
@@ -119,21 +110,26 @@ class TapCommand(SingerCommand):
 
 @contextmanager
 def quiet_loggers(logger: logging.Logger) -> Generator[None]:
-    """Silence libraries, and lines of the SDK's, in a block."""
-    levels = {logging.getLogger(name): logging.getLogger(name).level for name in _DRIVERS}
+    """Silence libraries in a block, and lines of the SDK's.
+
+    Drivers of storages log URLs with filters, names of files, key ids and signatures.
+    """
+    own, root = (logger, logging.getLogger("singer_sdk")), logging.root
+    levels = {each: each.level for each in (*own, root)}
 
     def is_useful(record: logging.LogRecord) -> bool:
         return record.msg not in _SDK_NOISE
 
     logger.addFilter(is_useful)
-    for driver in levels:
-        driver.setLevel(logging.ERROR)
+    for each in own:
+        each.setLevel(each.getEffectiveLevel())
+    root.setLevel(logging.ERROR)
     try:
         yield
     finally:
         logger.removeFilter(is_useful)
-        for driver, level in levels.items():
-            driver.setLevel(level)
+        for each, level in levels.items():
+            each.setLevel(level)
 
 
 def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:

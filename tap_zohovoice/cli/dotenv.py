@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import re
 import shutil
@@ -17,9 +16,6 @@ from dotenv.parser import parse_stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# It warns of lines that it cannot parse; they stay as they are.
-logging.getLogger("dotenv").setLevel(logging.ERROR)
 
 
 def validate_value(value: str) -> None:
