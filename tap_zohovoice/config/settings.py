@@ -25,6 +25,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # timestamps count from here
 _DATA_CENTER = th.CustomType(
     {"type": "string", "enum": list(DATA_CENTERS), "enumNames": list(DATA_CENTER_LABELS.values())}
 )
+_STREAMS = th.ArrayType(th.StringType(allowed_values=list(STREAM_NAMES)))
 _TITLES = {
     "client_id": "Client ID",
     "accounts_url": "Accounts URL",
@@ -37,118 +38,68 @@ _TITLES = {
     "rate_limit_store": "Rate limit: store",
 }
 """Titles that differ from the name of the setting."""
+_DESCRIPTIONS = {
+    "client_id": "Client ID of a self client in Zoho's API console.",
+    "client_secret": "Client secret of the same self client.",
+    "refresh_token": "Refresh token with the scope `ZohoVoice.call.READ`, created by an "
+    "administrator.",
+    "data_center": "Zoho data center of the account; it determines both URLs.",
+    "accounts_url": "Base URL of Zoho Accounts. Default: that of the data center.",
+    "api_url": "Base URL of Zoho Voice. Default: that of the data center.",
+    "start_date": "Earliest start of the calls to read, inclusive.",
+    "end_date": "Latest start of the calls to read, exclusive. Default: now.",
+    "lookback_days": "Days before the bookmark that each run reads again, for late changes.",
+    "page_size": "Calls per request. Default: as many as Zoho returns, up to 1000.",
+    "filters": "Query parameters of Zoho's API that filter the calls. Default: all calls.",
+    "streams": "Names of the streams to read if there is no catalog. Default: `call_logs`, and "
+    "`recordings` if `recordings_path` is set.",
+    "recordings_path": "Folder, or URL that fsspec supports, for the files of recordings and "
+    "voicemails. Default: none, files are not downloaded.",
+    "recordings_max_mb": "Size limit of a file to download, in megabytes of 1,048,576 bytes.",
+    "recordings_per_request": "Files per request if Zoho returns an archive; otherwise the tap "
+    "requests one at a time.",
+    "rate_limit_calls": "Requests that Zoho allows in `rate_limit_seconds`. The tap sends one "
+    "fewer.",
+    "rate_limit_seconds": "Period of the rate limit, in seconds.",
+    "rate_limit_store": "URL of a Redis server (`redis://` or `rediss://`) that runs on several "
+    "machines use to share the rate limit; requires the extra `redis`. Default: a local file that "
+    "all runs on this machine share.",
+    "lock_seconds": "Length of a lockout, in seconds, if Zoho does not report it.",
+    "request_timeout": "Seconds to wait for a response before the request is retried.",
+    "user_agent": "User-Agent header. Default: `tap-zohovoice/<version>`.",
+}
 
 
-def _text(
-    name: str, description: str, *, required: bool = False, secret: bool = False
-) -> th.Property[str]:
-    return th.Property(
-        name, th.StringType, required=required, secret=secret, description=description
-    )
+def _setting(name: str, kind: Any = th.StringType, **options: Any) -> th.Property[Any]:  # noqa: ANN401 - the SDK's types have no common base
+    return th.Property(name, kind, description=_DESCRIPTIONS[name], **options)
 
 
-def _integer(
-    name: str, default: int | None, limits: tuple[int, int], description: str
-) -> th.Property[int]:
-    kind = th.IntegerType(minimum=limits[0], maximum=limits[1])
-    return th.Property(name, kind, default=default, description=description)
+def _integer(name: str, default: int | None, minimum: int, maximum: int) -> th.Property[int]:
+    return _setting(name, th.IntegerType(minimum=minimum, maximum=maximum), default=default)
 
 
 CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
-    _text("client_id", "Client ID of a self client in Zoho's API console.", required=True),
-    _text("client_secret", "Client secret of the same self client.", required=True, secret=True),
-    _text(
-        "refresh_token",
-        "Refresh token with the scope `ZohoVoice.call.READ`, created by an administrator.",
-        required=True,
-        secret=True,
-    ),
-    th.Property(
-        "data_center",
-        _DATA_CENTER,
-        default="us",
-        description="Zoho data center of the account; it determines both URLs.",
-    ),
-    _text("accounts_url", "Base URL of Zoho Accounts. Default: that of the data center."),
-    _text("api_url", "Base URL of Zoho Voice. Default: that of the data center."),
-    th.Property(
-        "start_date",
-        th.DateTimeType,
-        default=DEFAULT_START_DATE,
-        description="Earliest start of the calls to read, inclusive.",
-    ),
-    th.Property(
-        "end_date",
-        th.DateTimeType,
-        description="Latest start of the calls to read, exclusive. Default: now.",
-    ),
-    _integer(
-        "lookback_days",
-        3,
-        (0, 3650),
-        "Days before the bookmark that each run reads again, for late changes.",
-    ),
-    _integer(
-        "page_size",
-        None,
-        (1, 1000),
-        "Calls per request. Default: as many as Zoho returns, up to 1000.",
-    ),
-    th.Property(
-        "filters",
-        FILTERS,
-        description="Query parameters of Zoho's API that filter the calls. Default: all calls.",
-    ),
-    th.Property(
-        "streams",
-        th.ArrayType(th.StringType(allowed_values=list(STREAM_NAMES))),
-        description="Names of the streams to read if there is no catalog. Default: `call_logs`, "
-        "and `recordings` if `recordings_path` is set.",
-    ),
-    _text(
-        "recordings_path",
-        "Folder, or URL that fsspec supports, for the files of recordings and voicemails. "
-        "Default: none, files are not downloaded.",
-    ),
-    _integer(
-        "recordings_max_mb",
-        200,
-        (1, 1_000_000),
-        "Size limit of a file to download, in megabytes of 1,048,576 bytes.",
-    ),
-    _integer(
-        "recordings_per_request",
-        10,
-        (1, 10),
-        "Files per request if Zoho returns an archive; otherwise the tap requests one at a time.",
-    ),
-    _integer(
-        "rate_limit_calls",
-        30,
-        (2, 1_000_000_000),
-        "Requests that Zoho allows in `rate_limit_seconds`. The tap sends one fewer.",
-    ),
-    _integer("rate_limit_seconds", 60, (1, 86_400), "Period of the rate limit, in seconds."),
-    _text(
-        "rate_limit_store",
-        "URL of a Redis server (`redis://` or `rediss://`) that runs on several machines use to "
-        "share the rate limit; requires the extra `redis`. Default: a local file that all runs "
-        "on this machine share.",
-        secret=True,
-    ),
-    _integer(
-        "lock_seconds",
-        600,
-        (1, 86_400),
-        "Length of a lockout, in seconds, if Zoho does not report it.",
-    ),
-    _integer(
-        "request_timeout",
-        60,
-        (1, 3600),
-        "Seconds to wait for a response before the request is retried.",
-    ),
-    _text("user_agent", "User-Agent header. Default: `tap-zohovoice/<version>`."),
+    _setting("client_id", required=True),
+    _setting("client_secret", required=True, secret=True),
+    _setting("refresh_token", required=True, secret=True),
+    _setting("data_center", _DATA_CENTER, default="us"),
+    _setting("accounts_url"),
+    _setting("api_url"),
+    _setting("start_date", th.DateTimeType, default=DEFAULT_START_DATE),
+    _setting("end_date", th.DateTimeType),
+    _integer("lookback_days", 3, 0, 3650),
+    _integer("page_size", None, 1, 1000),
+    _setting("filters", FILTERS),
+    _setting("streams", _STREAMS),
+    _setting("recordings_path"),
+    _integer("recordings_max_mb", 200, 1, 1_000_000),
+    _integer("recordings_per_request", 10, 1, 10),
+    _integer("rate_limit_calls", 30, 2, 1_000_000_000),
+    _integer("rate_limit_seconds", 60, 1, 86_400),
+    _setting("rate_limit_store", secret=True),
+    _integer("lock_seconds", 600, 1, 86_400),
+    _integer("request_timeout", 60, 1, 3600),
+    _setting("user_agent"),
     additional_properties=False,
 ).to_dict()
 for _name, _spec in CONFIG_SCHEMA["properties"].items():
