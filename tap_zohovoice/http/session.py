@@ -7,7 +7,6 @@ import io
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -91,7 +90,6 @@ class ThrottledSession(PlainSession):
         super().__init__()
         self._limiter_for = limiter_for
         self._clock = clock
-        self._environments: dict[str, dict[str, Any]] = {}
 
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -104,8 +102,10 @@ class ThrottledSession(PlainSession):
                 or too large; then its `response` is that response.
         """
         url, stream = str(request.url), kwargs.pop("stream", False)
+        # Proxies and certificates of the environment, which requests ignores in `send`.
+        environment = self.merge_environment_settings(url, {}, True, None, None)  # noqa: FBT003
         try:
-            response = super().send(request, stream=True, **{**self._environment(url), **kwargs})
+            response = super().send(request, **{**environment, **kwargs})
             if not stream:
                 self._read(response, float(kwargs["timeout"]))
         finally:
@@ -122,12 +122,3 @@ class ThrottledSession(PlainSession):
         finally:
             raw.close()
             raw.release_conn()
-
-    def _environment(self, url: str) -> dict[str, Any]:
-        """Return proxies and certificates of the environment: requests ignores them in `send`."""
-        host = urlsplit(url).netloc
-        if host not in self._environments:
-            merged = dict(self.merge_environment_settings(url, {}, None, None, None))
-            del merged["stream"]
-            self._environments[host] = merged
-        return self._environments[host]

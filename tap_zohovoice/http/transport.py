@@ -1,22 +1,54 @@
-"""Network errors in plain lines, with host and port of the server."""
+"""Errors of network, proxies and certificates in plain lines, with host and port of the server.
+
+The text of an error is never repeated: addresses of proxies can hold passwords.
+"""
 
 from __future__ import annotations
 
 import errno
 import http.client
 import os
+import re
 import socket
 import ssl
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 
-from tap_zohovoice.http.tls import TransportError, explain_transport_error, iter_causes
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
+_CA_ENV = "REQUESTS_CA_BUNDLE"
+_PROXY_ENV = "HTTPS_PROXY and NO_PROXY"
+_TUNNEL_ERROR = re.compile(r"Tunnel connection failed: (\d{3})\b")
+_CHECK_CLOCK = "check the clock of this machine, and {setting}"
+_OTHER_HOST = "the server's certificate is for another address; check {setting}"
+_CERTIFICATE_ERRORS = {
+    9: f"the server's certificate is not valid yet; {_CHECK_CLOCK}",
+    10: f"the server's certificate has expired; {_CHECK_CLOCK}",
+    62: _OTHER_HOST,
+    64: _OTHER_HOST,
+}
+"""By the code of OpenSSL. Source: `X509_V_ERR_...` in its `x509_vfy.h`."""
+_NOT_TRUSTED = (
+    "the server's certificate is not trusted; if a proxy intercepts TLS, set "
+    f"the file with its certificate authority in {_CA_ENV}, else check {{setting}}"
+)
+_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"}
 _CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLError)
 _CUT_BODY = (http.client.IncompleteRead, requests.exceptions.ChunkedEncodingError)
 _UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class TransportError:
+    """Why a request failed, what to do, and whether retries are useless."""
+
+    text: str
+    is_final: bool = True
 
 
 def explain_request_error(
@@ -24,10 +56,9 @@ def explain_request_error(
 ) -> TransportError:
     """Explain why a request got no response, or an incomplete one.
 
-    The setting is that of the server's address; the advice is for errors of the network. A proxy
-    is never named: its address can hold a password.
+    The setting is that of the server's address; the advice is for errors of the network.
     """
-    return explain_transport_error(error, setting) or TransportError(
+    return _explain_transport_error(error, setting) or TransportError(
         _explain_network_error(error, url) + advice, is_final=False
     )
 
@@ -41,7 +72,7 @@ def _explain_network_error(error: OSError, url: str) -> str:
         return f"HTTP {status}, incomplete response from {server} ({kind})"
     if isinstance(error, requests.exceptions.ReadTimeout):
         return f"timed out waiting for a response from {server}"
-    causes = list(iter_causes(error))
+    causes = list(_iter_causes(error))
     kinds = (
         ((requests.exceptions.ConnectTimeout, TimeoutError), f"{server} timed out"),
         (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
@@ -55,3 +86,58 @@ def _explain_network_error(error: OSError, url: str) -> str:
     reason = os.strerror(codes[-1]) if codes else type(error).__name__
     default = f"no route to {server}" if is_unroutable else f"{server} ({reason})"
     return f"connection failed: {next(texts, default)}"
+
+
+def _explain_transport_error(error: OSError, setting: str) -> TransportError | None:
+    """Explain an error of a proxy or a certificate; None for any other error."""
+    causes = list(_iter_causes(error))
+    if tls_error := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
+        text = _explain_tls_error(tls_error)
+        return TransportError(text.format(setting=setting)) if text else None
+    match error:
+        case requests.exceptions.ProxyError():
+            return _explain_proxy_error(causes)
+        case requests.exceptions.InvalidSchema():
+            text = "HTTPS_PROXY names a SOCKS proxy; for those, install 'requests[socks]'"
+        case requests.exceptions.InvalidURL():
+            text = "HTTPS_PROXY is invalid; use http://host:port"
+        case requests.RequestException():
+            return None
+        case _:  # the one error that requests raises bare is that of a missing bundle
+            text = f"the file or folder named by {_CA_ENV} cannot be read"
+    return TransportError(text)
+
+
+def _iter_causes(error: BaseException) -> Iterator[BaseException]:
+    """Iterate from an error to those it wraps: its `reason`, an argument, or by chaining."""
+    seen: list[BaseException] = []
+    current: BaseException | None = error
+    while current and current not in seen:
+        seen.append(current)
+        yield current
+        inner = (getattr(current, "reason", None), *current.args)
+        wrapped = next((item for item in inner if isinstance(item, BaseException)), None)
+        current = wrapped or current.__cause__ or current.__context__
+
+
+def _explain_proxy_error(causes: list[BaseException]) -> TransportError:
+    matches = [_TUNNEL_ERROR.match(str(cause)) for cause in causes if type(cause) is OSError]
+    status = next((int(match[1]) for match in matches if match), 0)
+    if not status:
+        return TransportError(f"the proxy cannot be reached; check {_PROXY_ENV}", is_final=False)
+    advice = f"allow this address in the proxy, or check {_PROXY_ENV}"
+    if status == 407:  # noqa: PLR2004
+        advice = "it requires a user and a password: HTTPS_PROXY=http://user:password@host:port"
+    is_final = 400 <= status < 500  # noqa: PLR2004
+    return TransportError(f"the proxy refused the connection (HTTP {status}); {advice}", is_final)
+
+
+def _explain_tls_error(error: ssl.SSLError) -> str:
+    """Return a line with a placeholder for the setting; empty if a retry may help."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATE_ERRORS.get(error.verify_code, _NOT_TRUSTED)
+    if getattr(error, "reason", None) in _NO_TLS:
+        return "the server does not support TLS; check {setting}, and the proxy if there is one"
+    if getattr(error, "library", None) == "X509":
+        return f"the file named by {_CA_ENV} contains no certificate in PEM format"
+    return ""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, nullcontext
+import os
+import sys
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from tap_zohovoice.progress.bar import open_bar
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
 from tap_zohovoice.progress.text import format_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tap_zohovoice._time import Clock
-    from tap_zohovoice.progress.bar import Bar
     from tap_zohovoice.progress.text import Snapshot
     from tap_zohovoice.rate_limit.limiter import Wait
 
@@ -21,6 +24,9 @@ _CHECK_INTERVAL = 1.0  # seconds
 _LOG_INTERVAL = 28.5
 """Seconds after which a log line is due: never more than 30, including the delay of the timer."""
 _DRAW_INTERVAL = 0.5  # seconds
+
+_NO_CURSOR = {"dumb", "unknown"}
+"""Values of `TERM` of terminals that cannot go back to the start of a line."""
 
 
 class Task(Protocol):
@@ -42,7 +48,7 @@ class Reporter:
         self._clock = clock
         self._find_wait = find_wait
         self._task: Task | None = None
-        self._bar: Bar | None = None
+        self._bar: _Bar | None = None
         self._logged_at = clock.monotonic()
 
     @contextmanager
@@ -57,7 +63,7 @@ class Reporter:
 
     @contextmanager
     def _running(self) -> Generator[None]:
-        self._bar = open_bar()
+        self._bar = _open_bar()
         interval = _DRAW_INTERVAL if self._bar else _CHECK_INTERVAL
         try:
             with self._clock.every(interval, self._report):
@@ -81,3 +87,43 @@ class Reporter:
         logger = logging.getLogger(f"tap-zohovoice.{snapshot.name}")
         fields = {"stream_name": snapshot.name, **snapshot.fields}
         logger.info("%s", snapshot.to_log_line(waiting), extra=fields)
+
+
+class _Line(tqdm):  # type: ignore[type-arg] # at run time it has no parameters
+    monitor_interval = 0  # no thread of its own
+
+
+class _Bar:
+    """A live line on standard error. Log records are written above it; it has no colours."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._line = self._stack.enter_context(
+            _Line(total=1, bar_format="{desc}", file=sys.stderr, dynamic_ncols=True, leave=False)
+        )
+        self._stack.enter_context(logging_redirect_tqdm([logging.root], _Line))
+
+    def draw(self, snapshot: Snapshot, wait: str) -> None:
+        """Draw the line anew."""
+        line, share = self._line, snapshot.share
+        line.bar_format = f"{snapshot.name}: {{desc}}"
+        if share is not None:
+            line.bar_format = f"{snapshot.name} {{percentage:.0f}} %|{{bar}}| {{desc}}"
+            line.n = share
+        line.set_description_str(snapshot.to_live_line(wait), refresh=False)
+        line.refresh()
+
+    def close(self) -> None:
+        """Clear the line."""
+        with suppress(OSError, ValueError):  # the terminal is gone
+            self._stack.close()
+
+
+def _open_bar() -> _Bar | None:
+    """Return a live line, if standard error is a terminal that can show it.
+
+    Records on the same terminal would mix with it.
+    """
+    streams = sys.stderr, sys.stdout  # which are None where they are closed
+    is_terminal = [bool(stream and stream.isatty()) for stream in streams] == [True, False]
+    return _Bar() if is_terminal and os.environ.get("TERM") not in _NO_CURSOR else None

@@ -10,8 +10,7 @@ from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, item_attempts
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
 from tap_zohovoice.recordings.file_requests import FileRequests
-from tap_zohovoice.recordings.groups import iter_groups
-from tap_zohovoice.recordings.several import SeveralFiles
+from tap_zohovoice.recordings.several import SeveralFiles, iter_groups
 from tap_zohovoice.recordings.writer import FileWriter, read_head
 
 if TYPE_CHECKING:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
 
 from tap_zohovoice.exceptions import (
     ArchiveError,
@@ -20,19 +23,24 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.http.body import content_length
 from tap_zohovoice.recordings.archive import ARCHIVE_MAGIC, Archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
-from tap_zohovoice.recordings.groups import MAX_BYTES
 from tap_zohovoice.recordings.storage import storage_errors
 from tap_zohovoice.recordings.writer import read_head, truncated, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 
     import requests
 
     from tap_zohovoice.recordings.file_requests import FileRequests
-    from tap_zohovoice.recordings.groups import Group
     from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
 
+MAX_BYTES = 1024**3
+"""Of the files of one request: 1 GB. Source: documentation."""
+MAX_NAME_CHARS = 10_000
+"""Of the names of one request, with their commas. Source: documentation."""
+_MAX_DOWNLOADS = 100
+"""Files of a group, stored ones included, so that records are not held back for long."""
+_SEPARATOR = re.compile(r"[,/\\]")
 _MAX_ATTEMPTS = 2
 _MAX_OVERHEAD = 1024**2
 """Bytes of an archive beyond those of its files."""
@@ -43,6 +51,49 @@ _MAX_OUTAGES = 2
 _MAX_REFUSALS = 3
 """Requests in a row that are refused, after which no more are made."""
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
+
+
+@dataclass(slots=True)
+class Group:
+    """Files whose records are emitted together."""
+
+    downloads: list[Download] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """Names of those that one request asks for."""
+    max_bytes: int = 0
+    """Size that the response to it may have."""
+
+
+def iter_groups(
+    downloads: Iterable[Download], writer: FileWriter, limit: Callable[[], int]
+) -> Iterator[Group]:
+    """Iterate over groups of files, in their order; each is made when the one before is done.
+
+    `limit` returns how many files one request may ask for now.
+    """
+    group = Group()
+    for download in downloads:
+        size = writer.expected_size(download) or writer.max_bytes
+        is_wanted = download.is_text and not writer.is_unchanged(download)
+        if is_wanted and limit() > 1 and _is_listable(download.name) and size <= writer.max_bytes:
+            names = quote(",".join([*group.names, download.name]), safe=",")
+            if len(names) >= MAX_NAME_CHARS or group.max_bytes + size > MAX_BYTES:
+                yield group
+                group = Group()
+            group.names.append(download.name)
+            group.max_bytes += size
+        group.downloads.append(download)
+        is_full = len(group.names) >= limit() or len(group.downloads) >= _MAX_DOWNLOADS
+        if is_full or not group.names:
+            yield group
+            group = Group()
+    if group.downloads:
+        yield group
+
+
+def _is_listable(name: str) -> bool:
+    """Return whether a name is the same in a list, and as the last part of a path."""
+    return name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
 
 
 class Delivery:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
+import logging
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +14,19 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
 from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
-from tap_zohovoice.recordings.declared_sizes import DeclaredSizes
 from tap_zohovoice.recordings.paths import storage_path
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterable, Iterator
 
     from tap_zohovoice._time import Clock
     from tap_zohovoice.recordings.storage import Storage, StoredFile
 
 Fields = dict[str, Any]
+MAX_DECLARED_SIZE = 2**40
+MIN_WRONG_SIZES = 3
+"""Files of another size than declared, after which declared sizes are ignored."""
+_LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
 @dataclass(slots=True)
@@ -51,6 +55,40 @@ class Download:
     def is_text(self) -> bool:
         """Whether a URL can hold the name."""
         return not any("\ud800" <= char <= "\udfff" for char in self.name)
+
+
+class DeclaredSizes:
+    """Compares declared sizes with those of the files."""
+
+    def __init__(self) -> None:
+        self._results: Counter[bool] = Counter()
+
+    @property
+    def are_ignored(self) -> bool:
+        """Whether declared sizes are unusable: several were wrong, and none was right."""
+        return self._results[False] >= MIN_WRONG_SIZES and not self._results[True]
+
+    def validate(self, declared: int | None) -> int | None:
+        """Return a declared size; None if it cannot be one."""
+        is_possible = declared is not None and 0 < declared <= MAX_DECLARED_SIZE
+        return declared if is_possible else None
+
+    def is_unknown(self, declared: int | None) -> bool:
+        """Return whether it is not known how long a file should be."""
+        return declared is None or self.are_ignored
+
+    def compare(self, declared: int | None, size: int) -> None:
+        """Compare a declared size with the size of the whole file."""
+        if declared is None:
+            return
+        is_right = size == declared
+        if not is_right and not self._results[False]:
+            _LOGGER.warning(
+                "The call log declares %d bytes for a file of %d bytes; keeping the file",
+                declared,
+                size,
+            )
+        self._results[is_right] += 1
 
 
 class FileWriter:

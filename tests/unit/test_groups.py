@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_zohovoice._time import Clock
-from tap_zohovoice.recordings.groups import MAX_BYTES, MAX_NAME_CHARS, iter_groups
+from tap_zohovoice.recordings.several import MAX_BYTES, MAX_NAME_CHARS, iter_groups
 from tap_zohovoice.recordings.storage import LocalStorage
 from tap_zohovoice.recordings.writer import FileWriter
 
