@@ -32,6 +32,10 @@ class Clock:
         """Return seconds since the epoch, by the wall clock."""
         return time.time()
 
+    def utcnow(self) -> dt.datetime:
+        """Return the current time of the wall clock."""
+        return dt.datetime.fromtimestamp(self.now(), dt.UTC)
+
     def monotonic(self) -> float:
         """Return seconds since some moment, never running backwards."""
         return time.monotonic()

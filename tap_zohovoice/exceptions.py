@@ -72,10 +72,6 @@ class StorageError(ZohoVoiceError):
     """`recordings_path` cannot be read or written."""
 
 
-class StreamMapError(ZohoVoiceError):
-    """An expression of a stream map fails for a record."""
-
-
 @dataclass(eq=False, repr=False)
 class RetryableError(RetriableAPIError):
     """A failed attempt that a retry may fix.

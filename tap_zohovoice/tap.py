@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import json
 import os
@@ -91,7 +90,7 @@ class TapZohoVoice(Tap):
         Raises:
             InvalidInputError: If an input is invalid; its errors are one line each.
         """
-        self.started = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC)
+        self.started = self.clock.utcnow()
         self.append_builtin_config(self.config_jsonschema)
         settings, errors = clean_credentials(config or {}), list[str]()
         if parse_env_config:

@@ -26,35 +26,30 @@ _IDS = th.CustomType(
     }
 )
 
-FILTERS = th.ObjectType(
-    th.Property("callType", th.StringType(allowed_values=CALL_TYPES), description="Kind of call."),
-    th.Property("numberIds", _IDS, description="Ids of the company's numbers."),
-    th.Property(
-        "userNumber",
-        _DIGITS,
-        description="First digits of the customer's number, including the country code.",
+_FILTERS: tuple[tuple[str, Any, str], ...] = (
+    ("callType", th.StringType(allowed_values=CALL_TYPES), "Kind of call."),
+    ("numberIds", _IDS, "Ids of the company's numbers."),
+    ("userNumber", _DIGITS, "First digits of the customer's number, including the country code."),
+    ("agent", _ID, "Id of the agent."),
+    ("feedback", th.IntegerType(minimum=1, maximum=5), "Rating of the call."),
+    ("contact_name", th.StringType, "Name of the contact."),
+    (
+        *("isAllCountry", th.BooleanType),
+        "Whether to search all countries; Zoho requires `false` with `userNumber`.",
     ),
-    th.Property("agent", _ID, description="Id of the agent."),
-    th.Property(
-        "feedback", th.IntegerType(minimum=1, maximum=5), description="Rating of the call."
-    ),
-    th.Property("contact_name", th.StringType, description="Name of the contact."),
-    th.Property(
-        "isAllCountry",
-        th.BooleanType,
-        description="Whether to search all countries; Zoho requires `false` with `userNumber`.",
-    ),
-    th.Property(
-        "isVoiceMail", th.BooleanType, description="Whether to read only calls with a voicemail."
-    ),
-    th.Property(
-        "isRecording", th.BooleanType, description="Whether to read only calls with a recording."
-    ),
-    th.Property("departmentId", _IDS, description="Ids of departments."),
-    th.Property("groupIds", _IDS, description="Ids of queues."),
-    th.Property("campaignId", _ID, description="Id of a power dialer campaign."),
-    additional_properties=False,
+    ("isVoiceMail", th.BooleanType, "Whether to read only calls with a voicemail."),
+    ("isRecording", th.BooleanType, "Whether to read only calls with a recording."),
+    ("departmentId", _IDS, "Ids of departments."),
+    ("groupIds", _IDS, "Ids of queues."),
+    ("campaignId", _ID, "Id of a power dialer campaign."),
 )
+
+
+def _property(name: str, kind: Any, description: str) -> th.Property[Any]:  # noqa: ANN401 - the SDK's types have no common base
+    return th.Property(name, kind, description=description)
+
+
+FILTERS = th.ObjectType(*(_property(*row) for row in _FILTERS), additional_properties=False)
 
 
 def to_query_params(filters: Mapping[str, Any]) -> dict[str, str]:

@@ -168,7 +168,7 @@ class SlidingWindowLimiter:
         """Log why and until when, then sleep."""
         is_notable = seconds >= LOG_WAIT_FROM
         self.waits += is_notable
-        until = dt.datetime.fromtimestamp(self._clock.now() + seconds, dt.UTC)
+        until = self._clock.utcnow() + dt.timedelta(seconds=seconds)
         _LOGGER.log(
             logging.INFO if is_notable else logging.DEBUG,
             "%s; waiting %.0f s, until %s UTC",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import logging
@@ -156,8 +155,7 @@ class RedisStore(SlotStore):
 
     def _note_loss(self, error: redis.RedisError) -> tuple[float, str]:
         if self._lost is None:
-            moment = dt.datetime.fromtimestamp(self._clock.now(), dt.UTC)
-            self._lost = (self._clock.monotonic(), f"{moment:%Y-%m-%d %H:%M:%S} UTC")
+            self._lost = (self._clock.monotonic(), f"{self._clock.utcnow():%Y-%m-%d %H:%M:%S} UTC")
             _LOGGER.warning(
                 "The rate-limit store has been unreachable since %s (%s); "
                 "sending no requests until it is back",

@@ -22,7 +22,6 @@ MAX_ENTRIES = 100
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
 """Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
-_ENCRYPTED = 1  # a flag
 _FAULTS = (
     *(BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError),
     *(struct.error, zlib.error),
@@ -61,7 +60,7 @@ class Archive:
         if len(found) != 1:
             raise ArchiveError
         (entry,) = found
-        if entry.flag_bits & _ENCRYPTED or entry.compress_type not in _METHODS:
+        if entry.compress_type not in _METHODS:
             raise ArchiveError
         try:
             with self._zip.open(entry) as content:

@@ -89,7 +89,7 @@ class RecordingDownloader:
         if not download.is_text:
             self._results["failed"] += 1
             return {"error": "the file name is not valid Unicode"}
-        writer, start, now = self._writer, download.start_time, self._writer.now()
+        writer, start, now = self._writer, download.start_time, self._writer.clock.utcnow()
         if writer.is_unchanged(download):
             is_unknown = writer.sizes.is_unknown(download.declared_size)
             download.is_provisional = is_unknown and rechecks.may_grow(start, download.stored_at)

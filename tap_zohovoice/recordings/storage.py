@@ -65,8 +65,14 @@ class Storage(ABC):
         """Open a temporary file that becomes `path` when it is committed."""
 
     @abstractmethod
+    def temp_folder(self) -> Path:
+        """Return a local folder that has room for a file."""
+
     def open_scratch(self) -> IO[bytes]:
         """Open a local file without a name, which is gone when it is closed."""
+        with storage_errors():
+            folder = self.temp_folder()
+            return tempfile.TemporaryFile(prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder)
 
 
 class AtomicFile:
@@ -149,11 +155,9 @@ class LocalStorage(Storage):
         return AtomicFile(target.parent, lambda temp: temp.replace(target))
 
     @override
-    def open_scratch(self) -> IO[bytes]:
-        # Where files have room; the system's folder may be in memory.
-        with storage_errors():
-            _mkdir_private(self._root)
-        return _open_scratch(self._root)
+    def temp_folder(self) -> Path:
+        _mkdir_private(self._root)
+        return self._root  # the system's folder may be in memory
 
 
 class FsspecStorage(Storage):
@@ -162,8 +166,7 @@ class FsspecStorage(Storage):
     def __init__(self, filesystem: Any, root: str) -> None:  # noqa: ANN401 - fsspec is untyped
         self._fs = filesystem
         self._root = root.rstrip("/")
-        self._temp_folder = Path(tempfile.gettempdir())
-        _remove_stale_files(self._temp_folder)
+        _remove_stale_files(self.temp_folder())
 
     @override
     def stat(self, path: str) -> StoredFile | None:
@@ -190,11 +193,11 @@ class FsspecStorage(Storage):
     @override
     def write_atomic(self, path: str) -> AtomicFile:
         target = self._full(path)
-        return AtomicFile(self._temp_folder, lambda temp: self._put(str(temp), target))
+        return AtomicFile(self.temp_folder(), lambda temp: self._put(str(temp), target))
 
     @override
-    def open_scratch(self) -> IO[bytes]:
-        return _open_scratch(self._temp_folder)
+    def temp_folder(self) -> Path:
+        return Path(tempfile.gettempdir())
 
     def _put(self, source: str, target: str) -> None:
         try:
@@ -260,11 +263,6 @@ def _create_temp(folder: Path) -> _TemporaryFileWrapper[bytes]:
         if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # another run removed it before it was locked
-
-
-def _open_scratch(folder: Path) -> IO[bytes]:
-    with storage_errors():
-        return tempfile.TemporaryFile(prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder)
 
 
 def _lock(file: IO[bytes], *, wait: bool) -> None:

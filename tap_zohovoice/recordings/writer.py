@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import itertools
 import logging
@@ -17,6 +16,7 @@ from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
 from tap_zohovoice.recordings.paths import storage_path
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Iterator
 
     from tap_zohovoice._time import Clock
@@ -103,7 +103,7 @@ class FileWriter:
         self.storage = storage
         self.max_bytes = max_bytes
         self._results = results
-        self._clock = clock
+        self.clock = clock
         self.sizes = DeclaredSizes()
 
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
@@ -164,15 +164,11 @@ class FileWriter:
             if self.is_stored(download, size):
                 return self.already_stored(download)
             self._check_whole(download, size, digest.hexdigest(), is_whole=is_whole)
-            downloaded_at = self.now()
+            downloaded_at = self.clock.utcnow()
             file.commit(downloaded_at)
         download.is_provisional &= self.sizes.is_unknown(download.declared_size)
         self._results["fetched"] += 1
         return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)
-
-    def now(self) -> dt.datetime:
-        """Return the current time."""
-        return dt.datetime.fromtimestamp(self._clock.now(), dt.UTC)
 
     def is_stored(self, download: Download, size: int | None) -> bool:
         """Return whether the stored file has this size, or should not be replaced by a part."""

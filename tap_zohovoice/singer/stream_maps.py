@@ -23,7 +23,7 @@ from singer_sdk.mapper import (
 )
 from singer_sdk.singerlib import Catalog, MetadataMapping
 
-from tap_zohovoice.exceptions import StreamMapError
+from tap_zohovoice.exceptions import ZohoVoiceError
 
 if TYPE_CHECKING:
     import logging
@@ -296,4 +296,4 @@ class _Evaluator:
             return self._evaluator.eval(expr, previously_parsed=previously_parsed)
         except Exception as error:
             message = f"stream_maps: {self._places[expr]}: {_describe(error)}"
-            raise StreamMapError(message) from error
+            raise ZohoVoiceError(message) from error

@@ -15,11 +15,13 @@ from tap_zohovoice.streams.base import IncrementalStream
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
     from tap_zohovoice.extract.reader import WindowResult
     from tap_zohovoice.http.client import ApiClient
     from tap_zohovoice.schemas.conversion import Record
+    from tap_zohovoice.services import Services
 
 LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
 """Kind, and the filter of `zv/logs` for the calls that have one. Source: documentation."""
@@ -44,7 +46,12 @@ class CallItemStream(IncrementalStream):
     _outages = 0
     _suppressed = 0
     _bookmark_before = ""
-    _failures: dict[str, None]
+
+    def __init__(self, tap: Tap, services: Services) -> None:
+        super().__init__(tap, services)
+        self.results: Counter[str] = Counter()
+        self._emitted: dict[object, None] = {}
+        self._failures: dict[str, None] = {}
 
     @abstractmethod
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
@@ -71,15 +78,6 @@ class CallItemStream(IncrementalStream):
         """Client of the URL of the items."""
         headers = {**self.http_headers, **self.item_headers}
         return self.services.client_for(f"{self.url_base}{self.item_path}", headers)
-
-    @cached_property
-    def results(self) -> Counter[str]:
-        """Number of items by result."""
-        return Counter()
-
-    @cached_property
-    def _emitted(self) -> dict[object, None]:
-        return {}
 
     @cached_property
     def _progress(self) -> DownloadProgress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.mapper import SameRecordTransform
@@ -72,7 +71,7 @@ class CallLogsStream(IncrementalStream):
         writer = self.services.writer
         for first in range(0, len(rows), WRITE_BATCH_SIZE):
             batch = rows[first : first + WRITE_BATCH_SIZE]
-            now = dt.datetime.fromtimestamp(self.services.clock.now(), dt.UTC)
+            now = self.services.clock.utcnow()
             written_before = writer.records_written
             try:
                 for step in self.stream_maps:
