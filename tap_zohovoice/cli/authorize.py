@@ -13,7 +13,7 @@ import click
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.cli.command import TapCommand, use_valid_log_level
-from tap_zohovoice.cli.prompts import CENTERS, PREFIX, TEXT, prompt_for_missing
+from tap_zohovoice.cli.prompts import CENTERS, PREFIX, prompt_for_missing, text
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.cli.token_setup import URL_SETTINGS, TokenSetup, echo, scopes_of
 from tap_zohovoice.config.data_centers import SCOPE, api_console_url
@@ -76,7 +76,7 @@ def _parse_streams(names: str) -> list[str]:
 
 
 def _option(
-    name: str, description: str, kind: click.ParamType[str, str] = click.STRING
+    name: str, description: str, kind: click.ParamType[str] | Callable[[str], str] = click.STRING
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
     variable = PREFIX + name.strip("-").replace("-", "_").upper()
     return click.option(name, envvar=variable, show_envvar=True, help=description, type=kind)
@@ -86,9 +86,9 @@ def _option(
     "tap-zohovoice-authorize", cls=AuthorizeCommand, logger=TapZohoVoice.logger, help=_HELP
 )
 @_option("--data-center", "Data center of the account: the domain of its sign-in address.", CENTERS)
-@_option("--client-id", "Client ID of the self client.", TEXT)
-@_option("--client-secret", "Client secret of the self client.", TEXT)
-@_option("--code", "Code that the API console generated.", TEXT)
+@_option("--client-id", "Client ID of the self client.", text)
+@_option("--client-secret", "Client secret of the self client.", text)
+@_option("--code", "Code that the API console generated.", text)
 @click.option(
     "--write",
     "path",

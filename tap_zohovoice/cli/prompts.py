@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from tap_zohovoice._compat import override
 from tap_zohovoice.cli.dotenv import validate_value
 from tap_zohovoice.config.data_centers import DATA_CENTERS, api_console_url
 from tap_zohovoice.config.validation import clean_credential
@@ -18,33 +17,22 @@ from tap_zohovoice.config.validation import clean_credential
 if TYPE_CHECKING:
     from typing import TextIO
 
-    ParamType = click.ParamType[str, str]
-else:
-    ParamType = click.ParamType  # older versions of click have no generic one
-
 PREFIX = "TAP_ZOHOVOICE_"
 """Prefix of the environment variables of all options."""
 CENTERS = click.Choice(list(DATA_CENTERS), case_sensitive=False)
 
 
-class TextType(ParamType):
-    """A client ID, a secret or a code."""
-
-    name = "text"
-
-    @override
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = clean_credential(value)
-        if not text.isascii() or not text.isprintable() or " " in text:
-            self.fail("must be plain text without spaces", param, ctx)
-        try:
-            validate_value(text)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return text
-
-
-TEXT = TextType()
+def text(value: str) -> str:
+    """Return a client ID, a secret or a code without what surrounds it: a type of click."""
+    cleaned = clean_credential(value)
+    if not cleaned.isascii() or not cleaned.isprintable() or " " in cleaned:
+        message = "must be plain text without spaces"
+        raise click.BadParameter(message)
+    try:
+        validate_value(cleaned)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return cleaned
 
 
 def prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:
@@ -95,6 +83,6 @@ def prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -
         _prompt(values, "code", "Code (not shown)", hide_input=True)
 
 
-def _prompt(values: dict[str, str], name: str, text: str, *, hide_input: bool = False) -> None:
+def _prompt(values: dict[str, str], name: str, label: str, *, hide_input: bool = False) -> None:
     while not values[name]:  # the type strips spaces
-        values[name] = click.prompt(text, type=TEXT, hide_input=hide_input)
+        values[name] = click.prompt(label, value_proc=text, hide_input=hide_input)

@@ -60,9 +60,7 @@ def _guess_mpeg_type(head: bytes) -> str | None:
     layer = head[1] >> 1 & 3
     if not layer:
         return "audio/aac" if head[1] & 0xF6 == 0xF0 else None  # noqa: PLR2004
-    version, bitrate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
-    is_valid = version != 1 and bitrate != 15 and rate != 3  # noqa: PLR2004 - the reserved values
-    return "audio/mpeg" if is_valid else None
+    return "audio/mpeg"
 
 
 def _is_text(head: bytes) -> bool:
