@@ -178,7 +178,7 @@ def _error_of(
     text, prefix = str(response.get("error") or ""), f"Zoho Accounts: HTTP {status}"
     error = text.lower()
     text = text if error in hints else redact(text, hidden)
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR and (error in hints or _FINAL.search(error)):
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.search(error):
         message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
         return OAuthError(message, error=error, response=response)
     if not text and status in _NOT_FOUND and status not in _RETRIED:
