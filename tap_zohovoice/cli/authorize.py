@@ -156,15 +156,10 @@ def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = Ta
     logger = logging.getLogger(tap.name)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.name != logger.name)
-    level = logger.level
     use_valid_log_level(logger)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    try:
-        authorize.main(arguments, obj=tap)
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+    authorize.main(arguments, obj=tap)
 
 
 if __name__ == "__main__":

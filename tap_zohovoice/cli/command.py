@@ -65,7 +65,8 @@ class TapCommand(SingerCommand):
 
         if not standalone_mode:
             return run()
-        with restore_signals(), quiet_loggers(self.logger):
+        quiet_loggers(self.logger)
+        with restore_signals():
             code = self._exit_code(run)
         sys.exit(code)
 
@@ -108,28 +109,15 @@ class TapCommand(SingerCommand):
         return 128 + stop.signum
 
 
-@contextmanager
-def quiet_loggers(logger: logging.Logger) -> Generator[None]:
-    """Silence libraries in a block, and lines of the SDK's.
+def quiet_loggers(logger: logging.Logger) -> None:
+    """Silence libraries, and lines of the SDK's.
 
     Drivers of storages log URLs with filters, names of files, key ids and signatures.
     """
-    own, root = (logger, logging.getLogger("singer_sdk")), logging.root
-    levels = {each: each.level for each in (*own, root)}
-
-    def is_useful(record: logging.LogRecord) -> bool:
-        return record.msg not in _SDK_NOISE
-
-    logger.addFilter(is_useful)
-    for each in own:
-        each.setLevel(each.getEffectiveLevel())
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_useful)
-        for each, level in levels.items():
-            each.setLevel(level)
+    for own in (logger, logging.getLogger("singer_sdk")):
+        own.setLevel(own.getEffectiveLevel())
+    logging.root.setLevel(logging.ERROR)
+    logger.addFilter(lambda record: record.msg not in _SDK_NOISE)
 
 
 def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:

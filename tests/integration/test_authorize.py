@@ -27,7 +27,7 @@ from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import history
-from tests.support.cli import FakeClock
+from tests.support.cli import FakeClock, loggers_restored
 from tests.support.pty import Terminal
 from zoho_voice_sandbox import Dialect, Sandbox
 
@@ -120,7 +120,12 @@ class Cli:
     def run(self, *arguments: str) -> Result:
         """Run the command; check that it leaks no secret."""
         out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+        with (
+            loggers_restored(),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
             main(arguments, tap=self._tap)
         result = Result(int(end.value.code or 0), out.getvalue(), err.getvalue())
         for secret in ("sandbox-client-secret", "1000.sandbox", "made-up-secret", "Traceback"):
@@ -639,7 +644,7 @@ class TestUsage:
         self, box: Sandbox, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(sys, "stdin", None)
-        with pytest.raises(SystemExit) as end:
+        with loggers_restored(), pytest.raises(SystemExit) as end:
             main(options(box, code=""))
         assert end.value.code == 2
         assert "there is no terminal" in capsys.readouterr().err

@@ -111,6 +111,19 @@ def bookmark(state: dict[str, Any]) -> str:
     return str(stream.get("replication_key_value", ""))
 
 
+@contextmanager
+def loggers_restored() -> Generator[None]:
+    """Restore the loggers that a command changes in its process."""
+    loggers = [logging.root, *map(logging.getLogger, ("tap-zohovoice", "singer_sdk"))]
+    before = [(each, each.level, list(each.handlers), list(each.filters)) for each in loggers]
+    try:
+        yield
+    finally:
+        for each, level, handlers, filters in before:
+            each.setLevel(level)
+            each.handlers[:], each.filters[:] = handlers, filters
+
+
 def call_cli(tap: type[TapZohoVoice], options: Sequence[str], out: TextIO, log: TextIO) -> int:
     """Run a tap's command line in this process.
 
@@ -123,16 +136,10 @@ def call_cli(tap: type[TapZohoVoice], options: Sequence[str], out: TextIO, log: 
     Returns:
         The exit code.
     """
-    root = logging.getLogger()
-    handlers = list(root.handlers)
     try:
-        with redirect_stdout(out), redirect_stderr(log):
+        with loggers_restored(), redirect_stdout(out), redirect_stderr(log):
             tap.cli(options)
     except SystemExit as end:
         return int(end.code or 0)
-    finally:
-        # `cli` sets up logging each time it is called; a handler of an earlier run has no stream.
-        for handler in [handler for handler in root.handlers if handler not in handlers]:
-            root.removeHandler(handler)
     message = "the command line returned"
     raise AssertionError(message)
