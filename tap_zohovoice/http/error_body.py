@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 _MAX_CHARS = 20_000
-MAX_ERRORS_SCANNED = 3
 _DEPTH = 5
 _INVISIBLE = re.compile(
     r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL
@@ -79,10 +78,6 @@ def _find_member(content: dict[str, Any], names: tuple[str, ...], depth: int = _
 def _iter_strings(value: object, depth: int = _DEPTH) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    if isinstance(value, dict):
-        value = list(value.values())
-    elif isinstance(value, list) and len(value) > MAX_ERRORS_SCANNED:
-        return  # these are rows
-    if isinstance(value, list) and depth:
-        for inner in value:
+    elif isinstance(value, dict | list) and depth:
+        for inner in value.values() if isinstance(value, dict) else value:
             yield from _iter_strings(inner, depth - 1)
