@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +191,7 @@ def _error_of(
     return RetriesExhaustedError(f"{prefix}, {text}: {hint}")
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class OAuthTokens:
     """Access token of a refresh token; `fetched` counts those fetched so far.
 
@@ -197,32 +199,20 @@ class OAuthTokens:
     documentation of Zoho Accounts.
     """
 
-    def __init__(
-        self,
-        *,
-        endpoint: TokenEndpoint,
-        client_id: str,
-        client_secret: str,
-        refresh_token: str,
-        clock: Clock,
-    ) -> None:
-        self.fetched = 0
-        self.endpoint = endpoint
-        self._form = {
-            "grant_type": "refresh_token",
-            "refresh_token": refresh_token,
-            "client_id": client_id,
-            "client_secret": client_secret,
-        }
-        self._clock = clock
-        self._token = ""
-        self._renew_at = float("-inf")
-        self._invalidated: list[float] = []
+    endpoint: TokenEndpoint
+    client_id: str
+    client_secret: str
+    refresh_token: str
+    clock: Clock
+    fetched = 0
+    _token = ""
+    _renew_at = float("-inf")
+    _invalidated: list[float] = field(default_factory=list, init=False)
 
     @property
     def secrets(self) -> Collection[str]:
         """Values that must not be logged."""
-        values = (self._token, self._form["refresh_token"], self._form["client_secret"])
+        values = (self._token, self.refresh_token, self.client_secret)
         return [value for value in values if value]
 
     def access_token(self) -> str:
@@ -231,7 +221,7 @@ class OAuthTokens:
         Raises:
             ZohoVoiceError: If Zoho Accounts issues none; the text says what to do.
         """
-        if not self._token or self._clock.monotonic() >= self._renew_at:
+        if not self._token or self.clock.monotonic() >= self._renew_at:
             self._fetch()
         return self._token
 
@@ -240,7 +230,7 @@ class OAuthTokens:
 
         Not after several within ten minutes, which would use up the tokens that Zoho issues.
         """
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         self._invalidated = [at for at in self._invalidated if at > now - INVALIDATION_SECONDS]
         if len(self._invalidated) >= MAX_INVALIDATIONS:
             return False
@@ -249,7 +239,13 @@ class OAuthTokens:
         return True
 
     def _fetch(self) -> None:
-        response = self.endpoint.request_token(self._form, hints=_HINTS, default_hint=_DEFAULT_HINT)
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": self.refresh_token,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+        }
+        response = self.endpoint.request_token(form, hints=_HINTS, default_hint=_DEFAULT_HINT)
         self._token = response["access_token"]
         lifetime = _expires_in(response)
         self._renew_at = self.endpoint.requested_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
@@ -268,20 +264,20 @@ def _expires_in(response: Mapping[str, Any]) -> float:
     return DEFAULT_LIFETIME
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ThrottledAuthenticator(AuthBase):
     """Acquires a slot for each request, then signs it; the sender releases the slot."""
 
-    def __init__(self, *, tokens: OAuthTokens, limiter: SlidingWindowLimiter) -> None:
-        self._tokens = tokens
-        self._limiter = limiter
+    tokens: OAuthTokens
+    limiter: SlidingWindowLimiter
 
     @override
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        self._tokens.access_token()  # fetching one can take long and must not hold a slot meanwhile
-        self._limiter.acquire()
+        self.tokens.access_token()  # fetching one can take long and must not hold a slot meanwhile
+        self.limiter.acquire()
         try:
-            r.headers["Authorization"] = f"Zoho-oauthtoken {self._tokens.access_token()}"
+            r.headers["Authorization"] = f"Zoho-oauthtoken {self.tokens.access_token()}"
         except BaseException:
-            self._limiter.cancel()
+            self.limiter.cancel()
             raise
         return r

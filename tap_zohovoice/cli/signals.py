@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import ShutdownRequested
@@ -32,20 +33,17 @@ def restore_signals() -> Generator[None]:
             signal.signal(signum, handler)
 
 
+@dataclass(eq=False, repr=False)
 class GracefulShutdown:
     """Turns SIGTERM and SIGINT into `ShutdownRequested`.
 
-    A second signal ends the process at once, in case nobody reads its output.
-
-    Args:
-        on_shutdown: Writes what must still be emitted.
+    A second signal ends the process at once, in case nobody reads its output. `on_shutdown` writes
+    what must still be emitted.
     """
 
-    def __init__(self, on_shutdown: Callable[[], None]) -> None:
-        self._on_shutdown = on_shutdown
-        self._is_deferred = False
-        self._pending: int | None = None
-        self._is_raised = False
+    on_shutdown: Callable[[], None]
+    _is_deferred = _is_raised = False
+    _pending: int | None = field(default=None, init=False)
 
     def install(self) -> None:
         """Set the signal handlers, if this is the main thread."""
@@ -72,4 +70,4 @@ class GracefulShutdown:
 
     def _raise(self, signum: int) -> None:
         self._is_raised = True
-        raise ShutdownRequested(signum, self._on_shutdown)
+        raise ShutdownRequested(signum, self.on_shutdown)

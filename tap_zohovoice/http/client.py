@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ApiClient:
     """Requests to one URL.
 
@@ -38,35 +40,22 @@ class ApiClient:
     the slot. `redact` returns what must not be in an error: secrets and filters.
     """
 
+    url: str
+    headers: Mapping[str, str]
+    session: requests.Session
+    authenticator: AuthBase
+    policy: RetryPolicy
+    clock: Clock
+    timeout: int
+    redact: Callable[[], Collection[str]]
+    scope: str = SCOPE
+
     requested_at = 0.0
     """When the last request was sent, in seconds of the monotonic clock."""
     bytes_received = 0
     """Size of all bodies so far, decompressed."""
-
-    def __init__(  # noqa: PLR0913 - explicit dependencies
-        self,
-        *,
-        url: str,
-        headers: Mapping[str, str],
-        session: requests.Session,
-        authenticator: AuthBase,
-        policy: RetryPolicy,
-        clock: Clock,
-        timeout: int,
-        redact: Callable[[], Collection[str]],
-        scope: str = SCOPE,
-    ) -> None:
-        self.session = session
-        self.authenticator = authenticator
-        self.clock = clock
-        self.timeout = timeout
-        self._url = url
-        self._headers = dict(headers)
-        self._policy = policy
-        self._redact = redact
-        self._scope = scope
-        self._was_ambiguous = False
-        self._renewal: Literal["unproven", "proven", "renewed", "not the reason"] = "unproven"
+    _was_ambiguous = False
+    _renewal = "unproven"  # then "proven", "renewed" or "not the reason"
 
     @staticmethod
     def prepare(**kwargs: Any) -> requests.PreparedRequest:  # noqa: ANN401 - as requests has it
@@ -95,7 +84,7 @@ class ApiClient:
         See `RetryPolicy.call` for the limits and for other errors.
         """
         prepared = self.prepare(
-            method="GET", url=self._url, params=dict(params), headers=self._headers
+            method="GET", url=self.url, params=dict(params), headers=self.headers
         )
 
         def attempt() -> _T:
@@ -171,9 +160,9 @@ class ApiClient:
             response.headers,
             body,
             now=self.clock.now(),
-            redact=[*self._redact(), *redact],
+            redact=[*self.redact(), *redact],
             requested=_requested_days(response),
-            scope=self._scope,
+            scope=self.scope,
         )
         try:
             resolution.raise_for_action()
@@ -198,13 +187,13 @@ class ApiClient:
             try:
                 return func()
             except OSError as error:  # includes the exceptions of requests
-                cause = explain_request_error(error, "api_url", self._url)
+                cause = explain_request_error(error, "api_url", self.url)
                 message = f"Zoho Voice: {cause.text}"
                 if cause.is_final:
                     raise ZohoVoiceError(message) from error
                 raise RetryableError(message, summary=cause.text, is_unreachable=True) from error
 
-        return self._policy.call(attempt, **limits)
+        return self.policy.call(attempt, **limits)
 
 
 def _requested_days(response: requests.Response) -> str:

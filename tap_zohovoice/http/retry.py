@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
@@ -42,6 +43,7 @@ _IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
 """Sent again at once: the limiter waits for the end of a lockout."""
 
 
+@dataclass(eq=False, repr=False)
 class RetryPolicy:
     """Sends a request again as long as that may help.
 
@@ -49,16 +51,10 @@ class RetryPolicy:
     A rejected access token is renewed once: `invalidate_token` returns whether that is possible.
     """
 
-    def __init__(
-        self,
-        limiter: SlidingWindowLimiter,
-        invalidate_token: Callable[[], bool],
-        lock_seconds: float,
-    ) -> None:
-        self._limiter = limiter
-        self._invalidate_token = invalidate_token
-        self._lock_seconds = lock_seconds
-        self._may_narrow = True
+    limiter: SlidingWindowLimiter
+    invalidate_token: Callable[[], bool]
+    lock_seconds: float
+    _may_narrow = True
 
     def call(
         self,
@@ -128,20 +124,20 @@ class RetryPolicy:
 
     def _wait(self, seconds: float, error: RetryableError) -> None:
         if seconds:
-            self._limiter.wait(seconds, str(error))
+            self.limiter.wait(seconds, str(error))
 
     def _renew_token(self, error: TokenRejectedError) -> bool:
-        if not self._invalidate_token():
+        if not self.invalidate_token():
             return False
         _LOGGER.info("%s; requesting a new access token", error)
         return True
 
     def _lock(self, error: RateLimitedError) -> None:
         """Close the limiter, for other runs too: each request prolongs a lockout."""
-        wait = self._lock_seconds if error.wait is None else error.wait
+        wait = self.lock_seconds if error.wait is None else error.wait
         if wait > MAX_WAIT:
             raise _final_error(error, 1) from error
-        self._limiter.lock_for(wait, f"{error}: the API is locked")
+        self.limiter.lock_for(wait, f"{error}: the API is locked")
 
 
 def item_attempts(failures: int) -> int:

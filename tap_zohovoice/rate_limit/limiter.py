@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class SlotStore(Protocol):
         """Report the lockouts that this process knows, in case the store has lost them."""
 
 
+@dataclass(eq=False, repr=False)
 class SlidingWindowLimiter:
     """Slots that are acquired before a request and freed a period after its response.
 
@@ -70,44 +72,36 @@ class SlidingWindowLimiter:
     more requests than there are slots, at any latency. One slot fewer than allowed is used,
     because it is not documented whether the last allowed request already locks the API.
 
-    Args:
+    Attributes:
         calls: Requests that the server allows in a period.
         seconds: The period, in seconds.
-        clock: Clock to read and to sleep by.
         store: Shares slots and lockouts with other processes, if there is one.
         url: What the server's limit counts.
-
-    Attributes:
         requests: Number of requests that got a slot.
         waits: Number of waits of `LOG_WAIT_FROM` seconds or more.
         current_wait: The wait that is going on, if any.
     """
 
-    def __init__(
-        self,
-        calls: int,
-        seconds: float,
-        clock: Clock,
-        store: SlotStore | None = None,
-        url: str = "",
-    ) -> None:
-        self.waits = 0
-        self.requests = 0
-        self.current_wait: Wait | None = None
-        self._calls = calls
-        self._slots = max(calls - 1, 1)
-        self._seconds = seconds
-        self._clock = clock
-        self._store = store
-        self._url = url
-        self._released: deque[float] = deque()
-        self._in_flight: list[Token | None] = []
-        self._locked_until = float("-inf")
-        self._lock_reason = ""
+    calls: int
+    seconds: float
+    clock: Clock
+    store: SlotStore | None = None
+    url: str = ""
+    requests = 0
+    waits = 0
+    current_wait: Wait | None = field(default=None, init=False)
+    _released: deque[float] = field(default_factory=deque, init=False)
+    _in_flight: list[Token | None] = field(default_factory=list, init=False)
+    _locked_until = float("-inf")
+    _lock_reason = ""
+
+    @property
+    def _slots(self) -> int:
+        return max(self.calls - 1, 1)
 
     def seconds_for(self, requests: int) -> float:
         """Return how long that many requests take at the limit's pace, in seconds."""
-        return requests * self._seconds / self._slots
+        return requests * self.seconds / self._slots
 
     def acquire(self) -> None:
         """Acquire a slot, waiting until one is free."""
@@ -122,17 +116,17 @@ class SlidingWindowLimiter:
 
         Zero seconds mean that there is a slot.
         """
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         if self._locked_until > now:
             return self._locked_until - now, self._lock_reason
-        while self._released and self._released[0] + self._seconds <= now:
+        while self._released and self._released[0] + self.seconds <= now:
             self._released.popleft()
-        limit = f"{_AT_LIMIT} of {self._calls} requests in {self._seconds:.0f} s"
+        limit = f"{_AT_LIMIT} of {self.calls} requests in {self.seconds:.0f} s"
         if len(self._released) + len(self._in_flight) >= self._slots:
-            return (self._released or [now])[0] + self._seconds - now, limit
+            return (self._released or [now])[0] + self.seconds - now, limit
         token = None
-        if self._store:
-            token, seconds, reason = self._store.try_acquire(self._url, self._slots, self._seconds)
+        if self.store:
+            token, seconds, reason = self.store.try_acquire(self.url, self._slots, self.seconds)
             if seconds > 0:
                 return seconds, reason or limit
         self._in_flight.append(token)
@@ -142,16 +136,16 @@ class SlidingWindowLimiter:
     def release(self) -> None:
         """Release a slot after the response or the failure; it is free a period from now."""
         token = self._in_flight.pop()
-        self._released.append(self._clock.monotonic())
-        if self._store and token is not None:
-            self._store.release(token)
+        self._released.append(self.clock.monotonic())
+        if self.store and token is not None:
+            self.store.release(token)
 
     def cancel(self) -> None:
         """Return a slot whose request was never sent; it is free at once."""
         self.requests -= 1
         token = self._in_flight.pop()
-        if self._store and token is not None:
-            self._store.cancel(token)
+        if self.store and token is not None:
+            self.store.cancel(token)
 
     def lock_for(self, seconds: float, reason: str) -> None:
         """Refuse all slots, in this and in other processes: requests may prolong a lockout.
@@ -159,16 +153,16 @@ class SlidingWindowLimiter:
         A margin is added to the seconds; the log states the reason.
         """
         seconds += 1 + seconds * 0.01
-        self._locked_until = max(self._locked_until, self._clock.monotonic() + seconds)
+        self._locked_until = max(self._locked_until, self.clock.monotonic() + seconds)
         self._lock_reason = reason
-        if self._store:
-            self._store.lock_for(self._url, seconds)
+        if self.store:
+            self.store.lock_for(self.url, seconds)
 
     def wait(self, seconds: float, reason: str) -> None:
         """Log why and until when, then sleep."""
         is_notable = seconds >= LOG_WAIT_FROM
         self.waits += is_notable
-        until = self._clock.utcnow() + dt.timedelta(seconds=seconds)
+        until = self.clock.utcnow() + dt.timedelta(seconds=seconds)
         _LOGGER.log(
             logging.INFO if is_notable else logging.DEBUG,
             "%s; waiting %.0f s, until %s UTC",
@@ -181,17 +175,17 @@ class SlidingWindowLimiter:
             },
         )
         status = "at the limit" if reason.startswith(_AT_LIMIT) else "waiting"
-        self.current_wait = Wait(status, self._clock.monotonic() + seconds)
+        self.current_wait = Wait(status, self.clock.monotonic() + seconds)
         try:
             self._sleep_and_refresh(seconds)
         finally:
             self.current_wait = None
 
     def _sleep_and_refresh(self, seconds: float) -> None:
-        if self._store and self._store.is_volatile:
-            part = self._seconds / _REFRESHES_PER_PERIOD
+        if self.store and self.store.is_volatile:
+            part = self.seconds / _REFRESHES_PER_PERIOD
             while seconds > part:
-                self._clock.sleep(part)
-                self._store.refresh()
+                self.clock.sleep(part)
+                self.store.refresh()
                 seconds -= part
-        self._clock.sleep(seconds)
+        self.clock.sleep(seconds)

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -52,13 +53,14 @@ def store_path(client_id: str, url: str) -> Path:
     return folder / f"{name}.sqlite3"
 
 
+@dataclass(eq=False, repr=False)
 class SQLiteSlotStore(SlotStore):
     """Slots of each URL in a file, safe for several processes and for a kill at any moment.
 
     If a file cannot be used, or its content is invalid, one warning is logged and
     every slot is free, so that only the limiter's own window in memory counts.
 
-    Args:
+    Attributes:
         client_id: Client id of the OAuth client.
         timeout: Seconds that a request of a killed process may still be in flight.
         clock: Its wall clock is used, the only one that processes share.
@@ -66,11 +68,10 @@ class SQLiteSlotStore(SlotStore):
 
     is_volatile = False
 
-    def __init__(self, client_id: str, timeout: float, clock: Clock) -> None:
-        self._client_id = client_id
-        self._timeout = timeout
-        self._clock = clock
-        self._unusable: set[str] = set()
+    client_id: str
+    timeout: float
+    clock: Clock
+    _unusable: set[str] = field(default_factory=set, init=False)
 
     @override
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
@@ -83,7 +84,7 @@ class SQLiteSlotStore(SlotStore):
     def release(self, token: Token) -> None:
         url, slot = token
         sql = "UPDATE slot SET answered = ? WHERE id = ?"
-        self._transaction(url, lambda file: file.execute(sql, [self._clock.now(), slot]), None)
+        self._transaction(url, lambda file: file.execute(sql, [self.clock.now(), slot]), None)
 
     @override
     def cancel(self, token: Token) -> None:
@@ -101,14 +102,14 @@ class SQLiteSlotStore(SlotStore):
                 excluded.seconds, MIN(lock.since, excluded.since) + lock.seconds - excluded.since
             )
         """
-        self._transaction(url, lambda file: file.execute(sql, [self._clock.now(), seconds]), None)
+        self._transaction(url, lambda file: file.execute(sql, [self.clock.now(), seconds]), None)
 
     @override
     def refresh(self) -> None:
         pass  # the file does not forget lockouts
 
     def _acquire(self, file: sqlite3.Connection, url: str, slots: int, seconds: float) -> Grant:
-        now = self._clock.now()
+        now = self.clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
         sql = "UPDATE slot SET {0} = ?1 WHERE {0} > ?1"
         file.execute(sql.format("taken"), [now])
@@ -123,11 +124,11 @@ class SQLiteSlotStore(SlotStore):
                 return Grant(None, left, SHARED_LOCKOUT)
         # A slot that was never released belongs to a request in flight, or to a killed process.
         ends = "COALESCE(answered, taken + ?)"
-        file.execute(f"DELETE FROM slot WHERE {ends} <= ?", [self._timeout, now - seconds])  # noqa: S608 - no input
+        file.execute(f"DELETE FROM slot WHERE {ends} <= ?", [self.timeout, now - seconds])  # noqa: S608 - no input
         ((used,),) = file.execute("SELECT COUNT(*) FROM slot")
         if used >= slots:
             sql = f"SELECT {ends} FROM slot ORDER BY 1 LIMIT 1 OFFSET ?"  # noqa: S608 - no input
-            ((end,),) = file.execute(sql, [self._timeout, used - slots])
+            ((end,),) = file.execute(sql, [self.timeout, used - slots])
             return Grant(None, _to_float(end) + seconds - now)
         slot = file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid
         return Grant((url, slot or 0))
@@ -138,7 +139,7 @@ class SQLiteSlotStore(SlotStore):
             return default
         path: Path | None = None
         try:
-            path = store_path(self._client_id, url)
+            path = store_path(self.client_id, url)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Opened anew each time: a file that was deleted is created again.
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import requests
@@ -27,16 +28,15 @@ MAX_LOCKOUTS_PER_REQUEST = 1
 """A second one may be a text in the response to this request only."""
 
 
+@dataclass(eq=False, repr=False)
 class FileRequests:
     """Sends requests for files, and remembers what the last responses were like."""
 
-    def __init__(self, api: ApiClient) -> None:
-        self.api = api
-        self.is_mode_accepted = False
-        """Whether a request succeeded, so that no later failure is the fault of `mode`."""
-        # Live servers and the documentation disagree about its values.
-        self._mode = "play"
-        self._lockouts = self._lockouts_in_a_row = 0
+    api: ApiClient
+    is_mode_accepted = False
+    """Whether a request succeeded, so that no later failure is the fault of `mode`."""
+    _mode = "play"  # live servers and the documentation disagree about its values
+    _lockouts = _lockouts_in_a_row = 0
 
     def send(
         self,

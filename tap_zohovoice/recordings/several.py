@@ -96,14 +96,14 @@ def _is_listable(name: str) -> bool:
     return name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
 
 
+@dataclass(eq=False, repr=False)
 class Delivery:
     """The files of an archive, taken out one after the other."""
 
-    def __init__(self, archive: Archive, names: Collection[str], writer: FileWriter) -> None:
-        self._archive = archive
-        self._names = names
-        self._writer = writer
-        self._tried = self._delivered = 0
+    archive: Archive
+    names: Collection[str]
+    writer: FileWriter
+    _tried = _delivered = 0
 
     @property
     def is_poor(self) -> bool:
@@ -116,18 +116,18 @@ class Delivery:
         Raises:
             StorageError: If the storage fails.
         """
-        if download.name not in self._names:
+        if download.name not in self.names:
             return None
         self._tried += 1
         try:
-            chunks = self._archive.read(download.name)
+            chunks = self.archive.read(download.name)
             head = read_head(chunks)
             kind = guess_audio_type(head[:SNIFF_BYTES])
             if kind in {None, UNKNOWN}:
                 return None
             # An entry that is larger than its log declares counts as an error of the archive.
-            size = self._writer.expected_size(download)
-            fields = self._writer.write(download, chunks, head, kind, is_whole=True, max_bytes=size)
+            size = self.writer.expected_size(download)
+            fields = self.writer.write(download, chunks, head, kind, is_whole=True, max_bytes=size)
         except StorageError:
             raise
         except (ArchiveError, RetryableError, ZohoVoiceError):
@@ -136,24 +136,24 @@ class Delivery:
         return fields
 
 
+@dataclass(eq=False, repr=False)
 class SeveralFiles:
     """Requests several files at once, and decides whether to continue with it."""
 
-    def __init__(self, requests: FileRequests, writer: FileWriter, max_files: int) -> None:
-        self._requests = requests
-        self._writer = writer
-        self._max_files = max_files
-        self._is_proven = self._is_refusal_logged = False
-        self._poor = self._outages = self._refusals = 0
+    sender: FileRequests
+    writer: FileWriter
+    max_files: int
+    _is_proven = _is_refusal_logged = False
+    _poor = _outages = _refusals = 0
 
     @property
     def limit(self) -> int:
         """How many files to request at once; one, as long as `mode` may be rejected."""
-        return self._max_files if self._requests.is_mode_accepted else 1
+        return self.max_files if self.sender.is_mode_accepted else 1
 
     def requests_for(self, count: int) -> int:
         """Return an estimate of the requests for a number of files."""
-        return -(-count // self._max_files) if self._is_proven else count
+        return -(-count // self.max_files) if self._is_proven else count
 
     @contextmanager
     def request(self, group: Group) -> Generator[Delivery | None]:
@@ -173,8 +173,8 @@ class SeveralFiles:
 
     def _try_request(self, group: Group, stack: ExitStack) -> Delivery | None:
         try:
-            file = stack.enter_context(self._writer.storage.open_scratch())
-            archive = self._requests.send(
+            file = stack.enter_context(self.writer.storage.open_scratch())
+            archive = self.sender.send(
                 group.names,
                 lambda response: self._handle_response(group, response, file),
                 max_attempts=_MAX_ATTEMPTS,
@@ -182,7 +182,7 @@ class SeveralFiles:
         except StorageError as error:  # a single file may still fit
             self._stop(str(error))
         except RateLimitLockoutError as error:
-            if not error.summary or self._requests.is_url_locked:
+            if not error.summary or self.sender.is_url_locked:
                 raise
             self._refuse(error, is_outage=self._is_proven)
         except ZohoVoiceError as error:
@@ -191,7 +191,7 @@ class SeveralFiles:
             self._refuse(error, is_outage=error.is_unreachable)
         else:
             self._accept()
-            return Delivery(archive, group.names, self._writer)
+            return Delivery(archive, group.names, self.writer)
         stack.close()
         return None
 
@@ -199,7 +199,7 @@ class SeveralFiles:
         self._outages = self._refusals = 0
         if not self._is_proven:
             self._is_proven = True
-            _LOGGER.info("Requesting up to %d files at once", self._max_files)
+            _LOGGER.info("Requesting up to %d files at once", self.max_files)
 
     def _refuse(self, error: ZohoVoiceError, *, is_outage: bool) -> None:
         """Decide what a request without an archive means for the next groups.
@@ -217,22 +217,22 @@ class SeveralFiles:
             _LOGGER.info("Requesting the files of a failed request one by one: %s", error.summary)
 
     def _stop(self, reason: str) -> None:
-        self._max_files = 1
+        self.max_files = 1
         _LOGGER.info("Requesting one file at a time: %s", reason)
 
     def _handle_response(
         self, group: Group, response: requests.Response, file: IO[bytes]
     ) -> Archive:
         """Return the archive of a response, which is written to a file; or raise an error."""
-        chunks = self._requests.api.iter_body(response)
+        chunks = self.sender.api.iter_body(response)
         head = read_head(chunks)
         if response.status_code != 200 or not head.startswith(ARCHIVE_MAGIC):  # noqa: PLR2004
             if response.ok and guess_audio_type(head[:SNIFF_BYTES]):
                 reason = "no archive in the response"
                 raise unusable(reason)
             body = head + next(chunks, b"")
-            raise self._requests.unexpected_content(group.names, response, body)
-        limit = min(len(group.names) * self._writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
+            raise self.sender.unexpected_content(group.names, response, body)
+        limit = min(len(group.names) * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
         if (content_length(response) or 0) > limit:
             raise _too_big()
         _spool(head, chunks, file, limit)

@@ -75,17 +75,17 @@ class Storage(ABC):
             return tempfile.TemporaryFile(prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder)
 
 
+@dataclass(eq=False, repr=False)
 class AtomicFile:
     """Context manager of a temporary file in a folder, removed unless it is committed."""
 
-    def __init__(self, folder: Path, publish: Callable[[Path], object]) -> None:
-        self._folder = folder
-        self._publish = publish
+    folder: Path
+    publish: Callable[[Path], object]
 
     def __enter__(self) -> Self:
         """Create the temporary file."""
         with storage_errors():
-            self._file = _create_temp(self._folder)
+            self._file = _create_temp(self.folder)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -112,7 +112,7 @@ class AtomicFile:
             os.utime(self._file.name, (modified.timestamp(), modified.timestamp()))
             if sys.platform == "win32":
                 self._file.close()  # an open file cannot be renamed there
-            self._publish(Path(self._file.name))
+            self.publish(Path(self._file.name))
 
 
 class LocalStorage(Storage):

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._time import format_timestamp
@@ -91,20 +91,19 @@ class DeclaredSizes:
         self._results[is_right] += 1
 
 
+@dataclass(eq=False, repr=False)
 class FileWriter:
     """Writes files to the storage, if they are complete and not stored already.
 
     It counts the results `fetched` and `skipped`.
     """
 
-    def __init__(
-        self, storage: Storage, *, max_bytes: int, results: Counter[str], clock: Clock
-    ) -> None:
-        self.storage = storage
-        self.max_bytes = max_bytes
-        self._results = results
-        self.clock = clock
-        self.sizes = DeclaredSizes()
+    storage: Storage
+    _: KW_ONLY
+    max_bytes: int
+    results: Counter[str]
+    clock: Clock
+    sizes: DeclaredSizes = field(default_factory=DeclaredSizes)
 
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
         """Look up whether a file is stored; `declared_size` is that of its log, in bytes.
@@ -167,7 +166,7 @@ class FileWriter:
             downloaded_at = self.clock.utcnow()
             file.commit(downloaded_at)
         download.is_provisional &= self.sizes.is_unknown(download.declared_size)
-        self._results["fetched"] += 1
+        self.results["fetched"] += 1
         return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)
 
     def is_stored(self, download: Download, size: int | None) -> bool:
@@ -198,7 +197,7 @@ class FileWriter:
 
     def already_stored(self, download: Download) -> Fields:
         """Return the fields of the record of a file that is stored."""
-        self._results["skipped"] += 1
+        self.results["skipped"] += 1
         digest, head, size = hashlib.sha256(), b"", 0
         with self.storage.open(download.path) as file:
             while chunk := file.read(CHUNK_SIZE):
