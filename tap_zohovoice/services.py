@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,40 +28,36 @@ if TYPE_CHECKING:
     from tap_zohovoice.singer.writer import MessageWriter
 
 
+@dataclass(eq=False, repr=False)
 class Services:
     """What the streams of a run share, created on first use: discovery has no settings."""
 
-    def __init__(  # noqa: PLR0913 - explicit dependencies
-        self,
-        config: Mapping[str, Any],
-        *,
-        clock: Clock,
-        started: dt.datetime,
-        writer: MessageWriter,
-        check_access: Callable[[], None],
-        user_agent: str,
-    ) -> None:
-        self.clock = clock
-        self.writer = writer
-        self.started = started
-        self.user_agent = config.get("user_agent") or user_agent
-        self._config = config
-        self._check_access = check_access
-        self._is_checked = False
-        self._limiters: dict[str, SlidingWindowLimiter] = {}
-        self.reporter = Reporter(clock, self._find_wait)
+    config: Mapping[str, Any]
+    _: KW_ONLY
+    clock: Clock
+    started: dt.datetime
+    writer: MessageWriter
+    check_scopes: Callable[[], None]
+    user_agent: str
+    _is_checked = False
+    _limiters: dict[str, SlidingWindowLimiter] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Make what every run needs."""
+        self.user_agent = self.config.get("user_agent") or self.user_agent
+        self.reporter = Reporter(self.clock, self._find_wait)
 
     def check_access(self) -> None:
         """Check once a run, before the first record, what the token may read."""
         if not self._is_checked:
             self._is_checked = True
             with self.reporter.task(Step("access", "checking access")):
-                self._check_access()
+                self.check_scopes()
 
     @cached_property
     def settings(self) -> Settings:
         """The settings with defaults."""
-        return Settings.from_config(self._config)
+        return Settings.from_config(self.config)
 
     @property
     def present(self) -> dt.datetime:
@@ -84,9 +81,9 @@ class Services:
                 timeout=self.settings.request_timeout,
                 user_agent=self.user_agent,
             ),
-            client_id=self._config["client_id"],
-            client_secret=self._config["client_secret"],
-            refresh_token=self._config["refresh_token"],
+            client_id=self.config["client_id"],
+            client_secret=self.config["client_secret"],
+            refresh_token=self.config["refresh_token"],
             clock=self.clock,
         )
 
@@ -109,8 +106,8 @@ class Services:
 
     @cached_property
     def _slot_store(self) -> SlotStore:
-        client_id, timeout = self._config["client_id"], self.settings.request_timeout
-        url = self._config.get("rate_limit_store")
+        client_id, timeout = self.config["client_id"], self.settings.request_timeout
+        url = self.config.get("rate_limit_store")
         if not url:
             return SQLiteSlotStore(client_id, timeout, self.clock)
         from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra

@@ -142,7 +142,7 @@ class TapZohoVoice(Tap):
             clock=self.clock,
             started=self.started,
             writer=self.writer,
-            check_access=self.check_scopes,
+            check_scopes=self.check_scopes,
             user_agent=f"{self.name}/{self.plugin_version}",
         )
 
