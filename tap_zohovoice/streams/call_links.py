@@ -37,6 +37,7 @@ class CallLinkStream(IncrementalStream):
 
     @override
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         cls.owner_scope = cls.owner_stream.scope
         cls.schema = build_link_schema(cls.owner_key, cls.owner_scope)
 

@@ -45,6 +45,7 @@ class DirectoryStream(ZohoVoiceStream):
 
     @override
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         description = (cls.__doc__ or "").partition("\n")[0]
         cls.schema = build_list_schema(cls.fields, description, cls.scope)
 
