@@ -11,22 +11,32 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from tap_zohovoice.exceptions import ArchiveError
 from tap_zohovoice.http.body import CHUNK_SIZE
+from tap_zohovoice.recordings.audio import SNIFF_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from zipfile import ZipInfo
 
-ARCHIVE_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")
 """First bytes of an archive; the second ones are of an empty archive."""
 MAX_ENTRIES = 100
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
 """Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
+_UTF8 = 0x800  # a flag
 _FAULTS = (
     *(BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError),
     *(struct.error, zlib.error),
 )
 """What `zipfile` raises for bytes that are not what it expects."""
+
+
+def is_archive(head: bytes) -> bool:
+    """Return whether a body is an archive, by its first `SNIFF_BYTES` bytes.
+
+    Before the archive, there may be a marker, a byte order mark or white space.
+    """
+    return bool(_MAGIC.search(head[:SNIFF_BYTES]))
 
 
 class Archive:
@@ -47,7 +57,7 @@ class Archive:
         self._entries: defaultdict[str, list[ZipInfo]] = defaultdict(list)
         for entry in entries:
             # Folders of the archive are ignored, so that no path leads to one of this machine.
-            self._entries[re.split(r"[/\\]", entry.filename)[-1]].append(entry)
+            self._entries[re.split(r"[/\\]", _path_of(entry))[-1]].append(entry)
 
     def read(self, name: str) -> Iterator[bytes]:
         """Iterate over the content of a file in chunks, up to the size that its entry declares.
@@ -68,6 +78,16 @@ class Archive:
                     yield chunk
         except _FAULTS as error:
             raise ArchiveError from error
+
+
+def _path_of(entry: ZipInfo) -> str:
+    """Return the path of an entry: many programs write UTF-8 without the flag for it."""
+    if entry.flag_bits & _UTF8:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
 
 
 class _BoundedReader:

@@ -21,7 +21,7 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.body import content_length
-from tap_zohovoice.recordings.archive import ARCHIVE_MAGIC, Archive
+from tap_zohovoice.recordings.archive import Archive, is_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.storage import storage_errors
 from tap_zohovoice.recordings.writer import read_head, truncated, unusable
@@ -226,7 +226,7 @@ class SeveralFiles:
         """Return the archive of a response, which is written to a file; or raise an error."""
         chunks = self.sender.api.iter_body(response)
         head = read_head(chunks)
-        if response.status_code != 200 or not head.startswith(ARCHIVE_MAGIC):  # noqa: PLR2004
+        if response.status_code != 200 or not is_archive(head):  # noqa: PLR2004
             if response.ok and guess_audio_type(head[:SNIFF_BYTES]):
                 reason = "no archive in the response"
                 raise unusable(reason)

@@ -489,6 +489,16 @@ def test_archive_is_bounded(
     assert len(stops) == (size == 6)
 
 
+def test_archive_may_follow_a_marker(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
+    with server(clock, 11) as box:
+        names = [f"{number:03}.wav" for number in range(2, 12)]
+        archive = zipped({name: name for name in names}, box)
+        box.audio.put(",".join(names), b"PK\x07\x08" + archive)
+        run = run_tap(settings(box, tmp_path / "calls"))
+        assert_stored(run, box, tmp_path / "calls")
+        assert requested(box) == [1, 10]
+
+
 def test_empty_archives_end_requests_for_several(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:

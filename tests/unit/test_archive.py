@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_zohovoice.exceptions import ArchiveError
-from tap_zohovoice.recordings.archive import MAX_ENTRIES, Archive
+from tap_zohovoice.recordings.archive import MAX_ENTRIES, Archive, is_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,44 @@ def test_doubled_entry_is_not_used(folder: str) -> None:
     assert read(data, "b.wav") == b"y"
     with pytest.raises(ArchiveError):
         read(data, "a.wav")
+
+
+@pytest.mark.parametrize(
+    "prefix", [b"", b"PK\x07\x08", b"PK00", b"\r\n", b"\xef\xbb\xbf", bytes(508)]
+)
+def test_archive_may_follow_other_bytes(prefix: bytes) -> None:
+    data = prefix + build(FILES.items())
+    assert is_archive(data)
+    assert {name: read(data, name) for name in FILES} == FILES
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"PK", b"RIFF\0\0\0\0WAVEPK\0\0", b"<html>PK</html>", bytes(512) + b"PK\x03\x04"]
+)
+def test_other_bytes_are_no_archive(head: bytes) -> None:
+    assert not is_archive(head)
+
+
+_FLAGS = {b"PK\x03\x04": 6, b"PK\x01\x02": 8}
+"""Headers of an entry, and the place of its flags."""
+
+
+def without_flags(data: bytes) -> bytes:
+    for magic, place in _FLAGS.items():
+        parts = data.split(magic)
+        data = magic.join(
+            [parts[0], *(p[: place - 4] + b"\0\0" + p[place - 2 :] for p in parts[1:])]
+        )
+    return data
+
+
+def test_name_in_utf8_needs_no_flag() -> None:
+    data = without_flags(build([("r\xe9union/\xe4 \u20ac.wav", b"x"), ("\xfc.wav", b"y")]))
+    assert read(data, "\xe4 \u20ac.wav") == b"x"
+    latin = data.replace("\xfc".encode(), b"\xfc\xfc")
+    assert read(latin, "\xe4 \u20ac.wav") == b"x"
+    with pytest.raises(ArchiveError):
+        read(latin, "\xfc.wav")
 
 
 @pytest.mark.parametrize("method", [ZIP_BZIP2, ZIP_LZMA])
