@@ -49,7 +49,7 @@ class Reporter:
         self._find_wait = find_wait
         self._task: Task | None = None
         self._bar: _Bar | None = None
-        self._logged_at = clock.monotonic()
+        self._started_at = self._logged_at = clock.monotonic()
 
     @contextmanager
     def task(self, task: Task) -> Generator[None]:
@@ -81,7 +81,7 @@ class Reporter:
         waiting = format_wait(wait, self._clock.monotonic(), self._clock.now()) if wait else ""
         snapshot = task.snapshot()
         if bar:
-            bar.draw(snapshot, waiting)
+            bar.draw(snapshot, waiting, self._clock.monotonic() - self._started_at)
             return
         self._logged_at = self._clock.monotonic()
         logger = logging.getLogger(f"tap-zohovoice.{snapshot.name}")
@@ -103,14 +103,14 @@ class _Bar:
         )
         self._stack.enter_context(logging_redirect_tqdm([logging.root], _Line))
 
-    def draw(self, snapshot: Snapshot, wait: str) -> None:
-        """Draw the line anew."""
+    def draw(self, snapshot: Snapshot, wait: str, elapsed: float) -> None:
+        """Draw the line anew, with the seconds since the start of the run."""
         line, share = self._line, snapshot.share
         line.bar_format = f"{snapshot.name}: {{desc}}"
         if share is not None:
             line.bar_format = f"{snapshot.name} {{percentage:.0f}} %|{{bar}}| {{desc}}"
             line.n = share
-        line.set_description_str(snapshot.to_live_line(wait), refresh=False)
+        line.set_description_str(snapshot.to_live_line(wait, elapsed), refresh=False)
         line.refresh()
 
     def close(self) -> None:

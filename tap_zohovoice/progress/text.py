@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tap_zohovoice.rate_limit.limiter import Wait
 
+_HOUR = 3600
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -31,9 +32,15 @@ class Snapshot:
         parts = (self.done + percent, self.results, self._pace, self._size, wait, self._left)
         return ", ".join(filter(None, parts))
 
-    def to_live_line(self, wait: str) -> str:
-        """Describe it for a terminal, which cuts off what is least important."""
-        return ", ".join(filter(None, (self.done, wait, self._left, self._pace, self._size)))
+    def to_live_line(self, wait: str, elapsed: float) -> str:
+        """Describe it for a terminal, which cuts off what is least important.
+
+        A figure moves each second, although nothing may come for a minute: the seconds of a wait,
+        else those of the run.
+        """
+        clock = "" if wait else f"{dt.timedelta(seconds=int(elapsed))} elapsed"
+        parts = (self.done, wait, self._left, clock, self._pace, self._size)
+        return ", ".join(filter(None, parts))
 
     @property
     def _pace(self) -> str:
@@ -52,7 +59,10 @@ def format_wait(wait: Wait, monotonic: float, now: float) -> str:
     """Write how long a wait lasts, and until when."""
     seconds = max(wait.until - monotonic, 0.0)
     until = dt.datetime.fromtimestamp(now + seconds, dt.UTC)
-    return f"{wait.status} for {format_duration(seconds)} until {until:%H:%M:%S} UTC"
+    duration = format_duration(seconds)
+    if round(seconds) >= _HOUR:
+        duration += f" {round(seconds) % 60} s"  # for a live line
+    return f"{wait.status} for {duration} until {until:%H:%M:%S} UTC"
 
 
 def format_time_left(seconds: float | None) -> str:

@@ -202,6 +202,19 @@ def test_a_terminal_has_one_line_that_moves(
     assert {m["record"]["logid"] for m in messages if m["type"] == "RECORD"} == ids
 
 
+def test_a_figure_moves_before_the_first_response(at_terminal: Callable[..., Terminal]) -> None:
+    gate = Gate(1)
+    with (
+        Sandbox(history=history(60), dialect=DIALECT, before_request=gate.hold) as box,
+        at_terminal(box) as user,
+    ):
+        user.wait_for("\rcall_logs: 0 calls, 0:00:")
+        user.wait_for(" elapsed")
+        gate.open(1)
+        user.rest()
+    assert user.exit_code == 0
+
+
 @pytest.mark.parametrize("term", ["dumb", "unknown"])
 def test_a_terminal_without_a_cursor_has_lines(
     at_terminal: Callable[..., Terminal], term: str

@@ -11,8 +11,9 @@ import pytest
 from tap_zohovoice._compat import override
 from tap_zohovoice.progress.figures import DownloadProgress, RecordProgress, WindowProgress
 from tap_zohovoice.progress.reporter import Reporter
-from tap_zohovoice.progress.text import Snapshot, format_size
+from tap_zohovoice.progress.text import Snapshot, Wait, format_size, format_wait
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tests.support.cli import NOW
 
 if TYPE_CHECKING:
     from tests.support.cli import FakeClock
@@ -134,8 +135,10 @@ def test_download_progress(clock: FakeClock, log: pytest.LogCaptureFixture, tota
     told = "49 fetched, 1 there already"
     first = f"50 of 200 files (25 %), {told}, 50/min, 12.3 MB, about 3 min 0 s left"
     assert snapshot.to_log_line("") == (first if total else f"50 files, {told}, 50/min, 12.3 MB")
-    live = "50 of 200 files, about 3 min 0 s left, 50/min, 12.3 MB"
-    assert snapshot.to_live_line("") == (live if total else "50 files, 50/min, 12.3 MB")
+    live = "50 of 200 files, about 3 min 0 s left, 0:01:00 elapsed, 50/min, 12.3 MB"
+    assert snapshot.to_live_line("", 60.9) == (
+        live if total else "50 files, 0:01:00 elapsed, 50/min, 12.3 MB"
+    )
     assert snapshot.fields == {
         "fetched": 49,
         "there_already": 1,
@@ -194,6 +197,22 @@ def test_summary_without_downloads(clock: FakeClock, log: pytest.LogCaptureFixtu
 )
 def test_sizes(size: float, text: str) -> None:
     assert format_size(size) == text
+
+
+def test_a_figure_of_the_live_line_moves_each_second() -> None:
+    still = Snapshot("call_logs", "0 calls", 0.0)
+    assert [still.to_live_line("", second) for second in (59, 60, 3661)] == [
+        "0 calls, 0:00:59 elapsed",
+        "0 calls, 0:01:00 elapsed",
+        "0 calls, 1:01:01 elapsed",
+    ]
+    wait = Wait("waiting", 7_200.0)
+    waits = [format_wait(wait, second, NOW + second) for second in (0.0, 1.0, 3_601.0)]
+    assert [still.to_live_line(text, 5) for text in waits] == [
+        "0 calls, waiting for 2 h 0 min 0 s until 14:00:00 UTC",
+        "0 calls, waiting for 1 h 59 min 59 s until 14:00:00 UTC",
+        "0 calls, waiting for 59 min 59 s until 14:00:00 UTC",
+    ]
 
 
 class Waiting:
