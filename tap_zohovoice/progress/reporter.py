@@ -78,12 +78,14 @@ class Reporter:
         is_due = bar or self._clock.monotonic() - self._logged_at >= _LOG_INTERVAL
         if not task or not is_due:
             return
-        waiting = format_wait(wait, self._clock.monotonic(), self._clock.now()) if wait else ""
-        snapshot = task.snapshot()
+        now, snapshot, waiting = self._clock.monotonic(), task.snapshot(), ""
+        if wait:
+            snapshot = snapshot.during_wait(wait.until - now)
+            waiting = format_wait(wait, now, self._clock.now())
         if bar:
-            bar.draw(snapshot, waiting, self._clock.monotonic() - self._started_at)
+            bar.draw(snapshot, waiting, now - self._started_at)
             return
-        self._logged_at = self._clock.monotonic()
+        self._logged_at = now
         logger = logging.getLogger(f"tap-zohovoice.{snapshot.name}")
         fields = {"stream_name": snapshot.name, **snapshot.fields}
         logger.info("%s", snapshot.to_log_line(waiting), extra=fields)

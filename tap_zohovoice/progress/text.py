@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +25,16 @@ class Snapshot:
     results: str = ""  # numbers of items by result
     received: int = 0  # bytes; 0 if they are not counted
     fields: dict[str, object] = field(default_factory=dict)  # figures for structured logs
+
+    def during_wait(self, seconds: float) -> Snapshot:
+        """Return the snapshot while a wait lasts that many more seconds, which are left at least.
+
+        The estimate is by the pace so far, and the wait may last longer.
+        """
+        if self.seconds_left is None or self.seconds_left >= seconds:
+            return self
+        fields = {**self.fields, "seconds_left": round(seconds)}
+        return replace(self, seconds_left=seconds, fields=fields)
 
     def to_log_line(self, wait: str) -> str:
         """Describe it in a log line."""

@@ -11,8 +11,8 @@ import pytest
 from tap_zohovoice._compat import override
 from tap_zohovoice.progress.figures import DownloadProgress, RecordProgress, WindowProgress
 from tap_zohovoice.progress.reporter import Reporter
-from tap_zohovoice.progress.text import Snapshot, Wait, format_size, format_wait
-from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.progress.text import Snapshot, format_size, format_wait
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 from tests.support.cli import NOW
 
 if TYPE_CHECKING:
@@ -213,6 +213,28 @@ def test_a_figure_of_the_live_line_moves_each_second() -> None:
         "0 calls, waiting for 1 h 59 min 59 s until 14:00:00 UTC",
         "0 calls, waiting for 59 min 59 s until 14:00:00 UTC",
     ]
+
+
+class Halfway:
+    """A task with ten seconds left, by the pace so far."""
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot("x", "1 of 2", 0.0, 0.5, seconds_left=10, fields={"seconds_left": 10})
+
+
+def test_time_left_is_not_less_than_the_wait(
+    clock: FakeClock, log: pytest.LogCaptureFixture
+) -> None:
+    limiter = SlidingWindowLimiter(30, 60, clock)
+    with Reporter(clock, lambda: limiter.current_wait).task(Halfway()):
+        limiter.wait(60, "HTTP 500")
+        limiter.wait(30, "HTTP 500")
+    assert [message for message in log.messages if "; waiting" not in message] == [
+        "1 of 2 (50 %), waiting for 31 s until 12:01:00 UTC, about 31 s left",
+        "1 of 2 (50 %), waiting for 2 s until 12:01:00 UTC, about 10 s left",
+        "1 of 2 (50 %), waiting for 3 s until 12:01:30 UTC, about 10 s left",
+    ]
+    assert [seconds for (seconds,) in fields(log, "seconds_left") if seconds] == [31, 10, 10]
 
 
 class Waiting:
