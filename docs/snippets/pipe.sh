@@ -8,5 +8,7 @@ if [ -s states.jsonl ]; then
   tail -n 1 states.jsonl >state.json.new && mv state.json.new state.json || exit
 fi
 
+# The target is in a session of its own: targets of the Singer SDK end at Ctrl-C, even if it is ignored.
 tap-zohovoice --config config.json $([ ! -s state.json ] || echo --state state.json) |
-  (trap '' HUP INT TERM && exec target-duckdb --config target.json) >states.jsonl
+  (trap '' HUP INT TERM && exec python3 -c 'import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' \
+    target-duckdb --config target.json) >states.jsonl

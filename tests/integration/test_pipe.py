@@ -33,6 +33,14 @@ lines = sys.stdin.readlines()
 open("calls.jsonl", "a").writelines(line for line in lines if '"RECORD"' in line)
 print([line for line in lines if '"STATE"' in line][-1].partition('"value":')[2].strip()[:-1])
 """
+# Ends at a signal, even if that was ignored when it started: as targets of the Singer SDK do.
+SDK_TARGET = TARGET.replace(
+    "import sys",
+    "import signal, sys\n"
+    "for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):\n"
+    "    signal.signal(number, lambda *_: sys.exit(0))",
+    1,
+)
 
 
 @pytest.fixture
@@ -99,10 +107,12 @@ def stored(folder: Path) -> list[str]:
     return [json.loads(line)["record"]["logid"] for line in lines]
 
 
+@pytest.mark.parametrize("target", [TARGET, SDK_TARGET], ids=["plain", "sdk"])
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_what_came_before_ctrl_c_is_stored_and_the_next_run_goes_on(
-    box: Sandbox, folder: Path, signum: signal.Signals
+    box: Sandbox, folder: Path, signum: signal.Signals, target: str
 ) -> None:
+    (folder / "bin" / "target-duckdb").write_text(target)
     code = interrupt(box, folder, 13, lambda pid: os.killpg(pid, signum))
     assert code != 0
     first = stored(folder)
