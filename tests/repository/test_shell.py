@@ -70,6 +70,25 @@ def test_old_state_stays_where_nothing_was_stored(run: Callable[..., int], tmp_p
         assert (tmp_path / "state.json").read_text().strip() == STATE
 
 
+@pytest.mark.parametrize("before", ["", f"{STATE}\n", f"old\n{STATE}\n"])
+def test_state_that_was_cut_off_is_not_used(
+    run: Callable[..., int], tmp_path: Path, before: str
+) -> None:
+    (tmp_path / "state.json").write_text(f"{STATE}\n" if before == "" else "older\n")
+    (tmp_path / "states.jsonl").write_text(f'{before}{{"bookmarks": {{}}')
+    assert run(GOOD_TAP, GOOD_TARGET) == 0
+    assert (tmp_path / "state.json").read_text() == f"{STATE}\n"
+
+
+def test_missing_target_fails_the_script(
+    run: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "renamed.sh"
+    script.write_text(SCRIPT.read_text(encoding="utf-8").replace("target-duckdb", "no-such-target"))
+    assert run("cat /dev/null", GOOD_TARGET, f"bash {script}") == 127
+    assert "no-such-target" in capfd.readouterr().err
+
+
 def cron_command(folder: Path) -> str:
     """Return the command of the crontab of the documentation, in a folder."""
     page = (ROOT / "docs" / "orchestrators.md").read_text(encoding="utf-8")
