@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice.http.redaction import redact
@@ -16,8 +17,14 @@ _DEPTH = 5
 _INVISIBLE = re.compile(
     r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL
 )
-_PASCAL_CASE = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
-_ERROR_KEYS = {"status", "code", "message", "error", "errors", "error_description", "response"}
+_CAMEL_CASE = re.compile(r"\b(?:[a-z]+|[A-Z][a-z]+)(?:[A-Z][a-z]+)+\b")
+_XML = re.compile(rb"(?is)<(?:\?xml|errors?|response|result|fault|soap)\b(?!.*<html)")
+_CODES = ("code", "title", "errorcode", "error", "statuscode", "reason", "type")
+_MESSAGES = ("message", "errordescription", "errormessage", "description", "detail", "msg")
+_NESTED = ("error", "errors", "details", "data", "response", "fault", "status")
+_ERROR_KEYS = {*_CODES, *_MESSAGES, "errors", "response", "fault", "faultstring", "result"}
+_ERROR_KEYS |= {"status", "success", "exception"}
+"""Members of errors, in lower case and without underscores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +41,23 @@ class ErrorBody:
     @classmethod
     def from_response(cls, status: int, content: object, body: bytes) -> ErrorBody:
         """Parse an error; `content` is the body as JSON, or None if it is not JSON."""
+        items = content if isinstance(content, list) and status >= HTTPStatus.BAD_REQUEST else []
+        if items and all(isinstance(item, dict) and _is_error(item) for item in items):
+            content = {"errors": items}
         if not isinstance(content, dict):
-            start = body[:_MAX_CHARS].strip()
+            start = body[:_MAX_CHARS].strip().removeprefix(b"\xef\xbb\xbf")
             # Words in rows, whole or cut off, are not an error.
             page = b"" if start[:1] in {b"{", b"["} else start
             text = _INVISIBLE.sub(" ", page.decode("utf-8", "replace"))
             is_foreign = content is None and bool(start)
-            is_html = is_foreign and start.lstrip(b"\xef\xbb\xbf").startswith(b"<")
+            is_html = is_foreign and start.startswith(b"<") and not _XML.match(start)
             return cls("", "", _normalize(text), False, is_foreign, is_html)  # noqa: FBT003
-        code = _find_member(content, ("code", "title", "error", "status_code"))
-        message = _find_member(content, ("message", "error_description", "description"))
-        text = "" if "logs" in content else " ".join(_iter_strings(content))[:_MAX_CHARS]
+        code = _find_member(content, _CODES)
+        message = _find_member(content, _MESSAGES)
+        members = {name: value for name, value in content.items() if name != "logs"}
+        text = " ".join(_iter_strings(members))[:_MAX_CHARS]
         code = code if code != str(status) else ""
-        return cls(code, message, _normalize(text), bool(_ERROR_KEYS & content.keys()))
+        return cls(code, message, _normalize(text), _is_error(content))
 
     def summary(self, status: int, hide: Collection[str]) -> str:
         """Return the error in one line that may be logged, without the values to hide."""
@@ -60,19 +71,33 @@ class ErrorBody:
 
 def _normalize(text: str) -> str:
     """Return words in lower case; `URL_THROTTLES` and `TooManyRequests` become several."""
-    text = _PASCAL_CASE.sub(lambda found: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found[0]), text)
+    text = _CAMEL_CASE.sub(lambda found: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found[0]), text)
     return re.sub(r"[\W_]+", " ", text).lower()
 
 
 def _find_member(content: dict[str, Any], names: tuple[str, ...], depth: int = _DEPTH) -> str:
-    """Find a member by name, at the top or inside `error`, `details` and `data`."""
+    """Find a member by name, at the top or inside `error`, `errors`, `details` and the like."""
+    members = {_fold(name): value for name, value in content.items()}
     for name in names:
-        value = content.get(name)
+        value = members.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool):
             return str(value)
-    inner = (content.get(name) for name in ("error", "details", "data") if depth)
+    inner = [members.get(name) for name in _NESTED if depth]
+    if isinstance(errors := members.get("errors"), list):
+        inner += errors[:1]
     found = (_find_member(item, names, depth - 1) for item in inner if isinstance(item, dict))
     return next(filter(None, found), "")
+
+
+def _fold(name: str) -> str:
+    return name.lower().replace("_", "")
+
+
+def _is_error(content: dict[str, Any]) -> bool:
+    members = {_fold(name): value for name, value in content.items()}
+    return "errors" in members or any(
+        name in _ERROR_KEYS and not isinstance(value, list) for name, value in members.items()
+    )
 
 
 def _iter_strings(value: object, depth: int = _DEPTH) -> Iterator[str]:

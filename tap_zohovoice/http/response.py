@@ -21,6 +21,7 @@ from tap_zohovoice.exceptions import (
 )
 from tap_zohovoice.http.error_body import ErrorBody
 from tap_zohovoice.http.error_patterns import (
+    FAULT,
     TOKEN,
     WRONG_URL,
     is_limit,
@@ -86,6 +87,9 @@ _EXCEPTIONS: dict[ResponseAction, tuple[Callable[..., Exception], tuple[str, ...
     ResponseAction.MISSING_SCOPE: (MissingScopeError, ("scope",)),
     ResponseAction.FAIL: (ZohoVoiceError, ()),
 }
+_RETRIED = {408, 409, 421, 425, 499}
+_TOKEN_REJECTED = {401, 419, 440, 498}
+"""`Unauthorized`, and statuses of other servers for a session or token that has expired."""
 _SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = range(2, 6)
 """Hundreds of a status."""
 _DATA_KEYS = {
@@ -142,8 +146,8 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         is_ambiguous = not content.keys() & {*_DATA_KEYS, "meta"}
         return ErrorResolution(ResponseAction.SUCCESS, body=content, is_ambiguous=is_ambiguous)
     error = ErrorBody.from_response(status, content, body)
-    action, advice = _classify_error(error, status)
     wait = _retry_after({name.lower(): text for name, text in headers.items()}, now)
+    action, advice = _classify_error(error, status, wait)
     if action is ResponseAction.RATE_LIMITED and wait is None:
         wait = wait_from_words(error.words)
     summary = error.summary(status, redact)
@@ -169,15 +173,30 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
 def _is_success(content: dict[str, Any]) -> bool:
     if content.get("error"):
         return False
-    status = content.get("status")
-    if status is None and str(content.get("code")) == "200":
-        return True
-    if status is None:
-        return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}
-    return bool(re.fullmatch(r"success|ok|2..", str(status).strip().lower()))
+    has_rows = any(content.get(name) for name in _DATA_KEYS)
+    status, code = content.get("status"), content.get("code")
+    if not has_rows and (content.get("success") is False or _is_complaint(content)):
+        return False
+    if status is not None:
+        return _is_good(status)
+    if code is not None and not has_rows:  # no rows, for a reason
+        return _is_good(code)
+    return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}
 
 
-def _classify_error(error: ErrorBody, status: int) -> tuple[ResponseAction, str]:
+def _is_good(word: object) -> bool:
+    return bool(re.fullmatch(r"success|ok|2..", str(word).strip().lower()))
+
+
+def _is_complaint(content: dict[str, Any]) -> bool:
+    """Return whether the words of a response without rows are those of a lockout or a token."""
+    words = ErrorBody.from_response(HTTPStatus.OK, content, b"").words
+    return bool(TOKEN.search(words)) or is_surely_throttled(HTTPStatus.OK, words)
+
+
+def _classify_error(
+    error: ErrorBody, status: int, wait: float | None
+) -> tuple[ResponseAction, str]:
     """Return action and advice: those of the first rule that applies."""
     code, words, has_words, kind = (
         error.code.upper(),
@@ -188,9 +207,11 @@ def _classify_error(error: ErrorBody, status: int) -> tuple[ResponseAction, str]
     param = rejected_param(words)
     is_wrong_url = code == "ZVT011" or (has_words and not param and WRONG_URL.search(words))
     # Zoho also returns 500 for invalid values, and then names them.
-    is_5xx = kind == _SERVER_ERROR or (
-        re.fullmatch(r"5\d\d", code) and not (param or is_limit(words))
+    is_fault = kind == _SERVER_ERROR or (
+        (re.fullmatch(r"5\d\d", code) or (has_words and FAULT.search(words)))
+        and not (param or is_limit(words))
     )
+    may_name_token = has_words or (error.is_foreign and not error.is_html and kind > _REDIRECT)
     is_foreign = not has_words and (kind < _CLIENT_ERROR or error.is_foreign)
     rules: tuple[tuple[object, ResponseAction, str], ...] = (
         (
@@ -201,13 +222,17 @@ def _classify_error(error: ErrorBody, status: int) -> tuple[ResponseAction, str]
         (code == "ZVT010", ResponseAction.FAIL, "unsupported parameter; check filters"),
         (is_wrong_url, ResponseAction.FAIL, f"unsupported URL; {_CHECK_URL}"),
         (code == "ZVT015", ResponseAction.REJECTED, "invalid value; check filters"),
-        (is_throttled(status, words, is_html=error.is_html), ResponseAction.RATE_LIMITED, ""),
         (
-            status == HTTPStatus.UNAUTHORIZED or (has_words and TOKEN.search(words)),
+            is_throttled(status, words, wait, is_html=error.is_html),
+            ResponseAction.RATE_LIMITED,
+            "",
+        ),
+        (
+            status in _TOKEN_REJECTED or (may_name_token and TOKEN.search(words)),
             ResponseAction.REFRESH_TOKEN,
             "",
         ),
-        (kind < _SUCCESS or status in {408, 425} or is_5xx, ResponseAction.RETRY, ""),
+        (kind < _SUCCESS or status in _RETRIED or is_fault, ResponseAction.RETRY, ""),
         (kind == _REDIRECT, ResponseAction.FAIL, _REDIRECTS),
         (is_foreign, ResponseAction.RETRY, _FOREIGN),
         (status in {404, 405}, ResponseAction.FAIL, _NOT_FOUND),

@@ -113,10 +113,94 @@ def test_empty_success_may_be_ambiguous(
     [
         {"response": {"errors": {"code": 7209, "message": "API access blocked"}, "status": 1}},
         {"errors": [{"code": "TOO_MANY_REQUESTS", "message": "too many requests"}]},
+        {"result": "failure", "reason": "Too many requests"},
+        {"logs": [], "success": False, "message": "Too many requests"},
+        {"logs": None, "message": "Request rate too high"},
+        {"logs": [], "status": "200", "detail": "You are throttled"},
     ],
 )
 def test_nested_throttle_is_found(body: object) -> None:
     assert classify(200, body).action is ResponseAction.RATE_LIMITED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "Total limit exceeded"}],
+        b"<?xml version='1.0'?><response><message>API limit exceeded</message></response>",
+        b"<error><code>THROTTLED</code></error>",
+        {"fault": {"faultstring": "Spike arrest violation"}},
+        {"Error": {"Code": "SlowDown", "Message": "Please slow down"}},
+    ],
+)
+def test_throttle_in_a_list_in_xml_or_under_other_names_is_found(body: object) -> None:
+    assert classify(403, body).action is WAIT
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ({"logs": [], "code": "4103", "message": "x"}, REFUSED),
+        ({"logs": [], "success": False}, REFUSED),
+        ({"logs": [], "status": "200", "message": "Your access token has expired"}, RENEW),
+        ({"logs": [], "code": "SUCCESS", "message": "No logs in this period"}, OK),
+        ({"logs": None, "message": "No logs found for the dates"}, OK),
+        ({"logs": [ROW], "code": "0", "message": "Too many requests"}, OK),
+    ],
+    ids=str,
+)
+def test_response_without_rows_is_no_success_where_it_names_an_error(
+    body: dict[str, Any], outcome: ResponseAction
+) -> None:
+    assert classify(200, body).action is outcome
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Internal error",
+        "INTERNAL_SERVER_ERROR",
+        "Service temporarily unavailable",
+        "Something went wrong",
+        "The server is busy, try again later",
+        "We are under maintenance",
+        "Database timeout",
+        "A temporary failure occurred",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 403])
+def test_fault_of_the_server_is_retried_whatever_its_status(status: int, message: str) -> None:
+    resolution = classify(status, {"code": "X", "message": message})
+    assert (resolution.action, resolution.advice) == (RETRY, "")
+
+
+@pytest.mark.parametrize("status", [409, 421, 499])
+def test_passing_status_is_retried(status: int) -> None:
+    assert classify(status, {"code": "X", "message": "x"}).action is RETRY
+
+
+@pytest.mark.parametrize("status", [419, 440, 498])
+def test_status_of_an_expired_session_renews_the_token(status: int) -> None:
+    assert classify(status, {"code": "X", "message": "x"}).action is RENEW
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "outcome"),
+    [
+        (403, "Nope", WAIT),
+        (400, "Nope", WAIT),
+        (400, "The page is too large", REFUSED),
+        (401, "Nope", RENEW),
+        (403, "The token has expired", RENEW),
+        (404, "Nope", STOP),
+        (200, "Nope", REFUSED),
+    ],
+)
+def test_retry_after_makes_a_lockout_of_an_error_without_known_words(
+    status: int, message: str, outcome: ResponseAction
+) -> None:
+    body = {"code": "X", "message": message}
+    assert classify(status, body, Retry_After="120").action is outcome
 
 
 def test_rejected_date_with_code_500_is_not_retried() -> None:
@@ -348,6 +432,14 @@ def test_unusable_retry_after_leaves_the_wait_of_the_text(retry_after: str) -> N
         ("X", "Too many weeks", "dates"),
         ("X", "Maximum timeframe exceeded", "dates"),
         ("HISTORY_LIMIT_EXCEEDED", "x", "dates"),
+        ("POSITION_LIMIT_EXCEEDED", "x", ""),
+        ("X", "Search limit reached, narrow your search", ""),
+        ("X", "Too many calls match, narrow it", ""),
+        ("X", "Limit exceeded for from", ""),
+        ("fromIndexLimitExceeded", "x", ""),
+        ("X", "At most 90 days in one request, limit exceeded", "dates"),
+        ("X", "Number of logs per request limit exceeded", ""),
+        ("X", "Data from before 2024 exceeds the retention", "dates"),
     ],
 )
 def test_limit_of_a_value_is_not_a_lock(
@@ -387,6 +479,14 @@ def test_limit_of_a_value_is_not_a_lock(
         "Flood control: wait 30 seconds",
         "Too many attempts",
         "The throttler is engaged",
+        "Cooldown period is active",
+        "Please back off",
+        "Spike arrest",
+        "40 rpm allowed",
+        "Too many invocations",
+        "Suspended due to heavy usage",
+        "Maximum API requests reached",
+        "Limit exceeded for today",
     ],
 )
 def test_whole_words_of_throttling_are_a_lock(status: int, message: str) -> None:
@@ -420,10 +520,25 @@ def test_whole_words_of_throttling_are_a_lock(status: int, message: str) -> None
         ("X", "You are not logged in"),
         ("INVALID_TICKET", "x"),
         ("X", "The authorization header is not accepted"),
+        ("X", "jwt expired"),
+        ("X", "The ticket has expired"),
+        ("X", "Bearer token not accepted"),
+        ("X", "User not signed in"),
+        ("X", "Please sign in to continue"),
+        ("OAUTH_FAILURE", "x"),
+        ("accessTokenExpired", "x"),
+        ("X", "Your session has ended"),
+        ("X", "The grant was revoked"),
     ],
 )
 def test_dead_token_is_recognized_in_other_words(status: int, code: str, message: str) -> None:
     assert classify(status, {"code": code, "message": message}).action is RENEW
+
+
+@pytest.mark.parametrize("body", [b"Token expired", b"<error><code>INVALID_TOKEN</code></error>"])
+def test_dead_token_in_plain_text_or_xml_is_recognized(body: bytes) -> None:
+    assert classify(403, body).action is RENEW
+    assert classify(200, body).action is RETRY
 
 
 @pytest.mark.parametrize(
@@ -438,6 +553,8 @@ def test_dead_token_is_recognized_in_other_words(status: int, code: str, message
         (400, "Too many requests", False),
         (400, "Your IP is temporarily banned", True),
         (400, "API credits exhausted", True),
+        (400, "Blocked for a period of 5 minutes", False),
+        (400, "Suspended until the end of the day", True),
         (400, "The logs are locked for the duration of the lock", True),
     ],
 )
