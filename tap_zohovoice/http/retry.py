@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
@@ -55,6 +56,8 @@ class RetryPolicy:
     invalidate_token: Callable[[], bool]
     lock_seconds: float
     _may_narrow = True
+    _suspect = ""
+    _refusals: set[str] = field(default_factory=set, init=False)
 
     def call(
         self,
@@ -96,8 +99,11 @@ class RetryPolicy:
             kind = RetryableError if isinstance(error, UnexpectedResponseError) else type(error)
             failures[kind] += 1
             if isinstance(error, RateLimitedError):
-                if error.is_uncertain and failures[kind] > 1 and self._may_narrow:
+                words = re.sub(r"\d+", "", error.summary)
+                is_second = failures[kind] > 1 or words in self._refusals
+                if error.is_uncertain and is_second and self._may_narrow:
                     self._may_narrow = False  # if a smaller request fails too, it is a lockout
+                    self._suspect = words
                     raise InvalidParameterError(
                         str(error), is_invalid_value=True, summary=error.summary
                     ) from error
@@ -119,6 +125,8 @@ class RetryPolicy:
             sleep=lambda _: None,  # `before_sleep` knows the reason
             retry_error_callback=give_up,
         )(func)
+        if not self._may_narrow:  # the smaller request succeeded, so it was no lockout
+            self._refusals.add(self._suspect)
         self._may_narrow = True
         return result
 
