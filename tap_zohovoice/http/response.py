@@ -175,7 +175,8 @@ def _is_success(content: dict[str, Any]) -> bool:
         return False
     has_rows = any(content.get(name) for name in _DATA_KEYS)
     status, code = content.get("status"), content.get("code")
-    if not has_rows and (content.get("success") is False or _is_complaint(content)):
+    is_denied = str(content.get("success")).lower() == "false"
+    if not has_rows and (is_denied or _is_complaint(content)):
         return False
     if status is not None:
         return _is_good(status)

@@ -107,7 +107,7 @@ class RetryPolicy:
                     raise InvalidParameterError(
                         str(error), is_invalid_value=True, summary=error.summary
                     ) from error
-                self._lock(error)
+                self._lock(error, is_longer=failures[kind] > 1)
             most = min(max_attempts, max_incomplete) if error.is_unreachable else max_attempts
             if failures[kind] >= limits.get(kind, most):
                 return True
@@ -140,9 +140,13 @@ class RetryPolicy:
         _LOGGER.info("%s; requesting a new access token", error)
         return True
 
-    def _lock(self, error: RateLimitedError) -> None:
-        """Close the limiter, for other runs too: each request prolongs a lockout."""
+    def _lock(self, error: RateLimitedError, *, is_longer: bool) -> None:
+        """Close the limiter, for other runs too: each request prolongs a lockout.
+
+        One that is longer than it said lasts as long as one that says nothing.
+        """
         wait = self.lock_seconds if error.wait is None else error.wait
+        wait = max(wait, self.lock_seconds) if is_longer else wait
         if wait > MAX_WAIT:
             raise _final_error(error, 1) from error
         self.limiter.lock_for(wait, f"{error}: the API is locked")

@@ -142,6 +142,7 @@ def test_throttle_in_a_list_in_xml_or_under_other_names_is_found(body: object) -
     [
         ({"logs": [], "code": "4103", "message": "x"}, REFUSED),
         ({"logs": [], "success": False}, REFUSED),
+        ({"logs": [], "success": "false"}, REFUSED),
         ({"logs": [], "status": "200", "message": "Your access token has expired"}, RENEW),
         ({"logs": [], "code": "SUCCESS", "message": "No logs in this period"}, OK),
         ({"logs": None, "message": "No logs found for the dates"}, OK),

@@ -97,6 +97,13 @@ def test_lockout_is_waited_out_in_the_limiter(
     assert sum(clock.slept) == pytest.approx(1.01 * seconds + 1, abs=0.1)
 
 
+@pytest.mark.parametrize("wait", [1, 5, 700])
+def test_lockout_that_is_longer_than_it_said_is_waited_out(clock: FakeClock, wait: float) -> None:
+    script = Script(clock, *[RateLimitedError("locked", wait=wait)] * 3)
+    assert script.run() == "done"
+    assert sum(clock.slept) == pytest.approx(1.01 * (wait + 2 * max(wait, 600)) + 3, abs=0.1)
+
+
 @pytest.mark.parametrize(("limits", "attempts"), [({}, 4), ({"max_lockouts": 1}, 2)])
 def test_lockouts_in_a_row_are_limited(
     clock: FakeClock, limits: dict[str, int], attempts: int
@@ -141,7 +148,7 @@ def test_refusal_that_is_known_is_not_waited_for_again(clock: FakeClock) -> None
         script.run()
     assert script.run() == "done"
     waited = sum(clock.slept)
-    script.errors = refusals[2:]
+    script.errors = [refusals[2]]
     with pytest.raises(InvalidParameterError, match="at 20"):
         script.run()
     assert script.run() == "done"
