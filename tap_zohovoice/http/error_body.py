@@ -77,7 +77,7 @@ def _normalize(text: str) -> str:
 
 def _find_member(content: dict[str, Any], names: tuple[str, ...], depth: int = _DEPTH) -> str:
     """Find a member by name, at the top or inside `error`, `errors`, `details` and the like."""
-    members = {_fold(name): value for name, value in content.items()}
+    members = _fold(content)
     for name in names:
         value = members.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool):
@@ -89,15 +89,14 @@ def _find_member(content: dict[str, Any], names: tuple[str, ...], depth: int = _
     return next(filter(None, found), "")
 
 
-def _fold(name: str) -> str:
-    return name.lower().replace("_", "")
+def _fold(content: dict[str, Any]) -> dict[str, Any]:
+    return {name.lower().replace("_", ""): value for name, value in content.items()}
 
 
 def _is_error(content: dict[str, Any]) -> bool:
-    members = {_fold(name): value for name, value in content.items()}
-    return "errors" in members or any(
-        name in _ERROR_KEYS and not isinstance(value, list) for name, value in members.items()
-    )
+    members = _fold(content)
+    named = (name for name in _ERROR_KEYS & members.keys() if not isinstance(members[name], list))
+    return "errors" in members or any(named)
 
 
 def _iter_strings(value: object, depth: int = _DEPTH) -> Iterator[str]:

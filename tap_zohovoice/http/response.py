@@ -87,6 +87,7 @@ _EXCEPTIONS: dict[ResponseAction, tuple[Callable[..., Exception], tuple[str, ...
     ResponseAction.MISSING_SCOPE: (MissingScopeError, ("scope",)),
     ResponseAction.FAIL: (ZohoVoiceError, ()),
 }
+_Decision = tuple[ResponseAction, str]
 _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}
 """`Unauthorized`, and statuses of other servers for a session or token that has expired."""
@@ -174,18 +175,14 @@ def _is_success(content: dict[str, Any]) -> bool:
     if content.get("error"):
         return False
     has_rows = any(content.get(name) for name in _DATA_KEYS)
-    status, code = content.get("status"), content.get("code")
     is_denied = str(content.get("success")).lower() == "false"
     if not has_rows and (is_denied or _is_complaint(content)):
         return False
-    if status is not None:
-        return _is_good(status)
-    if code is not None and not has_rows:  # no rows, for a reason
-        return _is_good(code)
-    return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}
-
-
-def _is_good(word: object) -> bool:
+    word = content.get("status")
+    if word is None and not has_rows:
+        word = content.get("code")  # of an error, there is a reason for no rows
+    if word is None:
+        return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}
     return bool(re.fullmatch(r"success|ok|2..", str(word).strip().lower()))
 
 
@@ -195,16 +192,10 @@ def _is_complaint(content: dict[str, Any]) -> bool:
     return bool(TOKEN.search(words)) or is_surely_throttled(HTTPStatus.OK, words)
 
 
-def _classify_error(
-    error: ErrorBody, status: int, wait: float | None
-) -> tuple[ResponseAction, str]:
+def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decision:
     """Return action and advice: those of the first rule that applies."""
-    code, words, has_words, kind = (
-        error.code.upper(),
-        error.words,
-        error.is_structured,
-        status // 100,
-    )
+    code, words, has_words = error.code.upper(), error.words, error.is_structured
+    kind = status // 100
     param = rejected_param(words)
     is_wrong_url = code == "ZVT011" or (has_words and not param and WRONG_URL.search(words))
     # Zoho also returns 500 for invalid values, and then names them.
@@ -212,27 +203,18 @@ def _classify_error(
         (re.fullmatch(r"5\d\d", code) or (has_words and FAULT.search(words)))
         and not (param or is_limit(words))
     )
-    may_name_token = has_words or (error.is_foreign and not error.is_html and kind > _REDIRECT)
+    is_plain = error.is_foreign and not error.is_html and kind > _REDIRECT
+    is_token = status in _TOKEN_REJECTED or ((has_words or is_plain) and TOKEN.search(words))
+    lacks_scope = code == "ZVT022" or (has_words and "scope" in words)
+    is_locked = is_throttled(status, words, wait, is_html=error.is_html)
     is_foreign = not has_words and (kind < _CLIENT_ERROR or error.is_foreign)
     rules: tuple[tuple[object, ResponseAction, str], ...] = (
-        (
-            code == "ZVT022" or (has_words and "scope" in words),
-            ResponseAction.MISSING_SCOPE,
-            _NO_SCOPE,
-        ),
+        (lacks_scope, ResponseAction.MISSING_SCOPE, _NO_SCOPE),
         (code == "ZVT010", ResponseAction.FAIL, "unsupported parameter; check filters"),
         (is_wrong_url, ResponseAction.FAIL, f"unsupported URL; {_CHECK_URL}"),
         (code == "ZVT015", ResponseAction.REJECTED, "invalid value; check filters"),
-        (
-            is_throttled(status, words, wait, is_html=error.is_html),
-            ResponseAction.RATE_LIMITED,
-            "",
-        ),
-        (
-            status in _TOKEN_REJECTED or (may_name_token and TOKEN.search(words)),
-            ResponseAction.REFRESH_TOKEN,
-            "",
-        ),
+        (is_locked, ResponseAction.RATE_LIMITED, ""),
+        (is_token, ResponseAction.REFRESH_TOKEN, ""),
         (kind < _SUCCESS or status in _RETRIED or is_fault, ResponseAction.RETRY, ""),
         (kind == _REDIRECT, ResponseAction.FAIL, _REDIRECTS),
         (is_foreign, ResponseAction.RETRY, _FOREIGN),
