@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_zohovoice._time import format_epoch_ms
+from tap_zohovoice._time import format_epoch_ms, parse_date
 from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _BOOLEANS = {"true": True, "false": False, "": None}
 _EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
+_ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt ][\d:.,]{4,20}([Zz]|[+-][\d:]{2,6})\s*", re.ASCII)
+"""Date-time with a zone; without one, its moment is not known."""
 _MIN_SECONDS, _MAX_SECONDS = 946_684_800, 10**10
 """Epochs that are read as seconds: as milliseconds they would be of 1970, before any call."""
 _UNITS_PER_SECOND = (1, 10**6, 10**9)
@@ -47,7 +49,12 @@ def _timestamp(value: object) -> str | None:
         return None
     if isinstance(value, str) and _EPOCH.fullmatch(value):
         value = float(value) if "." in value else int(value)
-    if isinstance(value, int | float) and not _MAX_SECONDS <= value < _MIN_SECONDS * 10**6:
+    if isinstance(value, str) and _ISO.fullmatch(value):
+        try:
+            value = round(parse_date(value.strip().upper()).timestamp() * 1000)
+        except ValueError as error:
+            raise CastError from error
+    elif isinstance(value, int | float) and not _MAX_SECONDS <= value < _MIN_SECONDS * 10**6:
         value = _to_milliseconds(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
