@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, Schema
@@ -78,11 +79,26 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
             if hasattr(place, field):
                 setattr(place, field, value)
     properties = entry.schema.properties or {}
+    for field, schema in stream.schema["properties"].items():
+        is_key = field in {*keys, replication_key}
+        given = properties.get(field)
+        is_other = given is not None and not _allows(given, schema, is_exact=is_key)
+        if is_other:
+            _LOGGER.warning("%s: the type of %s in the catalog is ignored", name, field)
+        if is_other or (is_key and given is None):
+            properties[field] = Schema.from_dict(schema)
     for field in filter(None, (*keys, replication_key)):
-        if field not in properties:
-            properties[field] = Schema.from_dict(stream.schema["properties"][field])
         if ("properties", field) in entry.metadata:
             entry.metadata["properties", field].inclusion = Metadata.InclusionType.AUTOMATIC
+
+
+def _allows(given: Schema, own: dict[str, Any], *, is_exact: bool) -> bool:
+    """Return whether a schema of a catalog allows the values of a field."""
+    kinds = [given.type] if isinstance(given.type, str) else given.type
+    if is_exact and given.format != own.get("format"):
+        return False
+    is_wide = kinds is None or set(own["type"]) - {"null" if is_exact else ""} <= set(kinds)
+    return is_wide and given.format in {None, own.get("format")}
 
 
 def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[str, Any]:
@@ -174,10 +190,15 @@ def _is_context(context: object) -> bool:
 
 def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
     """Return a bookmark, or what is left of it where it has another replication key."""
+    name, key = stream.name, stream.replication_key
+    newest = bookmark.pop(NEWEST, None)
+    with suppress(TypeError, ValueError):
+        bookmark[NEWEST] = format_timestamp(parse_date(newest))
+    if bookmark.get(_VALUE) is None and bookmark.get(key):  # as taps without the SDK have it
+        bookmark = {**bookmark, _VALUE: bookmark[key]}
     if bookmark.get(_VALUE) is None:
         return bookmark
-    name = stream.name
-    if bookmark.get("replication_key") != stream.replication_key:
+    if bookmark.get("replication_key", key) != key:
         _LOGGER.warning(
             "The bookmark of %s has another replication key; reading from start_date", name
         )
@@ -187,7 +208,7 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
     except (TypeError, ValueError) as error:
         message = f"The bookmark of {name} in the state is not a date-time"
         raise InvalidInputError(message) from error
-    loaded = {**bookmark, _VALUE: format_timestamp(moment)}
+    loaded = {**bookmark, "replication_key": key, _VALUE: format_timestamp(moment)}
     lower_future_bookmark(name, loaded, now)
     return loaded
 

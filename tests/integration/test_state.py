@@ -220,6 +220,28 @@ def test_partitions_without_a_bookmark_start_from_the_beginning(state: dict[str,
     assert load_recordings(state) == {"partitions": [{"context": kind} for kind in KINDS]}
 
 
+@pytest.mark.parametrize("newest", [17, None, "soon", "zzzz", [LATE], {}, "1712012212345"], ids=str)
+def test_start_of_the_newest_call_that_is_no_date_time_is_dropped(
+    run_tap: Callable[..., Run], box: Sandbox, newest: object
+) -> None:
+    saved = {**bookmark(EARLY), "newest_start_time": newest}
+    run = run_tap(box.config, state={"bookmarks": {"call_logs": saved}})
+    assert run.exit_code == 0, run.log
+    assert run.state["bookmarks"]["call_logs"]["newest_start_time"][:4] == "2026"
+    del saved["replication_key_value"]
+    assert run_tap(box.config, state={"bookmarks": {"call_logs": saved}}).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [{"start_time": LATE}, {"replication_key_value": LATE}, {"start_time": "2026-02-20"}],
+    ids=str,
+)
+def test_bookmark_of_a_tap_without_the_sdk_is_read(saved: dict[str, Any]) -> None:
+    loaded = load_state({"bookmarks": {"call_logs": saved}}, NOW, STREAMS)["bookmarks"]
+    assert loaded["call_logs"] == {**bookmark(LATE), **saved}
+
+
 def test_state_message_is_accepted() -> None:
     state = {
         "bookmarks": {
@@ -386,6 +408,43 @@ def test_catalog_cannot_override_key_and_replication(
     assert run.of("SCHEMA")[0]["key_properties"] == ["logid"]
     warned = f"call_logs: {name} in the catalog is ignored; it cannot be changed" in run.log
     assert warned == (value is not None)
+
+
+@pytest.mark.parametrize(
+    ("field", "schema", "is_kept"),
+    [
+        ("start_time", {"type": "string"}, False),
+        ("start_time", {"type": ["string", "null"], "format": "date"}, False),
+        ("start_time", {}, False),
+        ("start_time", {"type": "string", "format": "date-time"}, True),
+        ("logid", {"type": ["integer"]}, False),
+        ("logid", {"type": "string", "maxLength": 80}, True),
+        ("end_time", {"type": ["string", "null"]}, True),
+        ("end_time", {"type": ["string", "null"], "format": "date"}, False),
+        ("voice_credits", {"type": ["string", "null"]}, False),
+        ("is_test_call", {"type": "boolean"}, False),
+        ("feedback", {}, True),
+        ("feedback", {"type": ["number", "integer", "null"]}, True),
+    ],
+    ids=str,
+)
+def test_catalog_cannot_give_a_field_a_type_that_its_values_lack(
+    run_tap: Callable[..., Run],
+    box: Sandbox,
+    catalog: dict[str, Any],
+    field: str,
+    schema: dict[str, Any],
+    *,
+    is_kept: bool,
+) -> None:
+    properties = catalog["streams"][0]["schema"]["properties"]
+    own, properties[field] = properties[field], schema
+    run = run_tap(box.config, catalog=catalog)
+    assert (run.exit_code, len(run.ids)) == (0, 9), run.log
+    sent = run.of("SCHEMA")[0]["schema"]["properties"][field]
+    assert sent == (schema if is_kept else own)
+    warned = f"call_logs: the type of {field} in the catalog is ignored" in run.log
+    assert warned != is_kept
 
 
 @pytest.mark.parametrize("missing", ["key_properties", "stream", "replication_key", "metadata"])
