@@ -31,18 +31,21 @@ if TYPE_CHECKING:
 
     from singer_sdk.singerlib.catalog import CatalogEntry
 
+    Json = Mapping[str, Any]
+
 _RECORD_NAMES = ("_", "record")
 _NAMES = {*_RECORD_NAMES, "config", "__stream_name__", "__original_stream_name__"}
+_OPTIONS = {
+    *(MAPPER_ALIAS_OPTION, MAPPER_ELSE_OPTION, MAPPER_FILTER_OPTION),
+    *(MAPPER_KEY_PROPERTIES_OPTION, MAPPER_SOURCE_OPTION),
+}
 _INVALID = "Stream maps are invalid"
 
 
-def build_mapper(
-    config: Mapping[str, Any], catalog: Catalog, logger: logging.Logger
-) -> PluginMapper:
+def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> PluginMapper:
     """Validate the stream maps and build the SDK's mapper.
 
-    Maps of deselected streams are not validated. A map of an unknown stream or field has no
-    effect, which is logged as a warning.
+    Maps of deselected streams are not validated; one without effect is logged as a warning.
 
     Raises:
         ConfigValidationError: If a map is invalid; its errors are one line each, without values.
@@ -97,9 +100,7 @@ def _register_deselected(mapper: PluginMapper, name: str, entry: CatalogEntry) -
         mapper.stream_maps[name] = [RemoveRecordTransform(name, schema, None, None)]
 
 
-def _matches(
-    maps: Mapping[str, Any], catalog: Mapping[str, CatalogEntry]
-) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _matches(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[tuple[str, str, Json]]:
     """Yield the key of each map with each stream that it applies to, and its fields."""
     for key, fields in maps.items():
         if isinstance(fields, dict):
@@ -107,14 +108,14 @@ def _matches(
             yield from ((key, name, fields) for name in catalog if fnmatch(name, pattern))
 
 
-def _expressions(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _expressions(fields: Json) -> Iterator[tuple[str, str]]:
     for name, value in fields.items():
         is_expression = name == MAPPER_FILTER_OPTION or not name.startswith("__")
         if is_expression and isinstance(value, str) and value != NULL_STRING:
             yield name, value
 
 
-def _find_unused(maps: Mapping[str, Any], catalog: Mapping[str, CatalogEntry]) -> Iterator[str]:
+def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[str]:
     for key, fields in maps.items():
         if key == MAPPER_ELSE_OPTION:
             continue
@@ -149,9 +150,7 @@ def _suggest(name: str, known: Any) -> str:  # noqa: ANN401 - names of any colle
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _structure_errors(
-    maps: Mapping[str, Any], catalog: Mapping[str, CatalogEntry]
-) -> Iterator[str]:
+def _structure_errors(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[str]:
     for key, fields in maps.items():
         if key == MAPPER_ELSE_OPTION or not isinstance(fields, dict):
             if _is_kept(fields):
@@ -159,18 +158,24 @@ def _structure_errors(
                 yield f"stream_maps: {key[:60]} must be {kinds}"
         elif key.startswith("__"):
             yield f"stream_maps: option {key[:60]} is unsupported"
+        elif not isinstance(fields.get(MAPPER_SOURCE_OPTION, key), str):
+            yield f"stream_maps: {key[:60]}.{MAPPER_SOURCE_OPTION} must be text"
     for source, fields in {key: fields for key, _, fields in _matches(maps, catalog)}.items():
         yield from _field_errors(source, fields)
 
 
-def _field_errors(source: str, fields: Mapping[str, Any]) -> Iterator[str]:
+def _field_errors(source: str, fields: Json) -> Iterator[str]:
     if _is_kept(fields.get(MAPPER_ELSE_OPTION)):
         yield f"stream_maps: {source}.{MAPPER_ELSE_OPTION} must be null"
     for name, value in fields.items():
         is_list = name == MAPPER_KEY_PROPERTIES_OPTION
-        if value is not None and not isinstance(value, list if is_list else str):
-            kind = "a list" if is_list else "text or null"
+        texts = value if isinstance(value, list) and is_list else [value]
+        is_one = is_list and isinstance(value, str)
+        if is_one or not all(isinstance(text, str | None) for text in texts):
+            kind = "a list of names" if is_list else "text or null"
             yield f"stream_maps: {source}.{name[:60]} must be {kind}"
+        if name.startswith("__") and name not in _OPTIONS:
+            yield f"stream_maps: {source}.{name[:60]} is no option{_suggest(name, _OPTIONS)}"
     alias = [(MAPPER_ALIAS_OPTION, fields.get(MAPPER_ALIAS_OPTION))]
     for name, text in (*alias, *_expressions(fields)):
         if isinstance(text, str) and not isinstance(_parse(text), ast.Expr):
@@ -187,7 +192,7 @@ def _parse(text: str) -> ast.stmt | None:
 
 
 def _expression_errors(
-    source: str, fields: Mapping[str, Any], step: CustomStreamMap, declared: Mapping[str, Any]
+    source: str, fields: Json, step: CustomStreamMap, declared: Json
 ) -> Iterator[str]:
     sample = {name: _sample(schema) for name, schema in declared.items()}
     for name, text in _expressions(fields):
@@ -200,9 +205,7 @@ def _expression_errors(
             yield f"stream_maps: {source}.{name}: {problem}"
 
 
-def _find_unknown(
-    text: str, names: set[str], declared: Mapping[str, Any], config: Mapping[str, Any]
-) -> str:
+def _find_unknown(text: str, names: set[str], declared: Json, config: Json) -> str:
     nodes = list(ast.walk(ast.parse(text)))
     bound = {
         node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
@@ -220,8 +223,10 @@ def _find_unknown(
             continue
         if holder == "config" and key not in config:
             return f"{key[:60]} not found in stream_map_config"
-        if holder in _RECORD_NAMES and key not in declared:
-            return f"unknown field {key[:60]}{_suggest(key, declared)}"
+        members = declared.get(holder, {}).get("properties")
+        fields = declared if holder in _RECORD_NAMES else members or {key: None}
+        if key not in fields:
+            return f"unknown field {key[:60]}{_suggest(key, fields)}"
     return ""
 
 
@@ -232,7 +237,7 @@ class _Open(dict[str, str]):
         return key
 
 
-def _sample(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a value of any type
+def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
     kinds = schema["type"]
     if "object" in kinds:
         members = schema.get("properties", {})
@@ -243,8 +248,10 @@ def _sample(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a value of any 
     return next((number[kind] for kind in kinds if kind in number), "2025-01-01T00:00:00+00:00")
 
 
-def _dry_run(text: str, sample: Mapping[str, Any], step: CustomStreamMap) -> str:
+def _dry_run(text: str, sample: Json, step: CustomStreamMap) -> str:
     """Evaluate an expression for a sample record; errors that depend on values are ignored."""
+    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    is_constant = used.isdisjoint({*sample, *_RECORD_NAMES})
     names = {"_": sample, "record": sample, "config": step.map_config or {}, "fake": step.fake}
     streams = {"__stream_name__": step.stream_alias, "__original_stream_name__": step.stream_name}
     step.expr_evaluator.names = {**sample, **names, **streams}
@@ -254,9 +261,9 @@ def _dry_run(text: str, sample: Mapping[str, Any], step: CustomStreamMap) -> str
         return _describe(error)
     except (AttributeError, TypeError) as error:
         is_open = any(name in text for name, value in sample.items() if isinstance(value, _Open))
-        return "" if is_open or "[" in text else _describe(error)
-    except Exception:  # noqa: BLE001 - any error of a sample value
-        return ""
+        return "" if (is_open or "[" in text) and not is_constant else _describe(error)
+    except Exception as error:  # noqa: BLE001 - any error of a sample value
+        return _describe(error) if is_constant else ""
     return ""
 
 
@@ -268,7 +275,7 @@ def _describe(error: Exception) -> str:
         case FunctionNotDefined():
             return f"unknown function {str(error.func_name)[:60]}"
         case AttributeDoesNotExist():
-            return f"unknown attribute {str(error.attr)[:60]}"
+            return f"unknown attribute {str(error.attr)[:60]} of a value, which may be null"
         case InvalidExpression():
             return f"unsupported expression ({type(error).__name__})"
     return f"{type(error).__name__}; check the types of the values, each may be null"
@@ -277,13 +284,7 @@ def _describe(error: Exception) -> str:
 class _Evaluator:
     """Evaluator of a stream map whose errors name the stream and the field."""
 
-    def __init__(
-        self,
-        step: CustomStreamMap,
-        source: str,
-        fields: Mapping[str, Any],
-        declared: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, step: CustomStreamMap, source: str, fields: Json, declared: Json) -> None:
         self.names: dict[str, Any] = {}
         self._evaluator = step.expr_evaluator
         self._defaults = dict.fromkeys(declared)

@@ -97,6 +97,13 @@ def test_privacy_map_hides_fields(
         ({"logid": "__NULL__"}, "Removing key property 'logid' is not permitted"),
         ({"__key_properties__": ["nope"]}, "Invalid key properties for 'call_logs'"),
         ({"__else__": "'x'"}, "__else__ must be null"),
+        ({"__key_properties__": [1]}, "call_logs.__key_properties__ must be a list of names"),
+        ({"__key_properties__": ""}, "call_logs.__key_properties__ must be a list"),
+        ({"__fliter__": "1"}, "call_logs.__fliter__ is no option, did you mean __filter__?"),
+        ({"new": "5 / 0"}, "new: ZeroDivisionError"),
+        ({"new": "int('a')"}, "new: ValueError"),
+        ({"new": "voice_credits['voic']"}, "new: unknown field voic, did you mean voice?"),
+        ({"new": "voice_credits.voic"}, "new: unknown field voic, did you mean voice?"),
     ],
 )
 def test_mistake_in_a_map_is_one_line_before_any_request(
@@ -115,7 +122,16 @@ def test_mistake_in_a_map_is_one_line_before_any_request(
 
 
 @pytest.mark.parametrize(
-    "maps", [{"__else__": "x"}, {"__other__": {}}, {"call_logs": "text"}, "text"], ids=repr
+    "maps",
+    [
+        {"__else__": "x"},
+        {"__other__": {}},
+        {"call_logs": "text"},
+        {"copies": {"__source__": 5}},
+        {"copies": {"__source__": None}},
+        "text",
+    ],
+    ids=repr,
 )
 def test_invalid_option_is_one_line(run_tap: RunTap, box: Sandbox, maps: dict[str, Any]) -> None:
     run = run_maps(run_tap, box, maps)
