@@ -39,7 +39,7 @@ MAX_LOCKOUTS = 3
 """Lockouts in a row that are waited out."""
 MAX_WAIT = 6 * 3600.0
 """Seconds; the tap waits for no longer lockout."""
-_MAX_RETRY_WAIT = 600.0  # seconds
+_MAX_RETRY_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
 """Sent again at once: the limiter waits for the end of a lockout."""
 
@@ -141,12 +141,10 @@ class RetryPolicy:
         return True
 
     def _lock(self, error: RateLimitedError, *, is_longer: bool) -> None:
-        """Close the limiter, for other runs too: each request prolongs a lockout.
-
-        One that is longer than it said lasts as long as one that says nothing.
-        """
+        """Close the limiter, for other runs too: each request prolongs a lockout."""
         wait = self.lock_seconds if error.wait is None else error.wait
-        wait = max(wait, self.lock_seconds) if is_longer else wait
+        # One that outlasts a short wait has not said how long it is.
+        wait = max(wait, self.lock_seconds) if is_longer and wait < _SHORT_WAIT else wait
         if wait > MAX_WAIT:
             raise _final_error(error, 1) from error
         self.limiter.lock_for(wait, f"{error}: the API is locked")
