@@ -39,10 +39,10 @@ DEFAULT_LIFETIME = 3600.0  # seconds
 MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
 
 _SECRETS = ("client_secret", "code", "refresh_token")
-_TOKENS = ("access_token", "refresh_token")
-_NOT_FOUND = range(300, 500)
 _RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-_FINAL = re.compile(r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope")
+_FINAL = re.compile(
+    r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope|revoked|expired"
+)
 """OAuth errors that are final. Sources: RFC 6749, OAuth documentation of Zoho Accounts."""
 _PASSING = re.compile(
     r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later|slow|throttl"
@@ -55,13 +55,12 @@ _HINTS = {
     ),
     "invalid_client": "client not found in this data center; check client_id and data_center",
     "invalid_client_secret": "the client secret is invalid; check client_secret",
-    "access denied": (
-        "too many tokens were requested with this refresh token; wait ten minutes, then start again"
-    ),
+    "access denied": "too many tokens were requested; wait ten minutes, then start again",
 }
 _HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
 _DEFAULT_HINT = "check client_id, client_secret and refresh_token"
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
+_PAGE = "Zoho Accounts: HTTP {}, an HTML page; check proxies, firewalls and accounts_url"
 _LATER = "temporary error of Zoho Accounts; run again later"
 
 
@@ -77,11 +76,8 @@ class TokenEndpoint:
 
     def __init__(self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str) -> None:
         self._url = f"{accounts_url}/oauth/v2/token"
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": ACCEPT_ENCODING,
-            "User-Agent": user_agent,
-        }
+        accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
+        self._headers = {**accepted, "User-Agent": user_agent}
         self._clock = clock
         self._timeout = timeout
 
@@ -111,6 +107,8 @@ class TokenEndpoint:
             status, body = self._post(form)
             response = _parse(body)
             if not any(name in response for name in required_tokens):
+                if status in {400, 403} and body.lstrip().startswith(b"<"):
+                    raise RetriesExhaustedError(_PAGE.format(status))
                 hidden = [form[name] for name in _SECRETS if form.get(name)]
                 raise _error_of(status, response, hints, default_hint, hidden)
             return response
@@ -161,7 +159,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     response: dict[str, Any] = content if isinstance(content, dict) else {}
-    for name in _TOKENS:
+    for name in ("access_token", "refresh_token"):
         token = response.pop(name, None)
         if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
             response[name] = token.strip()
@@ -176,15 +174,17 @@ def _error_of(
     hidden: Collection[str],
 ) -> ZohoVoiceError:
     """Return the error of a response without tokens."""
-    text, prefix = str(response.get("error") or ""), f"Zoho Accounts: HTTP {status}"
+    found, prefix = response.get("error") or "", f"Zoho Accounts: HTTP {status}"
+    text = str(found.get("code") or found.get("message") if isinstance(found, dict) else found)
     error = text.lower()
     text = text if error in hints else redact(text, hidden)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.search(error):
         message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
         return OAuthError(message, error=error, response=response)
-    if not text and status in _NOT_FOUND and status not in _RETRIED:
-        message = f"{prefix}, no token; check data_center, or accounts_url if it is set"
-        return ZohoVoiceError(message)
+    if not text and status in range(300, 500) and status not in _RETRIED:
+        return ZohoVoiceError(
+            f"{prefix}, no token; check data_center, or accounts_url if it is set"
+        )
     if not text:
         return RetriesExhaustedError(f"{prefix}, no token in the response")
     hint = _LATER if _PASSING.search(error) else f"{_LATER}; if it persists, {default_hint}"

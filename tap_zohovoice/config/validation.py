@@ -141,7 +141,8 @@ def _check_urls(config: Mapping[str, Any]) -> Iterator[str]:
         try:
             parts = urlsplit(url)
             prepared = requests.Request("GET", url).prepare()
-            well_formed = bool(parts.hostname and prepared.url) and parts.port != 0
+            host = (parts.hostname or "").encode("idna")  # no label is empty or too long
+            well_formed = bool(host and prepared.url) and parts.port != 0
         except (ValueError, requests.RequestException):
             well_formed = False
         if not well_formed or parts.scheme not in {"http", "https"} or " " in url:

@@ -75,10 +75,9 @@ TOKEN = re.compile(
 )
 FAULT = re.compile(
     r"\binternal\b.{0,20}\berror\b|\b(?:server|service|system|backend) (?:error|failure|fault)\b"
-    r"|\b(?:temporar(?:y|ily)|currently|service) unavailable\b|\bunavailable temporarily\b"
-    r"|\b(?:is |too )busy\b|\bmaintenance\b|\boverload(?:ed)?\b|\bwent wrong\b"
-    r"|\b(?:backend|gateway|database|upstream|request|operation|connection) time(?:d )? ?out\b"
-    r"|\btemporary (?:\w+ )?(?:error|failure|fault|problem|issue)\b|\bin progress\b"
+    r"|\b(?:temporar(?:y|ily)|currently|service) unavailable\b|\b(?:is |too )busy\b|\bmaintenance\b"
+    r"|\boverload(?:ed)?\b|\bwent wrong\b|\b(?:\w+) time(?:d )? ?out\b|\bin progress\b"
+    r"|\btemporary (?:\w+ )?(?:error|failure|fault|problem|issue)\b"
 )
 """A fault of the server that may pass."""
 WRONG_URL = re.compile(r"\burl rule not configured\b|\binvalid (?:request )?(?:url|uri|path)\b")

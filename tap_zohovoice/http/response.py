@@ -174,22 +174,16 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
 def _is_success(content: dict[str, Any]) -> bool:
     if content.get("error"):
         return False
-    has_rows = any(content.get(name) for name in _DATA_KEYS)
-    is_denied = str(content.get("success")).lower() == "false"
-    if not has_rows and (is_denied or _is_complaint(content)):
-        return False
-    word = content.get("status")
-    if word is None and not has_rows:
-        word = content.get("code")  # of an error, there is a reason for no rows
+    word, has_rows = content.get("status"), any(content.get(name) for name in _DATA_KEYS)
+    if not has_rows:
+        words = ErrorBody.from_response(HTTPStatus.OK, content, b"").words
+        is_denied = str(content.get("success")).lower() == "false"
+        if is_denied or TOKEN.search(words) or is_surely_throttled(HTTPStatus.OK, words):
+            return False
+        word = content.get("code") if word is None else word  # a reason for no rows
     if word is None:
         return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}
     return bool(re.fullmatch(r"success|ok|2..", str(word).strip().lower()))
-
-
-def _is_complaint(content: dict[str, Any]) -> bool:
-    """Return whether the words of a response without rows are those of a lockout or a token."""
-    words = ErrorBody.from_response(HTTPStatus.OK, content, b"").words
-    return bool(TOKEN.search(words)) or is_surely_throttled(HTTPStatus.OK, words)
 
 
 def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decision:

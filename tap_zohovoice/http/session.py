@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import LocationParseError
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.http.body import read_body
@@ -74,7 +75,10 @@ class PlainSession(requests.Session):
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request, and record the server's time."""
-        response = super().send(request, **kwargs)
+        try:
+            response = super().send(request, **kwargs)
+        except LocationParseError as error:  # a host name that only the connection rejects
+            raise requests.exceptions.InvalidURL from error
         self.first_date = self.first_date or response.headers.get("Date", "")
         return response
 

@@ -101,7 +101,7 @@ def _explain_transport_error(error: OSError, setting: str) -> TransportError | N
             text = "HTTPS_PROXY names a SOCKS proxy; for those, install 'requests[socks]'"
         case requests.exceptions.InvalidURL():
             text = "HTTPS_PROXY is invalid; use http://host:port"
-        case requests.RequestException():
+        case requests.RequestException() | TimeoutError() | OSError(errno=int()):
             return None
         case _:  # the one error that requests raises bare is that of a missing bundle
             text = f"the file or folder named by {_CA_ENV} cannot be read"

@@ -95,10 +95,9 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
 def _allows(given: Schema, own: dict[str, Any], *, is_exact: bool) -> bool:
     """Return whether a schema of a catalog allows the values of a field."""
     kinds = [given.type] if isinstance(given.type, str) else given.type
-    if is_exact and given.format != own.get("format"):
-        return False
-    is_wide = kinds is None or set(own["type"]) - {"null" if is_exact else ""} <= set(kinds)
-    return is_wide and given.format in {None, own.get("format")}
+    formats = {own.get("format")} if is_exact else {None, own.get("format")}
+    needed = set(own["type"]) - {"null" if is_exact else ""}
+    return given.format in formats and (kinds is None or needed <= set(kinds))
 
 
 def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import re
@@ -488,6 +489,20 @@ def test_network_errors_name_the_server(run_tap: RunTap, clock: FakeClock, setti
             run = run_tap({**box.config, setting: url})
             assert run.exit_code == 1
             assert f"connection failed: {text}" in last_line(run).replace("the host", "host")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(TimeoutError(), "timed out"), (OSError(errno.EMFILE, "x"), "Too many open files")],
+    ids=str,
+)
+def test_error_of_the_machine_is_not_one_of_certificates(
+    run_tap: RunTap, clock: FakeClock, error: OSError, text: str
+) -> None:
+    with Sandbox(history=None, clock=clock) as box, odd_responses(box, MANY, exc=error):
+        run = run_tap(box.config)
+    assert run.exit_code == 1
+    assert re.search(rf"connection failed: 127.0.0.1:\d+ .*{text}.*; gave up after", last_line(run))
 
 
 def test_network_error_never_names_a_proxy(

@@ -104,6 +104,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
             "http://localhost:0",
             "http://exa mple.invalid",
             "http://.example.invalid",
+            "http://voice..example.invalid",
+            f"http://{'a' * 64}.invalid",
         )
     ],
     *[

@@ -240,6 +240,7 @@ def test_a_proxy_that_refuses_is_told_without_its_password(
         (f"http://{USER}:{PASSWORD}@127.0.0.1:1", "cannot be reached; check HTTPS_PROXY", True),
         (f"http://{USER}:{PASSWORD}@127.0.0.1:99999", "HTTPS_PROXY is invalid", False),
         ("http://", "HTTPS_PROXY is invalid; use http://host:port", False),
+        (f"http://{USER}:{PASSWORD}@proxy..invalid:1", "HTTPS_PROXY is invalid", False),
         (f"ftp://{USER}:{PASSWORD}@127.0.0.1:1", "HTTPS_PROXY is invalid", False),
         (f"socks5://{USER}:{PASSWORD}@127.0.0.1:1", "install 'requests[socks]'", False),
     ],

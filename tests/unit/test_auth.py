@@ -175,6 +175,9 @@ class TestTokenEndpoint:
             (404, {"content": HTML}, 1),
             (400, {"json": {"status": "failure"}}, 1),
             (403, {"json": []}, 1),
+            *[(status, {"content": HTML}, 3) for status in (400, 403)],
+            (200, {"json": {"error": {"code": "invalid_code"}}}, 1),
+            (200, {"json": {"error": {"message": "Something went wrong"}}}, 3),
             (429, {"content": HTML}, 3),
             (500, {"json": {"message": SECRET}}, 3),
             (503, {}, 3),
@@ -259,7 +262,10 @@ class TestTokenEndpoint:
             tokens.access_token()
         assert requests_mock.call_count == 3
 
-    @pytest.mark.parametrize("error", ["invalid_grant", "unauthorized_client", "invalid_scope"])
+    @pytest.mark.parametrize(
+        "error",
+        ["invalid_grant", "unauthorized_client", "invalid_scope", "refresh_token_revoked"],
+    )
     @pytest.mark.parametrize("status", [200, 401, 429])
     def test_final_word_is_not_retried(
         self, tokens: OAuthTokens, requests_mock: Mocker, status: int, error: str
