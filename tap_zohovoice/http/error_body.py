@@ -56,7 +56,7 @@ class ErrorBody:
         message = _find_member(content, _MESSAGES)
         members = {name: value for name, value in content.items() if name != "logs"}
         text = " ".join(_iter_strings(members))[:_MAX_CHARS]
-        code = code if code != str(status) else ""
+        code = "" if code == str(status) else code
         return cls(code, message, _normalize(text), _is_error(content))
 
     def summary(self, status: int, hide: Collection[str]) -> str:

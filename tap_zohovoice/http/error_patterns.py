@@ -50,10 +50,10 @@ _REJECTED_PARAM = {
 }
 _BOUNDS = re.compile(
     r"\b(?:offsets?|pages?|paging|pagination|records?|rows?|results?|index|window)\b"
-    r"|\b(?:entries|items|cursor|depth|skip|exports?|positions?|scroll|batch|search|list)\b"
-    r"|\b(?:query|response|parameter|narrow\w*)\b|\bper (?:request|call)\b"
+    r"|\b(?:entries|items|cursor|depth|skip|exports?|positions?|scroll|batch|query|parameter)\b"
+    r"|\bnarrow\w*\b|\bper (?:request|call)\b|\b(?:number of|\d+) (?:\w+ )?logs\b"
     r"|\bfrom ?(?:value|cannot|must|should|limit|index)\b|\bfor from\b"
-    rf"|\blogs? {_TOO_LONG}|\b(?:number of|\d+) (?:\w+ )?logs\b"
+    rf"|\b(?:logs?|list|response|search) {_TOO_LONG}"
     rf"|{_REJECTED_PARAM['size'].pattern}|{_REJECTED_PARAM['dates'].pattern}"
 )
 """Values that a server limits, other than the rate of requests."""
@@ -61,17 +61,16 @@ _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
 _STATES = (
     r"(?:expired?|invalid|revoked|inactive|rejected|unknown|malformed|wrong|missing|not valid"
     r"|blacklisted|disabled|deleted|withdrawn|lapsed|mismatch|bad|no more valid|does not exist"
-    r"|not (?:active|accepted|found|recogni[sz]ed)|cannot be verified|ended|failure"
+    r"|not (?:active|accepted|found|recogni[sz]ed)|cannot be verified|ended|failure|timed out"
     r"|(?:verification|validation) failed)"
 )
-_KEY = r"(?:token|\b(?:jwt|bearer|oauth|ticket|session|grant|api credentials?)\b)"
+_KEY = r"(?:token|\b(?:jwt|bearer|oauth|ticket(?:id)?|session|grant|credentials?)\b)"
 TOKEN = re.compile(
     rf"oauth ?token|\b{_STATES}\b.{{0,30}}{_KEY}|{_KEY}\b.{{0,30}}\b{_STATES}\b|\bno longer valid\b"
     r"|\b(?:not |un)?authenticat(?:e|ed|ion)\b|\bunauthori[sz]ed\b|\binvalid grant\b"
     r"|\bauth(?:ori[sz]ation)? (?:fail|error|expired|denied)"
-    r"|\b(?:invalid|expired) (?:session|credentials?)\b|\bcredentials? (?:have |has )?expired\b"
-    r"|\bsession timed out\b|\bnot (?:logged|signed) in\b|\blog ?in required\b"
-    r"|\b(?:log|sign) ?in (?:again|to continue)\b|\binvalid ticket|\bauthorization header\b"
+    r"|\bnot (?:logged|signed) in\b|\b(?:log|sign) ?in (?:again|required|to continue)\b"
+    r"|\bauthorization header\b"
 )
 FAULT = re.compile(
     r"\binternal\b.{0,20}\berror\b|\b(?:server|service|system|backend) (?:error|failure|fault)\b"
@@ -85,9 +84,8 @@ WRONG_URL = re.compile(r"\burl rule not configured\b|\binvalid (?:request )?(?:u
 
 def is_surely_throttled(status: int, words: str) -> bool:
     """Return whether an error says that there were too many requests."""
-    return status in {420, 423, 429} or bool(
-        status not in _NEVER_THROTTLED and _THROTTLED.search(words)
-    )
+    may_be = status not in _NEVER_THROTTLED
+    return status in {420, 423, 429} or bool(may_be and _THROTTLED.search(words))
 
 
 def is_throttled(status: int, words: str, wait: float | None, *, is_html: bool) -> bool:
