@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -205,7 +206,11 @@ class TapZohoVoice(Tap):
     def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
         """Command line of the tap."""
         warn = use_valid_log_level(cls.logger)
-        command = super().cli
+        try:
+            command = super().cli
+        except Exception as error:  # noqa: BLE001 - of any kind, by what the file holds
+            kind = type(error).__name__
+            sys.exit(f"The file that SINGER_SDK_LOG_CONFIG names is invalid ({kind})")
         warn()
         return command
 

@@ -130,6 +130,9 @@ def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:
         elif level:
             dropped.append(name)
 
+    if not os.environ.get("SINGER_SDK_LOG_CONFIG", "").strip():
+        os.environ.pop("SINGER_SDK_LOG_CONFIG", None)
+
     def warn() -> None:
         for name in dropped:
             logger.warning("%s is not a log level; use DEBUG, INFO, WARNING or ERROR", name)

@@ -14,7 +14,8 @@ from tap_zohovoice.exceptions import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TRUE = ("true", "1", "yes", "on")
+_BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
+_BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 
 
 def find_dotenv() -> Path | None:
@@ -64,13 +65,13 @@ def parse_env(
             if "integer" in spec["type"]:
                 values[name] = int(text)
             elif "boolean" in spec["type"]:
-                values[name] = text.strip().lower() in _TRUE
+                values[name] = _BOOLEANS[text.strip().lower()]
             elif "array" in spec["type"] and not text.lstrip().startswith("["):
                 values[name] = [item.strip() for item in text.split(",")]
             else:
                 is_json = {"array", "object"} & set(spec["type"])
                 values[name] = json.loads(text) if is_json else text
-        except (RecursionError, ValueError):
+        except (KeyError, RecursionError, ValueError):
             kind = "an integer" if "integer" in spec["type"] else f"a JSON {spec['type'][0]}"
             lines.append(f"{name} must be {kind} (environment variable {variable})")
     return values, lines

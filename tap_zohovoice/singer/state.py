@@ -80,8 +80,7 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
                 setattr(place, field, value)
     properties = entry.schema.properties or {}
     for field, schema in stream.schema["properties"].items():
-        is_key = field in {*keys, replication_key}
-        given = properties.get(field)
+        is_key, given = field in {*keys, replication_key}, properties.get(field)
         is_other = given is not None and not _allows(given, schema, is_exact=is_key)
         if is_other:
             _LOGGER.warning("%s: the type of %s in the catalog is ignored", name, field)

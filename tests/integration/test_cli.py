@@ -339,6 +339,29 @@ def test_loggers_of_drivers_are_silent(
     assert "signature" not in run.log
 
 
+@pytest.mark.parametrize(
+    ("text", "exit_code"),
+    [(None, 0), ("version: 1", 0), ("a: [", 1), ("{}", 1), ("", 1), ("- 1", 1)],
+)
+def test_invalid_config_of_the_logs_is_one_line(
+    tmp_path: Path, text: str | None, exit_code: int
+) -> None:
+    path = tmp_path / "logs.yml"
+    path.write_text(text or "")
+    run = subprocess.run(
+        [sys.executable, "-m", "tap_zohovoice", "--discover"],
+        env={**os.environ, "SINGER_SDK_LOG_CONFIG": "" if text is None else str(path)},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert run.returncode == exit_code
+    assert bool(run.stdout) != bool(exit_code)
+    if exit_code:
+        (line,) = run.stderr.splitlines()
+        assert line.startswith("The file that SINGER_SDK_LOG_CONFIG names is invalid (")
+
+
 @pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_ZOHOVOICE_LOGLEVEL"])
 @pytest.mark.parametrize(
     ("level", "is_unknown"),
