@@ -54,7 +54,10 @@ class ApiClient:
     """When the last request was sent, in seconds of the monotonic clock."""
     bytes_received = 0
     """Size of all bodies so far, decompressed."""
+    failures_before_renewal = 1
+    """Failures in a row, after a success, of which the last is retried with a new access token."""
     _was_ambiguous = False
+    _failures = 0
     _renewal = "unproven"  # then "proven", "renewed" or "not the reason"
 
     @staticmethod
@@ -109,25 +112,16 @@ class ApiClient:
     ) -> _T:
         """Get a JSON object and parse it; see `get` and `parse_json`."""
         return self.get(
-            params,
-            lambda response: self.parse_json(response, parse, may_renew=False),
-            stream=False,
-            **limits,
+            params, lambda response: self.parse_json(response, parse), stream=False, **limits
         )
 
-    def parse_json(
-        self,
-        response: requests.Response,
-        parse: Callable[[dict[str, Any]], _T],
-        *,
-        may_renew: bool = True,
-    ) -> _T:
+    def parse_json(self, response: requests.Response, parse: Callable[[dict[str, Any]], _T]) -> _T:
         """Validate a response and parse its JSON object; see `classify` for arguments and errors.
 
         `parse` raises `UnexpectedResponseError` if it cannot.
         """
         self.bytes_received += len(response.content)
-        body = self.classify(response, response.content, may_renew=may_renew)
+        body = self.classify(response, response.content)
         try:
             return parse(body)
         except UnexpectedResponseError as error:
@@ -136,12 +130,7 @@ class ApiClient:
             raise UnexpectedResponseError(message, summary=summary) from error
 
     def classify(
-        self,
-        response: requests.Response,
-        body: bytes,
-        redact: Collection[str] = (),
-        *,
-        may_renew: bool = False,
+        self, response: requests.Response, body: bytes, redact: Collection[str] = ()
     ) -> dict[str, Any]:
         """Return the JSON object of a success, or raise the error that a response stands for.
 
@@ -149,7 +138,6 @@ class ApiClient:
             response: The response.
             body: Its body.
             redact: What else must not be in the error.
-            may_renew: Whether to retry a failure after a success once with a new access token.
 
         Raises:
             RetryableError: If another attempt may help.
@@ -167,6 +155,8 @@ class ApiClient:
         try:
             resolution.raise_for_action()
         except ZohoVoiceError as error:
+            self._failures += 1
+            may_renew = self._failures >= self.failures_before_renewal
             if may_renew and resolution.may_be_token and self._renewal == "proven":
                 self._renewal = "renewed"
                 raise TokenRejectedError(str(error), summary=resolution.summary) from error
@@ -177,6 +167,7 @@ class ApiClient:
             message = "empty response"
             raise AmbiguousResponseError(message)
         self._renewal = self._renewal if self._renewal == "not the reason" else "proven"
+        self._failures = 0
         return resolution.body
 
     def retry(self, func: Callable[[], _T], **limits: int) -> _T:

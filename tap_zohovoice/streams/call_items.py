@@ -77,7 +77,9 @@ class CallItemStream(IncrementalStream):
     def item_api(self) -> ApiClient:
         """Client of the URL of the items."""
         headers = {**self.http_headers, **self.item_headers}
-        return self.services.client_for(f"{self.url_base}{self.item_path}", headers)
+        api = self.services.client_for(f"{self.url_base}{self.item_path}", headers)
+        api.failures_before_renewal = 4  # a few items may fail for other reasons
+        return api
 
     @cached_property
     def _progress(self) -> DownloadProgress:

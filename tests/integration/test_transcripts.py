@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests_mock
 
 from tests.support.calls import call, history, server_ids
 from tests.support.catalog import selecting
@@ -92,6 +94,33 @@ def test_a_transcript_that_fails_is_a_row_with_the_reason(
     failed = [place for place, row in enumerate(rows) if row["error"]]
     assert failed in ([1], [1, 2, 3])
     assert all(rows[place]["segments"] is None for place in failed)
+
+
+@pytest.mark.parametrize(("status", "is_token"), [(403, True), (400, True), (200, False)])
+def test_several_failures_in_a_row_get_one_new_token(
+    run_tap: RunTap, clock: FakeClock, status: int, is_token: bool
+) -> None:
+    """A dead token in unknown words would make an error of each transcript that is left."""
+    tokens: list[str] = []
+
+    def is_dead(request: Any) -> bool:
+        if "transcribe" in request.path:
+            tokens.append(request.headers["Authorization"])
+        return len(tokens) > 5 and (tokens[-1] == tokens[0] or not is_token)
+
+    error = {"status": "ERROR", "code": "X7", "message": "Not for you"}
+    with (
+        Sandbox(history=history(200), clock=clock) as box,
+        requests_mock.Mocker(real_http=True) as mock,
+    ):
+        url = re.compile(f"{box.url}.*transcribe")
+        mock.get(url, additional_matcher=is_dead, status_code=status, json=error)
+        run = run_tap(box.config, catalog=ALL)
+        assert run.exit_code == 0, run.log
+        rows = run.rows("transcripts")
+        assert box.stats.tokens == 2
+    failed = [place for place, row in enumerate(rows) if row["error"]]
+    assert failed == ([5, 6, 7] if is_token else [*range(5, len(rows))])
 
 
 @pytest.mark.parametrize("fault", ["502_html", "cut"])
