@@ -142,7 +142,7 @@ def _check_urls(config: Mapping[str, Any]) -> Iterator[str]:
             parts = urlsplit(url)
             prepared = requests.Request("GET", url).prepare()
             host = (parts.hostname or "").encode("idna")  # no label is empty or too long
-            well_formed = bool(host and prepared.url) and parts.port != 0
+            well_formed = bool(host and prepared.url and parts.port != 0)
         except (ValueError, requests.RequestException):
             well_formed = False
         if not well_formed or parts.scheme not in {"http", "https"} or " " in url:

@@ -125,7 +125,8 @@ class RetryPolicy:
             sleep=lambda _: None,  # `before_sleep` knows the reason
             retry_error_callback=give_up,
         )(func)
-        if not self._may_narrow:  # the smaller request succeeded, so it was no lockout
+        # The smaller request succeeded, so it was no lockout; without code and message, it may be.
+        if not self._may_narrow and "," in self._suspect:
             self._refusals.add(self._suspect)
         self._may_narrow = True
         return result

@@ -137,12 +137,13 @@ def test_uncertain_lockout_of_one_request_is_a_refusal(clock: FakeClock) -> None
         script.run()
     with pytest.raises(RateLimitLockoutError):  # the smaller request fails too
         script.run()
-    assert script.attempts == 3 + 1 + 4
+    assert script.attempts == 3 + 2 + 4
 
 
 def test_refusal_that_is_known_is_not_waited_for_again(clock: FakeClock) -> None:
     refusals = [
-        RateLimitedError(f"limit exceeded at {place}", is_uncertain=True) for place in (10, 10, 20)
+        RateLimitedError(f'HTTP 400, "limit exceeded at {place}"', is_uncertain=True)
+        for place in (10, 10, 20)
     ]
     script = Script(clock, *refusals[:2])
     with pytest.raises(InvalidParameterError):
