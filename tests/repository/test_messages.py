@@ -183,8 +183,8 @@ def broken(stage: Stage) -> Run:
     return stage.run()
 
 
-def from_environment(stage: Stage) -> Run:
-    stage.monkeypatch.setenv("TAP_ZOHOVOICE_PAGE_SIZE", "many")
+def from_environment(stage: Stage, name: str = "PAGE_SIZE") -> Run:
+    stage.monkeypatch.setenv(f"TAP_ZOHOVOICE_{name}", "many")
     return stage.run("--config=ENV")
 
 
@@ -351,6 +351,9 @@ MESSAGES: dict[str, Meet] = {
     "… must be at least …": lambda stage: stage.run(page_size=0),
     "… must be at most …": lambda stage: stage.run(page_size=5_000),
     "… must be an integer (environment variable …)": from_environment,
+    "… must be a JSON … (environment variable …)": lambda stage: from_environment(
+        stage, "FLATTENING_ENABLED"
+    ),
     "user_agent must be printable ASCII on one line": lambda stage: stage.run(user_agent="a\nb"),
     "stream_maps: …": lambda stage: stage.run(stream_maps={"call_logs": {"a": "b"}}),
     "rate_limit_store needs the extra redis: …": without_redis,
@@ -409,6 +412,12 @@ MESSAGES: dict[str, Meet] = {
     "…: … in the catalog is ignored; it cannot be changed": lambda stage: stage.given(
         "--catalog", changed_catalog(replication_key="logid")
     ),
+    "…: the type of … in the catalog is ignored": lambda stage: stage.given(
+        "--catalog",
+        changed_catalog(
+            schema={"properties": {**CALL_LOG_SCHEMA["properties"], "logid": {"type": "integer"}}}
+        ),
+    ),
     "The catalog selects no stream of the tap; nothing is read": lambda stage: stage.given(
         "--catalog", '{"streams": []}'
     ),
@@ -434,6 +443,9 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Accounts: HTTP …, no token; check data_center, …": lambda stage: stage.answered(
         "404 Not Found", setting="accounts_url"
     ),
+    (
+        "Zoho Accounts: HTTP …, an HTML page; check proxies, firewalls and accounts_url"
+    ): lambda stage: stage.answered("403 Forbidden", "<html>", setting="accounts_url"),
     "Zoho Accounts: HTTP …, no token in the response": lambda stage: stage.answered(
         "503 Busy", setting="accounts_url"
     ),
@@ -554,6 +566,7 @@ GOES_ON = {
     "Zoho returned … campaigns and rejected the next page; there may be more",
     "… status changes do not follow the previous one; Zoho may not have kept all",
     "…: … in the catalog is ignored; it cannot be changed",
+    "…: the type of … in the catalog is ignored",
     "The catalog selects no stream of the tap; nothing is read",
     "… is not a log level; use DEBUG, INFO, WARNING or ERROR",
     "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC",
