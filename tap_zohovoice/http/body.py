@@ -22,6 +22,7 @@ MIN_BYTES_PER_SECOND = 4_000
 _INFLATED = {"gzip", "x-gzip", "deflate"}
 _UNSUPPORTED = {"br", "compress", "dcb", "dcz", "x-compress", "zstd"}
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 def content_length(response: requests.Response) -> int | None:
@@ -85,14 +86,22 @@ def _iter_raw(
 
 
 def _inflate(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """Decompress in bounded chunks; urllib3's decoders accept a body without its end."""
+    """Decompress in bounded chunks; urllib3's decoders accept a body without its end.
+
+    Members of gzip may follow each other; other bytes behind the last one are ignored.
+    """
     if coding in _UNSUPPORTED:
         raise requests.exceptions.ContentDecodingError
-    stream = zlib.decompressobj(_GZIP_OR_ZLIB)
+    stream, is_over = zlib.decompressobj(_GZIP_OR_ZLIB), False
     for chunk in chunks:
-        data = chunk
-        while data and not stream.eof:
+        data = b"" if is_over else chunk
+        while data:
+            if stream.eof:
+                is_over = not _GZIP_MAGIC.startswith(data[:2])
+                if is_over:
+                    break
+                stream = zlib.decompressobj(_GZIP_OR_ZLIB)
             yield stream.decompress(data, CHUNK_SIZE)
-            data = stream.unconsumed_tail
+            data = stream.unconsumed_tail or stream.unused_data
     if not stream.eof:
         raise requests.exceptions.ContentDecodingError

@@ -121,6 +121,34 @@ def test_truncated_compressed_body_is_an_error(kept: int) -> None:
         fetch(OK + b"Content-Encoding: gzip\r\n\r\n" + body)
 
 
+@pytest.mark.parametrize("rest", [b"", bytes(512), b"\r\n"])
+@pytest.mark.parametrize("sizes", [(70_000,), (0, 1, 300_000), (65_536, 65_536)])
+def test_all_members_of_a_gzip_body_are_read(sizes: tuple[int, ...], rest: bytes) -> None:
+    file = io.BytesIO(CONTENT)
+    body = b"".join(gzip.compress(file.read(size)) for size in (*sizes, -1))
+    assert fetch(OK + b"Content-Encoding: gzip\r\n\r\n" + body + rest) == CONTENT
+
+
+def test_members_are_found_where_reads_divide_them() -> None:
+    class Bytewise(io.BytesIO):
+        @override
+        def read1(self, size: int | None = -1) -> bytes:
+            return super().read1(1)
+
+    response = requests.Response()
+    response.headers["Content-Encoding"] = "gzip"
+    body = gzip.compress(CONTENT[:5000]) + gzip.compress(CONTENT[5000:6000]) + b"\0\x1f\x8b"
+    response.raw = HTTPResponse(Bytewise(body), preload_content=False)
+    assert read_body(response, FakeClock(), 60) == CONTENT[:6000]
+
+
+@pytest.mark.parametrize("kept", [1, 5, 1000, -1])
+def test_truncated_second_member_is_an_error(kept: int) -> None:
+    body = gzip.compress(CONTENT) + gzip.compress(CONTENT)[:kept]
+    with pytest.raises(requests.RequestException):
+        fetch(OK + b"Content-Encoding: gzip\r\n\r\n" + body)
+
+
 @pytest.mark.parametrize("encoding", [b"br", b"zstd", b"gzip", b"gzip, br"])
 def test_body_that_cannot_be_decompressed_is_an_error(encoding: bytes) -> None:
     with pytest.raises(requests.RequestException):
