@@ -255,6 +255,8 @@ def _spool(head: bytes, chunks: Iterator[bytes], file: IO[bytes], limit: int) ->
             raise _too_big()
         with storage_errors():
             file.write(chunk)
+    with storage_errors():
+        file.flush()
 
 
 def _too_big() -> ZohoVoiceError:

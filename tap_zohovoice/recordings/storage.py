@@ -68,11 +68,18 @@ class Storage(ABC):
     def temp_folder(self) -> Path:
         """Return a local folder that has room for a file."""
 
-    def open_scratch(self) -> IO[bytes]:
-        """Open a local file without a name, which is gone when it is closed."""
+    @contextmanager
+    def open_scratch(self) -> Generator[IO[bytes]]:
+        """Open a local file without a name, which is gone after the block."""
         with storage_errors():
-            folder = self.temp_folder()
-            return tempfile.TemporaryFile(prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder)
+            file = tempfile.TemporaryFile(  # noqa: SIM115 - closing it can fail
+                prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=self.temp_folder()
+            )
+        try:
+            yield file
+        finally:
+            with suppress(OSError):  # on a full disk, what is left to write fails again
+                file.close()
 
 
 @dataclass(eq=False, repr=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import StorageError
 from tap_zohovoice.recordings.storage import LocalStorage
 from tests.integration.test_recordings import (
@@ -524,6 +527,32 @@ def test_archive_that_does_not_fit_the_disk_means_one_file_at_a_time(
         assert_stored(run, box, tmp_path / "calls")
         assert requested(box) == [1] * 31
     assert len(lines(run, "Requesting one file at a time: recordings_path: No space left")) == 1
+
+
+@pytest.mark.parametrize("room", [0, 1, 500])
+def test_disk_that_is_full_at_the_end_of_an_archive_is_named(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """The last bytes are written when the file is flushed, and again when it is closed."""
+
+    class FullDisk(io.FileIO):
+        @override
+        def write(self, data: Any, /) -> int:
+            if self.tell() >= room:
+                raise OSError(errno.ENOSPC, "secret-name")
+            return super().write(bytes(data[:room]))
+
+    def open_full(**_options: Any) -> io.BufferedRandom:
+        return io.BufferedRandom(FullDisk(tmp_path / "scratch", "w+"), 16 * 1024**2)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", open_full)
+    with server(clock, 31) as box:
+        run = run_tap(settings(box, tmp_path / "calls"))
+        assert run.exit_code == 0, run.log
+        assert_stored(run, box, tmp_path / "calls")
+        assert requested(box) == [1, 10, *[1] * 30]
+    assert len(lines(run, "Requesting one file at a time: recordings_path: No space left")) == 1
+    assert "incomplete" not in run.log
 
 
 def test_files_of_a_whole_account_in_windows_and_kinds(
