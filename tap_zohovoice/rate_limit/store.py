@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import sqlite3
-from contextlib import closing
+import threading
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,12 +30,16 @@ BUSY_TIMEOUT = 30.0
 MAX_LOCKOUT = 7 * 3600.0
 """Seconds; no run waits longer than that, so a file with a longer lockout is damaged."""
 # Every version of the tap shares these files, so the names of the columns stay.
-_TABLES = """
-CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, taken REAL NOT NULL, answered REAL);
-CREATE TABLE IF NOT EXISTS lock (
-    id INTEGER PRIMARY KEY CHECK (id = 1), since REAL NOT NULL, seconds REAL NOT NULL
-);
-"""
+_TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, taken REAL NOT NULL, answered REAL)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS lock (
+        id INTEGER PRIMARY KEY CHECK (id = 1), since REAL NOT NULL, seconds REAL NOT NULL
+    )
+    """,
+)
 
 
 def store_path(client_id: str, url: str) -> Path:
@@ -71,7 +77,7 @@ class SQLiteSlotStore(SlotStore):
     client_id: str
     timeout: float
     clock: Clock
-    _unusable: set[str] = field(default_factory=set, init=False)
+    _files: dict[str, SlotFile] = field(default_factory=dict, init=False)
 
     @override
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
@@ -135,28 +141,75 @@ class SQLiteSlotStore(SlotStore):
 
     def _transaction(self, url: str, work: Callable[[sqlite3.Connection], _T], default: _T) -> _T:
         """Run one transaction; return the default where the file is not usable."""
-        if url in self._unusable:
+        file = self._files.setdefault(url, SlotFile(self.client_id, url))
+        if not file.is_usable:
             return default
-        path: Path | None = None
         try:
-            path = store_path(self.client_id, url)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Opened anew each time: a file that was deleted is created again.
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
-            with closing(connection) as file:
-                file.execute("PRAGMA synchronous = OFF")
-                file.executescript(_TABLES)
-                file.execute("BEGIN IMMEDIATE")
-                result = work(file)
-                file.execute("COMMIT")
-                return result
+            return file.transaction(work)
         except (sqlite3.Error, OSError) as error:
-            self._unusable.add(url)
+            file.is_usable = False
             _LOGGER.warning(
                 "Cannot open the shared rate-limit file (%s); limiting this process only",
-                f"{type(error).__name__}, {path}" if path else type(error).__name__,
+                ", ".join(filter(None, (type(error).__name__, file.path))),
             )
             return default
+
+
+@dataclass(eq=False, repr=False)
+class SlotFile:
+    """The file of one URL. It stays open: to open it takes longer than all else."""
+
+    client_id: str
+    url: str
+    path = ""
+    is_usable = True
+    _mutex: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _connection: sqlite3.Connection | None = field(default=None, init=False)
+    _close: Callable[[], object] | None = field(default=None, init=False)
+    _pid = 0
+
+    def transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run one transaction; a file that was deleted is created again."""
+        with self._mutex:
+            try:
+                return self._run(work)
+            except sqlite3.OperationalError as error:
+                # Before its first write, SQLite checks that the file is still in its place.
+                code = getattr(error, "sqlite_errorcode", None)
+                if code != sqlite3.SQLITE_READONLY_DBMOVED:
+                    raise
+                return self._run(work)
+
+    def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        try:
+            if self._connection is None or self._pid != os.getpid():
+                self._connection = self._open()  # a forked process opens its own
+            self._connection.execute("BEGIN IMMEDIATE")
+            for table in _TABLES:
+                self._connection.execute(table)
+            result = work(self._connection)
+            self._connection.execute("COMMIT")
+            # Each transaction reads the file anew, and so finds damage.
+            self._connection.execute("PRAGMA shrink_memory")
+        except BaseException:  # a signal raises too; closing rolls back
+            if self._close:
+                self._close()
+            self._connection = None
+            raise
+        return result
+
+    def _open(self) -> sqlite3.Connection:
+        path = store_path(self.client_id, self.url)
+        self.path = str(path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+        )
+        self._close = weakref.finalize(self, file.close)
+        self._pid = os.getpid()
+        file.execute("PRAGMA synchronous = OFF")
+        file.execute("PRAGMA journal_mode = TRUNCATE")  # to create and delete a file takes long
+        return file
 
 
 def _to_float(value: object) -> float:

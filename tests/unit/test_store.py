@@ -8,13 +8,15 @@ import resource
 import shutil
 import sqlite3
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_zohovoice.rate_limit.store import store_path
+from tap_zohovoice.rate_limit.limiter import Grant
+from tap_zohovoice.rate_limit.store import SlotFile, SQLiteSlotStore, store_path
 from tests.unit.test_limiter import (
     CLIENT,
     LOGGER,
@@ -229,3 +231,37 @@ def test_full_disk_warns_once(clock: FakeClock, caplog: pytest.LogCaptureFixture
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert_limit_kept(seen, 3, 60)
     assert len(warnings_of(caplog)) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forked_process_shares_the_file(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SQLiteSlotStore(CLIENT, 60, clock)
+    assert store.try_acquire(URL, 3, 60).token is not None
+    opened: list[int] = []
+    open_file = SlotFile._open  # noqa: SLF001 - which process opens the file is hidden
+
+    def note(own: SlotFile) -> sqlite3.Connection:
+        opened.append(os.getpid())
+        return open_file(own)
+
+    monkeypatch.setattr(SlotFile, "_open", note)
+    if not (child := os.fork()):
+        is_granted = store.try_acquire(URL, 3, 60).token is not None
+        os._exit(not (is_granted and opened == [os.getpid()]))
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.try_acquire(URL, 3, 60).token is not None
+    assert store.try_acquire(URL, 3, 60) == Grant(None, 120)
+    assert not opened
+    assert not warnings_of(caplog)
+
+
+def test_threads_share_the_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    store = SQLiteSlotStore(CLIENT, 60, clock)
+    with ThreadPoolExecutor(4) as threads:
+        grants = list(threads.map(lambda _: store.try_acquire(URL, 20, 60), range(40)))
+    tokens = [grant.token for grant in grants if grant.token is not None]
+    assert len(set(tokens)) == len(tokens) == 20
+    assert not warnings_of(caplog)
