@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 from zlib import crc32
 
@@ -17,6 +18,7 @@ from zoho_voice_sandbox.contacts_fixtures import (
     own_numbers,
 )
 from zoho_voice_sandbox.history import DAY_MS
+from zoho_voice_sandbox.row_forms import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,17 +49,38 @@ def build_row(outline: CallOutline, start_ms: int, now_ms: int) -> Row:
         start_ms: Its start, in milliseconds since the epoch.
         now_ms: The time, in milliseconds since the epoch.
     """
-    end_ms = start_ms + (outline.ring + outline.talk) * 1000
-    row = _base(outline, start_ms, end_ms)
+    return _build(outline, start_ms, has_late=_has_late(outline, start_ms, now_ms))
+
+
+def encode_row(outline: CallOutline, start_ms: int, now_ms: int) -> bytes:
+    """Return the row of a call as JSON; the arguments are those of `build_row`."""
+    return _encode(outline, start_ms, _has_late(outline, start_ms, now_ms))
+
+
+@lru_cache(maxsize=10_000)  # some 15 MB
+def _encode(outline: CallOutline, start_ms: int, has_late: bool) -> bytes:  # noqa: FBT001 - a key
+    return encode(_build(outline, start_ms, has_late=has_late))
+
+
+def _has_late(outline: CallOutline, start_ms: int, now_ms: int) -> bool:
+    return now_ms >= _end_ms(outline, start_ms) + _LATE_MS + outline.dice[30] * 900
+
+
+def _end_ms(outline: CallOutline, start_ms: int) -> int:
+    return start_ms + (outline.ring + outline.talk) * 1000
+
+
+def _build(outline: CallOutline, start_ms: int, *, has_late: bool) -> Row:
+    row = _base(outline, start_ms)
     if outline.talk:
         _add_answer(row, outline, start_ms)
     _add_undocumented(row, outline, start_ms)
-    if now_ms >= end_ms + _LATE_MS + outline.dice[30] * 900:
+    if has_late:
         _add_late(row, outline)
     return row
 
 
-def _base(outline: CallOutline, start_ms: int, end_ms: int) -> Row:
+def _base(outline: CallOutline, start_ms: int) -> Row:
     dice = outline.dice
     customer, name = _CUSTOMERS[dice[16]]
     own, own_id = _OWN_NUMBERS[dice[17] % 4]
@@ -70,7 +93,7 @@ def _base(outline: CallOutline, start_ms: int, end_ms: int) -> Row:
         "logid": outline.logid,
         "call_type": outline.call_type,
         "start_time": str(start_ms),
-        "end_time": str(end_ms),
+        "end_time": str(_end_ms(outline, start_ms)),
         "duration": format_duration(outline.talk),
         "caller_id_number": own if outward else customer,
         "caller_id_name": "Zoho" if outward else name or customer,

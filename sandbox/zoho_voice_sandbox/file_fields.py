@@ -30,6 +30,11 @@ class FileFields:
     hidden_keys: frozenset[str]
     audio: AudioFiles
 
+    def is_needed(self, *, is_generated: bool = True) -> bool:
+        """Return whether rows may be sent otherwise than they are stored."""
+        is_overridden = is_generated and not self.audio.is_empty
+        return bool(self.hidden_keys) or self.dialect.file_size != "exact" or is_overridden
+
     def rewrite(self, row: Row, *, is_generated: bool) -> Row:
         """Return a row as it is sent.
 
@@ -37,8 +42,7 @@ class FileFields:
             row: The stored row.
             is_generated: Whether its sizes follow the files, and were not set by a test.
         """
-        is_overridden = is_generated and not self.audio.is_empty
-        if not self.hidden_keys and self.dialect.file_size == "exact" and not is_overridden:
+        if not self.is_needed(is_generated=is_generated):
             return row
         sent = {key: value for key, value in row.items() if key not in self.hidden_keys}
         for key in FILE_KEYS.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from math import exp
 from typing import NamedTuple
 
@@ -47,21 +48,15 @@ class CallGenerator:
 
     def __init__(self, seed: int) -> None:
         self._key = hashlib.blake2b(str(seed).encode(), digest_size=16).digest()
-        self._shift = int.from_bytes(self._key[:4], "big")
+        self._shift = _shift(self._key)
 
     def outline(self, number: int) -> CallOutline:
         """Return the outline of a call by its number, from 0."""
-        seed = number.to_bytes(8, "big")
-        dice = hashlib.blake2b(seed, digest_size=40, key=self._key).digest()
-        call_type = _TYPES[dice[12]]
-        talk = 0 if call_type == "missed" else _TALK[dice[13]] + dice[14] % 37
-        return CallOutline(self.logid(number), call_type, 2 + dice[15] % 28, talk, dice)
+        return _outline(self._key, number)
 
     def logid(self, number: int) -> str:
         """Return the logid of a call, a version 4 UUID."""
-        lead = (number * _STRIDE + self._shift) & _MASK
-        rest = hashlib.blake2b(lead.to_bytes(4, "big"), digest_size=11, key=self._key).hexdigest()
-        return f"{lead:08x}-{rest[:4]}-4{rest[4:7]}-a{rest[7:10]}-{rest[10:]}"
+        return _logid(self._key, number)
 
     def find(self, logid: str) -> int | None:
         """Return the number of a call, None if no call of this seed has that logid."""
@@ -76,3 +71,23 @@ class CallGenerator:
         """Return the time from a call's first ring to its end, in milliseconds."""
         outline = self.outline(number)
         return (outline.ring + outline.talk) * 1000
+
+
+# The calls of small accounts are generated once: tests read the same ones again and again.
+@lru_cache(maxsize=10_000)
+def _outline(key: bytes, number: int) -> CallOutline:
+    dice = hashlib.blake2b(number.to_bytes(8, "big"), digest_size=40, key=key).digest()
+    call_type = _TYPES[dice[12]]
+    talk = 0 if call_type == "missed" else _TALK[dice[13]] + dice[14] % 37
+    return CallOutline(_logid(key, number), call_type, 2 + dice[15] % 28, talk, dice)
+
+
+@lru_cache(maxsize=10_000)
+def _logid(key: bytes, number: int) -> str:
+    lead = (number * _STRIDE + _shift(key)) & _MASK
+    rest = hashlib.blake2b(lead.to_bytes(4, "big"), digest_size=11, key=key).hexdigest()
+    return f"{lead:08x}-{rest[:4]}-4{rest[4:7]}-a{rest[7:10]}-{rest[10:]}"
+
+
+def _shift(key: bytes) -> int:
+    return int.from_bytes(key[:4], "big")

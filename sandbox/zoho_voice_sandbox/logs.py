@@ -19,13 +19,13 @@ from zoho_voice_sandbox.responses import (
     error_response,
     json_response,
 )
+from zoho_voice_sandbox.row_forms import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from werkzeug import Response
 
-    from zoho_voice_sandbox.calls import Row
     from zoho_voice_sandbox.date_filter import TimeRange
     from zoho_voice_sandbox.dialect import Dialect
     from zoho_voice_sandbox.files import AudioFiles
@@ -68,13 +68,19 @@ class LogsHandler:
             broken.failure = error.failure
             return broken
         fields = FileFields(dialect, query.hidden_keys(dialect), self._audio)
-        stored = ((handle, self._store.row(handle)) for handle in page.rows)
-        rows = [
-            rewrite_times(fields.rewrite(row, is_generated=handle >= 0), dialect)
-            for handle, row in stored
-            if row is not None
-        ]
-        return list_response(rows, page.total, dialect)
+        rows = [self._encode(handle, fields) for handle in page.rows]
+        return list_response([row for row in rows if row], page.total, dialect)
+
+    def _encode(self, handle: int, fields: FileFields) -> bytes:
+        """Return a row as JSON, empty if it was removed."""
+        is_generated = handle >= 0
+        if is_generated and fields.dialect.wrong_start == "none" and not fields.is_needed():
+            return self._store.encoded_row(handle)
+        row = self._store.row(handle)
+        if row is None:
+            return b""
+        sent = fields.rewrite(row, is_generated=is_generated)
+        return encode(rewrite_times(sent, fields.dialect))
 
     def _select(self, selected: TimeRange, query: LogQuery, dialect: Dialect) -> Rows[int]:
         """Return handles; filtering all rows is slow, so the results of past ranges are cached."""
@@ -103,18 +109,20 @@ class LogsHandler:
         return array("q", sorted(found, key=self._store.logid)) if by_id else found
 
 
-def list_response(rows: list[Row], total: int | str | None, dialect: Dialect) -> Response:
+def list_response(rows: list[bytes], total: int | str | None, dialect: Dialect) -> Response:
     """Return a page of call logs as a response.
 
     Args:
-        rows: The rows of the page.
+        rows: The rows of the page, as JSON.
         total: `meta.total`, None for none.
         dialect: Form of a page without rows, and of the status.
     """
     form = "list" if rows else dialect.rows_form
     if form in {"no_content", "body", "bare_list"}:
         return empty_response(form)
-    body: dict[str, object] = {"meta": {} if total is None else {"total": total}}
+    meta = encode({} if total is None else {"total": total})
+    parts = [b'"meta":' + meta]
     if form != "missing":
-        body["logs"] = None if form == "null" else rows
-    return json_response(body | {"status": dialect.status_value})
+        parts.append(b'"logs":' + (b"null" if form == "null" else b"[" + b",".join(rows) + b"]"))
+    parts.append(b'"status":' + encode(dialect.status_value))
+    return json_response(b"{" + b",".join(parts) + b"}")

@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING
 
-from zoho_voice_sandbox.calls import Row, build_row, file_names
+from zoho_voice_sandbox.calls import Row, build_row, encode_row, file_names
 from zoho_voice_sandbox.date_filter import END_OF_TIME, TimeRange
 from zoho_voice_sandbox.generator import LOGID_LENGTH, CallGenerator
 from zoho_voice_sandbox.overrides import AddedRows, get_logid
@@ -147,6 +147,10 @@ class Store:
         if handle < 0:
             return self._added.row(handle)
         return build_row(self._generator.outline(handle), self.start_ms(handle), self.now_ms())
+
+    def encoded_row(self, handle: int) -> bytes:
+        """Return the current row of a generated call as JSON."""
+        return encode_row(self._generator.outline(handle), self.start_ms(handle), self.now_ms())
 
     def start_ms(self, handle: int) -> int:
         """Return the start of a call, in milliseconds since the epoch."""

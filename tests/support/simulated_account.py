@@ -11,6 +11,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tests.support.cli import NOW
 from tests.support.fake_server import FakeServer
+from zoho_voice_sandbox.row_forms import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,3 +165,9 @@ def build_log(row: Row, shown: tuple[str, ...]) -> dict[str, Any]:
                 "recording_size_in_bytes": len(AUDIO),
             }
     return log
+
+
+@lru_cache(maxsize=100_000)
+def encode_log(row: Row, shown: tuple[str, ...]) -> bytes:
+    """Return a row as JSON; the arguments are those of `build_log`."""
+    return encode(build_log(row, shown))

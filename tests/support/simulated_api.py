@@ -30,6 +30,7 @@ from tests.support.simulated_account import (
     ServerClock,
     SimulatedAccount,
     build_log,
+    encode_log,
     has_file,
 )
 from zoho_voice_sandbox.addresses import PATHS
@@ -47,6 +48,7 @@ from zoho_voice_sandbox.responses import (
     rate_limit_response,
     set_date,
 )
+from zoho_voice_sandbox.row_forms import encode
 from zoho_voice_sandbox.stats import EndpointStats
 from zoho_voice_sandbox.token_endpoint import TokenEndpoint
 
@@ -290,7 +292,11 @@ class SimulatedApi:
             self.fail(str(error))
         self.account.listed_at = self.account.now
         named = {"none": (), "always": tuple(FILES), "filtered": tuple(media)}[self._files]
-        logs = [rewrite_times(build_log(row, named), self._dialect) for row in page.rows]
+        if self._dialect.wrong_start == "none":
+            logs = [encode_log(row, named) for row in page.rows]
+        else:
+            rows = (build_log(row, named) for row in page.rows)
+            logs = [encode(rewrite_times(row, self._dialect)) for row in rows]
         return list_response(logs, page.total, self._dialect)
 
     def _file(self, params: dict[str, str]) -> Response:
