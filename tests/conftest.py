@@ -10,6 +10,7 @@ from importlib import metadata
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from tap_zohovoice.tap import TapZohoVoice
@@ -18,6 +19,9 @@ from tests.support.cli import FakeClock, Run, call_cli
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# Several times as fast as `json`; it refuses NaN.
+_MESSAGE = msgspec.json.Decoder()
 
 
 def pytest_collection_finish() -> None:
@@ -93,7 +97,7 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> Callable[..., Run]:
         lines = [line for line in stdout.split("\n") if line.startswith('{"type"')]
         return Run(
             exit_code=exit_code,
-            messages=[json.loads(line) for line in lines],
+            messages=[_MESSAGE.decode(line) for line in lines],
             log=log.getvalue(),
             stdout=stdout,
         )
