@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import wave
+from functools import lru_cache
 from math import pi, sin
 from zlib import crc32
 
@@ -23,13 +24,12 @@ def wav_size(seconds: int) -> int:
     return _HEADER_SIZE + _RATE * seconds
 
 
+@lru_cache(maxsize=512)  # some 5 MB
 def build_wav(name: str) -> bytes:
     """Return a WAV file, always the same for a name and different for each."""
     digest = hashlib.blake2b(_bytes(name), digest_size=16).digest()
-    step = 2 * pi * (200 + int.from_bytes(digest[:2], "big") % 1200) / _RATE
-    samples = bytearray(
-        128 + round(100 * sin(step * place)) for place in range(_RATE * duration(name))
-    )
+    pitch = 200 + int.from_bytes(digest[:2], "big") % 1200
+    samples = bytearray(_second(pitch) * duration(name))
     # There are fewer pitches than names; the lowest bits distinguish tones of one pitch.
     bits = int.from_bytes(digest, "big")
     for place in range(8 * len(digest)):
@@ -41,6 +41,13 @@ def build_wav(name: str) -> bytes:
         writer.setframerate(_RATE)
         writer.writeframes(samples)
     return file.getvalue()
+
+
+@lru_cache(maxsize=1_200)
+def _second(pitch: int) -> bytes:
+    """Return the samples of a second, in which a tone of so many hertz ends where it began."""
+    step = 2 * pi * pitch / _RATE
+    return bytes(128 + round(100 * sin(step * place)) for place in range(_RATE))
 
 
 def _bytes(name: str) -> bytes:
