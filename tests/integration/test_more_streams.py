@@ -238,20 +238,33 @@ def entry(name: str) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def keys_without_faults() -> dict[str, list[tuple[Any, ...]]]:
+    """Keep the keys of each stream, which the first test that needs them reads."""
+    return {}
+
+
 @pytest.mark.parametrize(
     "fault", ["500", "502_html", "html", "cut", "token", "lock", "error_200", "cut_body"]
 )
 @pytest.mark.parametrize("at", [1, 2])
-def test_faults_lose_no_row(run_tap: RunTap, clock: FakeClock, fault: str, at: int) -> None:
+def test_faults_lose_no_row(
+    run_tap: RunTap,
+    clock: FakeClock,
+    keys_without_faults: dict[str, list[tuple[Any, ...]]],
+    fault: str,
+    at: int,
+) -> None:
     names = ("users", "sms_logs", "agent_status_changes")
     lists = ("users", "sms_logs", "status_audit")
-    plain, run = (
-        _read_with_faults(run_tap, clock, faults, names)
-        for faults in ({}, {name: {at: fault} for name in lists})
-    )
+    if not keys_without_faults:
+        plain = _read_with_faults(run_tap, clock, {}, names)
+        assert plain.exit_code == 0, plain.log
+        keys_without_faults |= {name: keys(plain, name) for name in names}
+    run = _read_with_faults(run_tap, clock, {name: {at: fault} for name in lists}, names)
     assert run.exit_code == 0, run.log
     for name in names:
-        assert keys(run, name) == keys(plain, name)
+        assert keys(run, name) == keys_without_faults[name]
         assert keys(run, name)
 
 
