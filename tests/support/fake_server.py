@@ -99,8 +99,8 @@ def _logid(number: int) -> str:
 
 
 @lru_cache(maxsize=200_000)
-def _start_time(milliseconds: int) -> str:
-    return format_epoch_ms(milliseconds)
+def _record(start: int, logid: str) -> SerializedRecord:
+    return SerializedRecord(format_epoch_ms(start), logid, b"")
 
 
 @dataclass
@@ -158,9 +158,10 @@ class FakeServer:
             message = f"no rows although there are {page.total}"
             raise RetriesExhaustedError(message)
         total = None if page.rows and not page.total else page.total
-        records = [
-            SerializedRecord(_start_time(self.sent_start(row)), row[1], b"") for row in page.rows
-        ]
+        if self.dialect.wrong_start == "none":
+            records = [_record(row[0], row[1]) for row in page.rows]
+        else:
+            records = [_record(self.sent_start(row), row[1]) for row in page.rows]
         return Page(records, total, query.size)
 
     def run(self, query: LogQuery) -> QueryPage[Row]:
