@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from e2e.account import KEYS
 from e2e.warehouses import Database, Postgres
 
 if TYPE_CHECKING:
@@ -58,29 +59,38 @@ TRANSCRIPTS = {
 }
 
 
+@pytest.fixture(scope="session")
+def types(twice: Twice) -> dict[str, dict[str, str]]:
+    """Return the types of the columns of each stream, asked for at once, as rows are."""
+    assert isinstance(twice.warehouse, Database)
+    return twice.warehouse.all_types(*KEYS)
+
+
 @pytest.mark.parametrize("twice", NAMES, indirect=True, scope="session")
 @pytest.mark.parametrize(
     ("stream", "columns", "count"),
     [("call_logs", CALL_LOGS, 36), ("recordings", RECORDINGS, 12), ("transcripts", TRANSCRIPTS, 9)],
 )
 def test_each_column_has_the_type_of_its_field(
-    twice: Twice, stream: str, columns: Mapping[str, str], count: int
+    twice: Twice,
+    types: dict[str, dict[str, str]],
+    stream: str,
+    columns: Mapping[str, str],
+    count: int,
 ) -> None:
     warehouse = twice.warehouse
-    assert isinstance(warehouse, Database)
-    types = own_columns(warehouse, stream)
+    found = own_columns(types[stream])
     names = NAMES[warehouse.loader]
-    expected = {name: names[columns.get(name, TEXT)] for name in types}
+    expected = {name: names[columns.get(name, TEXT)] for name in found}
     if isinstance(warehouse, Postgres) and stream == "transcripts":
         expected["segments"] = "ARRAY"
-    assert types == expected
-    assert columns.keys() <= types.keys()
-    assert len(types) == count
+    assert found == expected
+    assert columns.keys() <= found.keys()
+    assert len(found) == count
 
 
-def own_columns(warehouse: Database, stream: str) -> dict[str, str]:
+def own_columns(types: Mapping[str, str]) -> dict[str, str]:
     """Return the types of the columns that are not the loader's own, by names in lower case."""
-    types = warehouse.types(stream)
     return {name.lower(): kind for name, kind in types.items() if name[:5].lower() != "_sdc_"}
 
 

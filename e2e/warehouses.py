@@ -61,6 +61,10 @@ class Database(Warehouse):
     def types(self, stream: str) -> dict[str, str]:
         """Return the type of each column, by the name that the database uses, in their order."""
 
+    def all_types(self, *streams: str) -> dict[str, dict[str, str]]:
+        """Return the types of the columns of some streams."""
+        return {stream: self.types(stream) for stream in streams}
+
 
 class Postgres(Database):
     """A database of a PostgreSQL server."""
@@ -185,8 +189,13 @@ class Snowflake(Database):
 
     @override
     def types(self, stream: str) -> dict[str, str]:
-        (columns,) = self._ask(f"DESCRIBE TABLE {stream}")
-        return {row["name"]: row["type"] for row in columns}
+        return self.all_types(stream)[stream]
+
+    @override
+    def all_types(self, *streams: str) -> dict[str, dict[str, str]]:
+        found = self._ask(*(f"DESCRIBE TABLE {stream}" for stream in streams))
+        types = [{row["name"]: row["type"] for row in columns} for columns in found]
+        return dict(zip(streams, types, strict=True))
 
     def _ask(self, *queries: str) -> list[list[Row]]:
         asked = subprocess.run(
