@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -600,20 +600,28 @@ def test_stopped_run_leaves_no_partial_file(
         assert files(folder) == {Path(unquote(urlsplit(r["uri"]).path)) for r in rows.values()}
 
 
-def test_killed_run_leaves_no_archive(clock: FakeClock, tmp_path: Path) -> None:
+def test_killed_run_leaves_no_archive(
+    clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "calls"
+    started = threading.Event()
+
+    def kill(_seconds: float) -> None:  # between two parts of the second archive
+        started.wait()
+        process.kill()
+        process.wait()
+
+    monkeypatch.setattr(clock, "sleep", kill)
     with server(clock, 31, limit_calls=10_000) as box:
         box.file_faults[3] = "drip:9"
         command = program(box, folder, start_date="2026-01-01")
         with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
-            for _ in range(1_500):
-                if box.stats.files.requests >= 3:
-                    break
-                assert process.poll() is None
-                time.sleep(0.02)
-            process.kill()
-        assert len(files(folder)) <= 31
-        assert all(path.suffix == ".wav" for path in files(folder))
+            started.set()
+            process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        assert box.stats.files.requests == 3
+    assert len(files(folder)) == 11
+    assert all(path.suffix == ".wav" for path in files(folder))
 
 
 def test_memory_is_bounded_with_a_bomb(tmp_path: Path, clock: FakeClock) -> None:
