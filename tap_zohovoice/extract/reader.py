@@ -77,14 +77,15 @@ class CallLogReader:
         self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
         self._windows = WindowReader(page_size, filters, cutoff, self._observe)
         self.planner = WindowPlanner(start, end, now, self._windows.limits)
-        self._proof = RangeProof(self._windows, self.planner)
+        self._proof = RangeProof(self._windows, self.planner, now)
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else None
         self._today = now.date()
         self._retries_size = False
         self._has_read = False
         self._strays = 0
-        self._differing_ids: set[str] = set()
+        self._differing_ids: set[str] = set()  # of the last window
+        self._differing = 0
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
         """Read window after window, oldest first.
@@ -106,11 +107,11 @@ class CallLogReader:
                 del found  # the rows are held once
                 yield result
         finally:
-            if self._differing_ids:
+            if self._differing:
                 _LOGGER.warning(
                     "%d calls came as several rows that differ (legs of a call); keeping the row "
                     "of the later response, within one response the one with the later end_time",
-                    len(self._differing_ids),
+                    self._differing,
                 )
             if self._strays:
                 _LOGGER.warning(
@@ -146,8 +147,10 @@ class CallLogReader:
         # A row that is known but starts later is another leg of its call.
         rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
         legs = sorted(self._windows.legs)
-        self._differing_ids.update(row.logid for row in legs)
-        self._differing_ids.update(row.logid for row in rows if row.logid in previous)
+        differing = {row.logid for row in legs}
+        differing.update(row.logid for row in rows if row.logid in previous)
+        self._differing += len(differing - self._differing_ids)
+        self._differing_ids = differing
         # Days have a zone, so neighbours of the window are not stray.
         after, before = window.near[0], window.near[1] + DAY
         first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))

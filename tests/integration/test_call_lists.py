@@ -108,6 +108,40 @@ def test_days_that_are_silent_cost_one_request(
     assert not lines(run, "only some of the calls")
 
 
+def test_silent_days_that_cannot_be_requested_are_read_in_windows_of_30_days(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    calls = history(150, first=date(2026, 1, 15))
+    with Sandbox(history=calls, clock=clock) as box:
+        config = {**box.config, "start_date": "2025-06-01"}
+        box.faults = dict.fromkeys(range(3, 9), "500")
+        run = run_tap(config)
+        assert_once(run, server_ids(box))
+    (line,) = lines(run, "Zoho fails to return the calls of .* alone; reading windows of 30 days")
+    assert "2025-05-31" in line
+
+
+@pytest.mark.parametrize("listed", ["now", "late"])
+def test_call_that_arrives_after_a_window_was_read_proves_nothing(
+    run_tap: RunTap, clock: FakeClock, listed: str
+) -> None:
+    calls = history(150, first=date(2025, 12, 1), last=date(2026, 2, 1))
+    with Sandbox(history=calls, clock=clock) as box:
+
+        def arrive(number: int) -> None:
+            if number == 2:
+                started = clock.now() * 1000 - (40 * 60_000 if listed == "late" else 0)
+                box.store.add(call(box, "arrives", int(started)))
+
+        box.before_request = arrive
+        first = run_tap({**box.config, "start_date": "2025-12-01"})
+        assert box.stats.requests <= 3
+        second = run_tap({**box.config, "start_date": "2025-12-01"}, state=first.state)
+    assert not lines(first, "only some of the calls")
+    assert len(set(first.ids)) == 150
+    assert "arrives" in second.ids
+
+
 @pytest.mark.parametrize("order", ["shifting", "swapping", "replicas"])
 @pytest.mark.parametrize("reach", [None, 3])
 @pytest.mark.parametrize("total", ["exact", "absent", "page"])
