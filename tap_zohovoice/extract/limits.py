@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_ASSUMED_OFFSET = 5_000
-"""Offset that clients use; larger ones must be proved to return rows."""
 _ENOUGH_ROWS = 15_000
 """Rows of a window that are enough, where offsets have no limit."""
 _MAX_REQUESTS = 50
@@ -38,10 +36,9 @@ class ServerLimits:
     Attributes:
         max_rows: Rows that offsets reach.
         size: Rows requested at once.
-        page_rows: Rows that a full page has, or may have once a larger one is tried; 0: unknown.
+        page_rows: Rows that a full page has; 0: unknown.
         reach: Largest `from` + `size` of a large page, unless a larger one succeeded.
         failures_beyond: Large pages that failed beyond all earlier requests.
-        assumed_offset: Offset up to which no proof is needed.
         max_row_seen: Offset up to which rows have come.
         max_offset_ok: Largest `from` + `size` requested that returned rows.
         verified_rows: Rows of the largest window that is proved to be complete.
@@ -57,7 +54,6 @@ class ServerLimits:
     page_rows: int = 0
     reach: int = _LIKELY_LIMITS[0]
     failures_beyond: int = 0
-    assumed_offset: int = _ASSUMED_OFFSET
     max_row_seen: int = 0
     max_offset_ok: int = 0
     verified_rows: int = 0
@@ -113,7 +109,6 @@ class ServerLimits:
         """Record that an offset returns no rows although there are some."""
         limits = [limit - self.size for limit in _LIKELY_LIMITS if limit - self.size < offset]
         self.max_rows = max(min(self.max_rows, *limits[:1], offset), self.max_row_seen, 1)
-        self.assumed_offset = min(self.assumed_offset, self.max_row_seen)
 
     def observe_total(self, offset: int, rows: int, total: int) -> None:
         """Record `meta.total` of a page: it may count the rows of its own page alone."""
@@ -125,7 +120,7 @@ class ServerLimits:
     def require_single_pages(self) -> None:
         """Let each window fit a page: the order of rows changes from request to request."""
         self.needs_single_pages = True
-        self.max_rows = self.assumed_offset = max(min(self.max_rows, self.size - 1), 1)
+        self.max_rows = max(min(self.max_rows, self.size - 1), 1)
 
 
 class PageSizeNegotiation:
@@ -163,11 +158,6 @@ class PageSizeNegotiation:
     def least(self) -> int:
         """The size that needs no trial."""
         return self._size
-
-    @property
-    def largest(self) -> int:
-        """The largest size that the server has granted, or may grant."""
-        return self.granted or max([self.next, *self._trials[:1]])
 
     @property
     def trial(self) -> int | None:

@@ -12,6 +12,7 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.extract.legs import CallRows
+from tap_zohovoice.extract.planner import TARGET_FILL
 from tap_zohovoice.extract.window_pass import WindowPass
 
 if TYPE_CHECKING:
@@ -29,12 +30,10 @@ TRACK_TOTAL_HITS_CAP = 10_000
 """Total at which search engines stop counting by default; there may be more rows."""
 _MAX_STALE_PAGES = 30
 """Pages in a row without a new row; so many calls do not arrive between requests."""
-_WIDE_OVERLAP = 20
-"""Rows of an overlap that prove the order of rows, where no total does."""
-_ENOUGH_OVERLAPS = 10
-"""Wide overlaps in a row after which an overlap of one row shows whether rows moved."""
 _ROUND_PAGE = 50
 """Servers cap pages at round numbers, so a page of such a length may be a capped one."""
+_ROUND_LIMIT = 10
+"""Offsets end at round numbers, so a list of such a length may go on."""
 
 
 class PageFlow:
@@ -44,7 +43,7 @@ class PageFlow:
         rows: The rows by `logid`, in the order they came.
 
     Args:
-        request_page: Requests the page at an offset.
+        request_page: Requests the page at an offset; `is_certain=False` if it may have no rows.
         limits: What is known of the server; updated.
         can_split: Whether the window can be narrowed if it holds too many rows.
         name: The window, for the log.
@@ -53,7 +52,7 @@ class PageFlow:
 
     def __init__(
         self,
-        request_page: Callable[[int], PageGenerator],
+        request_page: Callable[..., PageGenerator],
         limits: ServerLimits,
         *,
         can_split: bool,
@@ -69,14 +68,20 @@ class PageFlow:
         self._start = start
         self._pass = WindowPass(start)
         self._has_total = True
+        self._has_looked_ahead = False
+        self._has_ended = False
         self._longest = 1
-        self._overlap = 1
         self._requested = 1
 
     @property
     def has_trusted_total(self) -> bool:
         """Whether `meta.total` says how many rows there are, and has been right so far."""
         return self._has_total and self._limits.total_is_reliable
+
+    @property
+    def has_firm_end(self) -> bool:
+        """Whether the list ended on rows that came before, where no limit of offsets is likely."""
+        return self._has_ended and self._pass.row_count % _ROUND_LIMIT != 0
 
     @property
     def legs(self) -> set[SerializedRecord]:
@@ -129,7 +134,7 @@ class PageFlow:
 
     def _read_pass(self) -> Generator[PageRequest, Page, None]:
         """Read from the first row to the last."""
-        self._pass, self._overlap = WindowPass(self._start), 1
+        self._pass = WindowPass(self._start)
         first = yield from self._get(0)
         self._check_fits(first)
         offset, page = 0, first if first.rows else None
@@ -158,34 +163,36 @@ class PageFlow:
         if not has_total:
             if offset:  # so the page before it was a full one
                 self._limits.page_rows = self._longest
-            most = min(self._limits.assumed_offset, self._limits.window_rows)
-            if self._can_split and len(self.rows) > most:
-                raise WindowTooLargeError(None)
+            if self._can_split:
+                yield from self._check_length()
         # The last row is requested again: if it is not where it was, rows have moved.
-        overlap = self._choose_overlap(page)
+        overlap = self._pass.choose_overlap(page, self._limits)
         offset = end - overlap
         following = yield from self._get(offset)
         if overlap and not self._pass.overlaps(following):
             return (yield from self._step_back(offset, following))
         if following.rows:
-            self._check_seam(page, following)
+            self._pass.check_seam(page, following, self.rows, self._limits)
             return offset, following
         self._check_unexpected_end(offset, following)
         return offset, None
 
-    def _choose_overlap(self, page: Page) -> int:
-        """Return how many rows of a page to request again; none if it has no others.
-
-        One row that changes its place from request to request may be in place by chance.
-        """
-        if len(page.rows) <= self._overlap:
-            return 0
-        is_counted = self._limits.total_exceeds_page and self._limits.total_is_reliable
-        is_proven = is_counted or self._limits.firm_overlaps >= _ENOUGH_OVERLAPS
-        # An offset without rows is requested again, and must then be the same one.
-        is_narrow = is_proven or self._pass.empty_offsets
-        self._overlap = 1 if is_narrow else min(_WIDE_OVERLAP, len(page.rows) // 2)
-        return self._overlap
+    def _check_length(self) -> Generator[PageRequest, Page, None]:
+        """Check that a window without a total is not too large, by one request where it may be."""
+        most = self._limits.window_rows
+        if len(self.rows) > most:
+            raise WindowTooLargeError(None)
+        is_longest = len(self.rows) > 2 * self._limits.verified_rows
+        if self._has_looked_ahead or not (is_longest or len(self.rows) > most // 10):
+            return
+        self._has_looked_ahead = True
+        try:
+            offset = int(TARGET_FILL * most) if is_longest else most
+            page = yield from self._request_page(offset, is_certain=False)
+        except (InvalidParameterError, RetriesExhaustedError):
+            return
+        if any(row.logid not in self.rows for row in page.rows):
+            raise WindowTooLargeError(None)
 
     def _get(self, offset: int) -> PageGenerator:
         try:
@@ -211,16 +218,6 @@ class PageFlow:
             self._limits.observe_total(offset, len(page.rows), page.total)
         return page
 
-    def _check_seam(self, page: Page, following: Page) -> None:
-        """Check that the rows of two pages which overlap have not changed places."""
-        rows, known = following.rows, self._pass.seen
-        is_end = len(rows) == self._overlap and all(row.logid in known for row in rows)
-        if is_end and len(page.rows) == len(self._pass.ids):
-            return  # a single page has all rows, in any order
-        is_firm = self._pass.check_overlap(following, self.rows)
-        if self._overlap > 1:
-            self._limits.firm_overlaps = self._limits.firm_overlaps + 1 if is_firm else 0
-
     def _offset_limit_hit(self, offset: int) -> WindowTooLargeError:
         self._limits.reject_offset(offset)
         return WindowTooLargeError(min(self._pass.totals, default=None))
@@ -237,7 +234,7 @@ class PageFlow:
 
     def _add_rows(self, page: Page) -> None:
         # Rows of an overlap, and those of an earlier pass, may have changed since they came.
-        repeated = set(self._pass.ids[-self._overlap :])
+        repeated = set(self._pass.ids[-self._pass.overlap :])
         self._calls.add(page.rows, lambda key: key in self._pass.seen and key not in repeated)
 
     def _is_last(self, page: Page, offset: int) -> bool:
@@ -246,7 +243,8 @@ class PageFlow:
         self._has_total = page.total is not None
         if page.total is None:
             # A short page may be a capped one; only the overlap alone is the end for certain.
-            return bool(offset) and length == self._overlap < self._longest
+            self._has_ended = bool(offset) and length == self._pass.overlap < self._longest
+            return self._has_ended
         # A total may count the rows of its own page, until one does not, or its end was verified.
         is_own = offset == 0 and not (
             self._limits.total_exceeds_page or length <= self._limits.verified_end

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tap_zohovoice.extract.limits import ServerLimits
 
-_TARGET_FILL = 0.7
+TARGET_FILL = 0.7
 """Planned share of the rows that a window may hold."""
 SAFE_DAYS = 30
 """Days of a range that any server returns completely."""
@@ -203,7 +203,7 @@ class WindowPlanner:
     def _fitting_days(self, window: DateWindow, rows: int) -> int:
         # Before the first rows, days are skipped: short windows would only cost requests.
         most = self._limits.window_rows if self._has_rows else self._limits.max_rows
-        return int(_TARGET_FILL * most * window.days / rows)
+        return int(TARGET_FILL * most * window.days / rows)
 
     @property
     def _is_inclusive(self) -> bool:

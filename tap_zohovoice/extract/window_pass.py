@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from tap_zohovoice.pagination import Page
     from tap_zohovoice.singer.records import SerializedRecord
 
+_WIDE_OVERLAP = 20
+"""Rows of an overlap that prove the order of rows, where no total does."""
+_ENOUGH_OVERLAPS = 10
+"""Wide overlaps in a row after which an overlap of one row shows whether rows moved."""
+
 
 class WindowPass:
     """The rows of one pass, from the first to the last.
@@ -27,6 +32,7 @@ class WindowPass:
         empty_offsets: Offsets that had no row, but should have had one.
         order: Finds out whether all further rows are too old.
         stale_pages: Number of last pages in a row without a new row.
+        overlap: Number of rows of the last page that are requested again.
     """
 
     def __init__(self, start: str) -> None:
@@ -39,6 +45,7 @@ class WindowPass:
         self.empty_offsets: set[int] = set()
         self.order = DescendingOrderDetector(start)
         self.stale_pages = 0
+        self.overlap = 1
 
     def observe(self, page: Page, offset: int) -> None:
         """Observe the next page, whose rows are not added yet."""
@@ -57,13 +64,45 @@ class WindowPass:
         """Return whether a page starts on a row that came before."""
         return bool(page.rows) and page.rows[0].logid in self.seen
 
-    def check_overlap(self, page: Page, known: Mapping[str, SerializedRecord]) -> bool:
-        """Return whether the rows at the start of a page are at the same places as before.
+    def choose_overlap(self, page: Page, limits: ServerLimits) -> int:
+        """Return how many rows of a page to request again; none if it has no others.
+
+        One row that changes its place from request to request may be in place by chance.
+        """
+        if len(page.rows) <= self.overlap:
+            return 0
+        is_counted = limits.total_exceeds_page and limits.total_is_reliable
+        is_proven = is_counted or limits.firm_overlaps >= _ENOUGH_OVERLAPS
+        # An offset without rows is requested again, and must then be the same one.
+        is_narrow = is_proven or self.empty_offsets
+        self.overlap = 1 if is_narrow else min(_WIDE_OVERLAP, len(page.rows) // 2)
+        return self.overlap
+
+    def check_seam(
+        self,
+        page: Page,
+        following: Page,
+        known: Mapping[str, SerializedRecord],
+        limits: ServerLimits,
+    ) -> None:
+        """Check that the rows of two pages which overlap have not changed places.
 
         Args:
-            page: A page that overlaps the one before.
+            page: The page before, whose rows are added.
+            following: The page that overlaps it.
             known: The rows by `logid`.
+            limits: What is known of the server; updated.
         """
+        rows = following.rows
+        is_end = len(rows) == self.overlap and all(row.logid in self.seen for row in rows)
+        if is_end and len(page.rows) == len(self.ids):
+            return  # a single page has all rows, in any order
+        is_firm = self._is_overlap_firm(following, known)
+        if self.overlap > 1:
+            limits.firm_overlaps = limits.firm_overlaps + 1 if is_firm else 0
+
+    def _is_overlap_firm(self, page: Page, known: Mapping[str, SerializedRecord]) -> bool:
+        """Return whether the rows at the start of a page are at the same places as before."""
         ids = [row.logid for row in page.rows]
         first = len(self.ids)
         if ids[0] in self.seen:

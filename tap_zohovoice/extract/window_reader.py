@@ -76,9 +76,10 @@ class WindowReader:
         flow = self._flow(window, can_split=can_split)
         try:
             rows = yield from flow.read_window()
-            is_certain = flow.has_trusted_total or flow.passed_start
-            if not is_certain and len(rows) >= self.limits.verified_rows:
-                yield from self._verify_end(window, rows, can_split=can_split)
+            if not flow.has_trusted_total and not flow.passed_start:
+                if not flow.has_firm_end and len(rows) >= self.limits.verified_rows:
+                    yield from self._verify_end(window, rows, can_split=can_split)
+                self.limits.verified_rows = max(self.limits.verified_rows, len(rows))
         except WindowTooLargeError as error:
             if can_split:
                 raise
@@ -119,8 +120,7 @@ class WindowReader:
                     self.page_size.observe_page(offset, len(page.rows), page.total)
         self.limits.size = self.page_size.next
         if page.rows and (page.total or 0) > 2 * (offset + len(page.rows)):  # certainly a full page
-            is_capped = len(page.rows) < page.size
-            self.limits.page_rows = len(page.rows) if is_capped else self.page_size.largest
+            self.limits.page_rows = len(page.rows)
         self._on_page(window, page)
         return page
 
@@ -186,7 +186,6 @@ class WindowReader:
             found = yield from self._flow(days, can_split=False, known=rows).read_window()
             if len(found) > 0.9 * len(rows):
                 raise WindowTooLargeError(None)  # it may have ended in the same place
-        self.limits.verified_rows = len(rows)
 
     def verify_offset(
         self, window: DateWindow, total: int | None
@@ -222,8 +221,11 @@ class WindowReader:
     ) -> PageFlow:
         params = self._params(window) | ({"callType": call_type} if call_type else {})
 
-        def request_page(offset: int) -> Generator[PageRequest, Page, Page]:
-            page = yield from self.request_page(window, offset, params, has_rows=offset > 0)
+        def request_page(
+            offset: int, *, is_certain: bool = True
+        ) -> Generator[PageRequest, Page, Page]:
+            has_rows = is_certain and offset > 0
+            page = yield from self.request_page(window, offset, params, has_rows=has_rows)
             if known is not None and any(row.logid not in known for row in page.rows):
                 self.limits.reject_offset(len(known))
                 raise WindowTooLargeError(None)
@@ -266,7 +268,7 @@ class WindowReader:
             except WindowTooLargeError as error:
                 raise too_many() from error
             # Without totals, a type that has all there is may have been cut off as well.
-            is_long = len(rows) >= self.limits.verified_rows
+            is_long = len(rows) >= self.limits.verified_rows and not flow.has_firm_end
             if not flow.has_trusted_total and is_long and len(rows) >= 0.9 * len(seen):
                 raise too_many()
             calls.add(rows.values(), lambda _: True)

@@ -25,6 +25,8 @@ SERVERS: dict[str, dict[str, Any]] = {
     "pages of 100": {"max_size": 100},
     "pages of 60, oldest first": {"max_size": 60, "order": "oldest"},
     "pages of 37": {"max_size": 37},
+    "pages of 100, no total": {"max_size": 100, "total": "absent"},
+    "pages of 37, no total": {"max_size": 37, "total": "absent", "order": "oldest"},
 }
 
 

@@ -42,6 +42,27 @@ def test_thousand_rows_are_requested_without_a_usable_total(total: Any) -> None:
     assert read_calls(Dialect(total=total, total_error=3)).requests <= 3 * ideal(1000)
 
 
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+@pytest.mark.parametrize("days", [400, 2251])
+@pytest.mark.parametrize("granted", [100, 200])
+def test_windows_without_a_total_are_not_read_in_vain(order: Any, days: int, granted: int) -> None:
+    dialect = Dialect(order=order, total="absent", max_size=granted)
+    calls = Burst(60, 24_001, 24 * MINUTE)
+    reading = read(AccountSpec((calls,), dialect, size=None, days=days))
+    assert_complete(reading)
+    # The days before the first call take the 30 requests of proofs, and some that find it.
+    assert reading.requests <= 1.1 * math.ceil(24_001 / granted) + 12 + (40 if days > 400 else 0)
+
+
+@pytest.mark.parametrize("rows", [2_503, 6_007])
+def test_end_of_a_list_in_no_order_needs_no_proof_at_a_length_that_is_not_round(rows: int) -> None:
+    calls = Burst(60, rows, 60 * MINUTE)
+    dialect = Dialect(order="logid", total="absent")
+    reading = read(AccountSpec((calls,), dialect, size=200, days=300))
+    assert_complete(reading)
+    assert reading.requests <= 1.1 * math.ceil(rows / 200) + 6
+
+
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 @pytest.mark.parametrize("granted", [500, 700, 1000])
 def test_largest_size_is_found(behaviour: Any, granted: int) -> None:
