@@ -88,6 +88,11 @@ class WindowPlanner:
         days = max(days, self._min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
 
+    @property
+    def next_day(self) -> dt.date | None:
+        """First day that is not read; None: all are."""
+        return self._next
+
     def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
         """Return from when to when a window may have requested calls, by the days of UTC."""
         first, last = midnight(window.first), midnight(window.last) + DAY
@@ -181,8 +186,9 @@ class WindowPlanner:
         self._range_days = days
 
     def start_at(self, day: dt.date) -> None:
-        """Begin at a later day."""
-        self._first = self._next = day
+        """Begin at a later day, if the range has it."""
+        if self._next is not None and self._first < day <= self._last:
+            self._first = self._next = day
 
     def mark_read(self, window: DateWindow, rows: int) -> None:
         """Continue after a window.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, WindowTooLargeError, ZohoVoiceError
+from tap_zohovoice.extract.checkpoint import Checkpoint
 from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.range_proof import RangeProof
 from tap_zohovoice.extract.window_reader import WindowReader
@@ -39,6 +40,7 @@ class WindowResult:
         covered_until: Before this moment no call is unread.
         bookmark_limit: From this moment on calls may be unread; the bookmark less the lookback
             must not pass it.
+        checkpoint: Where a run continues that follows this result; None: all days are read.
     """
 
     window: DateWindow
@@ -47,6 +49,7 @@ class WindowResult:
     legs: list[SerializedRecord]
     covered_until: dt.datetime
     bookmark_limit: dt.datetime
+    checkpoint: Checkpoint | None
 
 
 class CallLogReader:
@@ -86,6 +89,10 @@ class CallLogReader:
         self._strays = 0
         self._differing_ids: set[str] = set()  # of the last window
         self._differing = 0
+
+    def continue_at(self, checkpoint: Checkpoint) -> None:
+        """Continue where an earlier run stopped."""
+        self.planner.start_at(checkpoint.next_day)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
         """Read window after window, oldest first.
@@ -168,7 +175,9 @@ class CallLogReader:
         covered_until = self.planner.covered_until(window)
         limit = self.planner.bookmark_limit(window)
         self.planner.mark_read(window, len(found))
-        return WindowResult(window, rows, strays, legs, covered_until, limit)
+        next_day = self.planner.next_day
+        checkpoint = Checkpoint(next_day) if next_day else None
+        return WindowResult(window, rows, strays, legs, covered_until, limit, checkpoint)
 
     def _is_requested(self, row: SerializedRecord) -> bool:
         return self._start <= row.start_time and (self._end is None or row.start_time < self._end)

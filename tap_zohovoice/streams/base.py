@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.extract.checkpoint import CHECKPOINT, Checkpoint
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader, WindowResult
 from tap_zohovoice.extract.windows import add_saturating
@@ -42,6 +43,8 @@ class IncrementalStream(BookmarkedStream):
     replication_key = "start_time"
     list_params: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Query parameters of the list, by `kind` of the partition."""
+    has_checkpoints: ClassVar[bool] = False
+    """Whether a run that was stopped is continued without its lookback."""
     item_label: ClassVar[str] = "call"
     """What a record is, in the singular, for the summary."""
 
@@ -102,6 +105,8 @@ class IncrementalStream(BookmarkedStream):
                     state = self.get_context_state(context)
                     newest = min(window.rows[-1].start_time, self.present)
                     state[NEWEST] = max(state.get(NEWEST) or "", newest)
+                if self.has_checkpoints:
+                    self._set_checkpoint(window, context)
                 self.write_state()
                 progress.update(window.window, len(window.rows) + len(window.strays))
         finally:
@@ -112,13 +117,16 @@ class IncrementalStream(BookmarkedStream):
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Return a reader of the list of calls."""
         settings = self.services.settings
-        return CallLogReader(
+        reader = CallLogReader(
             start=start,
             end=settings.end,
             now=self.services.started,
             page_size=settings.page_size,
             filters=self._list_params(context),
         )
+        if checkpoint := self._get_checkpoint(context):
+            reader.continue_at(checkpoint)
+        return reader
 
     def request_windows(
         self, reader: CallLogReader, context: Context | None
@@ -185,6 +193,22 @@ class IncrementalStream(BookmarkedStream):
             yield row.record
 
     # --- bookmarks ---
+
+    def _get_checkpoint(self, context: Context | None) -> Checkpoint | None:
+        """Return where to continue a run that was stopped."""
+        services, state = self.services, self.get_context_state(context)
+        checkpoint = Checkpoint.from_state(state, services.started, services.settings.lookback)
+        if not self.has_checkpoints or checkpoint is None:
+            return None
+        self.logger.info("Continuing at %s, where an earlier run stopped", checkpoint.next_day)
+        return checkpoint
+
+    def _set_checkpoint(self, window: WindowResult, context: Context | None) -> None:
+        state = self.get_context_state(context)
+        state.pop(CHECKPOINT, None)
+        bookmark = state.get("replication_key_value")
+        if window.checkpoint and bookmark:
+            state[CHECKPOINT] = window.checkpoint.to_state(bookmark, self.services.present)
 
     def _safe_bookmark(self, covered_until: dt.datetime, start: dt.datetime) -> str:
         """Return how far the bookmark may advance after an empty window: clocks differ."""

@@ -31,6 +31,7 @@ class CallLogsStream(IncrementalStream):
     name = "call_logs"
     primary_keys = ("logid",)
     schema = CALL_LOG_SCHEMA
+    has_checkpoints = True
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,31 +31,94 @@ SERVERS: dict[str, dict[str, Any]] = {
 }
 
 
+def run_in_parts(
+    run_tap: RunTap, box: Sandbox, config: dict[str, Any], *, pause: float = 0.0, most: int = 20
+) -> list[Run]:
+    """Run until all is read, or so many times; each run is stopped after two minutes."""
+    runs: list[Run] = []
+    state = None
+    while not runs or (runs[-1].exit_code == 143 and len(runs) < most):
+        last = box.stats.requests + TWO_MINUTES
+
+        def stop(_: int, last: int = last) -> None:
+            if box.stats.requests == last:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        box.before_request = stop
+        runs.append(run_tap(config, state=state))
+        state = runs[-1].states[-1] if runs[-1].states else state
+        box.clock.sleep(pause)
+    box.before_request = None
+    assert runs[-1].exit_code == (0 if most > len(runs) else 143), runs[-1].log
+    return runs
+
+
 @pytest.mark.parametrize("name", SERVERS)
 def test_run_that_is_stopped_every_two_minutes_comes_to_the_end(
     run_tap: RunTap, clock: FakeClock, name: str
 ) -> None:
     with Sandbox(history=history(6_000), dialect=Dialect(**SERVERS[name]), clock=clock) as box:
         config = {**box.config, "start_date": "2025-04-01"}
-        found: set[str] = set()
-        state, exit_code, requests = None, 143, []
-        while exit_code == 143:
-            last = box.stats.requests + TWO_MINUTES
+        runs = run_in_parts(run_tap, box, config)
+        assert all(run.states for run in runs[1:])
+        assert {logid for run in runs for logid in run.ids} == server_ids(box)
 
-            def stop(_: int, last: int = last) -> None:
-                if box.stats.requests == last:
-                    os.kill(os.getpid(), signal.SIGTERM)
 
-            box.before_request = stop
-            before = box.stats.requests
-            run = run_tap(config, state=state)
-            requests.append(box.stats.requests - before)
-            assert run.states or len(requests) < 2, run.log
-            found.update(run.ids)
-            exit_code, state = run.exit_code, run.states[-1] if run.states else state
-            assert len(requests) < 20, run.log
-        assert exit_code == 0, run.log
-        assert found == server_ids(box)
+@pytest.mark.parametrize("pause", [0.0, 86_400.0])
+def test_run_that_is_stopped_does_not_read_the_lookback_again(
+    run_tap: RunTap, clock: FakeClock, pause: float
+) -> None:
+    calls = history(16_000, first=date(2026, 1, 10), last=date(2026, 2, 1))
+    with Sandbox(history=calls, dialect=Dialect(max_size=100), clock=clock) as box:
+        config = {**box.config, "start_date": "2026-01-10"}
+        runs = run_in_parts(run_tap, box, config, pause=pause)
+        ids = [logid for run in runs for logid in run.ids]
+        assert set(ids) == server_ids(box)
+        # Two windows share a day; and what came before a stop comes once.
+        assert len(ids) <= 1.1 * len(set(ids))
+        assert "checkpoint" not in runs[-1].state["bookmarks"]["call_logs"]
+        (line,) = [line for line in runs[1].log.splitlines() if "Continuing at 2026-01-" in line]
+        assert "where an earlier run stopped" in line
+
+
+def test_calls_that_were_young_when_they_were_read_are_read_again(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    calls = history(10_000, first=date(2026, 2, 20))
+    with Sandbox(history=calls, dialect=Dialect(max_size=100), clock=clock) as box:
+        config = {**box.config, "start_date": "2026-02-20"}
+        stopped = run_in_parts(run_tap, box, config, most=2)[-1]
+        clock.sleep(2 * 3600)
+        run = run_tap(config, state=stopped.states[-1])
+    assert stopped.bookmark > "2026-02-27"
+    assert "Continuing at 2026-02-2" in run.log
+    assert min(row["start_time"] for row in run.records) < "2026-02-27"
+
+
+@pytest.mark.parametrize("change", ["bookmark", "next_day", "read_at", "nothing"])
+def test_checkpoint_of_another_bookmark_is_ignored(
+    run_tap: RunTap, clock: FakeClock, change: str
+) -> None:
+    calls = history(300, first=date(2026, 1, 10), last=date(2026, 2, 20))
+    with Sandbox(history=calls, clock=clock) as box:
+        value = "2026-01-20T00:00:00.000000+00:00"
+        checkpoint: dict[str, Any] = {
+            "replication_key_value": value,
+            "read_at": "2026-03-01T11:50:00.000000+00:00",
+            "next_day": "2026-02-10",
+        }
+        if change == "bookmark":
+            value = "2026-01-19T00:00:00.000000+00:00"
+        elif change != "nothing":
+            checkpoint[change] = 7
+        bookmark = {
+            "replication_key": "start_time",
+            "replication_key_value": value,
+            "checkpoint": checkpoint,
+        }
+        run = run_tap(box.config, state={"bookmarks": {"call_logs": bookmark}})
+    first = min(row["start_time"] for row in run.records)
+    assert (first > "2026-02-09") == (change == "nothing")
 
 
 @pytest.mark.parametrize("name", SERVERS)
