@@ -74,12 +74,16 @@ class ServerLimits:
         return cls(max_rows=_LIKELY_LIMITS[0] - size, size=size, verified_rows=few)
 
     @property
+    def checkpoint_rows(self) -> int:
+        """Rows that are read until nothing may have been emitted for too long."""
+        if not self.page_rows:
+            return _ENOUGH_ROWS
+        return max(_MAX_REQUESTS * (self.page_rows - 1), _FEW_ROWS)  # pages overlap by a row
+
+    @property
     def window_rows(self) -> int:
         """Rows that a window of several days may hold."""
-        if not self.page_rows:
-            return self.max_rows
-        most = _MAX_REQUESTS * (self.page_rows - 1)  # pages overlap by a row
-        return min(self.max_rows, max(most, _FEW_ROWS))
+        return min(self.max_rows, self.checkpoint_rows)
 
     def clip(self, offset: int, size: int, least: int) -> int:
         """Return the size of a page that does not pass `reach`, but at least so many rows."""

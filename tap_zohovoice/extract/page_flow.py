@@ -41,6 +41,7 @@ class PageFlow:
 
     Attributes:
         rows: The rows by `logid`, in the order they came.
+        can_divide: Whether types of calls can be requested separately instead.
 
     Args:
         request_page: Requests the page at an offset; `is_certain=False` if it may have no rows.
@@ -61,15 +62,14 @@ class PageFlow:
     ) -> None:
         self._calls = CallRows()
         self.rows = self._calls.kept
+        self.can_divide = False
         self._request_page = request_page
         self._limits = limits
         self._can_split = can_split
         self._name = name
         self._start = start
         self._pass = WindowPass(start)
-        self._has_total = True
-        self._has_looked_ahead = False
-        self._has_ended = False
+        self._has_total, self._has_ended, self._has_looked_ahead = True, False, False
         self._longest = 1
         self._requested = 1
 
@@ -225,7 +225,8 @@ class PageFlow:
     def _check_fits(self, page: Page) -> None:
         total = page.total or 0
         is_capped = total == TRACK_TOTAL_HITS_CAP and total > len(page.rows)
-        if is_capped or (self._can_split and total > self._limits.window_rows):
+        is_long = self.can_divide and total > self._limits.checkpoint_rows
+        if is_capped or is_long or (self._can_split and total > self._limits.window_rows):
             raise WindowTooLargeError(total)
 
     def _collect(self, page: Page) -> None:

@@ -130,7 +130,7 @@ class WindowPlanner:
             self._days = min(SAFE_DAYS, max(window.days // 2, 1))
             return
         self._all_rows = self._all_rows or rows
-        fitting = self._fitting_days(window, rows)
+        fitting = int(TARGET_FILL * self._limits.window_rows * window.days / rows)
         # If these rows would fit, their number is wrong, so the days are halved.
         self._days = max(fitting if fitting < window.days else window.days // 2, 1)
 

@@ -5,51 +5,29 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import InvalidParameterError, WindowTooLargeError, ZohoVoiceError
-from tap_zohovoice.extract.checkpoint import Checkpoint
+from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.range_proof import RangeProof
+from tap_zohovoice.extract.results import Checkpoint, WindowResult
 from tap_zohovoice.extract.window_reader import WindowReader
-from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating
+from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating, midnight
+from tap_zohovoice.singer.records import SerializedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from tap_zohovoice.extract.window_reader import Rows
     from tap_zohovoice.pagination import Page, PageRequest
-    from tap_zohovoice.singer.records import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _FEW_ROWS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class WindowResult:
-    """Result of one window.
-
-    Attributes:
-        window: Days that were read.
-        rows: Records that are new in this run, by `start_time`, then `logid`.
-        strays: Records that start far outside the window; they do not move the bookmark.
-        legs: Other rows of calls that came as several rows which differ; each call is in `rows`
-            or `strays` once, or in an earlier window.
-        covered_until: Before this moment no call is unread.
-        bookmark_limit: From this moment on calls may be unread; the bookmark less the lookback
-            must not pass it.
-        checkpoint: Where a run continues that follows this result; None: all days are read.
-    """
-
-    window: DateWindow
-    rows: list[SerializedRecord]
-    strays: list[SerializedRecord]
-    legs: list[SerializedRecord]
-    covered_until: dt.datetime
-    bookmark_limit: dt.datetime
-    checkpoint: Checkpoint | None
 
 
 class CallLogReader:
@@ -81,17 +59,23 @@ class CallLogReader:
         self._windows = WindowReader(page_size, filters, cutoff, self._observe)
         self.planner = WindowPlanner(start, end, now, self._windows.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
+        self._covered_until = start
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else None
         self._today = now.date()
+        self._checkpoint: Checkpoint | None = None
+        self._emitted: dict[str, tuple[SerializedRecord, int]] = {}  # of the current window
+        self._can_divide = "callType" not in filters
         self._retries_size = False
         self._has_read = False
         self._strays = 0
+        self._previous: Mapping[str, str] = {}
         self._differing_ids: set[str] = set()  # of the last window
         self._differing = 0
 
     def continue_at(self, checkpoint: Checkpoint) -> None:
         """Continue where an earlier run stopped."""
+        self._checkpoint = checkpoint
         self.planner.start_at(checkpoint.next_day)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
@@ -103,16 +87,21 @@ class CallLogReader:
         Raises:
             ZohoVoiceError: If the calls cannot be read completely.
         """
-        previous: Mapping[str, str] = {}
         try:
             while window := self.planner.next_window():
                 found = yield from self._read(window)
                 if found is None or not (yield from self._proof.is_whole(window, found)):
                     continue
-                result = self._result(window, found, previous)
-                previous = {row.logid: row.start_time for row in found.values()}
-                del found  # the rows are held once
-                yield result
+                fresh = self._get_fresh(found) if self._emitted else found
+                result = self._result(window, fresh)
+                self._covered_until = result.covered_until
+                self.planner.mark_read(window, len(found))
+                next_day = self.planner.next_day
+                self._previous = {row.logid: row.start_time for row in found.values()}
+                del found, fresh  # the rows are held once
+                self._emitted = {}
+                checkpoint = Checkpoint(next_day, next_day) if next_day else None
+                yield replace(result, checkpoint=checkpoint)
         finally:
             if self._differing:
                 _LOGGER.warning(
@@ -127,18 +116,98 @@ class CallLogReader:
                     self._strays,
                 )
 
-    def _read(self, window: DateWindow) -> Generator[PageRequest, Page, Rows | None]:
+    def _read(self, window: DateWindow) -> Generator[PageRequest | WindowResult, Page, Rows | None]:
         """Read a window; None: the planner has another one to read first."""
         can_split = self.planner.can_split(window)
+        # Of a day before the start, only a part is read, so that its total proves nothing.
+        is_after_start = self._start <= format_timestamp(midnight(window.first))
+        can_divide = self._can_divide and not can_split and is_after_start
         try:
-            return (yield from self._windows.read(window, can_split=can_split))
+            return (
+                yield from self._windows.read(window, can_split=can_split, can_divide=can_divide)
+            )
         except WindowTooLargeError as error:
+            if not can_split:
+                return (yield from self._read_by_call_type(window, error.total))
             if not (yield from self._windows.verify_offset(window, error.total)):
                 self.planner.shrink(window, error.total)
         except InvalidParameterError as error:
             if not (yield from self._recover_from_rejection(window, error)):
                 raise
         return None
+
+    def _read_by_call_type(
+        self, window: DateWindow, total: int | None
+    ) -> Generator[PageRequest | WindowResult, Page, Rows]:
+        """Read a window that holds too many rows, one type of call after the other.
+
+        Args:
+            window: One day, or two.
+            total: How many rows it holds; None if that is not known.
+
+        Raises:
+            ZohoVoiceError: If this does not return all of them either.
+        """
+        windows, seen = self._windows, dict(self._windows.rows)
+        counts: dict[str, int] = {}
+        # Each type is emitted at once where the state can say so, and all take too long.
+        limits = windows.limits
+        is_counted = (total or 0) > limits.checkpoint_rows and limits.total_is_reliable
+        stopped, self._checkpoint = self._checkpoint, None
+        if (
+            is_counted
+            and stopped
+            and stopped.next_day == window.first <= window.last <= stopped.last_day
+        ):
+            counts.update(stopped.call_types)
+        was_stopped = bool(counts)
+        calls, legs = CallRows(), set[SerializedRecord]()
+        try:
+            for call_type in CALL_TYPES if self._can_divide else ():
+                if call_type in counts:
+                    continue
+                rows = yield from windows.read_call_type(window, call_type, len(seen))
+                calls.add(rows.values(), lambda _: True)
+                counts[call_type] = len(rows) + len(windows.legs)
+                legs |= windows.legs
+                windows.legs = legs | calls.legs
+                if is_counted and call_type != CALL_TYPES[-1]:
+                    rows = {key: calls.kept[key] for key in rows}
+                    yield self._partial_result(window, rows, counts)
+            # If a row that was seen has none of these types, others may have none either.
+            has_seen = was_stopped or all(logid in calls.kept for logid in seen)
+            is_short = limits.total_is_reliable and sum(counts.values()) < (total or 0)
+            if counts and has_seen and not is_short:
+                return calls.kept
+            if was_stopped:
+                return (yield from self._read_by_call_type(window, total))
+            if not seen:  # offsets may reach all rows
+                return (yield from windows.read(window, can_split=False))
+        except WindowTooLargeError:
+            pass
+        days = window.first if window.days == 1 else window
+        message = f"Too many calls on {days} to page through"
+        if limits.needs_single_pages:
+            message = f"The order of calls on {days} changes, and they do not fit on one page"
+        advice = "run once for each value of a filter (e.g. numberIds) for that day"
+        message = f"{message}; {advice}"
+        raise ZohoVoiceError(message)
+
+    def _partial_result(
+        self, window: DateWindow, rows: Rows, counts: Mapping[str, int]
+    ) -> WindowResult:
+        result = self._result(window, self._get_fresh(rows))
+        checkpoint = Checkpoint(window.first, window.last, dict(counts))
+        covered = self._covered_until
+        return replace(result, covered_until=covered, checkpoint=checkpoint, is_partial=True)
+
+    def _get_fresh(self, rows: Rows) -> Rows:
+        """Return rows of the current window that are not emitted yet, or have more legs now."""
+        legs = Counter(leg.logid for leg in self._windows.legs)
+        versions = {key: (row, legs[key]) for key, row in rows.items()}
+        fresh = {key: rows[key] for key in rows if self._emitted.get(key) != versions[key]}
+        self._emitted.update(versions)
+        return fresh
 
     def _observe(self, window: DateWindow, page: Page) -> None:
         self._has_read = True
@@ -150,8 +219,9 @@ class CallLogReader:
             starts = [dt.datetime.fromisoformat(row.start_time) for row in page.rows]
             self.planner.boundary.observe(window, starts)
 
-    def _result(self, window: DateWindow, found: Rows, previous: Mapping[str, str]) -> WindowResult:
+    def _result(self, window: DateWindow, found: Rows) -> WindowResult:
         # A row that is known but starts later is another leg of its call.
+        previous = self._previous
         rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
         legs = sorted(self._windows.legs)
         differing = {row.logid for row in legs}
@@ -174,10 +244,7 @@ class CallLogReader:
             legs = [leg for leg in legs if leg.logid in known or self._is_requested(leg)]
         covered_until = self.planner.covered_until(window)
         limit = self.planner.bookmark_limit(window)
-        self.planner.mark_read(window, len(found))
-        next_day = self.planner.next_day
-        checkpoint = Checkpoint(next_day) if next_day else None
-        return WindowResult(window, rows, strays, legs, covered_until, limit, checkpoint)
+        return WindowResult(window, rows, strays, legs, covered_until, limit)
 
     def _is_requested(self, row: SerializedRecord) -> bool:
         return self._start <= row.start_time and (self._end is None or row.start_time < self._end)

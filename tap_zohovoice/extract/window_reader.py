@@ -6,24 +6,21 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
     RetriesExhaustedError,
     WindowTooLargeError,
-    ZohoVoiceError,
 )
-from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.limits import PageSizeNegotiation, ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow
 from tap_zohovoice.extract.windows import DAY, DateWindow
 from tap_zohovoice.pagination import PageRequest
-from tap_zohovoice.singer.records import SerializedRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from tap_zohovoice.pagination import Page
+    from tap_zohovoice.singer.records import SerializedRecord
 
     Rows = dict[str, SerializedRecord]
     RowsGenerator = Generator[PageRequest, Page, Rows]
@@ -39,6 +36,7 @@ class WindowReader:
         on_page: Called with the window and each page.
 
     Attributes:
+        rows: Rows of the last window, even if it was not read to its end.
         legs: Rows of the last window whose call has another row, which differs and is kept.
     """
 
@@ -49,6 +47,7 @@ class WindowReader:
         cutoff: str,
         on_page: Callable[[DateWindow, Page], None],
     ) -> None:
+        self.rows: Rows = {}
         self.legs: set[SerializedRecord] = set()
         self.page_size = PageSizeNegotiation(page_size)
         self.limits = ServerLimits.for_size(self.page_size.next)
@@ -57,33 +56,50 @@ class WindowReader:
         self._on_page = on_page
         self._has_verified_offset = False
 
-    def read(self, window: DateWindow, *, can_split: bool) -> RowsGenerator:
+    def read(
+        self, window: DateWindow, *, can_split: bool, can_divide: bool = False
+    ) -> RowsGenerator:
         """Read a window.
 
         Args:
             window: The days.
             can_split: Whether fewer days can be requested.
+            can_divide: Whether the types of calls of one day can be requested separately.
 
         Returns:
             The rows by `logid`.
 
         Raises:
-            WindowTooLargeError: If fewer days must be requested.
+            WindowTooLargeError: If fewer days, or one type of calls, must be requested.
             InvalidParameterError: If the server rejects the window or the size.
-            ZohoVoiceError: If not all rows of one day can be read.
         """
-        self.legs = set()
-        flow = self._flow(window, can_split=can_split)
-        try:
-            rows = yield from flow.read_window()
-            if not flow.has_trusted_total and not flow.passed_start:
-                if not flow.has_firm_end and len(rows) >= self.limits.verified_rows:
-                    yield from self._verify_end(window, rows, can_split=can_split)
-                self.limits.verified_rows = max(self.limits.verified_rows, len(rows))
-        except WindowTooLargeError as error:
-            if can_split:
-                raise
-            return (yield from self._read_by_call_type(window, error.total, flow.rows))
+        flow = self._flow(window, can_split=can_split, can_divide=can_divide)
+        self.rows, self.legs = flow.rows, set()
+        rows = yield from flow.read_window()
+        if not flow.has_trusted_total and not flow.passed_start:
+            if not flow.has_firm_end and len(rows) >= self.limits.verified_rows:
+                yield from self._verify_end(window, rows, can_split=can_split)
+            self.limits.verified_rows = max(self.limits.verified_rows, len(rows))
+        self.legs = flow.legs
+        return rows
+
+    def read_call_type(self, window: DateWindow, call_type: str, seen: int) -> RowsGenerator:
+        """Read the calls of one type of a window that holds too many rows.
+
+        Args:
+            window: The window.
+            call_type: The type.
+            seen: Number of rows that came without the type.
+
+        Raises:
+            WindowTooLargeError: If they are too many as well, or may be cut off as well.
+        """
+        flow = self._flow(window, can_split=False, call_type=call_type)
+        rows = yield from flow.read_window()
+        # Without totals, a type that has all there is may have been cut off as well.
+        is_long = len(rows) >= self.limits.verified_rows and not flow.has_firm_end
+        if not flow.has_trusted_total and is_long and len(rows) >= 0.9 * seen:
+            raise WindowTooLargeError(None)
         self.legs = flow.legs
         return rows
 
@@ -216,6 +232,7 @@ class WindowReader:
         window: DateWindow,
         *,
         can_split: bool,
+        can_divide: bool = False,
         call_type: str | None = None,
         known: Rows | None = None,
     ) -> PageFlow:
@@ -232,54 +249,11 @@ class WindowReader:
             return page
 
         name = f"{window} {call_type}" if call_type else str(window)
-        return PageFlow(
+        flow = PageFlow(
             request_page, self.limits, can_split=can_split, name=name, start=self._cutoff
         )
-
-    def _read_by_call_type(
-        self, window: DateWindow, total: int | None, seen: Collection[str]
-    ) -> RowsGenerator:
-        """Read a day that holds more rows than offsets reach, one type of call after the other.
-
-        Args:
-            window: The day.
-            total: How many rows it holds; None if that is not known.
-            seen: Ids of those that offsets reached.
-
-        Raises:
-            ZohoVoiceError: If this does not return all of them either.
-        """
-        days = window.first if window.days == 1 else window
-
-        def too_many() -> ZohoVoiceError:
-            message = f"Too many calls on {days} to page through"
-            if self.limits.needs_single_pages:
-                message = f"The order of calls on {days} changes, and they do not fit on one page"
-            advice = "run once for each value of a filter (e.g. numberIds) for that day"
-            return ZohoVoiceError(f"{message}; {advice}")
-
-        if "callType" in self._filters:
-            raise too_many()
-        calls, legs = CallRows(), set[SerializedRecord]()
-        for call_type in CALL_TYPES:
-            flow = self._flow(window, can_split=False, call_type=call_type)
-            try:
-                rows = yield from flow.read_window()
-            except WindowTooLargeError as error:
-                raise too_many() from error
-            # Without totals, a type that has all there is may have been cut off as well.
-            is_long = len(rows) >= self.limits.verified_rows and not flow.has_firm_end
-            if not flow.has_trusted_total and is_long and len(rows) >= 0.9 * len(seen):
-                raise too_many()
-            calls.add(rows.values(), lambda _: True)
-            legs |= flow.legs
-        # If a row that was seen has none of these types, others may have none either.
-        found, self.legs = calls.kept, legs | calls.legs
-        count = len(found) + len(self.legs)
-        is_short = total is not None and count < total and self.limits.total_is_reliable
-        if is_short or any(logid not in found for logid in seen):
-            raise too_many()
-        return found
+        flow.can_divide = can_divide
+        return flow
 
 
 def _days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.extract.checkpoint import CHECKPOINT, Checkpoint
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
-from tap_zohovoice.extract.reader import CallLogReader, WindowResult
+from tap_zohovoice.extract.reader import CallLogReader
+from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
@@ -96,23 +96,33 @@ class IncrementalStream(BookmarkedStream):
                 first, last = window.window.near
                 last = min(last, add_saturating(window.bookmark_limit, services.settings.lookback))
                 self._bounds = format_timestamp(first), format_timestamp(last)
+                if window.is_partial:  # calls before these may follow
+                    self._bounds = ("~", "")
                 yield from self.emit_window(window, context)
-                is_empty = not window.rows
-                safe = self._safe_bookmark(window.covered_until, start)
-                bookmark = safe if is_empty else min(window.rows[-1].start_time, self._bounds[1])
-                self.advance_bookmark(bookmark, context)
-                if not is_empty:
-                    state = self.get_context_state(context)
-                    newest = min(window.rows[-1].start_time, self.present)
-                    state[NEWEST] = max(state.get(NEWEST) or "", newest)
+                if not window.is_partial:
+                    self._finish_window(window, start, context)
                 if self.has_checkpoints:
                     self._set_checkpoint(window, context)
                 self.write_state()
                 progress.update(window.window, len(window.rows) + len(window.strays))
+            if self.get_context_state(context).pop(CHECKPOINT, None):
+                self.write_state()  # the days that were left are rejected
         finally:
             written = services.writer.records_written - written_before
             self._converter.log_undeclared()
             progress.finish(written, self.item_label)
+
+    def _finish_window(
+        self, window: WindowResult, start: dt.datetime, context: Context | None
+    ) -> None:
+        """Advance the bookmark to the end of a window."""
+        if not window.rows:
+            self.advance_bookmark(self._safe_bookmark(window.covered_until, start), context)
+            return
+        newest = window.rows[-1].start_time
+        self.advance_bookmark(min(newest, self._bounds[1]), context)
+        state = self.get_context_state(context)
+        state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Return a reader of the list of calls."""

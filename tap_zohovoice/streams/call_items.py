@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context
 
-    from tap_zohovoice.extract.reader import WindowResult
+    from tap_zohovoice.extract.results import WindowResult
     from tap_zohovoice.http.client import ApiClient
     from tap_zohovoice.schemas.conversion import Record
     from tap_zohovoice.services import Services

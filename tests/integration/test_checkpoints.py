@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.calls import assert_once, history, server_ids
+from tests.support.calls import assert_once, call, history, milliseconds, server_ids
 from zoho_voice_sandbox import Dialect, Sandbox
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_calls_that_were_young_when_they_were_read_are_read_again(
     assert min(row["start_time"] for row in run.records) < "2026-02-27"
 
 
-@pytest.mark.parametrize("change", ["bookmark", "next_day", "read_at", "nothing"])
+@pytest.mark.parametrize("change", ["bookmark", "next_day", "read_at", "call_types", "nothing"])
 def test_checkpoint_of_another_bookmark_is_ignored(
     run_tap: RunTap, clock: FakeClock, change: str
 ) -> None:
@@ -106,6 +106,8 @@ def test_checkpoint_of_another_bookmark_is_ignored(
             "replication_key_value": value,
             "read_at": "2026-03-01T11:50:00.000000+00:00",
             "next_day": "2026-02-10",
+            "last_day": "2026-02-10",
+            "call_types": {},
         }
         if change == "bookmark":
             value = "2026-01-19T00:00:00.000000+00:00"
@@ -129,3 +131,52 @@ def test_window_takes_at_most_two_minutes(run_tap: RunTap, clock: FakeClock, nam
     counts = [int(count) for count in re.findall(r"calls in (\d+) requests?; ", run.log)]
     assert len(counts) > 2
     assert max(counts) <= TWO_MINUTES
+
+
+DENSE = history(7_000, first=date(2026, 1, 20), last=date(2026, 1, 20))
+
+
+@pytest.mark.parametrize("inclusive", [True, False])
+def test_day_of_many_calls_comes_to_its_end_in_runs_that_are_stopped(
+    run_tap: RunTap, clock: FakeClock, inclusive: bool
+) -> None:
+    dialect = Dialect(max_size=100, to_date_inclusive=inclusive)
+    with Sandbox(history=DENSE, dialect=dialect, clock=clock) as box:
+        config = {**box.config, "start_date": "2026-01-15"}
+        runs = run_in_parts(run_tap, box, config)
+        ids = [logid for run in runs for logid in run.ids]
+        assert set(ids) == server_ids(box)
+        assert len(ids) <= 1.5 * len(set(ids))
+        first = next(run for run in runs if run.ids)
+        assert (
+            max(state["bookmarks"]["call_logs"]["replication_key_value"] for state in first.states)
+            < "2026-01-20"
+        )
+
+
+def test_calls_of_no_known_type_are_read_on_a_day_of_many_calls(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=DENSE, dialect=Dialect(max_size=100), clock=clock) as box:
+        start = milliseconds("2026-01-20T08:00:00+00:00")
+        for number in range(3):
+            box.store.add(call(box, f"other-{number}", start, call_type="conference"))
+        run = run_tap({**box.config, "start_date": "2026-01-15"})
+        assert_once(run, server_ids(box))
+
+
+def test_legs_of_a_call_of_two_types_are_kept_on_a_day_of_many_calls(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=DENSE, dialect=Dialect(max_size=100), clock=clock) as box:
+        start = milliseconds("2026-01-20T08:00:00+00:00")
+        for kind, seconds in (("incoming", 60), ("forward", 30)):
+            end = str(start + seconds * 1000)
+            row = call(box, "two-types", start, call_type=kind, end_time=end, agent_number=kind)
+            box.store.add(row, is_leg=True)
+        run = run_tap({**box.config, "start_date": "2026-01-15"})
+    assert set(run.ids) == server_ids(box)
+    *_, last = [row for row in run.records if row["logid"] == "two-types"]
+    assert last["call_type"] == "forward"
+    (other,) = last["additional_fields"]["other_rows"]
+    assert other["call_type"] == "incoming"

@@ -13,7 +13,7 @@ from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
-from tap_zohovoice.extract.reader import CallLogReader, WindowResult
+from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.pagination import Page
 from tap_zohovoice.singer.records import SerializedRecord
 from tests.support.flows import drive
@@ -24,6 +24,7 @@ from zoho_voice_sandbox.params import InvalidParameterError as RejectedError
 from zoho_voice_sandbox.query import LogQuery, QueryFailedError, run_query
 
 if TYPE_CHECKING:
+    from tap_zohovoice.extract.results import WindowResult
     from tap_zohovoice.pagination import PageRequest
     from zoho_voice_sandbox.date_filter import TimeRange
     from zoho_voice_sandbox.query import Page as QueryPage

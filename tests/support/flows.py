@@ -10,7 +10,7 @@ from tap_zohovoice.pagination import PageRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from tap_zohovoice.extract.reader import WindowResult
+    from tap_zohovoice.extract.results import WindowResult
     from tap_zohovoice.pagination import Page
 
 

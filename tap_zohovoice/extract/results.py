@@ -1,0 +1,108 @@
+"""Results of a reading: windows, and the checkpoints at which the next run can continue."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tap_zohovoice._time import format_timestamp, parse_date
+from tap_zohovoice.extract.windows import MIN_UTC_OFFSET, add_saturating
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_zohovoice.extract.windows import DateWindow
+    from tap_zohovoice.singer.records import SerializedRecord
+
+CHECKPOINT = "checkpoint"
+"""Member of a bookmark while a run is not finished."""
+_RESTART = dt.timedelta(hours=1)
+"""A run that starts within it continues the one before, as if that had not been stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where the next run continues, instead of at the bookmark less the lookback.
+
+    A runner that stops each run after a while would otherwise read the lookback again each time,
+    and might never get beyond it.
+
+    Attributes:
+        next_day: First day to request; all days before are read.
+        last_day: Last day of the window of which some types of calls are read.
+        call_types: Number of rows by each of these types.
+    """
+
+    next_day: dt.date
+    last_day: dt.date
+    call_types: Mapping[str, int] = field(default_factory=dict)
+
+    def to_state(self, bookmark: str, read_at: dt.datetime) -> dict[str, Any]:
+        """Return the checkpoint as it is written to the state.
+
+        Args:
+            bookmark: The bookmark that is written with it.
+            read_at: Start of the run.
+        """
+        return {
+            "replication_key_value": bookmark,
+            "read_at": format_timestamp(read_at),
+            "next_day": self.next_day.isoformat(),
+            "last_day": self.last_day.isoformat(),
+            "call_types": dict(self.call_types),
+        }
+
+    @classmethod
+    def from_state(
+        cls, state: Mapping[str, Any], now: dt.datetime, lookback: dt.timedelta
+    ) -> Checkpoint | None:
+        """Return the checkpoint of a bookmark; None if it has none, or another one was set since.
+
+        Args:
+            state: The bookmark.
+            now: Start of the run.
+            lookback: Calls that were younger when they were read, are read again.
+        """
+        try:
+            found = state[CHECKPOINT]
+            if found["replication_key_value"] != state["replication_key_value"]:
+                return None
+            read_at = min(parse_date(found["read_at"]), now)
+            next_day, last_day = (
+                dt.date.fromisoformat(found[name]) for name in ("next_day", "last_day")
+            )
+            call_types = {str(name): int(count) for name, count in found["call_types"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+        oldest = add_saturating(read_at - lookback, MIN_UTC_OFFSET).date()
+        if now - read_at > _RESTART and oldest <= next_day:
+            return cls(oldest, oldest)
+        return cls(next_day, last_day, call_types)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """Result of one window.
+
+    Attributes:
+        window: Days that were read.
+        rows: Records that are new in this run, by `start_time`, then `logid`.
+        strays: Records that start far outside the window; they do not move the bookmark.
+        legs: Other rows of calls that came as several rows which differ; each call is in `rows`
+            or `strays` once, or in an earlier window.
+        covered_until: Before this moment no call is unread.
+        bookmark_limit: From this moment on calls may be unread; the bookmark less the lookback
+            must not pass it.
+        checkpoint: Where a run continues that follows this result; None: all days are read.
+        is_partial: Whether calls of other types of the day follow; the bookmark must not advance.
+    """
+
+    window: DateWindow
+    rows: list[SerializedRecord]
+    strays: list[SerializedRecord]
+    legs: list[SerializedRecord]
+    covered_until: dt.datetime
+    bookmark_limit: dt.datetime
+    checkpoint: Checkpoint | None = None
+    is_partial: bool = False
