@@ -48,7 +48,8 @@ class TestOrder:
         assert run(LogQuery(offset=6, size=2), from_ignored=True).rows == [9, 8]
 
 
-CHANGING = ["shifting", "swapping", "replicas"]
+SEEDED = ["shifting", "swapping", "replicas"]
+CHANGING = [*SEEDED, "rotating"]
 
 
 def run_all(number: int, rows: int = 50, **dialect: Any) -> list[int]:
@@ -56,7 +57,7 @@ def run_all(number: int, rows: int = 50, **dialect: Any) -> list[int]:
 
 
 class TestChangingOrder:
-    @pytest.mark.parametrize("order", CHANGING)
+    @pytest.mark.parametrize("order", SEEDED)
     def test_depends_on_seed_and_request_alone(self, order: str) -> None:
         orders = [run_all(number, order=order) for number in range(20)]
         assert orders == [run_all(number, order=order) for number in range(20)]

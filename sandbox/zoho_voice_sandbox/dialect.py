@@ -11,7 +11,9 @@ from zoho_voice_sandbox.directory_dialect import DirectoryDialect
 from zoho_voice_sandbox.sms_dialect import SmsDialect
 from zoho_voice_sandbox.status_dialect import StatusDialect
 
-Order: TypeAlias = Literal["newest", "oldest", "logid", "shifting", "swapping", "replicas"]
+Order: TypeAlias = Literal[
+    "newest", "oldest", "logid", "shifting", "swapping", "replicas", "rotating"
+]
 OffsetOver: TypeAlias = Literal["refuse", "empty", "empty_uncounted", "error500", "cut"]
 Total: TypeAlias = Literal[
     "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
@@ -67,9 +69,10 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     """Behaviour for everything that is not documented; the defaults are the most likely.
 
     Attributes:
-        order: Order of the rows. `logid` is unrelated to time. With the last three, the order
+        order: Order of the rows. `logid` is unrelated to time. With the last four, the order
             changes from request to request: any rows change places (`shifting`), only adjacent
-            rows do (`swapping`), or each request gets one of `replicas` fixed orders.
+            rows do (`swapping`), each request gets one of `replicas` fixed orders, or begins at
+            another row (`rotating`).
         order_seed: The same seed gives the same changes of order.
         order_reach: How many places a row moves where any do, or a replica differs; None for any.
         replicas: Number of fixed orders.

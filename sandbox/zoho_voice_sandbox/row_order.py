@@ -30,6 +30,9 @@ def order_places(
     newest = range(count - 1 - offsets.start, count - 1 - offsets.stop, -1)
     if dialect.order == "newest":
         return newest
+    if dialect.order == "rotating":
+        shift = request_number * (dialect.order_reach or 7)
+        return [count - 1 - (offset + shift) % count for offset in offsets]
     # The result depends only on the seed and the number.
     dice = Random(f"{dialect.order_seed} {request_number}")  # noqa: S311 - not for secrets
     if dialect.order == "swapping":

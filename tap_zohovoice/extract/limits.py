@@ -43,6 +43,7 @@ class ServerLimits:
         max_offset_ok: Largest `from` + `size` requested that returned rows.
         verified_rows: Rows of the largest window that is proved to be complete.
         verified_end: Rows of the longest first page that is proved to be complete.
+        longest_page: Rows of the longest page.
         total_is_reliable: Whether totals have been right so far.
         total_exceeds_page: Whether a total was greater than the rows of its own page.
         firm_overlaps: Wide overlaps of two pages in a row whose rows kept their order.
@@ -58,6 +59,7 @@ class ServerLimits:
     max_offset_ok: int = 0
     verified_rows: int = 0
     verified_end: int = 0
+    longest_page: int = 0
     total_is_reliable: bool = True
     total_exceeds_page: bool = False
     firm_overlaps: int = 0
@@ -105,6 +107,7 @@ class ServerLimits:
     def confirm_offset(self, offset: int, size: int, rows: int) -> None:
         """Record that a request at an offset for so many rows returned some."""
         self.max_row_seen = max(self.max_row_seen, offset + rows)
+        self.longest_page = max(self.longest_page, rows)
         self.max_offset_ok = max(self.max_offset_ok, offset + size)
         if not self.needs_single_pages:
             self.max_rows = max(self.max_rows, min(self.max_row_seen, _ENOUGH_ROWS))

@@ -70,8 +70,7 @@ class PageFlow:
         self._start = start
         self._pass = WindowPass(start)
         self._has_total, self._has_ended, self._has_looked_ahead = True, False, False
-        self._longest = 1
-        self._requested = 1
+        self._longest = self._requested = 1
 
     @property
     def has_trusted_total(self) -> bool:
@@ -112,7 +111,8 @@ class PageFlow:
             is_proven = self._pass.is_firm and (
                 before is None or not has_moved or self._pass.has_order_of(before)
             )
-            if self._pass.is_complete(len(self.rows), self._limits, is_proven=is_proven):
+            found = len(self.rows) + len(self.legs) + self._pass.repeats
+            if self._pass.is_complete(found, self._limits, is_proven=is_proven):
                 return self.rows
             is_repeated = before is not None and self._pass.seen.keys() == before.seen.keys()
             if is_proven and was_proven and is_repeated and self._pass.totals:
@@ -224,7 +224,7 @@ class PageFlow:
 
     def _check_fits(self, page: Page) -> None:
         total = page.total or 0
-        is_capped = total == TRACK_TOTAL_HITS_CAP and total > len(page.rows)
+        is_capped = len(page.rows) < total == TRACK_TOTAL_HITS_CAP
         is_long = self.can_divide and total > self._limits.checkpoint_rows
         if is_capped or is_long or (self._can_split and total > self._limits.window_rows):
             raise WindowTooLargeError(total)
@@ -247,9 +247,9 @@ class PageFlow:
             self._has_ended = bool(offset) and length == self._pass.overlap < self._longest
             return self._has_ended
         # A total may count the rows of its own page, until one does not, or its end was verified.
-        is_own = offset == 0 and not (
-            self._limits.total_exceeds_page or length <= self._limits.verified_end
-        )
+        # A page as long as the longest may have been capped.
+        verified = min(self._limits.verified_end, self._limits.longest_page - 1)
+        is_own = not (offset or self._limits.total_exceeds_page or length <= verified)
         is_full = length >= page.size or (offset > 0 and length >= self._longest)
         # More rows than the total prove that it is wrong.
         return (
@@ -267,6 +267,8 @@ class PageFlow:
         if not back.rows:
             return offset, None
         self._pass.check_order(back)
+        # Rows of a wide overlap do not vanish all at once, unless their order changes.
+        self._pass.is_firm &= not page.rows or self._pass.overlap == 1
         if not page.rows:
             # Where there is a row by now, there may be more after it; but a server that returns
             # nothing at an offset does so each time.
@@ -287,9 +289,8 @@ class PageFlow:
         """Check an empty page where the total promises rows.
 
         Raises:
-            WindowTooLargeError: If offsets may end here. Where deeper ones returned rows in this
-                run, or a first page had room for more rows and no round length, they do not,
-                and the total is wrong.
+            WindowTooLargeError: If offsets may end here, since no deeper one returned rows, and
+                the first page had no room for more, or a round length.
         """
         total = page.total or min(self._pass.totals, default=None)
         if total is None or total <= offset or not self._limits.total_is_reliable:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fake_server import DAY, MINUTE, AccountSpec, Burst, read
+from tests.support.fake_server import DAY, MINUTE, SECOND, AccountSpec, Burst, read
 from tests.support.strategies import (
     ANY_SERVER,
     CHANGING_ORDERS,
@@ -108,6 +108,16 @@ class TestChangingOrder:
         dialect = Dialect(order=order, order_reach=reach, order_seed=seed, total=total)
         read_calls(dialect, 60, Burst(60, 3_000, 14 * MINUTE))
 
+    @pytest.mark.parametrize("total", ["exact", "absent", "page"])
+    @pytest.mark.parametrize("reach", [1, 3, 9])
+    @pytest.mark.parametrize("max_size", [37, 90, None])
+    @pytest.mark.parametrize("rows", [95, 237, 999])
+    def test_list_that_begins_at_another_row_each_time_loses_no_call(
+        self, total: Any, reach: int, max_size: int | None, rows: int
+    ) -> None:
+        dialect = Dialect(order="rotating", order_reach=reach, total=total, max_size=max_size)
+        read_calls(dialect, 150, Burst(60, rows, 200 * MINUTE))
+
     @pytest.mark.parametrize("total", ["absent", "stale_high", "page"])
     def test_day_larger_than_a_page_is_an_error_that_names_it(self, total: Any) -> None:
         dialect = Dialect(order="shifting", total=total, total_error=9)
@@ -173,6 +183,12 @@ class TestTotalOfThePage:
     def test_all_calls_are_read(self, order: Any, max_size: int | None) -> None:
         dialect = Dialect(total="page", order=order, max_size=max_size)
         read_calls(dialect, 60, Burst(60, 3_000, 14 * MINUTE))
+
+    @pytest.mark.parametrize("max_size", [37, 90])
+    def test_window_as_long_as_a_capped_page_proves_no_end(self, max_size: int) -> None:
+        dialect = Dialect(total="page", order="logid", max_size=max_size, max_range_days=30)
+        full_page = Burst(250 * 1440, max_size, SECOND)
+        read_calls(dialect, 260, full_page, Burst(1440, 1_000, DAY // 5))
 
     def test_true_total_costs_one_request_a_run(self) -> None:
         dialect = Dialect(max_range_days=7)
