@@ -186,7 +186,10 @@ def run_query(
     end = _end(query.offset, start + size, size, dialect)
     offsets = range(min(start, count), min(end, count))
     places = order_places(count, offsets, dialect, request_number)
-    is_own = dialect.total == "page" or (not end and dialect.offset_over == "empty_uncounted")
+    is_uncounted = (not end and dialect.offset_over == "empty_uncounted") or (
+        not size and dialect.size_over == "nothing"
+    )
+    is_own = dialect.total == "page" or is_uncounted
     total = len(places) if is_own else _total(count, dialect)
     return Page([rows[place] for place in places], total)
 
@@ -199,7 +202,7 @@ def _granted_size(size: int, dialect: Dialect) -> int:
         reject_value("size" if dialect.size_named else "", dialect)
     if dialect.size_over == "cap":
         return dialect.max_size
-    if dialect.size_over == "empty":
+    if dialect.size_over in {"empty", "nothing"}:
         return 0
     raise QueryFailedError(dialect.size_over)
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
+    RateLimitLockoutError,
+    RateLimitStoreError,
     RetriesExhaustedError,
     WindowTooLargeError,
+    ZohoVoiceError,
 )
 from tap_zohovoice.extract.limits import PageSizeNegotiation, ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow
@@ -134,10 +137,19 @@ class WindowReader:
                 if size == self.page_size.next:
                     self.page_size.accepted(size)
                     self.page_size.observe_page(offset, len(page.rows), page.total)
+        if not page.rows and not offset and self.page_size.granted:
+            page = yield from self._request_least(first)
         self.limits.size = self.page_size.next
         if page.rows and (page.total or 0) > 2 * (offset + len(page.rows)):  # certainly a full page
             self.limits.page_rows = len(page.rows)
         self._on_page(window, page)
+        return page
+
+    def _request_least(self, request: PageRequest) -> Generator[PageRequest, Page, Page]:
+        """Request a page without rows again: its size may not be granted any longer."""
+        page = yield replace(request, size=self.page_size.least)
+        if page.rows:
+            self.page_size.lower_granted()
         return page
 
     def _try_larger(self, request: PageRequest) -> Generator[PageRequest, Page, Page | None]:
@@ -150,8 +162,10 @@ class WindowReader:
             page, is_refused = None, False
             try:
                 page = yield replace(request, size=size, is_trial=True)
-            except (InvalidParameterError, RetriesExhaustedError) as error:
-                is_refused = isinstance(error, InvalidParameterError)
+            except (RateLimitLockoutError, RateLimitStoreError):
+                raise
+            except ZohoVoiceError as error:  # whatever it says, a smaller size may pass
+                is_refused = not isinstance(error, RetriesExhaustedError)
             rows = len(page.rows) if page else 0
             if not self.page_size.granted:
                 self.page_size.observe_trial(request.offset, rows, page.total if page else None)

@@ -29,7 +29,10 @@ def count(run_tap: RunTap, clock: FakeClock, dialect: Dialect, **settings: Any) 
 
 @pytest.mark.parametrize(
     ("behaviour", "more"),
-    [("cap", 0), ("refuse", 3), ("error500", 4), ("timeout", 2), ("cut", 2), ("empty", 2)],
+    [
+        *[("cap", 0), ("refuse", 3), ("error500", 4), ("timeout", 2), ("cut", 2), ("empty", 2)],
+        *[("forbidden", 4), ("nothing", 2)],
+    ],
 )
 def test_size_that_is_not_granted_costs_few_requests(
     run_tap: RunTap, clock: FakeClock, behaviour: Any, more: int
@@ -55,7 +58,9 @@ def test_size_that_is_granted_is_used(run_tap: RunTap, clock: FakeClock) -> None
     assert count(run_tap, clock, Dialect(max_size=500, size_over="error500")) <= 11
 
 
-@pytest.mark.parametrize("behaviour", ["cap", "refuse", "error500", "timeout", "cut", "empty"])
+@pytest.mark.parametrize(
+    "behaviour", ["cap", "refuse", "error500", "timeout", "cut", "empty", "nothing"]
+)
 @pytest.mark.parametrize("request_number", [4, 5, 6])
 def test_server_that_grants_less_later_loses_no_call(
     run_tap: RunTap, clock: FakeClock, behaviour: Any, request_number: int
