@@ -65,14 +65,14 @@ _DEFAULT_SIZE = 100
 _NOT_DIGITS = re.compile(r"\D")
 
 
-Failure: TypeAlias = Literal["error500", "timeout", "cut"]
+Failure: TypeAlias = Literal["error500", "forbidden", "timeout", "cut"]
 
 
 class QueryFailedError(Exception):
     """The server fails to respond.
 
     Attributes:
-        failure: HTTP status 500, no response, or one that breaks off.
+        failure: HTTP status 500 or 403, no response, or one that breaks off.
     """
 
     def __init__(self, failure: Failure = "error500") -> None:
@@ -202,7 +202,7 @@ def _granted_size(size: int, dialect: Dialect) -> int:
         reject_value("size" if dialect.size_named else "", dialect)
     if dialect.size_over == "cap":
         return dialect.max_size
-    if dialect.size_over in {"empty", "nothing"}:
+    if dialect.size_over == "empty" or dialect.size_over == "nothing":  # noqa: PLR1714 - narrows
         return 0
     raise QueryFailedError(dialect.size_over)
 

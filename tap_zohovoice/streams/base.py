@@ -16,7 +16,7 @@ from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
-from tap_zohovoice.progress.figures import WindowProgress
+from tap_zohovoice.progress.figures import Step, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
 from tap_zohovoice.singer.state import NEWEST
 from tap_zohovoice.streams.bookmarks import BookmarkedStream
@@ -67,7 +67,9 @@ class IncrementalStream(BookmarkedStream):
                     self._sampled += 1
                     yield record
             return
-        services, start = self.services, self.get_starting_time(context)
+        services = self.services
+        with services.reporter.task(Step(self.name, "requesting an access token")):
+            start = self.get_starting_time(context)
         services.check_access()
         reader = self.get_reader(start, context)
         progress = WindowProgress(

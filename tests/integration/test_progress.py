@@ -121,6 +121,19 @@ def test_a_line_while_the_access_is_checked(
     assert any(line.startswith("checking access, waiting for 9 min") for line in text)
 
 
+def test_a_line_while_a_token_is_requested_for_a_later_run(
+    run_tap: RunTap, clock: FakeClock, watch: Watch
+) -> None:
+    with Sandbox(history=history(30), clock=clock) as box:
+        state = run_tap(box.config).state
+        watch.lines.clear()
+        box.token_faults = {2: "slow:45"}
+        clock.sleep(4_000)
+        run_tap(box.config, state=state)
+    text = [record.getMessage() for _, record in watch.lines]
+    assert any(line.startswith("requesting an access token") for line in text), text
+
+
 def test_a_run_of_one_window_logs_ten_lines(run_tap: RunTap, clock: FakeClock) -> None:
     with Sandbox(history=history(60), clock=clock) as box:
         run = run_tap(box.config)
