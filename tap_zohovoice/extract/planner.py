@@ -130,9 +130,9 @@ class WindowPlanner:
             self._days = min(SAFE_DAYS, max(window.days // 2, 1))
             return
         self._all_rows = self._all_rows or rows
-        fitting = int(TARGET_FILL * self._limits.window_rows * window.days / rows)
-        # If these rows would fit, their number is wrong, so the days are halved.
-        self._days = max(fitting if fitting < window.days else window.days // 2, 1)
+        fitting = self._fitting_days(window, rows)
+        # If most of these days would fit, the window is too long for another reason.
+        self._days = max(fitting if fitting < 0.75 * window.days else window.days // 2, 1)
 
     def avoid_future(self, window: DateWindow) -> bool:
         """Request no day that may not have begun in the server's zone, after a rejection.
