@@ -12,7 +12,7 @@ from singer_sdk.streams import RESTStream
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.config.data_centers import SCOPE
-from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.progress.figures import RecordProgress
 
@@ -115,7 +115,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         def request(prepared: requests.PreparedRequest, context: Context | None) -> Any:  # noqa: ANN401
             try:
                 return self.api.retry(lambda: func(prepared, context), **self.retry_limits)
-            except ZohoVoiceError as error:
+            except (InvalidParameterError, RetriesExhaustedError) as error:
                 self.handle_error(error)
                 return requests.Response()
 

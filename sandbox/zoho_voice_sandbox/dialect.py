@@ -18,9 +18,7 @@ OffsetOver: TypeAlias = Literal["refuse", "empty", "empty_uncounted", "error500"
 Total: TypeAlias = Literal[
     "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
 ]
-SizeOver: TypeAlias = Literal[
-    "cap", "refuse", "error500", "forbidden", "timeout", "cut", "empty", "nothing"
-]
+SizeOver: TypeAlias = Literal["cap", "refuse", "error500", "timeout", "cut", "empty", "nothing"]
 SeveralFiles: TypeAlias = Literal[
     "zip",
     "zip_folders",
@@ -93,9 +91,9 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
             in seconds instead of milliseconds, or of a clock that was reset to 2000-01-01.
         wrong_start_every: About one of this number of calls has wrong times.
         max_size: Most rows in a page, None for any number.
-        size_over: Response to a larger `size`: it is capped or refused; the server fails, forbids
-            it, closes the connection after `give_up_seconds` or in the body, or sends only the
-            total, or no row and a total of 0 (`nothing`).
+        size_over: Response to a larger `size`: it is capped or refused; the server fails, closes
+            the connection after `give_up_seconds` or in the body, or sends only the total, or no
+            row and a total of 0 (`nothing`).
         give_up_seconds: Time after which the connection is closed without a response.
         size_named: Whether the rejection of a size names its parameter.
         max_offset: Highest `from` + `size`, None for any.

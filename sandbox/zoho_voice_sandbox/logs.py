@@ -63,8 +63,6 @@ class LogsHandler:
         except QueryFailedError as error:
             if error.failure == "error500":
                 return error_response("500", "failed", 500)
-            if error.failure == "forbidden":
-                return error_response("FORBIDDEN", "The request is not allowed", 403)
             whole = self.handle(params, replace(dialect, max_size=None))
             broken = BrokenResponse(whole.get_data(), content_type=whole.content_type)
             broken.failure = error.failure

@@ -65,14 +65,14 @@ _DEFAULT_SIZE = 100
 _NOT_DIGITS = re.compile(r"\D")
 
 
-Failure: TypeAlias = Literal["error500", "forbidden", "timeout", "cut"]
+Failure: TypeAlias = Literal["error500", "timeout", "cut"]
 
 
 class QueryFailedError(Exception):
     """The server fails to respond.
 
     Attributes:
-        failure: HTTP status 500 or 403, no response, or one that breaks off.
+        failure: HTTP status 500, no response, or one that breaks off.
     """
 
     def __init__(self, failure: Failure = "error500") -> None:

@@ -111,8 +111,7 @@ class PageFlow:
             is_proven = self._pass.is_firm and (
                 before is None or not has_moved or self._pass.has_order_of(before)
             )
-            found = len(self.rows) + len(self.legs) + self._pass.repeats
-            if self._pass.is_complete(found, self._limits, is_proven=is_proven):
+            if self._pass.is_complete(len(self.rows), self._limits, is_proven=is_proven):
                 return self.rows
             is_repeated = before is not None and self._pass.seen.keys() == before.seen.keys()
             if is_proven and was_proven and is_repeated and self._pass.totals:
@@ -260,15 +259,13 @@ class PageFlow:
         self, offset: int, page: Page
     ) -> Generator[PageRequest, Page, tuple[int, Page | None]]:
         """Go back from a seam to a known row, after rows before the seam vanished."""
-        lower, back = offset, page
+        lower, back, self._pass.has_shifted = offset, page, True
         while lower and not any(row.logid in self._pass.seen for row in back.rows):
             lower = max(lower - max(self._longest - 1, 1), 0)
             back = yield from self._get(lower)
         if not back.rows:
             return offset, None
         self._pass.check_order(back)
-        # Rows of a wide overlap do not vanish all at once, unless their order changes.
-        self._pass.is_firm &= not page.rows or self._pass.overlap == 1
         if not page.rows:
             # Where there is a row by now, there may be more after it; but a server that returns
             # nothing at an offset does so each time.

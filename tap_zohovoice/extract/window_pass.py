@@ -33,7 +33,8 @@ class WindowPass:
         order: Finds out whether all further rows are too old.
         stale_pages: Number of last pages in a row without a new row.
         overlap: Number of rows of the last page that are requested again.
-        repeats: Number of rows that are on one page twice.
+        repeats: Number of rows that came again, more than were requested again.
+        has_shifted: Whether rows before a seam were gone, or have moved.
     """
 
     def __init__(self, start: str) -> None:
@@ -48,6 +49,7 @@ class WindowPass:
         self.stale_pages = 0
         self.overlap = 1
         self.repeats = 0
+        self.has_shifted = False
 
     def observe(self, page: Page, offset: int) -> None:
         """Observe the next page, whose rows are not added yet."""
@@ -61,7 +63,6 @@ class WindowPass:
         for place, row in enumerate(page.rows, len(self.ids)):
             self.seen.setdefault(row.logid, place)
         self.ids += [row.logid for row in page.rows]
-        self.repeats += len(page.rows) - len(set(page.rows))
 
     def overlaps(self, page: Page) -> bool:
         """Return whether a page starts on a row that came before."""
@@ -110,12 +111,12 @@ class WindowPass:
         first = len(self.ids)
         if ids[0] in self.seen:
             first -= 1 + self.ids[::-1].index(ids[0])
+        self.repeats += max(len(self.ids) - first - self.overlap, 0)
         overlap = self.ids[first:][: len(ids)]
         fresh = page.rows[len(overlap) :]
         # The same row again, after the overlap, has moved; another leg of its call differs.
         has_moved = any(row.logid in self.seen and row == known[row.logid] for row in fresh)
-        # Fewer rows than were requested again: the others have gone, or have moved to the end.
-        is_firm = ids[: len(overlap)] == overlap and not has_moved and len(overlap) >= self.overlap
+        is_firm = ids[: len(overlap)] == overlap and not has_moved
         self.is_firm = self.is_firm and is_firm
         return is_firm
 
@@ -134,7 +135,7 @@ class WindowPass:
         """Return whether this pass, with those before, returned all rows.
 
         Args:
-            found: Number of rows of all passes, those of one id that differ or repeat included.
+            found: Number of distinct rows of all passes.
             limits: What is known of the server.
             is_proven: Whether the rows have kept their places.
         """
@@ -142,4 +143,8 @@ class WindowPass:
         if not is_proven or (limits.needs_single_pages and not self.is_single_page):
             # Only a total proves that rows which change places were all seen.
             return has_total and found >= max(self.totals)
-        return not has_total or self.order.passed_start or min(self.totals) <= found
+        if not has_total or self.order.passed_start:
+            return True
+        # Several rows of one id count in the total, but not those that a shift of rows repeats.
+        count = 0 if self.has_shifted else self.row_count - self.repeats
+        return min(self.totals) <= max(found, count)

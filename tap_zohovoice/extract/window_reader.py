@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
-    RateLimitLockoutError,
-    RateLimitStoreError,
     RetriesExhaustedError,
     WindowTooLargeError,
-    ZohoVoiceError,
 )
 from tap_zohovoice.extract.limits import PageSizeNegotiation, ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow
@@ -162,10 +159,8 @@ class WindowReader:
             page, is_refused = None, False
             try:
                 page = yield replace(request, size=size, is_trial=True)
-            except (RateLimitLockoutError, RateLimitStoreError):
-                raise
-            except ZohoVoiceError as error:  # whatever it says, a smaller size may pass
-                is_refused = not isinstance(error, RetriesExhaustedError)
+            except (InvalidParameterError, RetriesExhaustedError) as error:
+                is_refused = isinstance(error, InvalidParameterError)
             rows = len(page.rows) if page else 0
             if not self.page_size.granted:
                 self.page_size.observe_trial(request.offset, rows, page.total if page else None)

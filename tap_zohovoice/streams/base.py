@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
@@ -168,9 +167,6 @@ class IncrementalStream(BookmarkedStream):
 
     @override
     def handle_error(self, error: Exception) -> None:
-        is_trial = self._paginator.current_value.is_trial
-        if not is_trial and not isinstance(error, InvalidParameterError | RetriesExhaustedError):
-            raise error
         self._page = error  # the paginator's flow recovers from it, or raises it
 
     @override

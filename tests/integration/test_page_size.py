@@ -31,7 +31,7 @@ def count(run_tap: RunTap, clock: FakeClock, dialect: Dialect, **settings: Any) 
     ("behaviour", "more"),
     [
         *[("cap", 0), ("refuse", 3), ("error500", 4), ("timeout", 2), ("cut", 2), ("empty", 2)],
-        *[("forbidden", 4), ("nothing", 2)],
+        ("nothing", 2),
     ],
 )
 def test_size_that_is_not_granted_costs_few_requests(

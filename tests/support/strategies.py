@@ -64,7 +64,7 @@ ANY_SERVER: dict[str, st.SearchStrategy[Any]] = {
 }
 """Fields of dialects with any limit and total."""
 CHANGING_ORDERS: dict[str, st.SearchStrategy[Any]] = {
-    "order": st.sampled_from(("shifting", "swapping", "replicas", "rotating")),
+    "order": st.sampled_from(("shifting", "swapping", "replicas")),
     "order_seed": st.integers(0, 99),
     "order_reach": st.sampled_from((None, 1, 10)),
     "replicas": st.integers(2, 4),
