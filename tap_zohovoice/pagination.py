@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -73,8 +73,8 @@ class PageRequest:
     size: int
     params: Mapping[str, str]  # further query parameters
     name: str  # what the page is part of, for errors
-    is_trial: bool = False
-    """Whether to request a smaller size after a failure, instead of many attempts."""
+    retry_limits: Mapping[str, int] = field(default_factory=dict)
+    """Options of `RetryPolicy.call`."""
 
     def to_query_params(self) -> dict[str, str]:
         """Return all query parameters."""

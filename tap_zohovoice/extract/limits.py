@@ -167,6 +167,11 @@ class PageSizeNegotiation:
         return self._size
 
     @property
+    def is_unproven(self) -> bool:
+        """Whether a failure of the next size may be due to the size, since none has passed."""
+        return not self._is_proven and self._size > _DOCUMENTED_SIZE
+
+    @property
     def trial(self) -> int | None:
         """The larger size to try next, where rows are certain to follow."""
         is_ready = self._has_full_page and self._size == self._first_size and not self.granted
@@ -227,6 +232,14 @@ class PageSizeNegotiation:
         self._suspect = self._size
         while self._size > _DOCUMENTED_SIZE:
             self._size //= 2
+        return True
+
+    def lower_unproven(self) -> bool:
+        """Lower a size that may be the reason of a failure, and try it later; return whether."""
+        if not self.is_unproven:
+            return False
+        self._trials.append(self._size)
+        self._size = self._first_size = _DOCUMENTED_SIZE
         return True
 
     def halve(self) -> bool:

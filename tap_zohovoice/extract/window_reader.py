@@ -14,6 +14,7 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.extract.limits import PageSizeNegotiation, ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow
 from tap_zohovoice.extract.windows import DAY, DateWindow
+from tap_zohovoice.http.retry import FIRST_ATTEMPTS, TRIAL_LIMITS
 from tap_zohovoice.pagination import PageRequest
 
 if TYPE_CHECKING:
@@ -121,15 +122,18 @@ class WindowReader:
         """
         first = PageRequest(offset, 0, params or self._params(window), str(window))
         page = (yield from self._try_larger(first)) if has_rows else None
+        limits = {"max_attempts": FIRST_ATTEMPTS} if self.page_size.is_unproven else {}
         while page is None:
             size = self.limits.clip(offset, self.page_size.next, self.page_size.least)
             if has_rows and self.page_size.granted and self._is_beyond(offset, size):
                 size = self.page_size.least  # a larger one has failed here
             try:
-                page = yield replace(first, size=size)
+                page = yield replace(first, size=size, retry_limits=limits)
             except (InvalidParameterError, RetriesExhaustedError) as error:
                 if not self._lower_size(offset, size, error):
                     raise
+                has_failed = isinstance(error, RetriesExhaustedError)
+                limits = {"earlier_attempts": FIRST_ATTEMPTS} if has_failed else {}
             else:
                 if size == self.page_size.next:
                     self.page_size.accepted(size)
@@ -158,7 +162,7 @@ class WindowReader:
         while size := self._larger_size(request.offset):
             page, is_refused = None, False
             try:
-                page = yield replace(request, size=size, is_trial=True)
+                page = yield replace(request, size=size, retry_limits=TRIAL_LIMITS)
             except (InvalidParameterError, RetriesExhaustedError) as error:
                 is_refused = isinstance(error, InvalidParameterError)
             rows = len(page.rows) if page else 0
@@ -193,6 +197,8 @@ class WindowReader:
             if self.page_size.rejected(size, error.rejected_param):
                 return True
             is_beyond = is_beyond or error.rejected_param != "size"
+        elif self.page_size.lower_unproven():
+            return True
         return not is_beyond and self.page_size.lower_granted()
 
     def _verify_end(

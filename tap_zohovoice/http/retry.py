@@ -31,6 +31,8 @@ _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6
 """Attempts of a request without a usable response."""
+FIRST_ATTEMPTS = 3
+"""Attempts of a request before another one is tried that may fare better."""
 TRIAL_LIMITS = {"max_attempts": 2, "max_incomplete": 1}
 """Limits of a request that is expected to fail; see `RetryPolicy.call`."""
 FAIL_FAST_AFTER = 3
@@ -66,6 +68,7 @@ class RetryPolicy:
         max_attempts: int = MAX_ATTEMPTS,
         max_lockouts: int = MAX_LOCKOUTS,
         max_incomplete: int = MAX_ATTEMPTS,
+        earlier_attempts: int = 0,
     ) -> _T:
         """Call a function, which sends the request once, until it returns.
 
@@ -74,6 +77,7 @@ class RetryPolicy:
             max_attempts: Attempts without a usable response.
             max_lockouts: Lockouts in a row that are waited out.
             max_incomplete: Those attempts that got no response, or not a whole one.
+            earlier_attempts: Attempts of another request that count too.
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
@@ -85,7 +89,7 @@ class RetryPolicy:
             RateLimitedError: max_lockouts + 1,
             TokenRejectedError: 2,
         }
-        failures: Counter[type[RetryableError]] = Counter()
+        failures: Counter[type[RetryableError]] = Counter({RetryableError: earlier_attempts})
 
         def wait(state: tenacity.RetryCallState) -> float:  # runs before `stop`
             error = _error_of(state)

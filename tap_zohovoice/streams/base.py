@@ -13,7 +13,6 @@ from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import add_saturating
-from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress.figures import Step, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
@@ -163,7 +162,7 @@ class IncrementalStream(BookmarkedStream):
     @property
     @override
     def retry_limits(self) -> Mapping[str, int]:
-        return TRIAL_LIMITS if self._paginator.current_value.is_trial else {}
+        return self._paginator.current_value.retry_limits
 
     @override
     def handle_error(self, error: Exception) -> None:

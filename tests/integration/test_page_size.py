@@ -75,3 +75,21 @@ def test_server_that_grants_less_later_loses_no_call(
         run = run_tap({**box.config, "start_date": "2025-01-01"})
         assert box.stats.requests > 12
         assert_once(run, server_ids(box))
+
+
+@pytest.mark.parametrize("behaviour", ["cap", "refuse", "error500", "timeout", "cut", "empty"])
+def test_documented_size_is_requested_where_no_larger_one_is_granted(
+    run_tap: RunTap, clock: FakeClock, behaviour: Any
+) -> None:
+    dialect = Dialect(max_size=100, size_over=behaviour)
+    assert count(run_tap, clock, dialect) <= ROWS / 100 * 1.05 + 12
+
+
+@pytest.mark.parametrize("faults", [3, 4, 5])
+def test_size_is_requested_again_after_an_outage(
+    run_tap: RunTap, clock: FakeClock, faults: int
+) -> None:
+    with Sandbox(history=history(8_000), dialect=Dialect(max_size=200), clock=clock) as box:
+        box.faults = dict.fromkeys(range(1, faults + 1), "500")
+        assert_once(run_tap({**box.config, "start_date": "2025-01-01"}), server_ids(box))
+        assert box.stats.requests <= 8_000 / 200 * 1.05 + 12 + faults
