@@ -197,7 +197,7 @@ class WindowReader:
             if self.page_size.rejected(size, error.rejected_param):
                 return True
             is_beyond = is_beyond or error.rejected_param != "size"
-        elif self.page_size.lower_unproven():
+        elif error.summary and self.page_size.lower_unproven():  # no failure to get a token
             return True
         return not is_beyond and self.page_size.lower_granted()
 
