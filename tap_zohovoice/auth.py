@@ -60,7 +60,8 @@ _HINTS = {
 _HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
 _DEFAULT_HINT = "check client_id, client_secret and refresh_token"
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
-_PAGE = "Zoho Accounts: HTTP {}, an HTML page; check proxies, firewalls and accounts_url"
+_HTML_PAGE = "Zoho Accounts: HTTP {}, an HTML page; check proxies, firewalls and accounts_url"
+_NOT_ACCOUNTS = "no token; check data_center, or accounts_url if it is set"
 _LATER = "temporary error of Zoho Accounts; run again later"
 
 
@@ -108,7 +109,7 @@ class TokenEndpoint:
             response = _parse(body)
             if not any(name in response for name in required_tokens):
                 if status in {400, 403} and body.lstrip().startswith(b"<"):
-                    raise RetriesExhaustedError(_PAGE.format(status))
+                    raise RetriesExhaustedError(_HTML_PAGE.format(status))
                 hidden = [form[name] for name in _SECRETS if form.get(name)]
                 raise _error_of(status, response, hints, default_hint, hidden)
             return response
@@ -174,17 +175,16 @@ def _error_of(
     hidden: Collection[str],
 ) -> ZohoVoiceError:
     """Return the error of a response without tokens."""
-    found, prefix = response.get("error") or "", f"Zoho Accounts: HTTP {status}"
-    text = str(found.get("code") or found.get("message") if isinstance(found, dict) else found)
+    found, prefix = response.get("error"), f"Zoho Accounts: HTTP {status}"
+    named = (found.get("code") or found.get("message")) if isinstance(found, dict) else found
+    text = str(named or "")
     error = text.lower()
     text = text if error in hints else redact(text, hidden)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.search(error):
         message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
         return OAuthError(message, error=error, response=response)
     if not text and status in range(300, 500) and status not in _RETRIED:
-        return ZohoVoiceError(
-            f"{prefix}, no token; check data_center, or accounts_url if it is set"
-        )
+        return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
     if not text:
         return RetriesExhaustedError(f"{prefix}, no token in the response")
     hint = _LATER if _PASSING.search(error) else f"{_LATER}; if it persists, {default_hint}"

@@ -207,6 +207,25 @@ class TestTokenEndpoint:
         assert "data_center" in str(error.value) or requests_made == 3
         assert clock.slept == ([1, 2] if requests_made == 3 else [])
 
+    @pytest.mark.parametrize(
+        ("status", "kind"), [(400, ZohoVoiceError), (200, RetriesExhaustedError)]
+    )
+    @pytest.mark.parametrize("error", [{"details": "odd"}, {"code": None, "message": None}])
+    def test_error_object_without_code_and_message_is_a_response_without_a_token(
+        self,
+        tokens: OAuthTokens,
+        requests_mock: Mocker,
+        status: int,
+        kind: type[ZohoVoiceError],
+        error: dict[str, Any],
+    ) -> None:
+        requests_mock.post(TOKEN_URL, json={"error": error}, status_code=status)
+        with pytest.raises(
+            ZohoVoiceError, match=f"^Zoho Accounts: HTTP {status}, no token"
+        ) as found:
+            tokens.access_token()
+        assert type(found.value) is kind
+
     def test_connection_failure_is_retried_twice(
         self,
         tokens: OAuthTokens,
