@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 TARGET_FILL = 0.7
 """Planned share of the rows that a window may hold."""
-SAFE_DAYS = 30
-"""Days of a range that any server returns completely."""
+SHORT_RANGE_DAYS = 30
+"""Days of a range that is likely to be complete where longer ones are not."""
 
 
 class WindowPlanner:
@@ -42,17 +42,17 @@ class WindowPlanner:
     ) -> None:
         self.boundary = ToDateBoundary()
         self._limits = limits
-        self._stop = now if end is None else min(now, end)
+        self._end = now if end is None else min(now, end)
         self._today = now.date()
         self._earliest_today = add_saturating(now, MIN_UTC_OFFSET).date()
         self._start = start
-        self._first = add_saturating(start, MIN_UTC_OFFSET).date()
-        self._next: dt.date | None = self._first if start <= self._stop else None
+        self._first_day = add_saturating(start, MIN_UTC_OFFSET).date()
+        self._next: dt.date | None = self._first_day if start <= self._end else None
         # With an exclusive `toDate` in the far east, only the day after next covers this moment.
-        self._last = add_saturating(self._stop, MAX_UTC_OFFSET).date() + DAY
-        self._end = self._last
+        self._last_day = add_saturating(self._end, MAX_UTC_OFFSET).date() + DAY
+        self._covering_day = self._last_day
         self._is_extending = False
-        self._days = (self._last - self._first).days + 1
+        self._days = (self._last_day - self._first_day).days + 1
         self._max_days: int | None = None
         self._range_days = self._days
         self._all_rows: int | None = None
@@ -69,7 +69,7 @@ class WindowPlanner:
             return 1.0
         if self._all_rows:
             return min(rows / self._all_rows, 1.0)
-        return min((self._next - self._first).days / self._all_days + partial, 1.0)
+        return min((self._next - self._first_day).days / self._all_days + partial, 1.0)
 
     def share_of(self, window: DateWindow) -> float:
         """Return the share of the days of the range that a window has."""
@@ -77,13 +77,13 @@ class WindowPlanner:
 
     @property
     def _all_days(self) -> int:
-        return max((self._last - self._first).days + 1, 1)
+        return max((self._last_day - self._first_day).days + 1, 1)
 
     def next_window(self) -> DateWindow | None:
         """Return the days to request next; None: all are read."""
         if self._next is None:
             return None
-        left = max((self._last - self._next).days + 1, 1)
+        left = max((self._last_day - self._next).days + 1, 1)
         days = min(self._days, self._max_days or left, self._range_days)
         days = max(days, self._min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
@@ -96,11 +96,11 @@ class WindowPlanner:
     def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
         """Return from when to when a window may have requested calls, by the days of UTC."""
         first, last = midnight(window.first), midnight(window.last) + DAY
-        return max(first, self._start), min(last, self._stop)
+        return max(first, self._start), min(last, self._end)
 
     def is_whole_range(self, window: DateWindow) -> bool:
         """Return whether a window has all days of the range."""
-        return window.first == self._first and window.last >= self._end
+        return window.first == self._first_day and window.last >= self._covering_day
 
     def can_split(self, window: DateWindow) -> bool:
         """Return whether fewer days can be requested."""
@@ -108,13 +108,13 @@ class WindowPlanner:
 
     def covered_until(self, window: DateWindow) -> dt.datetime:
         """Return the moment before which no call is unread after a window, in any zone."""
-        if window.last >= self._end:
-            return self._stop
-        return min(midnight(window.last) - MAX_UTC_OFFSET, self._stop)
+        if window.last >= self._covering_day:
+            return self._end
+        return min(midnight(window.last) - MAX_UTC_OFFSET, self._end)
 
     def bookmark_limit(self, window: DateWindow) -> dt.datetime:
         """Return the moment from which calls may be unread, whenever the rows of a window start."""
-        if window.last >= self._end:
+        if window.last >= self._covering_day:
             return window.near[1]
         # A call of a phone whose clock is ahead belongs to a day before its start.
         return self.covered_until(window) + (DAY if self._is_inclusive else 0 * DAY)
@@ -127,7 +127,7 @@ class WindowPlanner:
             rows: How many it holds; None if that is not known.
         """
         if rows is None:
-            self._days = min(SAFE_DAYS, max(window.days // 2, 1))
+            self._days = min(SHORT_RANGE_DAYS, max(window.days // 2, 1))
             return
         self._all_rows = self._all_rows or rows
         fitting = self._fitting_days(window, rows)
@@ -152,16 +152,16 @@ class WindowPlanner:
             last = self._today - DAY
         else:
             return False
-        self._last = last
+        self._last_day = last
         if window.first > last:
             self._extend(window.first)
         return True
 
     def _extend(self, first: dt.date) -> None:
         """Continue day by day: the server's today may be ahead, or something else was rejected."""
-        self._last = max(self._last + DAY, first)
+        self._last_day = max(self._last_day + DAY, first)
         self._is_extending = True
-        self._next = first if self._last <= self._end else None
+        self._next = first if self._last_day <= self._covering_day else None
 
     def halve(self, window: DateWindow) -> bool:
         """Request half as many days from now on, after a rejection.
@@ -187,8 +187,8 @@ class WindowPlanner:
 
     def start_at(self, day: dt.date) -> None:
         """Begin at a later day, if the range has it."""
-        if self._next is not None and self._first < day <= self._last:
-            self._first = self._next = day
+        if self._next is not None and self._first_day < day <= self._last_day:
+            self._first_day = self._next = day
 
     def mark_read(self, window: DateWindow, rows: int) -> None:
         """Continue after a window.
@@ -201,9 +201,9 @@ class WindowPlanner:
         fitting = self._fitting_days(window, rows) if rows else 2 * window.days
         self._days = max(min(fitting, 2 * window.days), 1)
         self._next = window.last + DAY if self._is_inclusive else window.last
-        if window.last >= self._end:
+        if window.last >= self._covering_day:
             self._next = None
-        elif window.last >= self._last:
+        elif window.last >= self._last_day:
             self._extend(self._next)
 
     def _fitting_days(self, window: DateWindow, rows: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
-from tap_zohovoice.extract.planner import SAFE_DAYS
+from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS
 from tap_zohovoice.extract.windows import (
     DAY,
     MAX_UTC_OFFSET,
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 30
 """Requests of a run that verify silent days."""
-_ANY_DAYS = 7
-"""Days of a range that any server returns completely: a daily run requests no more."""
-_FEW_ROWS = 5
-"""Rows of a window that are too few to know which silence is unusual."""
+_TRUSTED_DAYS = 7
+"""Days of a range that are trusted without proof: a daily run requests no more."""
+_MIN_ROWS = 5
+"""Rows of a window that are enough to know which silence is unusual."""
 _MAX_WRONG_CLOCKS = 2
 """Rows far from the others, at either end of a window, whose clocks may be wrong."""
-_MAX_COVER = 5
-"""Requests of a window without rows."""
+_MAX_EVEN_PROBES = 5
+"""Requests that may be spread over all days of a window without rows."""
 _MAX_CALL = dt.timedelta(hours=1)
 """Calls that started within it before a run may be listed while the run goes on."""
 
@@ -59,7 +59,7 @@ class RangeProof:
         self._windows = windows
         self._planner = planner
         self._arriving = format_timestamp(add_saturating(now, -_MAX_CALL))
-        self._proven_days = _ANY_DAYS
+        self._proven_days = _TRUSTED_DAYS
         self._probes = 0
         self._follows_rows = False
 
@@ -71,26 +71,26 @@ class RangeProof:
             rows: The rows that they have.
         """
         starts = self._observe(window, (row.start_time for row in rows.values()))
-        follows_rows, self._follows_rows = self._follows_rows, len(starts) >= _FEW_ROWS
+        follows_rows, self._follows_rows = self._follows_rows, len(starts) >= _MIN_ROWS
         if window.days <= self._proven_days:
             return True
         if starts:
-            probes = self._silent_ends(window, starts)
-        elif window.days > SAFE_DAYS or follows_rows:
+            probes = self._probes_at_ends(window, starts)
+        elif window.days > SHORT_RANGE_DAYS or follows_rows:
             today = self._planner.moments_of(window)[1].date()
-            probes = _cover(window, self._proven_days, today)
+            probes = _probes_of_empty(window, self._proven_days, today)
         else:
             return True
         for probe in probes:
             try:
                 is_silent = not (yield from self._has_new_rows(probe, rows))
             except RetriesExhaustedError:
-                days = SAFE_DAYS if window.days > SAFE_DAYS else self._proven_days
+                days = SHORT_RANGE_DAYS if window.days > SHORT_RANGE_DAYS else self._proven_days
                 problem = f"Zoho fails to return the calls of {probe} alone"
             else:
                 if is_silent:
                     continue
-                days = min(self._proven_days, SAFE_DAYS)
+                days = min(self._proven_days, SHORT_RANGE_DAYS)
                 problem = "Zoho returns only some of the calls of long date ranges"
             _LOGGER.warning("%s; reading windows of %d days", problem, days)
             self._planner.limit_days(days)
@@ -137,16 +137,16 @@ class RangeProof:
         except (InvalidParameterError, RetriesExhaustedError):
             return []
 
-    def _silent_ends(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
+    def _probes_at_ends(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
         """Return what to request to verify that the days before and after all rows have none."""
-        is_short = window.days <= SAFE_DAYS
-        if is_short and len(starts) < _FEW_ROWS:
+        is_short = window.days <= SHORT_RANGE_DAYS
+        if is_short and len(starts) < _MIN_ROWS:
             return []
         # A run of few days, such as a daily one, verifies only the most unusual silence.
         is_short_run = is_short and self._planner.is_whole_range(window)
         least_days = 1
         if is_short_run:
-            least_days = 2 if window.days <= 3 * _ANY_DAYS else _ANY_DAYS
+            least_days = 2 if window.days <= 3 * _TRUSTED_DAYS else _TRUSTED_DAYS
         longest = max((after - before for before, after in pairwise(starts)), default=2 * DAY)
 
         def is_suspicious(days: int, silence: dt.timedelta) -> bool:
@@ -157,18 +157,18 @@ class RangeProof:
         first, last = starts[0].date(), starts[-1].date()
         found = []
         if is_suspicious((first - begin.date()).days, starts[0] - begin):
-            found += self._split(DateWindow(window.first, first - DAY), is_front=True)
+            found += self._probes_of_silence(DateWindow(window.first, first - DAY), is_front=True)
         if is_suspicious((end.date() - last).days, end - starts[-1]):
-            found += self._split(DateWindow(last + DAY, window.last), is_front=False)
+            found += self._probes_of_silence(DateWindow(last + DAY, window.last), is_front=False)
         return found
 
-    def _split(self, silent: DateWindow, *, is_front: bool) -> list[DateWindow]:
+    def _probes_of_silence(self, silent: DateWindow, *, is_front: bool) -> list[DateWindow]:
         """Return what to request of days without rows, which lie before or after the others.
 
         Of each range, at least the proven days at the end beside the rows are returned. So the
         range itself is the first request, then what is farther from the rows, then its other end.
         """
-        step = max(self._proven_days, SAFE_DAYS) * DAY
+        step = max(self._proven_days, SHORT_RANGE_DAYS) * DAY
         cuts = [0 * step, step, 2 * step]
         if is_front:
             found = [DateWindow(silent.first, silent.last - cut) for cut in cuts]
@@ -186,24 +186,24 @@ def _without_wrong_clocks(starts: list[dt.datetime]) -> list[dt.datetime]:
     count = len(starts)
 
     def after_gaps(places: range) -> list[int]:
-        return [place for place in places if starts[place] - starts[place - 1] > SAFE_DAYS * DAY]
+        return [at for at in places if starts[at] - starts[at - 1] > SHORT_RANGE_DAYS * DAY]
 
     first = max(after_gaps(range(1, min(_MAX_WRONG_CLOCKS + 1, count))), default=0)
     last = min(after_gaps(range(max(count - _MAX_WRONG_CLOCKS, 1), count)), default=count)
-    return starts[first:last] if last - first >= _FEW_ROWS else starts
+    return starts[first:last] if last - first >= _MIN_ROWS else starts
 
 
-def _cover(window: DateWindow, proven_days: int, today: dt.date) -> list[DateWindow]:
+def _probes_of_empty(window: DateWindow, proven_days: int, today: dt.date) -> list[DateWindow]:
     """Return what to request of a window without rows: all of it, or a selection of its days."""
-    if window.days <= _MAX_COVER * proven_days:
+    if window.days <= _MAX_EVEN_PROBES * proven_days:
         length, count = proven_days * DAY, -(-window.days // proven_days)
         firsts = [window.first + n * length for n in range(count)]
         found = [DateWindow(day, min(day + length - DAY, window.last)) for day in firsts]
     else:
-        length = max(proven_days, SAFE_DAYS) * DAY
+        length = max(proven_days, SHORT_RANGE_DAYS) * DAY
         third = (window.last - window.first) // 3
         firsts = [window.first, window.first + third, window.first + 2 * third]
         found = [DateWindow(day, min(day + length - DAY, window.last)) for day in firsts]
-        found.append(DateWindow(max(today - (_ANY_DAYS - 1) * DAY, window.first), window.last))
+        found.append(DateWindow(max(today - (_TRUSTED_DAYS - 1) * DAY, window.first), window.last))
         found.append(DateWindow(max(window.last - length + DAY, window.first), window.last))
     return list(dict.fromkeys(reversed(found)))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
-_FEW_ROWS = 10
+_TOLERATED_STRAYS = 10  # calls far outside the days of their window
 
 
 class CallLogReader:
@@ -232,7 +232,7 @@ class CallLogReader:
         after, before = window.near[0], window.near[1] + DAY
         first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))
         strays = rows[:first] + rows[last:]
-        if len(strays) > max(_FEW_ROWS, len(rows) // 2):
+        if len(strays) > max(_TOLERATED_STRAYS, len(rows) // 2):
             message = f"Zoho returned calls of other days than {window}; they are not emitted"
             raise ZohoVoiceError(message)
         self._strays += len(strays)
