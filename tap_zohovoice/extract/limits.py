@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_ENOUGH_ROWS = 15_000
-"""Rows of a window that are enough, where offsets have no limit."""
-_MAX_REQUESTS = 50
+_MAX_ROWS = 15_000
+"""Rows of the largest window, where offsets have no limit."""
+_MAX_WINDOW_REQUESTS = 50
 """Requests of a window of several days, since nothing of it is emitted until it is complete. With
 those that find the days, they fit two minutes at 29 a minute."""
-_FEW_ROWS = 1_000
-"""Rows of a window that is not narrowed for its requests, since days would be read twice."""
+_MIN_CHECKPOINT_ROWS = 1_000
+"""Rows that a window may have however many requests they take: short windows repeat days."""
 _LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 """Where `from` + `size` may end, most likely first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
@@ -34,32 +34,32 @@ class ServerLimits:
     """Limits of this server's paging, as observed in this run.
 
     Attributes:
-        max_rows: Rows that offsets reach.
+        reachable_rows: Rows of a window that offsets are likely to reach.
         size: Rows requested at once.
-        page_rows: Rows that a full page has; 0: unknown.
-        reach: Largest `from` + `size` of a large page, unless a larger one succeeded.
-        failures_beyond: Large pages that failed beyond all earlier requests.
-        max_row_seen: Offset up to which rows have come.
-        max_offset_ok: Largest `from` + `size` requested that returned rows.
-        verified_rows: Rows of the largest window that is proved to be complete.
-        verified_end: Rows of the longest first page that is proved to be complete.
-        longest_page: Rows of the longest page.
+        full_page_rows: Rows that a full page has; 0: unknown.
+        large_end: Largest `from` + `size` to request with more than the least size.
+        failures_beyond: Requests for more than the least size that failed beyond `confirmed_end`.
+        deepest_row: Largest offset + number of rows that came.
+        confirmed_end: Largest `from` + `size` of a request that returned rows.
+        proven_window_rows: Rows of the largest window that is proved to be complete.
+        proven_page_rows: Rows of the longest first page that is proved to be complete.
+        longest_page_rows: Rows of the longest page.
         total_is_reliable: Whether totals have been right so far.
         total_exceeds_page: Whether a total was greater than the rows of its own page.
         firm_overlaps: Wide overlaps of two pages in a row whose rows kept their order.
         needs_single_pages: Whether each window must fit a page, since the order is not firm.
     """
 
-    max_rows: int
+    reachable_rows: int
     size: int
-    page_rows: int = 0
-    reach: int = _LIKELY_LIMITS[0]
+    full_page_rows: int = 0
+    large_end: int = _LIKELY_LIMITS[0]
     failures_beyond: int = 0
-    max_row_seen: int = 0
-    max_offset_ok: int = 0
-    verified_rows: int = 0
-    verified_end: int = 0
-    longest_page: int = 0
+    deepest_row: int = 0
+    confirmed_end: int = 0
+    proven_window_rows: int = 0
+    proven_page_rows: int = 0
+    longest_page_rows: int = 0
     total_is_reliable: bool = True
     total_exceeds_page: bool = False
     firm_overlaps: int = 0
@@ -67,55 +67,53 @@ class ServerLimits:
 
     @classmethod
     def for_size(cls, size: int) -> ServerLimits:
-        """Return the limits that are likely before the first request.
-
-        Args:
-            size: Rows requested at once.
-        """
+        """Return the limits that are likely before the first request of a size."""
         few = min(size, _LIKELY_LIMITS[-1])  # any server pages that far
-        return cls(max_rows=_LIKELY_LIMITS[0] - size, size=size, verified_rows=few)
+        return cls(reachable_rows=_LIKELY_LIMITS[0] - size, size=size, proven_window_rows=few)
 
     @property
     def checkpoint_rows(self) -> int:
-        """Rows that are read until nothing may have been emitted for too long."""
-        if not self.page_rows:
-            return _ENOUGH_ROWS
-        return max(_MAX_REQUESTS * (self.page_rows - 1), _FEW_ROWS)  # pages overlap by a row
+        """Rows after which records and STATE must go out: more take too many requests."""
+        if not self.full_page_rows:
+            return _MAX_ROWS
+        new_rows = self.full_page_rows - 1  # pages overlap by a row
+        return max(_MAX_WINDOW_REQUESTS * new_rows, _MIN_CHECKPOINT_ROWS)
 
     @property
-    def window_rows(self) -> int:
-        """Rows that a window of several days may hold."""
-        return min(self.max_rows, self.checkpoint_rows)
+    def max_window_rows(self) -> int:
+        """Rows that a window of several days may have."""
+        return min(self.reachable_rows, self.checkpoint_rows)
 
     def clip(self, offset: int, size: int, least: int) -> int:
-        """Return the size of a page that does not pass `reach`, but at least so many rows."""
-        if offset + size <= self.max_offset_ok:
+        """Return the size of a page that does not pass `large_end`, but at least so many rows."""
+        if offset + size <= self.confirmed_end:
             return size
-        return min(size, max(self.reach - offset, least))
+        return min(size, max(self.large_end - offset, least))
 
-    def lower_reach(self, end: int, *, is_certain: bool) -> None:
-        """Record that a large page beyond an offset failed: once may be by chance.
+    def lower_large_end(self, end: int, *, is_certain: bool) -> None:
+        """Record that a request for more than the least size failed: once may be by chance.
 
         Args:
-            end: Where a page of the smallest size would end.
+            end: Where a page of the least size would end.
             is_certain: Whether the server refused the page.
         """
         self.failures_beyond += 1
         if is_certain or self.failures_beyond > 1:
-            self.reach = max(self.max_offset_ok, end)
+            self.large_end = max(self.confirmed_end, end)
 
     def confirm_offset(self, offset: int, size: int, rows: int) -> None:
         """Record that a request at an offset for so many rows returned some."""
-        self.max_row_seen = max(self.max_row_seen, offset + rows)
-        self.longest_page = max(self.longest_page, rows)
-        self.max_offset_ok = max(self.max_offset_ok, offset + size)
+        self.deepest_row = max(self.deepest_row, offset + rows)
+        self.longest_page_rows = max(self.longest_page_rows, rows)
+        self.confirmed_end = max(self.confirmed_end, offset + size)
         if not self.needs_single_pages:
-            self.max_rows = max(self.max_rows, min(self.max_row_seen, _ENOUGH_ROWS))
+            self.reachable_rows = max(self.reachable_rows, min(self.deepest_row, _MAX_ROWS))
 
     def reject_offset(self, offset: int) -> None:
         """Record that an offset returns no rows although there are some."""
-        limits = [limit - self.size for limit in _LIKELY_LIMITS if limit - self.size < offset]
-        self.max_rows = max(min(self.max_rows, *limits[:1], offset), self.max_row_seen, 1)
+        likely = [limit - self.size for limit in _LIKELY_LIMITS if limit - self.size < offset]
+        most = min(self.reachable_rows, *likely[:1], offset)
+        self.reachable_rows = max(most, self.deepest_row, 1)
 
     def observe_total(self, offset: int, rows: int, total: int) -> None:
         """Record `meta.total` of a page: it may count the rows of its own page alone."""
@@ -127,7 +125,7 @@ class ServerLimits:
     def require_single_pages(self) -> None:
         """Let each window fit a page: the order of rows changes from request to request."""
         self.needs_single_pages = True
-        self.max_rows = max(min(self.max_rows, self.size - 1), 1)
+        self.reachable_rows = max(min(self.reachable_rows, self.size - 1), 1)
 
 
 class PageSizeNegotiation:

@@ -1,4 +1,4 @@
-"""Paging flow of one window: from/size by rows received, stitched at the seams."""
+"""Pages of one window: which `from` and `size` come next, and whether all rows have come."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _ROUND_LIMIT = 10
 class PageFlow:
     """Reads one window to its end.
 
-    Attributes:
-        rows: The rows by `logid`, in the order they came.
-        can_divide: Whether types of calls can be requested separately instead.
-
     Args:
         request_page: Requests the page at an offset; `is_certain=False` if it may have no rows.
         limits: What is known of the server; updated.
-        can_split: Whether the window can be narrowed if it holds too many rows.
+        can_split: Whether fewer days can be requested if the window holds too many rows.
         name: The window, for the log.
         start: Rows that started before are not needed (timestamp); windows of days have some.
+
+    Attributes:
+        rows: The rows by `logid`, in the order they came.
+        can_divide: Whether types of calls can be requested separately instead.
     """
 
     def __init__(
@@ -99,22 +99,22 @@ class PageFlow:
             The rows by `logid`.
 
         Raises:
-            WindowTooLargeError: If the window must be narrowed.
+            WindowTooLargeError: If fewer days, or one type of calls, must be requested.
             InvalidParameterError: If the server rejects the window or the size.
             ZohoVoiceError: If the end of the window cannot be reached.
         """
         before: WindowPass | None = None
-        has_moved, was_proven = False, True
+        some_moved, kept_order = False, True
         for _ in range(1 + _MAX_REREADS):
             yield from self._read_pass()
             # Rows that change places may be in place once, by chance.
-            is_proven = self._pass.is_firm and (
-                before is None or not has_moved or self._pass.has_order_of(before)
+            keeps_order = self._pass.is_firm and (
+                before is None or not some_moved or self._pass.has_order_of(before)
             )
-            if self._pass.is_complete(len(self.rows), self._limits, is_proven=is_proven):
+            if self._pass.is_complete(len(self.rows), self._limits, keeps_order=keeps_order):
                 return self.rows
             is_repeated = before is not None and self._pass.seen.keys() == before.seen.keys()
-            if is_proven and was_proven and is_repeated and self._pass.totals:
+            if keeps_order and kept_order and is_repeated and self._pass.totals:
                 self._limits.total_is_reliable = False
                 _LOGGER.warning(
                     "%s: meta.total is %d but only %d distinct calls were returned, twice; "
@@ -126,8 +126,8 @@ class PageFlow:
                 return self.rows
             if before is not None and (not self._pass.is_firm or self._limits.needs_single_pages):
                 break
-            has_moved = has_moved or not self._pass.is_firm
-            before, was_proven = self._pass, is_proven
+            some_moved = some_moved or not self._pass.is_firm
+            before, kept_order = self._pass, keeps_order
         self._limits.require_single_pages()
         raise WindowTooLargeError(max(self._pass.totals, default=None))
 
@@ -151,7 +151,7 @@ class PageFlow:
             offset, page = yield from self._get_next(offset, page)
         self._pass.is_single_page = self._pass.row_count == len(first.rows)
         if self._pass.is_single_page and not self.passed_start:
-            self._limits.verified_end = max(self._limits.verified_end, self._pass.row_count)
+            self._limits.proven_page_rows = max(self._limits.proven_page_rows, self._pass.row_count)
 
     def _get_next(
         self, offset: int, page: Page
@@ -161,7 +161,7 @@ class PageFlow:
         has_total = page.total is not None and self._limits.total_is_reliable
         if not has_total:
             if offset:  # so the page before it was a full one
-                self._limits.page_rows = self._longest
+                self._limits.full_page_rows = self._longest
             if self._can_split:
                 yield from self._check_length()
         # The last row is requested again: if it is not where it was, rows have moved.
@@ -178,10 +178,10 @@ class PageFlow:
 
     def _check_length(self) -> Generator[PageRequest, Page, None]:
         """Check that a window without a total is not too large, by one request where it may be."""
-        most = self._limits.window_rows
+        most = self._limits.max_window_rows
         if len(self.rows) > most:
             raise WindowTooLargeError(None)
-        is_longest = len(self.rows) > 2 * self._limits.verified_rows
+        is_longest = len(self.rows) > 2 * self._limits.proven_window_rows
         if self._has_looked_ahead or not (is_longest or len(self.rows) > most // 10):
             return
         self._has_looked_ahead = True
@@ -203,8 +203,8 @@ class PageFlow:
         except RetriesExhaustedError as error:
             # Some search engines respond with a server error beyond their limit, even if the rows
             # end before it.
-            is_within = offset + self._requested <= self._limits.max_offset_ok
-            if not offset or (is_within and offset + 1 < self._limits.max_row_seen):
+            is_within = offset + self._requested <= self._limits.confirmed_end
+            if not offset or (is_within and offset + 1 < self._limits.deepest_row):
                 raise
             raise self._offset_limit_hit(offset) from error
         self._requested = page.size
@@ -225,7 +225,7 @@ class PageFlow:
         total = page.total or 0
         is_capped = len(page.rows) < total == TRACK_TOTAL_HITS_CAP
         is_long = self.can_divide and total > self._limits.checkpoint_rows
-        if is_capped or is_long or (self._can_split and total > self._limits.window_rows):
+        if is_capped or is_long or (self._can_split and total > self._limits.max_window_rows):
             raise WindowTooLargeError(total)
 
     def _collect(self, page: Page) -> None:
@@ -247,7 +247,7 @@ class PageFlow:
             return self._has_ended
         # A total may count the rows of its own page, until one does not, or its end was verified.
         # A page as long as the longest may have been capped.
-        verified = min(self._limits.verified_end, self._limits.longest_page - 1)
+        verified = min(self._limits.proven_page_rows, self._limits.longest_page_rows - 1)
         is_own = not (offset or self._limits.total_exceeds_page or length <= verified)
         is_full = length >= page.size or (offset > 0 and length >= self._longest)
         # More rows than the total prove that it is wrong.
@@ -293,5 +293,5 @@ class PageFlow:
         if total is None or total <= offset or not self._limits.total_is_reliable:
             return
         had_room = offset + 1 < page.size and len(self._pass.seen) % _ROUND_PAGE
-        if offset + page.size > self._limits.max_offset_ok and not had_room:
+        if offset + page.size > self._limits.confirmed_end and not had_room:
             raise self._offset_limit_hit(offset)

@@ -208,7 +208,7 @@ class WindowPlanner:
 
     def _fitting_days(self, window: DateWindow, rows: int) -> int:
         # Before the first rows, days are skipped: short windows would only cost requests.
-        most = self._limits.window_rows if self._has_rows else self._limits.max_rows
+        most = self._limits.max_window_rows if self._has_rows else self._limits.reachable_rows
         return int(TARGET_FILL * most * window.days / rows)
 
     @property

@@ -152,10 +152,10 @@ class CallLogReader:
         counts: dict[str, int] = {}
         # Each type is emitted at once where the state can say so, and all take too long.
         limits = windows.limits
-        is_counted = (total or 0) > limits.checkpoint_rows and limits.total_is_reliable
+        emits_each_type = (total or 0) > limits.checkpoint_rows and limits.total_is_reliable
         stopped, self._checkpoint = self._checkpoint, None
         if (
-            is_counted
+            emits_each_type
             and stopped
             and stopped.next_day == window.first <= window.last <= stopped.last_day
         ):
@@ -171,7 +171,7 @@ class CallLogReader:
                 counts[call_type] = len(rows) + len(windows.legs)
                 legs |= windows.legs
                 windows.legs = legs | calls.legs
-                if is_counted and call_type != CALL_TYPES[-1]:
+                if emits_each_type and call_type != CALL_TYPES[-1]:
                     rows = {key: calls.kept[key] for key in rows}
                     yield self._partial_result(window, rows, counts)
             # If a row that was seen has none of these types, others may have none either.

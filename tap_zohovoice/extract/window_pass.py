@@ -25,10 +25,10 @@ class WindowPass:
     Attributes:
         ids: Ids of the rows in the order they came, those of overlaps twice.
         seen: First place of each id in `ids`.
-        totals: `meta.total` of the pages that have one.
+        totals: `meta.total` of the pages that have it.
         row_count: Number of rows up to the end of the last page.
         is_single_page: Whether the first page has all rows.
-        is_firm: Whether no row has been at two places.
+        is_firm: Whether no row has been at two places in this pass.
         empty_offsets: Offsets that had no row, but should have had one.
         order: Finds out whether all further rows are too old.
         stale_pages: Number of last pages in a row without a new row.
@@ -76,9 +76,9 @@ class WindowPass:
         if len(page.rows) <= self.overlap:
             return 0
         is_counted = limits.total_exceeds_page and limits.total_is_reliable
-        is_proven = is_counted or limits.firm_overlaps >= _ENOUGH_OVERLAPS
+        is_order_known = is_counted or limits.firm_overlaps >= _ENOUGH_OVERLAPS
         # An offset without rows is requested again, and must then be the same one.
-        is_narrow = is_proven or self.empty_offsets
+        is_narrow = is_order_known or self.empty_offsets
         self.overlap = 1 if is_narrow else min(_WIDE_OVERLAP, len(page.rows) // 2)
         return self.overlap
 
@@ -131,16 +131,16 @@ class WindowPass:
         first, second = ([key for key in each.ids if key in common] for each in (before, self))
         return first == second
 
-    def is_complete(self, found: int, limits: ServerLimits, *, is_proven: bool) -> bool:
+    def is_complete(self, found: int, limits: ServerLimits, *, keeps_order: bool) -> bool:
         """Return whether this pass, with those before, returned all rows.
 
         Args:
             found: Number of distinct rows of all passes.
             limits: What is known of the server.
-            is_proven: Whether the rows have kept their places.
+            keeps_order: Whether the rows have kept their places, in this pass and between passes.
         """
         has_total = bool(self.totals) and limits.total_is_reliable
-        if not is_proven or (limits.needs_single_pages and not self.is_single_page):
+        if not keeps_order or (limits.needs_single_pages and not self.is_single_page):
             # Only a total proves that rows which change places were all seen.
             return has_total and found >= max(self.totals)
         if not has_total or self.order.passed_start:

@@ -78,9 +78,9 @@ class WindowReader:
         self.rows, self.legs = flow.rows, set()
         rows = yield from flow.read_window()
         if not flow.has_trusted_total and not flow.passed_start:
-            if not flow.has_firm_end and len(rows) >= self.limits.verified_rows:
+            if not flow.has_firm_end and len(rows) >= self.limits.proven_window_rows:
                 yield from self._verify_end(window, rows, can_split=can_split)
-            self.limits.verified_rows = max(self.limits.verified_rows, len(rows))
+            self.limits.proven_window_rows = max(self.limits.proven_window_rows, len(rows))
         self.legs = flow.legs
         return rows
 
@@ -98,7 +98,7 @@ class WindowReader:
         flow = self._flow(window, can_split=False, call_type=call_type)
         rows = yield from flow.read_window()
         # Without totals, a type that has all there is may have been cut off as well.
-        is_long = len(rows) >= self.limits.verified_rows and not flow.has_firm_end
+        is_long = len(rows) >= self.limits.proven_window_rows and not flow.has_firm_end
         if not flow.has_trusted_total and is_long and len(rows) >= 0.9 * seen:
             raise WindowTooLargeError(None)
         self.legs = flow.legs
@@ -142,7 +142,7 @@ class WindowReader:
             page = yield from self._request_least(first)
         self.limits.size = self.page_size.next
         if page.rows and (page.total or 0) > 2 * (offset + len(page.rows)):  # certainly a full page
-            self.limits.page_rows = len(page.rows)
+            self.limits.full_page_rows = len(page.rows)
         self._on_page(window, page)
         return page
 
@@ -170,7 +170,7 @@ class WindowReader:
                 self.page_size.observe_trial(request.offset, rows, page.total if page else None)
             elif not rows:
                 end = request.offset + self.page_size.least
-                self.limits.lower_reach(end, is_certain=is_refused)
+                self.limits.lower_large_end(end, is_certain=is_refused)
                 return None
             if rows:
                 return page
@@ -186,7 +186,7 @@ class WindowReader:
 
     def _is_beyond(self, offset: int, size: int) -> bool:
         """Return whether no request has come that far yet."""
-        return offset > 0 and offset + size > self.limits.max_offset_ok
+        return offset > 0 and offset + size > self.limits.confirmed_end
 
     def _lower_size(
         self, offset: int, size: int, error: InvalidParameterError | RetriesExhaustedError
@@ -227,7 +227,7 @@ class WindowReader:
         """
         if total is None or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
             return False
-        if total <= self.limits.max_rows:
+        if total <= self.limits.reachable_rows:
             return False
         self._has_verified_offset = True
         try:
@@ -236,7 +236,7 @@ class WindowReader:
             return False
         if page.rows:
             self.limits.confirm_offset(total - 1, page.size, len(page.rows))
-        return total <= self.limits.window_rows
+        return total <= self.limits.max_window_rows
 
     def _params(self, window: DateWindow) -> dict[str, str]:
         first, last = window.first.isoformat(), window.last.isoformat()
