@@ -266,7 +266,7 @@ def _expires_in(response: Mapping[str, Any]) -> float:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ThrottledAuthenticator(AuthBase):
-    """Acquires a slot for each request, then signs it; the sender releases the slot."""
+    """Waits for a slot and until a lockout ends, then signs; the sender releases the slot."""
 
     tokens: OAuthTokens
     limiter: SlidingWindowLimiter
@@ -274,7 +274,7 @@ class ThrottledAuthenticator(AuthBase):
     @override
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
         self.tokens.access_token()  # fetching one can take long and must not hold a slot meanwhile
-        self.limiter.acquire()
+        self.limiter.acquire()  # where a lockout is waited out
         try:
             r.headers["Authorization"] = f"Zoho-oauthtoken {self.tokens.access_token()}"
         except BaseException:

@@ -1,4 +1,4 @@
-"""REST client: base class of the streams."""
+"""Base class of the streams, on the SDK's `RESTStream`; `http/client.py` has the HTTP client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exceptions of the tap: one tree below those of the SDK."""
+"""Exceptions of the tap; those that end a sync, and those of requests, are below the SDK's."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class WindowTooLargeError(Exception):
 
 
 class CastError(ValueError):
-    """A value does not fit the type of its field."""
+    """A value does not match the type of its field."""
 
 
 class InvalidRecordError(ValueError):

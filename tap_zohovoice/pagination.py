@@ -1,4 +1,4 @@
-"""SDK paginator over from/size, driven by a flow."""
+"""Pages: what to request, how to parse a response, and the SDK's paginators over them."""
 
 from __future__ import annotations
 

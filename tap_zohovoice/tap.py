@@ -1,4 +1,4 @@
-"""The tap: its settings and streams, and the one clock, session, token and throttle they share."""
+"""The Singer tap: its streams, its inputs and its command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof that a range of days is complete: some APIs return only a part of a long one."""
+"""Proof that all days of a range were returned: some APIs return only a part of a long one."""
 
 from __future__ import annotations
 

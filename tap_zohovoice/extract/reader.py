@@ -150,7 +150,7 @@ class CallLogReader:
         """
         windows, seen = self._windows, dict(self._windows.rows)
         counts: dict[str, int] = {}
-        # Each type is emitted at once where the state can say so, and all take too long.
+        # Where all types take too long, each is emitted when it is read; a total shows their end.
         limits = windows.limits
         emits_each_type = (total or 0) > limits.checkpoint_rows and limits.total_is_reliable
         stopped, self._checkpoint = self._checkpoint, None

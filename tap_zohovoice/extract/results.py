@@ -1,4 +1,4 @@
-"""Results of a reading: windows, and the checkpoints at which the next run can continue."""
+"""Results of windows, and checkpoints, at which the run after a stopped one continues."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint"
 """Member of a bookmark while a run is not finished."""
 _RESTART = dt.timedelta(hours=1)
-"""A run that starts within it continues the one before, as if that had not been stopped."""
+"""A run that starts this soon after the start of a stopped one does not read its lookback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Checkpoint:
 
         Args:
             bookmark: The bookmark that is written with it.
-            read_at: Start of the run.
+            read_at: Start of the run that writes it.
         """
         return {
             "replication_key_value": bookmark,
@@ -61,7 +61,7 @@ class Checkpoint:
 
         Args:
             state: The bookmark.
-            now: Start of the run.
+            now: Start of the run that reads it.
             lookback: Calls that were younger when they were read, are read again.
         """
         try:

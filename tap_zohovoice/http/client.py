@@ -1,4 +1,4 @@
-"""HTTP client of one URL: throttles, signs, sends and validates each attempt of a request."""
+"""HTTP client of one URL: signs, sends, validates and retries its requests."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _T = TypeVar("_T")
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ApiClient:
-    """Requests to one URL.
+    """Requests to one URL: the SDK's request loop sends through `retry`, all others through `get`.
 
-    For each attempt, the authenticator acquires a slot and signs; the session sends, and releases
+    For each attempt, the authenticator waits for a slot and signs; the session sends, and releases
     the slot. `redact` returns what must not be in an error: secrets and filters.
     """
 

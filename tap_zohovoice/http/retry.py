@@ -43,14 +43,14 @@ MAX_WAIT = 6 * 3600.0
 """Seconds; the tap waits for no longer lockout."""
 _MAX_RETRY_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
-"""Sent again at once: the limiter waits for the end of a lockout."""
+"""Sent again without a wait here; after a lockout, the limiter lets the request wait."""
 
 
 @dataclass(eq=False, repr=False)
 class RetryPolicy:
     """Sends a request again as long as that may help.
 
-    Lockouts are waited out in the limiter, by the next request, and do not count as attempts.
+    A lockout is no failed attempt: it closes the limiter, where the next attempt waits for a slot.
     A rejected access token is renewed once: `invalidate_token` returns whether that is possible.
     """
 
@@ -146,7 +146,7 @@ class RetryPolicy:
         return True
 
     def _lock(self, error: RateLimitedError, *, is_longer: bool) -> None:
-        """Close the limiter, for other runs too: each request prolongs a lockout."""
+        """Close the limiter, for other runs too, and do not wait here: see `RetryPolicy`."""
         wait = self.lock_seconds if error.wait is None else error.wait
         # One that outlasts a short wait has not said how long it is.
         wait = max(wait, self.lock_seconds) if is_longer and wait < _SHORT_WAIT else wait

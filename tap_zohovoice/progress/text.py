@@ -1,4 +1,4 @@
-"""The figures of a run as text."""
+"""Progress, waits and durations as text, for log lines and the live line."""
 
 from __future__ import annotations
 

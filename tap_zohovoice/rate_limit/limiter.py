@@ -104,7 +104,7 @@ class SlidingWindowLimiter:
         return requests * self.seconds / self._slots
 
     def acquire(self) -> None:
-        """Acquire a slot, waiting until one is free."""
+        """Acquire a slot; wait until one is free and no lockout is in effect."""
         while True:
             seconds, reason = self.try_acquire()
             if seconds <= 0:
@@ -148,9 +148,9 @@ class SlidingWindowLimiter:
             self.store.cancel(token)
 
     def lock_for(self, seconds: float, reason: str) -> None:
-        """Refuse all slots, in this and in other processes: requests may prolong a lockout.
+        """Grant no slot for some seconds, here and in other processes; `acquire` waits.
 
-        A margin is added to the seconds; the log states the reason.
+        Requests may prolong a lockout, so a margin is added; the log states the reason.
         """
         seconds += 1 + seconds * 0.01
         self._locked_until = max(self._locked_until, self.clock.monotonic() + seconds)

@@ -1,4 +1,4 @@
-"""Files of unknown size, which may have been downloaded while they were still written."""
+"""Second requests of files of unknown size, which may have been downloaded too early."""
 
 from __future__ import annotations
 

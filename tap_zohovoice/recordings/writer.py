@@ -1,4 +1,4 @@
-"""Storage of received files: which are needed, and which are complete."""
+"""Writing of received files: which are needed, and which are complete."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("tap-zohovoice.state")
 NEWEST = "newest_start_time"
 """Member of a bookmark: start of the newest call that was emitted."""
-_CLOCK_SKEW = dt.timedelta(minutes=5)
+_CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning
 _VALUE = "replication_key_value"
 _WRAPPERS = (
     *("value", "state", "singer_state"),

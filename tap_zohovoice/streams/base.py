@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from tap_zohovoice.schemas.conversion import Record
 
-_CLOCK_SKEW = dt.timedelta(days=1)
-"""How far the bookmark of an empty window stays before the present, even without a lookback."""
+_MIN_MARGIN = dt.timedelta(days=1)
+"""How far the bookmark stays before the end of an empty window, even without a lookback."""
 
 
 class IncrementalStream(BookmarkedStream):
@@ -43,14 +43,14 @@ class IncrementalStream(BookmarkedStream):
     list_params: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Query parameters of the list, by `kind` of the partition."""
     has_checkpoints: ClassVar[bool] = False
-    """Whether a run that was stopped is continued without its lookback."""
+    """Whether the next run continues a stopped one, instead of reading the lookback again."""
     item_label: ClassVar[str] = "call"
     """What a record is, in the singular, for the summary."""
 
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
     _bounds = ("", "~")
-    """Timestamps of records that may move the bookmark: those of the current window."""
+    """First and last timestamp that may be a bookmark; no record of another one moves it."""
     _sampled = 0
 
     @abstractmethod
@@ -97,7 +97,7 @@ class IncrementalStream(BookmarkedStream):
                 first, last = window.window.near
                 last = min(last, add_saturating(window.bookmark_limit, services.settings.lookback))
                 self._bounds = format_timestamp(first), format_timestamp(last)
-                if window.is_partial:  # calls before these may follow
+                if window.is_partial:  # calls before these may follow, so none moves it
                     self._bounds = ("~", "")
                 yield from self.emit_window(window, context)
                 if not window.is_partial:
@@ -107,7 +107,7 @@ class IncrementalStream(BookmarkedStream):
                 self.write_state()
                 progress.update(window.window, len(window.rows) + len(window.strays))
             if self.get_context_state(context).pop(CHECKPOINT, None):
-                self.write_state()  # the days that were left are rejected
+                self.write_state()  # the server rejects all days that were left
         finally:
             written = services.writer.records_written - written_before
             self._converter.log_undeclared()
@@ -222,8 +222,8 @@ class IncrementalStream(BookmarkedStream):
             state[CHECKPOINT] = window.checkpoint.to_state(bookmark, self.services.present)
 
     def _safe_bookmark(self, covered_until: dt.datetime, start: dt.datetime) -> str:
-        """Return how far the bookmark may advance after an empty window: clocks differ."""
-        margin = max(self.services.settings.lookback, _CLOCK_SKEW)
+        """Return how far the bookmark may advance after an empty window: calls may come late."""
+        margin = max(self.services.settings.lookback, _MIN_MARGIN)
         covered_until = min(covered_until, self.services.present)
         return format_timestamp(max(add_saturating(covered_until, -margin), start))
 
