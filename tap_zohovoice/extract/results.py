@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint"
 """Member of a bookmark while a run is not finished."""
 _RESTART = dt.timedelta(hours=1)
-"""A run that starts this soon after the start of a stopped one does not read its lookback."""
+"""A run that starts this soon after the start of a stopped one does not read the lookback again."""
 
 
 @dataclass(frozen=True, slots=True)

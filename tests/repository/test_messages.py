@@ -131,6 +131,16 @@ def dense(stage: Stage) -> Run:
     return stage.run(box={"history": history(6_000, first=day, last=day), "dialect": dialect})
 
 
+def unanswered(stage: Stage) -> Run:
+    """Meet days without calls that fail when they are requested alone."""
+    faults = dict.fromkeys(range(3, 9), "500")
+    return stage.run(
+        box={"history": history(150, first=dt.date(2026, 1, 15))},
+        files=lambda server: setattr(server, "faults", faults),
+        start_date="2025-06-01",
+    )
+
+
 def unordered(stage: Stage) -> Run:
     """Meet a day that does not fit a page, with an order that changes."""
     day = dt.date(2026, 2, 25)
@@ -527,6 +537,7 @@ MESSAGES: dict[str, Meet] = {
     "Zoho returns only some of the calls of long date ranges; …": lambda stage: stage.run(
         box={"dialect": Dialect(answered_days=30)}
     ),
+    "Zoho fails to return the calls of … alone; …": unanswered,
     "Zoho rejects days before …; …": lambda stage: stage.run(
         box={"dialect": Dialect(retention_days=90)}
     ),
@@ -572,6 +583,7 @@ GOES_ON = {
     "Zoho Voice: HTTP …: the API is locked; waiting … s, until … UTC",
     "…: meta.total is … but only … distinct calls were returned, …",
     "Zoho returns only some of the calls of long date ranges; …",
+    "Zoho fails to return the calls of … alone; …",
     "Zoho rejects days before …; …",
     "… calls start more than two days outside the requested days; …",
     "recordings_path is set, but the stream recordings is not selected: …",
