@@ -1,4 +1,4 @@
-"""Exchange of a code of the API console for a refresh token: OAuth's grant by code."""
+"""Exchange of a code of the API console for a refresh token: OAuth's authorization code grant."""
 
 from __future__ import annotations
 

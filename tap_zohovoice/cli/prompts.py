@@ -23,7 +23,7 @@ CENTERS = click.Choice(list(DATA_CENTERS), case_sensitive=False)
 
 
 def text(value: str) -> str:
-    """Return a client ID, a secret or a code without what surrounds it: a type of click."""
+    """Return a client ID, a secret or a code, stripped; a click type, whose name the help shows."""
     cleaned = clean_credential(value)
     if not cleaned.isascii() or not cleaned.isprintable() or " " in cleaned:
         message = "must be plain text without spaces"

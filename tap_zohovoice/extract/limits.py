@@ -150,9 +150,9 @@ class PageSizeNegotiation:
         self.granted: int | None = None
         self._has_full_page = False
         self._short_trials = 0
-        self._is_proven = False
-        self._suspect: int | None = None
-        self._retrial: int | None = None
+        self._is_accepted = False
+        self._suspect: int | None = None  # lowered, but the reason may have been another one
+        self._retrial: int | None = None  # a suspect, which is requested once more
 
     @property
     def next(self) -> int:
@@ -180,7 +180,7 @@ class PageSizeNegotiation:
         if self.granted:
             return
         self._size = size
-        self._is_proven = True
+        self._is_accepted = True
         self._retrial, self._suspect = self._suspect, None
 
     def observe_page(self, offset: int, rows: int, total: int | None) -> None:
@@ -219,13 +219,13 @@ class PageSizeNegotiation:
             half = size // 2
             self._retrial = half if half > self._size else None
             return True
-        if self._is_proven or parameter != "size":
+        if self._is_accepted or parameter != "size":
             return False
         return self.halve()
 
     def try_smaller(self) -> bool:
         """Lower a size that may be the reason of a rejection; return whether it could be."""
-        if self._is_proven or self._size <= _DOCUMENTED_SIZE:
+        if self._is_accepted or self._size <= _DOCUMENTED_SIZE:
             return False
         self._suspect = self._size
         while self._size > _DOCUMENTED_SIZE:

@@ -177,7 +177,7 @@ class PageFlow:
         return offset, None
 
     def _check_length(self) -> Generator[PageRequest, Page, None]:
-        """Check that a window without a total is not too large, by one request where it may be."""
+        """Check that a window without a total is not too large, by a later row where it may be."""
         most = self._limits.max_window_rows
         if len(self.rows) > most:
             raise WindowTooLargeError(None)

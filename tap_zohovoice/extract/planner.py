@@ -113,10 +113,10 @@ class WindowPlanner:
         return min(midnight(window.last) - MAX_UTC_OFFSET, self._end)
 
     def bookmark_limit(self, window: DateWindow) -> dt.datetime:
-        """Return the moment from which calls may be unread, whenever the rows of a window start."""
+        """Return the moment that the bookmark less the lookback must not pass after a window."""
         if window.last >= self._covering_day:
             return window.near[1]
-        # A call of a phone whose clock is ahead belongs to a day before its start.
+        # Where a phone's clock is ahead, its call is listed on a day before its start.
         return self.covered_until(window) + (DAY if self._is_inclusive else 0 * DAY)
 
     def shrink(self, window: DateWindow, rows: int | None) -> None:
@@ -158,7 +158,7 @@ class WindowPlanner:
         return True
 
     def _extend(self, first: dt.date) -> None:
-        """Continue day by day: the server's today may be ahead, or something else was rejected."""
+        """Continue day by day: the server's day may be ahead, or not the future was rejected."""
         self._last_day = max(self._last_day + DAY, first)
         self._is_extending = True
         self._next = first if self._last_day <= self._covering_day else None

@@ -41,7 +41,7 @@ class CallLogReader:
         filters: Query parameters.
 
     Attributes:
-        on_page: Called with each page, and the share of all days that its window is.
+        on_page: Called with each page, and the share of all days that its window has.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class CallLogReader:
         self._differing = 0
 
     def continue_at(self, checkpoint: Checkpoint) -> None:
-        """Continue where an earlier run stopped."""
+        """Begin at a checkpoint of an earlier run, rather than at the start."""
         self._checkpoint = checkpoint
         self.planner.start_at(checkpoint.next_day)
 
@@ -202,7 +202,7 @@ class CallLogReader:
         return replace(result, covered_until=covered, checkpoint=checkpoint, is_partial=True)
 
     def _get_fresh(self, rows: Rows) -> Rows:
-        """Return rows of the current window that are not emitted yet, or have more legs now."""
+        """Return the rows that no result of the current window has yet, or not with all legs."""
         legs = Counter(leg.logid for leg in self._windows.legs)
         versions = {key: (row, legs[key]) for key, row in rows.items()}
         fresh = {key: rows[key] for key in rows if self._emitted.get(key) != versions[key]}

@@ -91,10 +91,10 @@ class WindowResult:
         strays: Records that start far outside the window; they do not move the bookmark.
         legs: Other rows of calls that came as several rows which differ; each call is in `rows`
             or `strays` once, or in an earlier window.
-        covered_until: Before this moment no call is unread.
-        bookmark_limit: From this moment on calls may be unread; the bookmark less the lookback
-            must not pass it.
-        checkpoint: Where a run continues that follows this result; None: all days are read.
+        covered_until: Before this moment no call is unread; the bookmark where there are no rows.
+        bookmark_limit: Moment that the bookmark less the lookback must not pass, even if rows
+            start later, by clocks that are ahead.
+        checkpoint: Where the next run continues if this one stops here; None: all days are read.
         is_partial: Whether calls of other types of the day follow; the bookmark must not advance.
     """
 

@@ -57,9 +57,9 @@ class RetryPolicy:
     limiter: SlidingWindowLimiter
     invalidate_token: Callable[[], bool]
     lock_seconds: float
-    _may_narrow = True
-    _suspect = ""
-    _refusals: set[str] = field(default_factory=set, init=False)
+    _may_narrow = True  # a smaller request may show that an error is no lockout
+    _suspect = ""  # words of the last error that may be none
+    _refusals: set[str] = field(default_factory=set, init=False)  # words of those that were none
 
     def call(
         self,
@@ -111,7 +111,7 @@ class RetryPolicy:
                     raise InvalidParameterError(
                         str(error), is_invalid_value=True, summary=error.summary
                     ) from error
-                self._lock(error, is_longer=failures[kind] > 1)
+                self._lock(error, is_repeated=failures[kind] > 1)
             most = min(max_attempts, max_incomplete) if error.is_unreachable else max_attempts
             if failures[kind] >= limits.get(kind, most):
                 return True
@@ -145,11 +145,11 @@ class RetryPolicy:
         _LOGGER.info("%s; requesting a new access token", error)
         return True
 
-    def _lock(self, error: RateLimitedError, *, is_longer: bool) -> None:
+    def _lock(self, error: RateLimitedError, *, is_repeated: bool) -> None:
         """Close the limiter, for other runs too, and do not wait here: see `RetryPolicy`."""
         wait = self.lock_seconds if error.wait is None else error.wait
-        # One that outlasts a short wait has not said how long it is.
-        wait = max(wait, self.lock_seconds) if is_longer and wait < _SHORT_WAIT else wait
+        # If a short wait that was named does not end a lockout, its length is not known.
+        wait = max(wait, self.lock_seconds) if is_repeated and wait < _SHORT_WAIT else wait
         if wait > MAX_WAIT:
             raise _final_error(error, 1) from error
         self.limiter.lock_for(wait, f"{error}: the API is locked")

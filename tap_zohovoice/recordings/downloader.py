@@ -98,7 +98,7 @@ class RecordingDownloader:
             if download.is_recheck:
                 return self._download_alone(download)
             return writer.already_stored(download)
-        download.is_provisional = rechecks.is_early(start, now)
+        download.is_provisional = rechecks.was_in_lookback(start, now)
         fields = delivery.take(download) if delivery else None
         if fields is None:
             return self._download_alone(download)

@@ -26,10 +26,10 @@ class Rechecks:
 
     def may_grow(self, start_time: str, downloaded_at: dt.datetime | None) -> bool:
         """Return whether a stored file may have grown since its download, if that is known."""
-        return start_time > self._after and self.is_early(start_time, downloaded_at)
+        return start_time > self._after and self.was_in_lookback(start_time, downloaded_at)
 
-    def is_early(self, start_time: str, at: dt.datetime | None) -> bool:
-        """Return whether a call is in the lookback at some time; at an unknown one, it may be."""
+    def was_in_lookback(self, start_time: str, at: dt.datetime | None) -> bool:
+        """Return whether a call was in the lookback at a time; true if that is unknown."""
         age = dt.timedelta(0) if at is None else at - dt.datetime.fromisoformat(start_time)
         return age < self._lookback
 

@@ -175,7 +175,7 @@ def _field_errors(source: str, fields: Json) -> Iterator[str]:
             kind = "a list of names" if is_list else "text or null"
             yield f"stream_maps: {source}.{name[:60]} must be {kind}"
         if name.startswith("__") and name not in _OPTIONS:
-            yield f"stream_maps: {source}.{name[:60]} is no option{_suggest(name, _OPTIONS)}"
+            yield f"stream_maps: {source}.{name[:60]} is not an option{_suggest(name, _OPTIONS)}"
     alias = [(MAPPER_ALIAS_OPTION, fields.get(MAPPER_ALIAS_OPTION))]
     for name, text in (*alias, *_expressions(fields)):
         if isinstance(text, str) and not isinstance(_parse(text), ast.Expr):

@@ -211,7 +211,7 @@ class IncrementalStream(BookmarkedStream):
         checkpoint = Checkpoint.from_state(state, services.started, services.settings.lookback)
         if not self.has_checkpoints or checkpoint is None:
             return None
-        self.logger.info("Continuing at %s, where an earlier run stopped", checkpoint.next_day)
+        self.logger.info("Continuing at %s, because the last run was stopped", checkpoint.next_day)
         return checkpoint
 
     def _set_checkpoint(self, window: WindowResult, context: Context | None) -> None:

@@ -78,7 +78,7 @@ def test_run_that_is_stopped_does_not_read_the_lookback_again(
         assert len(ids) <= 1.1 * len(set(ids))
         assert "checkpoint" not in runs[-1].state["bookmarks"]["call_logs"]
         (line,) = [line for line in runs[1].log.splitlines() if "Continuing at 2026-01-" in line]
-        assert "where an earlier run stopped" in line
+        assert "because the last run was stopped" in line
 
 
 def test_calls_that_were_young_when_they_were_read_are_read_again(

@@ -99,7 +99,7 @@ def test_privacy_map_hides_fields(
         ({"__else__": "'x'"}, "__else__ must be null"),
         ({"__key_properties__": [1]}, "call_logs.__key_properties__ must be a list of names"),
         ({"__key_properties__": ""}, "call_logs.__key_properties__ must be a list"),
-        ({"__fliter__": "1"}, "call_logs.__fliter__ is no option, did you mean __filter__?"),
+        ({"__fliter__": "1"}, "call_logs.__fliter__ is not an option, did you mean __filter__?"),
         ({"new": "5 / 0"}, "new: ZeroDivisionError"),
         ({"new": "int('a')"}, "new: ValueError"),
         ({"new": "voice_credits['voic']"}, "new: unknown field voic, did you mean voice?"),
