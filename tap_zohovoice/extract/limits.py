@@ -90,15 +90,15 @@ class ServerLimits:
             return size
         return min(size, max(self.large_end - offset, least))
 
-    def lower_large_end(self, end: int, *, is_certain: bool) -> None:
+    def lower_large_end(self, end: int, *, is_refused: bool) -> None:
         """Record that a request for more than the least size failed: once may be by chance.
 
         Args:
             end: Where a page of the least size would end.
-            is_certain: Whether the server refused the page.
+            is_refused: Whether the server refused the page.
         """
         self.failures_beyond += 1
-        if is_certain or self.failures_beyond > 1:
+        if is_refused or self.failures_beyond > 1:
             self.large_end = max(self.confirmed_end, end)
 
     def confirm_offset(self, offset: int, size: int, rows: int) -> None:

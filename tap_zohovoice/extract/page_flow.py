@@ -40,7 +40,7 @@ class PageFlow:
     """Reads one window to its end.
 
     Args:
-        request_page: Requests the page at an offset; `is_certain=False` if it may have no rows.
+        request_page: Requests the page at an offset; `has_rows=False` if it may have no rows.
         limits: What is known of the server; updated.
         can_split: Whether fewer days can be requested if the window holds too many rows.
         name: The window, for the log.
@@ -48,7 +48,7 @@ class PageFlow:
 
     Attributes:
         rows: The rows by `logid`, in the order they came.
-        can_divide: Whether types of calls can be requested separately instead.
+        can_split_types: Whether types of calls can be requested separately instead.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class PageFlow:
     ) -> None:
         self._calls = CallRows()
         self.rows = self._calls.kept
-        self.can_divide = False
+        self.can_split_types = False
         self._request_page = request_page
         self._limits = limits
         self._can_split = can_split
@@ -187,7 +187,7 @@ class PageFlow:
         self._has_looked_ahead = True
         try:
             offset = int(TARGET_FILL * most) if is_longest else most
-            page = yield from self._request_page(offset, is_certain=False)
+            page = yield from self._request_page(offset, has_rows=False)
         except (InvalidParameterError, RetriesExhaustedError):
             return
         if any(row.logid not in self.rows for row in page.rows):
@@ -224,7 +224,7 @@ class PageFlow:
     def _check_fits(self, page: Page) -> None:
         total = page.total or 0
         is_capped = len(page.rows) < total == TRACK_TOTAL_HITS_CAP
-        is_long = self.can_divide and total > self._limits.checkpoint_rows
+        is_long = self.can_split_types and total > self._limits.checkpoint_rows
         if is_capped or is_long or (self._can_split and total > self._limits.max_window_rows):
             raise WindowTooLargeError(total)
 

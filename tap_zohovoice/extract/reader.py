@@ -65,7 +65,7 @@ class CallLogReader:
         self._today = now.date()
         self._checkpoint: Checkpoint | None = None
         self._emitted: dict[str, tuple[SerializedRecord, int]] = {}  # of the current window
-        self._can_divide = "callType" not in filters
+        self._can_split_types = "callType" not in filters
         self._retries_size = False
         self._has_read = False
         self._strays = 0
@@ -121,10 +121,10 @@ class CallLogReader:
         can_split = self.planner.can_split(window)
         # Of a day before the start, only a part is read, so that its total proves nothing.
         is_after_start = self._start <= format_timestamp(midnight(window.first))
-        can_divide = self._can_divide and not can_split and is_after_start
+        by_type = self._can_split_types and not can_split and is_after_start
         try:
             return (
-                yield from self._windows.read(window, can_split=can_split, can_divide=can_divide)
+                yield from self._windows.read(window, can_split=can_split, can_split_types=by_type)
             )
         except WindowTooLargeError as error:
             if not can_split:
@@ -163,7 +163,7 @@ class CallLogReader:
         was_stopped = bool(counts)
         calls, legs = CallRows(), set[SerializedRecord]()
         try:
-            for call_type in CALL_TYPES if self._can_divide else ():
+            for call_type in CALL_TYPES if self._can_split_types else ():
                 if call_type in counts:
                     continue
                 rows = yield from windows.read_call_type(window, call_type, len(seen))

@@ -58,14 +58,14 @@ class WindowReader:
         self._has_verified_offset = False
 
     def read(
-        self, window: DateWindow, *, can_split: bool, can_divide: bool = False
+        self, window: DateWindow, *, can_split: bool, can_split_types: bool = False
     ) -> RowsGenerator:
         """Read a window.
 
         Args:
             window: The days.
             can_split: Whether fewer days can be requested.
-            can_divide: Whether the types of calls of one day can be requested separately.
+            can_split_types: Whether the types of calls of one day can be requested separately.
 
         Returns:
             The rows by `logid`.
@@ -74,7 +74,7 @@ class WindowReader:
             WindowTooLargeError: If fewer days, or one type of calls, must be requested.
             InvalidParameterError: If the server rejects the window or the size.
         """
-        flow = self._flow(window, can_split=can_split, can_divide=can_divide)
+        flow = self._flow(window, can_split=can_split, can_split_types=can_split_types)
         self.rows, self.legs = flow.rows, set()
         rows = yield from flow.read_window()
         if not flow.has_trusted_total and not flow.passed_start:
@@ -170,7 +170,7 @@ class WindowReader:
                 self.page_size.observe_trial(request.offset, rows, page.total if page else None)
             elif not rows:
                 end = request.offset + self.page_size.least
-                self.limits.lower_large_end(end, is_certain=is_refused)
+                self.limits.lower_large_end(end, is_refused=is_refused)
                 return None
             if rows:
                 return page
@@ -247,16 +247,16 @@ class WindowReader:
         window: DateWindow,
         *,
         can_split: bool,
-        can_divide: bool = False,
+        can_split_types: bool = False,
         call_type: str | None = None,
         known: Rows | None = None,
     ) -> PageFlow:
         params = self._params(window) | ({"callType": call_type} if call_type else {})
 
-        def request_page(
-            offset: int, *, is_certain: bool = True
+        def request_next(
+            offset: int, *, has_rows: bool = True
         ) -> Generator[PageRequest, Page, Page]:
-            has_rows = is_certain and offset > 0
+            has_rows = has_rows and offset > 0
             page = yield from self.request_page(window, offset, params, has_rows=has_rows)
             if known is not None and any(row.logid not in known for row in page.rows):
                 self.limits.reject_offset(len(known))
@@ -265,9 +265,9 @@ class WindowReader:
 
         name = f"{window} {call_type}" if call_type else str(window)
         flow = PageFlow(
-            request_page, self.limits, can_split=can_split, name=name, start=self._cutoff
+            request_next, self.limits, can_split=can_split, name=name, start=self._cutoff
         )
-        flow.can_divide = can_divide
+        flow.can_split_types = can_split_types
         return flow
 
 

@@ -1,4 +1,4 @@
-"""Fields of the streams that read whole lists: users, queues, numbers, contacts and others."""
+"""Fields of the streams beside call logs and their items: users, messages, links and others."""
 
 from __future__ import annotations
 

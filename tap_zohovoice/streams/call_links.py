@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tap_zohovoice.extract.results import WindowResult
     from tap_zohovoice.schemas.conversion import Record
-    from tap_zohovoice.streams.lists import DirectoryStream
+    from tap_zohovoice.streams.lists import ListStream
 
 
 class CallLinkStream(IncrementalStream):
@@ -29,7 +29,7 @@ class CallLinkStream(IncrementalStream):
     fixed_partitions = None
     schema: ClassVar[dict[str, Any]] = {}
     owner_key: ClassVar[str]
-    owner_stream: ClassVar[type[DirectoryStream]]
+    owner_stream: ClassVar[type[ListStream]]
     owner_field: ClassVar[str]
     """Field of that stream that holds the id."""
     filter_param: ClassVar[str]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidParameterError
 from tap_zohovoice.schemas import directory as fields
-from tap_zohovoice.streams.lists import DirectoryStream
+from tap_zohovoice.streams.lists import ListStream
 
 if TYPE_CHECKING:
     import requests
     from singer_sdk.helpers.types import Context
 
 
-class UsersStream(DirectoryStream):
+class UsersStream(ListStream):
     """Users, who are the agents of the account."""
 
     name = "users"
@@ -25,7 +25,7 @@ class UsersStream(DirectoryStream):
     fields = fields.USER_FIELDS
 
 
-class QueuesStream(DirectoryStream):
+class QueuesStream(ListStream):
     """Queues of incoming calls."""
 
     name = "queues"
@@ -37,7 +37,7 @@ class QueuesStream(DirectoryStream):
     aliases = {"id": "groupid"}  # noqa: RUF012
 
 
-class NumbersStream(DirectoryStream):
+class NumbersStream(ListStream):
     """Phone numbers of the account. Experimental: not documented by Zoho."""
 
     name = "numbers"
@@ -49,7 +49,7 @@ class NumbersStream(DirectoryStream):
     aliases = {"numberId": "numberMapId"}  # noqa: RUF012
 
 
-class ContactsStream(DirectoryStream):
+class ContactsStream(ListStream):
     """Contacts."""
 
     name = "contacts"
@@ -61,7 +61,7 @@ class ContactsStream(DirectoryStream):
     size_param = "size"
 
 
-class ContactStatusesStream(DirectoryStream):
+class ContactStatusesStream(ListStream):
     """Statuses that a contact may have."""
 
     name = "contact_statuses"
@@ -73,7 +73,7 @@ class ContactStatusesStream(DirectoryStream):
     size_param = ""
 
 
-class ScheduledSmsStream(DirectoryStream):
+class ScheduledSmsStream(ListStream):
     """Text messages that wait to be sent."""
 
     name = "scheduled_sms"
@@ -86,7 +86,7 @@ class ScheduledSmsStream(DirectoryStream):
     page_size = 100
 
 
-class CampaignsStream(DirectoryStream):
+class CampaignsStream(ListStream):
     """Campaigns of the power dialer.
 
     Their paging is hardly documented. The first request has no index, as in the documented sample;

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tap_zohovoice.services import Services
 
 
-class DirectoryStream(ZohoVoiceStream):
+class ListStream(ZohoVoiceStream):
     """A stream that reads a whole list in each run; a subclass declares and describes the list."""
 
     selected_by_default = False

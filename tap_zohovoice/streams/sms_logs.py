@@ -8,7 +8,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.schemas.directory import SMS_FIELDS
 from tap_zohovoice.streams.bookmarks import BookmarkedStream
-from tap_zohovoice.streams.lists import DirectoryStream
+from tap_zohovoice.streams.lists import ListStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PARTITIONS = [{"archived": "false"}, {"archived": "true"}]
 
 
-class SmsLogsStream(DirectoryStream, BookmarkedStream):
+class SmsLogsStream(ListStream, BookmarkedStream):
     """Text messages, sent and received.
 
     Archived ones are in a partition of their own.
