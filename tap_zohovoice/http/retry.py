@@ -58,7 +58,7 @@ class RetryPolicy:
     invalidate_token: Callable[[], bool]
     lock_seconds: float
     _may_narrow = True  # a smaller request may show that an error is no lockout
-    _suspect = ""  # words of the last error that may be none
+    _suspect = ""  # words of the last error that may be no lockout
     _refusals: set[str] = field(default_factory=set, init=False)  # words of those that were none
 
     def call(

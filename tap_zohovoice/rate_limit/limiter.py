@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from tap_zohovoice._time import Clock
 
-Token = tuple[str, int | str]
+SlotToken = tuple[str, int | str]
 """A slot of a shared store: its URL, and its name there."""
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 ROUNDING_MARGIN = 0.001
@@ -36,7 +36,7 @@ class Wait(NamedTuple):
 class Grant(NamedTuple):
     """What a store replies to a request for a slot."""
 
-    token: Token | None  # None where there is no slot, or the store is not usable
+    token: SlotToken | None  # None where there is no slot, or the store is not usable
     seconds: float = 0.0  # to wait before the next try; zero if the slot is granted
     reason: str = ""  # empty if all slots are taken
 
@@ -51,10 +51,10 @@ class SlotStore(Protocol):
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
         """Acquire one of some slots, each free `seconds` after its release, unless locked."""
 
-    def release(self, token: Token) -> None:
+    def release(self, token: SlotToken) -> None:
         """Record that the response to a slot's request has come."""
 
-    def cancel(self, token: Token) -> None:
+    def cancel(self, token: SlotToken) -> None:
         """Delete a slot whose request was never sent."""
 
     def lock_for(self, url: str, seconds: float) -> None:
@@ -91,7 +91,7 @@ class SlidingWindowLimiter:
     waits = 0
     current_wait: Wait | None = field(default=None, init=False)
     _released: deque[float] = field(default_factory=deque, init=False)
-    _in_flight: list[Token | None] = field(default_factory=list, init=False)
+    _in_flight: list[SlotToken | None] = field(default_factory=list, init=False)
     _locked_until = float("-inf")
     _lock_reason = ""
 

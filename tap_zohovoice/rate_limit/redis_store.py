@@ -22,7 +22,7 @@ from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
 
 if TYPE_CHECKING:
     from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.limiter import Token
+    from tap_zohovoice.rate_limit.limiter import SlotToken
 
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 _SCRIPT = resources.files("tap_zohovoice.rate_limit").joinpath("slots.lua").read_text("utf-8")
@@ -64,8 +64,8 @@ class RedisStore(SlotStore):
         self._clock = clock
         self._lost: tuple[float, str] | None = None  # since when
         self._lockouts: dict[str, float] = {}  # until when
-        self._answered: list[tuple[Token, float]] = []
-        self._cancelled: list[Token] = []
+        self._answered: list[tuple[SlotToken, float]] = []
+        self._cancelled: list[SlotToken] = []
         self._client = redis.Redis.from_url(
             url,
             socket_timeout=_SOCKET_TIMEOUT,
@@ -97,12 +97,12 @@ class RedisStore(SlotStore):
         return Grant(None, wait, _REASONS[outcome])
 
     @override
-    def release(self, token: Token) -> None:
+    def release(self, token: SlotToken) -> None:
         self._answered.append((token, self._clock.monotonic()))
         self._report()
 
     @override
-    def cancel(self, token: Token) -> None:
+    def cancel(self, token: SlotToken) -> None:
         self._cancelled.append(token)
         self._report()
 
@@ -175,7 +175,7 @@ class RedisStore(SlotStore):
         self._clock.sleep(RETRY_SECONDS)
 
 
-def _slot(token: Token) -> dict[str, Any]:
+def _slot(token: SlotToken) -> dict[str, Any]:
     return {"url": token[0], "token": token[1]}
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.limiter import Token
+    from tap_zohovoice.rate_limit.limiter import SlotToken
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
@@ -87,13 +87,13 @@ class SQLiteSlotStore(SlotStore):
         return self._transaction(url, acquire, Grant(None))
 
     @override
-    def release(self, token: Token) -> None:
+    def release(self, token: SlotToken) -> None:
         url, slot = token
         sql = "UPDATE slot SET answered = ? WHERE id = ?"
         self._transaction(url, lambda file: file.execute(sql, [self.clock.now(), slot]), None)
 
     @override
-    def cancel(self, token: Token) -> None:
+    def cancel(self, token: SlotToken) -> None:
         url, slot = token
         sql = "DELETE FROM slot WHERE id = ?"
         self._transaction(url, lambda file: file.execute(sql, [slot]), None)
