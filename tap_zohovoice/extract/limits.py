@@ -167,7 +167,7 @@ class PageSizeNegotiation:
     @property
     def is_unproven(self) -> bool:
         """Whether a failure of the next size may be due to the size, since none has passed."""
-        return not self._is_proven and self._size > _DOCUMENTED_SIZE
+        return not self._is_accepted and self._size > _DOCUMENTED_SIZE
 
     @property
     def trial(self) -> int | None:

@@ -32,8 +32,8 @@ _MAX_STALE_PAGES = 30
 """Pages in a row without a new row; so many calls do not arrive between requests."""
 _ROUND_PAGE = 50
 """Servers cap pages at round numbers, so a page of such a length may be a capped one."""
-_ROUND_LIMIT = 10
-"""Offsets end at round numbers, so a list of such a length may go on."""
+_ROUND_LIMITS = 100, 128
+"""Offsets end at multiples of these, or of 10, so a list of such a length may go on."""
 
 
 class PageFlow:
@@ -80,7 +80,9 @@ class PageFlow:
     @property
     def has_firm_end(self) -> bool:
         """Whether the list ended on rows that came before, where no limit of offsets is likely."""
-        return self._has_ended and self._pass.row_count % _ROUND_LIMIT != 0
+        rows = self._pass.row_count  # a list may lack its last row, or have one that was added
+        nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
+        return self._has_ended and rows % 10 != 0 and all(nearby)
 
     @property
     def legs(self) -> set[SerializedRecord]:
@@ -185,10 +187,11 @@ class PageFlow:
         if self._has_looked_ahead or not (is_longest or len(self.rows) > most // 10):
             return
         self._has_looked_ahead = True
+        offset = int(TARGET_FILL * most) if is_longest else most
         try:
-            offset = int(TARGET_FILL * most) if is_longest else most
             page = yield from self._request_page(offset, has_rows=False)
         except (InvalidParameterError, RetriesExhaustedError):
+            self._limits.reject_offset(offset)
             return
         if any(row.logid not in self.rows for row in page.rows):
             raise WindowTooLargeError(None)

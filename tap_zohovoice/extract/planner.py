@@ -185,10 +185,12 @@ class WindowPlanner:
         """Request no more days than these at once, for the rest of the run."""
         self._range_days = days
 
-    def start_at(self, day: dt.date) -> None:
-        """Begin at a later day, if the range has it."""
-        if self._next is not None and self._first_day < day <= self._last_day:
-            self._first_day = self._next = day
+    def start_at(self, day: dt.date) -> bool:
+        """Begin at a later day; return whether the range has it."""
+        if self._next is None or not self._first_day < day <= self._last_day:
+            return False
+        self._first_day = self._next = day
+        return True
 
     def mark_read(self, window: DateWindow, rows: int) -> None:
         """Continue after a window.

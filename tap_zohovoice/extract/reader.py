@@ -6,12 +6,18 @@ import datetime as dt
 import logging
 from bisect import bisect_left
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
-from tap_zohovoice.exceptions import InvalidParameterError, WindowTooLargeError, ZohoVoiceError
+from tap_zohovoice.exceptions import (
+    InvalidParameterError,
+    RetriesExhaustedError,
+    WindowTooLargeError,
+    ZohoVoiceError,
+)
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.range_proof import RangeProof
@@ -42,6 +48,7 @@ class CallLogReader:
 
     Attributes:
         on_page: Called with each page, and the share of all days that its window has.
+        emits_types: Whether the types of calls of a long day come one by one, with checkpoints.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class CallLogReader:
         self._windows = WindowReader(page_size, filters, cutoff, self._observe)
         self.planner = WindowPlanner(start, end, now, self._windows.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
+        self.emits_types = False
         self._covered_until = start
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else None
@@ -73,16 +81,13 @@ class CallLogReader:
         self._differing_ids: set[str] = set()  # of the last window
         self._differing = 0
 
-    def continue_at(self, checkpoint: Checkpoint) -> None:
-        """Begin at a checkpoint of an earlier run, rather than at the start."""
+    def continue_at(self, checkpoint: Checkpoint) -> bool:
+        """Continue where a run was stopped; return whether the range has that day."""
         self._checkpoint = checkpoint
-        self.planner.start_at(checkpoint.next_day)
+        return self.planner.start_at(checkpoint.next_day)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
-        """Read window after window, oldest first.
-
-        Yields:
-            Page requests, which are sent pages; and the result of each window.
+        """Read window after window, oldest first: yield page requests, and results.
 
         Raises:
             ZohoVoiceError: If the calls cannot be read completely.
@@ -92,14 +97,12 @@ class CallLogReader:
                 found = yield from self._read(window)
                 if found is None or not (yield from self._proof.is_whole(window, found)):
                     continue
-                fresh = self._get_fresh(found) if self._emitted else found
-                result = self._result(window, fresh)
-                self._covered_until = result.covered_until
+                result = self._result(window, self._get_fresh(found) if self._emitted else found)
                 self.planner.mark_read(window, len(found))
                 next_day = self.planner.next_day
                 self._previous = {row.logid: row.start_time for row in found.values()}
-                del found, fresh  # the rows are held once
                 self._emitted = {}
+                del found  # the rows are held once
                 checkpoint = Checkpoint(next_day, next_day) if next_day else None
                 yield replace(result, checkpoint=checkpoint)
         finally:
@@ -121,11 +124,10 @@ class CallLogReader:
         can_split = self.planner.can_split(window)
         # Of a day before the start, only a part is read, so that its total proves nothing.
         is_after_start = self._start <= format_timestamp(midnight(window.first))
-        by_type = self._can_split_types and not can_split and is_after_start
+        by_type = self._can_split_types and self.emits_types and not can_split and is_after_start
+        reading = self._windows.read(window, can_split=can_split, can_split_types=by_type)
         try:
-            return (
-                yield from self._windows.read(window, can_split=can_split, can_split_types=by_type)
-            )
+            return (yield from reading)
         except WindowTooLargeError as error:
             if not can_split:
                 return (yield from self._read_by_call_type(window, error.total))
@@ -152,13 +154,10 @@ class CallLogReader:
         counts: dict[str, int] = {}
         # Where all types take too long, each is emitted when it is read; a total shows their end.
         limits = windows.limits
-        emits_each_type = (total or 0) > limits.checkpoint_rows and limits.total_is_reliable
+        is_long = (total or 0) > limits.checkpoint_rows and limits.total_is_reliable
+        emits_each_type = is_long and self.emits_types and self._can_split_types
         stopped, self._checkpoint = self._checkpoint, None
-        if (
-            emits_each_type
-            and stopped
-            and stopped.next_day == window.first <= window.last <= stopped.last_day
-        ):
+        if emits_each_type and stopped and window == DateWindow(stopped.next_day, stopped.last_day):
             counts.update(stopped.call_types)
         was_stopped = bool(counts)
         calls, legs = CallRows(), set[SerializedRecord]()
@@ -176,7 +175,11 @@ class CallLogReader:
                     yield self._partial_result(window, rows, counts)
             # If a row that was seen has none of these types, others may have none either.
             has_seen = was_stopped or all(logid in calls.kept for logid in seen)
-            is_short = limits.total_is_reliable and sum(counts.values()) < (total or 0)
+            count = sum(counts.values())
+            is_short = limits.total_is_reliable and count < (total or 0)
+            # A total that was wrong, or has changed, hides calls of no known type.
+            if not (is_short or seen):
+                is_short = yield from self._has_more(window, count)
             if counts and has_seen and not is_short:
                 return calls.kept
             if was_stopped:
@@ -185,21 +188,27 @@ class CallLogReader:
                 return (yield from windows.read(window, can_split=False))
         except WindowTooLargeError:
             pass
+        raise self._too_many_calls(window)
+
+    def _too_many_calls(self, window: DateWindow) -> ZohoVoiceError:
         days = window.first if window.days == 1 else window
         message = f"Too many calls on {days} to page through"
-        if limits.needs_single_pages:
+        if self._windows.limits.needs_single_pages:
             message = f"The order of calls on {days} changes, and they do not fit on one page"
         advice = "run once for each value of a filter (e.g. numberIds) for that day"
-        message = f"{message}; {advice}"
-        raise ZohoVoiceError(message)
+        return ZohoVoiceError(f"{message}; {advice}")
+
+    def _has_more(self, window: DateWindow, rows: int) -> Generator[PageRequest, Page, bool]:
+        """Return whether a window has more rows, as far as offsets reach."""
+        with suppress(InvalidParameterError, RetriesExhaustedError):
+            return bool((yield from self._windows.request_page(window, rows)).rows)
+        return False
 
     def _partial_result(
         self, window: DateWindow, rows: Rows, counts: Mapping[str, int]
     ) -> WindowResult:
-        result = self._result(window, self._get_fresh(rows))
-        checkpoint = Checkpoint(window.first, window.last, dict(counts))
-        covered = self._covered_until
-        return replace(result, covered_until=covered, checkpoint=checkpoint, is_partial=True)
+        result = self._result(window, self._get_fresh(rows), is_partial=True)
+        return replace(result, checkpoint=Checkpoint(window.first, window.last, dict(counts)))
 
     def _get_fresh(self, rows: Rows) -> Rows:
         """Return the rows that no result of the current window has yet, or not with all legs."""
@@ -219,9 +228,8 @@ class CallLogReader:
             starts = [dt.datetime.fromisoformat(row.start_time) for row in page.rows]
             self.planner.boundary.observe(window, starts)
 
-    def _result(self, window: DateWindow, found: Rows) -> WindowResult:
-        # A row that is known but starts later is another leg of its call.
-        previous = self._previous
+    def _result(self, window: DateWindow, found: Rows, *, is_partial: bool = False) -> WindowResult:
+        previous = self._previous  # a row of these that starts later is another leg of its call
         rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
         legs = sorted(self._windows.legs)
         differing = {row.logid for row in legs}
@@ -242,9 +250,10 @@ class CallLogReader:
         if legs:
             known = {row.logid for row in rows + strays}
             legs = [leg for leg in legs if leg.logid in known or self._is_requested(leg)]
-        covered_until = self.planner.covered_until(window)
         limit = self.planner.bookmark_limit(window)
-        return WindowResult(window, rows, strays, legs, covered_until, limit)
+        covered = self._covered_until if is_partial else self.planner.covered_until(window)
+        self._covered_until = covered
+        return WindowResult(window, rows, strays, legs, covered, limit, is_partial=is_partial)
 
     def _is_requested(self, row: SerializedRecord) -> bool:
         return self._start <= row.start_time and (self._end is None or row.start_time < self._end)

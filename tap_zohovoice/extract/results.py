@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._time import format_timestamp, parse_date
-from tap_zohovoice.extract.windows import MIN_UTC_OFFSET, add_saturating
+from tap_zohovoice.extract.windows import MIN_UTC_OFFSET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint"
 """Member of a bookmark while a run is not finished."""
+_CLOCK_SKEW = dt.timedelta(minutes=5)
 _RESTART = dt.timedelta(hours=1)
 """A run that starts this soon after the start of a stopped one does not read the lookback again."""
 
@@ -50,14 +51,15 @@ class Checkpoint:
             "read_at": format_timestamp(read_at),
             "next_day": self.next_day.isoformat(),
             "last_day": self.last_day.isoformat(),
-            "call_types": dict(self.call_types),
+            # A list, since Meltano merges objects: types of another day would stay in it.
+            "call_types": [list(item) for item in self.call_types.items()],
         }
 
     @classmethod
     def from_state(
         cls, state: Mapping[str, Any], now: dt.datetime, lookback: dt.timedelta
     ) -> Checkpoint | None:
-        """Return the checkpoint of a bookmark; None if it has none, or another one was set since.
+        """Return the checkpoint of a bookmark; None if it has none, or was lowered since.
 
         Args:
             state: The bookmark.
@@ -66,19 +68,27 @@ class Checkpoint:
         """
         try:
             found = state[CHECKPOINT]
-            if found["replication_key_value"] != state["replication_key_value"]:
+            read_at = parse_date(found["read_at"])
+            is_lowered = found["replication_key_value"] > state["replication_key_value"]
+            if is_lowered or read_at > now + _CLOCK_SKEW:
                 return None
-            read_at = min(parse_date(found["read_at"]), now)
             next_day, last_day = (
                 dt.date.fromisoformat(found[name]) for name in ("next_day", "last_day")
             )
-            call_types = {str(name): int(count) for name, count in found["call_types"].items()}
-        except (AttributeError, KeyError, TypeError, ValueError):
+            call_types = {str(name): int(count) for name, count in found["call_types"]}
+            oldest = (read_at - lookback + MIN_UTC_OFFSET).date()
+        except (KeyError, OverflowError, TypeError, ValueError):
             return None
-        oldest = add_saturating(read_at - lookback, MIN_UTC_OFFSET).date()
-        if now - read_at > _RESTART and oldest <= next_day:
-            return cls(oldest, oldest)
+        if now - read_at > _RESTART and oldest <= last_day:
+            return cls(min(oldest, next_day), oldest)
         return cls(next_day, last_day, call_types)
+
+    def limited(self, until: dt.datetime) -> Checkpoint:
+        """Return a checkpoint that goes no further than days which are over at a moment."""
+        day = (until + MIN_UTC_OFFSET).date()
+        if self.last_day < day:
+            return self
+        return Checkpoint(min(self.next_day, day), self.last_day)
 
 
 @dataclass(frozen=True, slots=True)

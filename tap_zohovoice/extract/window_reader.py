@@ -56,6 +56,7 @@ class WindowReader:
         self._cutoff = cutoff
         self._on_page = on_page
         self._has_verified_offset = False
+        self._was_silent = False
 
     def read(
         self, window: DateWindow, *, can_split: bool, can_split_types: bool = False
@@ -123,10 +124,10 @@ class WindowReader:
         first = PageRequest(offset, 0, params or self._params(window), str(window))
         page = (yield from self._try_larger(first)) if has_rows else None
         limits = {"max_attempts": FIRST_ATTEMPTS} if self.page_size.is_unproven else {}
+        if offset and not has_rows:
+            limits = TRIAL_LIMITS  # a failure is an answer
         while page is None:
-            size = self.limits.clip(offset, self.page_size.next, self.page_size.least)
-            if has_rows and self.page_size.granted and self._is_beyond(offset, size):
-                size = self.page_size.least  # a larger one has failed here
+            size = self._size_at(offset, has_rows=has_rows)
             try:
                 page = yield replace(first, size=size, retry_limits=limits)
             except (InvalidParameterError, RetriesExhaustedError) as error:
@@ -138,13 +139,21 @@ class WindowReader:
                 if size == self.page_size.next:
                     self.page_size.accepted(size)
                     self.page_size.observe_page(offset, len(page.rows), page.total)
-        if not page.rows and not offset and self.page_size.granted:
+        if not page.rows and not offset and page.size > self.page_size.least:
             page = yield from self._request_least(first)
+        self._was_silent = not page.rows and not offset
         self.limits.size = self.page_size.next
         if page.rows and (page.total or 0) > 2 * (offset + len(page.rows)):  # certainly a full page
             self.limits.full_page_rows = len(page.rows)
         self._on_page(window, page)
         return page
+
+    def _size_at(self, offset: int, *, has_rows: bool) -> int:
+        """Return the size to request at an offset."""
+        size = self.limits.clip(offset, self.page_size.next, self.page_size.least)
+        has_failed = has_rows and self.page_size.granted and self._is_beyond(offset, size)
+        is_silent = not offset and self._was_silent  # a small page is enough, and needs no proof
+        return self.page_size.least if has_failed or is_silent else size
 
     def _request_least(self, request: PageRequest) -> Generator[PageRequest, Page, Page]:
         """Request a page without rows again: its size may not be granted any longer."""

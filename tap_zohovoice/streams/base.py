@@ -135,8 +135,9 @@ class IncrementalStream(BookmarkedStream):
             page_size=settings.page_size,
             filters=self._list_params(context),
         )
-        if checkpoint := self._get_checkpoint(context):
-            reader.continue_at(checkpoint)
+        reader.emits_types = self.has_checkpoints
+        if self.has_checkpoints:
+            self._continue(reader, context)
         return reader
 
     def request_windows(
@@ -205,21 +206,23 @@ class IncrementalStream(BookmarkedStream):
 
     # --- bookmarks ---
 
-    def _get_checkpoint(self, context: Context | None) -> Checkpoint | None:
-        """Return where to continue a run that was stopped."""
+    def _continue(self, reader: CallLogReader, context: Context | None) -> None:
+        """Let a reader continue a run that was stopped."""
         services, state = self.services, self.get_context_state(context)
         checkpoint = Checkpoint.from_state(state, services.started, services.settings.lookback)
-        if not self.has_checkpoints or checkpoint is None:
-            return None
-        self.logger.info("Continuing at %s, because the last run was stopped", checkpoint.next_day)
-        return checkpoint
+        if checkpoint and reader.continue_at(checkpoint):
+            self.logger.info(
+                "Continuing at %s, because the last run was stopped", checkpoint.next_day
+            )
 
     def _set_checkpoint(self, window: WindowResult, context: Context | None) -> None:
         state = self.get_context_state(context)
         state.pop(CHECKPOINT, None)
         bookmark = state.get("replication_key_value")
         if window.checkpoint and bookmark:
-            state[CHECKPOINT] = window.checkpoint.to_state(bookmark, self.services.present)
+            present, end = self.services.present, self.services.settings.end
+            checkpoint = window.checkpoint.limited(min(present, end or present))
+            state[CHECKPOINT] = checkpoint.to_state(bookmark, present)
 
     def _safe_bookmark(self, covered_until: dt.datetime, start: dt.datetime) -> str:
         """Return how far the bookmark may advance after an empty window: calls may come late."""

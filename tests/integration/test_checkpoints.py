@@ -107,7 +107,7 @@ def test_checkpoint_of_another_bookmark_is_ignored(
             "read_at": "2026-03-01T11:50:00.000000+00:00",
             "next_day": "2026-02-10",
             "last_day": "2026-02-10",
-            "call_types": {},
+            "call_types": [],
         }
         if change == "bookmark":
             value = "2026-01-19T00:00:00.000000+00:00"
@@ -180,3 +180,89 @@ def test_legs_of_a_call_of_two_types_are_kept_on_a_day_of_many_calls(
     assert last["call_type"] == "forward"
     (other,) = last["additional_fields"]["other_rows"]
     assert other["call_type"] == "incoming"
+
+
+def stop_after(run_tap: RunTap, box: Sandbox, config: dict[str, Any], requests: int) -> Run:
+    """Run, and stop the run after so many requests."""
+    last = box.stats.requests + requests
+    box.before_request = lambda _: (
+        os.kill(os.getpid(), signal.SIGTERM) if box.stats.requests == last else None
+    )
+    run = run_tap(config)
+    box.before_request = None
+    assert run.exit_code == 143, run.log
+    return run
+
+
+@pytest.mark.parametrize("end", ["2026-01-16", "2026-01-16T12:00:00Z"])
+@pytest.mark.parametrize("requests", [45, 52])
+def test_later_end_date_after_a_stop_loses_no_call(
+    run_tap: RunTap, clock: FakeClock, end: str, requests: int
+) -> None:
+    calls = history(5_000, first=date(2026, 1, 10), last=date(2026, 1, 20))
+    with Sandbox(history=calls, dialect=Dialect(max_size=60), clock=clock) as box:
+        config = {**box.config, "start_date": "2026-01-10"}
+        stopped = stop_after(run_tap, box, {**config, "end_date": end}, requests)
+        run = run_tap(config, state=stopped.states[-1])
+        assert run.exit_code == 0, run.log
+        assert {*stopped.ids, *run.ids} == server_ids(box)
+
+
+def test_day_that_is_not_over_is_read_again_without_a_lookback(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    calls = history(3_000, first=date(2026, 2, 26), last=date(2026, 3, 1))
+    with Sandbox(history=calls, dialect=Dialect(max_size=37), clock=clock) as box:
+        config = {**box.config, "start_date": "2026-02-26", "lookback_days": 0}
+        runs = run_in_parts(run_tap, box, config, most=1)
+        states = [state["bookmarks"]["call_logs"] for state in runs[0].states]
+        days = [state["checkpoint"]["next_day"] for state in states if "checkpoint" in state]
+        assert days
+        assert max(days) <= "2026-03-01"
+
+
+@pytest.mark.parametrize("lacks", [1, 20])
+def test_calls_of_no_known_type_are_read_where_the_total_is_too_low(
+    run_tap: RunTap, clock: FakeClock, lacks: int
+) -> None:
+    dialect = Dialect(max_size=100, total="stale_low", total_error=lacks)
+    with Sandbox(history=DENSE, dialect=dialect, clock=clock) as box:
+        start = milliseconds("2026-01-20T08:00:00+00:00")
+        for number in range(lacks):
+            box.store.add(call(box, f"other-{number}", start, call_type="conference"))
+        run = run_tap({**box.config, "start_date": "2026-01-15"})
+        assert_once(run, server_ids(box))
+
+
+@pytest.mark.parametrize("read_at", ["0001-01-02T00:00:00+00:00", "2027-01-01T00:00:00+00:00", "7"])
+def test_checkpoint_of_an_impossible_time_is_ignored(
+    run_tap: RunTap, clock: FakeClock, read_at: str
+) -> None:
+    with Sandbox(history=history(30), clock=clock) as box:
+        value = "2026-02-27T00:00:00.000000+00:00"
+        checkpoint = {
+            "replication_key_value": value,
+            "read_at": read_at,
+            "next_day": "2026-02-28",
+            "last_day": "2026-02-28",
+            "call_types": [],
+        }
+        bookmark = {
+            "replication_key": "start_time",
+            "replication_key_value": value,
+            "checkpoint": checkpoint,
+        }
+        run = run_tap(box.config, state={"bookmarks": {"call_logs": bookmark}})
+    assert run.exit_code == 0
+    assert "Continuing" not in run.log
+
+
+def test_types_of_a_day_do_not_outlive_it_in_a_merged_state(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=DENSE, dialect=Dialect(max_size=100), clock=clock) as box:
+        (run,) = run_in_parts(run_tap, box, {**box.config, "start_date": "2026-01-15"}, most=1)
+    checkpoint = run.states[-1]["bookmarks"]["call_logs"]["checkpoint"]
+    assert checkpoint["call_types"]
+    # Meltano merges objects, and replaces all else.
+    assert not any(isinstance(value, dict) for value in checkpoint.values())

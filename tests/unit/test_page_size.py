@@ -118,3 +118,25 @@ def test_day_is_read_as_far_as_offsets_reach() -> None:
     reading = read(AccountSpec((Burst(300, 4_900, MINUTE // 100),), dialect, size=None, days=3))
     assert reading.error is None
     assert_complete(reading)
+
+
+@pytest.mark.parametrize("limit", [512, 1_023, 1_024])
+@pytest.mark.parametrize("order", ["newest", "logid"])
+def test_rows_that_are_cut_at_a_binary_limit_are_read(limit: int, order: Any) -> None:
+    for rows in (limit + 3, limit + 24):
+        dialect = Dialect(
+            order=order, total="absent", max_offset=limit, offset_over="cut", size_over="cap"
+        )
+        reading = read(AccountSpec((Burst(60, rows, 60 * MINUTE),), dialect, size=200, days=300))
+        assert_complete(reading)
+
+
+def test_silent_windows_take_one_request_where_large_pages_are_granted() -> None:
+    calls = Burst(3650 * 1440, 1_500, 20 * MINUTE)
+    requests = [
+        read(
+            AccountSpec((calls,), Dialect(max_range_days=31, max_size=size), size=None, days=3690)
+        ).requests
+        for size in (200, 1_000)
+    ]
+    assert requests[1] <= requests[0] + 3
