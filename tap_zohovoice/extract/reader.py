@@ -178,7 +178,7 @@ class CallLogReader:
             count = sum(counts.values())
             is_short = limits.total_is_reliable and count < (total or 0)
             # A total that was wrong, or has changed, hides calls of no known type.
-            if not (is_short or seen):
+            if counts and not (is_short or seen):
                 is_short = yield from self._has_more(window, count)
             if counts and has_seen and not is_short:
                 return calls.kept
