@@ -39,26 +39,23 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
     if catalog is None:
         return None
     try:
-        if isinstance(catalog, Catalog):
-            content = catalog
-        else:
+        if not isinstance(catalog, Catalog):
             entries: list[Any] = catalog["streams"] if within_depth(catalog) else [None]
             for entry in entries:
                 dict(entry["schema"]["properties"])
-            content = Catalog.from_dict(catalog)
+        loaded = catalog if isinstance(catalog, Catalog) else Catalog.from_dict(catalog)
         for stream in streams:
-            if stream.name in content:
-                _use_own_definition(content[stream.name], stream)
+            if stream.name in loaded:
+                _use_own_definition(loaded[stream.name], stream)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = "The catalog is invalid; create one with --discover"
         raise InvalidInputError(message) from error
-    return content
+    return loaded
 
 
 def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN401 - a class
     """Replace values of a catalog that the SDK would use, and would lose rows with."""
-    name = entry.tap_stream_id
-    keys, replication_key = list(stream.primary_keys), _replication_key(stream)
+    name, keys, replication_key = stream.name, [*stream.primary_keys], _replication_key(stream)
     method = "INCREMENTAL" if replication_key else "FULL_TABLE"
     own: dict[str, Any] = {
         "stream": name,
@@ -72,10 +69,8 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
         for field, value in own.items():
             given = getattr(place, field, None)
             if given is not None and given != value and list(given) != value:
-                label = field.replace("_", "-")
-                _LOGGER.warning(
-                    "%s: %s in the catalog is ignored; it cannot be changed", name, label
-                )
+                message = "%s: %s in the catalog is ignored; it cannot be changed"
+                _LOGGER.warning(message, name, field.replace("_", "-"))
             if hasattr(place, field):
                 setattr(place, field, value)
     properties = entry.schema.properties or {}
@@ -109,15 +104,12 @@ def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[
     Raises:
         InvalidInputError: If the state is invalid, or a bookmark is not a date-time.
     """
-    bookmarks = _unwrap(state)
-    if (
-        bookmarks is None
-        or not within_depth(bookmarks)
-        or not all(map(_is_valid_bookmark, bookmarks.values()))
-    ):
+    try:
+        bookmarks: Any = _unwrap(state) if within_depth(state) else None
+        loaded = {name: _without_markers(bookmark) for name, bookmark in bookmarks.items()}
+    except (AttributeError, KeyError, TypeError) as error:
         message = "The state is invalid: bookmarks must be an object with one object per stream"
-        raise InvalidInputError(message)
-    loaded = {name: _without_markers(bookmark) for name, bookmark in bookmarks.items()}
+        raise InvalidInputError(message) from error
     for stream in streams:
         if stream.name in loaded and _replication_key(stream):
             loaded[stream.name] = _load_bookmark(stream, loaded[stream.name], now)
@@ -129,36 +121,30 @@ def _replication_key(stream: Any) -> str | None:  # noqa: ANN401 - a class
     return stream.replication_key if isinstance(stream.replication_key, str) else None
 
 
-def _unwrap(state: Any, levels: int = 5) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
-    """Return the bookmarks of a state; None if it has none in a known place."""
+def _unwrap(state: Any, levels: int = 5) -> Any:  # noqa: ANN401 - any JSON
+    """Return the bookmarks of a state.
+
+    Raises:
+        KeyError: If it has none in a known place.
+    """
     if not state and isinstance(state, dict | None):
         return {}
-    if not isinstance(state, dict) or levels == 0:
-        return None
     if state.get("type") == "STATE":
-        return _unwrap(state["value"], levels - 1) if "value" in state else None
+        return _unwrap(state["value"], levels - 1)
     if "bookmarks" in state:
-        return state["bookmarks"] or {} if isinstance(state["bookmarks"], dict | None) else None
-    found = [_unwrap(state[name], levels - 1) for name in _WRAPPERS if name in state]
+        return {} if state["bookmarks"] is None else state["bookmarks"]
+    found = [_unwrap(state[name], levels - 1) for name in _WRAPPERS if name in state and levels]
+    if not found:
+        raise KeyError
     # Meltano keeps what a run completed beside what a later one did in part.
-    if not found or None in found:
-        return None
-    return {name: value for bookmarks in found for name, value in (bookmarks or {}).items()}
-
-
-def _is_valid_bookmark(bookmark: object) -> bool:
-    """Return whether the SDK can read a bookmark."""
-    if not isinstance(bookmark, dict):
-        return False
-    partitions = bookmark.get("partitions", [])
-    return isinstance(partitions, list) and all(map(_is_valid_bookmark, partitions))
+    return {name: value for bookmarks in found for name, value in bookmarks.items()}
 
 
 def _without_markers(bookmark: Bookmark) -> Bookmark:
     """Drop progress markers: the SDK wipes them at the start, and fails on unusual ones."""
     kept = {name: value for name, value in bookmark.items() if name != "progress_markers"}
     if "partitions" in kept:
-        kept["partitions"] = [_without_markers(partition) for partition in kept["partitions"]]
+        kept["partitions"] = [*map(_without_markers, kept["partitions"])]
     return kept
 
 
@@ -166,14 +152,11 @@ def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmar
     # The SDK would read every partition that is in the state, so only the stream's own stay.
     stored = bookmark.pop("partitions", [])
     seed = _validate(stream, bookmark, now)
-    contexts = stream.fixed_partitions
-    if contexts is None:
-        known = [partition for partition in stored if _is_context(partition.get("context"))]
-        return {"partitions": [_validate(stream, partition, now) for partition in known]}
-    if not contexts:
+    if stream.fixed_partitions == ():
         return seed
+    known = [item["context"] for item in stored if _is_context(item.get("context"))]
     partitions = []
-    for context in contexts:
+    for context in known if stream.fixed_partitions is None else stream.fixed_partitions:
         found: Bookmark = next((item for item in stored if item.get("context") == context), {})
         partition = _validate(stream, found, now)
         if partition.get(_VALUE) is None and seed.get(_VALUE) is not None:
@@ -192,8 +175,6 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
     newest = bookmark.pop(NEWEST, None)
     with suppress(TypeError, ValueError):
         bookmark[NEWEST] = format_timestamp(parse_date(newest))
-    if bookmark.get(_VALUE) is None and bookmark.get(key):  # as taps without the SDK have it
-        bookmark = {**bookmark, _VALUE: bookmark[key]}
     if bookmark.get(_VALUE) is None:
         return bookmark
     if bookmark.get("replication_key", key) != key:

@@ -238,7 +238,7 @@ class _Open(dict[str, Any]):
 
 
 def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
-    kinds = schema["type"]
+    kinds = schema.get("type", "string")
     if "object" in kinds:
         members = schema.get("properties", {})
         return _Open({name: _sample(member) for name, member in members.items()})

@@ -232,14 +232,9 @@ def test_start_of_the_newest_call_that_is_no_date_time_is_dropped(
     assert run_tap(box.config, state={"bookmarks": {"call_logs": saved}}).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    "saved",
-    [{"start_time": LATE}, {"replication_key_value": LATE}, {"start_time": "2026-02-20"}],
-    ids=str,
-)
-def test_bookmark_of_a_tap_without_the_sdk_is_read(saved: dict[str, Any]) -> None:
-    loaded = load_state({"bookmarks": {"call_logs": saved}}, NOW, STREAMS)["bookmarks"]
-    assert loaded["call_logs"] == {**bookmark(LATE), **saved}
+def test_bookmark_without_its_replication_key_is_read() -> None:
+    state = {"bookmarks": {"call_logs": {"replication_key_value": LATE}}}
+    assert load_state(state, NOW, STREAMS) == {"bookmarks": {"call_logs": bookmark(LATE)}}
 
 
 def test_state_message_is_accepted() -> None:
