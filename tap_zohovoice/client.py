@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import requests
@@ -17,7 +18,7 @@ from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.progress.figures import RecordProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from singer_sdk import Tap
@@ -39,6 +40,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     """OAuth scope of another list that the stream reads; empty if there is none."""
     fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()
     """Contexts of the partitions, if there are any; None if they are known only at run time."""
+    _sampled = 0
 
     def __init__(self, tap: Tap, services: Services) -> None:
         self.tap = tap
@@ -94,6 +96,25 @@ class ZohoVoiceStream(RESTStream[Any]):
         """Limits of the request at hand; see `RetryPolicy.call`."""
         return {}
 
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        if not self.is_connection_test:
+            self.services.check_scopes()
+            yield from self.read_records(context)
+        elif self.selected_by_default:  # `--test` selects all streams, whether wanted or not
+            missing = (self.ABORT_AT_RECORD_COUNT or 0) - self._sampled  # one more aborts the sync
+            for record in islice(self.read_sample(context), missing):
+                self._sampled += 1
+                yield record
+
+    def read_records(self, context: Context | None) -> Iterable[Record]:
+        """Return all records of a sync, once the scopes of all streams are checked."""
+        return self.request_records(context)
+
+    def read_sample(self, context: Context | None) -> Iterable[Record]:
+        """Return a few records, to test the connection."""
+        return self.read_records(context)
+
     def reporting(self) -> AbstractContextManager[None]:
         """Report the number of emitted records while a block runs."""
         progress = RecordProgress(
@@ -122,11 +143,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         return request
 
     def check_access(self) -> None:
-        """Check, before anything is emitted, that the token has a scope beyond that for calls.
-
-        Raises:
-            MissingScopeError: If the token lacks it.
-        """
+        """Raise `MissingScopeError` if the token lacks a scope beyond that for calls."""
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record:
@@ -145,11 +162,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         return ()  # there are no children, and the SDK would copy each record to find out
 
     def handle_error(self, error: Exception) -> None:
-        """Handle a request that failed for good: `parse_response` is called with no response.
-
-        Raises:
-            Exception: `error`, unless a stream can continue.
-        """
+        """Raise an error of a request, or let `parse_response` continue without a response."""
         raise error
 
     @override

@@ -15,7 +15,6 @@ from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession
-from tap_zohovoice.progress.figures import Step
 from tap_zohovoice.progress.reporter import Reporter
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
@@ -37,22 +36,14 @@ class Services:
     clock: Clock
     started: dt.datetime
     writer: MessageWriter
-    check_scopes: Callable[[], None]
+    check_scopes: Callable[[], None]  # of all selected streams, once a run
     user_agent: str
-    _is_checked = False
     _limiters: dict[str, SlidingWindowLimiter] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Make what every run needs."""
         self.user_agent = self.config.get("user_agent") or self.user_agent
         self.reporter = Reporter(self.clock, self._find_wait)
-
-    def check_access(self) -> None:
-        """Check once a run, before the first record, what the token may read."""
-        if not self._is_checked:
-            self._is_checked = True
-            with self.reporter.task(Step("access", "checking access")):
-                self.check_scopes()
 
     @cached_property
     def settings(self) -> Settings:

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from functools import cached_property
+from functools import cache, cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -23,6 +23,7 @@ from tap_zohovoice.config.environment import load_dotenv, parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import clean_credentials, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
+from tap_zohovoice.progress.figures import Step
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.json import within_depth
 from tap_zohovoice.singer.state import load_catalog, load_state
@@ -143,7 +144,7 @@ class TapZohoVoice(Tap):
             clock=self.clock,
             started=self.started,
             writer=self.writer,
-            check_scopes=self.check_scopes,
+            check_scopes=cache(self.check_scopes),
             user_agent=f"{self.name}/{self.plugin_version}",
         )
 
@@ -154,12 +155,13 @@ class TapZohoVoice(Tap):
             MissingScopeError: If the refresh token lacks scopes; it names all of them.
         """
         missing: dict[str, list[str]] = {}
-        for stream in self.streams.values():
-            if isinstance(stream, ZohoVoiceStream) and stream.selected:
-                try:
-                    stream.check_access()
-                except MissingScopeError as error:
-                    missing.setdefault(error.scope, []).append(stream.name)
+        with self.services.reporter.task(Step("access", "checking access")):
+            for stream in self.streams.values():
+                if isinstance(stream, ZohoVoiceStream) and stream.selected:
+                    try:
+                        stream.check_access()
+                    except MissingScopeError as error:
+                        missing.setdefault(error.scope, []).append(stream.name)
         if missing:
             listed = "; ".join(f"{scope} for {', '.join(of)}" for scope, of in missing.items())
             message = (

@@ -10,8 +10,8 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
 from tap_zohovoice.pagination import convert_row
 from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS, ListConverter, build_list_schema
-from tap_zohovoice.streams.bookmarks import BookmarkedStream
 from tap_zohovoice.streams.directory import UsersStream
+from tap_zohovoice.streams.lists import OwnedStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ _PAGE_SIZE = 100
 _KEYS = ("agent_id", "current_action_time")
 
 
-class AgentStatusChangesStream(BookmarkedStream):
-    """Changes of status of each agent: one partition and one bookmark an agent.
+class AgentStatusChangesStream(OwnedStream):
+    """Changes of status of each agent.
 
     Each change carries the time of the one before. So a gap is detected, and its period is
     requested again in halves. Whether `from` and `size` count agents or changes is not documented:
@@ -41,8 +41,9 @@ class AgentStatusChangesStream(BookmarkedStream):
     path = "zv/metrics/statusaudit/list"
     replication_key = "current_action_time"
     primary_keys = _KEYS
-    selected_by_default = False
-    fixed_partitions = None
+    owner_key = "agent_id"
+    owner_stream = UsersStream
+    owner_field = "agentId"
     scope = UsersStream.scope
     schema = build_list_schema(STATUS_CHANGE_FIELDS, "Changes of the status of agents.", scope)
 
@@ -51,25 +52,10 @@ class AgentStatusChangesStream(BookmarkedStream):
         self._gaps = 0
         self._converter = ListConverter(STATUS_CHANGE_FIELDS, _KEYS, {}, self.logger)
 
-    @property
     @override
-    def partitions(self) -> list[dict[str, str]]:
-        """One for each agent."""
-        if self.is_connection_test and not self.selected_by_default:
-            return []
-        self.services.check_access()
-        return [{"agent_id": agent} for agent in UsersStream.of(self.tap).get_values("agentId")]
-
-    @override
-    def check_access(self) -> None:
-        UsersStream.of(self.tap).check_access()
-
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        if not context:
-            return
+    def read_records(self, context: Context | None) -> Iterator[Record]:
         with self.reporting():
-            yield from self._read_periods(context)
+            yield from self._read_periods(context or {})
         self._converter.log_undeclared()
         if self._gaps:
             self.logger.warning(

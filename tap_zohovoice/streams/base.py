@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from abc import abstractmethod
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -40,8 +39,6 @@ class IncrementalStream(BookmarkedStream):
 
     path = "zv/logs"
     replication_key = "start_time"
-    list_params: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-    """Query parameters of the list, by `kind` of the partition."""
     has_checkpoints: ClassVar[bool] = False
     """Whether the next run continues a stopped one, instead of reading the lookback again."""
     item_label: ClassVar[str] = "call"
@@ -51,24 +48,34 @@ class IncrementalStream(BookmarkedStream):
     _page: Page | Exception
     _bounds = ("", "~")
     """First and last timestamp that may be a bookmark; no record of another one moves it."""
-    _sampled = 0
 
-    @abstractmethod
+    def get_list_filters(self, context: Context | None) -> Mapping[str, str]:  # noqa: ARG002 - a hook
+        """Return the filters of a partition, beside those of the user."""
+        return {}
+
+    def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        """Return the records of a call."""
+        yield call
+
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
         """Return the records of a window, and advance the bookmark after them."""
+        for row in window.rows + window.strays:
+            yield from self.convert_call(row.record, context)
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        if self.is_connection_test:
-            for record in self.get_sample(context):
-                if self._sampled < (self.ABORT_AT_RECORD_COUNT or 0):  # one more aborts the sync
-                    self._sampled += 1
-                    yield record
-            return
+    def read_sample(self, context: Context | None) -> Iterator[Record]:
+        most = self.services.settings.page_size or DEFAULT_SIZE
+        size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, most)
+        request = PageRequest(0, size, self._list_params(context), "the sample")
+        page = self.api.get_json(request.to_query_params(), partial(self._parse_page, request))
+        for row in sorted(page.rows):
+            yield from self.convert_call(row.record, context)
+
+    @override
+    def read_records(self, context: Context | None) -> Iterator[Record]:
         services = self.services
         with services.reporter.task(Step(self.name, "requesting an access token")):
             start = self.get_starting_time(context)
-        services.check_access()
         reader = self.get_reader(start, context)
         progress = WindowProgress(
             self.name,
@@ -80,64 +87,35 @@ class IncrementalStream(BookmarkedStream):
         reader.on_page = lambda page, share: progress.add_page(
             (row.logid for row in page.rows), page.total, share
         )
-        with services.reporter.task(progress):
-            yield from self._emit_windows(reader, progress, start, context)
-
-    def _emit_windows(
-        self,
-        reader: CallLogReader,
-        progress: WindowProgress,
-        start: dt.datetime,
-        context: Context | None,
-    ) -> Iterator[Record]:
-        services = self.services
         written_before = services.writer.records_written
-        try:
-            for window in self.request_windows(reader, context):
-                first, last = window.window.near
-                last = min(last, add_saturating(window.bookmark_limit, services.settings.lookback))
-                self._bounds = format_timestamp(first), format_timestamp(last)
-                if window.is_partial:  # calls before these may follow, so none moves it
-                    self._bounds = ("~", "")
-                yield from self.emit_window(window, context)
-                if not window.is_partial:
-                    self._finish_window(window, start, context)
-                if self.has_checkpoints:
-                    self._set_checkpoint(window, context)
-                self.write_state()
-                progress.update(window.window, len(window.rows) + len(window.strays))
-            if self.get_context_state(context).pop(CHECKPOINT, None):
-                self.write_state()  # the server rejects all days that were left
-        finally:
-            written = services.writer.records_written - written_before
-            self._converter.log_undeclared()
-            progress.finish(written, self.item_label)
-
-    def _finish_window(
-        self, window: WindowResult, start: dt.datetime, context: Context | None
-    ) -> None:
-        """Advance the bookmark to the end of a window."""
-        if not window.rows:
-            self.advance_bookmark(self._safe_bookmark(window.covered_until, start), context)
-            return
-        newest = window.rows[-1].start_time
-        self.advance_bookmark(min(newest, self._bounds[1]), context)
-        state = self.get_context_state(context)
-        state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
+        with services.reporter.task(progress):
+            try:
+                for window in self.request_windows(reader, context):
+                    yield from self._emit_window(window, start, context)
+                    progress.update(window.window, len(window.rows) + len(window.strays))
+                if self.get_context_state(context).pop(CHECKPOINT, None):
+                    self.write_state()  # the server rejects all days that were left
+            finally:
+                self._converter.log_undeclared()
+                progress.finish(services.writer.records_written - written_before, self.item_label)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
-        """Return a reader of the list of calls."""
-        settings = self.services.settings
+        """Return a reader of the list of calls, which continues a run that was stopped."""
+        settings, started = self.services.settings, self.services.started
         reader = CallLogReader(
             start=start,
             end=settings.end,
-            now=self.services.started,
+            now=started,
             page_size=settings.page_size,
             filters=self._list_params(context),
         )
         reader.emits_types = self.has_checkpoints
         if self.has_checkpoints:
-            self._continue(reader, context)
+            state = self.get_context_state(context)
+            checkpoint = Checkpoint.from_state(state, started, settings.lookback)
+            if checkpoint and reader.continue_at(checkpoint):
+                message = "Continuing at %s, because the last run was stopped"
+                self.logger.info(message, checkpoint.next_day)
         return reader
 
     def request_windows(
@@ -146,6 +124,46 @@ class IncrementalStream(BookmarkedStream):
         """Run a reader in the SDK's request loop."""
         self._paginator = SeamPaginator(reader.read_windows())
         yield from cast("Iterable[WindowResult]", self.request_records(context))
+
+    def _list_params(self, context: Context | None) -> dict[str, str]:
+        return {**self.services.settings.filters, **self.get_list_filters(context)}
+
+    def _emit_window(
+        self, window: WindowResult, start: dt.datetime, context: Context | None
+    ) -> Iterator[Record]:
+        """Emit the records of a window, then STATE."""
+        first, last = window.window.near
+        last = min(last, add_saturating(window.bookmark_limit, self.services.settings.lookback))
+        self._bounds = format_timestamp(first), format_timestamp(last)
+        if window.is_partial:  # calls before these may follow, so none moves it
+            self._bounds = ("~", "")
+        yield from self.emit_window(window, context)
+        state = self.get_context_state(context)
+        if window.rows and not window.is_partial:
+            newest = window.rows[-1].start_time
+            self.advance_bookmark(min(newest, self._bounds[1]), context)
+            state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
+        elif not window.is_partial:  # calls may come late
+            margin = max(self.services.settings.lookback, _MIN_MARGIN)
+            covered_until = min(window.covered_until, self.services.present)
+            safe = max(add_saturating(covered_until, -margin), start)
+            self.advance_bookmark(format_timestamp(safe), context)
+        if self.has_checkpoints:
+            self._set_checkpoint(window, state)
+        self.write_state()
+
+    def _set_checkpoint(self, window: WindowResult, state: dict[str, Any]) -> None:
+        state.pop(CHECKPOINT, None)
+        bookmark = state.get("replication_key_value")
+        if window.checkpoint and bookmark:
+            present, end = self.services.present, self.services.settings.end
+            checkpoint = window.checkpoint.limited(min(present, end or present))
+            state[CHECKPOINT] = checkpoint.to_state(bookmark, present)
+
+    @override
+    def is_bookmark(self, timestamp: str) -> bool:
+        # A call far outside its window says nothing about the calls before it.
+        return self._bounds[0] <= timestamp <= self._bounds[1]
 
     # --- the SDK's request loop ---
 
@@ -175,8 +193,8 @@ class IncrementalStream(BookmarkedStream):
         self._page = self.api.parse_json(response, parse)
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterable[Any]:
-        # Windows, not records: `get_records` unpacks them, so that STATE follows each.
+    def parse_response(self, response: requests.Response) -> Iterator[Any]:
+        # Windows, not records: `read_records` unpacks them, so that STATE follows each.
         yield from self._paginator.receive(self._page)
 
     def _parse_page(self, request: PageRequest, body: Mapping[str, Any]) -> Page:
@@ -185,52 +203,3 @@ class IncrementalStream(BookmarkedStream):
     @cached_property
     def _converter(self) -> CallLogConverter:
         return CallLogConverter()
-
-    def _list_params(self, context: Context | None) -> dict[str, str]:
-        """Return the user's filters, and those of the partition."""
-        own = self.get_list_filters(context) if context else {}
-        return {**self.services.settings.filters, **own}
-
-    def get_list_filters(self, context: Context | None) -> Mapping[str, str]:
-        """Return the filters of a partition."""
-        return self.list_params[(context or {})["kind"]]
-
-    def get_sample(self, context: Context | None) -> Iterator[Record]:
-        """Get a few records with one small request, to test the connection."""
-        most = self.services.settings.page_size or DEFAULT_SIZE
-        size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, most)
-        request = PageRequest(0, size, self._list_params(context), "the sample")
-        page = self.api.get_json(request.to_query_params(), partial(self._parse_page, request))
-        for row in sorted(page.rows):
-            yield row.record
-
-    # --- bookmarks ---
-
-    def _continue(self, reader: CallLogReader, context: Context | None) -> None:
-        """Let a reader continue a run that was stopped."""
-        services, state = self.services, self.get_context_state(context)
-        checkpoint = Checkpoint.from_state(state, services.started, services.settings.lookback)
-        if checkpoint and reader.continue_at(checkpoint):
-            self.logger.info(
-                "Continuing at %s, because the last run was stopped", checkpoint.next_day
-            )
-
-    def _set_checkpoint(self, window: WindowResult, context: Context | None) -> None:
-        state = self.get_context_state(context)
-        state.pop(CHECKPOINT, None)
-        bookmark = state.get("replication_key_value")
-        if window.checkpoint and bookmark:
-            present, end = self.services.present, self.services.settings.end
-            checkpoint = window.checkpoint.limited(min(present, end or present))
-            state[CHECKPOINT] = checkpoint.to_state(bookmark, present)
-
-    def _safe_bookmark(self, covered_until: dt.datetime, start: dt.datetime) -> str:
-        """Return how far the bookmark may advance after an empty window: calls may come late."""
-        margin = max(self.services.settings.lookback, _MIN_MARGIN)
-        covered_until = min(covered_until, self.services.present)
-        return format_timestamp(max(add_saturating(covered_until, -margin), start))
-
-    @override
-    def is_bookmark(self, timestamp: str) -> bool:
-        # A call far outside its window says nothing about the calls before it.
-        return self._bounds[0] <= timestamp <= self._bounds[1]

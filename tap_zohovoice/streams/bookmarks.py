@@ -29,11 +29,6 @@ class BookmarkedStream(ZohoVoiceStream):
         """The timestamp that no bookmark passes, known once a response has come."""
         return format_timestamp(self.services.present)
 
-    @property
-    def is_bookmark_frozen(self) -> bool:
-        """Whether the bookmark must not advance for now."""
-        return False
-
     def is_bookmark(self, timestamp: str) -> bool:  # noqa: ARG002 - a hook
         """Return whether a timestamp may be a bookmark."""
         return True
@@ -69,7 +64,7 @@ class BookmarkedStream(ZohoVoiceStream):
         # following a phone whose clock is ahead.
         key = str(self.replication_key)
         timestamp = latest_record[key]
-        if self.is_connection_test or self.is_bookmark_frozen or not self.is_bookmark(timestamp):
+        if self.is_connection_test or not self.is_bookmark(timestamp):
             return
         timestamp = min(timestamp, self.present)
         state = self.get_context_state(context)

@@ -38,7 +38,6 @@ _OUTAGE_THRESHOLD = 10
 class CallItemStream(IncrementalStream):
     """A stream with one record for each recording and voicemail, partitioned by kind."""
 
-    list_params: ClassVar = {kind: {name: "true"} for kind, name in LIST_FILTERS.items()}
     fixed_partitions: ClassVar = [{"kind": kind} for kind in LIST_FILTERS]
     item_path: ClassVar[str]
     """Path of the requests for items."""
@@ -94,11 +93,15 @@ class CallItemStream(IncrementalStream):
         )
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def get_list_filters(self, context: Context | None) -> dict[str, str]:
+        return {LIST_FILTERS[(context or {})["kind"]]: "true"}
+
+    @override
+    def read_records(self, context: Context | None) -> Iterator[Record]:
         state = self.get_context_state(context)
         self._bookmark_before = str(state.get("replication_key_value") or "")
         self._failures = dict.fromkeys(state.get(FAILURES) or ())
-        yield from super().get_records(context)
+        yield from super().read_records(context)
         if self._suppressed:
             self.logger.warning(
                 "%d error records are not emitted: an earlier run may have "
@@ -106,20 +109,14 @@ class CallItemStream(IncrementalStream):
                 self._suppressed,
             )
             self._suppressed = 0
-        if not self.is_connection_test and context == self.partitions[-1]:
+        if context == self.partitions[-1]:
             self._progress.finish()
-
-    @override
-    def get_sample(self, context: Context | None) -> Iterator[Record]:
-        if self.selected_by_default:  # `--test` selects all streams, whether they are wanted or not
-            for record in super().get_sample(context):
-                yield from self._items(record, context)
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
         # What the legs of a call have is not lost because another row of the call is kept.
         of_rows, of_legs, of_strays = (
-            [item for row in rows for item in self._items(row.record, context)]
+            [item for row in rows for item in self.convert_call(row.record, context)]
             for rows in (window.rows, window.legs, window.strays)
         )
         items = sorted(of_rows + of_legs, key=itemgetter("start_time")) + of_strays
@@ -138,9 +135,10 @@ class CallItemStream(IncrementalStream):
                 self.write_state()
                 written_at = self.services.clock.monotonic()
 
-    def _items(self, record: Record, context: Context | None) -> Iterator[Record]:
-        """Return the items of a call log, without keys that were emitted before."""
-        for item in self.get_items(record, (context or {})["kind"]):
+    @override
+    def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:
+        """Return the items of a call, without keys that were emitted before."""
+        for item in self.get_items(call, (context or {})["kind"]):
             key = tuple(item[name] for name in self.primary_keys)
             if key in self._emitted:
                 continue
@@ -170,10 +168,9 @@ class CallItemStream(IncrementalStream):
             state[FAILURES] = kept
         return True
 
-    @property
     @override
-    def is_bookmark_frozen(self) -> bool:
-        return self._outages > 0
+    def is_bookmark(self, timestamp: str) -> bool:
+        return not self._outages and super().is_bookmark(timestamp)
 
     def record_outcome(self, *, is_unreachable: bool) -> None:
         """Record whether a request failed in an outage, so that no item is skipped."""

@@ -11,27 +11,20 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.schemas.directory import build_link_schema
 from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
+from tap_zohovoice.streams.lists import OwnedStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context
 
-    from tap_zohovoice.extract.results import WindowResult
     from tap_zohovoice.schemas.conversion import Record
-    from tap_zohovoice.streams.lists import ListStream
 
 
-class CallLinkStream(IncrementalStream):
-    """One row for each call of each owner: one partition and one bookmark an owner."""
+class CallLinkStream(OwnedStream, IncrementalStream):
+    """One row for each call of each owner."""
 
-    selected_by_default = False
-    fixed_partitions = None
     schema: ClassVar[dict[str, Any]] = {}
-    owner_key: ClassVar[str]
-    owner_stream: ClassVar[type[ListStream]]
-    owner_field: ClassVar[str]
-    """Field of that stream that holds the id."""
     filter_param: ClassVar[str]
     """Filter of the list of calls. Source: documentation of `zv/logs`."""
 
@@ -43,47 +36,16 @@ class CallLinkStream(IncrementalStream):
 
     @property
     @override
-    def partitions(self) -> list[dict[str, str]]:
-        """One for each owner, or for those that the user's filters name."""
-        if self.is_connection_test and not self.selected_by_default:
-            return []
-        self.services.check_access()
-        owners, named = self.owner_stream.of(self.tap), self._named_owners
-        ids = named.split(",") if named else owners.get_values(self.owner_field)
-        return [{self.owner_key: owner} for owner in ids]
-
-    @property
-    def _named_owners(self) -> str:
-        """Owners that the user's filters name, with commas; empty if they name none."""
+    def named_owners(self) -> str:
         return self.services.settings.filters.get(self.filter_param, "")
-
-    @override
-    def check_access(self) -> None:
-        if not self._named_owners:
-            self.owner_stream.of(self.tap).check_access()
-
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        if context:  # without owners, the SDK requests records without a context
-            yield from super().get_records(context)
 
     @override
     def get_list_filters(self, context: Context | None) -> dict[str, str]:
         return {self.filter_param: (context or {})[self.owner_key]}
 
     @override
-    def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        for row in window.rows + window.strays:
-            yield self._link(row.record, context)
-
-    @override
-    def get_sample(self, context: Context | None) -> Iterator[Record]:
-        for record in super().get_sample(context):
-            yield self._link(record, context)
-
-    def _link(self, record: Record, context: Context | None) -> Record:
-        names = ("logid", "start_time")
-        return {**(context or {}), **{name: record[name] for name in names}}
+    def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:
+        yield {**(context or {}), "logid": call["logid"], "start_time": call["start_time"]}
 
 
 class CallQueuesStream(CallLinkStream):

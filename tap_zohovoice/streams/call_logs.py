@@ -34,14 +34,14 @@ class CallLogsStream(IncrementalStream):
     has_checkpoints = True
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def read_records(self, context: Context | None) -> Iterator[Record]:
         path, recordings = self.services.settings.recordings_path, self.tap.streams["recordings"]
         if path and not recordings.selected:
             self.logger.warning(
                 "recordings_path is set, but the stream recordings is not selected: no file is "
                 "downloaded"
             )
-        yield from super().get_records(context)
+        yield from super().read_records(context)
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
@@ -50,8 +50,7 @@ class CallLogsStream(IncrementalStream):
                 self._bulk_write(add_other_rows(rows, window.legs) if window.legs else rows)
         else:
             # What a selection or a map hides must not come out inside of `additional_fields`.
-            for row in window.rows + window.strays:
-                yield row.record
+            yield from super().emit_window(window, context)
 
     def _can_bulk_write(self) -> bool:
         """Return whether records are emitted as they are: no field deselected, no map applied."""

@@ -99,23 +99,18 @@ class CampaignsStream(ListStream):
     primary_keys = ("campaign_id",)
     envelope = "records"
     fields = fields.CAMPAIGN_FIELDS
-
-    @override
-    def _size(self, size: int) -> dict[str, str]:
-        return {}
+    size_param = ""
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
-        if not next_page_token:
-            return {}
-        last = next_page_token + self._row_count
-        return {"from_index": str(next_page_token), "to_index": str(last)}
+        first, last = next_page_token, next_page_token + self._row_count
+        return {"from_index": str(first), "to_index": str(last)} if first else {}
 
     @override
     def validate_response(self, response: requests.Response) -> None:
         super().validate_response(response)
-        if self._row_count % 10:
-            self._row_count = 0  # no page has such a length
+        count = len(self._rows)
+        self._row_count = 0 if count % 10 else count  # no page has another length
 
     @override
     def handle_error(self, error: Exception) -> None:

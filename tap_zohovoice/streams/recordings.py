@@ -85,7 +85,7 @@ class RecordingsStream(CallItemStream):
         )
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def read_records(self, context: Context | None) -> Iterator[Record]:
         lookback, state = self.services.settings.lookback, self.get_context_state(context)
         # A run without a bookmark lists all calls, not only those in the lookback.
         oldest = add_saturating(self.services.started, -lookback)
@@ -94,7 +94,7 @@ class RecordingsStream(CallItemStream):
             "" if state.get("replication_key_value") else format_timestamp(oldest),
             lookback,
         )
-        yield from super().get_records(context)
+        yield from super().read_records(context)
 
     @override
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:

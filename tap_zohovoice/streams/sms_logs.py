@@ -65,10 +65,10 @@ class SmsLogsStream(ListStream, BookmarkedStream):
         return {**params, "optArchived": "true"} if is_archived else params
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
+    def read_records(self, context: Context | None) -> Iterator[Record]:
         self._start, self._last = format_timestamp(self.get_starting_time(context)), "~"
         self._complete_until = newest = ""
-        for record in super().get_records(context):
+        for record in super().read_records(context):
             if record["submittedTime"] >= self._start:
                 newest = max(newest, record["submittedTime"])
                 # Archived messages may be among the others too.
@@ -92,6 +92,6 @@ class SmsLogsStream(ListStream, BookmarkedStream):
             # A row of the same moment may follow, but none that is needed.
             if self._last < self._start:
                 self._row_count = 0
-                self._total = None  # it counts the older ones too
+                self._total = 0  # it counts the older ones too
         else:
             self._last = ""  # in another order, older messages prove nothing
