@@ -159,9 +159,10 @@ class OwnedStream(BookmarkedStream):
     @override
     def partitions(self) -> list[dict[str, str]]:
         """One for each owner."""
-        if self.is_connection_test and not self.selected_by_default:
+        if not self.is_connection_test:
+            self.services.check_scopes()
+        elif not self.selected_by_default:
             return []
-        self.services.check_scopes()
         ids = self.named_owners.split(",")
         if not self.named_owners:
             records = self.owner_stream.of(self.tap).cached_records
