@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from contextlib import AbstractContextManager
 
 _DATE = re.compile(r"\d{4}-|\d{8}[Tt ]", re.ASCII)
 _EPOCH = dt.date(1970, 1, 1)
@@ -23,10 +22,7 @@ _THOUSANDTHS = [f"{thousandth:03}000" for thousandth in range(1000)]
 
 
 class Clock:
-    """The real clock of this machine.
-
-    Code that waits or reads the time takes a clock, so that tests do not wait.
-    """
+    """The real clock of this machine; code that waits takes one, so that tests do not wait."""
 
     def now(self) -> float:
         """Return seconds since the epoch, by the wall clock."""
@@ -44,30 +40,23 @@ class Clock:
         """Sleep."""
         time.sleep(seconds)
 
-    def every(self, seconds: float, func: Callable[[], None]) -> AbstractContextManager[None]:
-        """Call a function regularly, in a thread of its own, while a block runs.
+    @contextmanager
+    def every(self, seconds: float, func: Callable[[], None]) -> Generator[None]:
+        """Call a function regularly, in a thread of its own, while a block runs."""
+        stopped = threading.Event()
 
-        If it cannot write, it is not called again.
-        """
-        return _timer(seconds, func)
+        def run() -> None:
+            with suppress(OSError, ValueError):  # if it cannot write, it is not called again
+                while not stopped.wait(seconds):
+                    func()
 
-
-@contextmanager
-def _timer(seconds: float, func: Callable[[], None]) -> Generator[None]:
-    stopped = threading.Event()
-
-    def run() -> None:
-        with suppress(OSError, ValueError):
-            while not stopped.wait(seconds):
-                func()
-
-    thread = threading.Thread(target=run, name="timer", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join(1.0)  # it may be blocked in a write
+        thread = threading.Thread(target=run, name="timer", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join(1.0)  # it may be blocked in a write
 
 
 def format_epoch_ms(milliseconds: int) -> str:

@@ -68,12 +68,9 @@ _LATER = "temporary error of Zoho Accounts; run again later"
 class TokenEndpoint:
     """Client of the token endpoint of Zoho Accounts."""
 
-    requested_at = 0.0
-    """When the last request was sent, in seconds of the monotonic clock."""
-    failed_attempts = 0
-    """Attempts without a usable response, which were retried."""
-    first_date = ""
-    """`Date` of the first response; empty before there is one."""
+    requested_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
+    failed_attempts = 0  # those without a usable response, which were retried
+    first_date = ""  # `Date` of the first response; empty before there is one
 
     def __init__(self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str) -> None:
         self._url = f"{accounts_url}/oauth/v2/token"
@@ -90,13 +87,9 @@ class TokenEndpoint:
         default_hint: str,
         required_tokens: Collection[str] = ("access_token",),
     ) -> dict[str, Any]:
-        """Return the response, without tokens that are not valid in a header.
+        """Return the response to a grant, which has one of the tokens.
 
-        Args:
-            form: Parameters of the grant.
-            hints: What to do about an OAuth error, by its code in lower case.
-            default_hint: What to do about other errors.
-            required_tokens: At least one of them must be in the response.
+        The hints say what to do about an OAuth error, by its code in lower case.
 
         Raises:
             OAuthError: If Zoho rejects the request; the text says what to do.
@@ -129,7 +122,6 @@ class TokenEndpoint:
         _LOGGER.warning("%s; retrying in %d s", error, state.upcoming_sleep)
 
     def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
-        """Return HTTP status and body."""
         self.requested_at = self._clock.monotonic()
         try:
             with (
@@ -182,7 +174,7 @@ def _error_of(
     text = text if error in hints else redact(text, hidden)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.search(error):
         message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
-        return OAuthError(message, error=error, response=response)
+        return OAuthError(message, response=response)
     if not text and status in range(300, 500) and status not in _RETRIED:
         return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
     if not text:
@@ -226,10 +218,8 @@ class OAuthTokens:
         return self._token
 
     def invalidate(self) -> bool:
-        """Discard a token that the API rejected; return whether a new one may be fetched.
-
-        Not after several within ten minutes, which would use up the tokens that Zoho issues.
-        """
+        """Discard a token that the API rejected; return whether a new one may be fetched."""
+        # Several within ten minutes would use up the tokens that Zoho issues.
         now = self.clock.monotonic()
         self._invalidated = [at for at in self._invalidated if at > now - INVALIDATION_SECONDS]
         if len(self._invalidated) >= MAX_INVALIDATIONS:

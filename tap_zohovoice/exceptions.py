@@ -13,17 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, repr=False)
 class ZohoVoiceError(FatalAPIError):
-    """Ends the sync; the text is one plain line that says what to do.
-
-    Attributes:
-        summary: What a single response said, without advice; empty if there was none.
-        is_unreachable: Whether no service responded.
-    """
+    """Ends the sync; the text is one plain line that says what to do."""
 
     text: str = ""
     _: KW_ONLY
-    summary: str = ""
-    is_unreachable: bool = False
+    summary: str = ""  # what a single response said, without advice; empty if there was none
+    is_unreachable: bool = False  # whether no service responded
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -57,8 +52,11 @@ class InvalidParameterError(ZohoVoiceError):
 class OAuthError(ZohoVoiceError):
     """Zoho Accounts responds with an OAuth error."""
 
-    error: str  # the code, in lower case
     response: Mapping[str, Any]
+
+
+class StorageError(ZohoVoiceError):
+    """`recordings_path` cannot be read or written."""
 
 
 class InvalidInputError(ConfigValidationError):
@@ -68,30 +66,19 @@ class InvalidInputError(ConfigValidationError):
         super().__init__("; ".join(lines), errors=list(lines))
 
 
-class StorageError(ZohoVoiceError):
-    """`recordings_path` cannot be read or written."""
-
-
 @dataclass(eq=False, repr=False)
 class RetryableError(RetriableAPIError):
-    """A failed attempt that a retry may fix.
-
-    Attributes:
-        summary: What happened, without advice.
-        is_unreachable: Whether no service responded, or not with a whole body.
-        is_truncated: Whether a file is not whole.
-        wait: Seconds that the response asks to wait; None if it does not say.
-    """
+    """A failed attempt that a retry may fix."""
 
     text: str
     _: KW_ONLY
-    summary: str = ""
-    is_unreachable: bool = False
-    is_truncated: bool = False
-    wait: float | None = None
+    summary: str = ""  # what happened, without advice
+    is_unreachable: bool = False  # whether no service responded, or not with a whole body
+    is_truncated: bool = False  # whether a file is not whole
+    wait: float | None = None  # seconds that the response asks to wait; None if it does not say
 
     def __post_init__(self) -> None:
-        """Use the text where nothing shorter is given."""
+        """Use the text where no summary is given."""
         self.summary = self.summary or self.text
 
 

@@ -11,8 +11,7 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
 from tap_zohovoice.pagination import convert_row, parse_rows
 from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS, ListConverter, build_list_schema
-from tap_zohovoice.streams.directory import UsersStream
-from tap_zohovoice.streams.lists import OwnedStream
+from tap_zohovoice.streams.directory import OwnedStream, UsersStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

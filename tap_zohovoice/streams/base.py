@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.client import BookmarkedStream
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
@@ -16,7 +17,6 @@ from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress.figures import Step, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
 from tap_zohovoice.singer.state import NEWEST
-from tap_zohovoice.streams.bookmarks import BookmarkedStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -49,7 +49,7 @@ class CallItemStream(IncrementalStream):
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
         self.results: Counter[str] = Counter()
-        self._emitted: dict[object, None] = {}
+        self._emitted: dict[str, None] = {}
         self._failures: dict[str, None] = {}
 
     @abstractmethod
@@ -82,12 +82,11 @@ class CallItemStream(IncrementalStream):
 
     @cached_property
     def _progress(self) -> DownloadProgress:
-        limiter = self.services.limiter_for(f"{self.url_base}{self.item_path}")
         return DownloadProgress(
             self.name,
             self.item_label,
             clock=self.services.clock,
-            limiter=limiter,
+            limiter=self.services.limiter_for(self.item_api.url),
             results=self.results,
             bytes_received=lambda: self.item_api.bytes_received,
         )
@@ -103,11 +102,11 @@ class CallItemStream(IncrementalStream):
         self._failures = dict.fromkeys(state.get(FAILURES) or ())
         yield from super().read_records(context)
         if self._suppressed:
-            self.logger.warning(
-                "%d error records are not emitted: an earlier run may have "
-                "emitted these items without an error",
-                self._suppressed,
+            message = (
+                "%d error records are not emitted: an earlier run may have emitted these items "
+                "without an error"
             )
+            self.logger.warning(message, self._suppressed)
             self._suppressed = 0
         if context == self.partitions[-1]:
             self._progress.finish()
@@ -123,23 +122,21 @@ class CallItemStream(IncrementalStream):
         if not items:
             return
         self._progress.add_total(len(items), self.requests_for(len(items)))
+        clock = self.services.clock
+        written_at = clock.monotonic()
         with self.services.reporter.task(self._progress):
-            yield from self._emit_items(items, context)
-
-    def _emit_items(self, items: list[Record], context: Context | None) -> Iterator[Record]:
-        written_at = self.services.clock.monotonic()
-        for record in self.request_items(items):
-            if self._is_emitted(record, context):
-                yield record
-            if self.services.clock.monotonic() - written_at >= _STATE_INTERVAL:
-                self.write_state()
-                written_at = self.services.clock.monotonic()
+            for record in self.request_items(items):
+                if self._is_emitted(record, self.get_context_state(context)):
+                    yield record
+                if clock.monotonic() - written_at >= _STATE_INTERVAL:
+                    self.write_state()
+                    written_at = clock.monotonic()
 
     @override
     def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:
         """Return the items of a call, without keys that were emitted before."""
         for item in self.get_items(call, (context or {})["kind"]):
-            key = tuple(item[name] for name in self.primary_keys)
+            key = self.record_key(item)
             if key in self._emitted:
                 continue
             self._emitted[key] = None
@@ -147,12 +144,10 @@ class CallItemStream(IncrementalStream):
                 del self._emitted[next(iter(self._emitted))]
             yield {**dict.fromkeys(self.schema["properties"]), **item}
 
-    def _is_emitted(self, record: Record, context: Context | None) -> bool:
-        """Return whether to emit a record: an error must not replace what an earlier run emitted.
-
-        The state keeps the keys that failed. Only they, and calls that are newer than the bookmark,
-        have had no better record.
-        """
+    def _is_emitted(self, record: Record, state: Record) -> bool:
+        """Return whether to emit a record: no error replaces what an earlier run emitted."""
+        # The state keeps the keys that failed. Only they, and calls that are newer than the
+        # bookmark, have had no better record.
         key = self.record_key(record)
         if not record["error"]:
             self._failures.pop(key, None)
@@ -161,11 +156,9 @@ class CallItemStream(IncrementalStream):
             return False
         else:
             self._failures[key] = None
-        kept = list(self._failures)[-_MAX_FAILURES:]
-        state = self.get_context_state(context)
-        state.pop(FAILURES, None)
-        if kept:
-            state[FAILURES] = kept
+        state[FAILURES] = list(self._failures)[-_MAX_FAILURES:]
+        if not self._failures:
+            del state[FAILURES]
         return True
 
     @override

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tap_zohovoice._compat import override
 from tap_zohovoice.schemas.directory import build_link_schema
 from tap_zohovoice.streams.base import IncrementalStream
-from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
-from tap_zohovoice.streams.lists import OwnedStream
+from tap_zohovoice.streams.directory import (
+    CampaignsStream,
+    OwnedStream,
+    QueuesStream,
+    UsersStream,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

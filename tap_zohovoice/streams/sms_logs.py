@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.client import BookmarkedStream
 from tap_zohovoice.schemas.directory import SMS_FIELDS
-from tap_zohovoice.streams.bookmarks import BookmarkedStream
-from tap_zohovoice.streams.lists import ListStream
+from tap_zohovoice.streams.directory import ListStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
