@@ -43,25 +43,15 @@ FIELDS: tuple[Field, ...] = (
     Field("department", STRING, "Name of the department."),
     Field("zsoid", ID, "Id of the organisation."),
     Field("service", ID, "Id of the service; text, as it exceeds the precision of a float."),
-    Field(
-        "hangup_cause", STRING, "Code of the reason why the call ended, such as NORMAL_CLEARING."
-    ),
-    Field(
-        "hangup_cause_displayname",
-        STRING,
-        "Display name of that reason, in the account's language.",
-    ),
+    Field("hangup_cause", STRING, "Why the call ended, as a code such as NORMAL_CLEARING."),
+    Field("hangup_cause_displayname", STRING, "Name of that reason in the account's language."),
     Field("hangup_cause_description", STRING, "Description of that reason."),
     Field("sip_hangup_disposition", STRING, "Side that hung up, as a SIP disposition."),
     Field("disconnected_by", STRING, "Who ended the call: agent or customer."),
     Field("isBlocked", BOOLEAN, "Whether the number is blocked."),
     Field("is_test_call", BOOLEAN, "Whether it was a test call."),
     Field("voicemail_read_by", BOOLEAN, "Whether a voicemail, if any, was listened to."),
-    Field(
-        "call_recording_transcription_status",
-        STRING,
-        "State of the recording's transcription, such as not_initiated or completed.",
-    ),
+    Field("call_recording_transcription_status", STRING, "State, such as completed."),
     Field(
         "bridged_agent",
         FieldType.OBJECT,
@@ -96,13 +86,7 @@ FIELDS: tuple[Field, ...] = (
 
 
 CALL_LOG_SCHEMA: dict[str, Any] = build_schema(
-    *FIELDS,
-    Field("duration_seconds", INTEGER, "Length of the call, in seconds."),
-    Field(
-        "additional_fields",
-        FieldType.OBJECT,
-        "Undocumented fields, and values that do not match their type.",
-    ),
+    *FIELDS, Field("duration_seconds", INTEGER, "Length of the call, in seconds."), is_open=True
 )
 """JSON schema of a call log. Sources: the two samples of the documentation, and clients."""
 

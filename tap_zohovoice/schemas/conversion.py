@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
 from tap_zohovoice.schemas.types import FieldType
@@ -25,8 +24,7 @@ MAX_UNDECLARED_NAMES = 1_000
 MAX_CACHED_PLANS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class ConversionPlan:
+class ConversionPlan(NamedTuple):
     """Steps that convert objects with the same fields and types of values."""
 
     undeclared: list[tuple[str, str]]
@@ -35,11 +33,10 @@ class ConversionPlan:
 
 
 class ObjectShape:
-    """Declared fields of a row, or of an object in it, with a cache of conversion plans.
+    """Declared fields of a row, or of an object in it, with a cache of conversion plans."""
 
-    Rows come in few combinations of fields and types of values, so that looking a plan up is much
-    cheaper than looking at every field.
-    """
+    # Rows come in few combinations of fields and types of values, so that looking a plan up is
+    # much cheaper than looking at every field.
 
     def __init__(
         self, fields: Iterable[Field], on_undeclared: Callable[[str], None], prefix: str = ""
@@ -94,12 +91,12 @@ class RecordConverter:
         logger: logging.Logger,
     ) -> None:
         self.cast_failures: Counter[str] = Counter()
-        self.fields = tuple(fields)
         self._required = tuple(required)
         self._aliases = aliases
         self._logger = logger
-        self._undeclared: dict[str, bool] = {}  # by name: whether it is logged
-        self._shape = ObjectShape(self.fields, self._note_undeclared)
+        self._undeclared: dict[str, None] = {}
+        self._logged = 0  # of those, the first ones
+        self._shape = ObjectShape(tuple(fields), self._note_undeclared)
 
     def convert(self, row: object) -> Record:
         """Convert a row to a record with every declared field.
@@ -150,17 +147,17 @@ class RecordConverter:
 
     def _note_undeclared(self, name: str) -> None:
         if len(self._undeclared) < MAX_UNDECLARED_NAMES:
-            self._undeclared.setdefault(name, False)
+            self._undeclared[name] = None
 
     def log_undeclared(self) -> None:
         """Log, in one line, which undocumented fields came since the last such line."""
-        fresh = [name for name, is_logged in self._undeclared.items() if not is_logged]
+        fresh = list(self._undeclared)[self._logged :]
         if fresh:
             listed = ", ".join(dict.fromkeys(map(_loggable, fresh[:MAX_LOGGED_NAMES])))
             more = ", ..." if len(fresh) > MAX_LOGGED_NAMES else ""
             message = "%d fields are not documented; kept in additional_fields: %s%s"
             self._logger.info(message, len(fresh), listed, more)
-        self._undeclared = dict.fromkeys(self._undeclared, True)
+        self._logged = len(self._undeclared)
 
 
 def _loggable(name: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tap_zohovoice._compat import override
-from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 
 _ID, _STRING, _TIMESTAMP = FieldType.ID, FieldType.STRING, FieldType.TIMESTAMP
@@ -61,6 +59,7 @@ NUMBER_FIELDS = (
     Field("isIncomingOrOutgoingActive", _BOOLEAN, "Whether calls are possible."),
     Field("isEnabled", _INTEGER, "1 if the number is enabled."),
 )
+_PHONE_NUMBERS = [f"{kind}{index}" for kind in ("mobile", "phone") for index in ("", 1, 2, 3)]
 CONTACT_FIELDS = (
     Field("contact_id", _ID, "Id of the contact."),
     Field(
@@ -72,11 +71,7 @@ CONTACT_FIELDS = (
     Field("first_name", _STRING, "First name."),
     Field("last_name", _STRING, "Last name."),
     Field("email", _STRING, "E-mail address."),
-    *(
-        Field(f"{kind}{index}", _ID, "Phone number.")
-        for kind in ("mobile", "phone")
-        for index in ("", 1, 2, 3)
-    ),
+    *(Field(name, _ID, "Phone number.") for name in _PHONE_NUMBERS),
     Field("company", _STRING, "Company."),
     Field("address", _STRING, "Address."),
     Field("state", _STRING, "State."),
@@ -88,28 +83,29 @@ CONTACT_STATUS_FIELDS = (
     Field("id", _ID, "Id of the status."),
     Field("display_value", _STRING, "Name."),
 )
-SCHEDULED_SMS_FIELDS = (
-    Field("jobId", _ID, "Id of the job."),
-    Field("logid", _ID, "Id that the message will have."),
-    Field(
-        "scheduledTime", _STRING, "When the message will be sent, in the time zone of `timeZone`."
-    ),
-    Field("timeZone", _STRING, "IANA time zone."),
-    Field("status", _STRING, "State, such as IN_QUEUE."),
-    Field("customerNumber", _ID, "Number of the recipient."),
-    Field("customerName", _STRING, "Name of the recipient."),
-    Field("senderId", _ID, "Number of the sender."),
+_MESSAGE_FIELDS = (
+    Field("messageType", _STRING, "INCOMING or OUTGOING."),
+    Field("status", _STRING, "State, such as DELIVERED or IN_QUEUE."),
+    Field("customerNumber", _ID, "Number of the other party."),
+    Field("customerName", _STRING, "Name of the other party, or the number."),
+    Field("senderId", _ID, "Number of the company."),
     Field("senderIdName", _STRING, "Name of that number."),
     Field("message", _STRING, "Text of the message."),
-    Field("userName", _STRING, "Name of the user who sends it."),
-    Field("messageType", _STRING, "Direction."),
-    Field("country", _STRING, "Country of the recipient, two letters."),
-    Field("countryCode", _ID, "Country, two letters."),
-    Field("senderIdCountry", _STRING, "Country of the sender, two letters."),
-    Field("isLongCode", _BOOLEAN, "Whether the sender is a long number."),
+    Field("userName", _STRING, "Name of the user who sends the message."),
+    Field("country", _STRING, "Country of the other party, two letters."),
     Field("multipartCount", _INTEGER, "Number of segments."),
     Field("zuid", _ID, "Zoho account of the user."),
     Field("zsoid", _ID, "Id of the organisation."),
+)
+SCHEDULED_SMS_FIELDS = (
+    Field("jobId", _ID, "Id of the job."),
+    Field("logid", _ID, "Id that the message will have."),
+    Field("scheduledTime", _STRING, "When the message will be sent, in the zone of `timeZone`."),
+    Field("timeZone", _STRING, "IANA time zone."),
+    *_MESSAGE_FIELDS,
+    Field("countryCode", _ID, "Country, two letters."),
+    Field("senderIdCountry", _STRING, "Country of the sender, two letters."),
+    Field("isLongCode", _BOOLEAN, "Whether the sender is a long number."),
 )
 # The documented sample is cut off in its first row, so further fields are to be expected.
 CAMPAIGN_FIELDS = (
@@ -128,23 +124,12 @@ SMS_FIELDS = (
     Field("logid", _ID, "Id of the message, a UUID."),
     Field("submittedTime", _TIMESTAMP, "When the message was submitted."),
     Field("sentTime", _STRING, "When the message was sent, in an undocumented time zone."),
-    Field("messageType", _STRING, "INCOMING or OUTGOING."),
-    Field("customerNumber", _ID, "Number of the other party."),
-    Field("customerName", _STRING, "Name of the other party, or the number."),
-    Field("senderId", _ID, "Number of the company."),
-    Field("senderIdName", _STRING, "Name of that number."),
-    Field("message", _STRING, "Text of the message."),
-    Field("userName", _STRING, "Name of the agent."),
-    Field("emailId", _STRING, "E-mail address of the agent."),
-    Field("zuid", _ID, "Zoho account of the agent."),
-    Field("zsoid", _ID, "Id of the organisation."),
-    Field("country", _STRING, "Country, two letters."),
-    Field("multipartCount", _INTEGER, "Number of segments."),
+    *_MESSAGE_FIELDS,
+    Field("emailId", _STRING, "E-mail address of the user."),
     Field("isBlocked", _BOOLEAN, "Whether the number is blocked."),
     Field("isMMS", _BOOLEAN, "Whether it is a multimedia message."),
     Field("mmsMeta", FieldType.OBJECTS, "Media files, as Zoho returns them."),
     Field("messageId", _ID, "Id at the provider."),
-    Field("status", _STRING, "State of the delivery, such as DELIVERED."),
     Field("statusDescription", _STRING, "Reason of a failure."),
 )
 STATUS_CHANGE_FIELDS = (
@@ -166,24 +151,9 @@ STATUS_CHANGE_FIELDS = (
 )
 
 
-class ListConverter(RecordConverter):
-    """Converts rows to records; two dashes that are not text are null, as in Zoho's metrics."""
-
-    @override
-    def convert(self, row: object) -> Record:
-        if isinstance(row, dict) and "--" in row.values():
-            is_text = {field.name: str in field.type.exact_types for field in self.fields}
-            row = {
-                name: None if value == "--" and not is_text.get(name, True) else value
-                for name, value in row.items()
-            }
-        return super().convert(row)
-
-
 def build_list_schema(fields: tuple[Field, ...], description: str, scope: str) -> dict[str, Any]:
     """Build the JSON schema of a stream whose description names the scope that it needs."""
-    more = "Undocumented fields, and values that do not match their type."
-    schema = build_schema(*fields, Field("additional_fields", _OBJECT, more))
+    schema = build_schema(*fields, is_open=True)
     return {"description": f"{description} Requires the scope {scope}.", **schema}
 
 

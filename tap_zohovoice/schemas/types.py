@@ -19,7 +19,9 @@ from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BOOLEANS = {"true": True, "false": False, "": None}
+_NULLS = ("", "--")
+"""Texts that stand for null where the type is not text; two dashes come in Zoho's metrics."""
+_BOOLEANS = {"true": True, "false": False, **dict.fromkeys(_NULLS)}
 _EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt ][\d:.,]{4,20}([Zz]|[+-][\d:]{2,6})\s*", re.ASCII)
 """Date-time with a zone; without one, its moment is not known."""
@@ -45,7 +47,7 @@ def _id(value: object) -> str:
 
 
 def _timestamp(value: object) -> str | None:
-    if value == "":
+    if value in _NULLS:
         return None
     if isinstance(value, str) and _EPOCH.fullmatch(value):
         value = float(value) if "." in value else int(value)
@@ -80,7 +82,7 @@ def _number(value: object) -> float | None:
         return value if MIN_INTEGER <= value <= MAX_INTEGER else float(value)
     if isinstance(value, float):
         return value
-    if value == "":
+    if value in _NULLS:
         return None
     if isinstance(value, str) and _NUMBER.fullmatch(value) and isfinite(number := float(value)):
         return number
@@ -115,7 +117,7 @@ def _duration(value: object) -> str:
 
 def _object(value: object) -> None:
     # Objects are converted property by property; what is cast here is something else.
-    if value != "":
+    if value not in _NULLS:
         raise CastError
 
 
@@ -166,10 +168,15 @@ class Field:
         )
 
 
-def build_schema(*fields: Field) -> dict[str, Any]:
-    """Build the JSON schema of a stream."""
-    schema = th.PropertiesList(*(field.to_property() for field in fields)).to_dict()
-    return {name: value for name, value in schema.items() if name != "$schema"}
+_ADDITIONAL = "Undocumented fields, and values that do not match their type."
+
+
+def build_schema(*fields: Field, is_open: bool = False) -> dict[str, Any]:
+    """Build the JSON schema of a stream; an open one has `additional_fields` too."""
+    more = [Field("additional_fields", FieldType.OBJECT, _ADDITIONAL)] if is_open else []
+    schema = th.PropertiesList(*(field.to_property() for field in (*fields, *more))).to_dict()
+    schema.pop("$schema", None)
+    return schema
 
 
 @lru_cache(maxsize=4_096)

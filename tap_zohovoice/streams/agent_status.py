@@ -10,7 +10,8 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
 from tap_zohovoice.pagination import convert_row, parse_rows
-from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS, ListConverter, build_list_schema
+from tap_zohovoice.schemas.conversion import RecordConverter
+from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS, build_list_schema
 from tap_zohovoice.streams.directory import OwnedStream, UsersStream
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class AgentStatusChangesStream(OwnedStream):
     _gaps = 0
 
     @cached_property
-    def _converter(self) -> ListConverter:
-        return ListConverter(STATUS_CHANGE_FIELDS, self.primary_keys, {}, self.logger)
+    def _converter(self) -> RecordConverter:
+        return RecordConverter(STATUS_CHANGE_FIELDS, self.primary_keys, {}, self.logger)
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:

@@ -10,7 +10,8 @@ from tap_zohovoice.client import BookmarkedStream, ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
 from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
 from tap_zohovoice.schemas import directory as fields
-from tap_zohovoice.schemas.directory import ListConverter, build_list_schema
+from tap_zohovoice.schemas.conversion import RecordConverter
+from tap_zohovoice.schemas.directory import build_list_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,8 +52,8 @@ class ListStream(ZohoVoiceStream):
         self._rows: list[Record] = []
         self._emitted: dict[str, Record] = {}
         self._total = 0
-        required = filter(None, (*self.primary_keys, self.replication_key))
-        self._converter = ListConverter(self.fields, map(str, required), self.aliases, self.logger)
+        required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
+        self._converter = RecordConverter(self.fields, required, self.aliases, self.logger)
 
     @classmethod
     def of(cls, tap: Tap) -> Self:

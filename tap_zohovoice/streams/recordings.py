@@ -31,20 +31,12 @@ VERIFIED_UNTIL = "files_verified_until"
 _MEGABYTE = 1024 * 1024
 _SCHEMA: dict[str, Any] = build_schema(
     Field("recording_filename", FieldType.STRING, "Name of the file.", required=True),
-    Field(
-        "logid",
-        FieldType.STRING,
-        "Id of the call log with the file; the earliest of the run if there are several.",
-    ),
+    Field("logid", FieldType.STRING, "Id of the call log with the file, the earliest of the run."),
     Field("kind", FieldType.STRING, "recording or voicemail."),
     Field("start_time", FieldType.TIMESTAMP, "When the call started."),
     Field("duration_seconds", FieldType.NUMBER, "Length in seconds, according to the call log."),
     Field("size", FieldType.INTEGER, "Size in bytes, according to the call log."),
-    Field(
-        "content_type",
-        FieldType.STRING,
-        "Media type, detected from the first bytes, else from the call log.",
-    ),
+    Field("content_type", FieldType.STRING, "Media type, by the first bytes or the call log."),
     Field("uri", FieldType.STRING, "URI of the downloaded file."),
     Field("bytes", FieldType.INTEGER, "Size of the downloaded file, in bytes."),
     Field("sha256", FieldType.STRING, "SHA-256 of the downloaded file, in hex."),

@@ -71,7 +71,7 @@ VALID: dict[FieldType, list[tuple[object, object]]] = {
         (9_999_999_999_999_999, "2286-11-20T17:46:39.999000+00:00"),
     ],
     FieldType.NUMBER: [
-        *[(0, 0), (-1.5, -1.5), ("27.9", 27.9), ("3", 3.0), ("", None)],
+        *[(0, 0), (-1.5, -1.5), ("27.9", 27.9), ("3", 3.0), ("", None), ("--", None)],
         *[(2**63 - 1, 2**63 - 1), (2**63, float(2**63)), (-(10**30), -1e30)],
         ("0.12345678901234567890123", 0.12345678901234568),
     ],
@@ -113,7 +113,7 @@ INVALID: dict[FieldType, list[object]] = {
         10**400,
         [],
     ],
-    FieldType.NUMBER: ["--", True, "1e5", [], {}, "NaN", "-Infinity", "1e999", 10**400],
+    FieldType.NUMBER: ["-", True, "1e5", [], {}, "NaN", "-Infinity", "1e999", 10**400],
     FieldType.INTEGER: ["five", 1.5, True, "NaN", [], "1.5", 2**63, -(2**63) - 1, 1e300, 10**400],
     FieldType.BOOLEAN: [1, 0, "yes", [], {}],
     FieldType.DURATION: [True, [], {}],
