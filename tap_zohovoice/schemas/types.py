@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NULLS = ("", "--")
 """Texts that stand for null where the type is not text; two dashes come in Zoho's metrics."""
 _BOOLEANS = {"true": True, "false": False, **dict.fromkeys(_NULLS)}
+_MILLISECONDS = re.compile(r"[1-9]\d{12}", re.ASCII)
 _EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt ][\d:.,]{4,20}([Zz]|[+-][\d:]{2,6})\s*", re.ASCII)
 """Date-time with a zone; without one, its moment is not known."""
@@ -47,6 +48,8 @@ def _id(value: object) -> str:
 
 
 def _timestamp(value: object) -> str | None:
+    if type(value) is str and _MILLISECONDS.fullmatch(value):  # as nearly all are
+        return format_epoch_ms(int(value))
     if value in _NULLS:
         return None
     if isinstance(value, str) and _EPOCH.fullmatch(value):
