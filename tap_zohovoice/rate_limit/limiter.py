@@ -44,9 +44,8 @@ class Grant(NamedTuple):
 class SlotStore(Protocol):
     """Slots and lockouts of all URLs, shared by processes."""
 
-    @property
-    def is_volatile(self) -> bool:
-        """Whether it may lose lockouts, so that a waiting process must refresh them."""
+    is_volatile: bool = False
+    """Whether it may lose lockouts, so that a waiting process must refresh them."""
 
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
         """Acquire one of some slots, each free `seconds` after its release, unless locked."""
@@ -71,24 +70,15 @@ class SlidingWindowLimiter:
     The server counts a request at some moment between the two, so no period of its clock holds
     more requests than there are slots, at any latency. One slot fewer than allowed is used,
     because it is not documented whether the last allowed request already locks the API.
-
-    Attributes:
-        calls: Requests that the server allows in a period.
-        seconds: The period, in seconds.
-        store: Shares slots and lockouts with other processes, if there is one.
-        url: What the server's limit counts.
-        requests: Number of requests that got a slot.
-        waits: Number of waits of `LOG_WAIT_FROM` seconds or more.
-        current_wait: The wait that is going on, if any.
     """
 
-    calls: int
-    seconds: float
+    calls: int  # that the server allows in a period
+    seconds: float  # of the period
     clock: Clock
     store: SlotStore | None = None
-    url: str = ""
-    requests = 0
-    waits = 0
+    url: str = ""  # what the server's limit counts
+    requests = 0  # that got a slot
+    waits = 0  # of `LOG_WAIT_FROM` seconds or more
     current_wait: Wait | None = field(default=None, init=False)
     _released: deque[float] = field(default_factory=deque, init=False)
     _in_flight: list[SlotToken | None] = field(default_factory=list, init=False)
@@ -176,16 +166,12 @@ class SlidingWindowLimiter:
         )
         status = "at the limit" if reason.startswith(_AT_LIMIT) else "waiting"
         self.current_wait = Wait(status, self.clock.monotonic() + seconds)
+        part = self.seconds / _REFRESHES_PER_PERIOD
         try:
-            self._sleep_and_refresh(seconds)
-        finally:
-            self.current_wait = None
-
-    def _sleep_and_refresh(self, seconds: float) -> None:
-        if self.store and self.store.is_volatile:
-            part = self.seconds / _REFRESHES_PER_PERIOD
-            while seconds > part:
+            while self.store and self.store.is_volatile and seconds > part:
                 self.clock.sleep(part)
                 self.store.refresh()
                 seconds -= part
-        self.clock.sleep(seconds)
+            self.clock.sleep(seconds)
+        finally:
+            self.current_wait = None

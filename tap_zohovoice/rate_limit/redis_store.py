@@ -39,15 +39,10 @@ _REASONS = {
 class RedisStore(SlotStore):
     """Slots and lockouts of an OAuth client on a Redis server.
 
-    If the store is lost during a run, the process waits for it: requests without the store could
-    exceed the limit. What could not be reported in the meantime is reported with the next call.
-
-    Args:
-        url: URL of the server; no error and no log line quotes any of it.
-        client_id: Client id of the OAuth client.
-        timeout: Seconds that a request of a killed process may still be in flight.
-        patience: Seconds to wait for a store that is lost.
-        clock: Measures intervals and waits; the times of slots are of the server's clock.
+    If the store is lost during a run, the process waits for it for `patience` seconds: requests
+    without the store could exceed the limit. What could not be reported in the meantime is reported
+    with the next call. A request of a killed process may be in flight for `timeout` seconds. No
+    error and no log line quotes any of the URL.
 
     Raises:
         RateLimitStoreError: If the server cannot be reached, or later is lost for longer.
@@ -74,7 +69,7 @@ class RedisStore(SlotStore):
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
         try:
-            self._call({})
+            self._call()
         except redis.RedisError as error:
             message = f"Cannot reach the rate-limit store: {_reason(error)}; check rate_limit_store"
             raise RateLimitStoreError(message) from error
@@ -82,10 +77,9 @@ class RedisStore(SlotStore):
     @override
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
         token = _digest(url), uuid.uuid4().hex
-        wanted = {**_slot(token), "slots": slots}
         while True:
             try:
-                outcome, wait = self._call({"wanted": wanted, "seconds": seconds})
+                outcome, wait = self._call(wanted=token, slots=slots, seconds=seconds)
             except redis.RedisError as error:
                 self._wait_until_back(error)
             else:
@@ -119,20 +113,20 @@ class RedisStore(SlotStore):
     def _report(self) -> None:
         """Report what is new, now or with the next call."""
         try:
-            self._call({})
+            self._call()
         except redis.RedisError as error:
             self._note_loss(error)
 
-    def _call(self, request: dict[str, Any]) -> tuple[str, float]:
+    def _call(self, **wanted: Any) -> tuple[str, float]:  # noqa: ANN401 - any JSON
         """Run the script; return the outcome and how many seconds to wait."""
         now = self._clock.monotonic()
         request = {
             "timeout": self._timeout,
             "max_lockout": MAX_LOCKOUT,
             "lockouts": self._current_lockouts(),
-            "answered": [{**_slot(token), "age": now - at} for token, at in self._answered],
-            "cancelled": [_slot(token) for token in self._cancelled],
-            **request,
+            "answered": [(*token, now - at) for token, at in self._answered],
+            "cancelled": self._cancelled,
+            **wanted,
         }
         reply: Any = self._client.eval(_SCRIPT, 1, self._key, json.dumps(request))
         self._answered.clear()
@@ -173,10 +167,6 @@ class RedisStore(SlotStore):
             )
             raise RateLimitStoreError(message) from error
         self._clock.sleep(RETRY_SECONDS)
-
-
-def _slot(token: SlotToken) -> dict[str, Any]:
-    return {"url": token[0], "token": token[1]}
 
 
 def _digest(text: str) -> str:

@@ -34,14 +34,15 @@ for url, left in pairs(request.lockouts) do
   put(url .. '/lock', now, math.max(left, lockout(redis.call('HGET', key, url .. '/lock'))))
 end
 for _, slot in ipairs(request.answered) do
-  redis.call('HDEL', key, slot.url .. '/taken/' .. slot.token)
-  put(slot.url .. '/answered/' .. slot.token, now - slot.age)
+  local url, token, age = unpack(slot)
+  redis.call('HDEL', key, url .. '/taken/' .. token)
+  put(url .. '/answered/' .. token, now - age)
 end
 for _, slot in ipairs(request.cancelled) do
-  redis.call('HDEL', key, slot.url .. '/taken/' .. slot.token)
+  redis.call('HDEL', key, slot[1] .. '/taken/' .. slot[2])
 end
-local wanted = request.wanted
-if not wanted then return {'noted', 0} end
+if not request.wanted then return {'noted', 0} end
+local wanted_url, wanted_token = unpack(request.wanted)
 
 local ends, locked = {}, 0
 local stored = redis.call('HGETALL', key)
@@ -51,7 +52,7 @@ for i = 1, #stored, 2 do
   if kind == 'lock' then
     local left = lockout(value)
     if left <= 0 then redis.call('HDEL', key, field) end
-    if url == wanted.url then locked = left end
+    if url == wanted_url then locked = left end
   elseif kind then
     local time = math.min(value, now)
     if time < tonumber(value) then put(field, time) end
@@ -59,7 +60,7 @@ for i = 1, #stored, 2 do
     if kind == 'taken' then time = time + request.timeout end
     if time + request.seconds <= now then
       redis.call('HDEL', key, field)
-    elseif url == wanted.url then
+    elseif url == wanted_url then
       table.insert(ends, time + request.seconds)
     end
   end
@@ -71,11 +72,11 @@ local function wait(reason, seconds) return {reason, math.ceil(seconds * 1000000
 local forgotten = math.min(redis.call('HGET', key, 'since'), now) + request.seconds - now
 if locked > 0 and locked >= forgotten then return wait('locked', locked) end
 if forgotten > 0 then return wait('forgotten', forgotten) end
-local field = wanted.url .. '/taken/' .. wanted.token
+local field = wanted_url .. '/taken/' .. wanted_token
 if redis.call('HEXISTS', key, field) == 0 then -- else only the reply was lost
-  if #ends >= wanted.slots then
+  if #ends >= request.slots then
     table.sort(ends)
-    return wait('limited', ends[#ends - wanted.slots + 1] - now)
+    return wait('limited', ends[#ends - request.slots + 1] - now)
   end
   put(field, now)
 end

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import sqlite3
-import threading
-import weakref
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -63,21 +61,14 @@ def store_path(client_id: str, url: str) -> Path:
 class SQLiteSlotStore(SlotStore):
     """Slots of each URL in a file, safe for several processes and for a kill at any moment.
 
-    If a file cannot be used, or its content is invalid, one warning is logged and
-    every slot is free, so that only the limiter's own window in memory counts.
-
-    Attributes:
-        client_id: Client id of the OAuth client.
-        timeout: Seconds that a request of a killed process may still be in flight.
-        clock: Its wall clock is used, the only one that processes share.
+    If a file cannot be used, or its content is invalid, one warning is logged and every slot is
+    free, so that only the limiter's own window in memory counts.
     """
 
-    is_volatile = False
-
     client_id: str
-    timeout: float
-    clock: Clock
-    _files: dict[str, SlotFile] = field(default_factory=dict, init=False)
+    timeout: float  # seconds that a request of a killed process may still be in flight
+    clock: Clock  # its wall clock is the only one that processes share
+    _unusable: set[str] = field(default_factory=set, init=False)  # URLs
 
     @override
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
@@ -122,7 +113,7 @@ class SQLiteSlotStore(SlotStore):
         file.execute(sql.format("answered"), [now])
         file.execute("UPDATE lock SET since = MIN(since, ?)", [now])
         for (locked_until,) in file.execute("SELECT since + seconds FROM lock"):
-            left = _to_float(locked_until) - now
+            left = locked_until - now
             if left > MAX_LOCKOUT:
                 message = "the lockout is too long"
                 raise sqlite3.DataError(message)
@@ -135,86 +126,31 @@ class SQLiteSlotStore(SlotStore):
         if used >= slots:
             sql = f"SELECT {ends} FROM slot ORDER BY 1 LIMIT 1 OFFSET ?"  # noqa: S608 - no input
             ((end,),) = file.execute(sql, [self.timeout, used - slots])
-            return Grant(None, _to_float(end) + seconds - now)
+            return Grant(None, end + seconds - now)
         slot = file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid
         return Grant((url, slot or 0))
 
     def _transaction(self, url: str, work: Callable[[sqlite3.Connection], _T], default: _T) -> _T:
         """Run one transaction; return the default where the file is not usable."""
-        file = self._files.setdefault(url, SlotFile(self.client_id, url))
-        if not file.is_usable:
+        if url in self._unusable:
             return default
+        path: Path | str = ""
         try:
-            return file.transaction(work)
-        except (sqlite3.Error, OSError) as error:
-            file.is_usable = False
+            path = store_path(self.client_id, url)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The file is opened anew each time, so that damage, deletion and forks do no harm.
+            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+            with closing(connection) as file, file:
+                file.execute("PRAGMA synchronous = OFF")
+                file.execute("PRAGMA journal_mode = TRUNCATE")  # a new file each time takes long
+                file.execute("BEGIN IMMEDIATE")
+                for table in _TABLES:
+                    file.execute(table)
+                return work(file)
+        except (sqlite3.Error, OSError, TypeError) as error:  # a column is null in another version
+            self._unusable.add(url)
             _LOGGER.warning(
                 "Cannot open the shared rate-limit file (%s); limiting this process only",
-                ", ".join(filter(None, (type(error).__name__, file.path))),
+                ", ".join(filter(None, (type(error).__name__, str(path)))),
             )
             return default
-
-
-@dataclass(eq=False, repr=False)
-class SlotFile:
-    """The file of one URL. It stays open: to open it takes longer than all else."""
-
-    client_id: str
-    url: str
-    path = ""
-    is_usable = True
-    _mutex: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _connection: sqlite3.Connection | None = field(default=None, init=False)
-    _close: Callable[[], object] | None = field(default=None, init=False)
-    _pid = 0
-
-    def transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run one transaction; a file that was deleted is created again."""
-        with self._mutex:
-            try:
-                return self._run(work)
-            except sqlite3.OperationalError as error:
-                # Before its first write, SQLite checks that the file is still in its place.
-                code = getattr(error, "sqlite_errorcode", None)
-                if code != sqlite3.SQLITE_READONLY_DBMOVED:
-                    raise
-                return self._run(work)
-
-    def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        try:
-            if self._connection is None or self._pid != os.getpid():
-                self._connection = self._open()  # a forked process opens its own
-            self._connection.execute("BEGIN IMMEDIATE")
-            for table in _TABLES:
-                self._connection.execute(table)
-            result = work(self._connection)
-            self._connection.execute("COMMIT")
-            # Each transaction reads the file anew, and so finds damage.
-            self._connection.execute("PRAGMA shrink_memory")
-        except BaseException:  # a signal raises too; closing rolls back
-            if self._close:
-                self._close()
-            self._connection = None
-            raise
-        return result
-
-    def _open(self) -> sqlite3.Connection:
-        path = store_path(self.client_id, self.url)
-        self.path = str(path)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
-        )
-        self._close = weakref.finalize(self, file.close)
-        self._pid = os.getpid()
-        file.execute("PRAGMA synchronous = OFF")
-        file.execute("PRAGMA journal_mode = TRUNCATE")  # to create and delete a file takes long
-        return file
-
-
-def _to_float(value: object) -> float:
-    """Return a number of the file; another version or an editor may have left something else."""
-    if isinstance(value, int | float):
-        return value
-    message = "not a number"
-    raise sqlite3.DataError(message)
