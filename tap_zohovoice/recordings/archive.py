@@ -23,7 +23,6 @@ MAX_ENTRIES = 100
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
 """Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
-_UTF8 = 0x800  # a flag
 _FAULTS = (
     *(BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError),
     *(struct.error, zlib.error),
@@ -32,10 +31,7 @@ _FAULTS = (
 
 
 def is_archive(head: bytes) -> bool:
-    """Return whether a body is an archive, by its first `SNIFF_BYTES` bytes.
-
-    Before the archive, there may be a marker, a byte order mark or white space.
-    """
+    """Return whether a body is an archive, which may follow a marker or white space."""
     return bool(_MAGIC.search(head[:SNIFF_BYTES]))
 
 
@@ -48,7 +44,8 @@ class Archive:
 
     def __init__(self, file: IO[bytes]) -> None:
         try:
-            self._zip = ZipFile(_BoundedReader(file))
+            # Many programs write UTF-8 without the flag for it.
+            self._zip = ZipFile(_BoundedReader(file), metadata_encoding="utf-8")
         except _FAULTS as error:
             raise ArchiveError from error
         entries = self._zip.infolist()
@@ -57,7 +54,7 @@ class Archive:
         self._entries: defaultdict[str, list[ZipInfo]] = defaultdict(list)
         for entry in entries:
             # Folders of the archive are ignored, so that no path leads to one of this machine.
-            self._entries[re.split(r"[/\\]", _path_of(entry))[-1]].append(entry)
+            self._entries[re.split(r"[/\\]", entry.filename)[-1]].append(entry)
 
     def read(self, name: str) -> Iterator[bytes]:
         """Iterate over the content of a file in chunks, up to the size that its entry declares.
@@ -66,28 +63,15 @@ class Archive:
             ArchiveError: If it is missing, duplicate, encrypted or damaged; damage may be found
                 only after the last chunk.
         """
-        found = self._entries.get(name, [])
-        if len(found) != 1:
-            raise ArchiveError
-        (entry,) = found
-        if entry.compress_type not in _METHODS:
+        found = self._entries[name]
+        if len(found) != 1 or found[0].compress_type not in _METHODS:
             raise ArchiveError
         try:
-            with self._zip.open(entry) as content:
+            with self._zip.open(found[0]) as content:
                 while chunk := content.read(CHUNK_SIZE):  # checks the CRC at the end
                     yield chunk
         except _FAULTS as error:
             raise ArchiveError from error
-
-
-def _path_of(entry: ZipInfo) -> str:
-    """Return the path of an entry: many programs write UTF-8 without the flag for it."""
-    if entry.flag_bits & _UTF8:
-        return entry.filename
-    try:
-        return entry.filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return entry.filename
 
 
 class _BoundedReader:
@@ -95,19 +79,14 @@ class _BoundedReader:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-
-    def seekable(self) -> bool:
-        return True
+        self.seekable, self.tell = file.seekable, file.tell
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         return self._file.seek(offset, whence)
 
-    def tell(self) -> int:
-        return self._file.tell()
-
     def read(self, size: int | None = -1, /) -> bytes:
-        most = _MAX_READ + 1
-        data = self._file.read(most if size is None or not 0 <= size < most else size)
-        if len(data) == most:
+        limit = _MAX_READ + 1
+        data = self._file.read(limit if size is None or not 0 <= size < limit else size)
+        if len(data) == limit:
             raise BadZipFile
         return data

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
-import unicodedata
 
 SNIFF_BYTES = 512
 """Bytes from the start of a file that are examined."""
@@ -25,16 +23,10 @@ _AUDIO_MAGIC = (
 _NON_AUDIO_MAGIC = (
     b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"GIF8", b"\xff\xd8\xff",
 )  # fmt: skip
-_ENCODINGS = (
-    (re.compile(rb"\xff\xfe|\xfe\xff"), "utf-16"),
-    (re.compile(rb"[<{[]\0[\t-~]\0"), "utf-16-le"),
-    (re.compile(rb"\0[<{[]\0[\t-~]"), "utf-16-be"),
-)
-"""First bytes of a text, and the encoding that they imply."""
 _MARKUP = (b"<", b"{", b"[")
 _TEXT_TYPES = ("text/", "json", "xml")
-_TEXT_CONTROLS = "\t\n\v\f\r\x1b\x85"  # an escape switches the alphabet in Japanese pages
-_MPEG_HEADER_BYTES = 4
+# An escape switches the alphabet in Japanese pages.
+_CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\v\f\r\x1b")
 
 
 def guess_audio_type(head: bytes, declared: str = "") -> str | None:
@@ -44,35 +36,29 @@ def guess_audio_type(head: bytes, declared: str = "") -> str | None:
         The type of the audio; `UNKNOWN` for bytes that are neither known audio nor something else;
         None for anything but audio: no bytes, text (HTML, JSON), archives, pictures.
     """
+    head = head[:SNIFF_BYTES]
     if not head or _is_text(head) or head.startswith(_NON_AUDIO_MAGIC):
         return None
     for offset, magic, audio_type in _AUDIO_MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return audio_type
-    is_declared_text = any(text in declared.lower() for text in _TEXT_TYPES)
-    return _guess_mpeg_type(head) or (None if is_declared_text else UNKNOWN)
-
-
-def _guess_mpeg_type(head: bytes) -> str | None:
-    """Recognise bare frames of MPEG audio, which have a few bits in common and no magic bytes."""
-    if len(head) < _MPEG_HEADER_BYTES or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004
-        return None
-    layer = head[1] >> 1 & 3
-    if not layer:
-        return "audio/aac" if head[1] & 0xF6 == 0xF0 else None  # noqa: PLR2004
-    return "audio/mpeg"
+    # Frames of MPEG audio have a few bits in common, and no magic bytes.
+    frame = int.from_bytes(head[:2], "big")
+    if frame & 0xFFF6 == 0xFFF0:  # noqa: PLR2004
+        return "audio/aac"
+    if frame & 0xFFE0 == 0xFFE0 and frame & 0x0006:  # noqa: PLR2004
+        return "audio/mpeg"
+    return None if any(text in declared.lower() for text in _TEXT_TYPES) else UNKNOWN
 
 
 def _is_text(head: bytes) -> bool:
-    encoding = next((name for start, name in _ENCODINGS if start.match(head)), "utf-8")
+    """Return whether bytes without control characters are UTF-8, or markup in any encoding."""
+    plain = head.lstrip(b"\xff\xfe").replace(b"\0", b"")  # as UTF-16 has it
+    if plain.lstrip().startswith(_MARKUP):
+        return not _CONTROLS.intersection(plain)
     try:
         # Incremental: the last character may be cut in two.
-        text = codecs.getincrementaldecoder(encoding)().decode(head)
+        codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        # In any other encoding, markup still begins as it does in ASCII.
-        if not head.lstrip().startswith(_MARKUP):
-            return False
-        text = head.decode("latin-1").translate(dict.fromkeys(range(0x80, 0xA0)))
-    return not any(
-        unicodedata.category(char) == "Cc" and char not in _TEXT_CONTROLS for char in text
-    )
+        return False
+    return not _CONTROLS.intersection(head)

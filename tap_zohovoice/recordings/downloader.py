@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, item_attempts
-from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
+from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.several import SeveralFiles, iter_groups
-from tap_zohovoice.recordings.writer import FileWriter, read_head
+from tap_zohovoice.recordings.writer import FileWriter
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import requests
 
     from tap_zohovoice.http.client import ApiClient
+    from tap_zohovoice.recordings.archive import Archive
     from tap_zohovoice.recordings.rechecks import Rechecks
-    from tap_zohovoice.recordings.several import Delivery
     from tap_zohovoice.recordings.storage import Storage
     from tap_zohovoice.recordings.writer import Download, Fields
 
@@ -70,9 +71,9 @@ class RecordingDownloader:
         """
         downloads = (self._writer.prepare(*file) for file in files)
         for group in iter_groups(downloads, self._writer, self._limit):
-            with self._several.request(group) as delivery:
+            with self._several.request(group) as archive:
                 for download in group.downloads:
-                    fields = self._download(download, delivery, rechecks)
+                    fields = self._download(download, archive, rechecks)
                     if "error" not in fields:
                         is_provisional = download.is_provisional
                         rechecks.record(download.start_time, is_provisional=is_provisional)
@@ -82,16 +83,11 @@ class RecordingDownloader:
         # While no file arrives, a request for several files would only be one more attempt.
         return self._several.limit if self._failures_in_a_row < FAIL_FAST_AFTER else 1
 
-    def _download(
-        self, download: Download, delivery: Delivery | None, rechecks: Rechecks
-    ) -> Fields:
+    def _download(self, download: Download, archive: Archive | None, rechecks: Rechecks) -> Fields:
         self.is_unreachable = False
-        if not download.is_text:
-            self._results["failed"] += 1
-            return {"error": "the file name is not valid Unicode"}
         writer, start, now = self._writer, download.start_time, self._writer.clock.utcnow()
         if writer.is_unchanged(download):
-            is_unknown = writer.sizes.is_unknown(download.declared_size)
+            is_unknown = writer.expected_size(download) is None
             download.is_provisional = is_unknown and rechecks.may_grow(start, download.stored_at)
             is_due = rechecks.is_due(download.stored_at, now)
             download.is_recheck = download.is_provisional and is_due
@@ -99,7 +95,7 @@ class RecordingDownloader:
                 return self._download_alone(download)
             return writer.already_stored(download)
         download.is_provisional = rechecks.was_in_lookback(start, now)
-        fields = delivery.take(download) if delivery else None
+        fields = self._several.take(archive, download) if archive else None
         if fields is None:
             return self._download_alone(download)
         self._failures_in_a_row = 0
@@ -109,13 +105,13 @@ class RecordingDownloader:
         try:
             fields = self._requests.send(
                 [download.name],
-                partial(self._handle_response, download),
+                partial(self._store, download),
                 max_attempts=item_attempts(self._failures_in_a_row),
             )
         except ZohoVoiceError as error:
-            is_lockout = isinstance(error, RateLimitLockoutError)
-            if not error.summary or (is_lockout and self._requests.is_url_locked):
+            if self._requests.concerns_others(error):
                 raise
+            is_lockout = isinstance(error, RateLimitLockoutError)
             is_passing = isinstance(error, RetriesExhaustedError)
             self._failures_in_a_row += is_passing
             if download.is_recheck:
@@ -127,19 +123,18 @@ class RecordingDownloader:
         self._failures_in_a_row = 0
         return fields
 
-    def _handle_response(self, download: Download, response: requests.Response) -> Fields:
-        """Store the file of a response, or raise an error if it holds none that is whole."""
-        chunks = self._requests.api.iter_body(response)
-        head = read_head(chunks)
-        declared_type = response.headers.get("Content-Type", "")
-        kind = guess_audio_type(head[:SNIFF_BYTES], declared_type)
-        if response.status_code != 200 or not kind:  # noqa: PLR2004
-            body = head + next(chunks, b"")
-            raise self._requests.unexpected_content([download.name], response, body)
+    def _store(
+        self, download: Download, response: requests.Response, head: bytes, rest: Iterator[bytes]
+    ) -> Fields | None:
+        """Store the file of a response; None if it holds no audio."""
+        kind = guess_audio_type(head, response.headers.get("Content-Type", ""))
+        if not kind:
+            return None
         length = content_length(response)
         if self._writer.is_stored(download, length):
             return self._writer.already_stored(download)
         if length is not None and length > self._writer.max_bytes:
             raise self._writer.too_big()
         is_whole = length is not None or "Transfer-Encoding" in response.headers
-        return self._writer.write(download, chunks, head, kind, is_whole=is_whole)
+        chunks = itertools.chain([head], rest)
+        return self._writer.write(download, chunks, kind, is_whole=is_whole)

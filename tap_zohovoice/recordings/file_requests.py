@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 import requests
@@ -11,20 +12,21 @@ from tap_zohovoice.exceptions import (
     AmbiguousResponseError,
     InvalidParameterError,
     RateLimitedError,
+    RateLimitLockoutError,
     RetryableError,
     TokenRejectedError,
     ZohoVoiceError,
 )
 from tap_zohovoice.http.retry import MAX_LOCKOUTS
-from tap_zohovoice.recordings.writer import truncated, unusable
+from tap_zohovoice.recordings.writer import read_head, truncated, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_zohovoice.http.client import ApiClient
 
 _T = TypeVar("_T")
-MAX_LOCKOUTS_PER_REQUEST = 1
+_MAX_LOCKOUTS_PER_REQUEST = 1
 """A second one may be a text in the response to this request only."""
 
 
@@ -41,11 +43,13 @@ class FileRequests:
     def send(
         self,
         names: Sequence[str],
-        handle: Callable[[requests.Response], _T],
+        handle: Callable[[requests.Response, bytes, Iterator[bytes]], _T | None],
         *,
         max_attempts: int,
     ) -> _T:
-        """Request files, and return what `handle` returns for the response, whose body it reads.
+        """Request files, and return what `handle` returns for a response, its head and its rest.
+
+        `handle` returns None for a body that is not what was requested.
 
         Raises:
             ZohoVoiceError: If there is no usable response.
@@ -53,13 +57,22 @@ class FileRequests:
         self._lockouts = 0
         params = {"recording_filename": ",".join(names), "mode": self._mode}
 
+        def receive(response: requests.Response) -> _T:
+            chunks = self.api.iter_body(response)
+            head = read_head(chunks)
+            is_ok = response.status_code == HTTPStatus.OK
+            result = handle(response, head, chunks) if is_ok else None
+            if result is None:
+                raise self._unexpected_content(names, response, head + next(chunks, b""))
+            return result
+
         def request() -> _T:
             return self.api.get(
                 {name: value for name, value in params.items() if value},
-                lambda response: self._count_lockouts(handle, response),
+                lambda response: self._count_lockouts(receive, response),
                 stream=True,
                 max_attempts=max_attempts,
-                max_lockouts=MAX_LOCKOUTS_PER_REQUEST,
+                max_lockouts=_MAX_LOCKOUTS_PER_REQUEST,
             )
 
         try:
@@ -72,12 +85,18 @@ class FileRequests:
         self._mode, self.is_mode_accepted = params["mode"], True
         return result
 
+    def concerns_others(self, error: ZohoVoiceError) -> bool:
+        """Return whether the error of the last request would be that of others too."""
+        is_repeated = self._lockouts > _MAX_LOCKOUTS_PER_REQUEST  # else it is too long to wait
+        is_url_locked = not is_repeated or self._lockouts_in_a_row > MAX_LOCKOUTS
+        return not error.summary or (isinstance(error, RateLimitLockoutError) and is_url_locked)
+
     def _count_lockouts(
-        self, handle: Callable[[requests.Response], _T], response: requests.Response
+        self, receive: Callable[[requests.Response], _T], response: requests.Response
     ) -> _T:
         lockouts, self._lockouts_in_a_row = self._lockouts_in_a_row, 0
         try:
-            return handle(response)
+            return receive(response)
         except RateLimitedError:
             self._lockouts += 1
             self._lockouts_in_a_row = lockouts + 1
@@ -86,16 +105,10 @@ class FileRequests:
             reason = "the file is incomplete"
             raise truncated(reason) from error
 
-    @property
-    def is_url_locked(self) -> bool:
-        """Whether the lockout of the last request concerns more than that request."""
-        is_repeated = self._lockouts > MAX_LOCKOUTS_PER_REQUEST  # else it is too long to wait
-        return not is_repeated or self._lockouts_in_a_row > MAX_LOCKOUTS
-
-    def unexpected_content(
+    def _unexpected_content(
         self, names: Sequence[str], response: requests.Response, body: bytes
     ) -> ZohoVoiceError:
-        """Return an error for a response without audio, or raise the one that it states."""
+        """Return an error for a response without files, or raise the one that it states."""
         try:
             self.api.classify(response, body, redact=names)
         except (RateLimitedError, TokenRejectedError):
@@ -106,4 +119,5 @@ class FileRequests:
             is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
             if not is_page:  # which would be the same again
                 raise
-        return unusable(f"HTTP {response.status_code}, no audio in the response")
+        expected = "audio" if len(names) == 1 else "archive"
+        return unusable(f"HTTP {response.status_code}, no {expected} in the response")

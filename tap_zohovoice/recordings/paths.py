@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 
+_SAFE = re.compile(r"(?![. ~-])[^/\\:*?\"<>|\[\]]+(?<![. ])")
 _MAX_NAME_BYTES = 180
 """File systems allow 255, and encryption on top of them uses some."""
 _MAX_STEM = 80
 _DIGEST_LENGTH = 12
-_FORBIDDEN = re.compile(r"[/\\:*?\"<>|\[\]]")
 
 
 def storage_path(start_time: str, name: str) -> str:
@@ -18,26 +18,13 @@ def storage_path(start_time: str, name: str) -> str:
     A name that could lead elsewhere, or that a file system may refuse, is changed and gets a part
     of its hash, so that no two names have one path.
     """
-    return f"{start_time[:10].replace('-', '/')}/{_safe_name(name)}"
-
-
-def _safe_name(name: str) -> str:
-    if _is_safe(name):
-        return name
+    folder = start_time[:10].replace("-", "/")
+    # Lone surrogates and control characters are not printable.
+    if _SAFE.fullmatch(name) and name.isprintable() and len(name.encode()) <= _MAX_NAME_BYTES:
+        return f"{folder}/{name}"
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
-    stem, dot, suffix = plain.rpartition(".")
-    if not dot or not re.fullmatch(r"[A-Za-z0-9]{1,8}", suffix):
-        stem, dot, suffix = plain, "", ""
-    stem = stem.lstrip("._-")[-_MAX_STEM:] or "file"
-    return f"{stem}-{digest}{dot}{suffix}"
-
-
-def _is_safe(name: str) -> bool:
-    return bool(
-        name.isprintable()  # which lone surrogates and control characters are not
-        and not name.startswith((".", " ", "~", "-"))
-        and not name.endswith((".", " "))
-        and not _FORBIDDEN.search(name)
-        and 0 < len(name.encode()) <= _MAX_NAME_BYTES
-    )
+    found = re.search(r"\.[A-Za-z0-9]{1,8}\Z", plain)
+    suffix = found[0] if found else ""
+    stem = plain.removesuffix(suffix).lstrip("._-")[-_MAX_STEM:] or "file"
+    return f"{folder}/{stem}-{digest}{suffix}"

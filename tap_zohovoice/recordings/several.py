@@ -10,6 +10,7 @@ import logging
 import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
@@ -20,14 +21,13 @@ from tap_zohovoice.exceptions import (
     StorageError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.body import content_length
 from tap_zohovoice.recordings.archive import Archive, is_archive
-from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
+from tap_zohovoice.recordings.audio import UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.storage import storage_errors
 from tap_zohovoice.recordings.writer import read_head, truncated, unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     import requests
 
@@ -44,12 +44,10 @@ _SEPARATOR = re.compile(r"[,/\\]")
 _MAX_ATTEMPTS = 2
 _MAX_OVERHEAD = 1024**2
 """Bytes of an archive beyond those of its files."""
-_MAX_POOR = 2
-"""Archives with fewer than half of the files, after which no more are requested."""
-_MAX_OUTAGES = 2
-"""Requests in a row without a usable response, after which no more are made."""
-_MAX_REFUSALS = 3
-"""Requests in a row that are refused, after which no more are made."""
+# After that many, no more requests for several files are made:
+_MAX_POOR = 2  # archives with fewer than half of the files
+_MAX_OUTAGES = 2  # requests in a row without a usable response
+_MAX_REFUSALS = 3  # requests in a row that are refused
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
@@ -58,10 +56,8 @@ class Group:
     """Files whose records are emitted together."""
 
     downloads: list[Download] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    """Names of those that one request asks for."""
-    max_bytes: int = 0
-    """Size that the response to it may have."""
+    names: list[str] = field(default_factory=list)  # of those that one request asks for
+    max_bytes: int = 0  # of the files in its response
 
 
 def iter_groups(
@@ -74,8 +70,8 @@ def iter_groups(
     group = Group()
     for download in downloads:
         size = writer.expected_size(download) or writer.max_bytes
-        is_wanted = download.is_text and not writer.is_unchanged(download)
-        if is_wanted and limit() > 1 and _is_listable(download.name) and size <= writer.max_bytes:
+        is_wanted = size <= writer.max_bytes and not writer.is_unchanged(download)
+        if is_wanted and limit() > 1 and _is_listable(download.name):
             names = quote(",".join([*group.names, download.name]), safe=",")
             if len(names) >= MAX_NAME_CHARS or group.max_bytes + size > MAX_BYTES:
                 yield group
@@ -97,46 +93,6 @@ def _is_listable(name: str) -> bool:
 
 
 @dataclass(eq=False, repr=False)
-class Delivery:
-    """The files of an archive, taken out one after the other."""
-
-    archive: Archive
-    names: Collection[str]
-    writer: FileWriter
-    _tried = _delivered = 0
-
-    @property
-    def is_poor(self) -> bool:
-        """Whether fewer than half of the files were usable."""
-        return self._delivered * 2 < self._tried
-
-    def take(self, download: Download) -> Fields | None:
-        """Store a file; return the fields of its record, or None if it must be requested alone.
-
-        Raises:
-            StorageError: If the storage fails.
-        """
-        if download.name not in self.names:
-            return None
-        self._tried += 1
-        try:
-            chunks = self.archive.read(download.name)
-            head = read_head(chunks)
-            kind = guess_audio_type(head[:SNIFF_BYTES])
-            if kind in {None, UNKNOWN}:
-                return None
-            # An entry that is larger than its log declares counts as an error of the archive.
-            size = self.writer.expected_size(download)
-            fields = self.writer.write(download, chunks, head, kind, is_whole=True, max_bytes=size)
-        except StorageError:
-            raise
-        except (ArchiveError, RetryableError, ZohoVoiceError):
-            return None
-        self._delivered += 1
-        return fields
-
-
-@dataclass(eq=False, repr=False)
 class SeveralFiles:
     """Requests several files at once, and decides whether to continue with it."""
 
@@ -144,7 +100,7 @@ class SeveralFiles:
     writer: FileWriter
     max_files: int
     _is_proven = _is_refusal_logged = False
-    _poor = _outages = _refusals = 0
+    _taken = _poor = _outages = _refusals = 0
 
     @property
     def limit(self) -> int:
@@ -156,50 +112,66 @@ class SeveralFiles:
         return -(-count // self.max_files) if self._is_proven else count
 
     @contextmanager
-    def request(self, group: Group) -> Generator[Delivery | None]:
+    def request(self, group: Group) -> Generator[Archive | None]:
         """Request the files of a group; None if each must be requested alone.
 
         Raises:
             RateLimitLockoutError: If the URL of the files stays locked.
             ZohoVoiceError: If the reason has nothing to do with these files.
         """
+        self._taken = 0
         with ExitStack() as stack:
-            delivery = self._try_request(group, stack) if len(group.names) > 1 else None
-            yield delivery
-        if delivery:
-            self._poor += delivery.is_poor
+            archive = self._try_request(group, stack) if len(group.names) > 1 else None
+            yield archive
+        if archive and self._taken * 2 < len(group.names):
+            self._poor += 1
             if self._poor >= _MAX_POOR:
                 self._stop("most of the files are missing in the archive")
 
-    def _try_request(self, group: Group, stack: ExitStack) -> Delivery | None:
+    def take(self, archive: Archive, download: Download) -> Fields | None:
+        """Store a file of an archive; None if it must be requested alone.
+
+        Raises:
+            StorageError: If the storage fails.
+        """
+        try:
+            chunks = archive.read(download.name)
+            head = read_head(chunks)
+            kind = guess_audio_type(head)
+            if kind is None or kind == UNKNOWN:
+                return None
+            content = itertools.chain([head], chunks)
+            # An entry that is larger than its log declares counts as an error of the archive.
+            size = self.writer.expected_size(download)
+            fields = self.writer.write(download, content, kind, is_whole=True, max_bytes=size)
+        except StorageError:
+            raise
+        except (ArchiveError, RetryableError, ZohoVoiceError):
+            return None
+        self._taken += 1
+        return fields
+
+    def _try_request(self, group: Group, stack: ExitStack) -> Archive | None:
         try:
             file = stack.enter_context(self.writer.storage.open_scratch())
             archive = self.sender.send(
-                group.names,
-                lambda response: self._handle_response(group, response, file),
-                max_attempts=_MAX_ATTEMPTS,
+                group.names, partial(self._spool, group, file), max_attempts=_MAX_ATTEMPTS
             )
         except StorageError as error:  # a single file may still fit
             self._stop(str(error))
-        except RateLimitLockoutError as error:
-            if not error.summary or self.sender.is_url_locked:
-                raise
-            self._refuse(error, is_outage=self._is_proven)
         except ZohoVoiceError as error:
-            if not error.summary:
+            if self.sender.concerns_others(error):
                 raise
-            self._refuse(error, is_outage=error.is_unreachable)
+            is_lockout = isinstance(error, RateLimitLockoutError)
+            self._refuse(error, is_outage=self._is_proven if is_lockout else error.is_unreachable)
         else:
-            self._accept()
-            return Delivery(archive, group.names, self.writer)
+            self._outages = self._refusals = 0
+            if not self._is_proven:
+                self._is_proven = True
+                _LOGGER.info("Requesting up to %d files at once", self.max_files)
+            return archive
         stack.close()
         return None
-
-    def _accept(self) -> None:
-        self._outages = self._refusals = 0
-        if not self._is_proven:
-            self._is_proven = True
-            _LOGGER.info("Requesting up to %d files at once", self.max_files)
 
     def _refuse(self, error: ZohoVoiceError, *, is_outage: bool) -> None:
         """Decide what a request without an archive means for the next groups.
@@ -220,44 +192,33 @@ class SeveralFiles:
         self.max_files = 1
         _LOGGER.info("Requesting one file at a time: %s", reason)
 
-    def _handle_response(
-        self, group: Group, response: requests.Response, file: IO[bytes]
-    ) -> Archive:
-        """Return the archive of a response, which is written to a file; or raise an error."""
-        chunks = self.sender.api.iter_body(response)
-        head = read_head(chunks)
-        if response.status_code != 200 or not is_archive(head):  # noqa: PLR2004
-            if response.ok and guess_audio_type(head[:SNIFF_BYTES]):
-                reason = "no archive in the response"
-                raise unusable(reason)
-            body = head + next(chunks, b"")
-            raise self.sender.unexpected_content(group.names, response, body)
+    def _spool(
+        self,
+        group: Group,
+        file: IO[bytes],
+        _response: requests.Response,
+        head: bytes,
+        rest: Iterator[bytes],
+    ) -> Archive | None:
+        """Write an archive to a file, in place of what it holds; None for other bodies."""
+        if not is_archive(head):
+            return None
         limit = min(len(group.names) * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
-        if (content_length(response) or 0) > limit:
-            raise _too_big()
-        _spool(head, chunks, file, limit)
+        size = 0
+        with storage_errors():
+            file.seek(0)
+            file.truncate()
+        for chunk in itertools.chain([head], rest):
+            size += len(chunk)
+            if size > limit:
+                reason = "the archive exceeds the size limit"
+                raise unusable(reason)
+            with storage_errors():
+                file.write(chunk)
+        with storage_errors():
+            file.flush()
         try:
             return Archive(file)
         except ArchiveError as error:
             reason = "the archive is incomplete"
             raise truncated(reason) from error
-
-
-def _spool(head: bytes, chunks: Iterator[bytes], file: IO[bytes], limit: int) -> None:
-    """Write a body to a file, in place of what it holds."""
-    with storage_errors():
-        file.seek(0)
-        file.truncate()
-    size = 0
-    for chunk in itertools.chain([head], chunks):
-        size += len(chunk)
-        if size > limit:
-            raise _too_big()
-        with storage_errors():
-            file.write(chunk)
-    with storage_errors():
-        file.flush()
-
-
-def _too_big() -> ZohoVoiceError:
-    return unusable("the archive exceeds the size limit")

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import stat
 import sys
 import tempfile
-from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.config.validation import STORAGE_URL
@@ -28,13 +28,11 @@ if sys.platform != "win32":
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from contextlib import AbstractContextManager
     from tempfile import _TemporaryFileWrapper
     from typing import Self
 
 # No stored file begins with a dot, so none is mistaken for a temporary one.
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"
-_NOT_A_FILE = "recordings_path: the path of a file exists, but is not a regular file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +43,106 @@ class StoredFile:
     modified: dt.datetime | None
 
 
-class Storage(ABC):
-    """Files by relative paths with slashes. Every method raises `StorageError` on failure."""
+class Storage:
+    """A folder of a file system of fsspec, with files by relative paths with slashes.
 
-    @abstractmethod
+    Every method raises `StorageError` on failure.
+    """
+
+    def __init__(self, filesystem: Any, root: str) -> None:  # noqa: ANN401 - fsspec is untyped
+        self._fs = filesystem
+        self._root = root.rstrip("/")
+        self._cleaned: set[Path] = set()
+
     def stat(self, path: str) -> StoredFile | None:
         """Return size and time of a file; None if it does not exist."""
+        target, folder = self._full(path), self._temp_folder(path)
+        with storage_errors():
+            if folder not in self._cleaned:
+                self._cleaned.add(folder)
+                _remove_stale_files(folder)
+            try:
+                found = self._fs.info(target)
+            except FileNotFoundError:
+                return None
+            if found["type"] != "file":
+                message = "recordings_path: the path of a file exists, but is not a regular file"
+                raise StorageError(message)
+            return StoredFile(int(found["size"]), self._modified(target))
 
-    @abstractmethod
     def uri(self, path: str) -> str:
         """Return the URI of a file."""
+        return str(self._fs.unstrip_protocol(self._full(path)))
 
-    @abstractmethod
-    def open(self, path: str) -> AbstractContextManager[IO[bytes]]:
+    @contextmanager
+    def open(self, path: str) -> Generator[IO[bytes]]:
         """Open a file for reading."""
+        with storage_errors(), self._fs.open(self._full(path), "rb") as file:
+            yield file
 
-    @abstractmethod
     def write_atomic(self, path: str) -> AtomicFile:
         """Open a temporary file that becomes `path` when it is committed."""
-
-    @abstractmethod
-    def temp_folder(self) -> Path:
-        """Return a local folder that has room for a file."""
+        return AtomicFile(self._temp_folder(path), partial(self._publish, self._full(path)))
 
     @contextmanager
     def open_scratch(self) -> Generator[IO[bytes]]:
         """Open a local file without a name, which is gone after the block."""
         with storage_errors():
-            file = tempfile.TemporaryFile(  # noqa: SIM115 - closing it can fail
-                prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=self.temp_folder()
-            )
+            folder = self._temp_folder("archive.zip")
+            _mkdir_private(folder)
+            file = tempfile.TemporaryFile(prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder)  # noqa: SIM115 - closing it can fail
         try:
             yield file
         finally:
             with suppress(OSError):  # on a full disk, what is left to write fails again
                 file.close()
+
+    def _full(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def _temp_folder(self, _path: str, /) -> Path:
+        """Return a local folder for the temporary file of a path."""
+        return Path(tempfile.gettempdir())
+
+    def _publish(self, target: str, temp: Path) -> None:
+        try:
+            self._fs.put_file(str(temp), target)
+        except FileNotFoundError:  # a missing folder, which object stores do without
+            if not self._fs.exists(target.partition("/")[0] or "/"):
+                raise  # a bucket is not created for a misspelt address
+            self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+            self._fs.put_file(str(temp), target)
+        except FileExistsError:  # adlfs does not replace a file by default
+            self._fs.rm_file(target)
+            self._fs.put_file(str(temp), target)
+
+    def _modified(self, target: str) -> dt.datetime | None:
+        try:
+            modified = self._fs.modified(target)
+        except Exception:  # noqa: BLE001 - unsupported, by an error of each driver's own
+            return None
+        if not isinstance(modified, dt.datetime):
+            return None
+        return modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)
+
+
+class LocalStorage(Storage):
+    """A local folder; what is created in it is accessible to its owner alone."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(LocalFileSystem(), str(root))
+
+    @override
+    def uri(self, path: str) -> str:
+        return Path(self._full(path)).as_uri()
+
+    @override
+    def _temp_folder(self, path: str, /) -> Path:
+        return Path(self._full(path)).parent  # the system's folder may be in memory
+
+    @override
+    def _publish(self, target: str, temp: Path) -> None:
+        temp.replace(target)
 
 
 @dataclass(eq=False, repr=False)
@@ -122,115 +185,6 @@ class AtomicFile:
             self.publish(Path(self._file.name))
 
 
-class LocalStorage(Storage):
-    """A local folder; what is created in it is accessible to its owner alone."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._cleaned: set[Path] = set()
-
-    @override
-    def stat(self, path: str) -> StoredFile | None:
-        target = self._root / path
-        with storage_errors():
-            if target.parent not in self._cleaned:
-                self._cleaned.add(target.parent)
-                _remove_stale_files(target.parent)
-            try:
-                found = target.stat()
-            except FileNotFoundError:
-                return None
-            if not stat.S_ISREG(found.st_mode):
-                raise StorageError(_NOT_A_FILE)
-            return StoredFile(found.st_size, dt.datetime.fromtimestamp(found.st_mtime, dt.UTC))
-
-    @override
-    def uri(self, path: str) -> str:
-        return (self._root / path).as_uri()
-
-    @override
-    @contextmanager
-    def open(self, path: str) -> Generator[IO[bytes]]:
-        with storage_errors(), (self._root / path).open("rb") as file:
-            yield file
-
-    @override
-    def write_atomic(self, path: str) -> AtomicFile:
-        target = self._root / path
-        with storage_errors():
-            _mkdir_private(target.parent)
-        return AtomicFile(target.parent, lambda temp: temp.replace(target))
-
-    @override
-    def temp_folder(self) -> Path:
-        _mkdir_private(self._root)
-        return self._root  # the system's folder may be in memory
-
-
-class FsspecStorage(Storage):
-    """A folder of a file system of fsspec."""
-
-    def __init__(self, filesystem: Any, root: str) -> None:  # noqa: ANN401 - fsspec is untyped
-        self._fs = filesystem
-        self._root = root.rstrip("/")
-        _remove_stale_files(self.temp_folder())
-
-    @override
-    def stat(self, path: str) -> StoredFile | None:
-        target = self._full(path)
-        with storage_errors():
-            try:
-                found = self._fs.info(target)
-            except FileNotFoundError:
-                return None
-            if found["type"] != "file":
-                raise StorageError(_NOT_A_FILE)
-            return StoredFile(int(found["size"]), self._modified(target))
-
-    @override
-    def uri(self, path: str) -> str:
-        return str(self._fs.unstrip_protocol(self._full(path)))
-
-    @override
-    @contextmanager
-    def open(self, path: str) -> Generator[IO[bytes]]:
-        with storage_errors(), self._fs.open(self._full(path), "rb") as file:
-            yield file
-
-    @override
-    def write_atomic(self, path: str) -> AtomicFile:
-        target = self._full(path)
-        return AtomicFile(self.temp_folder(), lambda temp: self._put(str(temp), target))
-
-    @override
-    def temp_folder(self) -> Path:
-        return Path(tempfile.gettempdir())
-
-    def _put(self, source: str, target: str) -> None:
-        try:
-            self._fs.put_file(source, target)
-        except FileNotFoundError:  # a missing folder, which object stores do without
-            if not self._fs.exists(target.partition("/")[0] or "/"):
-                raise  # a bucket is not created for a misspelt address
-            self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-            self._fs.put_file(source, target)
-        except FileExistsError:  # adlfs does not replace a file by default
-            self._fs.rm_file(target)
-            self._fs.put_file(source, target)
-
-    def _full(self, path: str) -> str:
-        return f"{self._root}/{path}"
-
-    def _modified(self, target: str) -> dt.datetime | None:
-        try:
-            modified = self._fs.modified(target)
-        except Exception:  # noqa: BLE001 - unsupported, by an error of each driver's own
-            return None
-        if not isinstance(modified, dt.datetime):
-            return None
-        return modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)
-
-
 @contextmanager
 def storage_errors() -> Generator[None]:
     """Turn errors of file systems and drivers into `StorageError`, without their text."""
@@ -256,11 +210,12 @@ def open_storage(path: str) -> Storage:
     if not STORAGE_URL.match(path):
         return LocalStorage(Path(path).expanduser().absolute())
     with storage_errors():
-        return FsspecStorage(*fsspec.core.url_to_fs(path))
+        return Storage(*fsspec.core.url_to_fs(path))
 
 
 def _create_temp(folder: Path) -> _TemporaryFileWrapper[bytes]:
     """Create a file of mode 0600, locked so that other runs do not take it for a stale one."""
+    _mkdir_private(folder)
     while True:
         file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed by the caller
             prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder, delete=False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import logging
 from collections import Counter
 from dataclasses import KW_ONLY, dataclass, field
@@ -17,7 +16,7 @@ from tap_zohovoice.recordings.paths import storage_path
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from tap_zohovoice._time import Clock
     from tap_zohovoice.recordings.storage import Storage, StoredFile
@@ -35,12 +34,10 @@ class Download:
 
     name: str
     path: str
+    start_time: str  # of its call, in the form of records
     declared_size: int | None
     stored: StoredFile | None
-    short_digest: str = ""
-    """SHA-256 of the last response that was shorter than declared."""
-    start_time: str = ""
-    """Start of its call, in the form of records."""
+    short_digest: str = ""  # SHA-256 of the last response that was shorter than declared
     is_recheck: bool = False
     """Whether it is stored, and requested once more because it may have grown."""
     is_provisional: bool = False
@@ -50,45 +47,6 @@ class Download:
     def stored_at(self) -> dt.datetime | None:
         """When the stored file was downloaded; None if the storage does not say."""
         return self.stored.modified if self.stored else None
-
-    @property
-    def is_text(self) -> bool:
-        """Whether a URL can hold the name."""
-        return not any("\ud800" <= char <= "\udfff" for char in self.name)
-
-
-class DeclaredSizes:
-    """Compares declared sizes with those of the files."""
-
-    def __init__(self) -> None:
-        self._results: Counter[bool] = Counter()
-
-    @property
-    def are_ignored(self) -> bool:
-        """Whether declared sizes are unusable: several were wrong, and none was right."""
-        return self._results[False] >= MIN_WRONG_SIZES and not self._results[True]
-
-    def validate(self, declared: int | None) -> int | None:
-        """Return a declared size; None if it cannot be one."""
-        is_possible = declared is not None and 0 < declared <= MAX_DECLARED_SIZE
-        return declared if is_possible else None
-
-    def is_unknown(self, declared: int | None) -> bool:
-        """Return whether it is not known how long a file should be."""
-        return declared is None or self.are_ignored
-
-    def compare(self, declared: int | None, size: int) -> None:
-        """Compare a declared size with the size of the whole file."""
-        if declared is None:
-            return
-        is_right = size == declared
-        if not is_right and not self._results[False]:
-            _LOGGER.warning(
-                "The call log declares %d bytes for a file of %d bytes; keeping the file",
-                declared,
-                size,
-            )
-        self._results[is_right] += 1
 
 
 @dataclass(eq=False, repr=False)
@@ -103,7 +61,8 @@ class FileWriter:
     max_bytes: int
     results: Counter[str]
     clock: Clock
-    sizes: DeclaredSizes = field(default_factory=DeclaredSizes)
+    _sizes: Counter[bool] = field(default_factory=Counter, init=False)
+    """Number of declared sizes that were right, and that were wrong."""
 
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
         """Look up whether a file is stored; `declared_size` is that of its log, in bytes.
@@ -111,11 +70,15 @@ class FileWriter:
         Raises:
             StorageError: If the storage fails.
         """
-        path, size = storage_path(start_time, name), self.sizes.validate(declared_size)
-        download = Download(name, path, size, stored=None, start_time=start_time)
-        if download.is_text:
-            download.stored = self.storage.stat(path)
-        return download
+        path = storage_path(start_time, name)
+        is_possible = declared_size is not None and 0 < declared_size <= MAX_DECLARED_SIZE
+        return Download(
+            name.encode("utf-8", "backslashreplace").decode(),  # no URL holds a lone surrogate
+            path,
+            start_time,
+            declared_size if is_possible else None,
+            self.storage.stat(path),
+        )
 
     def is_unchanged(self, download: Download) -> bool:
         """Return whether a file is stored, with the size that its log declares."""
@@ -123,15 +86,15 @@ class FileWriter:
         return bool(stored and stored.size and size in {None, stored.size})
 
     def expected_size(self, download: Download) -> int | None:
-        """Return the size that a log declares; None if it does not, or if logs are often wrong."""
-        return None if self.sizes.are_ignored else download.declared_size
+        """Return the size that a log declares; None if it does not, or if all logs are wrong."""
+        are_ignored = self._sizes[False] >= MIN_WRONG_SIZES and not self._sizes[True]
+        return None if are_ignored else download.declared_size
 
-    def write(  # noqa: PLR0913 - a file has many parts
+    def write(
         self,
         download: Download,
-        chunks: Iterator[bytes],
-        head: bytes,
-        kind: str | None,
+        chunks: Iterable[bytes],
+        kind: str,
         *,
         is_whole: bool,
         max_bytes: int | None = None,
@@ -140,8 +103,7 @@ class FileWriter:
 
         Args:
             download: The file.
-            chunks: Its content behind `head`.
-            head: The start of its content.
+            chunks: Its content.
             kind: Its media type.
             is_whole: Whether the server said where the file ends.
             max_bytes: Its largest size, if that is less than for other files.
@@ -154,7 +116,7 @@ class FileWriter:
         size, digest = 0, hashlib.sha256()
         limit = min(self.max_bytes, max_bytes or self.max_bytes)
         with self.storage.write_atomic(download.path) as file:
-            for chunk in itertools.chain([head], chunks):
+            for chunk in chunks:
                 size += len(chunk)
                 if size > limit:
                     raise self.too_big()
@@ -165,7 +127,7 @@ class FileWriter:
             self._check_whole(download, size, digest.hexdigest(), is_whole=is_whole)
             downloaded_at = self.clock.utcnow()
             file.commit(downloaded_at)
-        download.is_provisional &= self.sizes.is_unknown(download.declared_size)
+        download.is_provisional &= self.expected_size(download) is None
         self.results["fetched"] += 1
         return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)
 
@@ -176,7 +138,7 @@ class FileWriter:
             return False
         if size != stored.size and not (download.is_recheck and size < stored.size):
             return False
-        self.sizes.compare(download.declared_size, size)
+        self._compare_size(download.declared_size, size)
         download.is_provisional = False
         return True
 
@@ -188,7 +150,19 @@ class FileWriter:
             reason = "the file is shorter than the call log declares"
             raise truncated(reason)
         if is_whole:
-            self.sizes.compare(download.declared_size, size)
+            self._compare_size(download.declared_size, size)
+
+    def _compare_size(self, declared: int | None, size: int) -> None:
+        """Compare a declared size with the size of the whole file."""
+        if declared is None:
+            return
+        if size != declared and not self._sizes[False]:
+            _LOGGER.warning(
+                "The call log declares %d bytes for a file of %d bytes; keeping the file",
+                declared,
+                size,
+            )
+        self._sizes[size == declared] += 1
 
     def too_big(self) -> ZohoVoiceError:
         """Return the error of a file that is too big."""
@@ -201,7 +175,7 @@ class FileWriter:
         digest, head, size = hashlib.sha256(), b"", 0
         with self.storage.open(download.path) as file:
             while chunk := file.read(CHUNK_SIZE):
-                head = head or chunk[:SNIFF_BYTES]
+                head = head or chunk
                 size += len(chunk)
                 digest.update(chunk)
         kind = guess_audio_type(head)

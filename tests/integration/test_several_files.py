@@ -66,7 +66,7 @@ STOPPED = {
     "zip_cut": "the archive is incomplete",
     "first": "no archive in the response",
     "refuse": "HTTP 400, ZVT015",
-    "html": "HTTP 200, no audio in the response",
+    "html": "HTTP 200, no archive in the response",
 }
 
 

@@ -88,10 +88,7 @@ def without_flags(data: bytes) -> bytes:
 def test_name_in_utf8_needs_no_flag() -> None:
     data = without_flags(build([("r\xe9union/\xe4 \u20ac.wav", b"x"), ("\xfc.wav", b"y")]))
     assert read(data, "\xe4 \u20ac.wav") == b"x"
-    latin = data.replace("\xfc".encode(), b"\xfc\xfc")
-    assert read(latin, "\xe4 \u20ac.wav") == b"x"
-    with pytest.raises(ArchiveError):
-        read(latin, "\xfc.wav")
+    assert read(data, "\xfc.wav") == b"y"
 
 
 @pytest.mark.parametrize("method", [ZIP_BZIP2, ZIP_LZMA])

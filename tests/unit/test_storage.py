@@ -21,13 +21,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import StorageError
 from tap_zohovoice.recordings.audio import UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.paths import storage_path
-from tap_zohovoice.recordings.storage import (
-    FsspecStorage,
-    LocalStorage,
-    Storage,
-    StoredFile,
-    open_storage,
-)
+from tap_zohovoice.recordings.storage import LocalStorage, Storage, StoredFile, open_storage
 from tests.support.folders import files
 from zoho_voice_sandbox.audio_fixtures import build_wav
 
@@ -105,7 +99,7 @@ def test_declared_text_is_audio_only_by_its_bytes() -> None:
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "local":
         return LocalStorage(tmp_path / "calls")
-    return FsspecStorage(fsspec.filesystem("file"), f"{tmp_path}/calls")
+    return Storage(fsspec.filesystem("file"), f"{tmp_path}/calls")
 
 
 @pytest.fixture
@@ -265,7 +259,7 @@ def test_driver_that_does_not_replace_files_is_supported(tmp_path: Path) -> None
                 raise FileExistsError
             super().put_file(path1, path2, callback, **more)
 
-    storage = FsspecStorage(Strict(), str(tmp_path))
+    storage = Storage(Strict(), str(tmp_path))
     for content in (b"first", b"second"):
         write(storage, "a/x.wav", content)
         assert (tmp_path / "a/x.wav").read_bytes() == content
@@ -284,7 +278,7 @@ def test_object_store_is_only_sent_whole_files() -> None:
         def info(self, path: str) -> None:
             raise FileNotFoundError(path)
 
-    storage = FsspecStorage(ObjectStore(), "bucket/calls/")
+    storage = Storage(ObjectStore(), "bucket/calls/")
     assert storage.stat("2026/01/x.wav") is None
     write(storage, "2026/01/x.wav", b"content")
     assert calls == [("bucket/calls/2026/01/x.wav", b"content")]
@@ -301,7 +295,7 @@ def test_unknown_time_of_change_is_none(modified: object) -> None:
                 raise modified
             return modified
 
-    assert FsspecStorage(Timeless(), "bucket").stat("x.wav") == StoredFile(7, None)
+    assert Storage(Timeless(), "bucket").stat("x.wav") == StoredFile(7, None)
 
 
 def test_full_disk_is_one_plain_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +328,7 @@ def test_driver_errors_are_reported_without_their_text(error: Exception, reason:
             raise error
 
     with pytest.raises(StorageError) as caught:
-        FsspecStorage(Broken(), "bucket").stat("x.wav")
+        Storage(Broken(), "bucket").stat("x.wav")
     assert str(caught.value) == f"recordings_path: {reason}"
 
 
@@ -344,6 +338,6 @@ def test_setting_is_a_path_or_a_url(tmp_path: Path) -> None:
     assert open_storage("file:///srv/a%20b").uri("x") == "file:///srv/a%20b/x"
     assert open_storage("~/calls").uri("x") == (Path.home() / "calls" / "x").as_uri()
     assert isinstance(open_storage("C:\\calls"), LocalStorage)
-    assert isinstance(open_storage("memory://calls"), FsspecStorage)
+    assert type(open_storage("memory://calls")) is Storage
     with pytest.raises(StorageError):
         open_storage("nosuch://bucket")
