@@ -126,7 +126,7 @@ class ZohoVoiceStream(RESTStream[Any]):
             limiter=self.services.limiter_for(self.get_url(None)),
             records_written=lambda: self.services.writer.records_written,
         )
-        return self.services.reporter.task(progress)
+        return self.services.reporter.task(progress.snapshot)
 
     @override
     def build_prepared_request(self, *args: Any, **kwargs: Any) -> requests.PreparedRequest:

@@ -23,7 +23,7 @@ from tap_zohovoice.config.environment import load_dotenv, parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import clean_credentials, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
-from tap_zohovoice.progress.figures import Step
+from tap_zohovoice.progress.text import Snapshot
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.json import within_depth
 from tap_zohovoice.singer.state import load_catalog, load_state
@@ -155,7 +155,7 @@ class TapZohoVoice(Tap):
             MissingScopeError: If the refresh token lacks scopes; it names all of them.
         """
         missing: dict[str, list[str]] = {}
-        with self.services.reporter.task(Step("access", "checking access")):
+        with self.services.reporter.task(lambda: Snapshot("access", "checking access")):
             for stream in self.streams.values():
                 if isinstance(stream, ZohoVoiceStream) and stream.selected:
                     try:

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.progress.text import Snapshot, format_duration, format_time_left, plural
+from tap_zohovoice.progress.text import Snapshot, format_duration, format_time_left, join, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,7 +41,7 @@ class _Progress:
         return self.clock.monotonic() - self._started_at
 
     def _snapshot(
-        self, done: str, count: int, share: float | None = None, **fields: object
+        self, done: str, count: int, share: float | None = None, **figures: object
     ) -> Snapshot:
         """Return the progress, with an estimate after a share of the work, if that is known."""
         left = None
@@ -49,33 +49,12 @@ class _Progress:
             # The first requests are free; from then on the limit sets the pace.
             limited = self.limiter.seconds_for(self.limiter.requests - self._requests_before)
             left = max(self._elapsed, limited) * (1 - share) / share
-        return Snapshot(
-            name=self.name,
-            done=done,
-            per_minute=60 * count / self._elapsed if self._elapsed >= _FIRST_SECONDS else 0.0,
-            share=share or None,
-            seconds_left=left,
-            fields={
-                "percent": None if share is None else int(share * 100),
-                "seconds_left": None if left is None else round(left),
-                **fields,
-            },
-        )
+        per_minute = 60 * count / self._elapsed if self._elapsed >= _FIRST_SECONDS else 0.0
+        return Snapshot(self.name, done, per_minute, share, left, figures=figures)
 
     def _log(self, text: str, **fields: object) -> None:
         logger = logging.getLogger(f"tap-zohovoice.{self.name}")
         logger.info("%s", text, extra={"stream_name": self.name, **fields})
-
-
-class Step:
-    """A step without figures."""
-
-    def __init__(self, name: str, text: str) -> None:
-        self._snapshot = Snapshot(name, text, 0.0)
-
-    def snapshot(self) -> Snapshot:
-        """Return the step."""
-        return self._snapshot
 
 
 @dataclass
@@ -94,20 +73,16 @@ class RecordProgress(_Progress):
         rows = self.records_written() - self._written_before
         requests = self.limiter.requests - self._requests_before
         done = f"{plural(rows, 'record')} in {plural(requests, 'request')}"
-        return replace(self._snapshot(done, rows), fields={"rows": rows, "requests": requests})
+        return self._snapshot(done, rows, rows=rows, requests=requests)
 
 
 @dataclass
 class WindowProgress(_Progress):
-    """Counts calls page by page; logs each window that was read, and a summary.
-
-    Attributes:
-        share_done: Returns the share of the work that is done, given the rows read so far, and the
-            share that was read of a window that is not complete.
-        tokens_fetched: Returns the number of access tokens fetched so far.
-    """
+    """Counts calls page by page; logs each window that was read, and a summary."""
 
     share_done: Callable[[int, float], float]
+    """Returns the share of the work that is done, given the rows read so far, and the share that
+    was read of a window that is not complete."""
     tokens_fetched: Callable[[], int]
     _rows: int = field(default=0, init=False)
     _pending: set[str] = field(default_factory=set, init=False)
@@ -143,15 +118,15 @@ class WindowProgress(_Progress):
         requests, self._requests = self.limiter.requests - self._requests, self.limiter.requests
         now = self.snapshot()
         text = f"{window}: {plural(rows, 'call')} in {plural(requests, 'request')}"
-        parts = (text, f"{now.fields['percent']} % done", format_time_left(now.seconds_left))
-        fields = {**now.fields, "rows": rows, "requests": requests}
-        self._log("; ".join(filter(None, parts)), window=str(window), **fields)
+        left = format_time_left(now.seconds_left)
+        text = join(text, f"{now.fields['percent']} % done", left, separator="; ")
+        self._log(text, **{**now.fields, "window": str(window), "rows": rows, "requests": requests})
 
     def finish(self, written: int, item: str = "call") -> None:
         """Log a summary that counts the records that went out."""
         limiter, tokens = self.limiter, self.tokens_fetched()
         counts = {"requests": limiter.requests, "waits": limiter.waits, "tokens": tokens}
-        listed = ", ".join(plural(count, name.rstrip("s")) for name, count in counts.items())
+        listed = join(*(plural(count, name.rstrip("s")) for name, count in counts.items()))
         text = f"{plural(written, item)} in {format_duration(self._elapsed)}: {listed}"
         self._log(text, rows=written, seconds=round(self._elapsed, 1), **counts)
 
@@ -181,21 +156,15 @@ class DownloadProgress(_Progress):
         if self._total:
             done = f"{count:,} of {plural(self._total, self.item)}"
             share = count / self._total
-        fields = {"bytes_received": received, **_fields(results)}
-        found = self._snapshot(done, count, share, **fields)
-        return replace(found, results=_format(results) if count else "", received=received)
+        found = self._snapshot(done, count, share, bytes_received=received, **results)
+        return replace(found, results=_format(results), received=received)
 
     def finish(self) -> None:
         """Log a summary of all results."""
         done = plural(sum(self.results.values()), self.item)
-        text = f"{done} in {format_duration(self._elapsed)}: {_format(self.results)}"
-        self._log(text, seconds=round(self._elapsed, 1), **_fields(self.results))
+        text = f"{done} in {format_duration(self._elapsed)}: {_format(self.results) or 'none'}"
+        self._log(text, seconds=round(self._elapsed, 1), **self.results)
 
 
 def _format(results: Mapping[str, int]) -> str:
-    listed = ", ".join(f"{count:,} {result}" for result, count in sorted(results.items()))
-    return listed or "none"
-
-
-def _fields(results: Mapping[str, int]) -> dict[str, int]:
-    return {result.replace(" ", "_"): count for result, count in results.items()}
+    return join(*(f"{count:,} {result}" for result, count in sorted(results.items())))

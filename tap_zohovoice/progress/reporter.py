@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Protocol
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -29,14 +30,6 @@ _NO_CURSOR = {"dumb", "unknown"}
 """Values of `TERM` of terminals that cannot go back to the start of a line."""
 
 
-class Task(Protocol):
-    """Something that takes time."""
-
-    def snapshot(self) -> Snapshot:
-        """Return its progress."""
-        ...
-
-
 class Reporter:
     """Reports the progress of a run: in a live line at a terminal, elsewhere in log lines.
 
@@ -47,43 +40,34 @@ class Reporter:
     def __init__(self, clock: Clock, find_wait: Callable[[], Wait | None]) -> None:
         self._clock = clock
         self._find_wait = find_wait
-        self._task: Task | None = None
-        self._bar: _Bar | None = None
+        self._snapshot: Callable[[], Snapshot] | None = None
         self._started_at = self._logged_at = clock.monotonic()
 
     @contextmanager
-    def task(self, task: Task) -> Generator[None]:
-        """Report a task while a block runs; a task within a task goes before it."""
-        outer, self._task = self._task, task
-        try:
-            with nullcontext() if outer else self._running():
-                yield
-        finally:
-            self._task = outer
+    def task(self, snapshot: Callable[[], Snapshot]) -> Generator[None]:
+        """Report what a function returns while a block runs; an inner task goes before it."""
+        outer, self._snapshot = self._snapshot, snapshot
+        with ExitStack() as stack:
+            stack.callback(setattr, self, "_snapshot", outer)
+            if not outer:
+                line = stack.enter_context(_live_line()) if _can_redraw() else None
+                interval = _DRAW_INTERVAL if line else _CHECK_INTERVAL
+                stack.enter_context(self._clock.every(interval, lambda: self._report(line)))
+            yield
 
-    @contextmanager
-    def _running(self) -> Generator[None]:
-        self._bar = _open_bar()
-        interval = _DRAW_INTERVAL if self._bar else _CHECK_INTERVAL
-        try:
-            with self._clock.every(interval, self._report):
-                yield
-        finally:
-            if self._bar:
-                self._bar.close()
-                self._bar = None
-
-    def _report(self) -> None:
-        task, bar, wait = self._task, self._bar, self._find_wait()
-        is_due = bar or self._clock.monotonic() - self._logged_at >= _LOG_INTERVAL
-        if not task or not is_due:
+    def _report(self, line: _Line | None) -> None:
+        now, take_snapshot = self._clock.monotonic(), self._snapshot
+        is_due = line or now - self._logged_at >= _LOG_INTERVAL
+        if not take_snapshot or not is_due:
             return
-        now, snapshot, waiting = self._clock.monotonic(), task.snapshot(), ""
+        snapshot, wait, waiting = take_snapshot(), self._find_wait(), ""
         if wait:
-            snapshot = snapshot.during_wait(wait.until - now)
             waiting = format_wait(wait, now, self._clock.now())
-        if bar:
-            bar.draw(snapshot, waiting, now - self._started_at)
+            if snapshot.seconds_left is not None:  # by the pace so far; the wait may last longer
+                left = max(snapshot.seconds_left, wait.until - now)
+                snapshot = replace(snapshot, seconds_left=left)
+        if line:
+            _draw(line, snapshot, snapshot.to_live_line(waiting, now - self._started_at))
             return
         self._logged_at = now
         logger = logging.getLogger(f"tap-zohovoice.{snapshot.name}")
@@ -95,37 +79,29 @@ class _Line(tqdm):  # type: ignore[type-arg] # at run time it has no parameters
     monitor_interval = 0  # no thread of its own
 
 
-class _Bar:
-    """A live line on standard error. Log records are written above it; it has no colours."""
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._line = self._stack.enter_context(
-            _Line(total=1, bar_format="{desc}", file=sys.stderr, dynamic_ncols=True, leave=False)
-        )
-        self._stack.enter_context(logging_redirect_tqdm([logging.root], _Line))
-
-    def draw(self, snapshot: Snapshot, wait: str, elapsed: float) -> None:
-        """Draw the line anew, with the seconds since the start of the run."""
-        line, share = self._line, snapshot.share
-        line.bar_format = f"{snapshot.name}: {{desc}}"
-        if share is not None:
-            line.bar_format = f"{snapshot.name} {{percentage:.0f}} %|{{bar}}| {{desc}}"
-            line.n = share
-        line.set_description_str(snapshot.to_live_line(wait, elapsed), refresh=False)
-        line.refresh()
-
-    def close(self) -> None:
-        """Clear the line."""
+@contextmanager
+def _live_line() -> Generator[_Line]:
+    """Show a live line on standard error, without colours; log records are written above it."""
+    line = _Line(total=1, bar_format="{desc}", file=sys.stderr, dynamic_ncols=True, leave=False)
+    try:
+        with logging_redirect_tqdm([logging.root], _Line):
+            yield line
+    finally:
         with suppress(OSError, ValueError):  # the terminal is gone
-            self._stack.close()
+            line.close()
 
 
-def _open_bar() -> _Bar | None:
-    """Return a live line, if standard error is a terminal that can show it.
+def _draw(line: _Line, snapshot: Snapshot, text: str) -> None:
+    line.bar_format = f"{snapshot.name}: {{desc}}"
+    if snapshot.share:
+        line.bar_format = f"{snapshot.name} {{percentage:.0f}} %|{{bar}}| {{desc}}"
+        line.n = snapshot.share
+    line.set_description_str(text, refresh=False)
+    line.refresh()
 
-    Records on the same terminal would mix with it.
-    """
+
+def _can_redraw() -> bool:
+    """Return whether standard error is a terminal, on which no records would mix with the line."""
     streams = sys.stderr, sys.stdout  # which are None where they are closed
     is_terminal = [bool(stream and stream.isatty()) for stream in streams] == [True, False]
-    return _Bar() if is_terminal and os.environ.get("TERM") not in _NO_CURSOR else None
+    return is_terminal and os.environ.get("TERM") not in _NO_CURSOR

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tap_zohovoice.rate_limit.limiter import Wait
 
 _HOUR = 3600
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,28 +22,26 @@ class Snapshot:
 
     name: str
     done: str  # such as `7,400 of about 24,000 calls`
-    per_minute: float
+    per_minute: float = 0.0
     share: float | None = None  # of the work that is done, 0 to 1; None if that is unknown
     seconds_left: float | None = None
     results: str = ""  # numbers of items by result
     received: int = 0  # bytes; 0 if they are not counted
-    fields: dict[str, object] = field(default_factory=dict)  # figures for structured logs
+    figures: Mapping[str, object] = field(default_factory=dict)
 
-    def during_wait(self, seconds: float) -> Snapshot:
-        """Return the snapshot while a wait lasts that many more seconds, which are left at least.
-
-        The estimate is by the pace so far, and the wait may last longer.
-        """
-        if self.seconds_left is None or self.seconds_left >= seconds:
-            return self
-        fields = {**self.fields, "seconds_left": round(seconds)}
-        return replace(self, seconds_left=seconds, fields=fields)
+    @property
+    def fields(self) -> dict[str, object]:
+        """All figures that are known, for structured logs."""
+        percent = None if self.share is None else int(self.share * 100)
+        left = None if self.seconds_left is None else round(self.seconds_left)
+        figures = {**self.figures, "percent": percent, "seconds_left": left}
+        return {name: value for name, value in figures.items() if value is not None}
 
     def to_log_line(self, wait: str) -> str:
         """Describe it in a log line."""
-        percent = "" if self.share is None else f" ({self.share * 100:.0f} %)"
-        parts = (self.done + percent, self.results, self._pace, self._size, wait, self._left)
-        return ", ".join(filter(None, parts))
+        percent = f" ({self.share * 100:.0f} %)" if self.share else ""
+        left = format_time_left(self.seconds_left)
+        return join(self.done + percent, self.results, self._pace, wait, left)
 
     def to_live_line(self, wait: str, elapsed: float) -> str:
         """Describe it for a terminal, which cuts off what is least important.
@@ -49,20 +50,17 @@ class Snapshot:
         else those of the run.
         """
         clock = "" if wait else f"{dt.timedelta(seconds=int(elapsed))} elapsed"
-        parts = (self.done, wait, self._left, clock, self._pace, self._size)
-        return ", ".join(filter(None, parts))
+        return join(self.done, wait, format_time_left(self.seconds_left), clock, self._pace)
 
     @property
     def _pace(self) -> str:
-        return f"{self.per_minute:,.0f}/min" if self.per_minute else ""
+        pace = f"{self.per_minute:,.0f}/min" if self.per_minute else ""
+        return join(pace, tqdm.format_sizeof(self.received, "B") if self.received else "")
 
-    @property
-    def _size(self) -> str:
-        return format_size(self.received) if self.received else ""
 
-    @property
-    def _left(self) -> str:
-        return format_time_left(self.seconds_left)
+def join(*parts: str, separator: str = ", ") -> str:
+    """Join the texts that are not empty."""
+    return separator.join(filter(None, parts))
 
 
 def format_wait(wait: Wait, monotonic: float, now: float) -> str:
@@ -92,14 +90,3 @@ def format_duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def format_size(size: float) -> str:
-    """Write a number of bytes in the largest unit of which there is one."""
-    units = iter(_UNITS)
-    unit = next(units)
-    for larger in units:
-        if size < 999.5:  # noqa: PLR2004 - more rounds to a thousand
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.0f} {unit}" if unit == _UNITS[0] else f"{size:.1f} {unit}"

@@ -14,7 +14,8 @@ from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
-from tap_zohovoice.progress.figures import Step, WindowProgress
+from tap_zohovoice.progress.figures import WindowProgress
+from tap_zohovoice.progress.text import Snapshot
 from tap_zohovoice.schemas.call_logs import CallLogConverter
 from tap_zohovoice.singer.state import NEWEST
 
@@ -74,7 +75,7 @@ class IncrementalStream(BookmarkedStream):
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
         services = self.services
-        with services.reporter.task(Step(self.name, "requesting an access token")):
+        with services.reporter.task(lambda: Snapshot(self.name, "requesting an access token")):
             start = self.get_starting_time(context)
         reader = self.get_reader(start, context)
         progress = WindowProgress(
@@ -88,7 +89,7 @@ class IncrementalStream(BookmarkedStream):
             (row.logid for row in page.rows), page.total, share
         )
         written_before = services.writer.records_written
-        with services.reporter.task(progress):
+        with services.reporter.task(progress.snapshot):
             try:
                 for window in self.request_windows(reader, context):
                     yield from self._emit_window(window, start, context)

@@ -124,7 +124,7 @@ class CallItemStream(IncrementalStream):
         self._progress.add_total(len(items), self.requests_for(len(items)))
         clock = self.services.clock
         written_at = clock.monotonic()
-        with self.services.reporter.task(self._progress):
+        with self.services.reporter.task(self._progress.snapshot):
             for record in self.request_items(items):
                 if self._is_emitted(record, self.get_context_state(context)):
                     yield record

@@ -11,7 +11,7 @@ import pytest
 from tap_zohovoice._compat import override
 from tap_zohovoice.progress.figures import DownloadProgress, RecordProgress, WindowProgress
 from tap_zohovoice.progress.reporter import Reporter
-from tap_zohovoice.progress.text import Snapshot, format_size, format_wait
+from tap_zohovoice.progress.text import Snapshot, format_wait
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 from tests.support.cli import NOW
 
@@ -127,28 +127,27 @@ def test_download_progress(clock: FakeClock, log: pytest.LogCaptureFixture, tota
     )
     if total:
         progress.add_total(total, total)
-    results.update({"fetched": 49, "there already": 1})
+    results.update({"fetched": 49, "skipped": 1})
     clock.time += 60
     snapshot = progress.snapshot()
     clock.time += 3659
     progress.finish()
-    told = "49 fetched, 1 there already"
-    first = f"50 of 200 files (25 %), {told}, 50/min, 12.3 MB, about 3 min 0 s left"
-    assert snapshot.to_log_line("") == (first if total else f"50 files, {told}, 50/min, 12.3 MB")
-    live = "50 of 200 files, about 3 min 0 s left, 0:01:00 elapsed, 50/min, 12.3 MB"
+    told = "49 fetched, 1 skipped"
+    first = f"50 of 200 files (25 %), {told}, 50/min, 12.3MB, about 3 min 0 s left"
+    assert snapshot.to_log_line("") == (first if total else f"50 files, {told}, 50/min, 12.3MB")
+    live = "50 of 200 files, about 3 min 0 s left, 0:01:00 elapsed, 50/min, 12.3MB"
     assert snapshot.to_live_line("", 60.9) == (
-        live if total else "50 files, 0:01:00 elapsed, 50/min, 12.3 MB"
+        live if total else "50 files, 0:01:00 elapsed, 50/min, 12.3MB"
     )
     assert snapshot.fields == {
         "fetched": 49,
-        "there_already": 1,
-        "percent": 25 if total else None,
-        "seconds_left": 180 if total else None,
+        "skipped": 1,
         "bytes_received": 12_345_678,
+        **({"percent": 25, "seconds_left": 180} if total else {}),
     }
     total_line = ["200 files to download, about 6 min 54 s at the rate limit"] if total else []
     assert log.messages == [*total_line, f"50 files in 1 h 1 min: {told}"]
-    names = ("named", "fetched", "there_already", "seconds_left", "seconds")
+    names = ("named", "fetched", "skipped", "seconds_left", "seconds")
     assert fields(log, *names) == [
         *([(200, None, None, 414, None)] if total else []),
         (None, 49, 1, None, 3719.0),
@@ -185,20 +184,6 @@ def test_summary_without_downloads(clock: FakeClock, log: pytest.LogCaptureFixtu
     assert log.messages == ["0 files in 0 s: none"]
 
 
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1_000, "1.0 kB"),
-        (999_600, "1.0 MB"),
-        (5e15, "5000.0 TB"),
-    ],
-)
-def test_sizes(size: float, text: str) -> None:
-    assert format_size(size) == text
-
-
 def test_a_figure_of_the_live_line_moves_each_second() -> None:
     still = Snapshot("call_logs", "0 calls", 0.0)
     assert [still.to_live_line("", second) for second in (59, 60, 3661)] == [
@@ -215,18 +200,16 @@ def test_a_figure_of_the_live_line_moves_each_second() -> None:
     ]
 
 
-class Halfway:
-    """A task with ten seconds left, by the pace so far."""
-
-    def snapshot(self) -> Snapshot:
-        return Snapshot("x", "1 of 2", 0.0, 0.5, seconds_left=10, fields={"seconds_left": 10})
+def halfway() -> Snapshot:
+    """Return the progress of a task with ten seconds left, by the pace so far."""
+    return Snapshot("x", "1 of 2", 0.0, 0.5, seconds_left=10)
 
 
 def test_time_left_is_not_less_than_the_wait(
     clock: FakeClock, log: pytest.LogCaptureFixture
 ) -> None:
     limiter = SlidingWindowLimiter(30, 60, clock)
-    with Reporter(clock, lambda: limiter.current_wait).task(Halfway()):
+    with Reporter(clock, lambda: limiter.current_wait).task(halfway):
         limiter.wait(60, "HTTP 500")
         limiter.wait(30, "HTTP 500")
     assert [message for message in log.messages if "; waiting" not in message] == [
@@ -247,7 +230,7 @@ class Waiting:
 
     def snapshot(self) -> Snapshot:
         seconds = round(self._clock.time - self._began)
-        return Snapshot(self._name, f"{seconds} s", 0.0, fields={"rows": seconds})
+        return Snapshot(self._name, f"{seconds} s", 0.0, figures={"rows": seconds})
 
 
 def test_a_line_comes_within_each_30_seconds_of_a_wait(
@@ -255,9 +238,9 @@ def test_a_line_comes_within_each_30_seconds_of_a_wait(
 ) -> None:
     limiter = SlidingWindowLimiter(30, 60, clock)
     reporter = Reporter(clock, lambda: limiter.current_wait)
-    with reporter.task(Waiting(clock)):
+    with reporter.task(Waiting(clock).snapshot):
         limiter.wait(100, "At the limit of 30 requests in 60 s")
-        with reporter.task(Waiting(clock, "inner")):
+        with reporter.task(Waiting(clock, "inner").snapshot):
             limiter.wait(30, "HTTP 500")
     limiter.wait(100, "HTTP 500")  # there is nothing to report
     waits = [message for message in log.messages if "; waiting" in message]
