@@ -31,11 +31,10 @@ class Snapshot:
 
     @property
     def fields(self) -> dict[str, object]:
-        """All figures that are known, for structured logs."""
+        """All figures, for structured logs."""
         percent = None if self.share is None else int(self.share * 100)
         left = None if self.seconds_left is None else round(self.seconds_left)
-        figures = {**self.figures, "percent": percent, "seconds_left": left}
-        return {name: value for name, value in figures.items() if value is not None}
+        return {**self.figures, "percent": percent, "seconds_left": left}
 
     def to_log_line(self, wait: str) -> str:
         """Describe it in a log line."""
