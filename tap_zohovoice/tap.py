@@ -201,7 +201,9 @@ class TapZohoVoice(Tap):
             if option.name in {"catalog", "state"}:
                 option.type = click.File(encoding="utf-8-sig")
                 option.callback = _check_json
-        return TapCommand.from_command(command, cls.logger, _HELP)
+        names = ("name", "callback", "context_settings", "params", "help")
+        copied = {name: getattr(command, name) for name in names}
+        return TapCommand(**copied, logger=cls.logger, epilog=_HELP)
 
     @plugin_cli
     @override

@@ -68,11 +68,7 @@ def _parse_plugin(name: str) -> str:
 
 def _parse_streams(names: str) -> list[str]:
     """Return the names in a list with commas."""
-    chosen = [name.strip() for name in names.split(",") if name.strip()]
-    if unknown := [name for name in chosen if name not in STREAM_NAMES]:
-        message = f"unknown stream {unknown[0]}; valid names are {', '.join(STREAM_NAMES)}"
-        raise ValueError(message)
-    return chosen
+    return [click.Choice(STREAM_NAMES)(name.strip()) for name in names.split(",") if name.strip()]
 
 
 def _option(

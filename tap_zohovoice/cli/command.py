@@ -9,15 +9,15 @@ import signal
 import sys
 import traceback
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.cli.signals import restore_signals
 from tap_zohovoice.exceptions import InvalidInputError, ShutdownRequested, ZohoVoiceError
 
 if TYPE_CHECKING:
@@ -41,34 +41,14 @@ class TapCommand(SingerCommand):
     by signal n.
     """
 
-    @classmethod
-    def from_command(
-        cls, command: click.Command, logger: logging.Logger, epilog: str
-    ) -> TapCommand:
-        """Copy name, options and callback of another command; the epilog ends its help."""
-        names = ("name", "callback", "context_settings", "params", "help")
-        copied = {name: getattr(command, name) for name in names}
-        return cls(**copied, logger=logger, epilog=epilog)
-
     @override
-    def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
-        options["standalone_mode"] = False
-
-        def run() -> object:
-            stdout = sys.stdout
-            try:
-                return super(TapCommand, self).main(*args, **options)
-            except SystemExit as end:  # the SDK's own after --about
-                if sys.stdout is not stdout:  # click's own after a closed pipe, with another stdout
-                    raise BrokenPipeError from end
-                return end.code
-
-        if not standalone_mode:
-            return run()
-        quiet_loggers(self.logger)
-        with restore_signals():
-            code = self._exit_code(run)
-        sys.exit(code)
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        for own in (self.logger, logging.getLogger("singer_sdk")):
+            own.setLevel(own.getEffectiveLevel())
+        # Drivers of storages log URLs with filters, names of files, key ids and signatures.
+        logging.root.setLevel(logging.ERROR)
+        self.logger.addFilter(lambda record: record.msg not in _SDK_NOISE)
+        sys.exit(self._run(partial(super().main, *args, **{**options, "standalone_mode": False})))
 
     def report_error(self, line: str) -> None:
         """Report an error that ends the command."""
@@ -78,13 +58,13 @@ class TapCommand(SingerCommand):
         """Report wrong usage."""
         error.show()
 
-    def _exit_code(self, run: Callable[[], object]) -> int:
+    def _run(self, command: Callable[[], object]) -> int:
         """Run, report errors, and return the exit code."""
         if sys.stdout is None:
             self.report_error(_CLOSED)
             return _FAILED
         try:
-            code = run()
+            code = _exit_code(command)
             sys.stdout.flush()
         except ShutdownRequested as stop:
             return self._stop(stop)
@@ -109,15 +89,14 @@ class TapCommand(SingerCommand):
         return 128 + stop.signum
 
 
-def quiet_loggers(logger: logging.Logger) -> None:
-    """Silence libraries, and lines of the SDK's.
-
-    Drivers of storages log URLs with filters, names of files, key ids and signatures.
-    """
-    for own in (logger, logging.getLogger("singer_sdk")):
-        own.setLevel(own.getEffectiveLevel())
-    logging.root.setLevel(logging.ERROR)
-    logger.addFilter(lambda record: record.msg not in _SDK_NOISE)
+def _exit_code(command: Callable[[], object]) -> object:
+    stdout = sys.stdout
+    try:
+        return command()
+    except SystemExit as end:  # the SDK's own after --about
+        if sys.stdout is not stdout:  # click's own after a closed pipe, with another stdout
+            raise BrokenPipeError from end
+        return end.code
 
 
 def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:

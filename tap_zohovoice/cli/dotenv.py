@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dotenv.parser import parse_stream
+from dotenv import set_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,9 +58,10 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
     os.close(descriptor)
     copy = Path(name)
     try:
-        for key, value in values.items():
-            text = _set(text, key, value)
         copy.write_text(text, encoding="utf-8")
+        for key, value in values.items():
+            is_exported = re.search(rf"^\s*export\s+{key}\b", text, re.MULTILINE) is not None
+            set_key(copy, key, value, export=is_exported)
         with copy.open("r+b") as file:
             os.fsync(file.fileno())
         with suppress(AttributeError, FileNotFoundError, PermissionError):  # Windows has none
@@ -70,26 +70,6 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
-
-
-def _set(text: str, key: str, value: str) -> str:
-    """Set a variable in the text of a file, in place of its assignments or at the end.
-
-    `dotenv.set_key` would drop blank lines before an assignment with each update.
-    """
-    is_exported = re.search(rf"^\s*export\s+{key}\b", text, re.MULTILINE) is not None
-    line = f"{'export ' * is_exported}{key}='{value}'\n"
-    parts, is_new = [], True
-    for binding in parse_stream(io.StringIO(text)):
-        part = binding.original.string
-        if binding.key == key:
-            blank = part[: len(part) - len(part.lstrip())]
-            part, is_new = blank[: blank.rfind("\n") + 1] + line, False
-        parts.append(part)
-    if is_new:
-        is_cut = bool(text) and not text.endswith("\n")
-        parts.append("\n" * is_cut + line)
-    return "".join(parts)
 
 
 def _read(target: Path) -> str:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 PREFIX = "TAP_ZOHOVOICE_"
 """Prefix of the environment variables of all options."""
 CENTERS = click.Choice(list(DATA_CENTERS), case_sensitive=False)
+_LABELS = {
+    "client_id": "Client ID",
+    "client_secret": "Client secret (not shown)",
+    "code": "Code (not shown)",
+}
 
 
 def text(value: str) -> str:
@@ -71,18 +76,12 @@ def prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -
         if missing != ["data_center"]:
             url = api_console_url(values["data_center"])
             click.echo(f"Sign in to {url} as an administrator of Zoho Voice.")
+            click.echo("Client ID and secret: Self Client, Client Secret.")
+            click.echo(f"Code: Self Client, Generate Code, scope {scope}.")
         for name in from_env:
             if name != "data_center":
                 click.echo(f"{PREFIX}{name.upper()} is taken from the environment.")
-        if {"client_id", "client_secret"} & set(missing):
-            click.echo("Client ID and secret: Self Client, Client Secret.")
-        _prompt(values, "client_id", "Client ID")
-        _prompt(values, "client_secret", "Client secret (not shown)", hide_input=True)
-        if "code" in missing:
-            click.echo(f"Code: Self Client, Generate Code, scope {scope}.")
-        _prompt(values, "code", "Code (not shown)", hide_input=True)
-
-
-def _prompt(values: dict[str, str], name: str, label: str, *, hide_input: bool = False) -> None:
-    while not values[name]:  # the type strips spaces
-        values[name] = click.prompt(label, value_proc=text, hide_input=hide_input)
+        for name, label in _LABELS.items():
+            while not values[name]:  # the type strips spaces
+                is_hidden = name != "client_id"
+                values[name] = click.prompt(label, value_proc=text, hide_input=is_hidden)

@@ -15,22 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
 
-
-def _signals() -> tuple[signal.Signals, ...]:
-    """Return the signals to handle; only the main thread may set handlers."""
-    is_main = threading.current_thread() is threading.main_thread()
-    return (signal.SIGINT, signal.SIGTERM) if is_main else ()
-
-
-@contextmanager
-def restore_signals() -> Generator[None]:
-    """Restore the handlers of SIGTERM and SIGINT after a block."""
-    handlers = {signum: signal.getsignal(signum) for signum in _signals()}
-    try:
-        yield
-    finally:
-        for signum, handler in handlers.items():
-            signal.signal(signum, handler)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(eq=False, repr=False)
@@ -47,8 +32,9 @@ class GracefulShutdown:
 
     def install(self) -> None:
         """Set the signal handlers, if this is the main thread."""
-        for signum in _signals():
-            signal.signal(signum, self._handle)
+        if threading.current_thread() is threading.main_thread():
+            for signum in SIGNALS:
+                signal.signal(signum, self._handle)
 
     @contextmanager
     def deferred(self) -> Generator[None]:

@@ -20,7 +20,7 @@ from tap_zohovoice.config.data_centers import SCOPE, data_center_of
 from tap_zohovoice.config.environment import parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.config.validation import validation_errors
-from tap_zohovoice.exceptions import UnexpectedResponseError, ZohoVoiceError
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from tap_zohovoice.cli.signals import GracefulShutdown
 
 URL_SETTINGS = ("accounts_url", "api_url")
-_LIMITS = ("rate_limit_calls", "rate_limit_seconds", "lock_seconds")
-_ENV_SETTINGS = (*_LIMITS, "rate_limit_store", "request_timeout", "user_agent")
+_ENV_SETTINGS = (
+    *("rate_limit_calls", "rate_limit_seconds", "rate_limit_store", "lock_seconds"),
+    *("request_timeout", "user_agent"),
+)
 """Settings that are read from the environment too."""
 _MAX_ATTEMPTS = 3
 echo = partial(click.echo, err=True)
@@ -96,21 +98,18 @@ class TokenSetup:
             message = f"{error}. The refresh token is saved nevertheless"
             raise ZohoVoiceError(message) from error
         echo(f"The token works{_describe_total(total)}.")
-        works = [self._test_stream(tap, name) for name in self.streams]
-        return 0 if is_saved and all(works) else 1
-
-    @staticmethod
-    def _test_stream(tap: TapZohoVoice, name: str) -> bool:
-        """Send one small request for a stream, print the result, and return whether it works."""
-        stream = tap.streams[name]
-        assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
-        try:
-            stream.check_access()
-        except ZohoVoiceError as error:
-            echo(f"{name}: {error}")
-            return False
-        echo(f"{name}: works")
-        return True
+        works = True
+        for name in self.streams:
+            stream = tap.streams[name]
+            assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
+            try:
+                stream.check_access()
+            except ZohoVoiceError as error:
+                works = False
+                echo(f"{name}: {error}")
+            else:
+                echo(f"{name}: works")
+        return 0 if is_saved and works else 1
 
     def _save(self, values: Mapping[str, str]) -> bool:
         """Write or print the variables; return whether they are where they should be."""
@@ -152,16 +151,11 @@ def scopes_of(streams: Sequence[str]) -> str:
 
 def _count_calls(tap: TapZohoVoice) -> int | None:
     """Request one call with the tap's own client; return the total, if the response has one."""
-
-    def parse(body: dict[str, Any]) -> int | None:
-        logs = body.get("logs", [])
-        if not isinstance(logs, list | None):
-            message = "logs is not a list"
-            raise UnexpectedResponseError(message)
-        return parse_total(body.get("meta"), len(logs or ()))
-
-    api = CallLogsStream(tap, tap.services).api
-    return api.get_json({"from": "0", "size": "1"}, parse, max_attempts=_MAX_ATTEMPTS)
+    return CallLogsStream(tap, tap.services).api.get_json(
+        {"from": "0", "size": "1"},
+        lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
+        max_attempts=_MAX_ATTEMPTS,
+    )
 
 
 def _describe_total(total: int | None) -> str:

@@ -27,7 +27,7 @@ from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import history
-from tests.support.cli import FakeClock, loggers_restored
+from tests.support.cli import FakeClock, process_restored
 from tests.support.pty import Terminal
 from zoho_voice_sandbox import Dialect, Sandbox
 
@@ -121,7 +121,7 @@ class Cli:
         """Run the command; check that it leaks no secret."""
         out, err = io.StringIO(), io.StringIO()
         with (
-            loggers_restored(),
+            process_restored(),
             redirect_stdout(out),
             redirect_stderr(err),
             pytest.raises(SystemExit) as end,
@@ -562,7 +562,7 @@ class TestStreams:
     def test_unknown_stream_costs_no_code(self, cli: Cli) -> None:
         result = cli.run("--streams=calls", *options(cli.box))
         assert result.exit_code == 2
-        assert "unknown stream calls" in result.err
+        assert "'calls' is not one of 'call_logs', " in result.err
         assert cli.box.stats.token_requests == 0
 
 
@@ -644,7 +644,7 @@ class TestUsage:
         self, box: Sandbox, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(sys, "stdin", None)
-        with loggers_restored(), pytest.raises(SystemExit) as end:
+        with process_restored(), pytest.raises(SystemExit) as end:
             main(options(box, code=""))
         assert end.value.code == 2
         assert "there is no terminal" in capsys.readouterr().err

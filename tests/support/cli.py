@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
+from tap_zohovoice.cli.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -112,9 +114,10 @@ def bookmark(state: dict[str, Any]) -> str:
 
 
 @contextmanager
-def loggers_restored() -> Generator[None]:
-    """Restore the loggers that a command changes in its process."""
+def process_restored() -> Generator[None]:
+    """Restore the loggers and the signal handlers that a command changes in its process."""
     loggers = [logging.root, *map(logging.getLogger, ("tap-zohovoice", "singer_sdk"))]
+    handlers_of_signals = {signum: signal.getsignal(signum) for signum in SIGNALS}
     before = [(each, each.level, list(each.handlers), list(each.filters)) for each in loggers]
     try:
         yield
@@ -122,6 +125,8 @@ def loggers_restored() -> Generator[None]:
         for each, level, handlers, filters in before:
             each.setLevel(level)
             each.handlers[:], each.filters[:] = handlers, filters
+        for signum, handler in handlers_of_signals.items():
+            signal.signal(signum, handler)
 
 
 def call_cli(tap: type[TapZohoVoice], options: Sequence[str], out: TextIO, log: TextIO) -> int:
@@ -137,7 +142,7 @@ def call_cli(tap: type[TapZohoVoice], options: Sequence[str], out: TextIO, log: 
         The exit code.
     """
     try:
-        with loggers_restored(), redirect_stdout(out), redirect_stderr(log):
+        with process_restored(), redirect_stdout(out), redirect_stderr(log):
             tap.cli(options)
     except SystemExit as end:
         return int(end.code or 0)
