@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,16 +46,9 @@ def data_center_of(response: Mapping[str, Any]) -> str:
     domains in `api_domain`, such as `https://www.zohoapis.eu`.
     """
     for name in ("api_domain", "accounts-server", "accounts_server", "location"):
-        hint = str(response.get(name) or "")
+        hint = str(response.get(name) or "").rstrip("/")
         for code, (_, domain) in _DOMAINS.items():
             api_domain = domain.replace("zohocloud", "zoho").replace("zoho", "zohoapis")
-            if hint == code or _host(hint) in {f"accounts.{domain}", f"www.{api_domain}"}:
+            if hint in {code, f"https://accounts.{domain}", f"https://www.{api_domain}"}:
                 return code
     return ""
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""

@@ -26,7 +26,7 @@ _IDS = th.CustomType(
     }
 )
 
-_FILTERS: tuple[tuple[str, Any, str], ...] = (
+_FILTERS: Any = (  # the SDK's types have no common base
     ("callType", th.StringType(allowed_values=CALL_TYPES), "Kind of call."),
     ("numberIds", _IDS, "Ids of the company's numbers."),
     ("userNumber", _DIGITS, "First digits of the customer's number, including the country code."),
@@ -45,11 +45,10 @@ _FILTERS: tuple[tuple[str, Any, str], ...] = (
 )
 
 
-def _property(name: str, kind: Any, description: str) -> th.Property[Any]:  # noqa: ANN401 - the SDK's types have no common base
-    return th.Property(name, kind, description=description)
-
-
-FILTERS = th.ObjectType(*(_property(*row) for row in _FILTERS), additional_properties=False)
+FILTERS = th.ObjectType(
+    *(th.Property(name, kind, description=text) for name, kind, text in _FILTERS),
+    additional_properties=False,
+)
 
 
 def to_query_params(filters: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +27,6 @@ _DATA_CENTER = th.CustomType(
     {"type": "string", "enum": list(DATA_CENTERS), "enumNames": list(DATA_CENTER_LABELS.values())}
 )
 _STREAMS = th.ArrayType(th.StringType(allowed_values=list(STREAM_NAMES)))
-_TITLES = {
-    "client_id": "Client ID",
-    "accounts_url": "Accounts URL",
-    "api_url": "API URL",
-    "recordings_path": "Recordings: path",
-    "recordings_max_mb": "Recordings: largest file",
-    "recordings_per_request": "Recordings: files per request",
-    "rate_limit_calls": "Rate limit: calls",
-    "rate_limit_seconds": "Rate limit: seconds",
-    "rate_limit_store": "Rate limit: store",
-}
-"""Titles that differ from the name of the setting."""
 _DESCRIPTIONS = {
     "client_id": "Client ID of a self client in Zoho's API console.",
     "client_secret": "Client secret of the same self client.",
@@ -71,7 +60,11 @@ _DESCRIPTIONS = {
 
 
 def _setting(name: str, kind: Any = th.StringType, **options: Any) -> th.Property[Any]:  # noqa: ANN401 - the SDK's types have no common base
-    return th.Property(name, kind, description=_DESCRIPTIONS[name], **options)
+    words = name.replace("_", " ").capitalize()
+    title = re.sub(
+        r"\b(?:api|id|mb|url)\b", lambda word: word[0].upper(), words, flags=re.IGNORECASE
+    )
+    return th.Property(name, kind, description=_DESCRIPTIONS[name], title=title, **options)
 
 
 def _integer(name: str, default: int | None, minimum: int, maximum: int) -> th.Property[int]:
@@ -102,8 +95,6 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     _setting("user_agent"),
     additional_properties=False,
 ).to_dict()
-for _name, _spec in CONFIG_SCHEMA["properties"].items():
-    _spec["title"] = _TITLES.get(_name, _name.replace("_", " ").capitalize())
 
 
 @dataclass(frozen=True, slots=True)

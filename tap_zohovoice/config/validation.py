@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-import unicodedata
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
 
-_CREDENTIALS = ("client_id", "client_secret", "refresh_token")
-_QUOTES = ('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb")
 STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 """Start of a `recordings_path` that fsspec opens; any other is a local path."""
+_CREDENTIALS = ("client_id", "client_secret", "refresh_token")
+# What is no letter, digit or ASCII character, and quotes, at either end.
+_AROUND = re.compile(r"""\A(?:[^\w!-~]|["'`])+|(?:[^\w!-~]|["'`])+\Z""")
+_URL_EXAMPLES = {
+    "accounts_url": "https://accounts.zoho.com",
+    "api_url": "https://voice.zoho.com",
+}
 
 
 def validation_errors(
@@ -32,17 +37,14 @@ def validation_errors(
 ) -> list[str]:
     """Return one line for each error in the settings; none quotes a secret or personal value."""
     given = _without_empty(config)
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
     return [
         *_check_names(given, schema["properties"], "setting"),
         *_check_required(config, schema["required"]),
         *_schema_errors(given, schema),
-        *_check_credentials(given),
-        *_check_urls(given),
-        *_check_user_agent(given.get("user_agent")),
-        *_check_dates(given, now),
         *_check_filters(given.get("filters")),
-        *_check_recordings_path(given.get("recordings_path")),
-        *_check_rate_limit_store(given.get("rate_limit_store")),
+        *_check_dates(texts, now),
+        *chain(*(_CHECKS[name](name, text) for name, text in texts.items() if name in _CHECKS)),
     ]
 
 
@@ -65,15 +67,7 @@ def clean_credentials(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def clean_credential(text: str) -> str:
     """Strip blanks, invisible characters and quotes around a text."""
-    while True:
-        # Categories C and Z: control, format, unassigned; spaces and separators.
-        visible = [i for i, char in enumerate(text) if unicodedata.category(char)[0] not in "CZ"]
-        stripped = text[visible[0] : visible[-1] + 1] if visible else ""
-        if len(stripped) > 1 and stripped[0] + stripped[-1] in _QUOTES:
-            stripped = stripped[1:-1]
-        if stripped == text:
-            return text
-        text = stripped
+    return _AROUND.sub("", text)
 
 
 def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) -> Iterator[str]:
@@ -119,61 +113,6 @@ def _schema_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iter
                 yield f"{name} is invalid ({rule})"
 
 
-def _check_credentials(config: Mapping[str, Any]) -> Iterator[str]:
-    for name in _CREDENTIALS:
-        text = config.get(name)
-        # `clean_credentials` strips what surrounds it.
-        if isinstance(text, str) and not re.fullmatch(r"[!-~]*", text.strip()):
-            yield f"{name} contains invalid characters; copy it again"
-
-
-_URL_EXAMPLES = {
-    "accounts_url": "https://accounts.zoho.com",
-    "api_url": "https://voice.zoho.com",
-}
-
-
-def _check_urls(config: Mapping[str, Any]) -> Iterator[str]:
-    for name, example in _URL_EXAMPLES.items():
-        url = config.get(name)
-        if not isinstance(url, str):
-            continue
-        try:
-            parts = urlsplit(url)
-            prepared = requests.Request("GET", url).prepare()
-            host = (parts.hostname or "").encode("idna")  # no label is empty or too long
-            well_formed = bool(host and prepared.url and parts.port != 0)
-        except (ValueError, requests.RequestException):
-            well_formed = False
-        if not well_formed or parts.scheme not in {"http", "https"} or " " in url:
-            yield f"{name} must be a URL such as {example}"
-        elif parts.query or parts.fragment or parts.username or parts.password:
-            yield f"{name} must be a URL without user, query or fragment"
-
-
-def _check_user_agent(user_agent: object) -> Iterator[str]:
-    if isinstance(user_agent, str) and not (user_agent.isascii() and user_agent.isprintable()):
-        yield "user_agent must be printable ASCII on one line"
-
-
-def _check_dates(config: Mapping[str, Any], now: dt.datetime | None) -> Iterator[str]:
-    moments = {}
-    for name in ("start_date", "end_date"):
-        value = config.get(name)
-        if not isinstance(value, str):
-            continue
-        try:
-            moments[name] = parse_date(value)
-        except ValueError:
-            yield f"{name} is not a valid date: use 2024-01-31 or 2024-01-31T08:00:00Z"
-    start = moments.get("start_date", parse_date(DEFAULT_START_DATE))
-    end = moments.get("end_date")
-    if now and start > now:
-        yield f"start_date ({start:%Y-%m-%d}) is in the future"
-    if end is not None and end < start:
-        yield f"end_date ({end:%Y-%m-%d}) is before start_date ({start:%Y-%m-%d})"
-
-
 def _check_filters(filters: object) -> Iterator[str]:
     if not isinstance(filters, dict):
         return
@@ -183,36 +122,66 @@ def _check_filters(filters: object) -> Iterator[str]:
         yield "filters.userNumber must contain digits only"
 
 
-def _check_recordings_path(path: object) -> Iterator[str]:
-    if not isinstance(path, str):
-        return
-    is_file_url = path.lower().startswith("file:")
-    if not path.isprintable():
-        yield "recordings_path must be a path or a URL on one line"
-    elif is_file_url and not path.lower().startswith("file:///"):
-        yield "recordings_path: use a path, or a URL such as file:///srv/calls"
-    elif STORAGE_URL.match(path):
-        yield from _check_filesystems(path)
-
-
-def _check_filesystems(url: str) -> Iterator[str]:
-    for part in url.split("::"):  # fsspec chains file systems that way
-        scheme = part.partition("://")[0]
+def _check_dates(texts: Mapping[str, str], now: dt.datetime | None) -> Iterator[str]:
+    moments = {"start_date": parse_date(DEFAULT_START_DATE)}
+    for name in ("start_date", "end_date"):
         try:
-            fsspec.get_filesystem_class(scheme)
+            if name in texts:
+                moments[name] = parse_date(texts[name])
         except ValueError:
-            yield f"recordings_path: unsupported URL scheme {scheme}"
-        except ImportError:
-            yield f"recordings_path: the fsspec driver for {scheme} is not installed"
+            yield f"{name} is not a valid date: use 2024-01-31 or 2024-01-31T08:00:00Z"
+    start, end = moments["start_date"], moments.get("end_date")
+    if now and start > now:
+        yield f"start_date ({start:%Y-%m-%d}) is in the future"
+    if end is not None and end < start:
+        yield f"end_date ({end:%Y-%m-%d}) is before start_date ({start:%Y-%m-%d})"
 
 
-def _check_rate_limit_store(url: object) -> Iterator[str]:
-    if not isinstance(url, str):
-        return
+def _check_credential(name: str, text: str) -> Iterator[str]:
+    if not re.fullmatch(r"[!-~]*", text.strip()):  # `clean_credentials` strips what surrounds it
+        yield f"{name} contains invalid characters; copy it again"
+
+
+def _check_url(name: str, url: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(url)
+        prepared = requests.Request("GET", url).prepare()
+        host = (parts.hostname or "").encode("idna")  # no label is empty or too long
+        well_formed = bool(host and prepared.url and parts.port != 0)
+    except (ValueError, requests.RequestException):
+        well_formed = False
+    if not well_formed or parts.scheme not in {"http", "https"} or " " in url:
+        yield f"{name} must be a URL such as {_URL_EXAMPLES[name]}"
+    elif parts.query or parts.fragment or parts.username or parts.password:
+        yield f"{name} must be a URL without user, query or fragment"
+
+
+def _check_user_agent(name: str, text: str) -> Iterator[str]:
+    if not (text.isascii() and text.isprintable()):
+        yield f"{name} must be printable ASCII on one line"
+
+
+def _check_recordings_path(name: str, path: str) -> Iterator[str]:
+    if not path.isprintable():
+        yield f"{name} must be a path or a URL on one line"
+    elif path.lower().startswith("file:") and not path.lower().startswith("file:///"):
+        yield f"{name}: use a path, or a URL such as file:///srv/calls"
+    elif STORAGE_URL.match(path):
+        for part in path.split("::"):  # fsspec chains file systems that way
+            scheme = part.partition("://")[0]
+            try:
+                fsspec.get_filesystem_class(scheme)
+            except ValueError:
+                yield f"{name}: unsupported URL scheme {scheme}"
+            except ImportError:
+                yield f"{name}: the fsspec driver for {scheme} is not installed"
+
+
+def _check_rate_limit_store(name: str, url: str) -> Iterator[str]:
     if importlib.util.find_spec("redis") is None:
-        yield "rate_limit_store needs the extra redis: pip install 'tap-zohovoice[redis]'"
+        yield f"{name} needs the extra redis: pip install 'tap-zohovoice[redis]'"
     elif not _is_redis_url(url):
-        yield "rate_limit_store must be a URL such as redis://:password@redis.example.com:6379/0"
+        yield f"{name} must be a URL such as redis://:password@redis.example.com:6379/0"
 
 
 def _is_redis_url(url: str) -> bool:
@@ -226,3 +195,13 @@ def _is_redis_url(url: str) -> bool:
         return bool(is_known and host) and parts.port != 0 and url.isprintable()
     except Exception:  # noqa: BLE001 - options of the URL are arguments of the library
         return False
+
+
+_CHECKS = {
+    **dict.fromkeys(_CREDENTIALS, _check_credential),
+    **dict.fromkeys(_URL_EXAMPLES, _check_url),
+    "user_agent": _check_user_agent,
+    "recordings_path": _check_recordings_path,
+    "rate_limit_store": _check_rate_limit_store,
+}
+"""Checks of texts that no schema can describe."""

@@ -580,7 +580,7 @@ class TestUsage:
             ({"client_id": "two words"}, "CLIENT_ID'): must be plain text without spaces"),
             ({"client_secret": "naïve"}, "CLIENT_SECRET'): must be plain text without spaces"),
             (
-                {"client_secret": "a'`"},
+                {"client_secret": "a'b"},
                 "SECRET'): contains characters that are not supported in a .env file",
             ),
             ({"code": "a\nb"}, "'--code' (env var: 'TAP_ZOHOVOICE_CODE'): must be plain text"),
