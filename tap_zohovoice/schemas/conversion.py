@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tap_zohovoice.schemas.types import Field
 
 Record = dict[str, Any]
+_NULLS = ("", "--")  # instead of null where the type is not text; dashes come in Zoho's metrics
 MAX_NAME_LENGTH = 60  # characters of an undocumented field's name that are logged
 MAX_LOGGED_NAMES = 30
 MAX_UNDECLARED_NAMES = 1_000
@@ -27,7 +28,7 @@ MAX_CACHED_PLANS = 1_000
 class ConversionPlan(NamedTuple):
     """Steps that convert objects with the same fields and types of values."""
 
-    undeclared: list[tuple[str, str]]
+    undeclared: list[tuple[str, str]]  # name and path of a field, as in the next
     casts: list[tuple[str, str, Callable[[object], object]]]
     objects: list[tuple[str, ObjectShape]]
 
@@ -59,11 +60,11 @@ class ObjectShape:
         if plan is None:
             if len(self._plans) == MAX_CACHED_PLANS:
                 self._plans.clear()
-            plan = self._plans[key] = self._build_plan(values)
+            plan = self._plans[key] = ConversionPlan([], [], [])
+            self._build(plan, values)
         return plan
 
-    def _build_plan(self, values: Mapping[str, Any]) -> ConversionPlan:
-        plan = ConversionPlan([], [], [])
+    def _build(self, plan: ConversionPlan, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
             path = self._prefix + name
             field = self._fields.get(name)
@@ -74,14 +75,10 @@ class ObjectShape:
                 plan.objects.append((name, self._objects[name]))
             elif not isinstance(value, field.type.exact_types):
                 plan.casts.append((name, path, field.type.cast))
-        return plan
 
 
 class RecordConverter:
-    """Converts rows to records, and counts values that do not match their type, by path.
-
-    A record must have the required fields; those with an alias may come under that name.
-    """
+    """Converts rows to records, which have the required fields, under an alias if need be."""
 
     def __init__(
         self,
@@ -90,7 +87,7 @@ class RecordConverter:
         aliases: Mapping[str, str],
         logger: logging.Logger,
     ) -> None:
-        self.cast_failures: Counter[str] = Counter()
+        self.cast_failures: Counter[str] = Counter()  # by path
         self._required = tuple(required)
         self._aliases = aliases
         self._logger = logger
@@ -131,9 +128,10 @@ class RecordConverter:
             try:
                 record[name] = cast(values[name])
             except (CastError, OverflowError):
-                self.count_cast_failure(path, "raw value kept in additional_fields")
                 record[name] = None
-                _add_extra(extra, path, values[name])
+                if values[name] not in _NULLS:
+                    self.count_cast_failure(path, "raw value kept in additional_fields")
+                    _add_extra(extra, path, values[name])
         for name, inner in plan.objects:
             record[name] = self._convert_object(inner, values[name], extra)
         return record

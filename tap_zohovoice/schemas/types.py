@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -19,17 +20,13 @@ from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NULLS = ("", "--")
-"""Texts that stand for null where the type is not text; two dashes come in Zoho's metrics."""
-_BOOLEANS = {"true": True, "false": False, **dict.fromkeys(_NULLS)}
+_BOOLEANS = {"true": True, "false": False}
 _MILLISECONDS = re.compile(r"[1-9]\d{12}", re.ASCII)
 _EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt ][\d:.,]{4,20}([Zz]|[+-][\d:]{2,6})\s*", re.ASCII)
 """Date-time with a zone; without one, its moment is not known."""
-_MIN_SECONDS, _MAX_SECONDS = 946_684_800, 10**10
-"""Epochs that are read as seconds: as milliseconds they would be of 1970, before any call."""
-_UNITS_PER_SECOND = (1, 10**6, 10**9)
-"""Units beside milliseconds; as those, micro- and nanoseconds would be beyond the year 9999."""
+# As milliseconds, seconds would be of 1970, micro- and nanoseconds beyond the year 9999.
+_MIN_SECONDS, _MAX_SECONDS, _UNITS_PER_SECOND = 946_684_800, 10**10, (1, 10**6, 10**9)
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 # An exponent comes with a number as sent whose digits exceed those of a float.
 _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,15}|\.\d{15,400}([eE][+-]?\d{1,3})?)?", re.ASCII)
@@ -47,20 +44,19 @@ def _id(value: object) -> str:
     return str(value) if type(value) is int else _string(value)
 
 
-def _timestamp(value: object) -> str | None:
+def _timestamp(value: object) -> str:
     if type(value) is str and _MILLISECONDS.fullmatch(value):  # as nearly all are
         return format_epoch_ms(int(value))
-    if value in _NULLS:
-        return None
     if isinstance(value, str) and _EPOCH.fullmatch(value):
         value = float(value) if "." in value else int(value)
     if isinstance(value, str) and _ISO.fullmatch(value):
-        try:
+        with suppress(ValueError):
             value = round(parse_date(value.strip().upper()).timestamp() * 1000)
-        except ValueError as error:
-            raise CastError from error
-    elif isinstance(value, int | float) and not _MAX_SECONDS <= value < _MIN_SECONDS * 10**6:
-        value = _to_milliseconds(value)
+    elif isinstance(value, int | float):
+        # Other telephony APIs send seconds, with or without a fraction, or microseconds.
+        for per_second in _UNITS_PER_SECOND:
+            if _MIN_SECONDS * per_second <= value < _MAX_SECONDS * per_second:
+                value = round(value * 1000) if per_second == 1 else int(value) * 1000 // per_second
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     # The epoch comes from a clock that was never set, not from a call in 1970.
@@ -69,46 +65,29 @@ def _timestamp(value: object) -> str | None:
     raise CastError
 
 
-def _to_milliseconds(value: float) -> float:
-    """Convert an epoch in another unit than milliseconds, which alone are documented.
-
-    Other telephony APIs send seconds, with or without a fraction, or microseconds.
-    """
-    for per_second in _UNITS_PER_SECOND:
-        if _MIN_SECONDS * per_second <= value < _MAX_SECONDS * per_second:
-            return round(value * 1000) if per_second == 1 else int(value) * 1000 // per_second
-    return value
-
-
-def _number(value: object) -> float | None:
+def _number(value: object) -> float:
     if type(value) is int:
         return value if MIN_INTEGER <= value <= MAX_INTEGER else float(value)
     if isinstance(value, float):
         return value
-    if value in _NULLS:
-        return None
     if isinstance(value, str) and _NUMBER.fullmatch(value) and isfinite(number := float(value)):
         return number
     raise CastError
 
 
-def _integer(value: object) -> int | None:
+def _integer(value: object) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     number = value if type(value) is int else _number(value)
-    if number is None:
-        return None
     # Databases hold integers in 64 bits; a larger one would fail every run at the same call.
     if MIN_INTEGER <= number <= MAX_INTEGER and float(number).is_integer():
         return int(number)
     raise CastError
 
 
-def _boolean(value: object) -> bool | None:
+def _boolean(value: object) -> bool:
     if isinstance(value, str) and value.lower() in _BOOLEANS:
         return _BOOLEANS[value.lower()]
-    if isinstance(value, bool):
-        return value
     raise CastError
 
 
@@ -118,10 +97,8 @@ def _duration(value: object) -> str:
     return str(value) if is_number else _string(value)
 
 
-def _object(value: object) -> None:
-    # Objects are converted property by property; what is cast here is something else.
-    if value not in _NULLS:
-        raise CastError
+def _object(_value: object) -> None:
+    raise CastError  # objects are converted property by property
 
 
 # target-snowflake's SDK reads `properties` of each item, and drops keys that are not allowed.
@@ -129,10 +106,9 @@ _OPEN_ITEM = {"type": "object", "properties": {}, "additionalProperties": True}
 
 
 class FieldType(Enum):
-    """Type of a field: JSON type, cast, and Python types of values that need no cast.
+    """Type of a field: JSON type, cast, and Python types of values that need no cast."""
 
-    A cast raises `CastError` or `OverflowError` if the value does not fit.
-    """
+    # A cast raises `CastError` or `OverflowError` if the value does not fit.
 
     ID = (th.StringType, _id, str)
     STRING = (th.StringType, _string, str)
@@ -171,13 +147,12 @@ class Field:
         )
 
 
-_ADDITIONAL = "Undocumented fields, and values that do not match their type."
-
-
 def build_schema(*fields: Field, is_open: bool = False) -> dict[str, Any]:
     """Build the JSON schema of a stream; an open one has `additional_fields` too."""
-    more = [Field("additional_fields", FieldType.OBJECT, _ADDITIONAL)] if is_open else []
-    schema = th.PropertiesList(*(field.to_property() for field in (*fields, *more))).to_dict()
+    if is_open:
+        more = "Undocumented fields, and values that do not match their type."
+        fields = (*fields, Field("additional_fields", FieldType.OBJECT, more))
+    schema = th.PropertiesList(*(field.to_property() for field in fields)).to_dict()
     schema.pop("$schema", None)
     return schema
 
