@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tap_zohovoice._compat import override
@@ -12,7 +14,8 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.retry import item_attempts
-from tap_zohovoice.schemas.transcripts import TRANSCRIPT_SCHEMA, parse_transcript
+from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice.singer.json import loads, sanitize, within_depth
 from tap_zohovoice.streams.call_items import CallItemStream
 from tap_zohovoice.streams.recordings import FILE_FIELDS, iter_file_references
 
@@ -21,6 +24,23 @@ if TYPE_CHECKING:
 
     from tap_zohovoice.schemas.conversion import Record
 
+TRANSCRIPT_SCHEMA: dict[str, Any] = build_schema(
+    Field("logid", FieldType.STRING, "Id of the call log.", required=True),
+    Field("kind", FieldType.STRING, "Source: recording or voicemail.", required=True),
+    Field("start_time", FieldType.TIMESTAMP, "When the call started."),
+    Field("provider", FieldType.STRING, "Provider of the transcription."),
+    Field("segments", FieldType.OBJECTS, "Segments of speech, in order, as Zoho returns them."),
+    Field("analytics", FieldType.OBJECT, "Analysis by feature, such as sentiment or summary."),
+    Field("additional_fields", FieldType.OBJECT, "Other members of the transcript."),
+    Field("raw", FieldType.STRING, "Raw text of a transcript that cannot be parsed."),
+    Field("error", FieldType.STRING, "Reason why there is no transcript."),
+)
+"""JSON schema of a transcript. The properties of a segment are not documented."""
+
+# Source of these names: documentation of call transcription, and clients.
+_PROVIDER, _SEGMENTS, _ANALYTICS = "transcriptionProvider", "transcriptJson", "callAnalytics"
+_MAX_ENCODINGS = 2
+"""How often JSON may be encoded as a string."""
 _TYPES = {"voicemail": "1", "recording": "2"}
 """`transcriptionType` of each kind. Source: documentation."""
 
@@ -69,9 +89,70 @@ class TranscriptsStream(CallItemStream):
         return {**item, **transcript}
 
 
-def _parse(body: dict[str, Any]) -> dict[str, Any]:
-    content = body.get("transcribeObj")
-    if content is None:
+def _parse(body: dict[str, Any]) -> Record:
+    if body.get("transcribeObj") is None:
         message = "transcribeObj not found"
         raise UnexpectedResponseError(message)
-    return parse_transcript(content)
+    return parse_transcript(body["transcribeObj"])
+
+
+def parse_transcript(transcribe_obj: object) -> Record:
+    """Parse `transcribeObj`, an object or JSON in a string, to fields; what is invalid to `raw`.
+
+    Raises:
+        UnexpectedResponseError: If the object is nested too deeply.
+    """
+    content = _parse_nested(transcribe_obj)
+    if not within_depth(transcribe_obj):
+        message = "the transcript is nested too deeply"
+        raise UnexpectedResponseError(message)
+    if not isinstance(content, dict):
+        raw = transcribe_obj if isinstance(transcribe_obj, str) else json.dumps(transcribe_obj)
+        return {"raw": raw}
+    extra = sanitize(content)
+    provider, segments, analytics = (
+        extra.pop(name, None) for name in (_PROVIDER, _SEGMENTS, _ANALYTICS)
+    )
+    segments, analytics = _parse_nested(segments), _parse_nested(analytics)
+    if isinstance(segments, dict):
+        segments = [segments]
+    if isinstance(analytics, list):
+        analytics = _analytics_by_feature(analytics, extra)
+    return {
+        "provider": _accept(provider, str, extra, _PROVIDER),
+        "segments": _accept(segments, list, extra, _SEGMENTS),
+        "analytics": _accept(analytics, dict, extra, _ANALYTICS),
+        "additional_fields": extra or None,
+    }
+
+
+def _parse_nested(value: object) -> Any:  # noqa: ANN401 - JSON of any type
+    """Parse JSON in a string; what does not parse, or is nested too deeply, stays as it is."""
+    content = value
+    with suppress(ValueError, RecursionError):
+        for _ in range(_MAX_ENCODINGS):
+            content = loads(content) if isinstance(content, str) else content
+    if content is value or not within_depth(content):
+        return value
+    return sanitize(content)
+
+
+def _accept(value: object, expected: type, extra: Record, name: str) -> object:
+    """Return a value of the expected type; keep any other among the extra fields."""
+    members = value if isinstance(value, list) else []
+    if isinstance(value, expected | None) and all(isinstance(item, dict) for item in members):
+        return value
+    extra[name] = value
+    return None
+
+
+def _analytics_by_feature(analytics: list[Any], extra: Record) -> Record | None:
+    """Turn a list of `{feature, result}` into an object."""
+    found: Record = {}
+    for entry in analytics:
+        feature = entry.get("feature") if isinstance(entry, dict) else None
+        if not isinstance(feature, str) or feature in found:
+            extra.setdefault(_ANALYTICS, []).append(entry)
+        else:
+            found[feature] = entry.get("result")
+    return found or None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_zohovoice.exceptions import UnexpectedResponseError
-from tap_zohovoice.schemas.transcripts import TRANSCRIPT_SCHEMA, parse_transcript
+from tap_zohovoice.streams.transcripts import TRANSCRIPT_SCHEMA, parse_transcript
 
 VALIDATOR = DEFAULT_JSONSCHEMA_VALIDATOR(TRANSCRIPT_SCHEMA)
 KEY = {"logid": "c3d87e71", "kind": "recording"}
