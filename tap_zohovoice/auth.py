@@ -32,18 +32,16 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("tap-zohovoice.auth")
 
 MAX_ATTEMPTS = 3
-MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
-"""Number of rejected tokens that are replaced in this time; Zoho issues ten."""
-EXPIRY_LEEWAY = 60.0  # seconds
-DEFAULT_LIFETIME = 3600.0  # seconds
+MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0  # so many in this time; Zoho issues ten
+EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
 MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
 
 _SECRETS = ("client_secret", "code", "refresh_token")
 _RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+# OAuth errors that are final. Sources: RFC 6749, OAuth documentation of Zoho Accounts.
 _FINAL = re.compile(
     r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope|revoked|expired"
 )
-"""OAuth errors that are final. Sources: RFC 6749, OAuth documentation of Zoho Accounts."""
 _PASSING = re.compile(
     r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later|slow|throttl"
     r"|maintenance|overload|backend|database|went wrong"
@@ -56,9 +54,9 @@ _HINTS = {
     "invalid_client": "client not found in this data center; check client_id and data_center",
     "invalid_client_secret": "the client secret is invalid; check client_secret",
     "access denied": "too many tokens were requested; wait ten minutes, then start again",
+    "": "check client_id, client_secret and refresh_token",
 }
 _HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
-_DEFAULT_HINT = "check client_id, client_secret and refresh_token"
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
 _HTML_PAGE = "Zoho Accounts: HTTP {}, an HTML page; check proxies, firewalls and accounts_url"
 _NOT_ACCOUNTS = "no token; check data_center, or accounts_url if it is set"
@@ -84,12 +82,11 @@ class TokenEndpoint:
         form: Mapping[str, str],
         *,
         hints: Mapping[str, str],
-        default_hint: str,
         required_tokens: Collection[str] = ("access_token",),
     ) -> dict[str, Any]:
         """Return the response to a grant, which has one of the tokens.
 
-        The hints say what to do about an OAuth error, by its code in lower case.
+        The hints say what to do about an OAuth error, by its code in lower case; "" is any other.
 
         Raises:
             OAuthError: If Zoho rejects the request; the text says what to do.
@@ -100,12 +97,12 @@ class TokenEndpoint:
         def attempt() -> dict[str, Any]:
             status, body = self._post(form)
             response = _parse(body)
-            if not any(name in response for name in required_tokens):
-                if status in {400, 403} and body.lstrip().startswith(b"<"):
-                    raise RetriesExhaustedError(_HTML_PAGE.format(status))
-                hidden = [form[name] for name in _SECRETS if form.get(name)]
-                raise _error_of(status, response, hints, default_hint, hidden)
-            return response
+            if any(name in response for name in required_tokens):
+                return response
+            if status in {400, 403} and body.lstrip().startswith(b"<"):
+                raise RetriesExhaustedError(_HTML_PAGE.format(status))
+            hidden = [form[name] for name in _SECRETS if form.get(name)]
+            raise _error_of(status, response, hints, hidden)
 
         return Retrying(
             sleep=self._clock.sleep,
@@ -160,11 +157,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _error_of(
-    status: int,
-    response: Mapping[str, Any],
-    hints: Mapping[str, str],
-    default_hint: str,
-    hidden: Collection[str],
+    status: int, response: Mapping[str, Any], hints: Mapping[str, str], hidden: Collection[str]
 ) -> ZohoVoiceError:
     """Return the error of a response without tokens."""
     found, prefix = response.get("error"), f"Zoho Accounts: HTTP {status}"
@@ -173,13 +166,12 @@ def _error_of(
     error = text.lower()
     text = text if error in hints else redact(text, hidden)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.search(error):
-        message = f"{prefix}, {text}: {hints.get(error, default_hint)}"
-        return OAuthError(message, response=response)
+        return OAuthError(f"{prefix}, {text}: {hints.get(error, hints[''])}", response=response)
     if not text and status in range(300, 500) and status not in _RETRIED:
         return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
     if not text:
         return RetriesExhaustedError(f"{prefix}, no token in the response")
-    hint = _LATER if _PASSING.search(error) else f"{_LATER}; if it persists, {default_hint}"
+    hint = _LATER if _PASSING.search(error) else f"{_LATER}; if it persists, {hints['']}"
     return RetriesExhaustedError(f"{prefix}, {text}: {hint}")
 
 
@@ -204,8 +196,7 @@ class OAuthTokens:
     @property
     def secrets(self) -> Collection[str]:
         """Values that must not be logged."""
-        values = (self._token, self.refresh_token, self.client_secret)
-        return [value for value in values if value]
+        return [*filter(None, (self._token, self.refresh_token, self.client_secret))]
 
     def access_token(self) -> str:
         """Return a token that is valid for a while; fetch one if necessary.
@@ -213,8 +204,19 @@ class OAuthTokens:
         Raises:
             ZohoVoiceError: If Zoho Accounts issues none; the text says what to do.
         """
-        if not self._token or self.clock.monotonic() >= self._renew_at:
-            self._fetch()
+        if self._token and self.clock.monotonic() < self._renew_at:
+            return self._token
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": self.refresh_token,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+        }
+        response = self.endpoint.request_token(form, hints=_HINTS)
+        self._token = str(response["access_token"])
+        lifetime = _expires_in(response)
+        self._renew_at = self.endpoint.requested_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
+        self.fetched += 1
         return self._token
 
     def invalidate(self) -> bool:
@@ -227,19 +229,6 @@ class OAuthTokens:
         self._invalidated.append(now)
         self._token = ""
         return True
-
-    def _fetch(self) -> None:
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": self.refresh_token,
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-        }
-        response = self.endpoint.request_token(form, hints=_HINTS, default_hint=_DEFAULT_HINT)
-        self._token = response["access_token"]
-        lifetime = _expires_in(response)
-        self._renew_at = self.endpoint.requested_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
-        self.fetched += 1
 
 
 def _expires_in(response: Mapping[str, Any]) -> float:

@@ -98,18 +98,12 @@ class Services:
     @cached_property
     def _slot_store(self) -> SlotStore:
         client_id, timeout = self.config["client_id"], self.settings.request_timeout
-        url = self.config.get("rate_limit_store")
+        url, patience = self.config.get("rate_limit_store"), self.settings.lock_seconds
         if not url:
             return SQLiteSlotStore(client_id, timeout, self.clock)
         from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-        return RedisStore(
-            url,
-            client_id,
-            timeout=timeout,
-            patience=self.settings.lock_seconds,
-            clock=self.clock,
-        )
+        return RedisStore(url, client_id, timeout=timeout, patience=patience, clock=self.clock)
 
     def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
         """Return a client of a URL without a query."""

@@ -25,7 +25,6 @@ def exchange_code(
         response = endpoint.request_token(
             {"grant_type": "authorization_code", **form},
             hints=_hints(data_center, console, new_code),
-            default_hint=f"check all values, or {new_code}",
             required_tokens=("refresh_token", "access_token"),
         )
     except OAuthError as error:
@@ -67,4 +66,5 @@ def _hints(data_center: str, console: str, new_code: str) -> dict[str, str]:
         "invalid_scope": scope,
         "oauth_scope_mismatch": scope,
         "access denied": f"too many tokens were requested; wait ten minutes, then {new_code}",
+        "": f"check all values, or {new_code}",
     }
