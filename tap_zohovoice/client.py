@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,10 +37,8 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     allow_redirects = False  # the token must not be sent to another host
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
-    scope: ClassVar[str] = SCOPE
-    """OAuth scope that the path needs."""
-    owner_scope: ClassVar[str] = ""
-    """OAuth scope of another list that the stream reads; empty if there is none."""
+    scope: ClassVar[str] = SCOPE  # that the path needs
+    owner_scope: ClassVar[str] = ""  # of another list that the stream reads, if there is one
     fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()
     """Contexts of the partitions, if there are any; None if they are known only at run time."""
     _sampled = 0
@@ -136,9 +134,9 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     @override
     def request_decorator(self, func: RequestFunc) -> RequestFunc:
-        def request(prepared: requests.PreparedRequest, context: Context | None) -> Any:  # noqa: ANN401
+        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
             try:
-                return self.api.retry(lambda: func(prepared, context), **self.retry_limits)
+                return self.api.retry(partial(func, *args), **self.retry_limits)
             except (InvalidParameterError, RetriesExhaustedError) as error:
                 self.handle_error(error)
                 return requests.Response()
@@ -152,9 +150,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     def post_process(self, row: Record, context: Context | None = None) -> Record:
         # Without type conformance, the SDK does not leave out what the catalog leaves out.
         declared = self.effective_schema["properties"]
-        if len(declared) < len(row):
-            return {name: value for name, value in row.items() if name in declared}
-        return row
+        return {name: value for name, value in row.items() if name in declared}
 
     def record_key(self, record: Record) -> str:
         """Return the key of a record as one text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-MAX_DEPTH = 50
-"""Levels of lists and objects that every target can be expected to read."""
-MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
-"""Range of the integers of databases, 64 bits."""
+MAX_DEPTH = 50  # levels of lists and objects that every target can be expected to read
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1  # of databases, which have 64 bits
 _CONTAINERS = (dict, list)
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 _FALLBACK_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
@@ -55,18 +54,14 @@ def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
         ValueError: If it is invalid.
         RecursionError: If it is nested too deeply.
     """
-    try:
+    with suppress(msgspec.DecodeError, UnicodeError):
         return _DECODER.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
-        pass
-    try:
-        return _FALLBACK_DECODER.decode(_decode(text, "surrogatepass"))
-    except UnicodeError:
-        return _FALLBACK_DECODER.decode(_decode(text, "replace"))
-
-
-def _decode(text: bytes | str, errors: str) -> str:
-    return text if isinstance(text, str) else text.decode(json.detect_encoding(text), errors)
+    if isinstance(text, bytes):
+        encoding, content = json.detect_encoding(text), text
+        text = content.decode(encoding, "replace")
+        with suppress(UnicodeError):
+            text = content.decode(encoding, "surrogatepass")
+    return _FALLBACK_DECODER.decode(text)
 
 
 _FALLBACK_DECODER = json.JSONDecoder(

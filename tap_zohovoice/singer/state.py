@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     Bookmark = dict[str, Any]
 
 _LOGGER = logging.getLogger("tap-zohovoice.state")
-NEWEST = "newest_start_time"
-"""Member of a bookmark: start of the newest call that was emitted."""
+NEWEST = "newest_start_time"  # member of a bookmark: start of the newest call that was emitted
 _CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning
 _VALUE = "replication_key_value"
+# Names under which loaders and Meltano keep a state; what a run did in part overrides the rest.
 _WRAPPERS = (
     *("value", "state", "singer_state"),
     *("completed", "completed_state", "partial", "partial_state"),
 )
-"""Names under which loaders and Meltano keep a state."""
 
 
 def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noqa: ANN401 - any JSON
@@ -136,7 +135,6 @@ def _unwrap(state: Any, levels: int = 5) -> Any:  # noqa: ANN401 - any JSON
     found = [_unwrap(state[name], levels - 1) for name in _WRAPPERS if name in state and levels]
     if not found:
         raise KeyError
-    # Meltano keeps what a run completed beside what a later one did in part.
     return {name: value for bookmarks in found for name, value in bookmarks.items()}
 
 
@@ -193,10 +191,8 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
 
 
 def lower_future_bookmark(stream: str, bookmark: Bookmark, now: dt.datetime) -> None:
-    """Lower a bookmark of the future to the newest call that was emitted.
-
-    The clock was ahead when it was written, and calls may have come since.
-    """
+    """Lower a bookmark of the future to the newest call that was emitted."""
+    # The clock was ahead when it was written, and calls may have come since.
     value, newest = bookmark.get(_VALUE), bookmark.get(NEWEST)
     if value is None or value <= format_timestamp(now):
         return

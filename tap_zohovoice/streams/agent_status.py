@@ -25,6 +25,7 @@ _PERIOD = dt.timedelta(days=366)
 _SHORTEST_PERIOD = dt.timedelta(days=1)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _PAGE_SIZE = 100
+_KEYS = ("agent_id", "current_action_time")
 
 
 class AgentStatusChangesStream(OwnedStream):
@@ -38,7 +39,7 @@ class AgentStatusChangesStream(OwnedStream):
     name = "agent_status_changes"
     path = "zv/metrics/statusaudit/list"
     replication_key = "current_action_time"
-    primary_keys = ("agent_id", "current_action_time")
+    primary_keys = _KEYS
     owner_key = "agent_id"
     owner_stream = UsersStream
     owner_field = "agentId"
@@ -49,7 +50,7 @@ class AgentStatusChangesStream(OwnedStream):
 
     @cached_property
     def _converter(self) -> RecordConverter:
-        return RecordConverter(STATUS_CHANGE_FIELDS, self.primary_keys, {}, self.logger)
+        return RecordConverter(STATUS_CHANGE_FIELDS, _KEYS, {}, self.logger)
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:

@@ -14,7 +14,6 @@ from tap_zohovoice.cli.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
-    from contextlib import AbstractContextManager
     from typing import TextIO
 
     from tap_zohovoice.tap import TapZohoVoice
@@ -50,11 +49,8 @@ class FakeClock(Clock):
         self.time = end
 
     @override
-    def every(self, seconds: float, func: Callable[[], None]) -> AbstractContextManager[None]:
-        return self._every(seconds, func)
-
     @contextmanager
-    def _every(self, seconds: float, func: Callable[[], None]) -> Generator[None]:
+    def every(self, seconds: float, func: Callable[[], None]) -> Generator[None]:
         timer = _Timer(seconds, func, self.time + seconds)
         self._timers.append(timer)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,8 +14,7 @@ from tests.support.fake_server import FakeServer
 from zoho_voice_sandbox.row_forms import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Generator
 
     from tests.support.fake_server import Row
 
@@ -64,8 +63,9 @@ class SimulatedClock(Clock):
         self.time += seconds
 
     @override
-    def every(self, seconds: float, func: Callable[[], None]) -> AbstractContextManager[None]:
-        return nullcontext()  # nobody reads the reports
+    @contextmanager
+    def every(self, seconds: float, func: Callable[[], None]) -> Generator[None]:
+        yield  # nobody reads the reports
 
     def _check_alive(self) -> None:
         if self.is_dead:
