@@ -303,14 +303,6 @@ class TestTokenEndpoint:
             assert box.accounts.accepts(f"Zoho-oauthtoken {tokens.access_token()}")
             assert box.stats.token_requests <= 2
 
-    @pytest.mark.parametrize("kind", ["redirect", "lock", "token"])
-    def test_permanent_fault_is_not_retried(self, clock: FakeClock, kind: str) -> None:
-        with Sandbox(clock=clock, token_faults={1: kind}) as box:
-            with pytest.raises(ZohoVoiceError):
-                tokens_for(box, clock).access_token()
-            assert box.stats.token_requests == 1
-        assert clock.slept == []
-
     @pytest.mark.parametrize("word", ["x {} y", "{}", "ann@example.invalid", "+1 555 010 0123"])
     @pytest.mark.parametrize("status", [200, 400])
     def test_errors_and_log_hold_nothing_secret(

@@ -265,15 +265,6 @@ class TestNetworkError:
         with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} refused the connection"):
             stack.get(max_attempts=2)
 
-    @pytest.mark.parametrize("name", ["does-not-exist.invalid", "a.b.invalid"])
-    def test_of_an_unknown_host_names_it(
-        self, clock: FakeClock, requests_mock: Mocker, name: str
-    ) -> None:
-        url = f"http://{name}/"
-        requests_mock.get(url, real_http=True)
-        with pytest.raises(ZohoVoiceError, match=f"host name {name} cannot be resolved"):
-            Stack(clock, requests_mock, url).get(max_attempts=1)
-
 
 def test_retryable_error_of_the_handler_is_retried(stack: Stack, requests_mock: Mocker) -> None:
     sent = requests_mock.get(URL, **PAGE)

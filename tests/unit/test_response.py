@@ -295,6 +295,7 @@ def test_retry_after_is_a_number_or_a_date(name: str, text: str, wait: float | N
         (400, zvt("ZVT021", "Invalid OAuth token")),
         (403, {"code": 8535, "message": "Expired access token"}),
         (500, zvt("500", "Token has expired")),
+        (400, {"error": "invalid_grant"}),
     ],
     ids=repr,
 )
