@@ -109,6 +109,8 @@ def test_connection_test_is_green_with_any_number_of_calls(
 ) -> None:
     with Sandbox(history=history(calls) if calls else None, clock=clock) as box:
         run = run_tap({**box.config, "recordings_path": str(tmp_path / "files")}, "--test")
+        assert box.stats.requests <= 3  # one of each list
+        assert box.stats.files.requests == box.stats.transcripts.requests == 0
     assert run.exit_code == 0
     assert len(run.records) == min(calls, 1)
     assert len(run.rows("recordings")) <= 1

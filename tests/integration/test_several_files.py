@@ -5,16 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import json
-import os
 import re
 import signal
 import subprocess
 import tempfile
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 from zipfile import ZipFile
 
 import pytest
@@ -40,6 +37,7 @@ from zoho_voice_sandbox.audio_fixtures import duration, wav_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.cli import FakeClock, Run
 
@@ -48,18 +46,18 @@ if TYPE_CHECKING:
 AUDIO = b"RIFF\0\0\0\0WAVE"
 # A first file alone, and ten in each of the next requests; some count on one file a request.
 REQUESTS = {
-    "zip": 1 + 20,
-    "zip_folders": 1 + 20,
-    "zip_missing": 1 + 20 + 20,
-    "zip_doubled": 1 + 20 + 20,
-    "zip_broken": 1 + 20 + 20,
-    "zip_bomb": 1 + 20 + 20,
-    "zip_lying": 1 + 20 + 20,
-    "zip_encrypted": 1 + 2 + 199,
-    "zip_cut": 1 + 2 + 199,
-    "first": 1 + 1 + 199,
-    "refuse": 1 + 1 + 199,
-    "html": 1 + 1 + 199,
+    "zip": 1 + 8,
+    "zip_folders": 1 + 8,
+    "zip_missing": 1 + 8 + 8,
+    "zip_doubled": 1 + 8 + 8,
+    "zip_broken": 1 + 8 + 8,
+    "zip_bomb": 1 + 8 + 8,
+    "zip_lying": 1 + 8 + 8,
+    "zip_encrypted": 1 + 2 + 79,
+    "zip_cut": 1 + 2 + 79,
+    "first": 1 + 1 + 79,
+    "refuse": 1 + 1 + 79,
+    "html": 1 + 1 + 79,
 }
 STOPPED = {
     "zip_encrypted": "most of the files are missing in the archive",
@@ -115,10 +113,10 @@ def plain(run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("form", REQUESTS)
-def test_requests_for_two_hundred_files(
+def test_requests_for_eighty_files(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, form: str
 ) -> None:
-    with server(clock, 200, form) as box:
+    with server(clock, 80, form) as box:
         run = run_tap(settings(box, tmp_path / "calls"))
         assert run.exit_code == 0, run.log
         assert_stored(run, box, tmp_path / "calls")
@@ -135,6 +133,12 @@ def test_requests_for_two_hundred_files(
     assert ".wav" not in run.log
 
 
+@pytest.fixture(scope="module")
+def single_runs() -> dict[str, tuple[Run, Run]]:
+    """Keep the runs of one file a request, by how logs declare sizes."""
+    return {}
+
+
 @pytest.mark.parametrize(
     ("form", "size"),
     [
@@ -143,22 +147,23 @@ def test_requests_for_two_hundred_files(
     ],
 )
 def test_records_and_state_are_those_of_single_requests(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, form: str, size: Any
+    run_tap: RunTap,
+    clock: FakeClock,
+    tmp_path: Path,
+    single_runs: dict[str, tuple[Run, Run]],
+    form: str,
+    size: Any,
 ) -> None:
-    def fail_some(box: Sandbox) -> None:
-        for number in (4, 15):
-            box.audio.drop(f"{number:03}.wav")
-        box.audio.put("005.wav", b"<html><body>Gone</body></html>")
-        box.audio.put("006.wav", AUDIO + bytes(1024 * 1024))
-        box.audio.put("017.wav", b"")
-        add_file(box, 7.5, "one, two.wav")
-        add_file(box, 16.5, "../three.wav")
-
-    runs = []
-    for number in (1, 10):
+    def read(number: int) -> tuple[Run, Run]:
         # Servers that leave out what is missing answer with an archive all the same.
         with server(clock, 25, form, file_size=size, file_length="chunked") as box:
-            fail_some(box)
+            for missing in (4, 15):
+                box.audio.drop(f"{missing:03}.wav")
+            box.audio.put("005.wav", b"<html><body>Gone</body></html>")
+            box.audio.put("006.wav", AUDIO + bytes(1024 * 1024))
+            box.audio.put("017.wav", b"")
+            add_file(box, 7.5, "one, two.wav")
+            add_file(box, 16.5, "../three.wav")
             folder = tmp_path / str(number)
             config = settings(box, folder, recordings_per_request=number)
             clock.time = NOW  # up to which the state of a kind without files goes
@@ -166,13 +171,17 @@ def test_records_and_state_are_those_of_single_requests(
             clock.time = NOW + 36_000
             box.audio.put("004.wav", AUDIO + bytes(50))
             box.audio.put("008.wav", AUDIO + bytes(51))
-            runs.append((first, run_tap(config, state=first.state)))
+            second = run_tap(config, state=first.state)
             assert len({path.name for path in files(folder)}) == 23
-    for single, several in zip(*runs, strict=True):
+        return first, second
+
+    if size not in single_runs:  # which do not depend on the form of archives
+        single_runs[size] = read(1)
+    first, second = read(10)
+    for single, several in zip(single_runs[size], (first, second), strict=True):
         assert several.exit_code == 0
         assert plain(several) == plain(single)
         assert several.state == single.state
-    first, second = runs[1]
     assert [bool(row["error"]) for row in first.rows("recordings")].count(True) == 5
     assert len(errors(second)) == 4
 
@@ -205,28 +214,22 @@ def test_entry_of_another_size_than_its_log_says_is_not_used(
         assert requested(box) == [1, 10, *expected[1:]]
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, [1]), (2, [1, 1]), (3, [1, 2]), (4, [1, 3])])
-def test_few_files(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, count: int, expected: list[int]
-) -> None:
-    with server(clock, count) as box:
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
-        assert requested(box) == expected
-
-
 @pytest.mark.parametrize(
-    ("number", "expected"),
-    [(1, [1] * 23), (2, [1, *[2] * 11]), (4, [1, *[4] * 5, 2]), (10, [1, 10, 10, 2])],
+    ("count", "number", "expected"),
+    [
+        *[(1, 10, [1]), (2, 10, [1, 1]), (3, 10, [1, 2]), (4, 10, [1, 3])],
+        *[(23, 1, [1] * 23), (23, 2, [1, *[2] * 11]), (23, 4, [1, *[4] * 5, 2])],
+        (23, 10, [1, 10, 10, 2]),
+    ],
 )
 def test_setting_limits_the_files_of_a_request(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, number: int, expected: list[int]
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, count: int, number: int, expected: list[int]
 ) -> None:
-    with server(clock, 23) as box:
+    with server(clock, count) as box:
         run = run_tap(settings(box, tmp_path / "calls", recordings_per_request=number))
         assert_stored(run, box, tmp_path / "calls")
         assert requested(box) == expected
-    assert bool(lines(run, "Requesting")) == (number > 1)
+    assert bool(lines(run, "Requesting")) == (number > 1 and count > 2)
 
 
 def test_stored_files_are_not_requested_again(
@@ -558,7 +561,7 @@ def test_disk_that_is_full_at_the_end_of_an_archive_is_named(
 def test_files_of_a_whole_account_in_windows_and_kinds(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:
-    with Sandbox(history=history(900), clock=clock) as box:
+    with Sandbox(history=history(400), clock=clock) as box:
         config = {**box.config, "recordings_path": str(tmp_path / "calls"), "lookback_days": 3650}
         first = run_tap(config)
         assert first.exit_code == 0, first.log
@@ -573,31 +576,6 @@ def test_files_of_a_whole_account_in_windows_and_kinds(
     # Once archives are known to come, they set the pace.
     (told,) = re.findall(r"(\d+) files to download, about (\d+) s at", first.log)[-1:]
     assert int(told[1]) == pytest.approx(-(-int(told[0]) // 10) * 60 / 29, abs=1)
-
-
-@pytest.mark.parametrize("number", [1, 2, 5])
-def test_stopped_run_leaves_no_partial_file(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, number: int
-) -> None:
-    folder = tmp_path / "calls"
-    with server(clock, 61) as box:
-        config = settings(box, folder)
-
-        def stop(request: int) -> None:
-            if request == number:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        box.before_file = stop
-        stopped = run_tap(config)
-        assert stopped.exit_code == 143
-        assert all(path.suffix == ".wav" for path in files(folder))
-        box.before_file = None
-        resumed = run_tap(config, state=stopped.state)
-        assert resumed.exit_code == 0
-        both = [*stopped.rows("recordings"), *resumed.rows("recordings")]
-        rows = {row["recording_filename"]: row for row in both}
-        assert set(rows) == named(box)
-        assert files(folder) == {Path(unquote(urlsplit(r["uri"]).path)) for r in rows.values()}
 
 
 def test_killed_run_leaves_no_archive(
@@ -628,7 +606,7 @@ def test_memory_is_bounded_with_a_bomb(tmp_path: Path, clock: FakeClock) -> None
     folder = tmp_path / "calls"
     folder.mkdir()
     with server(clock, 5, "zip_bomb", limit_calls=10_000) as box:
-        box.dialect = replace(box.dialect, bomb_mb=300)
+        box.dialect = replace(box.dialect, bomb_mb=180)
         subprocess.run(
             program(box, folder, start_date="2026-01-01"),
             cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True,
