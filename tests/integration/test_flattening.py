@@ -178,10 +178,3 @@ def test_loaders_that_flatten_keep_open_objects(run_tap: RunTap, box: Sandbox, l
             for name in OPEN_OBJECTS[stream]:
                 value = row[name]
                 assert (json.loads(value) if value else value) == record[name]
-
-
-def test_large_integers_arrive_as_text(run_tap: RunTap, box: Sandbox) -> None:
-    run = run_tap(box.config, catalog=selecting("call_logs"))
-    (bare,) = [record for record in run.records if record["logid"] == "bare"]
-    assert bare["additional_fields"]["big"] == str(2**70)
-    assert bare["additional_fields"]["nul"] == "a\ufffdb"

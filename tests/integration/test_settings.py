@@ -43,6 +43,7 @@ WRONG_NUMBERS: list[object] = ["5", 5.5, True, []]
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"pagesize": 5}, "unknown setting 'pagesize': did you mean page_size?"),
     ({"zzz": 5}, "unknown setting 'zzz': valid names are client_id, "),
+    ({"batch_config": {"encoding": {"format": "jsonl"}}}, "unknown setting 'batch_config'"),
     *[({name: MISSING}, f"{name} is required") for name in KEYS],
     *[({name: None}, f"{name} is required") for name in KEYS],
     *[({name: text}, f"{name} is empty") for name in KEYS for text in ("", " ")],

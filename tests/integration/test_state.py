@@ -237,23 +237,6 @@ def test_bookmark_without_its_replication_key_is_read() -> None:
     assert load_state(state, NOW, STREAMS) == {"bookmarks": {"call_logs": bookmark(LATE)}}
 
 
-def test_state_message_is_accepted() -> None:
-    state = {
-        "bookmarks": {
-            "call_logs": {
-                "replication_key": "start_time",
-                "replication_key_value": "2026-01-02T00:00:00.000000+00:00",
-            }
-        }
-    }
-    assert load_state({"type": "STATE", "value": state}, NOW, STREAMS) == load_state(
-        state, NOW, STREAMS
-    )
-    assert load_state(state, NOW, STREAMS) == state
-    with pytest.raises(ConfigValidationError):
-        load_state({"type": "STATE", "value": []}, NOW, STREAMS)
-
-
 def wrappers(state: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what Meltano, loaders and other runners make of a state."""
     return [
@@ -509,14 +492,3 @@ def test_partition_without_a_context_is_dropped(context: object) -> None:
     state = {"bookmarks": {"call_agents": {"partitions": [{"context": context}, {}, good]}}}
     loaded = load_state(state, NOW, [CallAgentsStream])
     assert loaded == {"bookmarks": {"call_agents": {"partitions": [good]}}}
-
-
-def test_future_bookmark_of_a_partition_is_lowered() -> None:
-    partition = {
-        "context": {"agent_id": "7"},
-        "replication_key": "start_time",
-        "replication_key_value": "2026-03-01T12:00:01Z",
-    }
-    state = {"bookmarks": {"call_agents": {"partitions": [partition]}}}
-    loaded = load_state(state, NOW, [CallAgentsStream])["bookmarks"]["call_agents"]
-    assert loaded["partitions"][0]["replication_key_value"] == NOW_TEXT

@@ -10,8 +10,6 @@ import pytest
 from tap_zohovoice.streams.directory import (
     DIRECTORY_STREAMS,
     CampaignsStream,
-    QueuesStream,
-    UsersStream,
 )
 from tap_zohovoice.tap import TapZohoVoice
 
@@ -28,7 +26,6 @@ CONFIG = {
     "accounts_url": ACCOUNTS,
     "api_url": VOICE,
 }
-SCOPE_ERROR = {"status": "ERROR", "code": "ZVT022", "message": "Invalid OAuth scope"}
 PAGED = [stream for stream in DIRECTORY_STREAMS if stream.size_param]
 OFFSET_PAGED = [stream for stream in PAGED if stream is not CampaignsStream]
 
@@ -153,21 +150,6 @@ def test_row_without_key_is_an_error(read: Any, requests_mock: Mocker, stream: A
         read(stream.name)
 
 
-def test_missing_scopes_come_in_one_error_before_any_record(
-    read: Any, requests_mock: Mocker, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for stream in DIRECTORY_STREAMS:
-        server = Server(requests_mock, stream, rows_of(stream, 3))
-        if stream.name in {"users", "numbers", "contacts"}:
-            requests_mock.get(f"{VOICE}/rest/json/{stream.path}", json=SCOPE_ERROR, status_code=400)
-    assert server.rows
-    with pytest.raises(Exception, match="lacks scopes") as caught:
-        read(*(stream.name for stream in DIRECTORY_STREAMS))
-    assert "zohovoice.contacts.READ for contacts" in str(caught.value)
-    assert "ZohoVoice.agents.READ for numbers, users" in str(caught.value)
-    assert '"RECORD"' not in capsys.readouterr().out
-
-
 def test_values_have_declared_types(read: Any, requests_mock: Mocker) -> None:
     users = DIRECTORY_STREAMS[0]
     user = {
@@ -195,11 +177,6 @@ def test_values_have_declared_types(read: Any, requests_mock: Mocker) -> None:
     }
 
 
-def test_queue_with_another_name_of_its_id(read: Any, requests_mock: Mocker) -> None:
-    Server(requests_mock, DIRECTORY_STREAMS[1], [{"groupid": 72_000_000_000_000_321}])
-    assert [record["id"] for record in read("queues")] == ["72000000000000321"]
-
-
 class TestCampaigns:
     @pytest.mark.parametrize("base", [0, 1])
     @pytest.mark.parametrize("count", [10, 25, 30, 47])
@@ -214,20 +191,6 @@ class TestCampaigns:
 
         requests_mock.get(f"{VOICE}/rest/json/{CampaignsStream.path}", json=respond)
         assert keys(CampaignsStream, read("campaigns")) == keys(CampaignsStream, server.rows)
-
-    def test_rejected_index_is_told(
-        self, read: Any, requests_mock: Mocker, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        server = Server(requests_mock, CampaignsStream, rows_of(CampaignsStream, 10))
-        rejected = {"status": "ERROR", "code": "ZVT015", "message": "Invalid from_index"}
-
-        def respond(request: Any, context: Any) -> dict[str, Any]:
-            context.status_code = 400 if request.qs else 200
-            return rejected if request.qs else {"code": "200", "records": server.rows}
-
-        requests_mock.get(f"{VOICE}/rest/json/{CampaignsStream.path}", json=respond)
-        assert len(read("campaigns")) == len(server.rows)
-        assert "there may be more" in caplog.text
 
 
 class TestSmsLogs:
@@ -380,34 +343,3 @@ class TestAgentStatusChanges:
         self.serve(requests_mock, [], list=found)
         with pytest.raises(Exception, match="unexpected response"):
             read("agent_status_changes")
-
-
-class TestCallLinks:
-    @pytest.mark.parametrize(
-        ("stream", "owner", "parameter"),
-        [
-            ("call_queues", QueuesStream, "groupids"),
-            ("call_agents", UsersStream, "agent"),
-            ("call_campaigns", CampaignsStream, "campaignid"),
-        ],
-    )
-    def test_list_of_calls_is_filtered_by_each_owner(
-        self, read: Any, requests_mock: Mocker, stream: str, owner: Any, parameter: str
-    ) -> None:
-        rows = [{owner.primary_keys[0]: f"{n}", "agentId": f"{n}"} for n in (4, 5)]
-        Server(requests_mock, owner, rows)
-
-        def respond(request: Any, _context: Any) -> dict[str, Any]:
-            of = request.qs[parameter][0]
-            logs = [{"logid": f"call-{of}", "start_time": "1772323200000"}]
-            logs = logs[int(request.qs["from"][0]) :]
-            return {"code": "200", "status": "SUCCESS", "logs": logs, "meta": {"total": 1}}
-
-        mock = requests_mock.get(f"{VOICE}/rest/json/zv/logs", json=respond)
-        found = read(stream, start_date="2026-02-27")
-        key = {"groupids": "queue_id", "agent": "agent_id"}.get(parameter, "campaign_id")
-        assert found == [
-            {key: of, "logid": f"call-{of}", "start_time": "2026-03-01T00:00:00.000000+00:00"}
-            for of in ("4", "5")
-        ]
-        assert {request.qs[parameter][0] for request in mock.request_history} == {"4", "5"}

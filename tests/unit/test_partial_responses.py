@@ -102,7 +102,7 @@ class TestRangeAnsweredInPart:
 class TestChangingOrder:
     @pytest.mark.parametrize("order", ["shifting", "swapping", "replicas"])
     @pytest.mark.parametrize("reach", [None, 2, 30])
-    @pytest.mark.parametrize("total", ["exact", "absent"])
+    @pytest.mark.parametrize("total", ["exact", "absent", "page"])
     @pytest.mark.parametrize("seed", [1, 7])
     def test_all_calls_are_read(self, order: Any, reach: int | None, total: Any, seed: int) -> None:
         dialect = Dialect(order=order, order_reach=reach, order_seed=seed, total=total)
@@ -117,9 +117,10 @@ class TestChangingOrder:
         dialect = Dialect(order="rotating", order_reach=reach, max_size=max_size)
         read_calls(dialect, 150, Burst(60, rows, 200 * MINUTE))
 
+    @pytest.mark.parametrize("order", ["shifting", "replicas"])
     @pytest.mark.parametrize("total", ["absent", "stale_high", "page"])
-    def test_day_larger_than_a_page_is_an_error_that_names_it(self, total: Any) -> None:
-        dialect = Dialect(order="shifting", total=total, total_error=9)
+    def test_day_larger_than_a_page_is_an_error_that_names_it(self, order: Any, total: Any) -> None:
+        dialect = Dialect(order=order, total=total, total_error=9)
         reading = read(AccountSpec((Burst(300, 5_000, 1000),), dialect, days=3, kinds=1))
         assert " on 2026-0" in str(reading.error)
         assert_sound(reading)
@@ -194,15 +195,3 @@ class TestTotalOfThePage:
         calls = Burst(10, 300, 4 * 60 * MINUTE)  # 50 days, 42 calls a week
         # Windows, rejected ranges, the past, and ends that are longer than those verified before.
         assert read_calls(dialect, 50, calls).requests <= 8 + 3 + 2 + 4
-
-
-class TestOldestDaysRejected:
-    @pytest.mark.parametrize("named", [True, False])
-    @pytest.mark.parametrize("days", [30, 90, 400, 1000])
-    def test_reading_starts_at_the_oldest_day_accepted(
-        self, caplog: pytest.LogCaptureFixture, days: int, named: bool
-    ) -> None:
-        dialect = Dialect(retention_days=days, dates_named=named)
-        reading = read_calls(dialect, LONG_AGO, Burst(60, 700, 60 * MINUTE))
-        assert reading.requests <= 40
-        assert len([line for line in caplog.messages if "rejects days before" in line]) == 1

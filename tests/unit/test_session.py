@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from requests_mock import Mocker
 
-MEGABYTE = 1_000_000
-
 
 @pytest.fixture
 def limiter(clock: FakeClock) -> SlidingWindowLimiter:
@@ -97,21 +95,6 @@ def test_slot_is_released_after_a_failure(
     assert_released(limiter)
 
 
-@pytest.mark.parametrize(
-    "head", [b"Content-Length: 100000000", b"Connection: close"], ids=["length", "no length"]
-)
-def test_body_of_100_megabytes_ends_within_bound(
-    session: ThrottledSession, limiter: SlidingWindowLimiter, head: bytes
-) -> None:
-    status = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"
-    with server(status, bytes(MEGABYTE), repeat=100) as url:
-        with pytest.raises(requests.RequestException) as error:
-            session.send(prepare(url), timeout=9)
-        assert error.value.response is not None
-        assert error.value.response.status_code == 200
-    assert_released(limiter)
-
-
 class TickingClock(FakeClock):
     """A clock on which each look takes three seconds."""
 
@@ -169,9 +152,3 @@ def test_endless_interim_responses_end() -> None:
         response = session.send(prepare(url), timeout=9, stream=True)
         assert response.status_code == 103
         response.close()
-
-
-def test_redirect_is_not_followed() -> None:
-    head = b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n"
-    with server(head) as url, PlainSession() as session:
-        assert session.get(url, timeout=9).status_code == 302
