@@ -63,6 +63,16 @@ def cached_versions() -> Iterator[None]:
 
 
 @pytest.fixture
+def plain_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the developer's own network needs out of a test."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 

@@ -26,13 +26,8 @@ USER, PASSWORD = "jane.doe", "s3cret-of-the-proxy"
 
 
 @pytest.fixture(autouse=True)
-def plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what the developer's own network needs out of the tests."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
+def plain_surroundings(plain_network: None) -> None:
+    """Clear them before any fixture sets them."""
 
 
 @pytest.fixture(scope="module")
