@@ -36,11 +36,7 @@ CALLS = re.compile(
 
 
 class Watch(logging.Handler):
-    """Remembers when progress was logged, and what.
-
-    Args:
-        clock: The clock of the run.
-    """
+    """Remembers when progress was logged, and what."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()

@@ -34,11 +34,7 @@ EXAMPLES = {"default": 250, "unshrunk": 250, "nightly": 12_500}[
 
 
 def simulated(share: float = 1.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Mark a property for `make simulate`, with as many examples as the profile says.
-
-    Args:
-        share: Share of the examples, where each takes long.
-    """
+    """Mark a property for `make simulate`, with this share of the examples of the profile."""
     health = [
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,

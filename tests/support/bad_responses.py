@@ -17,13 +17,7 @@ _SUCCESS = {"200", "SUCCESS", "success"}
 
 @dataclass(frozen=True)
 class BadResponse:
-    """A response.
-
-    Attributes:
-        body: Its body.
-        status: HTTP status.
-        headers: HTTP headers.
-    """
+    """A response."""
 
     body: bytes = b""
     status: int = 200

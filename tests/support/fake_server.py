@@ -46,34 +46,23 @@ class EndlessError(AssertionError):
 
 @dataclass(frozen=True)
 class Burst:
-    """Calls at equal distances.
+    """Calls at equal distances."""
 
-    Attributes:
-        minutes_ago: Start of the last one, before the reading.
-        count: Number of calls.
-        gap: Milliseconds between two of them.
-    """
-
-    minutes_ago: int
+    minutes_ago: int  # start of the last one, before the reading
     count: int
-    gap: int
+    gap: int  # milliseconds between two of them
 
 
 @dataclass(frozen=True)
 class Change:
-    """Calls that are added or deleted during the reading.
+    """Calls that are added or deleted during the reading."""
 
-    Attributes:
-        after: Number of requests before.
-        kind: Calls that start now, that started earlier and end now, whose phone's clock is ahead,
-            or that are deleted.
-        place: Minutes before now of a late call, or after now of a future one; rank from the newest
-            of a deleted one.
-        count: Number of calls.
-    """
-
-    after: int
+    after: int  # number of requests before
+    # Calls that start now, that started earlier and end now, whose phone's clock is ahead, or that
+    # are deleted.
     kind: Literal["arrive", "late", "future", "delete"]
+    # Minutes before now of a late call, or after now of a future one; rank from the newest of a
+    # deleted one.
     place: int
     count: int
 
@@ -106,23 +95,14 @@ def _record(start: int, logid: str) -> SerializedRecord:
 
 @dataclass
 class FakeServer:
-    """The calls of an account.
+    """The calls of an account."""
 
-    Attributes:
-        dialect: How the server responds.
-        rows: The calls, by start.
-        changes: What happens to them.
-        requests: Number of requests so far.
-        deleted: Ids of deleted calls.
-        max_requests: Number after which a reading is considered endless.
-    """
-
-    dialect: Dialect
-    rows: list[Row]
+    dialect: Dialect  # how the server responds
+    rows: list[Row]  # the calls, by start
     changes: list[Change] = field(default_factory=list)
     requests: int = 0
     deleted: set[str] = field(default_factory=set)
-    max_requests: float = math.inf
+    max_requests: float = math.inf  # number after which a reading is considered endless
     _selected: dict[tuple[TimeRange, tuple[tuple[str, str], ...]], list[Row]] = field(
         default_factory=dict
     )
@@ -133,13 +113,7 @@ class FakeServer:
         return NOW + self.requests * _REQUEST_MS
 
     def respond(self, request: PageRequest) -> Page:
-        """Respond to the tap's request as its reader of responses would.
-
-        Raises:
-            InvalidParameterError: If the server rejects the request.
-            RetriesExhaustedError: If the server cannot answer it.
-            EndlessError: If there were too many requests.
-        """
+        """Respond to the tap's request as its reader of responses would."""
         params = dict(request.params)
         first, last = (dt.date.fromisoformat(params.pop(name)) for name in ("fromDate", "toDate"))
         query = LogQuery(request.offset, request.size, first, last, tuple(params.items()))
@@ -166,13 +140,7 @@ class FakeServer:
         return Page(records, total, query.size)
 
     def run(self, query: LogQuery) -> QueryPage[Row]:
-        """Apply the changes that are due, and run a query.
-
-        Raises:
-            RejectedError: If the server rejects the query.
-            QueryFailedError: If the server cannot answer it.
-            EndlessError: If there were too many requests.
-        """
+        """Apply the changes that are due, and run a query."""
         self._apply_changes()
         self.requests += 1
         if self.requests > self.max_requests:
@@ -240,25 +208,15 @@ class FakeServer:
 
 @dataclass(frozen=True)
 class AccountSpec:
-    """An account, its server, and what is read of it.
-
-    Attributes:
-        bursts: The account's calls.
-        dialect: How the server responds.
-        size: Page size; None: the largest that the server grants.
-        days: Days before now at which the reading starts.
-        end_minutes: Minutes before now at which it ends, None for no end.
-        kinds: Number of call types.
-        changes: What happens during the reading.
-    """
+    """An account, its server, and what is read of it."""
 
     bursts: tuple[Burst, ...] = ()
-    dialect: Dialect = field(default_factory=Dialect)
-    size: int | None = 100
-    days: int = 30
-    end_minutes: int | None = None
+    dialect: Dialect = field(default_factory=Dialect)  # how the server responds
+    size: int | None = 100  # page size; None: the largest that the server grants
+    days: int = 30  # days before now at which the reading starts
+    end_minutes: int | None = None  # minutes before now at which it ends, None for no end
     kinds: int = 5
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] = ()  # what happens during the reading
 
     @property
     def page(self) -> int:
@@ -298,21 +256,13 @@ def kept_since(dialect: Dialect, now: int) -> int:
 
 @dataclass
 class Reading:
-    """The result of a reading.
-
-    Attributes:
-        account: What was read.
-        chunks: What came out.
-        error: What ended it early.
-        server: The server afterwards.
-        expected: The calls that existed throughout, by start.
-    """
+    """The result of a reading."""
 
     account: AccountSpec
     chunks: list[WindowResult]
-    error: ZohoVoiceError | None
-    server: FakeServer
-    expected: list[Row]
+    error: ZohoVoiceError | None  # what ended it early
+    server: FakeServer  # the server afterwards
+    expected: list[Row]  # the calls that existed throughout, by start
 
     @property
     def ids(self) -> list[str]:

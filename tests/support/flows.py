@@ -18,12 +18,7 @@ def drive(
     flow: Generator[PageRequest | WindowResult, Page, None],
     respond: Callable[[PageRequest], Page],
 ) -> Iterator[WindowResult]:
-    """Run a flow, and yield its results.
-
-    Args:
-        flow: The flow.
-        respond: Returns the page of a request, or raises what a request may end in.
-    """
+    """Run a flow, and yield its results."""
     item = next(flow, None)
     while item is not None:
         try:

@@ -17,11 +17,7 @@ _PATIENCE = 20.0  # seconds
 class Terminal:
     """A command that runs at a terminal of its own while a `with` block lasts.
 
-    Args:
-        command: The command and its arguments.
-
-    Attributes:
-        exit_code: How it ended, once `rest` is there; negative for a signal.
+    Once `rest` is there, `exit_code` is how it ended; negative for a signal.
     """
 
     def __init__(self, command: list[str]) -> None:

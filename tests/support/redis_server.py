@@ -32,17 +32,7 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A server with a password, which runs while its `with` block does.
-
-    Args:
-        folder: Where it keeps its files.
-        options: Further options, without `--`.
-
-    Attributes:
-        url: URL with the password.
-        snapshot: The file that it reads at the start, if there is one.
-        client: A client.
-    """
+    """A server with a password, which runs while its `with` block does."""
 
     def __init__(self, folder: Path, **options: str) -> None:
         program = shutil.which("redis-server")

@@ -60,80 +60,52 @@ _RETRIED |= {"hollow", "renamed", "cut", "timeout", "unreachable"}
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run of the tap, and what happens before and during it.
+    """One run of the tap, and what happens before and during it."""
 
-    Attributes:
-        gap: Seconds since the run before.
-        changes: Changes of the account, by number of the request for logs in this run.
-        faults: Faults, by number of the request in this run.
-        token_faults: The same for requests for a token.
-        stop: The early end of the run.
-        back: Seconds by which the machine's clock was set back before.
-    """
-
-    gap: float = 0.0
+    gap: float = 0.0  # seconds since the run before
+    # Changes of the account, by number of the request for logs in this run.
     changes: tuple[Change, ...] = ()
-    faults: tuple[tuple[int, Fault], ...] = ()
-    token_faults: tuple[tuple[int, Fault], ...] = ()
+    faults: tuple[tuple[int, Fault], ...] = ()  # faults, by number of the request in this run
+    token_faults: tuple[tuple[int, Fault], ...] = ()  # the same for requests for a token
     stop: Stop | None = None
-    back: float = 0.0
+    back: float = 0.0  # seconds by which the machine's clock was set back before
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """An account, a server, a machine, and some runs.
+    """An account, a server, a machine, and some runs."""
 
-    Attributes:
-        account: The account's calls, the server's dialect, and the settings that depend on them.
-        runs: The runs; the last one has no trouble but changes of the account.
-        streams: The selected streams.
-        files: Whether calls have files, and whether rows name them only where a filter asks.
-        lookback: Days that each run reads again.
-        call_type: Filter by call type.
-        fetches: Whether files are downloaded.
-        calls: Requests per minute that the server allows, and the tap is configured for.
-        latency: Response time, in seconds.
-        ahead: Seconds that the machine's clock is ahead.
-        minutes: Minutes after the server's now at which the first run begins.
-        shares: Whether the file with the slots can be used; if not, each run keeps to the limit by
-            itself.
-    """
-
+    # The account's calls, the server's dialect, and the settings that depend on them.
     account: AccountSpec
+    # The runs; the last one has no trouble but changes of the account.
     runs: tuple[RunSpec, ...] = (RunSpec(),)
     streams: tuple[str, ...] = ("call_logs",)
+    # Whether calls have files, and whether rows name them only where a filter asks.
     files: Files = "always"
-    lookback: int = 3
+    lookback: int = 3  # days that each run reads again
     call_type: str | None = None
-    fetches: bool = False
-    calls: int = 30
-    latency: float = 0.2
-    ahead: float = 0.0
-    minutes: int = 0
+    fetches: bool = False  # whether files are downloaded
+    calls: int = 30  # requests per minute that the server allows, and the tap is configured for
+    latency: float = 0.2  # response time, in seconds
+    ahead: float = 0.0  # seconds that the machine's clock is ahead
+    minutes: int = 0  # minutes after the server's now at which the first run begins
+    # Whether the file with the slots can be used; if not, each run keeps to the limit by itself.
     shares: bool = True
 
 
 @dataclass
 class ScenarioRun:
-    """A scenario in progress.
-
-    Attributes:
-        scenario: The scenario.
-        folder: Where files may be.
-        out: Keys that came out in all runs so far, by stream.
-        highest: The highest bookmark so far, by stream.
-        state: The last state that came out.
-        kept: Calls that came out before it, and that a run need not repeat which continues there.
-        is_misled: Whether a faulty response could pass for a list of calls.
-    """
+    """A scenario in progress."""
 
     scenario: Scenario
     folder: Path
+    # Keys that came out in all runs so far, by stream.
     out: dict[str, set[object]] = field(default_factory=dict)
-    highest: dict[str, str] = field(default_factory=dict)
-    state: dict[str, Any] | None = None
+    highest: dict[str, str] = field(default_factory=dict)  # the highest bookmark so far, by stream
+    state: dict[str, Any] | None = None  # the last state that came out
+    # Calls that came out before it, and that a run need not repeat which continues there.
     kept: frozenset[object] = frozenset()
-    is_misled: bool = False
+    is_misled: bool = False  # whether a faulty response could pass for a list of calls
 
     def __post_init__(self) -> None:
         scenario = self.scenario
@@ -300,14 +272,7 @@ class ScenarioRun:
 
 
 class Output:
-    """Checks what comes out of a run.
-
-    Args:
-        run: The scenario so far.
-        state: The state that the run was given.
-        began: When it began, in seconds of true time.
-        ahead: How far its clock was ahead, in seconds.
-    """
+    """Checks what comes out of a run."""
 
     def __init__(
         self, run: ScenarioRun, state: dict[str, Any] | None, began: float, ahead: float
@@ -342,11 +307,7 @@ class Output:
         return min(self._starts.values())
 
     def take(self, message: dict[str, Any]) -> None:
-        """Check a message.
-
-        Args:
-            message: The message.
-        """
+        """Check a message."""
         if message["type"] == "SCHEMA":
             self._schemas.add(message["stream"])
         elif message["type"] == "RECORD":
@@ -389,11 +350,7 @@ class Output:
             run.highest[name] = bookmark
 
     def finish(self, *, is_complete: bool) -> None:
-        """Check what has come out in all.
-
-        Args:
-            is_complete: Whether the run ended well: then all is out that was there all the time.
-        """
+        """Check what has come out in all."""
         account, ahead = self._run.scenario.account, round(min(self._ahead, 0) * 1000)
         for row in self._run.account.rows:
             self._moments.setdefault(row[1], self._run.account.sent_start(row))
@@ -477,15 +434,7 @@ def _has_bad_response(faults: Iterable[Fault]) -> bool:
 
 
 def run_once(run: ScenarioRun, *options: str) -> tuple[int, str, list[dict[str, Any]]]:
-    """Run the tap once in the api of a scenario, without its checks.
-
-    Args:
-        run: The scenario.
-        options: What stands on the command line beside settings and catalog.
-
-    Returns:
-        The exit code, the log, and the messages.
-    """
+    """Run the tap once in the api of a scenario, without its checks."""
     pipe, log = Pipe(run.api), io.StringIO()
     out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
     with mock.patch.object(HTTPAdapter, "send", run.api.send):
@@ -496,16 +445,7 @@ def run_once(run: ScenarioRun, *options: str) -> tuple[int, str, list[dict[str, 
 
 
 def simulate(scenario: Scenario, folder: Path) -> None:
-    """Live through a scenario.
-
-    Args:
-        scenario: The scenario.
-        folder: Where files may be while it goes on.
-
-    Raises:
-        AssertionError: If a rule is broken.
-        BrokenRuleError: The same.
-    """
+    """Live through a scenario."""
     folder.mkdir()
     state_home = Path(os.environ["XDG_STATE_HOME"])
     if not scenario.shares:

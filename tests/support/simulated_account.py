@@ -31,18 +31,12 @@ class KilledError(BaseException):
 
 
 class SimulatedClock(Clock):
-    """True time, and the wall clock of the machine that the tap runs on.
-
-    Attributes:
-        time: True time, in seconds since the epoch.
-        ahead: How far the machine's wall clock is ahead, in seconds.
-        is_dead: Whether the process was killed in a request: what it does at its end, which reads
-            the time, does not happen.
-    """
+    """True time, and the wall clock of the machine that the tap runs on."""
 
     def __init__(self, time: float, ahead: float) -> None:
         self.time = time
-        self.ahead = ahead
+        self.ahead = ahead  # seconds of the wall clock
+        # Killed in a request: what happens at the end, which reads the time, does not happen.
         self.is_dead = False
         self.before_sleep: Callable[[], None] = lambda: None
 
@@ -90,17 +84,12 @@ class ServerClock(Clock):
 
 @dataclass
 class SimulatedAccount(FakeServer):
-    """The calls of an account in virtual time.
-
-    Attributes:
-        clock: True time.
-        appeared: When a call that was not there from the start could be seen, in milliseconds.
-        listed_at: Time of the last request for call logs, in milliseconds.
-    """
+    """The calls of an account in virtual time."""
 
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(NOW, 0))
+    # When a call that was not there from the start could be seen, in milliseconds.
     appeared: dict[str, int] = field(default_factory=dict)
-    listed_at: int = 0
+    listed_at: int = 0  # time of the last request for call logs, in milliseconds
 
     @property
     @override

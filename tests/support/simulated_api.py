@@ -78,42 +78,17 @@ class RuleViolationError(BaseException):
 
 @dataclass(frozen=True)
 class Stop:
-    """The early end of a run.
+    """The early end of a run."""
 
-    Attributes:
-        how: SIGKILL, after which nothing happens any more, or SIGTERM.
-        where: In a request, in a sleep, in a sleep after a lock, or while a message is written.
-        number: In which of them, from 1.
-        share: Share of the unflushed output that got out.
-    """
-
-    how: Literal["kill", "term"]
+    how: Literal["kill", "term"]  # SIGKILL, after which nothing happens any more, or SIGTERM
+    # In a request, in a sleep, in a sleep after a lock, or while a message is written.
     where: Literal["request", "sleep", "lock", "write"]
-    number: int
-    share: float = 0.5
+    number: int  # in which of them, from 1
+    share: float = 0.5  # share of the unflushed output that got out
 
 
 class SimulatedApi:
-    """Zoho Accounts and Zoho Voice, used by one machine.
-
-    Attributes:
-        clock: True time and the machine's.
-        account: The calls, and the server's dialect.
-        requests: Number of requests of this run, without those for tokens.
-        listed: How many of them were for call logs.
-        tokens: Number of requests for a token.
-        locks: Number of responses that said that an address is locked.
-        fired: Faults of this run that happened, by number of the request.
-        tokens_failed: Faults of this run that happened to requests for a token.
-        stop: The early end of this run.
-        stopped: Whether it came.
-        is_misled: Whether a faulty response of this run could pass for a list of calls.
-
-    Args:
-        account: The calls.
-        files: Whether calls have files, and when rows name them.
-        latency: Response time, in seconds.
-    """
+    """Zoho Accounts and Zoho Voice, used by one machine."""
 
     def __init__(self, account: SimulatedAccount, files: Files, latency: float) -> None:
         self.clock = account.clock
@@ -137,20 +112,14 @@ class SimulatedApi:
     def start_run(
         self, faults: Mapping[int, Fault], token_faults: Mapping[int, Fault], stop: Stop | None
     ) -> None:
-        """Start a run.
-
-        Args:
-            faults: Fault by number of the request.
-            token_faults: The same for requests for a token.
-            stop: The early end of the run.
-        """
+        """Start a run."""
         self.clock.is_dead = False
         self.requests = self.listed = self.tokens = self.locks = 0
         self._listed_before = self.account.requests
         self._sleeps = self._sleeps_locked = self._writes = 0
-        self.fired: dict[int, Fault] = {}
+        self.fired: dict[int, Fault] = {}  # by number of the request
         self.tokens_failed: list[Fault] = []
-        self.is_misled = False
+        self.is_misled = False  # whether a faulty response could pass for a list of calls
         self.stop, self.stopped = stop, False
         self._faults, self._token_faults = faults, token_faults
 
@@ -165,12 +134,7 @@ class SimulatedApi:
         self._stop("write", self._writes)
 
     def send(self, request: requests.PreparedRequest, **options: object) -> requests.Response:
-        """Respond to a request, in place of the transport of `requests`.
-
-        Raises:
-            RuleViolationError: If the request violates a rule.
-            requests.RequestException: If there is no response.
-        """
+        """Respond to a request, in place of the transport of `requests`."""
         if self.is_killed:
             raise KilledError
         if options["timeout"] != TIMEOUT:
@@ -193,11 +157,7 @@ class SimulatedApi:
         return response
 
     def fail(self, violation: str) -> NoReturn:
-        """End the test.
-
-        Raises:
-            RuleViolationError: Always.
-        """
+        """End the test."""
         message = f"{violation}, {self.clock.time - NOW:.3f} s after the beginning"
         raise RuleViolationError(message)
 
@@ -377,11 +337,7 @@ def _to_response(bad: BadResponse) -> Response:
 
 
 class Pipe(io.BytesIO):
-    """Standard output: what was flushed is out, what was not may be lost with the process.
-
-    Args:
-        api: Counts the lines, and may end the run at one.
-    """
+    """Standard output: what was flushed is out, what was not may be lost with the process."""
 
     def __init__(self, api: SimulatedApi) -> None:
         super().__init__()

@@ -22,15 +22,7 @@ _PIECE = 65_536
 
 
 class Gate:
-    """Passes on what comes, both ways, to a port of this machine.
-
-    Attributes:
-        opened: How many connections were made.
-
-    Args:
-        port: Where to; 0: what comes must say it.
-        tls: Ends TLS, if what comes is encrypted.
-    """
+    """Passes on what comes to a port of this machine, or, of 0, to the one that it says."""
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.opened = 0
@@ -81,14 +73,7 @@ class Gate:
 
 
 class Proxy(Gate):
-    """An HTTP proxy that makes tunnels.
-
-    Attributes:
-        asked: What was asked for: the lines of each request.
-
-    Args:
-        answer: How it answers.
-    """
+    """An HTTP proxy that makes tunnels."""
 
     def __init__(self, answer: str = "200 Connection established") -> None:
         super().__init__()
@@ -117,12 +102,7 @@ class Proxy(Gate):
 
 
 class Stub(Gate):
-    """A server that gives every request the same answer.
-
-    Args:
-        status: The status line, without the version.
-        body: The body.
-    """
+    """A server that gives every request the same answer."""
 
     def __init__(self, status: str, body: str = "") -> None:
         super().__init__()

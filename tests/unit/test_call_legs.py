@@ -24,11 +24,7 @@ def row(logid: str, end: str | None = None, number: int = 0) -> SerializedRecord
 
 
 def read(rows: Sequence[SerializedRecord], size: int) -> tuple[PageFlow, int, set[str]]:
-    """Read rows as a window with a total.
-
-    Returns:
-        The flow, the number of requests, and the ids of calls whose rows differ.
-    """
+    """Read rows as a window with a total."""
 
     def request_page(offset: int) -> Generator[PageRequest, Page, Page]:
         return (yield PageRequest(offset, size, {}, "2026-02-10"))
