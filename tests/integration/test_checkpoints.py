@@ -68,8 +68,8 @@ def test_run_that_is_stopped_every_two_minutes_comes_to_the_end(
 def test_run_that_is_stopped_does_not_read_the_lookback_again(
     run_tap: RunTap, clock: FakeClock, pause: float
 ) -> None:
-    calls = history(16_000, first=date(2026, 1, 10), last=date(2026, 2, 1))
-    with Sandbox(history=calls, dialect=Dialect(max_size=100), clock=clock) as box:
+    calls = history(8_000, first=date(2026, 1, 10), last=date(2026, 2, 1))
+    with Sandbox(history=calls, dialect=Dialect(max_size=50), clock=clock) as box:
         config = {**box.config, "start_date": "2026-01-10"}
         runs = run_in_parts(run_tap, box, config, pause=pause)
         ids = [logid for run in runs for logid in run.ids]
@@ -84,8 +84,8 @@ def test_run_that_is_stopped_does_not_read_the_lookback_again(
 def test_calls_that_were_young_when_they_were_read_are_read_again(
     run_tap: RunTap, clock: FakeClock
 ) -> None:
-    calls = history(10_000, first=date(2026, 2, 20))
-    with Sandbox(history=calls, dialect=Dialect(max_size=100), clock=clock) as box:
+    calls = history(5_000, first=date(2026, 2, 20))
+    with Sandbox(history=calls, dialect=Dialect(max_size=50), clock=clock) as box:
         config = {**box.config, "start_date": "2026-02-20"}
         stopped = run_in_parts(run_tap, box, config, most=2)[-1]
         clock.sleep(2 * 3600)
@@ -133,14 +133,14 @@ def test_window_takes_at_most_two_minutes(run_tap: RunTap, clock: FakeClock, nam
     assert max(counts) <= TWO_MINUTES
 
 
-DENSE = history(7_000, first=date(2026, 1, 20), last=date(2026, 1, 20))
+DENSE = history(3_500, first=date(2026, 1, 20), last=date(2026, 1, 20))
 
 
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_day_of_many_calls_comes_to_its_end_in_runs_that_are_stopped(
     run_tap: RunTap, clock: FakeClock, inclusive: bool
 ) -> None:
-    dialect = Dialect(max_size=100, to_date_inclusive=inclusive)
+    dialect = Dialect(max_size=50, to_date_inclusive=inclusive)
     with Sandbox(history=DENSE, dialect=dialect, clock=clock) as box:
         config = {**box.config, "start_date": "2026-01-15"}
         runs = run_in_parts(run_tap, box, config)
@@ -157,7 +157,7 @@ def test_day_of_many_calls_comes_to_its_end_in_runs_that_are_stopped(
 def test_calls_of_no_known_type_are_read_on_a_day_of_many_calls(
     run_tap: RunTap, clock: FakeClock
 ) -> None:
-    with Sandbox(history=DENSE, dialect=Dialect(max_size=100), clock=clock) as box:
+    with Sandbox(history=DENSE, dialect=Dialect(max_size=50), clock=clock) as box:
         start = milliseconds("2026-01-20T08:00:00+00:00")
         for number in range(3):
             box.store.add(call(box, f"other-{number}", start, call_type="conference"))
@@ -168,7 +168,7 @@ def test_calls_of_no_known_type_are_read_on_a_day_of_many_calls(
 def test_legs_of_a_call_of_two_types_are_kept_on_a_day_of_many_calls(
     run_tap: RunTap, clock: FakeClock
 ) -> None:
-    with Sandbox(history=DENSE, dialect=Dialect(max_size=100), clock=clock) as box:
+    with Sandbox(history=DENSE, dialect=Dialect(max_size=50), clock=clock) as box:
         start = milliseconds("2026-01-20T08:00:00+00:00")
         for kind, seconds in (("incoming", 60), ("forward", 30)):
             end = str(start + seconds * 1000)
@@ -225,7 +225,7 @@ def test_day_that_is_not_over_is_read_again_without_a_lookback(
 def test_calls_of_no_known_type_are_read_where_the_total_is_too_low(
     run_tap: RunTap, clock: FakeClock, lacks: int
 ) -> None:
-    dialect = Dialect(max_size=100, total="stale_low", total_error=lacks)
+    dialect = Dialect(max_size=50, total="stale_low", total_error=lacks)
     with Sandbox(history=DENSE, dialect=dialect, clock=clock) as box:
         start = milliseconds("2026-01-20T08:00:00+00:00")
         for number in range(lacks):
@@ -260,7 +260,7 @@ def test_checkpoint_of_an_impossible_time_is_ignored(
 def test_types_of_a_day_do_not_outlive_it_in_a_merged_state(
     run_tap: RunTap, clock: FakeClock
 ) -> None:
-    with Sandbox(history=DENSE, dialect=Dialect(max_size=100), clock=clock) as box:
+    with Sandbox(history=DENSE, dialect=Dialect(max_size=50), clock=clock) as box:
         (run,) = run_in_parts(run_tap, box, {**box.config, "start_date": "2026-01-15"}, most=1)
     checkpoint = run.states[-1]["bookmarks"]["call_logs"]["checkpoint"]
     assert checkpoint["call_types"]

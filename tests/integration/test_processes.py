@@ -229,7 +229,7 @@ def test_processes_of_different_streams_share_the_limits_of_each_address(tmp_pat
         **LIMITS,
     }
     chosen = [("call_logs",), ("recordings",), ("call_logs", "recordings", "transcripts")]
-    with Sandbox(history=history(60), dialect=FAST) as box:
+    with Sandbox(history=history(40), dialect=FAST) as box:
         processes = [
             start(box, tmp_path / str(number), streams=streams, **settings)
             for number, streams in enumerate(chosen)

@@ -123,12 +123,13 @@ async def kill_at_last(self, method, *args, **more):
         kill()
     return await call_s3(self, method, *args, **more)
 s3fs.S3FileSystem._call_s3 = kill_at_last
+s3fs.core.calculate_chunksize = lambda *_args, **_more: 5 * 2**20
 """
 
 
 @pytest.mark.parametrize(
     ("killer", "size"),
-    [(KILL_BEFORE_UPLOAD, 5_000), (KILL_AFTER_ALL_PARTS, 100 * 1024 * 1024)],
+    [(KILL_BEFORE_UPLOAD, 5_000), (KILL_AFTER_ALL_PARTS, 11 * 1024 * 1024)],
     ids=["download", "upload in parts"],
 )
 def test_killed_run_leaves_no_partial_file(
@@ -143,16 +144,9 @@ def test_killed_run_leaves_no_partial_file(
         box.store.add(call(box, "large", start, call_recording=name))
         box.audio.put("large.wav", content)
         config = tmp_path / "config.json"
-        config.write_text(
-            json.dumps(
-                {
-                    **box.config,
-                    "recordings_path": URL,
-                    "start_date": "2026-01-01",
-                    "rate_limit_seconds": 1,  # the second run waits as long for the first one's
-                }
-            )
-        )
+        # The second run waits for slots of the first one.
+        settings = {"recordings_path": URL, "start_date": "2026-01-01", "rate_limit_seconds": 1}
+        config.write_text(json.dumps({**box.config, **settings}))
         code = (
             "import os, signal, sys\n"
             "from tap_zohovoice.tap import TapZohoVoice\n"
