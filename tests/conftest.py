@@ -1,24 +1,20 @@
 """Fixtures that all tests share."""
 
-from __future__ import annotations
-
 import gc
 import io
 import json
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from tap_zohovoice.tap import TapZohoVoice
-from tests.support.cli import FakeClock, Run, call_cli
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+from tests.support.cli import FakeClock, Run, RunTap, call_cli
 
 # Several times as fast as `json`; it refuses NaN.
 _MESSAGE = msgspec.json.Decoder()
@@ -78,7 +74,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def run_tap(clock: FakeClock, tmp_path: Path) -> Callable[..., Run]:
+def run_tap(clock: FakeClock, tmp_path: Path) -> RunTap:
     """Run the tap's command line in this process, by the test's clock."""
 
     class TapByClock(TapZohoVoice):

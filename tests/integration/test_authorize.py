@@ -1,7 +1,5 @@
 """The command `tap-zohovoice-authorize`, against the sandbox."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal
@@ -9,16 +7,18 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 import pytest
 from dotenv import dotenv_values
+from requests_mock import Mocker
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
@@ -27,19 +27,11 @@ from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import history
-from tests.support.cli import FakeClock, process_restored
+from tests.support.cli import FakeClock, RunTap, process_restored
 from tests.support.pty import Terminal
 from zoho_voice_sandbox import Dialect, Sandbox
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import TypeAlias
-
-    from requests_mock import Mocker
-
-    from tests.support.cli import Run
-
-    Patch: TypeAlias = pytest.MonkeyPatch
+Patch: TypeAlias = pytest.MonkeyPatch
 
 PREFIX = "TAP_ZOHOVOICE_"
 REFRESH_TOKEN = "TAP_ZOHOVOICE_REFRESH_TOKEN"
@@ -144,7 +136,7 @@ def saved_token(path: Path) -> str | None:
 
 
 class TestOutput:
-    def test_prints_the_lines_for_dotenv_alone(self, cli: Cli, run_tap: Callable[..., Run]) -> None:
+    def test_prints_the_lines_for_dotenv_alone(self, cli: Cli, run_tap: RunTap) -> None:
         result = cli()
         assert result.exit_code == 0, result.err
         assert result.out.splitlines() == [

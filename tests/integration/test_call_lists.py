@@ -1,25 +1,16 @@
 """Lists in part, in changing orders, with other totals or with wrong times: command line."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.calls import assert_once, call, history, milliseconds, server_ids
 from tests.support.catalog import selecting
-from tests.support.cli import NOW, bookmark
+from tests.support.cli import NOW, FakeClock, Run, RunTap, bookmark
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 STARTS = "2026-02-10T08:00:00+00:00"
 

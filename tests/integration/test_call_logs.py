@@ -1,26 +1,19 @@
 """Progress in the log: lines for people, and fields of structured logs."""
 
-from __future__ import annotations
-
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tap_zohovoice._compat import override
 from tests.support.calls import assert_once, history, server_ids
 from tests.support.catalog import selecting
+from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 CONFIG = {
     "version": 1,

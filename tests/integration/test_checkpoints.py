@@ -1,24 +1,16 @@
 """State messages beside requests: a run that is stopped loses at most two minutes of the limit."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.calls import assert_once, call, history, milliseconds, server_ids
+from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 TWO_MINUTES = 58
 """Requests."""

@@ -1,33 +1,24 @@
 """The command line: discovery, catalogs, stream maps, invalid input, privacy of the log."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import assert_once, call, history, server_ids
 from tests.support.catalog import selecting
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, Run, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from syrupy.assertion import SnapshotAssertion
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 
 def catalog_of(run: Run) -> dict[str, Any]:

@@ -1,21 +1,10 @@
 """Clocks that disagree: no bookmark passes the lesser of this machine's and the server's."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.support.calls import call, history
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, RunTap
 from zoho_voice_sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 DAY = 86_400.0
 

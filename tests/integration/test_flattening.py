@@ -1,24 +1,17 @@
 """Schemas and records as loaders flatten and check them."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from tests.support.calls import call, history, milliseconds
 from tests.support.catalog import selecting
+from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 STREAMS = ("call_logs", "transcripts")
 OBJECTS = ("bridged_agent", "voice_credits", "call_recording", "voicemail")

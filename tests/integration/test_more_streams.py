@@ -1,26 +1,18 @@
 """Streams beside the calls, through the command line: complete, once, with bookmarks and scopes."""
 
-from __future__ import annotations
-
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
 from tests.support.calls import history
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, Run, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 FIRST = dt.date(2026, 1, 1)
 LINKS = {"call_queues": "queue_id", "call_agents": "agent_id", "call_campaigns": "campaign_id"}

@@ -1,20 +1,12 @@
 """Trials of larger pages through the command line: what they cost, and that nothing is lost."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.calls import assert_once, history, server_ids
+from tests.support.cli import FakeClock, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 ROWS = 2_000
 

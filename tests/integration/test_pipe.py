@@ -1,7 +1,5 @@
 """The shell script of the documentation: tap and target in a pipe, stopped and resumed."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -9,16 +7,14 @@ import subprocess
 import sys
 import sysconfig
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.calls import history, server_ids
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "snippets" / "pipe.sh"
 SCRIPTS = sysconfig.get_path("scripts")

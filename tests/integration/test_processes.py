@@ -1,7 +1,5 @@
 """Rules 9 and 10 with real processes: signals, kills, pipes, and runs side by side."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -10,19 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.calls import history, server_ids
 from tests.support.catalog import selecting
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # Windows of a month, so that a run has many; no limit, so that no process waits in real time.
 DIALECT = Dialect(max_range_days=31, limit_calls=10_000)

@@ -1,30 +1,23 @@
 """Progress of a run: a live line at a real terminal, and log lines elsewhere."""
 
-from __future__ import annotations
-
 import json
 import logging
 import re
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tap_zohovoice._compat import override
 from tests.support.calls import assert_once, history, server_ids
 from tests.support.catalog import selecting
+from tests.support.cli import FakeClock, RunTap
 from tests.support.pty import Terminal
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 PROGRAM = "from tap_zohovoice.tap import TapZohoVoice; TapZohoVoice.cli()"
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ \| [A-Z]+ +\| ")

@@ -1,7 +1,5 @@
 """Recordings and voicemails: a row for each file that a log names, and the file itself."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -12,7 +10,7 @@ import threading
 import time
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -21,16 +19,9 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tests.support.calls import call, history, server_ids
 from tests.support.catalog import selecting
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, Run, RunTap
 from tests.support.folders import files
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 DAY = 86_400_000
 KINDS = ("recording", "voicemail")

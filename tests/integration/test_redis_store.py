@@ -3,12 +3,12 @@
 Times pass by setting back what the server has stored, so that nothing waits.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -22,16 +22,10 @@ from tap_zohovoice.exceptions import RateLimitStoreError
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.redis_store import RETRY_SECONDS, RedisStore
 from tests.support.calls import history
-from tests.support.cli import FakeClock
+from tests.support.cli import FakeClock, RunTap
 from tests.support.redis_server import HOST, PASSWORD, RedisServer, ServerClock, free_port
 from tests.unit.test_limiter import CLIENT, LOGGER, REQUESTS, URL, assert_limit_kept, seconds_waited
 from zoho_voice_sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.support.cli import Run
 
 FORGOTTEN = "The rate-limit store is new or was restarted, and may have forgotten requests"
 LOST = "The rate-limit store has been unreachable since 2026-03-01 12:"
@@ -370,7 +364,7 @@ class TestCommandLine:
 
     def test_run_uses_the_store_and_no_file(
         self,
-        run_tap: Callable[..., Run],
+        run_tap: RunTap,
         box: Sandbox,
         server: RedisServer,
         clock: ServerClock,
@@ -388,7 +382,7 @@ class TestCommandLine:
         assert PASSWORD not in run.log
 
     def test_lockout_of_another_machine_holds_up_the_run(
-        self, run_tap: Callable[..., Run], box: Sandbox, server: RedisServer, clock: ServerClock
+        self, run_tap: RunTap, box: Sandbox, server: RedisServer, clock: ServerClock
     ) -> None:
         client = box.config["client_id"]
         machines = Machines(server, clock)
@@ -411,7 +405,7 @@ class TestCommandLine:
     )
     def test_store_that_cannot_be_reached_is_one_line_before_any_request(
         self,
-        run_tap: Callable[..., Run],
+        run_tap: RunTap,
         box: Sandbox,
         server: RedisServer,
         change: tuple[str, str],
@@ -427,12 +421,12 @@ class TestCommandLine:
         assert "hush" not in run.log
         assert (box.stats.requests, box.stats.token_requests) == (0, 0)
 
-    def test_discovery_needs_no_store(self, run_tap: Callable[..., Run], box: Sandbox) -> None:
+    def test_discovery_needs_no_store(self, run_tap: RunTap, box: Sandbox) -> None:
         url = f"redis://{HOST}:1/0"
         assert run_tap({**box.config, "rate_limit_store": url}, "--discover").exit_code == 0
 
     def test_missing_extra_is_named(
-        self, run_tap: Callable[..., Run], box: Sandbox, monkeypatch: pytest.MonkeyPatch
+        self, run_tap: RunTap, box: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "redis", None)
         run = run_tap({**box.config, "rate_limit_store": "redis://:hush@localhost"})

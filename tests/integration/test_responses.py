@@ -1,29 +1,21 @@
 """Lockouts, tokens, faults and odd rows, through the command line."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re
 import socket
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pytest
 import requests_mock
 
 from tests.support.calls import assert_once, call, history, server_ids
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, Run, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.dialect import Throttle, TokenRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 LOCKS = get_args(Throttle)
 REFUSALS = get_args(TokenRefused)

@@ -1,24 +1,15 @@
 """Rules of correctness 1 to 6, by what comes out of the command line."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.calls import assert_once, call, history, milliseconds, server_ids
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 DAY = 86_400_000
 

@@ -1,10 +1,7 @@
 """Runs in a row: slots and locks that outlive a run, and bookmarks that never fall."""
 
-from __future__ import annotations
-
 import os
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,15 +9,8 @@ from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
 from tests.support.calls import assert_once, call, history, server_ids
-from tests.support.cli import NOW, FakeClock, bookmark
+from tests.support.cli import NOW, FakeClock, RunTap, bookmark
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.cli import Run
-
-    RunTap = Callable[..., Run]
 
 DAY = 86_400_000
 

@@ -1,14 +1,14 @@
 """Recordings on an object store: s3fs against a simulated S3."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -16,17 +16,9 @@ import pytest
 from tap_zohovoice.exceptions import StorageError
 from tap_zohovoice.recordings.storage import open_storage
 from tests.support.calls import call, history
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, RunTap
 from tests.support.folders import files
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 # s3fs and the simulated S3 use what newer versions of Python deprecate.
 pytestmark = pytest.mark.filterwarnings("default")

@@ -1,10 +1,8 @@
 """The SDK's own tests of a tap, against the sandbox, and the private member that is overridden."""
 
-from __future__ import annotations
-
 import inspect
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 from singer_sdk.streams import Stream
@@ -15,9 +13,6 @@ from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import history
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.token_endpoint import OAuthClient
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # A dry run fetches no file, so some fields have no value. Whether the suite warns depends on
 # the field that it looks at first, since it keeps the values of that one for all.

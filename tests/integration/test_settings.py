@@ -1,10 +1,10 @@
 """Settings: validation before any request, defaults, and query parameters."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,13 +15,8 @@ from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, RESERVED_PARAMS, t
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.config.validation import validation_errors
 from tap_zohovoice.tap import TapZohoVoice
+from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import History, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.support.cli import FakeClock, Run
 
 PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
@@ -186,16 +181,14 @@ def assert_refused(run: Run, box: Sandbox, *expected: str) -> None:
 
 @pytest.mark.parametrize(("change", "line"), INVALID, ids=lambda value: str(value)[:60])
 def test_invalid_setting_is_one_line_and_no_request(
-    run_tap: Callable[..., Run], box: Sandbox, change: dict[str, Any], line: str
+    run_tap: RunTap, box: Sandbox, change: dict[str, Any], line: str
 ) -> None:
     config = {**box.config, **change}
     run = run_tap({name: value for name, value in config.items() if value is not MISSING})
     assert_refused(run, box, line)
 
 
-def test_all_errors_are_reported_at_once_without_secrets(
-    run_tap: Callable[..., Run], box: Sandbox
-) -> None:
+def test_all_errors_are_reported_at_once_without_secrets(run_tap: RunTap, box: Sandbox) -> None:
     secrets = {"client_secret": "hush-hush", "refresh_token": ["1000.hush"]}
     filters = {"contact_name": 5550100, "userNumber": "555 0199", "feedback": "Ann Example"}
     bad = {"page_size": 0, "start_date": "soon", "api_url": "ftp://x", "typo": "Bob", **secrets}
@@ -234,7 +227,7 @@ def test_all_errors_are_reported_at_once_without_secrets(
     ids=lambda value: str(value)[:60],
 )
 def test_invalid_environment_is_reported(
-    run_tap: Callable[..., Run],
+    run_tap: RunTap,
     box: Sandbox,
     set_env: Callable[[dict[str, Any]], None],
     change: dict[str, Any],
@@ -245,7 +238,7 @@ def test_invalid_environment_is_reported(
 
 
 def test_environment_settings_reach_the_server(
-    run_tap: Callable[..., Run], box: Sandbox, set_env: Callable[[dict[str, Any]], None]
+    run_tap: RunTap, box: Sandbox, set_env: Callable[[dict[str, Any]], None]
 ) -> None:
     filters = {"callType": "missed", "isRecording": False, "numberIds": [198000002125031, "7"]}
     dates = {"start_date": "2026-02-03", "end_date": "2026-02-10T00:00:00+00:00"}
@@ -275,7 +268,7 @@ AROUND += ["'{}'", '"{}"', "\u201c{}\u201d", "' {}\n'", "\u2018{}\u2019 "]
 @pytest.mark.parametrize("name", KEYS)
 @pytest.mark.parametrize("around", AROUND, ids=ascii)
 def test_blanks_and_quotes_around_credentials_are_stripped(
-    run_tap: Callable[..., Run],
+    run_tap: RunTap,
     box: Sandbox,
     set_env: Callable[[dict[str, Any]], None],
     name: str,
@@ -290,7 +283,7 @@ def test_blanks_and_quotes_around_credentials_are_stripped(
 
 @pytest.mark.parametrize("text", ["", " ", "\t"])
 def test_empty_variable_counts_as_missing(
-    run_tap: Callable[..., Run],
+    run_tap: RunTap,
     box: Sandbox,
     set_env: Callable[[dict[str, Any]], None],
     text: str,
@@ -306,7 +299,7 @@ ENV_FILE = "TAP_ZOHOVOICE_PAGE_SIZE='5'\nTAP_ZOHOVOICE_FILTERS=\nTAP_ZOHOVOICE_L
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_dotenv_file_is_read(
-    run_tap: Callable[..., Run],
+    run_tap: RunTap,
     box: Sandbox,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -325,7 +318,7 @@ def test_dotenv_file_is_read(
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp1252"])
 def test_dotenv_file_in_another_encoding_is_named(
-    run_tap: Callable[..., Run],
+    run_tap: RunTap,
     box: Sandbox,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -359,9 +352,7 @@ def test_path_or_supported_url_is_valid(path: str) -> None:
 
 
 @pytest.mark.parametrize("start", ["0001-01-01", "0001-01-03T00:00:00Z", "9999-12-31"])
-def test_start_at_the_edge_of_the_calendar(
-    run_tap: Callable[..., Run], box: Sandbox, start: str
-) -> None:
+def test_start_at_the_edge_of_the_calendar(run_tap: RunTap, box: Sandbox, start: str) -> None:
     run = run_tap({**box.config, "start_date": start})
     assert "Unexpected" not in run.log
     assert run.exit_code == 0 or any("start_date" in line for line in logged_errors(run))

@@ -1,7 +1,5 @@
 """Several files in one request, against each form of response to it."""
 
-from __future__ import annotations
-
 import errno
 import io
 import json
@@ -11,7 +9,8 @@ import subprocess
 import tempfile
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -30,18 +29,10 @@ from tests.integration.test_recordings import (
 )
 from tests.support.calls import history
 from tests.support.catalog import selecting
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, Run, RunTap
 from tests.support.folders import files
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.audio_fixtures import duration, wav_size
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 AUDIO = b"RIFF\0\0\0\0WAVE"
 # A first file alone, and ten in each of the next requests; some count on one file a request.

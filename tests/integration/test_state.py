@@ -1,11 +1,10 @@
 """Loading of Singer state and catalog."""
 
-from __future__ import annotations
-
 import copy
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
@@ -17,12 +16,8 @@ from tap_zohovoice.streams.call_links import CallAgentsStream
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.streams.recordings import RecordingsStream
 from tap_zohovoice.tap import STREAMS as ALL_STREAMS
+from tests.support.cli import FakeClock, RunTap
 from zoho_voice_sandbox import History, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.support.cli import FakeClock, Run
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 NOW_TEXT = "2026-03-01T12:00:00.000000+00:00"
@@ -35,7 +30,8 @@ INVALID_STATES: list[object] = [
     *[{"other": 1}, {"currently_syncing": None}, {"bookmark": {"call_logs": {}}}],
     *[{"singer_state": 5}, {"singer_state": {"other": 1}}],
     {"completed": {"singer_state": {"bookmarks": {}}}, "partial": {"other": 1}},
-    *[{"type": "STATE", **more} for more in ({}, {"value": []}, {"value": {"call_logs": {}}})],
+    {"type": "STATE"},
+    *[{"type": "STATE", "value": value} for value in ([], {"call_logs": {}})],
     *[[], [1], "x", 5, True, {"bookmarks": 5}, {"bookmarks": [{}]}],
     *[
         {"bookmarks": {"call_logs": bookmark}}
@@ -187,7 +183,7 @@ def test_partitions_without_a_bookmark_start_from_the_beginning(state: dict[str,
 
 @pytest.mark.parametrize("newest", [17, None, "soon", "zzzz", [LATE], {}, "1712012212345"], ids=str)
 def test_start_of_the_newest_call_that_is_no_date_time_is_dropped(
-    run_tap: Callable[..., Run], box: Sandbox, newest: object
+    run_tap: RunTap, box: Sandbox, newest: object
 ) -> None:
     saved = {**bookmark(EARLY), "newest_start_time": newest}
     run = run_tap(box.config, state={"bookmarks": {"call_logs": saved}})
@@ -218,7 +214,7 @@ def wrappers(state: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("number", range(9))
-def test_wrapped_state_is_unwrapped(run_tap: Callable[..., Run], box: Sandbox, number: int) -> None:
+def test_wrapped_state_is_unwrapped(run_tap: RunTap, box: Sandbox, number: int) -> None:
     state = state_of("2026-02-15T00:00:00.000000+00:00")
     wrapped = wrappers(state)[number]
     assert load_state(wrapped, NOW, STREAMS) == state
@@ -242,9 +238,7 @@ def test_partial_state_overrides_the_completed_one() -> None:
 
 
 @pytest.mark.parametrize("state", INVALID_STATES, ids=str)
-def test_invalid_state_fails_with_one_line(
-    run_tap: Callable[..., Run], box: Sandbox, state: object
-) -> None:
+def test_invalid_state_fails_with_one_line(run_tap: RunTap, box: Sandbox, state: object) -> None:
     line = "The state is invalid"
     with pytest.raises(ConfigValidationError, match=line) as error:
         load_state(state, NOW, STREAMS)
@@ -270,7 +264,7 @@ def test_bookmark_without_a_date_time_fails(value: object) -> None:
 
 @pytest.mark.parametrize("value", ["soon", "2036-01-01T00:00:00Z", "2026-02-19", 5])
 def test_bookmark_without_a_key_does_not_stall(
-    run_tap: Callable[..., Run], box: Sandbox, value: object
+    run_tap: RunTap, box: Sandbox, value: object
 ) -> None:
     run = run_tap(box.config, state={"bookmarks": {"call_logs": {"replication_key_value": value}}})
     assert "Unexpected" not in run.log
@@ -279,7 +273,7 @@ def test_bookmark_without_a_key_does_not_stall(
 
 @pytest.mark.parametrize("value", ["0001-01-01", "0001-01-02T00:00:00Z"])
 def test_oldest_possible_bookmark_reads_everything(
-    run_tap: Callable[..., Run], box: Sandbox, value: str
+    run_tap: RunTap, box: Sandbox, value: str
 ) -> None:
     run = run_tap(box.config, state=state_of(value))
     assert run.exit_code == 0
@@ -292,7 +286,7 @@ def test_missing_or_loaded_catalog_is_returned() -> None:
     assert load_catalog(catalog, STREAMS) is catalog
 
 
-def test_catalog_is_loaded(run_tap: Callable[..., Run], box: Sandbox) -> None:
+def test_catalog_is_loaded(run_tap: RunTap, box: Sandbox) -> None:
     catalog = load_catalog({"streams": [ENTRY]}, STREAMS)
     assert catalog is not None
     assert list(catalog) == ["call_logs"]
@@ -301,7 +295,7 @@ def test_catalog_is_loaded(run_tap: Callable[..., Run], box: Sandbox) -> None:
 
 @pytest.mark.parametrize("catalog", INVALID_CATALOGS, ids=lambda value: str(value)[:60])
 def test_invalid_catalog_fails_with_one_line(
-    run_tap: Callable[..., Run], box: Sandbox, catalog: object
+    run_tap: RunTap, box: Sandbox, catalog: object
 ) -> None:
     run = run_tap(box.config, catalog=catalog)
     assert run.exit_code == 1
@@ -325,7 +319,7 @@ OVERRIDES: dict[tuple[str, str], list[object]] = {
 
 
 @pytest.fixture
-def catalog(run_tap: Callable[..., Run]) -> dict[str, Any]:
+def catalog(run_tap: RunTap) -> dict[str, Any]:
     streams = json.loads(run_tap({}, "--discover").stdout)["streams"]
     streams.sort(key=lambda stream: stream["tap_stream_id"] != "call_logs")  # the tests change it
     return {"streams": streams}
@@ -337,7 +331,7 @@ def catalog(run_tap: Callable[..., Run]) -> dict[str, Any]:
     ids=str,
 )
 def test_catalog_cannot_override_key_and_replication(
-    run_tap: Callable[..., Run],
+    run_tap: RunTap,
     box: Sandbox,
     catalog: dict[str, Any],
     place: str,
@@ -376,7 +370,7 @@ def test_catalog_cannot_override_key_and_replication(
     ids=str,
 )
 def test_catalog_cannot_give_a_field_a_type_that_its_values_lack(
-    run_tap: Callable[..., Run],
+    run_tap: RunTap,
     box: Sandbox,
     catalog: dict[str, Any],
     field: str,
@@ -396,7 +390,7 @@ def test_catalog_cannot_give_a_field_a_type_that_its_values_lack(
 
 @pytest.mark.parametrize("missing", ["key_properties", "stream", "replication_key", "metadata"])
 def test_catalog_entry_without_a_member(
-    run_tap: Callable[..., Run], box: Sandbox, catalog: dict[str, Any], missing: str
+    run_tap: RunTap, box: Sandbox, catalog: dict[str, Any], missing: str
 ) -> None:
     del catalog["streams"][0][missing]
     run = run_tap(box.config, catalog={"streams": catalog["streams"][:1]})
@@ -406,7 +400,7 @@ def test_catalog_entry_without_a_member(
 
 @pytest.mark.parametrize("name", ["logid", "start_time"])
 def test_catalog_cannot_leave_out_key_fields(
-    run_tap: Callable[..., Run], box: Sandbox, catalog: dict[str, Any], name: str
+    run_tap: RunTap, box: Sandbox, catalog: dict[str, Any], name: str
 ) -> None:
     entry = catalog["streams"][0]
     for item in entry["metadata"]:
@@ -421,7 +415,7 @@ def test_catalog_cannot_leave_out_key_fields(
 
 
 def test_recordings_keep_their_key_whatever_the_catalog_says(
-    run_tap: Callable[..., Run], box: Sandbox, catalog: dict[str, Any]
+    run_tap: RunTap, box: Sandbox, catalog: dict[str, Any]
 ) -> None:
     for entry in catalog["streams"]:
         root_of(entry).update({"selected": True, "table-key-properties": []})
@@ -433,7 +427,7 @@ def test_recordings_keep_their_key_whatever_the_catalog_says(
 
 @pytest.mark.parametrize("streams", [[], ["other"], ["deselected"]])
 def test_catalog_that_selects_nothing_is_a_warning(
-    run_tap: Callable[..., Run], box: Sandbox, catalog: dict[str, Any], streams: list[str]
+    run_tap: RunTap, box: Sandbox, catalog: dict[str, Any], streams: list[str]
 ) -> None:
     entries = catalog["streams"] if streams == ["deselected"] else []
     for entry in entries:

@@ -1,22 +1,15 @@
 """Stream maps: mistakes end with one plain line before any request, or are warned of."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tap_zohovoice.tap import STREAMS
 from tests.support.calls import call, history, milliseconds
 from tests.support.catalog import selecting
+from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 HIDDEN = ("caller_id_name", "destination_name", "contact_name", "additional_fields")
 

@@ -1,26 +1,18 @@
 """Proxies and certificates: the same for tokens, logs and files, and told plainly if they fail."""
 
-from __future__ import annotations
-
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
 from tests.support.calls import assert_once, history, server_ids
+from tests.support.cli import FakeClock, Run, RunTap
 from tests.support.folders import files
-from tests.support.tls import Proxy, gate, tls
+from tests.support.tls import Gate, Proxy, gate, tls
 from zoho_voice_sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.support.cli import FakeClock, Run
-    from tests.support.tls import Gate
-
-    RunTap = Callable[..., Run]
 
 USER, PASSWORD = "jane.doe", "s3cret-of-the-proxy"
 

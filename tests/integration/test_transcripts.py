@@ -1,24 +1,15 @@
 """Transcripts: asked for one by one, for calls that have one, and only if they are wanted."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests_mock
 
 from tests.support.calls import call, history, server_ids
 from tests.support.catalog import selecting
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
 
 ALL = selecting("call_logs", "recordings", "transcripts")
 

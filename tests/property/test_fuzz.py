@@ -1,11 +1,11 @@
 """Malformed responses and states: never a traceback, a hang or a wrong STATE."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,11 +21,8 @@ from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, run_once
 from tests.support.simulated_api import SECRETS
 from zoho_voice_sandbox import Dialect
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+Simulate = Callable[[Scenario], None]
 
-    Simulate = Callable[[Scenario], None]
 
 __all__ = ["run_scenario"]
 ALL = ("call_logs", "recordings", "transcripts")

@@ -1,9 +1,9 @@
 """The whole tap in virtual time, where lists have only a part of the calls or wrong times."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,11 +28,7 @@ from tests.support.strategies import (
     dialects,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Simulate = Callable[[Scenario], None]
+Simulate = Callable[[Scenario], None]
 
 
 @pytest.fixture

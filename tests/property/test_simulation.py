@@ -1,11 +1,11 @@
 """The whole tap in virtual time: whatever happens, no call is lost and no rule is broken."""
 
-from __future__ import annotations
-
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,11 +20,8 @@ from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_k
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.dialect import SeveralFiles, Throttle, TokenRefused
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+Simulate = Callable[[Scenario], None]
 
-    Simulate = Callable[[Scenario], None]
 
 # A scenario of several runs costs more than one reading.
 EXAMPLES = {"default": 250, "unshrunk": 250, "nightly": 12_500}[

@@ -1,11 +1,10 @@
 """What repeats the tap's schemas is up to date, and a drift in any of it is told."""
 
-from __future__ import annotations
-
 import copy
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,9 +12,6 @@ from definitions.__main__ import HUB, README, SETTINGS, STREAMS, main
 from definitions.documents import as_meltano, read
 from definitions.plugin import Plugin
 from definitions.sections import replace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (README, SETTINGS, STREAMS, "meltano.yml", "pyproject.toml", ".env.example", HUB)

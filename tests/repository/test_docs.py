@@ -1,7 +1,5 @@
 """README and docs/: links, sizes, tables, and the blocks that can be run."""
 
-from __future__ import annotations
-
 import ast
 import html
 import itertools
@@ -12,8 +10,8 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
@@ -21,9 +19,6 @@ from ruamel.yaml import YAML
 
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

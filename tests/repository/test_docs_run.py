@@ -1,13 +1,13 @@
 """Blocks of the documentation, run against the sandbox as they stand."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +15,6 @@ from tests.repository.test_docs import ROOT, SCRIPTS, blocks
 from tests.support.calls import history, server_ids
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.token_endpoint import OAuthClient
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 DOCS = ROOT / "docs"
 FILTERED = re.compile("TAP_|LOGLEVEL|SINGER_SDK|XDG_")

@@ -1,7 +1,5 @@
 """Each error and warning in the tables of the documentation, met on purpose."""
 
-from __future__ import annotations
-
 import datetime as dt
 import errno
 import json
@@ -9,10 +7,11 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import redis
@@ -22,17 +21,11 @@ import trustme
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tests.support.calls import call, history
-from tests.support.cli import NOW
+from tests.support.cli import NOW, FakeClock, Run, RunTap
 from tests.support.tls import Proxy, Stub, gate, tls
 from zoho_voice_sandbox import Dialect, Sandbox
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.cli import FakeClock, Run
-
-    RunTap = Callable[..., Run]
-    Meet = Callable[["Stage"], Run]
+Meet = Callable[["Stage"], Run]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
 WARNINGS = PAGE.partition("\n## Warnings\n")[2].partition("\n## ")[0]

@@ -1,7 +1,5 @@
 """What holds the repository together: pins that agree, actions that cannot change under us."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

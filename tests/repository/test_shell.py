@@ -1,17 +1,12 @@
 """The script of the documentation with stubs: it keeps the state, and its exit code is right."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "docs" / "snippets" / "pipe.sh"

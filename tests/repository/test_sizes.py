@@ -1,7 +1,5 @@
 """The limits of size that `make lint` checks."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Malformed and misleading responses."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from dataclasses import dataclass

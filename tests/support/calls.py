@@ -1,15 +1,10 @@
 """Calls of the sandbox: small histories, single calls, and whether a run brought them."""
 
-from __future__ import annotations
-
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zoho_voice_sandbox import History
-
-if TYPE_CHECKING:
-    from tests.support.cli import Run
-    from zoho_voice_sandbox import Sandbox
+from tests.support.cli import Run
+from zoho_voice_sandbox import History, Sandbox
 
 FIRST, LAST = dt.date(2025, 6, 1), dt.date(2026, 2, 28)
 

@@ -1,7 +1,5 @@
 """Catalogs for the tap."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tap_zohovoice.tap import TapZohoVoice

@@ -1,22 +1,16 @@
 """The tap's command line, run in this process by a clock that takes no time."""
 
-from __future__ import annotations
-
 import logging
 import signal
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.cli.signals import SIGNALS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-    from typing import TextIO
-
-    from tap_zohovoice.tap import TapZohoVoice
+from tap_zohovoice.tap import TapZohoVoice
 
 NOW = 1_772_366_400.0  # 2026-03-01 12:00:00 UTC
 
@@ -101,6 +95,10 @@ class Run:
     @property
     def bookmark(self) -> str:
         return bookmark(self.state)
+
+
+RunTap = Callable[..., Run]
+"""The fixture `run_tap`."""
 
 
 def bookmark(state: dict[str, Any]) -> str:

@@ -1,33 +1,27 @@
 """Calls in memory behind the sandbox's query core, and a reading of them without HTTP or waits."""
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader
-from tap_zohovoice.pagination import Page
+from tap_zohovoice.extract.results import WindowResult
+from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.records import SerializedRecord
 from tests.support.flows import drive
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.calls import has_wrong_start, reset_to_2000
-from zoho_voice_sandbox.date_filter import midnight, today
+from zoho_voice_sandbox.date_filter import TimeRange, midnight, today
 from zoho_voice_sandbox.params import InvalidParameterError as RejectedError
 from zoho_voice_sandbox.query import LogQuery, QueryFailedError, run_query
-
-if TYPE_CHECKING:
-    from tap_zohovoice.extract.results import WindowResult
-    from tap_zohovoice.pagination import PageRequest
-    from zoho_voice_sandbox.date_filter import TimeRange
-    from zoho_voice_sandbox.query import Page as QueryPage
+from zoho_voice_sandbox.query import Page as QueryPage
 
 SECOND, MINUTE, DAY = 1_000, 60_000, 86_400_000
 NOW = 1_772_366_400_000

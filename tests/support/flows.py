@@ -1,17 +1,10 @@
 """Drives a flow, a generator of page requests, without HTTP."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterator
 
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
-from tap_zohovoice.pagination import PageRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-    from tap_zohovoice.extract.results import WindowResult
-    from tap_zohovoice.pagination import Page
+from tap_zohovoice.extract.results import WindowResult
+from tap_zohovoice.pagination import Page, PageRequest
 
 
 def drive(

@@ -1,11 +1,6 @@
 """What a run left in a folder."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 
 def files(folder: Path) -> set[Path]:

@@ -1,7 +1,5 @@
 """A person at a terminal, for tests of questions and of what is drawn."""
 
-from __future__ import annotations
-
 import codecs
 import os
 import pty

@@ -1,23 +1,18 @@
 """A real Redis server on the loopback interface, and a clock that moves with its data."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 import redis
 
 from tap_zohovoice._compat import override
 from tests.support.cli import FakeClock
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Self
 
 HOST = "127.0.0.1"
 PASSWORD = "hush-hush"

@@ -1,7 +1,5 @@
 """Scenarios: an account and runs of the tap in virtual time, and the rules that always hold."""
 
-from __future__ import annotations
-
 import datetime as dt
 import io
 import json
@@ -9,10 +7,11 @@ import math
 import os
 import shutil
 from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
 from requests.adapters import HTTPAdapter
@@ -29,6 +28,7 @@ from tests.support.fake_server import (
     SECOND,
     AccountSpec,
     Change,
+    Row,
     build_rows,
     kept_since,
     readable_until,
@@ -42,11 +42,6 @@ from tests.support.simulated_account import (
 )
 from tests.support.simulated_api import HOST, SECRETS, Fault, Pipe, SimulatedApi, Stop
 from zoho_voice_sandbox.token_endpoint import OAuthClient
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from tests.support.fake_server import Row
 
 KEYS = {
     "call_logs": ("logid",),

@@ -1,22 +1,16 @@
 """An account in virtual time: its clock, its calls, and their rows."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tests.support.cli import NOW
-from tests.support.fake_server import FakeServer
+from tests.support.fake_server import FakeServer, Row
 from zoho_voice_sandbox.row_forms import encode
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from tests.support.fake_server import Row
 
 FILES = {"isRecording": ("call_recording", 3), "isVoiceMail": ("voicemail", 7)}
 """Key of a kind of file, and the number of calls per call that has it."""

@@ -4,19 +4,19 @@ All of the tap runs as it is. The server counts as the real one does, and stops 
 first request that violates a rule.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import math
 import os
 import signal
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import Literal, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from typing_extensions import Buffer
 from werkzeug import Response
 
 from tap_zohovoice._compat import override
@@ -26,6 +26,7 @@ from tests.support.fake_server import EndlessError
 from tests.support.simulated_account import (
     AUDIO,
     FILES,
+    Files,
     KilledError,
     ServerClock,
     SimulatedAccount,
@@ -33,7 +34,7 @@ from tests.support.simulated_account import (
     encode_log,
     has_file,
 )
-from zoho_voice_sandbox.addresses import PATHS
+from zoho_voice_sandbox.addresses import PATHS, EndpointName
 from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.faults import apply_fault
 from zoho_voice_sandbox.files import several_files_response
@@ -51,14 +52,6 @@ from zoho_voice_sandbox.responses import (
 from zoho_voice_sandbox.row_forms import encode
 from zoho_voice_sandbox.stats import EndpointStats
 from zoho_voice_sandbox.token_endpoint import TokenEndpoint
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from typing_extensions import Buffer
-
-    from tests.support.simulated_account import Files
-    from zoho_voice_sandbox.addresses import EndpointName
 
 HOST = "https://voice.invalid"
 TIMEOUT = 60.0

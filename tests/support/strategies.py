@@ -1,18 +1,13 @@
 """Hypothesis strategies: accounts, servers, and what happens while they are read."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
-from tests.support.fake_server import DAY, MINUTE, SECOND, Burst, Change
+from tests.support.fake_server import DAY, MINUTE, SECOND, AccountSpec, Burst, Change
 from zoho_voice_sandbox import Dialect
-
-if TYPE_CHECKING:
-    from tests.support.fake_server import AccountSpec
 
 # The default is the same every time, so that CI fails for changes alone.
 settings.register_profile("default", max_examples=200, deadline=None, derandomize=True)

@@ -1,21 +1,15 @@
 """A network for tests: a server behind TLS, and a proxy, both on the loopback interface."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
+
+import trustme
 
 from tap_zohovoice._compat import override
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    import trustme
-
-    from zoho_voice_sandbox import Sandbox
+from zoho_voice_sandbox import Sandbox
 
 _PATIENCE = 20.0  # seconds; longer than any test
 _PIECE = 65_536

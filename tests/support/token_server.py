@@ -1,7 +1,5 @@
 """A token endpoint with any response, for what the sandbox never answers."""
 
-from __future__ import annotations
-
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any

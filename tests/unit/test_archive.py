@@ -1,11 +1,9 @@
 """Archives of several files, hostile ones too."""
 
-from __future__ import annotations
-
 import io
 import tracemalloc
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
@@ -14,9 +12,6 @@ from hypothesis import strategies as st
 
 from tap_zohovoice.exceptions import ArchiveError
 from tap_zohovoice.recordings.archive import MAX_ENTRIES, Archive, is_archive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 FILES = {"a.wav": b"RIFF" + bytes(range(256)) * 9, "b.wav": b"short", "c.wav": b""}
 MEBI = 1024 * 1024

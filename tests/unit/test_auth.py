@@ -1,27 +1,20 @@
 """Token endpoint, access token and throttled authenticator."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 import requests
+from requests_mock import Mocker
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tests.support.cli import FakeClock, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from requests_mock import Mocker
-
-    from tests.support.cli import FakeClock, Run
 
 ACCOUNTS = "https://accounts.example.invalid"
 TOKEN_URL = f"{ACCOUNTS}/oauth/v2/token"
@@ -406,9 +399,7 @@ class TestNetrc:
         tokens.access_token()
         assert "Authorization" not in requests_mock.request_history[0].headers
 
-    def test_does_not_replace_the_token(
-        self, run_tap: Callable[..., Run], clock: FakeClock
-    ) -> None:
+    def test_does_not_replace_the_token(self, run_tap: RunTap, clock: FakeClock) -> None:
         with Sandbox(clock=clock) as box:
             assert run_tap(box.config).exit_code == 0
             assert [status for _, _, status in box.stats.log] == [200]

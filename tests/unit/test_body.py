@@ -1,15 +1,14 @@
 """Unit tests of reading response bodies, against a server that sends any bytes."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import socket
 import threading
 import tracemalloc
 import zlib
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -19,9 +18,6 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.http.body import content_length, iter_body, read_body
 from tap_zohovoice.http.session import PlainSession
 from tests.support.cli import FakeClock
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 CONTENT = b"".join(b"%d," % number for number in range(100_000))
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"

@@ -1,9 +1,7 @@
 """Rows of one call that differ: which is kept, and how the calls are counted."""
 
-from __future__ import annotations
-
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Sequence
 
 import pytest
 
@@ -11,9 +9,6 @@ from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import PageFlow
 from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.records import SerializedRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
 
 START = "2026-02-10T08:00:00.000000+00:00"
 

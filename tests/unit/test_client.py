@@ -1,15 +1,14 @@
 """API client: each attempt is throttled, signed, sent and validated."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
+from requests_mock import Mocker
 
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.exceptions import RetriesExhaustedError, RetryableError, ZohoVoiceError
@@ -17,11 +16,7 @@ from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-
-if TYPE_CHECKING:
-    from requests_mock import Mocker
-
-    from tests.support.cli import FakeClock
+from tests.support.cli import FakeClock
 
 ACCOUNTS, URL = "https://accounts.example.invalid", "https://voice.example.invalid/logs"
 PAGE: dict[str, Any] = {"json": {"logs": []}}

@@ -1,7 +1,5 @@
 """Conversion of call logs to records."""
 
-from __future__ import annotations
-
 import json
 import logging
 from typing import Any

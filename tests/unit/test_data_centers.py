@@ -1,7 +1,5 @@
 """Data centers: what responses name, and the URLs in the documentation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

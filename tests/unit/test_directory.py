@@ -1,22 +1,17 @@
 """Streams beside the calls: requests, paging, keys, types, errors."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from requests_mock import Mocker
 
 from tap_zohovoice.streams.directory import (
     DIRECTORY_STREAMS,
     CampaignsStream,
 )
 from tap_zohovoice.tap import TapZohoVoice
-
-if TYPE_CHECKING:
-    from requests_mock import Mocker
-
-    from tests.support.cli import FakeClock
+from tests.support.cli import FakeClock
 
 ACCOUNTS, VOICE = "https://accounts.example.invalid", "https://voice.example.invalid"
 CONFIG = {

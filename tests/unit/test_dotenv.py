@@ -1,12 +1,9 @@
 """Updates of `.env` files, as python-dotenv and sh read them."""
 
-from __future__ import annotations
-
 import os
 import stat
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from dotenv import dotenv_values
@@ -14,9 +11,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice.cli.dotenv import check_writable, update_dotenv, validate_value
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 OTHERS = [
     "# a comment, it's one\n",
@@ -189,7 +183,7 @@ def test_update_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     path = tmp_path / ".env"
     path.write_text("A=1\n" * 10_000)
     seen: list[str] = []
-    real: Callable[[int], None] = os.fsync
+    real = os.fsync
 
     def look(descriptor: int) -> None:
         real(descriptor)

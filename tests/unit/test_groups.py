@@ -1,9 +1,7 @@
 """Groups of files that one request may ask for."""
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +9,6 @@ from tap_zohovoice._time import Clock
 from tap_zohovoice.recordings.several import MAX_BYTES, MAX_NAME_CHARS, iter_groups
 from tap_zohovoice.recordings.storage import LocalStorage
 from tap_zohovoice.recordings.writer import FileWriter
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MEBI = 1024 * 1024
 START = "2026-02-28T12:00:00.000000+00:00"

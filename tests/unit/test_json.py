@@ -1,7 +1,5 @@
 """JSON in and out, and text that every target can store."""
 
-from __future__ import annotations
-
 import json
 from decimal import Decimal
 from typing import Any

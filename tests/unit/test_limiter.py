@@ -1,7 +1,5 @@
 """Sliding-window limiter: limit, lockouts and waits, with and without a shared store."""
 
-from __future__ import annotations
-
 import datetime as dt
 import logging
 import re

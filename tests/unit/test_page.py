@@ -1,7 +1,5 @@
 """Pages of call logs, parsed from response bodies."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,18 +1,13 @@
 """The largest page that the server grants is found, whatever it says to larger ones."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.fake_server import DAY, MINUTE, AccountSpec, Burst, read
+from tests.support.fake_server import DAY, MINUTE, AccountSpec, Burst, Reading, read
 from tests.unit.test_windows import assert_complete, assert_once
 from zoho_voice_sandbox import Dialect
-
-if TYPE_CHECKING:
-    from tests.support.fake_server import Reading
 
 ROWS = 20_000
 BEHAVIOURS = ["cap", "refuse", "error500", "timeout", "cut", "empty"]

@@ -1,14 +1,12 @@
 """Lists that are answered in part, in changing orders, or with totals of another meaning."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fake_server import DAY, MINUTE, SECOND, AccountSpec, Burst, read
+from tests.support.fake_server import DAY, MINUTE, SECOND, AccountSpec, Burst, Reading, read
 from tests.support.strategies import (
     ANY_SERVER,
     CHANGING_ORDERS,
@@ -19,9 +17,6 @@ from tests.support.strategies import (
 )
 from tests.unit.test_windows import assert_complete, assert_once, assert_sound
 from zoho_voice_sandbox import Dialect
-
-if TYPE_CHECKING:
-    from tests.support.fake_server import Reading
 
 HALF_DAY = DAY // 2
 LONG_AGO = 2251

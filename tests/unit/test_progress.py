@@ -1,10 +1,8 @@
 """Progress: log lines, structured fields and the estimate of the time left."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,10 +11,7 @@ from tap_zohovoice.progress.figures import DownloadProgress, RecordProgress, Win
 from tap_zohovoice.progress.reporter import Reporter
 from tap_zohovoice.progress.text import Snapshot, format_wait
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
-from tests.support.cli import NOW
-
-if TYPE_CHECKING:
-    from tests.support.cli import FakeClock
+from tests.support.cli import NOW, FakeClock
 
 
 @pytest.fixture(autouse=True)

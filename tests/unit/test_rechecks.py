@@ -1,7 +1,5 @@
 """Which files are requested once more, remembered by a single timestamp."""
 
-from __future__ import annotations
-
 import datetime as dt
 
 import pytest

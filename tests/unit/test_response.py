@@ -1,7 +1,5 @@
 """Classification of responses, and redaction of their texts."""
 
-from __future__ import annotations
-
 import json
 import re
 from email.utils import formatdate

@@ -1,9 +1,5 @@
 """Retry policy: which failures are retried, how often, and after which waits."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tap_zohovoice.exceptions import (
@@ -19,9 +15,7 @@ from tap_zohovoice.exceptions import (
 )
 from tap_zohovoice.http.retry import MAX_WAIT, RetryPolicy
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-
-if TYPE_CHECKING:
-    from tests.support.cli import FakeClock
+from tests.support.cli import FakeClock
 
 FAILED, ODD, EMPTY = RetryableError("a"), UnexpectedResponseError("b"), AmbiguousResponseError("c")
 LOCKED, REJECTED = RateLimitedError("locked"), TokenRejectedError("rejected")

@@ -1,25 +1,19 @@
 """HTTP session: bounded bodies, released slots, no redirects, cookies or interim responses."""
 
-from __future__ import annotations
-
 import socket
 import threading
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from requests_mock import Mocker
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.http.session import PlainSession, ThrottledSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
 from tests.support.token_server import TokenServer
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
-    from requests_mock import Mocker
 
 
 @pytest.fixture

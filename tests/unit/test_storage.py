@@ -1,7 +1,5 @@
 """Unit tests of storage, paths and media types of files."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 import stat

@@ -1,22 +1,21 @@
 """SQLite slot store with damaged, read-only and missing files."""
 
-from __future__ import annotations
-
 import logging
 import os
 import resource
 import shutil
 import sqlite3
 import sys
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tap_zohovoice.rate_limit.limiter import Grant
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore, store_path
+from tests.support.cli import FakeClock
 from tests.unit.test_limiter import (
     CLIENT,
     LOGGER,
@@ -26,12 +25,8 @@ from tests.unit.test_limiter import (
     seconds_waited,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+Damage = Callable[[Path], object]
 
-    from tests.support.cli import FakeClock
-
-    Damage = Callable[[Path], object]
 
 OTHER_VERSION = """
     DROP TABLE IF EXISTS slot;

@@ -1,12 +1,9 @@
 """Rules of correctness 1 to 6, by what comes out of the reading machine for any account."""
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -14,6 +11,7 @@ from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
+from tap_zohovoice.extract.results import WindowResult
 from tests.support.fake_server import (
     DAY,
     MINUTE,
@@ -26,10 +24,7 @@ from tests.support.fake_server import (
 )
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
-
-if TYPE_CHECKING:
-    from tap_zohovoice.extract.results import WindowResult
-    from zoho_voice_sandbox.dialect import OffsetOver, Order, Total
+from zoho_voice_sandbox.dialect import OffsetOver, Order, Total
 
 
 def assert_once(reading: Reading) -> None:
