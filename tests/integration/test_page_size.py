@@ -57,7 +57,7 @@ def test_size_that_is_granted_is_used(run_tap: RunTap, clock: FakeClock) -> None
 def test_server_that_grants_less_later_loses_no_call(
     run_tap: RunTap, clock: FakeClock, behaviour: Any, request_number: int
 ) -> None:
-    with Sandbox(history=history(8_000), clock=clock) as box:
+    with Sandbox(history=history(6_000), clock=clock) as box:
 
         def change(number: int) -> None:
             if number == request_number:
@@ -81,7 +81,7 @@ def test_documented_size_is_requested_where_no_larger_one_is_granted(
 def test_size_is_requested_again_after_an_outage(
     run_tap: RunTap, clock: FakeClock, faults: int
 ) -> None:
-    with Sandbox(history=history(8_000), dialect=Dialect(max_size=200), clock=clock) as box:
+    with Sandbox(history=history(4_000), dialect=Dialect(max_size=200), clock=clock) as box:
         box.faults = dict.fromkeys(range(1, faults + 1), "500")
         assert_once(run_tap({**box.config, "start_date": "2025-01-01"}), server_ids(box))
-        assert box.stats.requests <= 8_000 / 200 * 1.05 + 12 + faults
+        assert box.stats.requests <= 4_000 / 200 * 1.05 + 12 + faults

@@ -25,10 +25,10 @@ def test_rule_1_zone_order_and_inclusiveness_of_dates_do_not_matter(
     run_tap: RunTap, clock: FakeClock, zone: int, inclusive: bool, order: Any
 ) -> None:
     dialect = Dialect(utc_offset_minutes=zone, to_date_inclusive=inclusive, order=order)
-    with Sandbox(history=history(), dialect=dialect, clock=clock) as box:
+    with Sandbox(history=history(450), dialect=dialect, clock=clock) as box:
         run = run_tap(box.config)
         assert_once(run, server_ids(box))
-        assert box.stats.requests <= budget(900)
+        assert box.stats.requests <= budget(450)
 
 
 def test_rule_1_start_is_inclusive_and_end_exclusive_to_the_millisecond(
@@ -77,22 +77,22 @@ DIALECTS = {
     "total as text": Dialect(total="text"),
     "total too high": Dialect(total="stale_high", total_error=3),
     "total too low": Dialect(total="stale_low", total_error=3),
-    "offsets refused": Dialect(max_offset=1_000, offset_over="refuse"),
-    "offsets empty": Dialect(max_offset=1_000, offset_over="empty"),
-    "offsets empty, total of 0": Dialect(max_offset=1_000, offset_over="empty_uncounted"),
-    "offsets fail": Dialect(max_offset=1_000, offset_over="error500"),
-    "offsets empty, no total": Dialect(max_offset=500, offset_over="empty", total="absent"),
+    "offsets refused": Dialect(max_offset=500, offset_over="refuse"),
+    "offsets empty": Dialect(max_offset=500, offset_over="empty"),
+    "offsets empty, total of 0": Dialect(max_offset=500, offset_over="empty_uncounted"),
+    "offsets fail": Dialect(max_offset=500, offset_over="error500"),
+    "offsets empty, no total": Dialect(max_offset=250, offset_over="empty", total="absent"),
     "future refused": Dialect(future_dates="refused", bad_value_message="neutral"),
     "future refused in the east": Dialect(future_dates="refused", utc_offset_minutes=840),
     "future refused in the west": Dialect(future_dates="refused", utc_offset_minutes=-720),
     "a month at most": Dialect(max_range_days=31, bad_value_message="neutral"),
     "a day at most": Dialect(max_range_days=1),
-    "size capped": Dialect(max_size=100, size_over="cap"),
-    "size capped oddly": Dialect(max_size=30, size_over="cap"),
-    "size capped, no total": Dialect(max_size=100, size_over="cap", total="absent"),
-    "size refused": Dialect(max_size=100, size_over="refuse", bad_value_message="neutral"),
+    "size capped": Dialect(max_size=50, size_over="cap"),
+    "size capped oddly": Dialect(max_size=15, size_over="cap"),
+    "size capped, no total": Dialect(max_size=50, size_over="cap", total="absent"),
+    "size refused": Dialect(max_size=50, size_over="refuse", bad_value_message="neutral"),
     "everything refused": Dialect(
-        max_size=100,
+        max_size=50,
         size_over="refuse",
         max_range_days=31,
         future_dates="refused",
@@ -112,7 +112,7 @@ DIALECTS = {
 def test_rules_2_and_3_every_dialect_gives_every_call_once(
     run_tap: RunTap, clock: FakeClock, dialect: Dialect
 ) -> None:
-    made_up = history(2_200, first=date(2026, 1, 1))
+    made_up = history(1_100, first=date(2026, 1, 1))
     with Sandbox(history=made_up, dialect=dialect, clock=clock) as box:
         run = run_tap(box.config)
         assert_once(run, server_ids(box))

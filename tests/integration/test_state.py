@@ -30,8 +30,8 @@ INVALID_STATES: list[object] = [
     *[{"other": 1}, {"currently_syncing": None}, {"bookmark": {"call_logs": {}}}],
     *[{"singer_state": 5}, {"singer_state": {"other": 1}}],
     {"completed": {"singer_state": {"bookmarks": {}}}, "partial": {"other": 1}},
-    {"type": "STATE"},
-    *[{"type": "STATE", "value": value} for value in ([], {"call_logs": {}})],
+    *[{"type": "STATE"}, {"type": "STATE", "value": []}],
+    {"type": "STATE", "value": {"call_logs": {}}},
     *[[], [1], "x", 5, True, {"bookmarks": 5}, {"bookmarks": [{}]}],
     *[
         {"bookmarks": {"call_logs": bookmark}}
