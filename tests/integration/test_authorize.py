@@ -471,13 +471,6 @@ class TestTokenTest:
         assert values[REFRESH_TOKEN] == cli.box.config["refresh_token"]
         assert bool(result.out) != write
 
-    @pytest.mark.parametrize("fault", ["500", "cut", "token", "truncated", "503_retry_after"])
-    def test_transient_fault_is_retried(self, cli: Cli, fault: str) -> None:
-        cli.box.faults = {1: fault}
-        result = cli()
-        assert result.exit_code == 0, result.err
-        assert result.err.endswith("The token works: 70 calls.\n")
-
     def test_lock_is_waited_out(self, cli: Cli) -> None:
         cli.box.faults = {1: "lock"}
         result = cli()
@@ -772,16 +765,6 @@ class TestSignals:
             assert self.interrupt(box, held, path, signum) == Result(code, "", message)
             assert path.read_text() == "TAP_ZOHOVOICE_REFRESH_TOKEN=old\n"
             assert [file.name for file in path.parent.iterdir()] == [".env"]
-
-    def test_new_code_works_after_a_kill(self, cli: Cli, held: HeldClock) -> None:
-        with Sandbox(clock=held, token_faults={1: "slow"}) as box:
-            self.interrupt(box, held, cli.path, signal.SIGKILL)
-            assert "invalid_code" in cli(box, write=cli.path).err
-            assert not cli.path.exists()
-            box.accounts.add_code("1000.another")
-            result = cli(box, code="1000.another", write=cli.path)
-        assert result.exit_code == 0, result.err
-        assert saved_token(cli.path) == box.accounts.client.refresh_token
 
     def test_signal_while_saving_is_deferred(self, cli: Cli, monkeypatch: Patch) -> None:
         monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGINT))

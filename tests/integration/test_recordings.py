@@ -610,7 +610,7 @@ def test_only_calls_with_files_are_requested(
     run_tap: RunTap, clock: FakeClock, order: Any, files: Any
 ) -> None:
     dialect = Dialect(order=order, file_keys=files)
-    with Sandbox(history=history(4_000), dialect=dialect, clock=clock) as box:
+    with Sandbox(history=history(2_000), dialect=dialect, clock=clock) as box:
         run = run_tap({**box.config, "page_size": 100}, catalog=selecting("recordings"))
         assert run.exit_code == 0, run.log
         rows = run.rows("recordings")

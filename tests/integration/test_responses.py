@@ -1,10 +1,9 @@
 """Lockouts, tokens, faults and odd rows, through the command line."""
 
 import itertools
-import json
 import re
 import socket
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from email.utils import formatdate
 from typing import Any, get_args
@@ -266,25 +265,6 @@ def test_html_page_of_a_firewall_is_retried(run_tap: RunTap, clock: FakeClock, s
     assert ("an HTML page" in last_line(run)) == (status != 503)
     assert "administrator" not in run.log
     assert "Firewall" not in run.log
-
-
-ROW = {"logid": "only", "start_time": str(round(NOW - 86_400) * 1000), "contact_name": "aXb"}
-
-
-def answer_once(body: bytes) -> Callable[[Any, Any], bytes]:
-    """Return a response to requests for the first page; other pages are empty."""
-    return lambda request, _: body if request.qs["from"] == ["0"] else b'{"logs":[]}'
-
-
-def test_single_row_is_a_list_of_one(run_tap: RunTap, clock: FakeClock) -> None:
-    body = json.dumps({"logs": ROW, "meta": {"total": 1}}).encode()
-    with (
-        Sandbox(history=None, clock=clock) as box,
-        odd_responses(box, MANY, content=answer_once(body)),
-    ):
-        run = run_tap({**box.config, "start_date": "2026-02-20"})
-    assert run.exit_code == 0, run.log
-    assert run.ids == ["only"]
 
 
 def free_port() -> int:

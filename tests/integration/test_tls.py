@@ -121,34 +121,22 @@ def assert_told_once(run: Run, line: str, *private: str) -> None:
 YEAR_AGO, WEEK_AGO, NEXT_WEEK, NEXT_YEAR = (
     dt.datetime.now(dt.UTC) + dt.timedelta(days=days) for days in (-365, -7, 7, 365)
 )
+OWN = ["127.0.0.1", "localhost"]
+PAST = {"not_before": YEAR_AGO, "not_after": WEEK_AGO}
+COMING = {"not_before": NEXT_WEEK, "not_after": NEXT_YEAR}
 
 
 @pytest.mark.parametrize("service", ["accounts", "voice"])
 @pytest.mark.parametrize(
     ("names", "validity", "bundled", "line"),
     [
-        (["127.0.0.1", "localhost"], {}, None, "is not trusted; if a proxy intercepts TLS, set"),
-        (["127.0.0.1", "localhost"], {}, "other", "certificate authority in REQUESTS_CA_BUNDLE"),
-        (
-            ["127.0.0.1", "localhost"],
-            {},
-            "junk",
-            "REQUESTS_CA_BUNDLE contains no certificate in PEM",
-        ),
-        (["127.0.0.1", "localhost"], {}, "missing", "named by REQUESTS_CA_BUNDLE cannot be read"),
+        (OWN, {}, None, "is not trusted; if a proxy intercepts TLS, set"),
+        (OWN, {}, "other", "certificate authority in REQUESTS_CA_BUNDLE"),
+        (OWN, {}, "junk", "REQUESTS_CA_BUNDLE contains no certificate in PEM"),
+        (OWN, {}, "missing", "named by REQUESTS_CA_BUNDLE cannot be read"),
         (["127.0.0.2", "example.org"], {}, "own", "certificate is for another address; check "),
-        (
-            ["127.0.0.1", "localhost"],
-            {"not_before": YEAR_AGO, "not_after": WEEK_AGO},
-            "own",
-            "certificate has expired; check the clock of this machine",
-        ),
-        (
-            ["127.0.0.1", "localhost"],
-            {"not_before": NEXT_WEEK, "not_after": NEXT_YEAR},
-            "own",
-            "certificate is not valid yet; check the clock of this machine",
-        ),
+        (OWN, PAST, "own", "certificate has expired; check the clock of this machine"),
+        (OWN, COMING, "own", "certificate is not valid yet; check the clock of this machine"),
     ],
 )
 def test_a_certificate_that_does_not_do_is_told_with_what_to_do(
