@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,20 +21,37 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
+@pytest.fixture
+def limiter(clock: FakeClock) -> SlidingWindowLimiter:
+    return SlidingWindowLimiter(30, 60, clock)
+
+
+def windows(
+    clock: FakeClock, limiter: SlidingWindowLimiter, share_done: Callable[[int, float], float]
+) -> WindowProgress:
+    return WindowProgress(
+        "call_logs", clock=clock, limiter=limiter, share_done=share_done, tokens_fetched=lambda: 1
+    )
+
+
+def downloads(
+    clock: FakeClock, limiter: SlidingWindowLimiter, results: Counter[str], received: int = 0
+) -> DownloadProgress:
+    own: dict[str, Any] = {"clock": clock, "limiter": limiter}
+    return DownloadProgress(
+        "recordings", "file", results=results, bytes_received=lambda: received, **own
+    )
+
+
 def fields(log: pytest.LogCaptureFixture, *names: str) -> list[tuple[object, ...]]:
     """Return the values of some fields of each line."""
     return [tuple(vars(record).get(name) for name in names) for record in log.records]
 
 
-def test_window_progress_lines(clock: FakeClock, log: pytest.LogCaptureFixture) -> None:
-    limiter = SlidingWindowLimiter(30, 60, clock)
-    progress = WindowProgress(
-        "call_logs",
-        clock=clock,
-        limiter=limiter,
-        share_done=lambda rows, _: rows / 4000,
-        tokens_fetched=lambda: 1,
-    )
+def test_window_progress_lines(
+    clock: FakeClock, limiter: SlidingWindowLimiter, log: pytest.LogCaptureFixture
+) -> None:
+    progress = windows(clock, limiter, lambda rows, _: rows / 4000)
     for rows, requests in ((1000, 29), (1, 1), (2999, 2)):
         for _ in range(requests):
             limiter.acquire()
@@ -57,16 +75,9 @@ def test_window_progress_lines(clock: FakeClock, log: pytest.LogCaptureFixture) 
 
 
 def test_limit_sets_the_pace_of_the_estimate(
-    clock: FakeClock, log: pytest.LogCaptureFixture
+    clock: FakeClock, limiter: SlidingWindowLimiter, log: pytest.LogCaptureFixture
 ) -> None:
-    limiter = SlidingWindowLimiter(30, 60, clock)
-    progress = WindowProgress(
-        "call_logs",
-        clock=clock,
-        limiter=limiter,
-        share_done=lambda _rows, _partial: 0.5,
-        tokens_fetched=lambda: 0,
-    )
+    progress = windows(clock, limiter, lambda _rows, _partial: 0.5)
     for _ in range(29):
         limiter.acquire()
         limiter.release()
@@ -74,13 +85,11 @@ def test_limit_sets_the_pace_of_the_estimate(
     assert fields(log, "seconds_left") == [(60,)]
 
 
-def test_pages_count_before_their_window_is_complete(clock: FakeClock) -> None:
-    progress = WindowProgress(
-        "call_logs",
-        clock=clock,
-        limiter=SlidingWindowLimiter(30, 60, clock),
-        share_done=lambda rows, partial: min(0.5 * (rows >= 1000) + partial, 1.0),
-        tokens_fetched=lambda: 1,
+def test_pages_count_before_their_window_is_complete(
+    clock: FakeClock, limiter: SlidingWindowLimiter
+) -> None:
+    progress = windows(
+        clock, limiter, lambda rows, partial: min(0.5 * (rows >= 1000) + partial, 1.0)
     )
     assert progress.snapshot().to_log_line("") == "0 calls"
     clock.time += 60
@@ -94,8 +103,10 @@ def test_pages_count_before_their_window_is_complete(clock: FakeClock) -> None:
     assert progress.snapshot().done == "1,001 of about 2,002 calls"
 
 
-def test_records_without_a_known_number_are_counted(clock: FakeClock) -> None:
-    written, limiter = [5], SlidingWindowLimiter(30, 60, clock)
+def test_records_without_a_known_number_are_counted(
+    clock: FakeClock, limiter: SlidingWindowLimiter
+) -> None:
+    written = [5]
     progress = RecordProgress(
         "users", clock=clock, limiter=limiter, records_written=lambda: written[0]
     )
@@ -111,16 +122,11 @@ def test_records_without_a_known_number_are_counted(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("total", [200, 0])
-def test_download_progress(clock: FakeClock, log: pytest.LogCaptureFixture, total: int) -> None:
+def test_download_progress(
+    clock: FakeClock, limiter: SlidingWindowLimiter, log: pytest.LogCaptureFixture, total: int
+) -> None:
     results: Counter[str] = Counter()
-    progress = DownloadProgress(
-        "recordings",
-        "file",
-        clock=clock,
-        limiter=SlidingWindowLimiter(30, 60, clock),
-        results=results,
-        bytes_received=lambda: 12_345_678,
-    )
+    progress = downloads(clock, limiter, results, 12_345_678)
     if total:
         progress.add_total(total, total)
     results.update({"fetched": 49, "skipped": 1})
@@ -161,23 +167,17 @@ class CountedMeanwhile(Counter[str]):
             yield item
 
 
-def test_snapshot_is_safe_while_downloads_count(clock: FakeClock) -> None:
-    progress = DownloadProgress(
-        "recordings",
-        "file",
-        clock=clock,
-        limiter=SlidingWindowLimiter(30, 60, clock),
-        results=CountedMeanwhile(fetched=2),
-        bytes_received=lambda: 0,
-    )
+def test_snapshot_is_safe_while_downloads_count(
+    clock: FakeClock, limiter: SlidingWindowLimiter
+) -> None:
+    progress = downloads(clock, limiter, CountedMeanwhile(fetched=2))
     assert progress.snapshot().fields["fetched"] == 2
 
 
-def test_summary_without_downloads(clock: FakeClock, log: pytest.LogCaptureFixture) -> None:
-    limiter = SlidingWindowLimiter(30, 60, clock)
-    DownloadProgress(
-        "x", "file", clock=clock, limiter=limiter, results={}, bytes_received=lambda: 0
-    ).finish()
+def test_summary_without_downloads(
+    clock: FakeClock, limiter: SlidingWindowLimiter, log: pytest.LogCaptureFixture
+) -> None:
+    downloads(clock, limiter, Counter()).finish()
     assert log.messages == ["0 files in 0 s: none"]
 
 
@@ -203,9 +203,8 @@ def halfway() -> Snapshot:
 
 
 def test_time_left_is_not_less_than_the_wait(
-    clock: FakeClock, log: pytest.LogCaptureFixture
+    clock: FakeClock, limiter: SlidingWindowLimiter, log: pytest.LogCaptureFixture
 ) -> None:
-    limiter = SlidingWindowLimiter(30, 60, clock)
     with Reporter(clock, lambda: limiter.current_wait).task(halfway):
         limiter.wait(60, "HTTP 500")
         limiter.wait(30, "HTTP 500")
@@ -231,9 +230,8 @@ class Waiting:
 
 
 def test_a_line_comes_within_each_30_seconds_of_a_wait(
-    clock: FakeClock, log: pytest.LogCaptureFixture
+    clock: FakeClock, limiter: SlidingWindowLimiter, log: pytest.LogCaptureFixture
 ) -> None:
-    limiter = SlidingWindowLimiter(30, 60, clock)
     reporter = Reporter(clock, lambda: limiter.current_wait)
     with reporter.task(Waiting(clock).snapshot):
         limiter.wait(100, "At the limit of 30 requests in 60 s")
