@@ -37,7 +37,7 @@ def windows(
 def downloads(
     clock: FakeClock, limiter: SlidingWindowLimiter, results: Counter[str], received: int = 0
 ) -> DownloadProgress:
-    own: dict[str, Any] = {"clock": clock, "limiter": limiter}
+    own: Any = {"clock": clock, "limiter": limiter}
     return DownloadProgress(
         "recordings", "file", results=results, bytes_received=lambda: received, **own
     )
