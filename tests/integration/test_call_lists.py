@@ -39,7 +39,7 @@ def test_range_of_weeks_that_is_answered_in_part_is_read_whole(
 ) -> None:
     dialect = Dialect(answered_days=answered, answered_end=end, total=total)
     start = datetime.fromtimestamp(NOW, UTC) - timedelta(days)
-    calls = history(8 * (days + 10), first=start.date() - timedelta(10))
+    calls = history(5 * (days + 10), first=start.date() - timedelta(10))
     with Sandbox(history=calls, dialect=dialect, clock=clock) as box:
         config = {**box.config, "start_date": start.isoformat()}
         run = run_tap(config)

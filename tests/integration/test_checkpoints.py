@@ -15,11 +15,11 @@ from zoho_voice_sandbox import Dialect, Sandbox
 TWO_MINUTES = 58
 """Requests."""
 SERVERS: dict[str, dict[str, Any]] = {
-    "pages of 100": {"max_size": 100},
-    "pages of 60, oldest first": {"max_size": 60, "order": "oldest"},
-    "pages of 37": {"max_size": 37},
-    "pages of 100, no total": {"max_size": 100, "total": "absent"},
-    "pages of 37, no total": {"max_size": 37, "total": "absent", "order": "oldest"},
+    "pages of 50": {"max_size": 50},
+    "pages of 30, oldest first": {"max_size": 30, "order": "oldest"},
+    "pages of 19": {"max_size": 19},
+    "pages of 50, no total": {"max_size": 50, "total": "absent"},
+    "pages of 19, no total": {"max_size": 19, "total": "absent", "order": "oldest"},
 }
 
 
@@ -49,7 +49,7 @@ def run_in_parts(
 def test_run_that_is_stopped_every_two_minutes_comes_to_the_end(
     run_tap: RunTap, clock: FakeClock, name: str
 ) -> None:
-    with Sandbox(history=history(6_000), dialect=Dialect(**SERVERS[name]), clock=clock) as box:
+    with Sandbox(history=history(3_000), dialect=Dialect(**SERVERS[name]), clock=clock) as box:
         config = {**box.config, "start_date": "2025-04-01"}
         runs = run_in_parts(run_tap, box, config)
         assert all(run.states for run in runs[1:])
@@ -117,7 +117,7 @@ def test_checkpoint_of_another_bookmark_is_ignored(
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_window_takes_at_most_two_minutes(run_tap: RunTap, clock: FakeClock, name: str) -> None:
-    with Sandbox(history=history(6_000), dialect=Dialect(**SERVERS[name]), clock=clock) as box:
+    with Sandbox(history=history(3_000), dialect=Dialect(**SERVERS[name]), clock=clock) as box:
         run = run_tap({**box.config, "start_date": "2024-01-01"})
         assert_once(run, server_ids(box))
     counts = [int(count) for count in re.findall(r"calls in (\d+) requests?; ", run.log)]

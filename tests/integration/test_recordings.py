@@ -255,7 +255,7 @@ def test_lasting_fault_loses_one_file(
 def test_logs_are_complete_while_every_file_fails(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, missing: Any
 ) -> None:
-    with Sandbox(history=history(150), dialect=Dialect(file_missing=missing), clock=clock) as box:
+    with Sandbox(history=history(80), dialect=Dialect(file_missing=missing), clock=clock) as box:
         alone = run_tap(box.config, catalog=selecting("call_logs"))
         for name in named(box):
             box.audio.drop(name)

@@ -34,7 +34,7 @@ def test_lockout_in_any_form_is_waited_out(
     run_tap: RunTap, clock: FakeClock, throttle: Any, retry_after: bool
 ) -> None:
     dialect = Dialect(throttle=throttle, retry_after=retry_after)
-    with Sandbox(history=history(), dialect=dialect, clock=clock, faults={3: "lock"}) as box:
+    with Sandbox(history=history(450), dialect=dialect, clock=clock, faults={3: "lock"}) as box:
         run = run_tap(box.config)
         assert_once(run, server_ids(box))
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
@@ -44,7 +44,7 @@ def test_lockout_in_any_form_is_waited_out(
 
 def test_endless_lockout_stops_after_three_waits(run_tap: RunTap, clock: FakeClock) -> None:
     faults = dict.fromkeys(range(1, 50), "lock")
-    with Sandbox(history=history(), clock=clock, faults=faults) as box:
+    with Sandbox(history=history(450), clock=clock, faults=faults) as box:
         run = run_tap(box.config)
         assert box.stats.requests == 4
     assert run.exit_code == 1
@@ -56,7 +56,7 @@ def test_endless_lockout_stops_after_three_waits(run_tap: RunTap, clock: FakeClo
 def test_server_faults_lose_no_call(
     run_tap: RunTap, clock: FakeClock, fault: str, number: int
 ) -> None:
-    with Sandbox(history=history(), clock=clock, faults={number: fault}) as box:
+    with Sandbox(history=history(450), clock=clock, faults={number: fault}) as box:
         run = run_tap(box.config)
         assert_once(run, server_ids(box))
         # A page that is empty against the count looks like the end of the offsets, and costs more.
@@ -66,7 +66,7 @@ def test_server_faults_lose_no_call(
 @pytest.mark.parametrize("fault", ["500", "cut", "html", "error_200"])
 def test_dead_server_ends_with_one_line(run_tap: RunTap, clock: FakeClock, fault: str) -> None:
     faults = dict.fromkeys(range(1, 50), fault)
-    with Sandbox(history=history(), clock=clock, faults=faults) as box:
+    with Sandbox(history=history(450), clock=clock, faults=faults) as box:
         run = run_tap(box.config)
         assert box.stats.requests == 6
     assert run.exit_code == 1
@@ -77,7 +77,7 @@ def test_dead_server_ends_with_one_line(run_tap: RunTap, clock: FakeClock, fault
 @pytest.mark.parametrize("form", REFUSALS)
 def test_expired_token_is_renewed_once(run_tap: RunTap, clock: FakeClock, form: Any) -> None:
     dialect = Dialect(token_refused=form)
-    with Sandbox(history=history(), dialect=dialect, clock=clock, faults={3: "token"}) as box:
+    with Sandbox(history=history(450), dialect=dialect, clock=clock, faults={3: "token"}) as box:
         run = run_tap(box.config)
         assert_once(run, server_ids(box))
         assert box.stats.tokens == 2
@@ -87,7 +87,7 @@ def test_expired_token_is_renewed_once(run_tap: RunTap, clock: FakeClock, form: 
 def test_second_token_rejection_stops(run_tap: RunTap, clock: FakeClock, form: Any) -> None:
     faults = {3: "token", 4: "token"}
     dialect = Dialect(token_refused=form)
-    with Sandbox(history=history(), dialect=dialect, clock=clock, faults=faults) as box:
+    with Sandbox(history=history(450), dialect=dialect, clock=clock, faults=faults) as box:
         run = run_tap(box.config)
         assert (box.stats.requests, box.stats.tokens) == (4, 2)
     assert run.exit_code == 1
@@ -104,7 +104,7 @@ def test_second_token_rejection_stops(run_tap: RunTap, clock: FakeClock, form: A
 def test_permanent_error_stops_at_once_with_advice(
     run_tap: RunTap, clock: FakeClock, dialect: Dialect, faults: dict[int, str], advice: str
 ) -> None:
-    with Sandbox(history=history(), dialect=dialect, clock=clock, faults=faults) as box:
+    with Sandbox(history=history(450), dialect=dialect, clock=clock, faults=faults) as box:
         run = run_tap(box.config)
         assert box.stats.requests == 1
     assert run.exit_code == 1
@@ -114,13 +114,13 @@ def test_permanent_error_stops_at_once_with_advice(
 
 @pytest.mark.parametrize(
     ("fault", "what"),
-    [("hollow", "no rows although meta.total is 900"), ("renamed", "logs not found")],
+    [("hollow", "no rows although meta.total is 450"), ("renamed", "logs not found")],
 )
 def test_unexpected_body_is_not_an_empty_account(
     run_tap: RunTap, clock: FakeClock, fault: str, what: str
 ) -> None:
     faults = dict.fromkeys(range(1, 50), fault)
-    with Sandbox(history=history(), clock=clock, faults=faults) as box:
+    with Sandbox(history=history(450), clock=clock, faults=faults) as box:
         run = run_tap(box.config)
     assert run.exit_code == 1
     assert what in last_line(run)
@@ -129,8 +129,8 @@ def test_unexpected_body_is_not_an_empty_account(
 
 def test_token_is_renewed_before_it_expires(run_tap: RunTap, clock: FakeClock) -> None:
     dialect = Dialect(token_ttl_seconds=150)
-    with Sandbox(history=history(7_000), dialect=dialect, clock=clock) as box:
-        run = run_tap({**box.config, "page_size": 100})
+    with Sandbox(history=history(2_100), dialect=dialect, clock=clock) as box:
+        run = run_tap({**box.config, "page_size": 30})
         assert_once(run, server_ids(box))
         statuses = {status for _, _, status in box.stats.log}
         assert statuses == {200}
@@ -215,7 +215,7 @@ def test_limit_of_a_value_narrows_and_locks_nothing(
     run_tap: RunTap, clock: FakeClock, error: dict[str, str]
 ) -> None:
     with (
-        Sandbox(history=history(), clock=clock) as box,
+        Sandbox(history=history(450), clock=clock) as box,
         odd_responses(box, {1}, status_code=400, json=error),
     ):
         run = run_tap(box.config)
@@ -227,7 +227,7 @@ def test_limit_of_a_value_narrows_and_locks_nothing(
 def test_smaller_request_disproves_a_lockout(run_tap: RunTap, clock: FakeClock) -> None:
     error = {"code": "X1", "message": "Limit exceeded"}
     with (
-        Sandbox(history=history(), clock=clock) as box,
+        Sandbox(history=history(450), clock=clock) as box,
         odd_responses(box, {1, 2}, status_code=400, json=error),
     ):
         run = run_tap(box.config)
@@ -254,7 +254,7 @@ def test_unusable_retry_after_waits_lock_seconds(
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 503])
 def test_html_page_of_a_firewall_is_retried(run_tap: RunTap, clock: FakeClock, status: int) -> None:
-    with Sandbox(history=history(), clock=clock) as box:
+    with Sandbox(history=history(450), clock=clock) as box:
         with odd_responses(box, {2, 3}, status_code=status, text=HTML):
             assert_once(run_tap(box.config), server_ids(box))
         with odd_responses(box, MANY, status_code=status, text=HTML):
