@@ -166,7 +166,8 @@ def _error_of(
     error = text.lower()
     text = text if error in hints else redact(text, hidden)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.search(error):
-        return OAuthError(f"{prefix}, {text}: {hints.get(error, hints[''])}", response=response)
+        message = f"{prefix}, {text}: {hints.get(error, hints[''])}"
+        return OAuthError(message)
     if not text and status in range(300, 500) and status not in _RETRIED:
         return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
     if not text:

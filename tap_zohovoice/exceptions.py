@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 
 @dataclass(eq=False, repr=False)
@@ -48,11 +48,8 @@ class InvalidParameterError(ZohoVoiceError):
     is_invalid_value: bool = False  # whether the response says so (`ZVT015`)
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
 class OAuthError(ZohoVoiceError):
     """Zoho Accounts responds with an OAuth error."""
-
-    response: Mapping[str, Any]
 
 
 class StorageError(ZohoVoiceError):

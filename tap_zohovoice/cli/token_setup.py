@@ -1,4 +1,4 @@
-"""Set-up of a refresh token: exchanges a code for it, saves it and tests it."""
+"""Set-up of a refresh token: exchanges a code of the API console for it, saves it and tests it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
-from dotenv import dotenv_values
 
-from tap_zohovoice.auth import TokenEndpoint
-from tap_zohovoice.cli.code_exchange import exchange_code
 from tap_zohovoice.cli.command import silence_stdout
 from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
-from tap_zohovoice.cli.prompts import PREFIX
 from tap_zohovoice.client import ZohoVoiceStream
-from tap_zohovoice.config.data_centers import SCOPE, data_center_of
+from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.environment import parse_env
-from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
+from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import validation_errors
-from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
@@ -29,14 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from tap_zohovoice.auth import TokenEndpoint
     from tap_zohovoice.cli.signals import GracefulShutdown
 
-URL_SETTINGS = ("accounts_url", "api_url")
-_ENV_SETTINGS = (
-    *("rate_limit_calls", "rate_limit_seconds", "rate_limit_store", "lock_seconds"),
-    *("request_timeout", "user_agent"),
-)
-"""Settings that are read from the environment too."""
+PREFIX = "TAP_ZOHOVOICE_"
+"""Prefix of the environment variables."""
 _MAX_ATTEMPTS = 3
 echo = partial(click.echo, err=True)
 
@@ -60,37 +53,26 @@ class TokenSetup:
             except (OSError, ValueError) as error:
                 message = f"{self.path} cannot be written: {_reason(error)}; {self.status}"
                 raise ZohoVoiceError(message) from error
-        schema = {"properties": {name: CONFIG_SCHEMA["properties"][name] for name in _ENV_SETTINGS}}
-        settings, errors = parse_env(os.environ, schema, PREFIX)
-        secrets = dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")
-        errors += validation_errors({**settings, **self.urls, **secrets}, CONFIG_SCHEMA)
+        settings, errors = parse_env(os.environ, CONFIG_SCHEMA, PREFIX)
+        settings |= {**self.urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
+        errors += validation_errors(settings, CONFIG_SCHEMA)
         if errors:
             raise click.UsageError("; ".join(errors))
         return settings
 
-    def run(self, settings: Mapping[str, Any], shutdown: GracefulShutdown, **values: str) -> int:
+    def run(self, settings: dict[str, Any], shutdown: GracefulShutdown, **values: str) -> int:
         """Exchange a code, save the token and test it; return the exit code."""
-        config = {**values, **self.urls, **settings}
+        config = settings | values
         del config["code"]
-        parsed = Settings.from_config(config)
-        endpoint = TokenEndpoint(
-            accounts_url=parsed.accounts_url,
-            clock=self.tap.clock,
-            timeout=parsed.request_timeout,
-            user_agent=settings.get("user_agent", f"{self.tap.name}/{self.tap.plugin_version}"),
-        )
+        endpoint = self.tap(config=config).services.tokens.endpoint
+        shutdown.install()  # in place of the tap's own
         self.status = "the code may be used up; create a new one"
-        response = exchange_code(endpoint, scope=scopes_of(self.streams), **values)
-        config["refresh_token"] = response["refresh_token"]
+        center, scope = values.pop("data_center"), scopes_of(self.streams)
+        config["refresh_token"] = exchange_code(endpoint, center, scope, **values)
         names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
         with shutdown.deferred():
             is_saved = self._save({self.prefix + name.upper(): config[name] for name in names})
             self.status = "the token was not tested, but it is saved"
-        if (named := data_center_of(response)) not in {"", values["data_center"]}:
-            echo(
-                f"Note: Zoho reports data center {named} for this account; if the token does "
-                f"not work, set {self.prefix}DATA_CENTER='{named}'."
-            )
         tap = self.tap(config=config)
         try:
             total = _count_calls(tap)
@@ -117,10 +99,12 @@ class TokenSetup:
             echo("Zoho issued a refresh token. The lines for .env:")
         else:
             try:
-                self._update(self.path, values)
+                update_dotenv(self.path, values)
             except (OSError, ValueError) as error:
                 echo(f"Error: {self.path} cannot be written: {_reason(error)}. Add these lines:")
             else:
+                saved = f"Saved to {self.path}, readable only by its owner: {', '.join(values)}."
+                echo(f"Zoho issued a refresh token. {saved}")
                 return True
         # A token that no .env file can hold is still good for sh.
         escaped = {name: value.replace("'", "'\"'\"'") for name, value in values.items()}
@@ -132,14 +116,60 @@ class TokenSetup:
             raise ZohoVoiceError(message) from error
         return self.path is None
 
-    def _update(self, path: Path, values: Mapping[str, str]) -> None:
-        present = {name for name, value in dotenv_values(path).items() if value}
-        update_dotenv(path, values)
-        names = ", ".join(values)
-        echo(f"Zoho issued a refresh token. Saved to {path}, readable only by its owner: {names}.")
-        others = {self.prefix + name.upper() for name in URL_SETTINGS} - set(values)
-        for name in sorted(present & others):
-            echo(f"Note: {path} also sets {name}; remove it if the account does not use that URL.")
+
+def exchange_code(endpoint: TokenEndpoint, data_center: str, scope: str, **form: str) -> str:
+    """Exchange a code for a refresh token: OAuth's authorization code grant.
+
+    Raises:
+        ZohoVoiceError: If there is none; the text says what to do.
+    """
+    console = api_console_url(data_center)
+    new_code = f"create a new code at {console} (Self Client, Generate Code, scope {scope})"
+    try:
+        response = endpoint.request_token(
+            {"grant_type": "authorization_code", **form},
+            hints=_hints(data_center, console, new_code),
+            required_tokens=("refresh_token", "access_token"),
+        )
+    except OAuthError as error:
+        message = str(error)
+        if endpoint.failed_attempts:
+            message += "; an earlier response was lost; the code may already be used"
+        raise ZohoVoiceError(message) from error
+    except RetriesExhaustedError as error:
+        message = f"{error}; try again at once; if the code is rejected then, {new_code}"
+        raise ZohoVoiceError(message) from error
+    if "refresh_token" not in response:
+        reason = "no refresh token in the response; the code was created with access_type=online"
+        message = f"Zoho Accounts: {reason}; {new_code}"
+        raise ZohoVoiceError(message)
+    return str(response["refresh_token"])
+
+
+def _hints(data_center: str, console: str, new_code: str) -> dict[str, str]:
+    """Return what to do about an OAuth error, by its code in lower case.
+
+    Sources: the documentation of OAuth at Zoho, and clients; `invalid_grant` is OAuth's own code
+    for `invalid_code`.
+    """
+    others = ", ".join(name for name in DATA_CENTERS if name != data_center)
+    copy = f"copy it from {console} (Self Client, Client Secret)"
+    center = f"data center than {data_center} ({others})"
+    code = f"the code has expired, was used before, or is of another {center}; {new_code}"
+    unknown = f"client ID not found in data center {data_center}"
+    scope = f"the code lacks a scope; {new_code}"
+    return {
+        "invalid_code": code,
+        "invalid_grant": code,
+        "invalid_client": f"{unknown}; {copy}, or choose the data center where you sign in "
+        f"({others})",
+        "invalid_client_secret": f"the client secret is invalid; {copy}",
+        "invalid_redirect_uri": f"the client is not a self client; {new_code}",
+        "invalid_scope": scope,
+        "oauth_scope_mismatch": scope,
+        "access denied": f"too many tokens were requested; wait ten minutes, then {new_code}",
+        "": f"check all values, or {new_code}",
+    }
 
 
 def scopes_of(streams: Sequence[str]) -> str:

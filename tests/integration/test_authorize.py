@@ -227,15 +227,6 @@ class TestOutput:
         assert values["TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN"] == cli.box.config["refresh_token"]
         assert "readable only by its owner: TAP_ZOHOVOICE_INDIA_CLIENT_ID," in result.err
 
-    def test_warns_of_a_stale_url_in_the_file(self, cli: Cli, monkeypatch: Patch) -> None:
-        monkeypatch.setitem(DATA_CENTERS, "eu", (cli.box.url, cli.box.url))
-        cli.path.write_text(
-            "TAP_ZOHOVOICE_API_URL=http://127.0.0.1:1\nTAP_ZOHOVOICE_ACCOUNTS_URL=\n"
-        )
-        result = cli(accounts_url="", api_url="", write=cli.path)
-        assert "also sets TAP_ZOHOVOICE_API_URL; remove it" in result.err
-        assert "ACCOUNTS_URL" not in result.err
-
     def test_prints_the_lines_if_the_file_turns_unwritable(self, cli: Cli) -> None:
         class BlockingClock(FakeClock):
             @override
@@ -333,8 +324,7 @@ class TestExchange:
     @pytest.mark.parametrize(
         ("response", "hint"),
         [
-            ({"error": "invalid_code", "location": "in"}, "; Zoho reports data center in"),
-            ({"error": "invalid_code", "location": "eu"}, "Code, scope ZohoVoice.call.READ)"),
+            ({"error": "invalid_code"}, "Code, scope ZohoVoice.call.READ)"),
             ({"error": "invalid_grant"}, "invalid_grant: the code has expired"),
             ({"error": "OAUTH_SCOPE_MISMATCH"}, "OAUTH_SCOPE_MISMATCH: the code lacks a scope; "),
             (
@@ -356,7 +346,7 @@ class TestExchange:
         result = cli(accounts_url=ACCOUNTS, client_secret="made-up-secret")
         assert (result.exit_code, result.out) == (1, "")
         assert hint in result.err
-        assert result.err.endswith("ZohoVoice.call.READ)\n") or "location" in response
+        assert result.err.endswith("ZohoVoice.call.READ)\n")
         assert requests_mock.call_count == 1
 
     def test_used_or_expired_code_is_an_error(self, cli: Cli) -> None:
@@ -421,17 +411,6 @@ class TestExchange:
         assert result.exit_code == 1
         hint = "check HTTPS_PROXY and NO_PROXY; try again at once"
         assert f"the proxy cannot be reached; {hint}" in result.err
-
-    def test_warns_of_another_data_center(self, cli: Cli) -> None:
-        cli.box.dialect = Dialect(api_domain="https://www.zohoapis.in")
-        result = cli()
-        assert result.exit_code == 0
-        assert (
-            "reports data center in for this account; if the token does not work, set" in result.err
-        )
-        cli.box.accounts.add_code("1000.another")
-        result = cli(data_center="in", code="1000.another")
-        assert "Note" not in result.err
 
 
 class TestTokenTest:
