@@ -71,7 +71,6 @@ class RetryableError(RetriableAPIError):
     _: KW_ONLY
     summary: str = ""  # what happened, without advice
     is_unreachable: bool = False  # whether no service responded, or not with a whole body
-    is_truncated: bool = False  # whether a file is not whole
     wait: float | None = None  # seconds that the response asks to wait; None if it does not say
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ MAX_LOCKOUTS = 3
 MAX_WAIT = 6 * 3600.0
 """Seconds; the tap waits for no longer lockout."""
 _MAX_RETRY_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
+_TOO_LONG = "the lockout lasts too long; run again later"
 _IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
 """Sent again without a wait here; after a lockout, the limiter lets the request wait."""
 
@@ -151,7 +152,8 @@ class RetryPolicy:
         # If a short wait that was named does not end a lockout, its length is not known.
         wait = max(wait, self.lock_seconds) if is_repeated and wait < _SHORT_WAIT else wait
         if wait > MAX_WAIT:
-            raise _final_error(error, 1) from error
+            message = f"{error}: {_TOO_LONG}"
+            raise RateLimitLockoutError(message) from error  # without a summary: it concerns others
         self.limiter.lock_for(wait, f"{error}: the API is locked")
 
 
@@ -169,8 +171,7 @@ def _final_error(error: RetryableError, attempts: int) -> ZohoVoiceError:
     if isinstance(error.__cause__, ZohoVoiceError):  # a new token did not help
         return error.__cause__
     if isinstance(error, RateLimitedError):
-        message = f"{error}: the lockout lasts too long; run again later"
-        return RateLimitLockoutError(message, summary=error.summary)
+        return RateLimitLockoutError(f"{error}: {_TOO_LONG}", summary=error.summary)
     if isinstance(error, TokenRejectedError):
         message = f"{error}: a new access token was rejected too; check data_center"
         return ZohoVoiceError(message, summary=error.summary)

@@ -17,7 +17,6 @@ from tap_zohovoice.exceptions import (
     TokenRejectedError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.retry import MAX_LOCKOUTS
 from tap_zohovoice.recordings.writer import read_head, truncated, unusable
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from tap_zohovoice.http.client import ApiClient
 
 _T = TypeVar("_T")
-_MAX_LOCKOUTS_PER_REQUEST = 1
-"""A second one may be a text in the response to this request only."""
 
 
 @dataclass(eq=False, repr=False)
@@ -38,7 +35,7 @@ class FileRequests:
     is_mode_accepted = False
     """Whether a request succeeded, so that no later failure is the fault of `mode`."""
     _mode = "play"  # live servers and the documentation disagree about its values
-    _lockouts = _lockouts_in_a_row = 0
+    _lockouts_in_a_row = 0
 
     def send(
         self,
@@ -50,60 +47,46 @@ class FileRequests:
         """Request files, and return what `handle` returns for a response, its head and its rest.
 
         `handle` returns None for a body that is not what was requested.
-
-        Raises:
-            ZohoVoiceError: If there is no usable response.
         """
-        self._lockouts = 0
-        params = {"recording_filename": ",".join(names), "mode": self._mode}
 
         def receive(response: requests.Response) -> _T:
-            chunks = self.api.iter_body(response)
-            head = read_head(chunks)
-            is_ok = response.status_code == HTTPStatus.OK
-            result = handle(response, head, chunks) if is_ok else None
-            if result is None:
-                raise self._unexpected_content(names, response, head + next(chunks, b""))
+            try:
+                chunks = self.api.iter_body(response)
+                head = read_head(chunks)
+                is_ok = response.status_code == HTTPStatus.OK
+                result = handle(response, head, chunks) if is_ok else None
+                if result is None:
+                    raise self._unexpected_content(names, response, head + next(chunks, b""))
+            except requests.RequestException as error:
+                reason = "the file is incomplete"
+                raise truncated(reason) from error
             return result
 
-        def request() -> _T:
-            return self.api.get(
-                {name: value for name, value in params.items() if value},
-                lambda response: self._count_lockouts(receive, response),
-                stream=True,
-                max_attempts=max_attempts,
-                max_lockouts=_MAX_LOCKOUTS_PER_REQUEST,
-            )
+        def request(mode: str) -> _T:
+            params = {"recording_filename": ",".join(names), **({"mode": mode} if mode else {})}
+            limits = {"max_attempts": max_attempts, "max_lockouts": 1}
+            lockouts, self._lockouts_in_a_row = self._lockouts_in_a_row, 0
+            try:
+                return self.api.get(params, receive, stream=True, **limits)
+            except RateLimitLockoutError:
+                self._lockouts_in_a_row = lockouts + 1
+                raise
 
         try:
-            result = request()
+            result = request(self._mode)
         except InvalidParameterError:
             if self.is_mode_accepted or not self._mode:
                 raise
-            params["mode"] = ""
-            result = request()
-        self._mode, self.is_mode_accepted = params["mode"], True
+            result, self._mode = request(""), ""
+        self.is_mode_accepted = True
         return result
 
     def concerns_others(self, error: ZohoVoiceError) -> bool:
-        """Return whether the error of the last request would be that of others too."""
-        is_repeated = self._lockouts > _MAX_LOCKOUTS_PER_REQUEST  # else it is too long to wait
-        is_url_locked = not is_repeated or self._lockouts_in_a_row > MAX_LOCKOUTS
-        return not error.summary or (isinstance(error, RateLimitLockoutError) and is_url_locked)
+        """Return whether the error of the last request would be that of others too.
 
-    def _count_lockouts(
-        self, receive: Callable[[requests.Response], _T], response: requests.Response
-    ) -> _T:
-        lockouts, self._lockouts_in_a_row = self._lockouts_in_a_row, 0
-        try:
-            return receive(response)
-        except RateLimitedError:
-            self._lockouts += 1
-            self._lockouts_in_a_row = lockouts + 1
-            raise
-        except requests.RequestException as error:
-            reason = "the file is incomplete"
-            raise truncated(reason) from error
+        One response that looks like a lockout may be about its files; two in a row are not.
+        """
+        return not error.summary or self._lockouts_in_a_row > 1
 
     def _unexpected_content(
         self, names: Sequence[str], response: requests.Response, body: bytes

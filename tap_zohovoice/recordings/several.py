@@ -14,13 +14,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
-from tap_zohovoice.exceptions import (
-    ArchiveError,
-    RateLimitLockoutError,
-    RetryableError,
-    StorageError,
-    ZohoVoiceError,
-)
+from tap_zohovoice.exceptions import ArchiveError, RetryableError, StorageError, ZohoVoiceError
 from tap_zohovoice.recordings.archive import Archive, is_archive
 from tap_zohovoice.recordings.audio import UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.storage import storage_errors
@@ -44,10 +38,10 @@ _SEPARATOR = re.compile(r"[,/\\]")
 _MAX_ATTEMPTS = 2
 _MAX_OVERHEAD = 1024**2
 """Bytes of an archive beyond those of its files."""
-# After that many, no more requests for several files are made:
-_MAX_POOR = 2  # archives with fewer than half of the files
-_MAX_OUTAGES = 2  # requests in a row without a usable response
-_MAX_REFUSALS = 3  # requests in a row that are refused
+_MAX_FAILURES = 3
+"""Requests in a row without an archive, after which no more are made."""
+_MAX_POOR = 2
+"""Archives with fewer than half of the files, after which no more are requested."""
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
@@ -99,8 +93,8 @@ class SeveralFiles:
     sender: FileRequests
     writer: FileWriter
     max_files: int
-    _is_proven = _is_refusal_logged = False
-    _taken = _poor = _outages = _refusals = 0
+    _is_proven = _is_failure_logged = False
+    _taken = _poor = _failures = 0
 
     @property
     def limit(self) -> int:
@@ -162,31 +156,21 @@ class SeveralFiles:
         except ZohoVoiceError as error:
             if self.sender.concerns_others(error):
                 raise
-            is_lockout = isinstance(error, RateLimitLockoutError)
-            self._refuse(error, is_outage=self._is_proven if is_lockout else error.is_unreachable)
+            self._failures += 1
+            if not self._is_proven or self._failures >= _MAX_FAILURES:
+                self._stop(error.summary)
+            elif not self._is_failure_logged:
+                self._is_failure_logged = True
+                reason = error.summary
+                _LOGGER.info("Requesting the files of a failed request one by one: %s", reason)
         else:
-            self._outages = self._refusals = 0
+            self._failures = 0
             if not self._is_proven:
                 self._is_proven = True
                 _LOGGER.info("Requesting up to %d files at once", self.max_files)
             return archive
         stack.close()
         return None
-
-    def _refuse(self, error: ZohoVoiceError, *, is_outage: bool) -> None:
-        """Decide what a request without an archive means for the next groups.
-
-        An outage may have nothing to do with several files, the first time.
-        """
-        self._outages = self._outages + 1 if is_outage else 0
-        self._refusals += 1
-        is_repeated = self._outages >= _MAX_OUTAGES or self._refusals >= _MAX_REFUSALS
-        is_cut = isinstance(error.__cause__, RetryableError) and error.__cause__.is_truncated
-        if is_cut or is_repeated or not (self._is_proven or is_outage):
-            self._stop(error.summary)
-        elif not self._is_refusal_logged:
-            self._is_refusal_logged = True
-            _LOGGER.info("Requesting the files of a failed request one by one: %s", error.summary)
 
     def _stop(self, reason: str) -> None:
         self.max_files = 1

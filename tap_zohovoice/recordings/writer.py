@@ -12,7 +12,7 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
 from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
-from tap_zohovoice.recordings.paths import storage_path
+from tap_zohovoice.recordings.storage import storage_path
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -205,8 +205,7 @@ def read_head(chunks: Iterable[bytes]) -> bytes:
 
 def truncated(summary: str) -> RetryableError:
     """Return the error of a response that is not whole."""
-    text = f"Zoho Voice: {summary}"
-    return RetryableError(text, summary=summary, is_unreachable=True, is_truncated=True)
+    return RetryableError(f"Zoho Voice: {summary}", summary=summary, is_unreachable=True)
 
 
 def unusable(summary: str) -> ZohoVoiceError:

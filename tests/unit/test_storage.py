@@ -18,8 +18,13 @@ from hypothesis import strategies as st
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import StorageError
 from tap_zohovoice.recordings.audio import UNKNOWN, guess_audio_type
-from tap_zohovoice.recordings.paths import storage_path
-from tap_zohovoice.recordings.storage import LocalStorage, Storage, StoredFile, open_storage
+from tap_zohovoice.recordings.storage import (
+    LocalStorage,
+    Storage,
+    StoredFile,
+    open_storage,
+    storage_path,
+)
 from tests.support.folders import files
 from zoho_voice_sandbox.audio_fixtures import build_wav
 
