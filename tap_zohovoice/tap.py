@@ -23,7 +23,7 @@ from tap_zohovoice.config.environment import load_dotenv, parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import clean_credentials, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
-from tap_zohovoice.progress.text import Snapshot
+from tap_zohovoice.progress.figures import Snapshot
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.json import within_depth
 from tap_zohovoice.singer.state import load_catalog, load_state

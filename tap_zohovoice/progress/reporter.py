@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from tap_zohovoice.progress.text import format_wait
+from tap_zohovoice.progress.figures import format_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tap_zohovoice._time import Clock
-    from tap_zohovoice.progress.text import Snapshot
+    from tap_zohovoice.progress.figures import Snapshot
     from tap_zohovoice.rate_limit.limiter import Wait
 
 _CHECK_INTERVAL = 1.0  # seconds

@@ -14,8 +14,7 @@ from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
-from tap_zohovoice.progress.figures import WindowProgress
-from tap_zohovoice.progress.text import Snapshot
+from tap_zohovoice.progress.figures import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
 from tap_zohovoice.singer.state import NEWEST
 

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.progress.figures import DownloadProgress, RecordProgress, WindowProgress
+from tap_zohovoice.progress.figures import (
+    DownloadProgress,
+    RecordProgress,
+    Snapshot,
+    WindowProgress,
+    format_wait,
+)
 from tap_zohovoice.progress.reporter import Reporter
-from tap_zohovoice.progress.text import Snapshot, format_wait
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 from tests.support.cli import NOW, FakeClock
 
