@@ -19,7 +19,7 @@ from tap_zohovoice._time import Clock
 from tap_zohovoice.cli.command import TapCommand, input_file, use_valid_log_level
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.client import ZohoVoiceStream
-from tap_zohovoice.config.environment import load_dotenv, parse_env
+from tap_zohovoice.config.environment import parse_env, read_dotenv
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import clean_credentials, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
@@ -96,7 +96,7 @@ class TapZohoVoice(Tap):
         self.append_builtin_config(self.config_jsonschema)
         settings, errors = clean_credentials(config or {}), list[str]()
         if parse_env_config:
-            load_dotenv()
+            read_dotenv()
             found, errors = parse_env(os.environ, self.config_jsonschema, f"{self.name}_", settings)
             settings |= clean_credentials(found)
         errors += validation_errors(settings, self.config_jsonschema, self.started)

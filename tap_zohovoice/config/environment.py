@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dotenv
-import singer_sdk
+from dotenv import find_dotenv, load_dotenv
 
 from tap_zohovoice.exceptions import InvalidInputError
 
@@ -18,23 +16,15 @@ _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 
 
-def find_dotenv() -> Path | None:
-    """Return the `.env` file in a folder above the SDK, where the SDK looks for it."""
-    folders = Path(singer_sdk.__file__).absolute().parents
-    return next((path for folder in folders if (path := folder / ".env").is_file()), None)
-
-
-def load_dotenv() -> None:
-    """Set what the environment lacks from the `.env` file that the SDK would read.
+def read_dotenv() -> None:
+    """Set what the environment lacks from a `.env` file in a folder above this one.
 
     Raises:
         InvalidInputError: If the file cannot be read.
     """
     path = find_dotenv()
-    if path is None:
-        return
     try:
-        dotenv.load_dotenv(path, encoding="utf-8-sig")
+        load_dotenv(path, encoding="utf-8-sig")
     except ValueError as error:  # an encoding, or a null character
         message = f"The file {path} is not UTF-8 text"
         raise InvalidInputError(message) from error

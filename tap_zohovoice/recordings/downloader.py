@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 class RecordingDownloader:
     """Downloads files that are not stored yet; counts the results `fetched`, `skipped`, `failed`.
 
-    Attributes:
-        is_unreachable: Whether the last download failed because no service responded.
-        requests_for: Returns an estimate of the requests for a number of files.
+    `requests_for` returns an estimate of the requests for a number of files.
     """
+
+    is_unreachable = False
+    """Whether the last download failed because no service responded."""
+    _failures_in_a_row = 0
 
     def __init__(
         self,
@@ -44,13 +46,11 @@ class RecordingDownloader:
         max_files: int,
         results: Counter[str],
     ) -> None:
-        self.is_unreachable = False
         self._results = results
         self._writer = FileWriter(storage, max_bytes=max_bytes, results=results, clock=api.clock)
         self._requests = FileRequests(api)
         self._several = SeveralFiles(self._requests, self._writer, max_files)
         self.requests_for = self._several.requests_for
-        self._failures_in_a_row = 0
 
     def download(
         self, files: Iterable[tuple[str, str, int | None]], rechecks: Rechecks
@@ -65,9 +65,7 @@ class RecordingDownloader:
             `uri`, `bytes`, `sha256`, `content_type` and `downloaded_at` of each; or only `error`.
 
         Raises:
-            StorageError: If the storage fails.
-            RateLimitLockoutError: If the URL of the files stays locked.
-            ZohoVoiceError: If the reason has nothing to do with a file.
+            ZohoVoiceError: If the storage fails, or the reason has nothing to do with a file.
         """
         downloads = (self._writer.prepare(*file) for file in files)
         for group in iter_groups(downloads, self._writer, self._limit):

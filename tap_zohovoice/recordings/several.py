@@ -107,12 +107,7 @@ class SeveralFiles:
 
     @contextmanager
     def request(self, group: Group) -> Generator[Archive | None]:
-        """Request the files of a group; None if each must be requested alone.
-
-        Raises:
-            RateLimitLockoutError: If the URL of the files stays locked.
-            ZohoVoiceError: If the reason has nothing to do with these files.
-        """
+        """Request the files of a group; None if each must be requested alone."""
         self._taken = 0
         with ExitStack() as stack:
             archive = self._try_request(group, stack) if len(group.names) > 1 else None
@@ -123,11 +118,7 @@ class SeveralFiles:
                 self._stop("most of the files are missing in the archive")
 
     def take(self, archive: Archive, download: Download) -> Fields | None:
-        """Store a file of an archive; None if it must be requested alone.
-
-        Raises:
-            StorageError: If the storage fails.
-        """
+        """Store a file of an archive; None if it must be requested alone."""
         try:
             chunks = archive.read(download.name)
             head = read_head(chunks)

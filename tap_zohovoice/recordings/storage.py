@@ -13,7 +13,6 @@ import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -29,9 +28,8 @@ if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from tempfile import _TemporaryFileWrapper
-    from typing import Self
 
 # No stored file begins with a dot, so none is mistaken for a temporary one.
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"
@@ -87,9 +85,28 @@ class Storage:
         with storage_errors(), self._fs.open(self._full(path), "rb") as file:
             yield file
 
-    def write_atomic(self, path: str) -> AtomicFile:
-        """Open a temporary file that becomes `path` when it is committed."""
-        return AtomicFile(self._temp_folder(path), partial(self._publish, self._full(path)))
+    @contextmanager
+    def open_temporary(self, path: str) -> Generator[_TemporaryFileWrapper[bytes]]:
+        """Open a local file for the content of a path, which is removed unless it is published."""
+        with storage_errors():
+            file = _create_temp(self._temp_folder(path))
+        try:
+            yield file
+        finally:
+            with suppress(OSError):  # a full disk may be why it was not published
+                file.close()
+            with suppress(OSError):
+                Path(file.name).unlink()
+
+    def publish(self, file: _TemporaryFileWrapper[bytes], path: str, modified: dt.datetime) -> None:
+        """Store a temporary file with this time of change, in place of an older one."""
+        with storage_errors():
+            file.flush()
+            os.fsync(file.fileno())
+            os.utime(file.name, (modified.timestamp(), modified.timestamp()))
+            if sys.platform == "win32":
+                file.close()  # an open file cannot be renamed there
+            self._put(file.name, self._full(path))
 
     @contextmanager
     def open_scratch(self) -> Generator[IO[bytes]]:
@@ -111,17 +128,17 @@ class Storage:
         """Return a local folder for the temporary file of a path."""
         return Path(tempfile.gettempdir())
 
-    def _publish(self, target: str, temp: Path) -> None:
+    def _put(self, temp: str, target: str) -> None:
         try:
-            self._fs.put_file(str(temp), target)
+            self._fs.put_file(temp, target)
         except FileNotFoundError:  # a missing folder, which object stores do without
             if not self._fs.exists(target.partition("/")[0] or "/"):
                 raise  # a bucket is not created for a misspelt address
             self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-            self._fs.put_file(str(temp), target)
+            self._fs.put_file(temp, target)
         except FileExistsError:  # adlfs does not replace a file by default
             self._fs.rm_file(target)
-            self._fs.put_file(str(temp), target)
+            self._fs.put_file(temp, target)
 
     def _modified(self, target: str) -> dt.datetime | None:
         try:
@@ -148,48 +165,8 @@ class LocalStorage(Storage):
         return Path(self._full(path)).parent  # the system's folder may be in memory
 
     @override
-    def _publish(self, target: str, temp: Path) -> None:
-        temp.replace(target)
-
-
-@dataclass(eq=False, repr=False)
-class AtomicFile:
-    """Context manager of a temporary file in a folder, removed unless it is committed."""
-
-    folder: Path
-    publish: Callable[[Path], object]
-
-    def __enter__(self) -> Self:
-        """Create the temporary file."""
-        with storage_errors():
-            self._file = _create_temp(self.folder)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Remove the temporary file."""
-        with suppress(OSError):  # a full disk may be why it was not committed
-            self._file.close()
-        with suppress(OSError):
-            Path(self._file.name).unlink()
-
-    def write(self, data: bytes) -> None:
-        """Append data; raises `StorageError`."""
-        with storage_errors():
-            self._file.write(data)
-
-    def commit(self, modified: dt.datetime) -> None:
-        """Publish the file with this time of change, in place of an older one.
-
-        Raises:
-            StorageError: If the file cannot be published.
-        """
-        with storage_errors():
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            os.utime(self._file.name, (modified.timestamp(), modified.timestamp()))
-            if sys.platform == "win32":
-                self._file.close()  # an open file cannot be renamed there
-            self.publish(Path(self._file.name))
+    def _put(self, temp: str, target: str) -> None:
+        Path(temp).replace(target)
 
 
 @contextmanager

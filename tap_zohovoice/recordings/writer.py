@@ -12,7 +12,7 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
 from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
-from tap_zohovoice.recordings.storage import storage_path
+from tap_zohovoice.recordings.storage import storage_errors, storage_path
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -65,11 +65,7 @@ class FileWriter:
     """Number of declared sizes that were right, and that were wrong."""
 
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
-        """Look up whether a file is stored; `declared_size` is that of its log, in bytes.
-
-        Raises:
-            StorageError: If the storage fails.
-        """
+        """Look up whether a file is stored; `declared_size` is that of its log, in bytes."""
         path = storage_path(start_time, name)
         is_possible = declared_size is not None and 0 < declared_size <= MAX_DECLARED_SIZE
         return Download(
@@ -109,24 +105,24 @@ class FileWriter:
             max_bytes: Its largest size, if that is less than for other files.
 
         Raises:
-            StorageError: If the storage fails.
             RetryableError: If the file is incomplete.
-            ZohoVoiceError: If it is too big.
+            ZohoVoiceError: If it is too big, or the storage fails.
         """
         size, digest = 0, hashlib.sha256()
         limit = min(self.max_bytes, max_bytes or self.max_bytes)
-        with self.storage.write_atomic(download.path) as file:
+        with self.storage.open_temporary(download.path) as file:
             for chunk in chunks:
                 size += len(chunk)
                 if size > limit:
                     raise self.too_big()
                 digest.update(chunk)
-                file.write(chunk)
+                with storage_errors():
+                    file.write(chunk)
             if self.is_stored(download, size):
                 return self.already_stored(download)
             self._check_whole(download, size, digest.hexdigest(), is_whole=is_whole)
             downloaded_at = self.clock.utcnow()
-            file.commit(downloaded_at)
+            self.storage.publish(file, download.path, downloaded_at)
         download.is_provisional &= self.expected_size(download) is None
         self.results["fetched"] += 1
         return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)

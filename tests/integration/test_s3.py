@@ -104,8 +104,8 @@ def test_prefix_in_place_of_file_is_an_error(bucket: Any) -> None:
 
 
 KILL_BEFORE_UPLOAD = """
-from tap_zohovoice.recordings.storage import AtomicFile
-AtomicFile.commit = kill
+from tap_zohovoice.recordings.storage import Storage
+Storage.publish = kill
 """
 KILL_AFTER_ALL_PARTS = """
 import s3fs

@@ -115,9 +115,9 @@ def temp_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(storage: Storage, path: str, content: bytes) -> None:
-    with storage.write_atomic(path) as file:
+    with storage.open_temporary(path) as file:
         file.write(content)
-        file.commit(MOMENT)
+        storage.publish(file, path, MOMENT)
 
 
 def test_committed_file_replaces_older_one(storage: Storage, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_uncommitted_file_leaves_nothing(
     temp_folder: Path, storage: Storage, tmp_path: Path, error: type[BaseException] | None
 ) -> None:
     def give_up() -> None:
-        with storage.write_atomic("a/b.wav") as file:
+        with storage.open_temporary("a/b.wav") as file:
             file.write(b"half")
             assert len(files(tmp_path)) == 1
             if error:
@@ -165,7 +165,7 @@ def test_local_files_are_private_and_bear_commit_time(tmp_path: Path) -> None:
 
 
 def test_temporary_files_are_private(temp_folder: Path, storage: Storage, tmp_path: Path) -> None:
-    with storage.write_atomic("a/x.wav"):
+    with storage.open_temporary("a/x.wav"):
         (part,) = files(tmp_path) | files(temp_folder)
         assert stat.S_IMODE(part.stat().st_mode) == 0o600
 
@@ -176,7 +176,7 @@ def test_temporary_files_of_killed_runs_are_removed(
 ) -> None:
     code = (
         "import sys, time; from tap_zohovoice.recordings.storage import open_storage\n"
-        "with open_storage(sys.argv[1]).write_atomic('a/x.wav') as file:\n"
+        "with open_storage(sys.argv[1]).open_temporary('a/x.wav') as file:\n"
         "    file.write(b'half')\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
@@ -244,12 +244,12 @@ def test_file_system_without_locks_is_supported(
 
 
 def test_two_writers_of_one_file_do_not_mix(storage: Storage, tmp_path: Path) -> None:
-    with storage.write_atomic("a/x.wav") as one, storage.write_atomic("a/x.wav") as other:
+    with storage.open_temporary("a/x.wav") as one, storage.open_temporary("a/x.wav") as other:
         one.write(b"one " * 50_000)
         other.write(b"other " * 50_000)
-        one.commit(MOMENT)
+        storage.publish(one, "a/x.wav", MOMENT)
         assert (tmp_path / "calls/a/x.wav").read_bytes() == b"one " * 50_000
-        other.commit(MOMENT)
+        storage.publish(other, "a/x.wav", MOMENT)
     assert (tmp_path / "calls/a/x.wav").read_bytes() == b"other " * 50_000
     assert files(tmp_path) == {tmp_path / "calls/a/x.wav"}
 
