@@ -153,17 +153,11 @@ class SlidingWindowLimiter:
         is_notable = seconds >= LOG_WAIT_FROM
         self.waits += is_notable
         until = self.clock.utcnow() + dt.timedelta(seconds=seconds)
-        _LOGGER.log(
-            logging.INFO if is_notable else logging.DEBUG,
-            "%s; waiting %.0f s, until %s UTC",
-            reason,
-            seconds,
-            f"{until:%Y-%m-%d %H:%M:%S}",
-            extra={
-                "wait_seconds": round(seconds, 3),
-                "wait_until": until.isoformat(timespec="seconds"),
-            },
-        )
+        level = logging.INFO if is_notable else logging.DEBUG
+        text = f"{reason}; waiting {seconds:.0f} s, until {until:%Y-%m-%d %H:%M:%S} UTC"
+        end = until.isoformat(timespec="seconds")
+        fields = {"wait_seconds": round(seconds, 3), "wait_until": end}
+        _LOGGER.log(level, "%s", text, extra=fields)
         status = "at the limit" if reason.startswith(_AT_LIMIT) else "waiting"
         self.current_wait = Wait(status, self.clock.monotonic() + seconds)
         part = self.seconds / _REFRESHES_PER_PERIOD

@@ -29,6 +29,8 @@ _SCRIPT = resources.files("tap_zohovoice.rate_limit").joinpath("slots.lua").read
 _SOCKET_TIMEOUT = 5.0  # seconds
 RETRY_SECONDS = 1.0
 """Seconds between two attempts to reach a store that was lost."""
+_LONG_AGO = -1e9
+"""Seconds of the monotonic clock, from which no slot is taken any more."""
 _REASONS = {
     "limited": "",
     "locked": SHARED_LOCKOUT,
@@ -60,7 +62,6 @@ class RedisStore(SlotStore):
         self._lost: tuple[float, str] | None = None  # since when
         self._lockouts: dict[str, float] = {}  # until when
         self._answered: list[tuple[SlotToken, float]] = []
-        self._cancelled: list[SlotToken] = []
         self._client = redis.Redis.from_url(
             url,
             socket_timeout=_SOCKET_TIMEOUT,
@@ -97,7 +98,7 @@ class RedisStore(SlotStore):
 
     @override
     def cancel(self, token: SlotToken) -> None:
-        self._cancelled.append(token)
+        self._answered.append((token, _LONG_AGO))
         self._report()
 
     @override
@@ -107,8 +108,7 @@ class RedisStore(SlotStore):
 
     @override
     def refresh(self) -> None:
-        if self._current_lockouts():
-            self._report()
+        self._report()
 
     def _report(self) -> None:
         """Report what is new, now or with the next call."""
@@ -123,24 +123,17 @@ class RedisStore(SlotStore):
         request = {
             "timeout": self._timeout,
             "max_lockout": MAX_LOCKOUT,
-            "lockouts": self._current_lockouts(),
+            "lockouts": {url: end - now for url, end in self._lockouts.items() if end > now},
             "answered": [(*token, now - at) for token, at in self._answered],
-            "cancelled": self._cancelled,
             **wanted,
         }
         reply: Any = self._client.eval(_SCRIPT, 1, self._key, json.dumps(request))
         self._answered.clear()
-        self._cancelled.clear()
         if self._lost:
             _LOGGER.info("The rate-limit store is back, after %.0f s", now - self._lost[0])
             self._lost = None
         outcome, microseconds = reply
         return str(outcome, "ascii"), microseconds / 1e6
-
-    def _current_lockouts(self) -> dict[str, float]:
-        now = self._clock.monotonic()
-        self._lockouts = {url: until for url, until in self._lockouts.items() if until > now}
-        return {url: until - now for url, until in self._lockouts.items()}
 
     def _remember_lockout(self, url: str, seconds: float) -> None:
         until = self._clock.monotonic() + seconds

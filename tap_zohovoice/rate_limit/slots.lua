@@ -38,9 +38,6 @@ for _, slot in ipairs(request.answered) do
   redis.call('HDEL', key, url .. '/taken/' .. token)
   put(url .. '/answered/' .. token, now - age)
 end
-for _, slot in ipairs(request.cancelled) do
-  redis.call('HDEL', key, slot[1] .. '/taken/' .. slot[2])
-end
 if not request.wanted then return {'noted', 0} end
 local wanted_url, wanted_token = unpack(request.wanted)
 

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,9 +73,7 @@ class SQLiteSlotStore(SlotStore):
 
     @override
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
-        def acquire(file: sqlite3.Connection) -> Grant:
-            return self._acquire(file, url, slots, seconds)
-
+        acquire = partial(self._acquire, url, slots, seconds)
         return self._transaction(url, acquire, Grant(None))
 
     @override
@@ -105,7 +104,7 @@ class SQLiteSlotStore(SlotStore):
     def refresh(self) -> None:
         pass  # the file does not forget lockouts
 
-    def _acquire(self, file: sqlite3.Connection, url: str, slots: int, seconds: float) -> Grant:
+    def _acquire(self, url: str, slots: int, seconds: float, file: sqlite3.Connection) -> Grant:
         now = self.clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
         sql = "UPDATE slot SET {0} = ?1 WHERE {0} > ?1"
