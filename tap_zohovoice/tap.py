@@ -16,7 +16,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.cli.command import TapCommand, input_file, use_valid_log_level
+from tap_zohovoice.cli.command import TapCommand, drop_invalid_log_levels, input_file
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.environment import parse_env, read_dotenv
@@ -209,13 +209,14 @@ class TapZohoVoice(Tap):
     @override
     def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
         """Command line of the tap."""
-        warn = use_valid_log_level(cls.logger)
+        dropped = drop_invalid_log_levels(cls.logger)
         try:
             command = super().cli
         except Exception as error:  # noqa: BLE001 - of any kind, by what the file holds
             kind = type(error).__name__
             sys.exit(f"The file that SINGER_SDK_LOG_CONFIG names is invalid ({kind})")
-        warn()
+        for name in dropped:
+            cls.logger.warning("%s is not a log level; use DEBUG, INFO, WARNING or ERROR", name)
         return command
 
 

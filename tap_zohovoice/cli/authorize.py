@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.cli.command import TapCommand, use_valid_log_level
+from tap_zohovoice.cli.command import TapCommand, drop_invalid_log_levels
 from tap_zohovoice.cli.dotenv import validate_value
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.cli.token_setup import PREFIX, TokenSetup, echo, scopes_of
@@ -222,7 +222,7 @@ def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = Ta
     logger = logging.getLogger(tap.name)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.name != logger.name)
-    use_valid_log_level(logger)
+    drop_invalid_log_levels(logger)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     authorize.main(arguments, obj=tap)

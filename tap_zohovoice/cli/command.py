@@ -99,8 +99,8 @@ def _exit_code(command: Callable[[], object]) -> object:
         return end.code
 
 
-def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:
-    """Remove invalid log levels from the environment; return a function that warns of them."""
+def drop_invalid_log_levels(logger: logging.Logger) -> list[str]:
+    """Remove invalid log levels from the environment; return the names of their variables."""
     dropped = []
     for name in (f"{logger.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
         level = os.environ.pop(name, "").strip().upper()
@@ -108,15 +108,9 @@ def use_valid_log_level(logger: logging.Logger) -> Callable[[], None]:
             os.environ[name] = level
         elif level:
             dropped.append(name)
-
     if not os.environ.get("SINGER_SDK_LOG_CONFIG", "").strip():
         os.environ.pop("SINGER_SDK_LOG_CONFIG", None)
-
-    def warn() -> None:
-        for name in dropped:
-            logger.warning("%s is not a log level; use DEBUG, INFO, WARNING or ERROR", name)
-
-    return warn
+    return dropped
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import content_length
-from tap_zohovoice.http.retry import FAIL_FAST_AFTER, item_attempts
 from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.several import SeveralFiles, iter_groups
@@ -35,7 +34,6 @@ class RecordingDownloader:
 
     is_unreachable = False
     """Whether the last download failed because no service responded."""
-    _failures_in_a_row = 0
 
     def __init__(
         self,
@@ -68,7 +66,7 @@ class RecordingDownloader:
             ZohoVoiceError: If the storage fails, or the reason has nothing to do with a file.
         """
         downloads = (self._writer.prepare(*file) for file in files)
-        for group in iter_groups(downloads, self._writer, self._limit):
+        for group in iter_groups(downloads, self._writer, lambda: self._several.limit):
             with self._several.request(group) as archive:
                 for download in group.downloads:
                     fields = self._download(download, archive, rechecks)
@@ -76,10 +74,6 @@ class RecordingDownloader:
                         is_provisional = download.is_provisional
                         rechecks.record(download.start_time, is_provisional=is_provisional)
                     yield fields
-
-    def _limit(self) -> int:
-        # While no file arrives, a request for several files would only be one more attempt.
-        return self._several.limit if self._failures_in_a_row < FAIL_FAST_AFTER else 1
 
     def _download(self, download: Download, archive: Archive | None, rechecks: Rechecks) -> Fields:
         self.is_unreachable = False
@@ -89,37 +83,28 @@ class RecordingDownloader:
             download.is_provisional = is_unknown and rechecks.may_grow(start, download.stored_at)
             is_due = rechecks.is_due(download.stored_at, now)
             download.is_recheck = download.is_provisional and is_due
-            if download.is_recheck:
-                return self._download_alone(download)
-            return writer.already_stored(download)
-        download.is_provisional = rechecks.was_in_lookback(start, now)
-        fields = self._several.take(archive, download) if archive else None
-        if fields is None:
-            return self._download_alone(download)
-        self._failures_in_a_row = 0
-        return fields
+            if not download.is_recheck:
+                return writer.already_stored(download)
+        else:
+            download.is_provisional = rechecks.was_in_lookback(start, now)
+            if archive and (fields := self._several.take(archive, download)):
+                return fields
+        return self._download_alone(download)
 
     def _download_alone(self, download: Download) -> Fields:
         try:
-            fields = self._requests.send(
-                [download.name],
-                partial(self._store, download),
-                max_attempts=item_attempts(self._failures_in_a_row),
-            )
+            return self._requests.send([download.name], partial(self._store, download))
         except ZohoVoiceError as error:
             if self._requests.concerns_others(error):
                 raise
             is_lockout = isinstance(error, RateLimitLockoutError)
             is_passing = isinstance(error, RetriesExhaustedError)
-            self._failures_in_a_row += is_passing
             if download.is_recheck:
                 download.is_provisional = is_passing or is_lockout
                 return self._writer.already_stored(download)
             self.is_unreachable = is_lockout or error.is_unreachable
             self._results["failed"] += 1
             return {"error": error.summary}
-        self._failures_in_a_row = 0
-        return fields
 
     def _store(
         self, download: Download, response: requests.Response, head: bytes, rest: Iterator[bytes]

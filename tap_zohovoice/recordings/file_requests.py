@@ -13,10 +13,12 @@ from tap_zohovoice.exceptions import (
     InvalidParameterError,
     RateLimitedError,
     RateLimitLockoutError,
+    RetriesExhaustedError,
     RetryableError,
     TokenRejectedError,
     ZohoVoiceError,
 )
+from tap_zohovoice.http.retry import item_attempts
 from tap_zohovoice.recordings.writer import read_head, truncated, unusable
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from tap_zohovoice.http.client import ApiClient
 
 _T = TypeVar("_T")
+_MAX_ATTEMPTS = 2
+"""Attempts of a request for several files."""
 
 
 @dataclass(eq=False, repr=False)
@@ -34,6 +38,8 @@ class FileRequests:
     api: ApiClient
     is_mode_accepted = False
     """Whether a request succeeded, so that no later failure is the fault of `mode`."""
+    failures_in_a_row = 0
+    """Requests for one file without a usable response."""
     _mode = "play"  # live servers and the documentation disagree about its values
     _lockouts_in_a_row = 0
 
@@ -41,13 +47,12 @@ class FileRequests:
         self,
         names: Sequence[str],
         handle: Callable[[requests.Response, bytes, Iterator[bytes]], _T | None],
-        *,
-        max_attempts: int,
     ) -> _T:
         """Request files, and return what `handle` returns for a response, its head and its rest.
 
         `handle` returns None for a body that is not what was requested.
         """
+        is_single = len(names) == 1
 
         def receive(response: requests.Response) -> _T:
             try:
@@ -64,12 +69,17 @@ class FileRequests:
 
         def request(mode: str) -> _T:
             params = {"recording_filename": ",".join(names), **({"mode": mode} if mode else {})}
-            limits = {"max_attempts": max_attempts, "max_lockouts": 1}
+            attempts = item_attempts(self.failures_in_a_row) if is_single else _MAX_ATTEMPTS
             lockouts, self._lockouts_in_a_row = self._lockouts_in_a_row, 0
             try:
-                return self.api.get(params, receive, stream=True, **limits)
+                return self.api.get(
+                    params, receive, stream=True, max_attempts=attempts, max_lockouts=1
+                )
             except RateLimitLockoutError:
                 self._lockouts_in_a_row = lockouts + 1
+                raise
+            except RetriesExhaustedError:
+                self.failures_in_a_row += is_single
                 raise
 
         try:
@@ -78,7 +88,7 @@ class FileRequests:
             if self.is_mode_accepted or not self._mode:
                 raise
             result, self._mode = request(""), ""
-        self.is_mode_accepted = True
+        self.is_mode_accepted, self.failures_in_a_row = True, 0
         return result
 
     def concerns_others(self, error: ZohoVoiceError) -> bool:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
 from tap_zohovoice.exceptions import ArchiveError, RetryableError, StorageError, ZohoVoiceError
+from tap_zohovoice.http.retry import FAIL_FAST_AFTER
 from tap_zohovoice.recordings.archive import Archive, is_archive
 from tap_zohovoice.recordings.audio import UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.storage import storage_errors
@@ -35,7 +36,6 @@ MAX_NAME_CHARS = 10_000
 _MAX_DOWNLOADS = 100
 """Files of a group, stored ones included, so that records are not held back for long."""
 _SEPARATOR = re.compile(r"[,/\\]")
-_MAX_ATTEMPTS = 2
 _MAX_OVERHEAD = 1024**2
 """Bytes of an archive beyond those of its files."""
 _MAX_FAILURES = 3
@@ -63,14 +63,16 @@ def iter_groups(
     """
     group = Group()
     for download in downloads:
-        size = writer.expected_size(download) or writer.max_bytes
+        name, size = download.name, writer.expected_size(download) or writer.max_bytes
         is_wanted = size <= writer.max_bytes and not writer.is_unchanged(download)
-        if is_wanted and limit() > 1 and _is_listable(download.name):
-            names = quote(",".join([*group.names, download.name]), safe=",")
+        # Any other name may not be the same in a list, or as the last part of a path.
+        is_listable = name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
+        if is_wanted and is_listable and limit() > 1:
+            names = quote(",".join([*group.names, name]), safe=",")
             if len(names) >= MAX_NAME_CHARS or group.max_bytes + size > MAX_BYTES:
                 yield group
                 group = Group()
-            group.names.append(download.name)
+            group.names.append(name)
             group.max_bytes += size
         group.downloads.append(download)
         is_full = len(group.names) >= limit() or len(group.downloads) >= _MAX_DOWNLOADS
@@ -79,11 +81,6 @@ def iter_groups(
             group = Group()
     if group.downloads:
         yield group
-
-
-def _is_listable(name: str) -> bool:
-    """Return whether a name is the same in a list, and as the last part of a path."""
-    return name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
 
 
 @dataclass(eq=False, repr=False)
@@ -98,8 +95,9 @@ class SeveralFiles:
 
     @property
     def limit(self) -> int:
-        """How many files to request at once; one, as long as `mode` may be rejected."""
-        return self.max_files if self.sender.is_mode_accepted else 1
+        """How many files to request at once; one, as long as requests fail for other reasons."""
+        is_working = self.sender.failures_in_a_row < FAIL_FAST_AFTER
+        return self.max_files if self.sender.is_mode_accepted and is_working else 1
 
     def requests_for(self, count: int) -> int:
         """Return an estimate of the requests for a number of files."""
@@ -139,9 +137,7 @@ class SeveralFiles:
     def _try_request(self, group: Group, stack: ExitStack) -> Archive | None:
         try:
             file = stack.enter_context(self.writer.storage.open_scratch())
-            archive = self.sender.send(
-                group.names, partial(self._spool, group, file), max_attempts=_MAX_ATTEMPTS
-            )
+            archive = self.sender.send(group.names, partial(self._spool, group, file))
         except StorageError as error:  # a single file may still fit
             self._stop(str(error))
         except ZohoVoiceError as error:

@@ -142,12 +142,10 @@ class Storage:
 
     def _modified(self, target: str) -> dt.datetime | None:
         try:
-            modified = self._fs.modified(target)
-        except Exception:  # noqa: BLE001 - unsupported, by an error of each driver's own
+            modified: dt.datetime = self._fs.modified(target)
+            return modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)
+        except Exception:  # noqa: BLE001 - unsupported, by an error or a value of each driver's own
             return None
-        if not isinstance(modified, dt.datetime):
-            return None
-        return modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)
 
 
 class LocalStorage(Storage):
