@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from functools import cache, cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
+import simplejson
 from singer_sdk import Tap
 from singer_sdk.cli import plugin_cli
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
@@ -67,13 +67,9 @@ class TapZohoVoice(Tap):
     config_jsonschema: ClassVar[dict[str, Any]] = CONFIG_SCHEMA
     # BATCH is left out on purpose: its files would let STATE run ahead of what a target has.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
-        TapCapabilities.CATALOG,
-        TapCapabilities.STATE,
-        TapCapabilities.DISCOVER,
-        PluginCapabilities.ABOUT,
-        PluginCapabilities.STREAM_MAPS,
-        PluginCapabilities.FLATTENING,
-        PluginCapabilities.STRUCTURED_LOGGING,
+        *(TapCapabilities.CATALOG, TapCapabilities.STATE, TapCapabilities.DISCOVER),
+        *(PluginCapabilities.ABOUT, PluginCapabilities.STREAM_MAPS),
+        *(PluginCapabilities.FLATTENING, PluginCapabilities.STRUCTURED_LOGGING),
     ]
     clock: ClassVar[Clock] = Clock()
 
@@ -87,13 +83,8 @@ class TapZohoVoice(Tap):
         validate_config: bool = True,
         setup_mapper: bool = True,
     ) -> None:
-        """Create the tap; the arguments are the SDK's.
-
-        Raises:
-            InvalidInputError: If an input is invalid; its errors are one line each.
-        """
+        """Create the tap, or raise `InvalidInputError` with one line for each invalid input."""
         self.started = self.clock.utcnow()
-        self.append_builtin_config(self.config_jsonschema)
         settings, errors = clean_credentials(config or {}), list[str]()
         if parse_env_config:
             read_dotenv()
@@ -149,12 +140,8 @@ class TapZohoVoice(Tap):
         )
 
     def check_scopes(self) -> None:
-        """Check the access to each selected list before the first record is emitted.
-
-        Raises:
-            MissingScopeError: If the refresh token lacks scopes; it names all of them.
-        """
-        missing: dict[str, list[str]] = {}
+        """Raise `MissingScopeError` if the token lacks scopes that selected streams need."""
+        missing: dict[str, list[str]] = {}  # names of streams by scope
         with self.services.reporter.task(lambda: Snapshot("access", "checking access")):
             for stream in self.streams.values():
                 if isinstance(stream, ZohoVoiceStream) and stream.selected:
@@ -164,10 +151,8 @@ class TapZohoVoice(Tap):
                         missing.setdefault(error.scope, []).append(stream.name)
         if missing:
             listed = "; ".join(f"{scope} for {', '.join(of)}" for scope, of in missing.items())
-            message = (
-                f"The refresh token lacks scopes: {listed}. Create a new token with them, or "
-                "deselect these streams"
-            )
+            advice = "Create a new token with them, or deselect these streams"
+            message = f"The refresh token lacks scopes: {listed}. {advice}"
             raise MissingScopeError(message)
 
     def write_last_state(self) -> None:
@@ -220,18 +205,13 @@ class TapZohoVoice(Tap):
         return command
 
 
-def _reject_constant(name: str) -> None:
-    """Raise, since the SDK parses neither NaN nor infinity."""
-    raise json.JSONDecodeError(name, name, 0)
-
-
 def _check_json(_ctx: click.Context, param: click.Parameter, file: IO[str] | None) -> Any:  # noqa: ANN401
-    """Read a file of JSON, which the SDK parses."""
+    """Read a file of JSON, which the SDK parses with the same library."""
     if file is None:
         return None
     with input_file(param.opts[0]), file:
         text = file.read()
-        json.loads(text, parse_constant=_reject_constant)
+        simplejson.loads(text)
     return io.StringIO(text)
 
 

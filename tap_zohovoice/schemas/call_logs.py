@@ -51,7 +51,7 @@ FIELDS: tuple[Field, ...] = (
     Field("isBlocked", BOOLEAN, "Whether the number is blocked."),
     Field("is_test_call", BOOLEAN, "Whether it was a test call."),
     Field("voicemail_read_by", BOOLEAN, "Whether a voicemail, if any, was listened to."),
-    Field("call_recording_transcription_status", STRING, "State, such as completed."),
+    Field("call_recording_transcription_status", STRING, "State of transcription: completed, ..."),
     Field(
         "bridged_agent",
         FieldType.OBJECT,
