@@ -1,7 +1,5 @@
 """What the oldest supported Python lacks."""
 
-from __future__ import annotations
-
 import sys
 
 if sys.version_info >= (3, 12):

@@ -1,17 +1,12 @@
 """Clock, and timestamps in the format in which bookmarks are compared."""
 
-from __future__ import annotations
-
 import datetime as dt
 import re
 import threading
 import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
 
 _DATE = re.compile(r"\d{4}-|\d{8}[Tt ]", re.ASCII)
 _EPOCH = dt.date(1970, 1, 1)

@@ -1,33 +1,32 @@
 """OAuth 2.0 of Zoho Accounts: token endpoint, access token, authenticator of requests."""
 
-from __future__ import annotations
-
 import logging
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import requests
 from requests.auth import AuthBase
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_incrementing
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_incrementing,
+)
 
 from tap_zohovoice._compat import override
+from tap_zohovoice._time import Clock
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
 from tap_zohovoice.http.redaction import redact
 from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.http.transport import explain_request_error
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.singer.json import loads
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    import requests
-    from tenacity import RetryCallState
-
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 _LOGGER = logging.getLogger("tap-zohovoice.auth")
 

@@ -1,14 +1,17 @@
 """Base classes of the streams, on the SDK's `RESTStream`; `http/client.py` has the HTTP client."""
 
-from __future__ import annotations
-
+import datetime as dt
 import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import requests
+from singer_sdk import Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.helpers.types import Auth, Context, RequestFunc
 from singer_sdk.streams import RESTStream
 
 from tap_zohovoice._compat import override
@@ -16,20 +19,11 @@ from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.http.body import ACCEPT_ENCODING
+from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.progress.figures import RecordProgress
+from tap_zohovoice.schemas.conversion import Record
+from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import lower_future_bookmark
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
-
-    from singer_sdk import Tap
-    from singer_sdk.helpers.types import Auth, Context, RequestFunc
-
-    from tap_zohovoice.http.client import ApiClient
-    from tap_zohovoice.schemas.conversion import Record
-    from tap_zohovoice.services import Services
 
 
 class ZohoVoiceStream(RESTStream[Any]):

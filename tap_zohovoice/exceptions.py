@@ -1,14 +1,9 @@
 """Exceptions of the tap; those that end a sync, and those of requests, are below the SDK's."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @dataclass(eq=False, repr=False)

@@ -1,13 +1,13 @@
 """What the streams of a run share: settings, session, access token, rate limits, progress."""
 
-from __future__ import annotations
-
 import datetime as dt
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
+from tap_zohovoice._time import Clock
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import Settings
@@ -16,15 +16,9 @@ from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession
 from tap_zohovoice.progress.reporter import Reporter
-from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, SlotStore, Wait
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.limiter import SlotStore, Wait
-    from tap_zohovoice.singer.writer import MessageWriter
+from tap_zohovoice.singer.writer import MessageWriter
 
 
 @dataclass(eq=False, repr=False)

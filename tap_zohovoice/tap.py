@@ -1,18 +1,18 @@
 """The Singer tap: its streams, its inputs and its command line."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys
+from collections.abc import Sequence
 from functools import cache, cached_property
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import click
 import simplejson
 from singer_sdk import Tap
 from singer_sdk.cli import plugin_cli
-from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from singer_sdk.streams import Stream
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
@@ -36,12 +36,6 @@ from tap_zohovoice.streams.directory import DIRECTORY_STREAMS
 from tap_zohovoice.streams.recordings import RecordingsStream
 from tap_zohovoice.streams.sms_logs import SmsLogsStream
 from tap_zohovoice.streams.transcripts import TranscriptsStream
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.streams import Stream
 
 STREAMS = (
     CallLogsStream,

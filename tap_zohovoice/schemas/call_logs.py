@@ -1,7 +1,5 @@
 """Fields, JSON schema and conversion of call logs."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

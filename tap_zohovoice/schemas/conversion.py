@@ -1,21 +1,15 @@
 """Conversion of a row, as the API sends it, to a record of exact types."""
 
-from __future__ import annotations
-
+import logging
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
-from tap_zohovoice.schemas.types import FieldType
+from tap_zohovoice.schemas.types import Field, FieldType
 from tap_zohovoice.singer.json import MAX_DEPTH, sanitize
-
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Iterable, Mapping
-
-    from tap_zohovoice.schemas.types import Field
 
 Record = dict[str, Any]
 _NULLS = ("", "--")  # instead of null where the type is not text; dashes come in Zoho's metrics
@@ -30,7 +24,7 @@ class ConversionPlan(NamedTuple):
 
     undeclared: list[tuple[str, str]]  # name and path of a field, as in the next
     casts: list[tuple[str, str, Callable[[object], object]]]
-    objects: list[tuple[str, ObjectShape]]
+    objects: "list[tuple[str, ObjectShape]]"
 
 
 class ObjectShape:

@@ -1,7 +1,5 @@
 """Fields of the streams beside call logs and their items: users, messages, links and others."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema

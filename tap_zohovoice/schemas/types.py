@@ -1,24 +1,20 @@
 """Types of fields: JSON types, casts from what the API sends, and JSON schemas."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from math import isfinite
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from singer_sdk import typing as th
 
 from tap_zohovoice._time import format_epoch_ms, parse_date
 from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _BOOLEANS = {"true": True, "false": False}
 _MILLISECONDS = re.compile(r"[1-9]\d{12}", re.ASCII)
@@ -133,7 +129,7 @@ class Field:
     name: str
     type: FieldType
     description: str
-    properties: tuple[Field, ...] = ()
+    properties: "tuple[Field, ...]" = ()
     required: bool = False
 
     def to_property(self) -> th.Property[Any]:

@@ -1,18 +1,14 @@
 """JSON in and out, and text that every target can store."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 MAX_DEPTH = 50  # levels of lists and objects that every target can be expected to read

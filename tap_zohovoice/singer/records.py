@@ -1,8 +1,6 @@
 """Records kept as JSON until their window is complete."""
 
-from __future__ import annotations
-
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from tap_zohovoice.singer.json import dumps, loads
 
@@ -15,7 +13,7 @@ class SerializedRecord(NamedTuple):
     json: bytes
 
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> SerializedRecord:
+    def from_record(cls, record: dict[str, Any]) -> Self:
         """Serialize a record of a call log."""
         return cls(record["start_time"], record["logid"], dumps(record))
 

@@ -1,11 +1,10 @@
 """Validation of Singer state and catalog."""
 
-from __future__ import annotations
-
 import datetime as dt
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, Schema
 
@@ -13,10 +12,7 @@ from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    Bookmark = dict[str, Any]
+Bookmark = dict[str, Any]
 
 _LOGGER = logging.getLogger("tap-zohovoice.state")
 NEWEST = "newest_start_time"  # member of a bookmark: start of the newest call that was emitted

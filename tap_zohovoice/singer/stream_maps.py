@@ -1,27 +1,22 @@
 """Stream maps of the SDK: validation before any request, and errors without tracebacks."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import difflib
+import logging
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simpleeval import AttributeDoesNotExist, InvalidExpression
 from singer_sdk import mapper as sdk
 from singer_sdk.exceptions import ConfigValidationError, MappingError, StreamMapConfigError
 from singer_sdk.singerlib import Catalog
+from singer_sdk.singerlib.catalog import CatalogEntry
 
 from tap_zohovoice.exceptions import ZohoVoiceError
 
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Iterator, Mapping
-
-    from singer_sdk.singerlib.catalog import CatalogEntry
-
-    Json = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 _OPTIONS = {
     *(sdk.MAPPER_ALIAS_OPTION, sdk.MAPPER_ELSE_OPTION, sdk.MAPPER_FILTER_OPTION),

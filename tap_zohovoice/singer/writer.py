@@ -1,23 +1,17 @@
 """Singer messages on standard output."""
 
-from __future__ import annotations
-
 import codecs
+import datetime as dt
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.singer.json import ascii_json, dumps, sanitize_json
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Iterable
-    from contextlib import AbstractContextManager
-
-    from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.records import SerializedRecord
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):

@@ -1,25 +1,19 @@
 """Stream `agent_status_changes`: who was available when, `GET zv/metrics/statusaudit/list`."""
 
-from __future__ import annotations
-
 import datetime as dt
+from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
 from tap_zohovoice.pagination import convert_row, parse_rows
-from tap_zohovoice.schemas.conversion import RecordConverter
+from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS, build_list_schema
 from tap_zohovoice.streams.directory import OwnedStream, UsersStream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from singer_sdk.helpers.types import Context
-
-    from tap_zohovoice.schemas.conversion import Record
 
 _PERIOD = dt.timedelta(days=366)
 _SHORTEST_PERIOD = dt.timedelta(days=1)

@@ -1,10 +1,13 @@
 """Base class of the streams that read the list of calls: bookmarks, windows, records."""
 
-from __future__ import annotations
-
 import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
+
+import requests
+from singer_sdk.helpers.types import Context
+from singer_sdk.streams.rest import HTTPRequest, PageContext
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
@@ -16,16 +19,8 @@ from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress.figures import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.singer.state import NEWEST
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    import requests
-    from singer_sdk.helpers.types import Context
-    from singer_sdk.streams.rest import HTTPRequest, PageContext
-
-    from tap_zohovoice.schemas.conversion import Record
 
 _MIN_MARGIN = dt.timedelta(days=1)
 """How far the bookmark stays before the end of an empty window, even without a lookback."""

@@ -1,27 +1,22 @@
 """Base class of the streams that request an item for each recording and voicemail."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+from singer_sdk import Tap
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
+from tap_zohovoice.extract.results import WindowResult
+from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.progress.figures import DownloadProgress
+from tap_zohovoice.schemas.conversion import Record
+from tap_zohovoice.services import Services
 from tap_zohovoice.streams.base import IncrementalStream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from singer_sdk import Tap
-    from singer_sdk.helpers.types import Context
-
-    from tap_zohovoice.extract.results import WindowResult
-    from tap_zohovoice.http.client import ApiClient
-    from tap_zohovoice.schemas.conversion import Record
-    from tap_zohovoice.services import Services
 
 LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
 """Kind, and the filter of `zv/logs` for the calls that have one. Source: documentation."""

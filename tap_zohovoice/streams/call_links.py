@@ -3,11 +3,13 @@
 A call log does not say it, but the list of calls can be filtered by each.
 """
 
-from __future__ import annotations
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.directory import build_link_schema
 from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import (
@@ -16,13 +18,6 @@ from tap_zohovoice.streams.directory import (
     QueuesStream,
     UsersStream,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from singer_sdk.helpers.types import Context
-
-    from tap_zohovoice.schemas.conversion import Record
 
 
 class CallLinkStream(OwnedStream, IncrementalStream):

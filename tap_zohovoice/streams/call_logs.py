@@ -1,25 +1,19 @@
 """Stream `call_logs`: the call logs of the account, `GET zv/logs`."""
 
-from __future__ import annotations
+from collections.abc import Iterator
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+from singer_sdk.helpers.types import Context
 from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.metrics import Counter
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.extract.legs import add_other_rows
+from tap_zohovoice.extract.results import WindowResult
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
+from tap_zohovoice.schemas.conversion import Record
+from tap_zohovoice.singer.records import SerializedRecord
 from tap_zohovoice.streams.base import IncrementalStream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from singer_sdk.helpers.types import Context
-    from singer_sdk.metrics import Counter
-
-    from tap_zohovoice.extract.results import WindowResult
-    from tap_zohovoice.schemas.conversion import Record
-    from tap_zohovoice.singer.records import SerializedRecord
 
 WRITE_BATCH_SIZE = 500
 """Records that are written at once; the bookmark advances after them."""

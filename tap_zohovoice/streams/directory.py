@@ -1,29 +1,22 @@
 """Streams that read a whole list in each run, and the base class of those that read by its rows."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
+
+import requests
+from singer_sdk import Tap
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.client import BookmarkedStream, ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
 from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
 from tap_zohovoice.schemas import directory as fields
-from tap_zohovoice.schemas.conversion import RecordConverter
+from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.directory import build_list_schema
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Self
-
-    import requests
-    from singer_sdk import Tap
-    from singer_sdk.helpers.types import Context
-
-    from tap_zohovoice.schemas.conversion import Record
-    from tap_zohovoice.schemas.types import Field
-    from tap_zohovoice.services import Services
+from tap_zohovoice.schemas.types import Field
+from tap_zohovoice.services import Services
 
 
 class ListStream(ZohoVoiceStream):

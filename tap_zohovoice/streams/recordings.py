@@ -1,9 +1,11 @@
 """Stream `recordings`: files of recordings and voicemails, `GET zv/logs/voicerecording`."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from singer_sdk import Tap
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
@@ -12,17 +14,10 @@ from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.recordings.downloader import RecordingDownloader
 from tap_zohovoice.recordings.rechecks import Rechecks
 from tap_zohovoice.recordings.storage import open_storage
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice.services import Services
 from tap_zohovoice.streams.call_items import CallItemStream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from singer_sdk import Tap
-    from singer_sdk.helpers.types import Context
-
-    from tap_zohovoice.schemas.conversion import Record
-    from tap_zohovoice.services import Services
 
 FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 """Kind of a file, and the field of a call log that names it."""

@@ -1,24 +1,19 @@
 """Stream `sms_logs`: text messages, `GET v1/sms/logs`."""
 
-from __future__ import annotations
+from collections.abc import Iterator
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
+import requests
+from singer_sdk import Tap
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.client import BookmarkedStream
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.directory import SMS_FIELDS
+from tap_zohovoice.services import Services
 from tap_zohovoice.streams.directory import ListStream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
-    from singer_sdk import Tap
-    from singer_sdk.helpers.types import Context
-
-    from tap_zohovoice.schemas.conversion import Record
-    from tap_zohovoice.services import Services
 
 _PARTITIONS = [{"archived": "false"}, {"archived": "true"}]
 

@@ -1,10 +1,9 @@
 """Stream `transcripts`: transcripts of recordings and voicemails, `GET zv/transcribe`."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import (
@@ -14,15 +13,11 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.retry import item_attempts
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.singer.json import loads, sanitize, within_depth
 from tap_zohovoice.streams.call_items import CallItemStream
 from tap_zohovoice.streams.recordings import FILE_FIELDS, iter_file_references
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from tap_zohovoice.schemas.conversion import Record
 
 TRANSCRIPT_SCHEMA: dict[str, Any] = build_schema(
     Field("logid", FieldType.STRING, "Id of the call log.", required=True),
