@@ -55,9 +55,7 @@ class Clock:
 
 
 def format_epoch_ms(milliseconds: int) -> str:
-    """Format a moment as RFC 3339 in UTC, such as `2025-12-04T06:54:58.000000+00:00`.
-
-    Bookmarks are compared in this format.
+    """Format a moment as `2025-12-04T06:54:58.000000+00:00`, in which bookmarks are compared.
 
     Raises:
         OverflowError: If the calendar does not reach that far.
@@ -80,11 +78,7 @@ def format_timestamp(moment: dt.datetime) -> str:
 
 
 def parse_date(value: str) -> dt.datetime:
-    """Parse a date or a date-time, in UTC if it has no zone.
-
-    Raises:
-        ValueError: If the text is neither.
-    """
+    """Parse a date or a date-time, in UTC if it has no zone, or raise `ValueError`."""
     if not _DATE.match(value):  # Python parses the digits of an epoch as a date too
         raise ValueError(value)
     moment = dt.datetime.fromisoformat(value)

@@ -62,19 +62,17 @@ _NOT_ACCOUNTS = "no token; check data_center, or accounts_url if it is set"
 _LATER = "temporary error of Zoho Accounts; run again later"
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TokenEndpoint:
     """Client of the token endpoint of Zoho Accounts."""
 
+    accounts_url: str
+    clock: Clock
+    timeout: float
+    user_agent: str
     requested_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
     failed_attempts = 0  # those without a usable response, which were retried
     first_date = ""  # `Date` of the first response; empty before there is one
-
-    def __init__(self, *, accounts_url: str, clock: Clock, timeout: float, user_agent: str) -> None:
-        self._url = f"{accounts_url}/oauth/v2/token"
-        accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
-        self._headers = {**accepted, "User-Agent": user_agent}
-        self._clock = clock
-        self._timeout = timeout
 
     def request_token(
         self,
@@ -104,7 +102,7 @@ class TokenEndpoint:
             raise _error_of(status, response, hints, hidden)
 
         return Retrying(
-            sleep=self._clock.sleep,
+            sleep=self.clock.sleep,
             stop=stop_after_attempt(MAX_ATTEMPTS),
             wait=wait_incrementing(start=1, increment=1),
             retry=retry_if_exception_type(RetriesExhaustedError),
@@ -118,24 +116,26 @@ class TokenEndpoint:
         _LOGGER.warning("%s; retrying in %d s", error, state.upcoming_sleep)
 
     def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
-        self.requested_at = self._clock.monotonic()
+        self.requested_at = self.clock.monotonic()
+        url = f"{self.accounts_url}/oauth/v2/token"
+        accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
         try:
             with (
                 PlainSession() as session,
                 session.post(
-                    self._url,
+                    url,
                     data=form,
-                    headers=self._headers,
-                    timeout=self._timeout,
+                    headers={**accepted, "User-Agent": self.user_agent},
+                    timeout=self.timeout,
                     allow_redirects=False,
                     stream=True,
                     auth=lambda request: request,  # no .netrc file either
                 ) as response,
             ):
                 self.first_date = self.first_date or session.first_date
-                return response.status_code, read_body(response, self._clock, self._timeout)
+                return response.status_code, read_body(response, self.clock, self.timeout)
         except OSError as error:  # includes the exceptions of requests
-            cause = explain_request_error(error, "accounts_url", self._url, advice=_CHECK_NETWORK)
+            cause = explain_request_error(error, "accounts_url", url, advice=_CHECK_NETWORK)
             kind = ZohoVoiceError if cause.is_final else RetriesExhaustedError
             message = f"Zoho Accounts: {cause.text}"
             raise kind(message) from error
@@ -177,18 +177,15 @@ def _error_of(
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class OAuthTokens:
-    """Access token of a refresh token; `fetched` counts those fetched so far.
+    """Access token of a refresh token, used until it expires."""
 
-    Zoho issues ten access tokens in ten minutes, so one is used until it expires. Source: OAuth
-    documentation of Zoho Accounts.
-    """
-
+    # Zoho issues ten in ten minutes. Source: OAuth documentation of Zoho Accounts.
     endpoint: TokenEndpoint
     client_id: str
     client_secret: str
     refresh_token: str
     clock: Clock
-    fetched = 0
+    fetched = 0  # tokens so far
     _token = ""
     _renew_at = float("-inf")
     _invalidated: list[float] = field(default_factory=list, init=False)
@@ -199,11 +196,7 @@ class OAuthTokens:
         return [*filter(None, (self._token, self.refresh_token, self.client_secret))]
 
     def access_token(self) -> str:
-        """Return a token that is valid for a while; fetch one if necessary.
-
-        Raises:
-            ZohoVoiceError: If Zoho Accounts issues none; the text says what to do.
-        """
+        """Return a token that is valid for a while; fetch one if necessary."""
         if self._token and self.clock.monotonic() < self._renew_at:
             return self._token
         form = {

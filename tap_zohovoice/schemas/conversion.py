@@ -48,7 +48,7 @@ class ObjectShape:
         self._plans: dict[tuple[object, ...], ConversionPlan] = {}
 
     def get_plan(self, values: Mapping[str, Any]) -> ConversionPlan:
-        """Return the plan for an object, from the cache if there is one."""
+        """Return the plan for an object, from the cache if it is there."""
         key = (*values, *map(type, values.values()))
         plan = self._plans.get(key)
         if plan is None:
@@ -90,11 +90,7 @@ class RecordConverter:
         self._shape = ObjectShape(tuple(fields), self._note_undeclared)
 
     def convert(self, row: object) -> Record:
-        """Convert a row to a record with every declared field.
-
-        Raises:
-            InvalidRecordError: If the row lacks a required field, or is nested too deeply.
-        """
+        """Convert a row to a record with every declared field, or raise `InvalidRecordError`."""
         if not isinstance(row, dict):
             message = "is not an object"
             raise InvalidRecordError(message)

@@ -41,10 +41,9 @@ _DECODER = msgspec.json.Decoder(float_hook=_parse_decimal)
 
 
 def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
-    """Parse JSON, also with NaN, lone surrogates or in another encoding than UTF-8.
+    """Parse JSON in any encoding, also with NaN, lone surrogates or control characters.
 
-    Raw control characters are accepted; bytes that are not text become U+FFFD. A number stays
-    text if no float has its digits, or if JSON lacks it.
+    Bytes that are not text become U+FFFD. A number stays text if no float has its digits.
 
     Raises:
         ValueError: If it is invalid.
@@ -91,12 +90,11 @@ def within_depth(value: object, levels: int = MAX_DEPTH) -> bool:
 def sanitize(value: Any, levels: int = 2 * MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON of any type
     """Make a value storable: U+FFFD for U+0000 and lone surrogates, text for large integers.
 
-    PostgreSQL stores neither character, UTF-8 cannot encode a lone surrogate, and loaders that
-    write with orjson or Arrow fail at an integer beyond 64 bits.
-
     Raises:
         RecursionError: If the value has more levels of lists and objects.
     """
+    # PostgreSQL stores neither character, UTF-8 has no lone surrogates, and loaders that write
+    # with orjson or Arrow fail at an integer beyond 64 bits.
     if isinstance(value, str):
         return value if value.isprintable() else _UNSTORABLE.sub(REPLACEMENT, value)
     if type(value) is int:

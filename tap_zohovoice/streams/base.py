@@ -36,8 +36,7 @@ class IncrementalStream(BookmarkedStream):
     replication_key = "start_time"
     has_checkpoints: ClassVar[bool] = False
     """Whether the next run continues a stopped one, instead of reading the lookback again."""
-    item_label: ClassVar[str] = "call"
-    """What a record is, in the singular, for the summary."""
+    item_label: ClassVar[str] = "call"  # what a record is, in the singular, for the summary
 
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception

@@ -20,11 +20,9 @@ from tap_zohovoice.streams.base import IncrementalStream
 
 LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
 """Kind, and the filter of `zv/logs` for the calls that have one. Source: documentation."""
-_DEDUPE_WINDOW = 50_000
-"""Keys that are remembered, since two legs of a call may name the same file."""
+_DEDUPE_WINDOW = 50_000  # keys that are remembered, since two legs of a call may name the same file
 _STATE_INTERVAL = 60.0  # seconds
-FAILURES = "open_failures"
-"""Member of a bookmark: keys whose last record is an error."""
+FAILURES = "open_failures"  # member of a bookmark: keys whose last record is an error
 _MAX_FAILURES = 1_000
 _OUTAGE_THRESHOLD = 10
 """Requests in a row that no service responded to, after which the bookmark stays before them."""
@@ -34,8 +32,7 @@ class CallItemStream(IncrementalStream):
     """A stream with one record for each recording and voicemail, partitioned by kind."""
 
     fixed_partitions: ClassVar = [{"kind": kind} for kind in LIST_FILTERS]
-    item_path: ClassVar[str]
-    """Path of the requests for items."""
+    item_path: ClassVar[str]  # path of the requests for items
     item_headers: ClassVar[dict[str, str]] = {}
     _outages = 0
     _suppressed = 0

@@ -24,8 +24,7 @@ class CallLinkStream(OwnedStream, IncrementalStream):
     """One row for each call of each owner."""
 
     schema: ClassVar[dict[str, Any]] = {}
-    filter_param: ClassVar[str]
-    """Filter of the list of calls. Source: documentation of `zv/logs`."""
+    filter_param: ClassVar[str]  # of the list of calls; source: documentation of `zv/logs`
 
     @override
     def __init_subclass__(cls) -> None:

@@ -15,8 +15,7 @@ from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.singer.records import SerializedRecord
 from tap_zohovoice.streams.base import IncrementalStream
 
-WRITE_BATCH_SIZE = 500
-"""Records that are written at once; the bookmark advances after them."""
+WRITE_BATCH_SIZE = 500  # records that are written at once; the bookmark advances after them
 
 
 class CallLogsStream(IncrementalStream):

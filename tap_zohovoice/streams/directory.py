@@ -138,8 +138,7 @@ class OwnedStream(BookmarkedStream):
     fixed_partitions = None
     owner_key: ClassVar[str]
     owner_stream: ClassVar[type[ListStream]]
-    owner_field: ClassVar[str]
-    """Field of that stream that holds the id."""
+    owner_field: ClassVar[str]  # field of that stream that holds the id
 
     @property
     def named_owners(self) -> str:

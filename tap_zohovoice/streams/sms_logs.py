@@ -40,8 +40,7 @@ class SmsLogsStream(ListStream, BookmarkedStream):
 
     _start = ""
     _last = "~"
-    _complete_until = ""
-    """Timestamp of the newest message, once all of a partition are emitted."""
+    _complete_until = ""  # timestamp of the newest message, once all of a partition are emitted
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)

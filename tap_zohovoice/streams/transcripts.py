@@ -34,8 +34,7 @@ TRANSCRIPT_SCHEMA: dict[str, Any] = build_schema(
 
 # Source of these names: documentation of call transcription, and clients.
 _PROVIDER, _SEGMENTS, _ANALYTICS = "transcriptionProvider", "transcriptJson", "callAnalytics"
-_MAX_ENCODINGS = 2
-"""How often JSON may be encoded as a string."""
+_MAX_ENCODINGS = 2  # how often JSON may be encoded as a string
 _TYPES = {"voicemail": "1", "recording": "2"}
 """`transcriptionType` of each kind. Source: documentation."""
 
