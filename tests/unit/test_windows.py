@@ -1,9 +1,13 @@
 """Rules of correctness 1 to 6, by what comes out of the reading machine for any account."""
 
 import datetime as dt
+import json
 import math
+from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -191,156 +195,52 @@ def test_a_day_that_no_offset_reaches_is_named(
     assert "2026-02-2" in str(reading.error)
 
 
-def test_example_a_range_of_three_days_refused_does_not_prove_that_to_date_is_inclusive() -> None:
-    dialect = Dialect(to_date_inclusive=False, max_range_days=2, dates_named=False)
-    assert_sound(read(AccountSpec((Burst(1440, 2, 1),), dialect, days=2)))
+def account(
+    calls: list[list[int]], changes: Iterable[tuple[Any, ...]] = (), **given: Any
+) -> AccountSpec:
+    """Return an account of an example: what is not said of the reading is a habit of the server."""
+    names = ("size", "days", "end_minutes", "kinds")
+    reading = {name: given.pop(name) for name in names if name in given}
+    bursts = tuple(Burst(*call) for call in calls)
+    of_account = tuple(Change(*change) for change in changes)
+    return AccountSpec(bursts, Dialect(**given), changes=of_account, **reading)
 
 
-@pytest.mark.parametrize(
-    "dialect",
-    [
-        Dialect(to_date_inclusive=False, max_range_days=365),
-        Dialect(to_date_inclusive=False, max_size=10, size_over="refuse", size_named=False),
-    ],
-)
-def test_example_today_is_read_although_the_future_seemed_to_be_refused(dialect: Dialect) -> None:
-    assert_complete(read(AccountSpec((Burst(1, 1, 0),), dialect, size=50, days=363)))
+EXAMPLES = json.loads((Path(__file__).parent / "windows.json").read_text(encoding="utf-8"))
+"""What was read in part once, and what was taken for the whole."""
 
 
-def test_example_the_last_day_in_the_east_is_read_where_to_date_is_exclusive() -> None:
-    dialect = Dialect(utc_offset_minutes=765, to_date_inclusive=False, future_dates="refused")
-    assert_complete(read(AccountSpec((Burst(0, 4, 913_441),), dialect, days=1)))
+@pytest.mark.parametrize("name", EXAMPLES["whole"])
+def test_example_that_is_read_whole(name: str) -> None:
+    for given in EXAMPLES["whole"][name]:
+        example = {**given}
+        most_requests = example.pop("most_requests", math.inf)
+        reading = read(account(**example))
+        assert_complete(reading)
+        assert_sound(reading)
+        assert reading.requests <= most_requests
 
 
-def test_example_rows_that_slid_after_a_window_shrank_are_read() -> None:
-    change = Change(after=3, kind="delete", place=0, count=4)
-    assert_complete(read(AccountSpec((Burst(0, 7, 1),), size=2, changes=(change,))))
+@pytest.mark.parametrize("name", EXAMPLES["sound"])
+def test_example_that_is_not_taken_for_the_whole(name: str) -> None:
+    for example in EXAMPLES["sound"][name]:
+        assert_sound(read(account(**example)))
 
 
-def test_example_rows_are_not_skipped_between_a_step_back_and_a_page_seen_before() -> None:
-    deletions = ((10, 0, 1), (2, 11, 1), (20, 791, 8), (16, 10, 3))
-    account = AccountSpec(
-        (Burst(220, 105, SECOND), Burst(1119, 51, 0), Burst(459, 11, 0)),
-        Dialect(utc_offset_minutes=-495, to_date_inclusive=False),
-        size=2,
-        end_minutes=122,
-        changes=tuple(Change(after, "delete", place, count) for after, place, count in deletions),
+@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
+def test_example_a_dense_day_of_one_type_without_a_count_is_an_error(order: Order) -> None:
+    dialect = Dialect(
+        order=order, max_offset=5_000, offset_over="empty", offset_counts_size=True, total="absent"
     )
-    assert_complete(read(account))
-
-
-def test_example_a_total_that_is_passed_proves_no_end_where_an_offset_is_refused() -> None:
-    dialect = Dialect(order="logid", max_offset=100, total="stale_low", total_error=60)
-    reading = read(AccountSpec((Burst(0, 160, 162 * MINUTE),), dialect, size=50, days=18))
+    dense = AccountSpec((Burst(60, 12_000, 2_800),), dialect, size=200, days=2200, kinds=1)
+    reading = read(dense)
     assert_sound(reading)
-
-
-@pytest.mark.parametrize(("size", "cap", "rows"), [(20, 100, 97), (200, 10_000, 9_960)])
-def test_example_a_silent_cap_ends_a_second_dense_day_although_as_deep_rows_have_come(
-    size: int, cap: int, rows: int
-) -> None:
-    days = (Burst(9 * 1440, rows, SECOND), Burst(10, rows, SECOND))
-    assert_sound(
-        read(AccountSpec(days, Dialect(max_offset=cap, offset_over="empty"), size, kinds=1))
-    )
-
-
-def test_example_a_page_as_long_as_all_before_is_a_capped_one() -> None:
-    dialect = Dialect(max_size=10, total="stale_low")
-    assert_sound(read(AccountSpec((Burst(0, 20, 1),), dialect, size=50)))
-
-
-def test_example_a_day_of_one_type_behind_a_silent_cap_without_totals_is_no_whole_day() -> None:
-    dialect = Dialect(future_dates="refused", max_offset=2_000, offset_over="empty", total="absent")
-    assert_sound(read(AccountSpec((Burst(0, 1_998, 1),), dialect, size=50, days=1, kinds=1)))
-
-
-def test_example_calls_of_one_millisecond_before_the_start_are_not_the_newest_first() -> None:
-    accounts = (Burst(3 * 1440 + 240, 40, 0), Burst(10, 30, SECOND))
-    assert_complete(read(AccountSpec(accounts, Dialect(order="oldest"), size=20, days=3)))
+    assert reading.error is not None
 
 
 def test_example_a_dense_day_is_not_read_twice() -> None:
     reading = read(AccountSpec((Burst(0, 10_207, 1),), size=500, days=1))
     assert reading.requests <= budget(reading)
-
-
-@pytest.mark.parametrize("order", ["newest", "oldest"])
-def test_example_a_count_that_ends_at_ten_thousand_is_no_count(order: Order) -> None:
-    dialect = Dialect(
-        order=order, max_offset=10_000, offset_over="empty", total="capped", total_error=10_000
-    )
-    assert_complete(
-        read(AccountSpec((Burst(100, 30_000, 3 * MINUTE),), dialect, size=200, days=900))
-    )
-
-
-@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
-@pytest.mark.parametrize("kinds", [1, 5])
-def test_example_a_dense_day_without_a_count_does_not_end_where_offsets_do(
-    order: Order, kinds: int
-) -> None:
-    dialect = Dialect(
-        order=order, max_offset=5_000, offset_over="empty", offset_counts_size=True, total="absent"
-    )
-    account = AccountSpec((Burst(60, 12_000, 2_800),), dialect, size=200, days=2200, kinds=kinds)
-    reading = read(account)
-    assert_sound(reading)
-    assert (reading.error is None) == (kinds == 5)
-
-
-@pytest.mark.parametrize("order", ["newest", "oldest"])
-@pytest.mark.parametrize(("size", "cap"), [(200, 200), (200, 150), (200, 100), (1000, 1000)])
-def test_example_a_first_page_that_ends_where_offsets_do_is_not_all(
-    order: Order, size: int, cap: int
-) -> None:
-    dialect = Dialect(order=order, max_offset=cap, offset_over="cut", total="absent")
-    assert_complete(
-        read(AccountSpec((Burst(10, 3_000, 20 * MINUTE),), dialect, size=size, days=60))
-    )
-
-
-@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
-def test_example_a_right_count_is_believed_where_pages_end_early(order: Order) -> None:
-    dialect = Dialect(order=order, max_offset=100, offset_over="cut")
-    assert_complete(read(AccountSpec((Burst(10, 3_000, 20 * MINUTE),), dialect, size=200, days=60)))
-
-
-@pytest.mark.parametrize("order", ["newest", "oldest"])
-def test_example_a_window_of_as_many_rows_as_offsets_reach_proves_nothing(order: Order) -> None:
-    dialect = Dialect(order=order, max_offset=500, offset_over="cut", total="absent")
-    calls = (Burst(40 * 1440, 500, 80 * MINUTE), Burst(10, 900, 40 * MINUTE))
-    assert_complete(read(AccountSpec(calls, dialect, size=100, days=70)))
-
-
-@pytest.mark.parametrize("rows", [501, 502, 510])
-def test_example_one_row_of_either_half_is_missed_where_rows_are_in_no_order(rows: int) -> None:
-    dialect = Dialect(order="logid", max_offset=500, offset_over="cut", total="absent")
-    for minutes in range(0, 2000, 400):
-        calls = (Burst(10 + minutes, rows, 70 * MINUTE),)
-        assert_complete(read(AccountSpec(calls, dialect, size=100, days=30)))
-
-
-def test_example_a_count_that_is_no_longer_believed_does_not_end_in_a_loop() -> None:
-    bursts = (Burst(382, 2, MINUTE), Burst(51, 237, MINUTE), Burst(34_057, 48, 180 * MINUTE))
-    dialect = Dialect(order="logid", max_size=50, max_offset=100, total="stale_high", total_error=3)
-    assert_sound(read(AccountSpec(bursts, dialect, size=5, days=400, kinds=3)))
-
-
-def test_example_a_count_that_is_too_low_does_not_narrow_a_window_day_by_day() -> None:
-    dialect = Dialect(
-        order="oldest",
-        to_date_inclusive=False,
-        max_size=50,
-        max_offset=100,
-        total="capped",
-        total_error=1,
-    )
-    calls = (Burst(29_938, 11, SECOND), Burst(2_085_206, 198, 180 * MINUTE))
-    reading = read(AccountSpec(calls, dialect, size=200, days=3000))
-    assert reading.error is None
-    assert_complete(reading)
-    assert reading.requests < 200
 
 
 @pytest.mark.parametrize("total", ["exact", "absent"])
