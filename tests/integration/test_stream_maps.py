@@ -1,6 +1,8 @@
 """Stream maps: mistakes end with one plain line before any request, or are warned of."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from tests.support.catalog import selecting
 from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import Sandbox
 
+CASES = json.loads((Path(__file__).parent / "stream_maps.json").read_text(encoding="utf-8"))
 HIDDEN = ("caller_id_name", "destination_name", "contact_name", "additional_fields")
 
 
@@ -53,63 +56,14 @@ def test_privacy_map_hides_fields(
     assert log_lines(run, "WARNING") == []
 
 
-MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"user_number": "sha256(user_number"}, "user_number: invalid syntax"),
-    ({"department": "a b"}, "department: invalid syntax"),
-    ({"department": ""}, "department: invalid syntax"),
-    ({"department": "a = 1"}, "department: invalid syntax"),
-    ({"new": "1; 2"}, "new: invalid syntax"),
-    ({"__filter__": "call_type =="}, "__filter__: invalid syntax"),
-    ({"__alias__": "my calls"}, "__alias__: invalid syntax"),
-    (
-        {"department": "departmnet.lower()"},
-        "department: unknown name departmnet, did you mean department?",
-    ),
-    ({"__filter__": "kind == 'x'"}, "__filter__: unknown name kind"),
-    ({"new": "self + 'x'"}, "new: unknown name self"),
-    ({"new": "hashed(user_number)"}, "new: unknown name hashed"),
-    ({"new": "'a' if call_type else nothing"}, "new: unknown name nothing"),
-    ({"new": "[x for x in y]"}, "new: unknown name y"),
-    ({"new": "record['caller']"}, "new: unknown field caller"),
-    ({"new": "_['zz top']"}, "new: unknown field zz top"),
-    ({"new": "record.zzz"}, "new: unknown field zzz"),
-    (
-        {"user_number": "md5(config['salt'])"},
-        "user_number: salt not found in stream_map_config",
-    ),
-    ({"new": "config.salt"}, "new: salt not found in stream_map_config"),
-    ({"new": "department.foo()"}, "new: unknown attribute foo"),
-    ({"new": "md5(duration_seconds)"}, "new: AttributeError; check the types"),
-    ({"new": "[1].__class__"}, "new: unsupported expression"),
-    ({"new": 5}, "call_logs.new must be text or null"),
-    ({"__filter__": True}, "call_logs.__filter__ must be text or null"),
-    ({"__key_properties__": "logid"}, "call_logs.__key_properties__ must be a list"),
-    ({"logid": None}, "Removing key property 'logid' is not permitted"),
-    ({"logid": "__NULL__"}, "Removing key property 'logid' is not permitted"),
-    ({"__key_properties__": ["nope"]}, "Invalid key properties for 'call_logs'"),
-    ({"__else__": "'x'"}, "__else__ must be null"),
-    ({"__else__": [1]}, "__else__ must be null"),
-    ({"new": [1]}, "call_logs.new must be text or null"),
-    ({"__key_properties__": [1]}, "call_logs.__key_properties__ must be a list of names"),
-    ({"__key_properties__": ""}, "call_logs.__key_properties__ must be a list"),
-    ({"__fliter__": "1"}, "call_logs.__fliter__ is not an option, did you mean __filter__?"),
-    ({"new": "voice_credits['voic']"}, "new: unknown field voic, did you mean voice?"),
-    ({"new": "voice_credits.voic"}, "new: unknown field voic, did you mean voice?"),
-]
-INVALID_OPTIONS: list[Any] = [
-    *[{"__else__": "x"}, {"__other__": {}}, {"call_logs": "text"}, "text"],
-    *[{"copies": {"__source__": source}} for source in (5, None)],
-]
-
-
 @pytest.mark.parametrize(
     ("maps", "lines"),
     [
         *[
             ({"call_logs": fields}, ["stream_maps: ", "call_logs", line])
-            for fields, line in MISTAKES
+            for fields, line in CASES["mistakes"]
         ],
-        *[(maps, []) for maps in INVALID_OPTIONS],
+        *[(maps, []) for maps in CASES["invalid options"]],
     ],
 )
 def test_mistake_in_a_map_is_one_line_before_any_request(
@@ -160,27 +114,7 @@ def test_map_of_a_deselected_stream_is_ignored(
     assert {stream.name for stream in STREAMS} - written <= {"transcripts"}
 
 
-@pytest.mark.parametrize(
-    ("maps", "warning"),
-    [
-        ({"calls": {"x": None}}, "stream calls does not exist"),
-        ({"call_log": None}, "stream call_log does not exist, did you mean call_logs?"),
-        ({"copy": {"__source__": "call_lgs"}}, "stream call_lgs does not exist"),
-        ({"zz_*": {"x": "__NULL__"}}, "stream zz_* does not exist"),
-        (
-            {"call_logs": {"caller_id_nmae": None}},
-            "field call_logs.caller_id_nmae does not exist, did you mean caller_id_name?",
-        ),
-        ({"call_logs": {"voicemail.uri": "__NULL__"}}, "field call_logs.voicemail.uri"),
-        ({"call_logs": {"voicemail__dfs_path": None}}, "field call_logs.voicemail__dfs_path"),
-        (
-            {"call_logs": {"Contact_Name": "md5(contact_name) if contact_name else None"}},
-            "field call_logs.Contact_Name does not exist, did you mean contact_name?",
-        ),
-        ({"*": {"fax": None}}, "field *.fax does not exist"),
-        ({"call_logs": {}}, 'the map of call_logs is empty; to hide a field, use "__NULL__"'),
-    ],
-)
+@pytest.mark.parametrize(("maps", "warning"), CASES["warnings"])
 def test_map_that_hides_nothing_is_warned_of(
     run_tap: RunTap, box: Sandbox, maps: dict[str, Any], warning: str
 ) -> None:

@@ -212,8 +212,8 @@ EXAMPLES = json.loads((Path(__file__).parent / "windows.json").read_text(encodin
 
 @pytest.mark.parametrize("name", EXAMPLES["whole"])
 def test_example_that_is_read_whole(name: str) -> None:
-    for given in EXAMPLES["whole"][name]:
-        example = {**given}
+    for case in EXAMPLES["whole"][name]:
+        example = {**case}
         most_requests = example.pop("most_requests", math.inf)
         reading = read(account(**example))
         assert_complete(reading)
