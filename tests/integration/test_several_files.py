@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -75,10 +75,33 @@ def add_file(box: Sandbox, number: float, name: str) -> None:
     with_file(box, f"call-{number:03}", name, start, recording_size_in_bytes=size)
 
 
-def settings(box: Sandbox, folder: Path, **changes: Any) -> dict[str, Any]:
-    """Return settings with a limit on the size of a file that the sandbox's bombs exceed."""
-    config = {"start_date": "2026-01-01", "recordings_path": str(folder), "recordings_max_mb": 1}
-    return {**box.config, **config, **changes}
+@dataclass
+class Downloads:
+    """Runs of the tap, with a limit on the size of a file that the sandbox's bombs exceed."""
+
+    tap: RunTap
+    clock: FakeClock
+    folder: Path
+
+    def server(self, count: int, form: Any = "zip", **habits: Any) -> Sandbox:
+        return server(self.clock, count, form, **habits)
+
+    def run(self, box: Sandbox, *, state: dict[str, Any] | None = None, **changes: Any) -> Run:
+        own = {"start_date": "2026-01-01", "recordings_max_mb": 1}
+        config = {**box.config, **own, "recordings_path": str(self.folder), **changes}
+        return self.tap(config, state=state)
+
+    def download(self, box: Sandbox, **changes: Any) -> Run:
+        """Run, and check that all files are stored."""
+        run = self.run(box, **changes)
+        assert run.exit_code == 0, run.log
+        assert_stored(run, box, self.folder)
+        return run
+
+
+@pytest.fixture
+def calls(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> Downloads:
+    return Downloads(run_tap, clock, tmp_path / "deep" / "calls")
 
 
 def requested(box: Sandbox) -> list[int]:
@@ -104,13 +127,9 @@ def plain(run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("form", REQUESTS)
-def test_requests_for_eighty_files(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, form: str
-) -> None:
-    with server(clock, 80, form) as box:
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert run.exit_code == 0, run.log
-        assert_stored(run, box, tmp_path / "calls")
+def test_requests_for_eighty_files(calls: Downloads, form: str) -> None:
+    with calls.server(80, form) as box:
+        run = calls.download(box)
         names = [row["recording_filename"] for row in run.rows("recordings")]
         assert names == sorted(named(box))
         assert box.stats.files.requests == REQUESTS[form]
@@ -138,16 +157,14 @@ def single_runs() -> dict[str, tuple[Run, Run]]:
     ],
 )
 def test_records_and_state_are_those_of_single_requests(
-    run_tap: RunTap,
-    clock: FakeClock,
-    tmp_path: Path,
+    calls: Downloads,
     single_runs: dict[str, tuple[Run, Run]],
     form: str,
     size: Any,
 ) -> None:
     def read(number: int) -> tuple[Run, Run]:
         # Servers that leave out what is missing answer with an archive all the same.
-        with server(clock, 25, form, file_size=size, file_length="chunked") as box:
+        with calls.server(25, form, file_size=size, file_length="chunked") as box:
             for missing in (4, 15):
                 box.audio.drop(f"{missing:03}.wav")
             box.audio.put("005.wav", b"<html><body>Gone</body></html>")
@@ -155,15 +172,14 @@ def test_records_and_state_are_those_of_single_requests(
             box.audio.put("017.wav", b"")
             add_file(box, 7.5, "one, two.wav")
             add_file(box, 16.5, "../three.wav")
-            folder = tmp_path / str(number)
-            config = settings(box, folder, recordings_per_request=number)
-            clock.time = NOW  # up to which the state of a kind without files goes
-            first = run_tap(config)
-            clock.time = NOW + 36_000
+            calls.folder = calls.folder.parent / str(number)
+            calls.clock.time = NOW  # up to which the state of a kind without files goes
+            first = calls.run(box, recordings_per_request=number)
+            calls.clock.time = NOW + 36_000
             box.audio.put("004.wav", AUDIO + bytes(50))
             box.audio.put("008.wav", AUDIO + bytes(51))
-            second = run_tap(config, state=first.state)
-            assert len({path.name for path in files(folder)}) == 23
+            second = calls.run(box, recordings_per_request=number, state=first.state)
+            assert len({path.name for path in files(calls.folder)}) == 23
         return first, second
 
     if size not in single_runs:  # which do not depend on the form of archives
@@ -180,19 +196,18 @@ def test_records_and_state_are_those_of_single_requests(
 @pytest.mark.parametrize("size", ["exact", "absent"])
 @pytest.mark.parametrize("form", ["zip_bomb", "zip_lying"])
 def test_entry_that_is_larger_than_its_file_is_not_used(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, form: Any, size: Any
+    calls: Downloads, form: Any, size: Any
 ) -> None:
-    with server(clock, 11, form, file_size=size) as box:
-        run = run_tap(settings(box, tmp_path / "calls", recordings_max_mb=100))
-        assert_stored(run, box, tmp_path / "calls")
+    with calls.server(11, form, file_size=size) as box:
+        calls.download(box, recordings_max_mb=100)
         assert requested(box) == [1, 10, 1]
 
 
 @pytest.mark.parametrize(("size", "expected"), [(8_044 * 2, [1, 1]), (12_345, [1, 1]), (None, [1])])
 def test_entry_of_another_size_than_its_log_says_is_not_used(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, size: int | None, expected: list[int]
+    calls: Downloads, size: int | None, expected: list[int]
 ) -> None:
-    with server(clock, 10) as box:
+    with calls.server(10) as box:
         content = AUDIO + bytes(8_000)
         box.audio.put("odd.wav", content)
         with_file(box, "odd", "odd.wav", BEFORE + 999, recording_size_in_bytes=len(content))
@@ -200,8 +215,7 @@ def test_entry_of_another_size_than_its_log_says_is_not_used(
         entries = {name: name for name in names}
         box.audio.put("other", AUDIO + bytes(size - 12) if size else content)
         box.audio.put(",".join([*names, "odd.wav"]), zipped({**entries, "odd.wav": "other"}, box))
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box)
         assert requested(box) == [1, 10, *expected[1:]]
 
 
@@ -214,107 +228,90 @@ def test_entry_of_another_size_than_its_log_says_is_not_used(
     ],
 )
 def test_setting_limits_the_files_of_a_request(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, count: int, number: int, expected: list[int]
+    calls: Downloads, count: int, number: int, expected: list[int]
 ) -> None:
-    with server(clock, count) as box:
-        run = run_tap(settings(box, tmp_path / "calls", recordings_per_request=number))
-        assert_stored(run, box, tmp_path / "calls")
+    with calls.server(count) as box:
+        run = calls.download(box, recordings_per_request=number)
         assert requested(box) == expected
     assert bool(lines(run, "Requesting")) == (number > 1 and count > 2)
 
 
-def test_stored_files_are_not_requested_again(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with server(clock, 30) as box:
-        first = run_tap(settings(box, tmp_path / "calls"))
-        removed = sorted(files(tmp_path / "calls"))[::3]
+def test_stored_files_are_not_requested_again(calls: Downloads) -> None:
+    with calls.server(30) as box:
+        first = calls.run(box)
+        removed = sorted(files(calls.folder))[::3]
         for path in removed:
             path.unlink()
         box.stats.files.log.clear()
-        second = run_tap(settings(box, tmp_path / "calls"), state=first.state)
-        assert_stored(second, box, tmp_path / "calls")
+        calls.download(box, state=first.state)
         names = [params["recording_filename"] for _, params, _ in box.stats.files.log]
         assert ",".join(names).split(",") == [path.name for path in removed]
         assert requested(box) == [1, 9]
 
 
 @pytest.mark.parametrize("mode", ["any", "none"])
-def test_mode_is_settled_before_several_files_are_requested(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, mode: Any
-) -> None:
-    with server(clock, 21, file_mode=mode) as box:
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+def test_mode_is_settled_before_several_files_are_requested(calls: Downloads, mode: Any) -> None:
+    with calls.server(21, file_mode=mode) as box:
+        calls.download(box)
         assert requested(box) == [1] * (mode == "none") + [1, 10, 10]
 
 
 @pytest.mark.parametrize("form", ["refuse", "first", "html"])
-def test_refusal_after_an_archive_concerns_its_files_alone(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, form: Any
-) -> None:
-    with server(clock, 61) as box:
+def test_refusal_after_an_archive_concerns_its_files_alone(calls: Downloads, form: Any) -> None:
+    with calls.server(61) as box:
 
         def change(number: int) -> None:
             refused = number in {3, 15}
             box.dialect = replace(box.dialect, several_files=form if refused else "zip")
 
         box.before_file = change
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        run = calls.download(box)
         assert requested(box) == [1, 10, 10, *[1] * 10, 10, 10, *[1] * 10, 10, 10]
     assert len(lines(run, "Requesting the files of a failed request one by one")) == 1
     assert lines(run, "one file at a time") == []
 
 
-def test_refusals_in_a_row_end_requests_for_several(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with server(clock, 61) as box:
+def test_refusals_in_a_row_end_requests_for_several(calls: Downloads) -> None:
+    with calls.server(61) as box:
 
         def change(number: int) -> None:
             box.dialect = replace(box.dialect, several_files="zip" if number < 3 else "refuse")
 
         box.before_file = change
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        run = calls.download(box)
         assert requested(box) == [1, 10, 10, *[1] * 10, 10, *[1] * 10, 10, *[1] * 30]
     assert len(lines(run, "one file at a time: HTTP 400")) == 1
 
 
-def test_missing_file_that_fails_a_whole_request_costs_its_group_alone(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with server(clock, 31) as box:
+def test_missing_file_that_fails_a_whole_request_costs_its_group_alone(calls: Downloads) -> None:
+    with calls.server(31) as box:
         box.audio.drop("015.wav")
-        run = run_tap(settings(box, tmp_path / "calls"))
+        run = calls.run(box)
         assert errors(run) == ['HTTP 404, "File not found"']
         assert requested(box) == [1, 10, 10, *[1] * 10, 10]
-        assert len(files(tmp_path / "calls")) == 30
+        assert len(files(calls.folder)) == 30
 
 
 @pytest.mark.parametrize(("cut", "expected"), [({2}, [1, 10, 10, 10]), ({3}, [1, 10, 10, 10])])
 def test_archive_that_is_cut_off_once_is_requested_again(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, cut: set[int], expected: list[int]
+    calls: Downloads, cut: set[int], expected: list[int]
 ) -> None:
-    with server(clock, 21) as box:
+    with calls.server(21) as box:
 
         def change(number: int) -> None:
             box.dialect = replace(box.dialect, several_files="zip_cut" if number in cut else "zip")
 
         box.before_file = change
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box)
         assert requested(box) == expected
 
 
 def test_archive_that_is_cut_off_twice_after_others_costs_its_group_alone(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+    calls: Downloads,
 ) -> None:
-    with server(clock, 41) as box:
+    with calls.server(41) as box:
         box.file_faults.update({3: "cut_body", 4: "cut_body"})
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        run = calls.download(box)
         assert requested(box) == [1, 10, 10, 10, *[1] * 10, 10, 10]
     assert len(lines(run, "one by one: the file is incomplete")) == 1
 
@@ -327,14 +324,10 @@ def test_archive_that_is_cut_off_twice_after_others_costs_its_group_alone(
         "token", "slow", "drip:5",
     ],
 )  # fmt: skip
-def test_passing_fault_costs_one_request(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str, number: int
-) -> None:
-    with server(clock, 31) as box:
+def test_passing_fault_costs_one_request(calls: Downloads, fault: str, number: int) -> None:
+    with calls.server(31) as box:
         box.file_faults[number] = fault
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert run.exit_code == 0, run.log
-        assert_stored(run, box, tmp_path / "calls")
+        run = calls.download(box)
         assert box.stats.files.requests == 4 + (fault not in {"slow", "drip:5"})
         assert box.stats.files.violations == box.stats.files.locked_calls == 0
         assert bookmarks(run)["recording"] == run.rows("recordings")[-1]["start_time"]
@@ -349,55 +342,44 @@ def test_passing_fault_costs_one_request(
 )
 @pytest.mark.parametrize("fault", ["500", "cut"])
 def test_request_that_fails_twice(
-    run_tap: RunTap,
-    clock: FakeClock,
-    tmp_path: Path,
+    calls: Downloads,
     fault: str,
     first: int,
     expected: list[int],
 ) -> None:
-    with server(clock, 41) as box:
+    with calls.server(41) as box:
         box.file_faults.update({first: fault, first + 1: fault})
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box)
         assert requested(box) == expected
 
 
-def test_outage_of_several_groups_ends_requests_for_several(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with server(clock, 61) as box:
+def test_outage_of_several_groups_ends_requests_for_several(calls: Downloads) -> None:
+    with calls.server(61) as box:
         box.file_faults.update(dict.fromkeys((3, 4, 15, 16, 27, 28), "cut"))
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box)
         assert requested(box) == [1, 10, *[10, 10, *[1] * 10] * 3, *[1] * 20]
 
 
 @pytest.mark.parametrize("fault", ["cut", "502_html"])
-def test_outage_keeps_bookmark_before_files(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str
-) -> None:
-    with server(clock, 80) as box:
+def test_outage_keeps_bookmark_before_files(calls: Downloads, fault: str) -> None:
+    with calls.server(80) as box:
         box.file_faults.update(dict.fromkeys(range(4, 10_000), fault))
-        config = settings(box, tmp_path / "calls")
-        run = run_tap(config)
+        run = calls.run(box)
         rows = run.rows("recordings")
         assert [row["error"] is None for row in rows] == [True] * 21 + [False] * 59
         assert bookmarks(run)["recording"] == rows[20]["start_time"]
         # Two for several, three for each of three files, and one for each of the others.
         assert box.stats.files.requests == 3 + 2 + 3 * 3 + 56
         box.file_faults.clear()
-        resumed = run_tap(config, state=run.state)
+        resumed = calls.run(box, state=run.state)
         assert errors(resumed) == []
-        assert_stored(resumed, box, tmp_path / "calls")
+        assert_stored(resumed, box, calls.folder)
 
 
-def test_endless_lockout_stops_after_call_logs(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with server(clock, 40) as box:
+def test_endless_lockout_stops_after_call_logs(calls: Downloads) -> None:
+    with calls.server(40) as box:
         box.file_faults.update(dict.fromkeys(range(2, 100), "lock"))
-        run = run_tap(settings(box, tmp_path / "calls"))
+        run = calls.run(box)
         assert run.exit_code == 1
         assert len(run.ids) == 40
         assert "the lockout lasts too long" in run.log
@@ -409,27 +391,23 @@ def test_endless_lockout_stops_after_call_logs(
     ("words", "waits"), [("limit exceeded: too many names", 1), ("request limit exceeded", 2)]
 )
 def test_refusal_in_the_words_of_a_lockout_is_waited_out(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, words: str, waits: int
+    calls: Downloads, words: str, waits: int
 ) -> None:
     body = {"code": "400", "message": words, "status": "ERROR"}
-    with server(clock, 31) as box:
+    with calls.server(31) as box:
         for first in (2, 12, 22):
             joined = ",".join(f"{number:03}.wav" for number in range(first, first + 10))
             box.audio.put(joined, json.dumps(body).encode())
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box)
         assert requested(box) == [1, 10, 10, *[1] * 30]
-    assert len([seconds for seconds in clock.slept if seconds > 500]) == waits
+    assert len([seconds for seconds in calls.clock.slept if seconds > 500]) == waits
 
 
 @pytest.mark.parametrize("fault", ["token", "html", "redirect", "array"])
-def test_other_failures_lose_no_file(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str
-) -> None:
-    with server(clock, 31) as box:
+def test_other_failures_lose_no_file(calls: Downloads, fault: str) -> None:
+    with calls.server(31) as box:
         box.file_faults.update({3: fault, **({4: fault} if fault == "token" else {})})
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box)
         asked = [1, 10, 10, *([10, 1] if fault == "token" else []), *[1] * 10, 10]
         assert requested(box) == asked
 
@@ -438,17 +416,15 @@ HOSTILE = ["../../{}", "/etc/{}", "C:\\x\\{}", "..\\{}", "calls/../../{}"]
 
 
 @pytest.mark.parametrize("path", HOSTILE)
-def test_hostile_paths_stay_in_folder(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, path: str
-) -> None:
-    folder = tmp_path / "deep" / "calls"
-    with server(clock, 5) as box:
+def test_hostile_paths_stay_in_folder(calls: Downloads, path: str) -> None:
+    with calls.server(5) as box:
         names = [f"{number:03}.wav" for number in range(2, 6)]
         box.audio.put(",".join(names), zipped({path.format(name): name for name in names}, box))
-        run = run_tap(settings(box, folder))
-        assert_stored(run, box, folder)
+        calls.download(box)
         assert requested(box) == [1, 4]
-        assert files(tmp_path / "deep") == {folder / "2026/02/28" / n for n in ["001.wav", *names]}
+        assert files(calls.folder.parent) == {
+            calls.folder / "2026/02/28" / n for n in ["001.wav", *names]
+        }
 
 
 def zipped(entries: dict[str, str], box: Sandbox) -> bytes:
@@ -463,67 +439,59 @@ def zipped(entries: dict[str, str], box: Sandbox) -> bytes:
 @pytest.mark.parametrize("length", ["content_length", "chunked"])
 @pytest.mark.parametrize(("size", "expected"), [(4, [1, 4]), (6, [1, 4, 1, 1, 1, 1])])
 def test_archive_is_bounded(
-    run_tap: RunTap,
-    clock: FakeClock,
-    tmp_path: Path,
+    calls: Downloads,
     length: Any,
     size: int,
     expected: list[int],
 ) -> None:
     # Four files of up to a megabyte each, and a megabyte for the rest of the archive.
-    with server(clock, 5, file_length=length) as box:
+    with calls.server(5, file_length=length) as box:
         names = [f"{number:03}.wav" for number in range(2, 6)]
         padding = bytes(size * 1024 * 1024)
         box.audio.put("padding", padding)
         entries = {"padding.bin": "padding", **{name: name for name in names}}
         box.audio.put(",".join(names), zipped(entries, box))
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        run = calls.download(box)
         assert requested(box) == expected
     stops = lines(run, "Requesting one file at a time: the archive exceeds the size limit")
     assert len(stops) == (size == 6)
 
 
-def test_archive_may_follow_a_marker(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
-    with server(clock, 11) as box:
+def test_archive_may_follow_a_marker(calls: Downloads) -> None:
+    with calls.server(11) as box:
         names = [f"{number:03}.wav" for number in range(2, 12)]
         archive = zipped({name: name for name in names}, box)
         box.audio.put(",".join(names), b"PK\x07\x08" + archive)
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box)
         assert requested(box) == [1, 10]
 
 
-def test_empty_archives_end_requests_for_several(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with server(clock, 31) as box:
+def test_empty_archives_end_requests_for_several(calls: Downloads) -> None:
+    with calls.server(31) as box:
         for first in (2, 12, 22):
             joined = ",".join(f"{number:03}.wav" for number in range(first, first + 10))
             box.audio.put(joined, zipped({}, box))
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box)
         assert requested(box) == [1, 10, *[1] * 10, 10, *[1] * 20]
 
 
 def test_archive_that_does_not_fit_the_disk_means_one_file_at_a_time(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    calls: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_storage: LocalStorage) -> None:
         message = "recordings_path: No space left on device"
         raise StorageError(message)
 
     monkeypatch.setattr(LocalStorage, "open_scratch", fail)
-    with server(clock, 31) as box:
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert_stored(run, box, tmp_path / "calls")
+    with calls.server(31) as box:
+        run = calls.download(box)
         assert requested(box) == [1] * 31
     assert len(lines(run, "Requesting one file at a time: recordings_path: No space left")) == 1
 
 
 @pytest.mark.parametrize("room", [0, 1, 500])
 def test_disk_that_is_full_at_the_end_of_an_archive_is_named(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+    calls: Downloads, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     """The last bytes are written when the file is flushed, and again when it is closed."""
 
@@ -535,31 +503,25 @@ def test_disk_that_is_full_at_the_end_of_an_archive_is_named(
             return super().write(bytes(data[:room]))
 
     def open_full(**_options: Any) -> io.BufferedRandom:
-        return io.BufferedRandom(FullDisk(tmp_path / "scratch", "w+"), 16 * 1024**2)
+        return io.BufferedRandom(FullDisk(calls.folder.parents[1] / "scratch", "w+"), 16 * 1024**2)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", open_full)
-    with server(clock, 31) as box:
-        run = run_tap(settings(box, tmp_path / "calls"))
-        assert run.exit_code == 0, run.log
-        assert_stored(run, box, tmp_path / "calls")
+    with calls.server(31) as box:
+        run = calls.download(box)
         assert requested(box) == [1, 10, *[1] * 30]
     assert len(lines(run, "Requesting one file at a time: recordings_path: No space left")) == 1
     assert "incomplete" not in run.log
 
 
-def test_files_of_a_whole_account_in_windows_and_kinds(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with Sandbox(history=history(400), clock=clock) as box:
-        config = {**box.config, "recordings_path": str(tmp_path / "calls"), "lookback_days": 3650}
-        first = run_tap(config)
-        assert first.exit_code == 0, first.log
-        assert_stored(first, box, tmp_path / "calls")
+def test_files_of_a_whole_account_in_windows_and_kinds(calls: Downloads) -> None:
+    with Sandbox(history=history(400), clock=calls.clock) as box:
+        more = {"start_date": box.config["start_date"], "lookback_days": 3650}
+        first = calls.download(box, **more)
         assert {row["recording_filename"] for row in first.rows("recordings")} == named(box)
         count = len(named(box))
         assert count / 10 <= box.stats.files.requests <= count / 10 + 10
         asked = box.stats.files.requests
-        second = run_tap(config, state=first.state)
+        second = calls.run(box, state=first.state, **more)
         assert second.rows("recordings") == first.rows("recordings")
         assert box.stats.files.requests == asked
     # Once archives are known to come, they set the pace.
@@ -605,9 +567,9 @@ def test_memory_is_bounded_with_a_bomb(tmp_path: Path, clock: FakeClock) -> None
     assert int((tmp_path / "peak").read_text()) < 150 * 1024
 
 
-def test_without_files_nothing_is_requested(run_tap: RunTap, clock: FakeClock) -> None:
-    with server(clock, 5) as box:
+def test_without_files_nothing_is_requested(calls: Downloads) -> None:
+    with calls.server(5) as box:
         config = {**box.config, "start_date": "2026-01-01", "recordings_per_request": 3}
-        run = run_tap(config, catalog=selecting("recordings"))
+        run = calls.tap(config, catalog=selecting("recordings"))
         assert len(run.rows("recordings")) == 5
         assert box.stats.files.requests == 0
