@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,32 @@ def assert_stored(run: Run, box: Sandbox, folder: Path) -> None:
         assert path.parent == folder / row["start_time"][:10].replace("-", "/")
         expected.add(path)
     assert files(folder) == expected
+
+
+@dataclass
+class Downloads:
+    """Runs of the tap that store files in a folder."""
+
+    tap: RunTap
+    clock: FakeClock
+    folder: Path
+    own: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, box: Sandbox, *, state: Any = None, **changes: Any) -> Run:
+        folder = {"recordings_path": str(self.folder)}
+        return self.tap({**box.config, **folder, **self.own, **changes}, state=state)
+
+    def download(self, box: Sandbox, **changes: Any) -> Run:
+        """Run, and check that all files are stored."""
+        run = self.run(box, **changes)
+        assert run.exit_code == 0, run.log
+        assert_stored(run, box, self.folder)
+        return run
+
+
+@pytest.fixture
+def calls(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> Downloads:
+    return Downloads(run_tap, clock, tmp_path / "calls")
 
 
 def bookmarks(run: Run) -> dict[str, str]:
@@ -148,14 +175,12 @@ def test_a_filter_drops_the_partition_of_the_other_kind(
         assert {"recording": "isRecording", "voicemail": "isVoiceMail"}[min(kinds)] in sent
 
 
-def test_recordings_are_selected_by_default_where_files_are_wanted(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with Sandbox(history=history(40), clock=clock) as box:
-        assert run_tap(box.config).rows("recordings") == []
-        config = {**box.config, "recordings_path": str(tmp_path / "calls")}
-        assert run_tap(config).rows("recordings") != []
-        run = run_tap(config, catalog=selecting("call_logs"))
+def test_recordings_are_selected_by_default_where_files_are_wanted(calls: Downloads) -> None:
+    with Sandbox(history=history(40), clock=calls.clock) as box:
+        assert calls.tap(box.config).rows("recordings") == []
+        config = {**box.config, "recordings_path": str(calls.folder)}
+        assert calls.tap(config).rows("recordings") != []
+        run = calls.tap(config, catalog=selecting("call_logs"))
     assert run.rows("recordings") == []
     assert run.log.count("recordings_path is set, but the stream recordings is not selected") == 1
 
@@ -163,20 +188,14 @@ def test_recordings_are_selected_by_default_where_files_are_wanted(
 @pytest.mark.parametrize("length", ["content_length", "chunked", "close"])
 @pytest.mark.parametrize("size", ["exact", "absent", "text", "wrong"])
 def test_files_are_complete_with_any_length_and_size(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, length: Any, size: Any
+    calls: Downloads, length: Any, size: Any
 ) -> None:
     if (length, size) == ("close", "wrong"):
         pytest.skip("a log that lies is then the only word on where a file ends")
     dialect = Dialect(file_length=length, file_size=size)
-    with Sandbox(history=history(40), dialect=dialect, clock=clock) as box:
-        config = {
-            **box.config,
-            **ALONE,
-            "recordings_path": str(tmp_path / "calls"),
-            "lookback_days": 3650,
-        }
-        first = run_tap(config)
-        assert_stored(first, box, tmp_path / "calls")
+    with Sandbox(history=history(40), dialect=dialect, clock=calls.clock) as box:
+        own = {**ALONE, "lookback_days": 3650}
+        first = calls.download(box, **own)
         asked = box.stats.files.requests
         # Three files prove that the logs tell wrong sizes; until then a short one is asked twice.
         doubted = 3 * (size == "wrong")
@@ -186,7 +205,7 @@ def test_files_are_complete_with_any_length_and_size(
         for _, params, _ in box.stats.files.log:
             assert params == {"recording_filename": params["recording_filename"], "mode": "play"}
             assert params["recording_filename"] in named(box)
-        second = run_tap(config, state=first.state)
+        second = calls.run(box, **own, state=first.state)
         assert second.rows("recordings") == first.rows("recordings")
         assert box.stats.files.requests <= asked + doubted
 
@@ -199,13 +218,9 @@ FAULTS = [
 
 @pytest.mark.parametrize("number", [1, 2, 7])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_passing_fault_loses_no_file(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str, number: int
-) -> None:
-    with Sandbox(history=history(40), clock=clock, file_faults={number: fault}) as box:
-        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
-        assert run.exit_code == 0, run.log
-        assert_stored(run, box, tmp_path / "calls")
+def test_passing_fault_loses_no_file(calls: Downloads, fault: str, number: int) -> None:
+    with Sandbox(history=history(40), clock=calls.clock, file_faults={number: fault}) as box:
+        run = calls.download(box, **ALONE)
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
         assert set(run.ids) == server_ids(box)
         assert box.stats.files.violations == box.stats.files.locked_calls == 0
@@ -228,16 +243,14 @@ def test_passing_fault_loses_no_file(
         ("array", "no audio in the response"),
     ],
 )
-def test_lasting_fault_loses_one_file(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str, told: str
-) -> None:
+def test_lasting_fault_loses_one_file(calls: Downloads, fault: str, told: str) -> None:
     faults = dict.fromkeys((4, 5, 6), fault)
     if fault in {"html", "redirect", "array"}:
         faults = {4: fault}  # asked for once: it would be the same again
     elif fault == "token":
         faults = {4: fault, 5: fault}
-    with Sandbox(history=history(40), clock=clock, file_faults=faults) as box:
-        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
+    with Sandbox(history=history(40), clock=calls.clock, file_faults=faults) as box:
+        run = calls.run(box, **ALONE)
         assert run.exit_code == 0, run.log
         assert set(run.ids) == server_ids(box)
         rows = run.rows("recordings")
@@ -245,27 +258,21 @@ def test_lasting_fault_loses_one_file(
         assert [place for place, row in enumerate(rows) if row["error"]] == [3]
         assert told in rows[3]["error"]
         assert rows[3]["uri"] is rows[3]["sha256"] is None
-        assert len(files(tmp_path / "calls")) == len(rows) - 1
+        assert len(files(calls.folder)) == len(rows) - 1
         assert rows[3]["recording_filename"] not in run.log
 
 
 @pytest.mark.parametrize(
     "missing", ["404", "400", "500", "200_error", "200_html", "204", "200_empty"]
 )
-def test_logs_are_complete_while_every_file_fails(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, missing: Any
-) -> None:
-    with Sandbox(history=history(80), dialect=Dialect(file_missing=missing), clock=clock) as box:
-        alone = run_tap(box.config, catalog=selecting("call_logs"))
+def test_logs_are_complete_while_every_file_fails(calls: Downloads, missing: Any) -> None:
+    with Sandbox(
+        history=history(80), dialect=Dialect(file_missing=missing), clock=calls.clock
+    ) as box:
+        alone = calls.tap(box.config, catalog=selecting("call_logs"))
         for name in named(box):
             box.audio.drop(name)
-        config = {
-            **box.config,
-            **ALONE,
-            "recordings_path": str(tmp_path / "calls"),
-            "lookback_days": 7,
-        }
-        run = run_tap(config)
+        run = calls.run(box, **ALONE, lookback_days=7)
         assert run.exit_code == 0, run.log
         assert run.ids == alone.ids
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
@@ -281,117 +288,95 @@ def test_logs_are_complete_while_every_file_fails(
         assert last_log < first_row
         assert any(m["type"] == "STATE" for m in run.messages[last_log:first_row])
         assert not any(name in run.log for name in named(box))
-        assert files(tmp_path / "calls") == set()
+        assert files(calls.folder) == set()
         # Those of the lookback are asked for again, and come once they are there.
         asked = box.stats.files.requests
         for row in run.rows("recordings"):
             box.audio.put(row["recording_filename"], b"RIFF\0\0\0\0WAVE" + bytes(1000))
-        again = run_tap(config, state=run.state)
+        again = calls.run(box, **ALONE, lookback_days=7, state=run.state)
         assert errors(again) == []
         assert box.stats.files.requests > asked
 
 
 @pytest.mark.parametrize("fault", ["cut", "cut_body", "502_html"])
-def test_outage_keeps_bookmark_before_files(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, fault: str
-) -> None:
-    with Sandbox(history=history(100), clock=clock) as box:
-        config = {**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")}
+def test_outage_keeps_bookmark_before_files(calls: Downloads, fault: str) -> None:
+    with Sandbox(history=history(100), clock=calls.clock) as box:
         box.file_faults.update(dict.fromkeys(range(21, 10_000), fault))
-        run = run_tap(config)
+        run = calls.run(box, **ALONE)
         assert run.exit_code == 0
         assert set(run.ids) == server_ids(box)
         rows = run.rows("recordings")
         assert [row["error"] is None for row in rows[:21]] == [True] * 20 + [False]
         assert bookmarks(run)["recording"] == rows[19]["start_time"]
         box.file_faults.clear()
-        resumed = run_tap(config, state=run.state)
+        resumed = calls.run(box, **ALONE, state=run.state)
         assert errors(resumed) == []
         rows = [*rows[:20], *resumed.rows("recordings")]
         assert {row["recording_filename"] for row in rows} == named(box)
-        assert len(files(tmp_path / "calls")) == len(named(box))
+        assert len(files(calls.folder)) == len(named(box))
 
 
-def test_lockout_of_files_does_not_delay_call_logs(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with Sandbox(history=history(100), clock=clock) as box:
+def test_lockout_of_files_does_not_delay_call_logs(calls: Downloads) -> None:
+    with Sandbox(history=history(100), clock=calls.clock) as box:
         box.lock("files")
-        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
-        assert run.exit_code == 0, run.log
-        assert_stored(run, box, tmp_path / "calls")
+        calls.download(box, **ALONE)
         assert box.stats.files.locked_calls == 1  # the one that met it
         assert box.stats.files.requests == len(named(box)) + 1
         logs = [moment for moment, params, _ in box.stats.log if "isVoiceMail" not in params]
         assert max(logs) < 1_001  # the list of voicemails is read behind the recordings
-    assert clock.time - NOW > 600
+    assert calls.clock.time - NOW > 600
 
 
 @pytest.mark.parametrize("words", ["This recording is blocked by its owner.", "try again later"])
-def test_response_like_lockout_loses_one_file(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, words: str
-) -> None:
-    with Sandbox(history=history(60), clock=clock) as box:
+def test_response_like_lockout_loses_one_file(calls: Downloads, words: str) -> None:
+    with Sandbox(history=history(60), clock=calls.clock) as box:
         names = sorted(named(box))
         for name in names[3], names[7]:
             box.audio.put(name, words.encode())
-        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
+        run = calls.run(box, **ALONE)
         assert run.exit_code == 0, run.log
         assert {row["recording_filename"] for row in run.rows("recordings")} == named(box)
         failed = {row["recording_filename"] for row in run.rows("recordings") if row["error"]}
         assert failed == {names[3], names[7]}
         assert bookmarks(run)["recording"] == run.bookmark
-        assert len(files(tmp_path / "calls")) == len(names) - 2
+        assert len(files(calls.folder)) == len(names) - 2
         assert box.stats.files.requests == len(names) + 2
     assert words not in run.log
 
 
-def test_single_wrong_size_keeps_other_sizes_trusted(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
+def test_single_wrong_size_keeps_other_sizes_trusted(calls: Downloads) -> None:
     dialect = Dialect(file_length="close")
     faults = dict.fromkeys((2, 3, 4), "truncated")
-    with Sandbox(history=None, dialect=dialect, clock=clock, file_faults=faults) as box:
+    with Sandbox(history=None, dialect=dialect, clock=calls.clock, file_faults=faults) as box:
         content = b"RIFF\0\0\0\0WAVE" + bytes(100_000)
         for number, size in enumerate((5, len(content), len(content))):
             box.audio.put(f"{number}.wav", content)
             with_file(
                 box, f"{number}", f"{number}.wav", BEFORE + number, recording_size_in_bytes=size
             )
-        config = {
-            **box.config,
-            "start_date": "2026-01-01",
-            **ALONE,
-            "recordings_path": str(tmp_path / "c"),
-        }
-        first = run_tap(config)
+        own = {"start_date": "2026-01-01", **ALONE}
+        first = calls.run(box, **own)
         assert [bool(row["error"]) for row in first.rows("recordings")] == [False, True, False]
-        second = run_tap(config, state=first.state)
+        second = calls.run(box, **own, state=first.state)
         assert errors(second) == []
         assert {row["bytes"] for row in second.rows("recordings")} == {len(content)}
 
 
 @pytest.mark.parametrize("size", [0, -1, 10**30, 2**41, 0.5, "big"])
-def test_impossible_size_is_ignored(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, size: Any
-) -> None:
-    with Sandbox(history=None, clock=clock) as box:
+def test_impossible_size_is_ignored(calls: Downloads, size: Any) -> None:
+    with Sandbox(history=None, clock=calls.clock) as box:
         with_file(box, "call", "call.wav", recording_size_in_bytes=size)
-        config = {**box.config, "start_date": "2026-01-01", "recordings_path": str(tmp_path / "c")}
-        first = run_tap(config)
+        first = calls.run(box, start_date="2026-01-01")
         assert errors(first) == []
-        second = run_tap(config, state=first.state)
+        second = calls.run(box, start_date="2026-01-01", state=first.state)
         assert second.rows("recordings") == first.rows("recordings")
         assert box.stats.files.requests == 1
 
 
-def test_rejected_tokens_are_renewed_a_few_times(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with Sandbox(history=history(100), clock=clock) as box:
+def test_rejected_tokens_are_renewed_a_few_times(calls: Downloads) -> None:
+    with Sandbox(history=history(100), clock=calls.clock) as box:
         box.file_faults.update(dict.fromkeys(range(1, 1000), "token"))
-        config = {**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")}
-        run = run_tap({**config, "filters": {"isRecording": True}})
+        run = calls.run(box, **ALONE, filters={"isRecording": True})
         assert run.exit_code == 0, run.log
         assert len(errors(run)) == sum("call_recording" in row for row in box.store.rows())
         assert box.stats.tokens <= 8
@@ -401,27 +386,22 @@ def test_rejected_tokens_are_renewed_a_few_times(
     ("number", "of_a_request"), [(1, 1), (5, 1), (31, 1), (60, 1), (1, 10), (2, 10), (5, 10)]
 )
 def test_stopped_run_leaves_no_partial_file(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, number: int, of_a_request: int
+    calls: Downloads, number: int, of_a_request: int
 ) -> None:
-    folder = tmp_path / "calls"
-    with Sandbox(history=history(130), clock=clock) as box:
-        config = {
-            **box.config,
-            "recordings_per_request": of_a_request,
-            "recordings_path": str(folder),
-        }
+    folder = calls.folder
+    with Sandbox(history=history(130), clock=calls.clock) as box:
 
         def stop(request: int) -> None:
             if request == number:
                 os.kill(os.getpid(), signal.SIGTERM)
 
         box.before_file = stop
-        stopped = run_tap(config)
+        stopped = calls.run(box, recordings_per_request=of_a_request)
         assert stopped.exit_code == 143
         assert len(files(folder)) in {number - 1, number} or of_a_request > 1
         assert all(path.suffix == ".wav" for path in files(folder))
         box.before_file = None
-        resumed = run_tap(config, state=stopped.state)
+        resumed = calls.run(box, recordings_per_request=of_a_request, state=stopped.state)
         assert resumed.exit_code == 0
         both = [*stopped.rows("recordings"), *resumed.rows("recordings")]
         rows = {row["recording_filename"]: row for row in both}
@@ -519,12 +499,12 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def test_hostile_names_stay_in_folder(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
-    folder = tmp_path / "deep" / "er" / "calls"
-    with Sandbox(history=None, clock=clock) as box:
+def test_hostile_names_stay_in_folder(calls: Downloads, tmp_path: Path) -> None:
+    folder = calls.folder = tmp_path / "deep" / "er" / "calls"
+    with Sandbox(history=None, clock=calls.clock) as box:
         for number, name in enumerate(HOSTILE):
             with_file(box, f"call-{number}", name, BEFORE + number)
-        run = run_tap({**box.config, "start_date": "2026-01-01", "recordings_path": str(folder)})
+        run = calls.run(box, start_date="2026-01-01")
         assert run.exit_code == 0, run.log
         rows = {row["recording_filename"]: row for row in run.rows("recordings")}
         # Databases refuse U+0000, so no record holds it.
@@ -540,29 +520,25 @@ def test_hostile_names_stay_in_folder(run_tap: RunTap, clock: FakeClock, tmp_pat
         assert (day / "Rückruf ☎.wav").exists()
 
 
-def test_too_big_file_is_an_error_row(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
+def test_too_big_file_is_an_error_row(calls: Downloads, tmp_path: Path) -> None:
     for length in ("content_length", "chunked"):
         dialect = Dialect(file_length=length)
-        with Sandbox(history=None, dialect=dialect, clock=clock) as box:
+        with Sandbox(history=None, dialect=dialect, clock=calls.clock) as box:
             with_file(box, "big", "big.wav")
             with_file(box, "fits", "fits.wav", BEFORE + 1)
             box.audio.put("big.wav", b"RIFF\0\0\0\0WAVE" + bytes(1024 * 1024))
             box.audio.put("fits.wav", b"RIFF\0\0\0\0WAVE" + bytes(1024 * 1024 - 12))
-            run = run_tap({
-                **box.config, "start_date": "2026-01-01", "recordings_max_mb": 1,
-                "recordings_path": str(tmp_path / length),
-            })  # fmt: skip
+            calls.folder = tmp_path / length
+            run = calls.run(box, start_date="2026-01-01", recordings_max_mb=1)
         assert run.exit_code == 0, run.log
         assert errors(run) == ["the file is larger than recordings_max_mb (1)"]
         assert {path.name for path in files(tmp_path / length)} == {"fits.wav"}
 
 
-def test_unusable_folder_stops_after_call_logs(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
+def test_unusable_folder_stops_after_call_logs(calls: Downloads, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("no folder")
-    with Sandbox(history=history(40), clock=clock) as box:
-        run = run_tap({**box.config, "recordings_path": str(tmp_path / "taken" / "calls")})
+    with Sandbox(history=history(40), clock=calls.clock) as box:
+        run = calls.run(box, recordings_path=str(tmp_path / "taken" / "calls"))
         assert set(run.ids) == server_ids(box)
     assert run.exit_code == 1
     lines = [line for line in run.log.splitlines() if "recordings_path" in line]
@@ -571,24 +547,19 @@ def test_unusable_folder_stops_after_call_logs(
     assert run.bookmark
 
 
-def test_changed_file_is_downloaded_again(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with Sandbox(history=None, clock=clock) as box:
-        config = {
-            **box.config, **ALONE, "start_date": "2026-01-01",
-            "recordings_path": str(tmp_path / "calls"),
-        }  # fmt: skip
+def test_changed_file_is_downloaded_again(calls: Downloads) -> None:
+    with Sandbox(history=None, clock=calls.clock) as box:
+        own = {**ALONE, "start_date": "2026-01-01"}
         for name in ("same.wav", "other.wav"):
             content = b"RIFF\0\0\0\0WAVE" + bytes(1000)
             box.audio.put(name, content)
             with_file(box, name, name, recording_size_in_bytes=len(content))
-        first = run_tap(config)
+        first = calls.run(box, **own)
         box.audio.put("other.wav", b"RIFF\0\0\0\0WAVE" + bytes(2000))
         with_file(box, "other.wav", "other.wav", recording_size_in_bytes=2012)
-        second = run_tap(config, state=first.state)
+        second = calls.run(box, **own, state=first.state)
         assert box.stats.files.requests == 3
-        assert_stored(second, box, tmp_path / "calls")
+        assert_stored(second, box, calls.folder)
 
 
 def test_two_legs_of_a_call_that_name_one_file_make_one_row(
@@ -623,22 +594,14 @@ def test_only_calls_with_files_are_requested(
 
 
 @pytest.mark.parametrize("mode", ["lower", "any", "none"])
-def test_rejected_mode_is_left_out(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, mode: Any
-) -> None:
-    with Sandbox(history=history(40), dialect=Dialect(file_mode=mode), clock=clock) as box:
-        run = run_tap({**box.config, **ALONE, "recordings_path": str(tmp_path / "calls")})
-        assert_stored(run, box, tmp_path / "calls")
+def test_rejected_mode_is_left_out(calls: Downloads, mode: Any) -> None:
+    with Sandbox(history=history(40), dialect=Dialect(file_mode=mode), clock=calls.clock) as box:
+        calls.download(box, **ALONE)
         assert box.stats.files.requests == len(named(box)) + (mode == "none")
 
 
 WHOLE = b"RIFF\0\0\0\0WAVE" + bytes(range(1, 251)) * 20
 HOUR = 3600.0
-
-
-def without_size(box: Sandbox, folder: Path, **settings: Any) -> dict[str, Any]:
-    """Return the settings for calls of this year, whose files are stored in a folder."""
-    return {**box.config, "start_date": "2026-01-01", "recordings_path": str(folder), **settings}
 
 
 @pytest.mark.parametrize("length", ["content_length", "chunked", "close"])
@@ -647,47 +610,41 @@ def without_size(box: Sandbox, folder: Path, **settings: Any) -> dict[str, Any]:
     ("age", "wait"), [(60, 0.25), (600, 1), (600, 24), (30 * HOUR, 24), (HOUR, 60)]
 )
 def test_file_that_was_still_written_is_replaced(
-    run_tap: RunTap,
-    clock: FakeClock,
-    tmp_path: Path,
+    calls: Downloads,
     length: Any,
     received: int,
     age: float,
     wait: float,
 ) -> None:
-    with Sandbox(history=None, dialect=Dialect(file_length=length), clock=clock) as box:
-        config = without_size(box, tmp_path / "calls")
+    with Sandbox(history=None, dialect=Dialect(file_length=length), clock=calls.clock) as box:
         with_file(box, "new", "new.wav", round((NOW - age) * 1000))
         box.audio.put("new.wav", WHOLE[:received])
-        first = run_tap(config)
+        first = calls.run(box, start_date="2026-01-01")
         assert [row["bytes"] for row in first.rows("recordings")] == [received]
         box.audio.put("new.wav", WHOLE)
         run, requests = first, []
         for _ in range(4):
-            clock.time += wait * HOUR
-            run = run_tap(config, state=run.state)
-            assert_stored(run, box, tmp_path / "calls")
+            calls.clock.time += wait * HOUR
+            run = calls.run(box, start_date="2026-01-01", state=run.state)
+            assert_stored(run, box, calls.folder)
             requests.append(box.stats.files.requests)
-    assert [path.read_bytes() for path in files(tmp_path / "calls")] == [WHOLE]
+    assert [path.read_bytes() for path in files(calls.folder)] == [WHOLE]
     assert requests == [2, 3, 3, 3]  # a file that has grown may do so again
 
 
 @pytest.mark.parametrize("size", ["absent", "text", "exact"])
-def test_files_are_requested_once_more_at_most(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, size: Any
-) -> None:
-    calls = history(60, first=date(2026, 2, 18))
-    with Sandbox(history=calls, dialect=Dialect(file_size=size), clock=clock) as box:
-        config = without_size(box, tmp_path / "calls")
-        run, requests = run_tap(config), []
+def test_files_are_requested_once_more_at_most(calls: Downloads, size: Any) -> None:
+    recent_calls = history(60, first=date(2026, 2, 18))
+    with Sandbox(history=recent_calls, dialect=Dialect(file_size=size), clock=calls.clock) as box:
+        run, requests = calls.run(box, start_date="2026-01-01"), []
         rows = run.rows("recordings")
         recent = [row for row in rows if row["start_time"] >= "2026-02-26T12:00:00"]
         assert 0 < len(recent) < len(rows)
         for day in range(5):
-            clock.time += 24 * HOUR
-            with_file(box, f"day-{day}", f"day-{day}.wav", round((clock.time - HOUR) * 1000))
+            calls.clock.time += 24 * HOUR
+            with_file(box, f"day-{day}", f"day-{day}.wav", round((calls.clock.time - HOUR) * 1000))
             before = box.stats.files.requests
-            run = run_tap(config, state=run.state)
+            run = calls.run(box, start_date="2026-01-01", state=run.state)
             assert run.exit_code == 0, run.log
             requests.append(box.stats.files.requests - before)
     # Those of the first run that are in the lookback, then that of the day before.
@@ -698,48 +655,44 @@ def test_files_are_requested_once_more_at_most(
 @pytest.mark.parametrize("length", ["content_length", "close"])
 @pytest.mark.parametrize("missing", ["404", "500", "200_empty", None])
 def test_stored_file_stays_where_it_cannot_be_requested_once_more(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, length: Any, missing: Any
+    calls: Downloads, length: Any, missing: Any
 ) -> None:
     dialect = Dialect(file_length=length, file_missing=missing or "404")
-    with Sandbox(history=None, dialect=dialect, clock=clock) as box:
-        config = without_size(box, tmp_path / "calls")
+    with Sandbox(history=None, dialect=dialect, clock=calls.clock) as box:
         with_file(box, "new", "new.wav")
         box.audio.put("new.wav", WHOLE[:2000])
-        run = run_tap(config)
+        run = calls.run(box, start_date="2026-01-01")
         rows = run.rows("recordings")
-        clock.time += HOUR
+        calls.clock.time += HOUR
         if missing:
             box.audio.drop("new.wav")
         else:
             box.audio.put("new.wav", WHOLE[:1000])  # a response that was cut off
-        run = run_tap(config, state=run.state)
+        run = calls.run(box, start_date="2026-01-01", state=run.state)
         assert run.rows("recordings") == rows
         requests = box.stats.files.requests
         assert requests > 1
-        clock.time += HOUR
+        calls.clock.time += HOUR
         box.audio.put("new.wav", WHOLE)
-        run = run_tap(config, state=run.state)
+        run = calls.run(box, start_date="2026-01-01", state=run.state)
         is_whole = missing == "500"  # what may pass is tried again
         assert box.stats.files.requests == requests + is_whole
     assert run.exit_code == 0
-    (path,) = files(tmp_path / "calls")
+    (path,) = files(calls.folder)
     assert path.read_bytes() == (WHOLE if is_whole else WHOLE[:2000])
 
 
-def test_all_runs_without_a_state_request_recent_files_once_more_alone(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path
-) -> None:
-    with Sandbox(history=None, clock=clock) as box:
-        config = without_size(box, tmp_path / "calls")
+def test_all_runs_without_a_state_request_recent_files_once_more_alone(calls: Downloads) -> None:
+    with Sandbox(history=None, clock=calls.clock) as box:
         for days in (0, 5, 5):
-            clock.time += days * DAY / 1000
-            name = f"{clock.time:.0f}"
-            with_file(box, name, f"{name}.wav", round((clock.time - HOUR) * 1000))
-            run_tap(config)
+            calls.clock.time += days * DAY / 1000
+            name = f"{calls.clock.time:.0f}"
+            with_file(box, name, f"{name}.wav", round((calls.clock.time - HOUR) * 1000))
+            calls.run(box, start_date="2026-01-01")
         assert box.stats.files.requests == 3
-        clock.time += HOUR
-        run = run_tap(config)
+        calls.clock.time += HOUR
+        run = calls.run(box, start_date="2026-01-01")
         assert box.stats.files.requests == 4
-        clock.time += HOUR
-        run_tap(config, state=run.state)
+        calls.clock.time += HOUR
+        calls.run(box, start_date="2026-01-01", state=run.state)
         assert box.stats.files.requests == 4

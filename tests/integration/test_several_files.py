@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -20,6 +20,7 @@ from tap_zohovoice.exceptions import StorageError
 from tap_zohovoice.recordings.storage import LocalStorage
 from tests.integration.test_recordings import (
     BEFORE,
+    Downloads,
     assert_stored,
     bookmarks,
     errors,
@@ -75,33 +76,11 @@ def add_file(box: Sandbox, number: float, name: str) -> None:
     with_file(box, f"call-{number:03}", name, start, recording_size_in_bytes=size)
 
 
-@dataclass
-class Downloads:
-    """Runs of the tap, with a limit on the size of a file that the sandbox's bombs exceed."""
-
-    tap: RunTap
-    clock: FakeClock
-    folder: Path
-
-    def server(self, count: int, form: Any = "zip", **habits: Any) -> Sandbox:
-        return server(self.clock, count, form, **habits)
-
-    def run(self, box: Sandbox, *, state: dict[str, Any] | None = None, **changes: Any) -> Run:
-        own = {"start_date": "2026-01-01", "recordings_max_mb": 1}
-        config = {**box.config, **own, "recordings_path": str(self.folder), **changes}
-        return self.tap(config, state=state)
-
-    def download(self, box: Sandbox, **changes: Any) -> Run:
-        """Run, and check that all files are stored."""
-        run = self.run(box, **changes)
-        assert run.exit_code == 0, run.log
-        assert_stored(run, box, self.folder)
-        return run
-
-
 @pytest.fixture
 def calls(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> Downloads:
-    return Downloads(run_tap, clock, tmp_path / "deep" / "calls")
+    # The sandbox's bombs exceed this limit on the size of a file.
+    own = {"start_date": "2026-01-01", "recordings_max_mb": 1}
+    return Downloads(run_tap, clock, tmp_path / "deep" / "calls", own)
 
 
 def requested(box: Sandbox) -> list[int]:
@@ -128,7 +107,7 @@ def plain(run: Run) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("form", REQUESTS)
 def test_requests_for_eighty_files(calls: Downloads, form: str) -> None:
-    with calls.server(80, form) as box:
+    with server(calls.clock, 80, form) as box:
         run = calls.download(box)
         names = [row["recording_filename"] for row in run.rows("recordings")]
         assert names == sorted(named(box))
@@ -164,7 +143,7 @@ def test_records_and_state_are_those_of_single_requests(
 ) -> None:
     def read(number: int) -> tuple[Run, Run]:
         # Servers that leave out what is missing answer with an archive all the same.
-        with calls.server(25, form, file_size=size, file_length="chunked") as box:
+        with server(calls.clock, 25, form, file_size=size, file_length="chunked") as box:
             for missing in (4, 15):
                 box.audio.drop(f"{missing:03}.wav")
             box.audio.put("005.wav", b"<html><body>Gone</body></html>")
@@ -198,7 +177,7 @@ def test_records_and_state_are_those_of_single_requests(
 def test_entry_that_is_larger_than_its_file_is_not_used(
     calls: Downloads, form: Any, size: Any
 ) -> None:
-    with calls.server(11, form, file_size=size) as box:
+    with server(calls.clock, 11, form, file_size=size) as box:
         calls.download(box, recordings_max_mb=100)
         assert requested(box) == [1, 10, 1]
 
@@ -207,7 +186,7 @@ def test_entry_that_is_larger_than_its_file_is_not_used(
 def test_entry_of_another_size_than_its_log_says_is_not_used(
     calls: Downloads, size: int | None, expected: list[int]
 ) -> None:
-    with calls.server(10) as box:
+    with server(calls.clock, 10) as box:
         content = AUDIO + bytes(8_000)
         box.audio.put("odd.wav", content)
         with_file(box, "odd", "odd.wav", BEFORE + 999, recording_size_in_bytes=len(content))
@@ -230,14 +209,14 @@ def test_entry_of_another_size_than_its_log_says_is_not_used(
 def test_setting_limits_the_files_of_a_request(
     calls: Downloads, count: int, number: int, expected: list[int]
 ) -> None:
-    with calls.server(count) as box:
+    with server(calls.clock, count) as box:
         run = calls.download(box, recordings_per_request=number)
         assert requested(box) == expected
     assert bool(lines(run, "Requesting")) == (number > 1 and count > 2)
 
 
 def test_stored_files_are_not_requested_again(calls: Downloads) -> None:
-    with calls.server(30) as box:
+    with server(calls.clock, 30) as box:
         first = calls.run(box)
         removed = sorted(files(calls.folder))[::3]
         for path in removed:
@@ -251,14 +230,14 @@ def test_stored_files_are_not_requested_again(calls: Downloads) -> None:
 
 @pytest.mark.parametrize("mode", ["any", "none"])
 def test_mode_is_settled_before_several_files_are_requested(calls: Downloads, mode: Any) -> None:
-    with calls.server(21, file_mode=mode) as box:
+    with server(calls.clock, 21, file_mode=mode) as box:
         calls.download(box)
         assert requested(box) == [1] * (mode == "none") + [1, 10, 10]
 
 
 @pytest.mark.parametrize("form", ["refuse", "first", "html"])
 def test_refusal_after_an_archive_concerns_its_files_alone(calls: Downloads, form: Any) -> None:
-    with calls.server(61) as box:
+    with server(calls.clock, 61) as box:
 
         def change(number: int) -> None:
             refused = number in {3, 15}
@@ -272,7 +251,7 @@ def test_refusal_after_an_archive_concerns_its_files_alone(calls: Downloads, for
 
 
 def test_refusals_in_a_row_end_requests_for_several(calls: Downloads) -> None:
-    with calls.server(61) as box:
+    with server(calls.clock, 61) as box:
 
         def change(number: int) -> None:
             box.dialect = replace(box.dialect, several_files="zip" if number < 3 else "refuse")
@@ -284,7 +263,7 @@ def test_refusals_in_a_row_end_requests_for_several(calls: Downloads) -> None:
 
 
 def test_missing_file_that_fails_a_whole_request_costs_its_group_alone(calls: Downloads) -> None:
-    with calls.server(31) as box:
+    with server(calls.clock, 31) as box:
         box.audio.drop("015.wav")
         run = calls.run(box)
         assert errors(run) == ['HTTP 404, "File not found"']
@@ -296,7 +275,7 @@ def test_missing_file_that_fails_a_whole_request_costs_its_group_alone(calls: Do
 def test_archive_that_is_cut_off_once_is_requested_again(
     calls: Downloads, cut: set[int], expected: list[int]
 ) -> None:
-    with calls.server(21) as box:
+    with server(calls.clock, 21) as box:
 
         def change(number: int) -> None:
             box.dialect = replace(box.dialect, several_files="zip_cut" if number in cut else "zip")
@@ -309,7 +288,7 @@ def test_archive_that_is_cut_off_once_is_requested_again(
 def test_archive_that_is_cut_off_twice_after_others_costs_its_group_alone(
     calls: Downloads,
 ) -> None:
-    with calls.server(41) as box:
+    with server(calls.clock, 41) as box:
         box.file_faults.update({3: "cut_body", 4: "cut_body"})
         run = calls.download(box)
         assert requested(box) == [1, 10, 10, 10, *[1] * 10, 10, 10]
@@ -325,7 +304,7 @@ def test_archive_that_is_cut_off_twice_after_others_costs_its_group_alone(
     ],
 )  # fmt: skip
 def test_passing_fault_costs_one_request(calls: Downloads, fault: str, number: int) -> None:
-    with calls.server(31) as box:
+    with server(calls.clock, 31) as box:
         box.file_faults[number] = fault
         run = calls.download(box)
         assert box.stats.files.requests == 4 + (fault not in {"slow", "drip:5"})
@@ -342,19 +321,16 @@ def test_passing_fault_costs_one_request(calls: Downloads, fault: str, number: i
 )
 @pytest.mark.parametrize("fault", ["500", "cut"])
 def test_request_that_fails_twice(
-    calls: Downloads,
-    fault: str,
-    first: int,
-    expected: list[int],
+    calls: Downloads, fault: str, first: int, expected: list[int]
 ) -> None:
-    with calls.server(41) as box:
+    with server(calls.clock, 41) as box:
         box.file_faults.update({first: fault, first + 1: fault})
         calls.download(box)
         assert requested(box) == expected
 
 
 def test_outage_of_several_groups_ends_requests_for_several(calls: Downloads) -> None:
-    with calls.server(61) as box:
+    with server(calls.clock, 61) as box:
         box.file_faults.update(dict.fromkeys((3, 4, 15, 16, 27, 28), "cut"))
         calls.download(box)
         assert requested(box) == [1, 10, *[10, 10, *[1] * 10] * 3, *[1] * 20]
@@ -362,7 +338,7 @@ def test_outage_of_several_groups_ends_requests_for_several(calls: Downloads) ->
 
 @pytest.mark.parametrize("fault", ["cut", "502_html"])
 def test_outage_keeps_bookmark_before_files(calls: Downloads, fault: str) -> None:
-    with calls.server(80) as box:
+    with server(calls.clock, 80) as box:
         box.file_faults.update(dict.fromkeys(range(4, 10_000), fault))
         run = calls.run(box)
         rows = run.rows("recordings")
@@ -377,7 +353,7 @@ def test_outage_keeps_bookmark_before_files(calls: Downloads, fault: str) -> Non
 
 
 def test_endless_lockout_stops_after_call_logs(calls: Downloads) -> None:
-    with calls.server(40) as box:
+    with server(calls.clock, 40) as box:
         box.file_faults.update(dict.fromkeys(range(2, 100), "lock"))
         run = calls.run(box)
         assert run.exit_code == 1
@@ -394,7 +370,7 @@ def test_refusal_in_the_words_of_a_lockout_is_waited_out(
     calls: Downloads, words: str, waits: int
 ) -> None:
     body = {"code": "400", "message": words, "status": "ERROR"}
-    with calls.server(31) as box:
+    with server(calls.clock, 31) as box:
         for first in (2, 12, 22):
             joined = ",".join(f"{number:03}.wav" for number in range(first, first + 10))
             box.audio.put(joined, json.dumps(body).encode())
@@ -405,7 +381,7 @@ def test_refusal_in_the_words_of_a_lockout_is_waited_out(
 
 @pytest.mark.parametrize("fault", ["token", "html", "redirect", "array"])
 def test_other_failures_lose_no_file(calls: Downloads, fault: str) -> None:
-    with calls.server(31) as box:
+    with server(calls.clock, 31) as box:
         box.file_faults.update({3: fault, **({4: fault} if fault == "token" else {})})
         calls.download(box)
         asked = [1, 10, 10, *([10, 1] if fault == "token" else []), *[1] * 10, 10]
@@ -417,7 +393,7 @@ HOSTILE = ["../../{}", "/etc/{}", "C:\\x\\{}", "..\\{}", "calls/../../{}"]
 
 @pytest.mark.parametrize("path", HOSTILE)
 def test_hostile_paths_stay_in_folder(calls: Downloads, path: str) -> None:
-    with calls.server(5) as box:
+    with server(calls.clock, 5) as box:
         names = [f"{number:03}.wav" for number in range(2, 6)]
         box.audio.put(",".join(names), zipped({path.format(name): name for name in names}, box))
         calls.download(box)
@@ -445,7 +421,7 @@ def test_archive_is_bounded(
     expected: list[int],
 ) -> None:
     # Four files of up to a megabyte each, and a megabyte for the rest of the archive.
-    with calls.server(5, file_length=length) as box:
+    with server(calls.clock, 5, file_length=length) as box:
         names = [f"{number:03}.wav" for number in range(2, 6)]
         padding = bytes(size * 1024 * 1024)
         box.audio.put("padding", padding)
@@ -458,7 +434,7 @@ def test_archive_is_bounded(
 
 
 def test_archive_may_follow_a_marker(calls: Downloads) -> None:
-    with calls.server(11) as box:
+    with server(calls.clock, 11) as box:
         names = [f"{number:03}.wav" for number in range(2, 12)]
         archive = zipped({name: name for name in names}, box)
         box.audio.put(",".join(names), b"PK\x07\x08" + archive)
@@ -467,7 +443,7 @@ def test_archive_may_follow_a_marker(calls: Downloads) -> None:
 
 
 def test_empty_archives_end_requests_for_several(calls: Downloads) -> None:
-    with calls.server(31) as box:
+    with server(calls.clock, 31) as box:
         for first in (2, 12, 22):
             joined = ",".join(f"{number:03}.wav" for number in range(first, first + 10))
             box.audio.put(joined, zipped({}, box))
@@ -483,7 +459,7 @@ def test_archive_that_does_not_fit_the_disk_means_one_file_at_a_time(
         raise StorageError(message)
 
     monkeypatch.setattr(LocalStorage, "open_scratch", fail)
-    with calls.server(31) as box:
+    with server(calls.clock, 31) as box:
         run = calls.download(box)
         assert requested(box) == [1] * 31
     assert len(lines(run, "Requesting one file at a time: recordings_path: No space left")) == 1
@@ -506,7 +482,7 @@ def test_disk_that_is_full_at_the_end_of_an_archive_is_named(
         return io.BufferedRandom(FullDisk(calls.folder.parents[1] / "scratch", "w+"), 16 * 1024**2)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", open_full)
-    with calls.server(31) as box:
+    with server(calls.clock, 31) as box:
         run = calls.download(box)
         assert requested(box) == [1, 10, *[1] * 30]
     assert len(lines(run, "Requesting one file at a time: recordings_path: No space left")) == 1
@@ -568,7 +544,7 @@ def test_memory_is_bounded_with_a_bomb(tmp_path: Path, clock: FakeClock) -> None
 
 
 def test_without_files_nothing_is_requested(calls: Downloads) -> None:
-    with calls.server(5) as box:
+    with server(calls.clock, 5) as box:
         config = {**box.config, "start_date": "2026-01-01", "recordings_per_request": 3}
         run = calls.tap(config, catalog=selecting("recordings"))
         assert len(run.rows("recordings")) == 5
