@@ -72,6 +72,9 @@ class Machines:
     ) -> SlidingWindowLimiter:
         return SlidingWindowLimiter(calls, seconds, self.clock, self.store(**options), url)
 
+    def waited(self, limiter: SlidingWindowLimiter) -> float:
+        return seconds_waited(limiter, self.clock)
+
     def wait_until_known(self, client: str = CLIENT) -> None:
         """Let the time pass in which a new store grants nothing."""
         self.store(client=client)
@@ -89,15 +92,13 @@ class TestRule:
     """The rule is that of the file, see `test_limiter`."""
 
     @pytest.mark.parametrize("calls", [2, 3, 30])
-    def test_machines_share_one_pace(
-        self, machines: Machines, clock: ServerClock, calls: int
-    ) -> None:
+    def test_machines_share_one_pace(self, machines: Machines, calls: int) -> None:
         pair = [machines.limiter(calls), machines.limiter(calls)]
-        start = clock.time
+        start = machines.clock.time
         for turn in range(3 * (calls - 1)):
-            seconds_waited(pair[turn % 2], clock)
-        assert clock.time - start == pytest.approx(120, abs=REAL)
-        assert seconds_waited(machines.limiter(calls), clock) == pytest.approx(60, abs=REAL)
+            machines.waited(pair[turn % 2])
+        assert machines.clock.time - start == pytest.approx(120, abs=REAL)
+        assert machines.waited(machines.limiter(calls)) == pytest.approx(60, abs=REAL)
 
     @settings(
         max_examples=15,
@@ -106,11 +107,7 @@ class TestRule:
     )
     @given(plan=REQUESTS, calls=st.integers(2, 5))
     def test_no_period_holds_all_allowed_requests(
-        self,
-        machines: Machines,
-        clock: ServerClock,
-        plan: list[tuple[int, float, float, float]],
-        calls: int,
+        self, machines: Machines, plan: list[tuple[int, float, float, float]], calls: int
     ) -> None:
         client = uuid.uuid4().hex
         machines.wait_until_known(client)
@@ -118,81 +115,73 @@ class TestRule:
         seen = []
         for who, latency, share, pause in plan:
             pair[who].acquire()
-            seen.append(clock.time + share * latency)
-            clock.sleep(latency)
+            seen.append(machines.clock.time + share * latency)
+            machines.clock.sleep(latency)
             pair[who].release()
-            clock.sleep(pause)
+            machines.clock.sleep(pause)
         # While the test runs, a little time passes for the server alone.
         assert_limit_kept(seen, calls, 60 - 2 * REAL)
         assert sum(limiter.requests for limiter in pair) == len(plan)
 
-    def test_slot_is_freed_a_period_after_the_response(
-        self, machines: Machines, clock: ServerClock
-    ) -> None:
+    def test_slot_is_freed_a_period_after_the_response(self, machines: Machines) -> None:
         first, second = machines.limiter(2), machines.limiter(2)
         first.acquire()
-        clock.sleep(20)
+        machines.clock.sleep(20)
         assert second.try_acquire()[0] == pytest.approx(60 + 60 - 20, abs=REAL)
         first.release()
-        clock.sleep(20)
+        machines.clock.sleep(20)
         assert second.try_acquire()[0] == pytest.approx(40, abs=REAL)
 
-    def test_cancelled_slot_is_free_at_once(self, machines: Machines, clock: ServerClock) -> None:
+    def test_cancelled_slot_is_free_at_once(self, machines: Machines) -> None:
         limiter = machines.limiter(2)
         limiter.acquire()
         limiter.cancel()
-        assert seconds_waited(machines.limiter(2), clock) == 0
+        assert machines.waited(machines.limiter(2)) == 0
 
     @pytest.mark.parametrize("timeout", [1, 60, 300])
-    def test_slot_of_killed_process_expires(
-        self, machines: Machines, clock: ServerClock, timeout: int
-    ) -> None:
+    def test_slot_of_killed_process_expires(self, machines: Machines, timeout: int) -> None:
         machines.limiter(2, timeout=timeout).acquire()
         other = machines.limiter(2, timeout=timeout)
-        assert seconds_waited(other, clock) == pytest.approx(timeout + 60, abs=REAL)
+        assert machines.waited(other) == pytest.approx(timeout + 60, abs=REAL)
 
-    def test_urls_and_clients_are_apart(self, machines: Machines, clock: ServerClock) -> None:
+    def test_urls_and_clients_are_apart(self, machines: Machines) -> None:
         machines.wait_until_known("1000.OTHER")
         machines.limiter(2).acquire()
         machines.limiter().lock_for(600, "locked")
-        assert seconds_waited(machines.limiter(2, url="http://x.invalid"), clock) == 0
-        assert seconds_waited(machines.limiter(2, client="1000.OTHER"), clock) == 0
+        assert machines.waited(machines.limiter(2, url="http://x.invalid")) == 0
+        assert machines.waited(machines.limiter(2, client="1000.OTHER")) == 0
 
     @pytest.mark.parametrize("seconds", [5.0, 600.0])
     def test_lockout_applies_to_all(
-        self, machines: Machines, clock: ServerClock, caplog: pytest.LogCaptureFixture, seconds: int
+        self, machines: Machines, caplog: pytest.LogCaptureFixture, seconds: int
     ) -> None:
         caplog.set_level(logging.INFO, LOGGER)
         first, second = machines.limiter(), machines.limiter()
         first.lock_for(seconds, "locked")
         machines.limiter().lock_for(0, "locked")  # a shorter one does not end it
-        end = clock.time + seconds
-        assert seconds_waited(second, clock) >= seconds
-        assert end < clock.time < end + 2 + seconds / 50
-        assert seconds_waited(first, clock) < REAL
+        end = machines.clock.time + seconds
+        assert machines.waited(second) >= seconds
+        assert end < machines.clock.time < end + 2 + seconds / 50
+        assert machines.waited(first) < REAL
         lines = [entry.getMessage() for entry in caplog.records if "ockout" in entry.getMessage()]
         assert len(lines) == 1, lines
         assert "A lockout reported by another run is in effect; waiting" in lines[0]
 
-    def test_clock_of_the_server_set_back_adds_no_wait(
-        self, machines: Machines, server: RedisServer, clock: ServerClock
-    ) -> None:
+    def test_clock_of_the_server_set_back_adds_no_wait(self, machines: Machines) -> None:
         limiter = machines.limiter(2)
-        seconds_waited(limiter, clock)
-        server.let_pass(-3600)
+        machines.waited(limiter)
+        machines.server.let_pass(-3600)
         assert machines.limiter(2).try_acquire()[0] == pytest.approx(60, abs=REAL)
         limiter.lock_for(600, "locked")
-        server.let_pass(-3600)
+        machines.server.let_pass(-3600)
         assert machines.limiter(2).try_acquire()[0] == pytest.approx(607, abs=REAL)
 
-    def test_lockout_that_no_run_waits_for_is_dropped(
-        self, machines: Machines, clock: ServerClock
-    ) -> None:
+    def test_lockout_that_no_run_waits_for_is_dropped(self, machines: Machines) -> None:
         machines.store().lock_for(URL, 1e9)
-        assert seconds_waited(machines.limiter(), clock) == 0
+        assert machines.waited(machines.limiter()) == 0
 
     def test_lost_reply_takes_no_second_slot(
-        self, machines: Machines, clock: ServerClock, monkeypatch: pytest.MonkeyPatch
+        self, machines: Machines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         real = redis.Redis.eval
 
@@ -204,12 +193,12 @@ class TestRule:
         limiter = machines.limiter(2)
         monkeypatch.setattr(redis.Redis, "eval", lose_reply)
         limiter.acquire()
-        assert clock.slept == [RETRY_SECONDS]
+        assert machines.clock.slept == [RETRY_SECONDS]
         limiter.release()
         assert machines.limiter(2).try_acquire()[0] == pytest.approx(60, abs=REAL)
 
     def test_release_that_is_reported_late_counts_from_the_response(
-        self, machines: Machines, clock: ServerClock, monkeypatch: pytest.MonkeyPatch
+        self, machines: Machines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         slots = machines.store()
         token = slots.try_acquire(URL, 1, 60).token
@@ -217,18 +206,16 @@ class TestRule:
         with monkeypatch.context() as patch:
             patch.setattr(redis.Redis, "eval", raise_connection_error)
             slots.release(token)
-        clock.sleep(45)
+        machines.clock.sleep(45)
         assert slots.try_acquire(URL, 1, 60).seconds == pytest.approx(15, abs=REAL)
 
-    def test_store_holds_only_numbers_and_digests(
-        self, machines: Machines, server: RedisServer, clock: ServerClock
-    ) -> None:
+    def test_store_holds_only_numbers_and_digests(self, machines: Machines) -> None:
         limiter = machines.limiter()
         for _ in range(40):
-            seconds_waited(limiter, clock)
+            machines.waited(limiter)
         limiter.lock_for(600, "locked by +1 555 0100")
-        (key,) = server.client.keys("*")
-        stored = server.client.hgetall(key)
+        (key,) = machines.server.client.keys("*")
+        stored = machines.server.client.hgetall(key)
         answered = [field for field in stored if "/answered/" in field]
         assert len(answered) == 40 - 29  # those of the first period are deleted
         assert len(stored) == len(answered) + len(("run_id", "since", "lock"))
@@ -249,79 +236,75 @@ class TestForgetting:
 
     @pytest.mark.parametrize("has_saved", [True, False])
     def test_restarted_store_grants_nothing_for_a_period(
-        self, machines: Machines, server: RedisServer, clock: ServerClock, *, has_saved: bool
+        self, machines: Machines, *, has_saved: bool
     ) -> None:
         limiter = machines.limiter(5)
-        assert seconds_waited(limiter, clock) == 0
+        assert machines.waited(limiter) == 0
         if has_saved:
-            server.client.save()  # without the slots that follow
-        assert [seconds_waited(limiter, clock) for _ in range(2)] == [0, 0]
-        server.restart()
-        server.snapshot.unlink(missing_ok=True)
-        assert bool(server.client.keys("*")) == has_saved
-        assert seconds_waited(machines.limiter(5), clock) == pytest.approx(60, abs=REAL)
+            machines.server.client.save()  # without the slots that follow
+        assert [machines.waited(limiter) for _ in range(2)] == [0, 0]
+        machines.server.restart()
+        machines.server.snapshot.unlink(missing_ok=True)
+        assert bool(machines.server.client.keys("*")) == has_saved
+        assert machines.waited(machines.limiter(5)) == pytest.approx(60, abs=REAL)
 
     def test_request_in_flight_during_a_restart_counts_from_its_response(
-        self, machines: Machines, server: RedisServer, clock: ServerClock
+        self, machines: Machines
     ) -> None:
         first = machines.limiter(2)
         first.acquire()
-        server.restart()
+        machines.server.restart()
         second = machines.limiter(2)
-        clock.sleep(50)
+        machines.clock.sleep(50)
         first.release()
-        assert seconds_waited(second, clock) == pytest.approx(60, abs=REAL)
+        assert machines.waited(second) == pytest.approx(60, abs=REAL)
 
     @pytest.mark.parametrize("knows_by", ["response", "store"])
     def test_waiting_machine_reports_its_lockout_again(
-        self, machines: Machines, server: RedisServer, clock: ServerClock, knows_by: str
+        self, machines: Machines, knows_by: str
     ) -> None:
         """Whether it met the lockout itself, or heard of it from the store."""
         met, heard = machines.limiter(), machines.limiter()
         met.lock_for(600, "locked")
         waiting = met if knows_by == "response" else heard
         assert heard.try_acquire()[0] > 600
-        original = clock.sleep
+        original = machines.clock.sleep
         newcomers: list[float] = []
 
         def sleep(seconds: float) -> None:
             original(seconds)
-            if len(clock.slept) == 2:
-                server.restart()
-            if len(clock.slept) == 6:  # a period later
+            if len(machines.clock.slept) == 2:
+                machines.server.restart()
+            if len(machines.clock.slept) == 6:  # a period later
                 newcomers.append(machines.limiter().try_acquire()[0])
 
-        clock.sleep = sleep  # type: ignore[method-assign]
-        start = clock.time
+        machines.clock.sleep = sleep  # type: ignore[method-assign]
+        start = machines.clock.time
         assert waiting.try_acquire()[0] == pytest.approx(607, abs=REAL)
-        seconds_waited(waiting, clock)
+        machines.waited(waiting)
         assert newcomers == [pytest.approx(607 - 120, abs=REAL)]
-        assert clock.time - start == pytest.approx(607, abs=REAL)
+        assert machines.clock.time - start == pytest.approx(607, abs=REAL)
 
 
 class TestLoss:
     def test_lost_store_is_waited_for(
-        self,
-        machines: Machines,
-        server: RedisServer,
-        clock: ServerClock,
-        caplog: pytest.LogCaptureFixture,
+        self, machines: Machines, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
         limiter = machines.limiter()
         limiter.acquire()
-        server.kill()
+        machines.server.kill()
         limiter.release()  # does not wait
-        assert clock.slept == []
+        assert machines.clock.slept == []
 
         def sleep(seconds: float) -> None:
-            FakeClock.sleep(clock, seconds)
-            if len(clock.slept) == 30:
-                server.start()
+            FakeClock.sleep(machines.clock, seconds)
+            if len(machines.clock.slept) == 30:
+                machines.server.start()
 
-        clock.sleep = sleep  # type: ignore[method-assign]
+        machines.clock.sleep = sleep  # type: ignore[method-assign]
         seconds, reason = limiter.try_acquire()
-        assert clock.slept == [1.0] * 30
+        assert machines.clock.slept == [1.0] * 30
         assert seconds == pytest.approx(60, abs=REAL)
         assert reason == FORGOTTEN
         lines = [entry.getMessage() for entry in caplog.records]
@@ -330,30 +313,29 @@ class TestLoss:
             "The rate-limit store is back, after 30 s",
         ]
 
-    def test_store_lost_for_lock_seconds_ends_the_run(
-        self, machines: Machines, server: RedisServer, clock: ServerClock
-    ) -> None:
+    def test_store_lost_for_lock_seconds_ends_the_run(self, machines: Machines) -> None:
         limiter = machines.limiter(patience=25)
-        server.kill()
+        machines.server.kill()
+        clock = machines.clock
         clock.sleep = lambda seconds: FakeClock.sleep(clock, seconds)  # type: ignore[method-assign]
         try:
             with pytest.raises(RateLimitStoreError) as caught:
                 limiter.acquire()
         finally:
-            server.start()
+            machines.server.start()
         assert str(caught.value) == (
             f"{LOST}00:00 UTC (Connection refused), longer than lock_seconds (25 s); "
             "run again when it is back"
         )
-        assert sum(clock.slept) == 25
+        assert sum(machines.clock.slept) == 25
 
     def test_failover_to_a_replica_that_lags_grants_nothing_for_a_period(
-        self, machines: Machines, server: RedisServer, clock: ServerClock
+        self, machines: Machines
     ) -> None:
         """The data is there, but was written by another server."""
-        (key,) = server.client.keys("*")
-        server.client.hset(key, "run_id", "0" * 40)
-        assert seconds_waited(machines.limiter(), clock) == pytest.approx(60, abs=REAL)
+        (key,) = machines.server.client.keys("*")
+        machines.server.client.hset(key, "run_id", "0" * 40)
+        assert machines.waited(machines.limiter()) == pytest.approx(60, abs=REAL)
 
 
 class TestCommandLine:
