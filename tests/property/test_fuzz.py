@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
-from tests.property.test_simulation import run_scenario, simulated
+from tests.property.test_simulation import simulated
 from tests.support.bad_responses import ANY_JSON, BAD_RESPONSES, NASTY, BadResponse
 from tests.support.calls import milliseconds
 from tests.support.cli import NOW
 from tests.support.fake_server import DAY, SECOND, AccountSpec, Burst
-from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, run_once
+from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate, run_once
 from tests.support.simulated_api import SECRETS
 from zoho_voice_sandbox import Dialect
 
-Simulate = Callable[[Scenario], None]
-
-
-__all__ = ["run_scenario"]
 ALL = ("call_logs", "recordings", "transcripts")
 ACCOUNT = AccountSpec((Burst(9, 30, SECOND), Burst(50_000, 25, SECOND)), size=10, days=60)
 
@@ -98,15 +93,7 @@ BOOKMARKS = {
     "9999-12-31T23:59:59Z": "9999-12-31T23:59:59.000000+00:00",
 }
 NO_MOMENTS: tuple[object, ...] = (
-    "",
-    "soon",
-    "0000-00-00",
-    "2026-13-01",
-    "1772300000000",
-    1772300000000,
-    {},
-    [],
-    True,
+    *("", "soon", "0000-00-00", "2026-13-01", "1772300000000", 1772300000000, {}, [], True),
 )
 BOOKMARK = st.fixed_dictionaries(
     {},

@@ -1,11 +1,8 @@
 """The whole tap in virtual time, where lists have only a part of the calls or wrong times."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,22 +17,8 @@ from tests.property.test_simulation import (
     simulated,
 )
 from tests.support.fake_server import MINUTE, AccountSpec, Burst
-from tests.support.scenarios import Scenario, simulate
-from tests.support.strategies import (
-    ANSWERED_IN_PART,
-    KEPT_DAYS,
-    WRONG_STARTS,
-    dialects,
-)
-
-Simulate = Callable[[Scenario], None]
-
-
-@pytest.fixture
-def run_scenario(tmp_path: Path, state_home: Path) -> Simulate:
-    """Run a scenario and check the rules."""
-    del state_home  # runs share their counts there
-    return lambda scenario: simulate(scenario, tmp_path / "run")
+from tests.support.scenarios import Scenario, Simulate
+from tests.support.strategies import ANSWERED_IN_PART, KEPT_DAYS, WRONG_STARTS, dialects
 
 
 def scenarios(account: st.SearchStrategy[AccountSpec], **given: Any) -> st.SearchStrategy[Scenario]:

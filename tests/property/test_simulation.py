@@ -13,15 +13,12 @@ from hypothesis import strategies as st
 
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tests.support.fake_server import SECOND, AccountSpec, Burst, Change, build_rows
-from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, run_once, simulate
+from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate, run_once
 from tests.support.simulated_account import keys_of
 from tests.support.simulated_api import Stop
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.dialect import SeveralFiles, Throttle, TokenRefused
-
-Simulate = Callable[[Scenario], None]
-
 
 # A scenario of several runs costs more than one reading.
 EXAMPLES = {"default": 250, "unshrunk": 250, "nightly": 12_500}[
@@ -47,13 +44,6 @@ def simulated(share: float = 1.0) -> Callable[[Callable[..., None]], Callable[..
     return mark
 
 
-@pytest.fixture
-def run_scenario(tmp_path: Path, state_home: Path) -> Simulate:
-    """Run a scenario and check the rules."""
-    del state_home  # runs share their counts there
-    return lambda scenario: simulate(scenario, tmp_path / "run")
-
-
 GAPS = st.one_of(st.just(0.0), st.floats(0, 90), st.sampled_from((700.0, 3600.0, 86_400.0, 5e5)))
 RESPONSES: dict[str, st.SearchStrategy[Any]] = {
     "throttle": st.sampled_from(get_args(Throttle)),
@@ -70,22 +60,8 @@ RESPONSES: dict[str, st.SearchStrategy[Any]] = {
 PLAIN = dialects(**RESPONSES)
 CHANGES = changes("arrive", "late", "future", "delete", after=25, most=4)
 FAULTS = (
-    "500",
-    "502_html",
-    "503_retry_after:40",
-    "cut",
-    "timeout",
-    "unreachable",
-    "truncated",
-    "html",
-    "error_200",
-    "array",
-    "renamed",
-    "nan",
-    "token",
-    "lock",
-    "redirect",
-    "nothing",
+    *("500", "502_html", "503_retry_after:40", "cut", "timeout", "unreachable", "truncated"),
+    *("html", "error_200", "array", "renamed", "nan", "token", "lock", "redirect", "nothing"),
 )
 TOKEN_FAULTS = ("500", "502_html", "html", "cut", "timeout", "unreachable", "denied", "truncated")
 STOPS = st.one_of(

@@ -123,33 +123,13 @@ NASTY: dict[str, BadResponse] = {
     "a moment that never was": BadResponse(b"", 503, (("Retry-After", "Wed, 99 Foo 0000"),)),
 }
 
-_TEXTS = st.one_of(
-    st.text(max_size=20),
-    st.sampled_from(
-        (
-            PRIVATE,
-            "throttled",
-            "URL_ROLLING_THROTTLES_LIMIT_EXCEEDED",
-            "Try again after 2 minutes",
-            "try again after 99999 hours",
-            "invalid oauth token",
-            "INVALID_OAUTHSCOPE",
-            "ERROR",
-            "SUCCESS",
-            "200",
-            "500",
-            "ZVT010",
-            "ZVT011",
-            "ZVT015",
-            "ZVT022",
-            "Invalid value for size",
-            "Invalid value for toDate",
-            "-1",
-            "1772300000000",
-            "1e400",
-        )
-    ),
+_WORDS = (
+    *(PRIVATE, "throttled", "URL_ROLLING_THROTTLES_LIMIT_EXCEEDED", "Try again after 2 minutes"),
+    *("try again after 99999 hours", "invalid oauth token", "INVALID_OAUTHSCOPE", "ERROR"),
+    *("SUCCESS", "200", "500", "ZVT010", "ZVT011", "ZVT015", "ZVT022", "Invalid value for size"),
+    *("Invalid value for toDate", "-1", "1772300000000", "1e400"),
 )
+_TEXTS = st.one_of(st.text(max_size=20), st.sampled_from(_WORDS))
 _NUMBERS = st.one_of(
     st.integers(-5, 5000),
     st.sampled_from((10**18, 2**63, 2**64, 10**30, 10**400, -(10**400), 1772300000000)),
@@ -159,21 +139,8 @@ _SCALARS = st.one_of(st.none(), st.booleans(), _NUMBERS, _TEXTS)
 _NAMES = st.one_of(
     st.sampled_from(
         (
-            "logs",
-            "meta",
-            "total",
-            "status",
-            "code",
-            "message",
-            "error",
-            "errors",
-            "title",
-            "details",
-            "data",
-            "transcribeObj",
-            "access_token",
-            "expires_in",
-            "logid",
+            *("logs", "meta", "total", "status", "code", "message", "error", "errors", "title"),
+            *("details", "data", "transcribeObj", "access_token", "expires_in", "logid"),
         )
     ),
     st.text(max_size=5),
@@ -194,22 +161,9 @@ def any_json(draw: st.DrawFn) -> Any:
 ANY_JSON = any_json()
 _FIELDS = st.sampled_from(
     (
-        "logid",
-        "uuid",
-        "start_time",
-        "answer_time",
-        "duration",
-        "feedback",
-        "service",
-        "isBlocked",
-        "voice_credits",
-        "call_recording",
-        "voicemail",
-        "bridged_agent",
-        "call_recording_transcription_status",
-        "contact_name",
-        "additional_fields",
-        "new",
+        *("logid", "uuid", "start_time", "answer_time", "duration", "feedback", "service"),
+        *("isBlocked", "voice_credits", "call_recording", "voicemail", "bridged_agent"),
+        *("call_recording_transcription_status", "contact_name", "additional_fields", "new"),
     )
 )
 _ROWS = st.builds(

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -453,3 +453,7 @@ def simulate(scenario: Scenario, folder: Path) -> None:
             shutil.rmtree(state_home, ignore_errors=True)
         else:
             state_home.unlink()
+
+
+Simulate = Callable[[Scenario], None]
+"""The fixture `run_scenario`."""

@@ -242,16 +242,9 @@ class TestTokenEndpoint:
     @pytest.mark.parametrize(
         "error",
         [
-            "general_error",
-            "server_error",
-            "temporarily_unavailable",
-            "internal_server_error",
-            "Too Many Requests",
-            "try again later",
-            "slow_down",
-            "THROTTLED",
-            "under_maintenance",
-            "Something went wrong",
+            *["general_error", "server_error", "temporarily_unavailable", "internal_server_error"],
+            *["Too Many Requests", "try again later", "slow_down", "THROTTLED"],
+            *["under_maintenance", "Something went wrong"],
         ],
     )
     def test_passing_error_is_retried_and_blames_no_credentials(

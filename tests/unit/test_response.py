@@ -380,17 +380,9 @@ def test_rejected_value_names_the_parameter(
 
 
 PRIVATE = [
-    "+1 555 0100",
-    "+1-555-010-0123",
-    "15550100123",
-    "198000002125031",
-    "ann@example.invalid",
-    "1000.0123456789abcdef0123456789abcdef.fedcba9876543210",
-    "a1bcdefghijklmnopqrstuvwxyz",
-    "Ann Example",
-    "c3d87e71-0000-4000-8000-000000000001",
-    "Zoë",
-    "陳大文",
+    *["+1 555 0100", "+1-555-010-0123", "15550100123", "198000002125031", "ann@example.invalid"],
+    *["1000.0123456789abcdef0123456789abcdef.fedcba9876543210", "a1bcdefghijklmnopqrstuvwxyz"],
+    *["Ann Example", "c3d87e71-0000-4000-8000-000000000001", "Zoë", "陳大文"],
 ]
 
 
