@@ -87,32 +87,32 @@ def test_calls_that_were_young_when_they_were_read_are_read_again(
     assert min(row["start_time"] for row in run.records) < "2026-02-27"
 
 
-@pytest.mark.parametrize("change", ["bookmark", "next_day", "read_at", "call_types", "nothing"])
+def with_checkpoint(value: str, day: str, **changes: object) -> dict[str, Any]:
+    """Return a state with this bookmark, and a checkpoint at a day, which may be of another one."""
+    read = {"read_at": "2026-03-01T11:50:00.000000+00:00", "next_day": day, "last_day": day}
+    checkpoint = {"replication_key_value": value, **read, "call_types": [], **changes}
+    bookmark = {"replication_key": "start_time", "replication_key_value": value}
+    return {"bookmarks": {"call_logs": {**bookmark, "checkpoint": checkpoint}}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"replication_key_value": "2026-01-21T00:00:00.000000+00:00"},
+        *({name: 7} for name in ("next_day", "read_at", "call_types")),
+        {},
+    ],
+    ids=str,
+)
 def test_checkpoint_of_another_bookmark_is_ignored(
-    run_tap: RunTap, clock: FakeClock, change: str
+    run_tap: RunTap, clock: FakeClock, changes: dict[str, object]
 ) -> None:
     calls = history(300, first=date(2026, 1, 10), last=date(2026, 2, 20))
     with Sandbox(history=calls, clock=clock) as box:
-        value = "2026-01-20T00:00:00.000000+00:00"
-        checkpoint: dict[str, Any] = {
-            "replication_key_value": value,
-            "read_at": "2026-03-01T11:50:00.000000+00:00",
-            "next_day": "2026-02-10",
-            "last_day": "2026-02-10",
-            "call_types": [],
-        }
-        if change == "bookmark":
-            value = "2026-01-19T00:00:00.000000+00:00"
-        elif change != "nothing":
-            checkpoint[change] = 7
-        bookmark = {
-            "replication_key": "start_time",
-            "replication_key_value": value,
-            "checkpoint": checkpoint,
-        }
-        run = run_tap(box.config, state={"bookmarks": {"call_logs": bookmark}})
+        state = with_checkpoint("2026-01-20T00:00:00.000000+00:00", "2026-02-10", **changes)
+        run = run_tap(box.config, state=state)
     first = min(row["start_time"] for row in run.records)
-    assert (first > "2026-02-09") == (change == "nothing")
+    assert (first > "2026-02-09") == (not changes)
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -232,19 +232,7 @@ def test_checkpoint_of_an_impossible_time_is_ignored(
 ) -> None:
     with Sandbox(history=history(30), clock=clock) as box:
         value = "2026-02-27T00:00:00.000000+00:00"
-        checkpoint = {
-            "replication_key_value": value,
-            "read_at": read_at,
-            "next_day": "2026-02-28",
-            "last_day": "2026-02-28",
-            "call_types": [],
-        }
-        bookmark = {
-            "replication_key": "start_time",
-            "replication_key_value": value,
-            "checkpoint": checkpoint,
-        }
-        run = run_tap(box.config, state={"bookmarks": {"call_logs": bookmark}})
+        run = run_tap(box.config, state=with_checkpoint(value, "2026-02-28", read_at=read_at))
     assert run.exit_code == 0
     assert "Continuing" not in run.log
 

@@ -111,32 +111,6 @@ def test_a_killed_run_is_resumed_from_its_last_state(
     assert box.stats.violations == 0
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_with_a_state_and_no_success(
-    box: Sandbox, tmp_path: Path, signum: signal.Signals
-) -> None:
-    process: Any = None
-    started = threading.Event()
-
-    def stop(request: int) -> None:
-        started.wait()
-        if request == 13:
-            process.send_signal(signum)
-
-    box.before_request = stop
-    process = start(box, tmp_path)
-    started.set()
-    output, log = process.communicate()
-    messages = whole(output)
-    assert process.returncode == 128 + signum
-    assert output.endswith(b"\n")
-    assert messages[-1]["type"] == "STATE"
-    newest = [message["record"] for message in messages if message["type"] == "RECORD"][-1]
-    bookmark = states(messages)[-1]["bookmarks"]["call_logs"]["replication_key_value"]
-    assert bookmark == newest["start_time"]
-    assert b"Traceback" not in log
-
-
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_signal_while_nobody_reads_waits_for_the_message_and_writes_its_state(
     box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbuffered: str

@@ -51,21 +51,27 @@ def test_rule_9_a_lock_outlives_the_run_that_met_it(run_tap: RunTap, clock: Fake
     assert "reported by another run" in run.log
 
 
-@pytest.mark.parametrize("number", range(1, 12))
+@pytest.mark.parametrize(
+    ("number", "signum"),
+    [*((number, signal.SIGTERM) for number in range(1, 12)), (11, signal.SIGINT)],
+)
 def test_rules_5_and_10_stopped_at_any_request_a_run_can_be_resumed(
-    run_tap: RunTap, clock: FakeClock, number: int
+    run_tap: RunTap, clock: FakeClock, number: int, signum: signal.Signals
 ) -> None:
     dialect = Dialect(max_range_days=31)
     with Sandbox(history=history(), dialect=dialect, clock=clock) as box:
 
         def stop(request: int) -> None:
             if request == number:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signum)
 
         box.before_request = stop
         stopped = run_tap(box.config)
-        assert stopped.exit_code == 143
-        assert "Stopped by SIGTERM" in stopped.log
+        assert stopped.exit_code == 128 + signum
+        assert f"Stopped by {signum.name}" in stopped.log
+        assert "Traceback" not in stopped.log
+        assert stopped.stdout.endswith("\n")
+        assert stopped.messages[-1]["type"] == "STATE"
         resumed = run_tap(box.config, state=stopped.state)
         assert resumed.exit_code == 0
         assert set(stopped.ids) | set(resumed.ids) == server_ids(box)
