@@ -226,20 +226,6 @@ def test_of_several_rows_of_a_call_the_one_that_ends_last_is_kept(
     assert "legs-" not in run.log
 
 
-def test_of_rows_in_several_responses_the_later_is_kept(run_tap: RunTap, clock: FakeClock) -> None:
-    with Sandbox(history=None, dialect=Dialect(order="oldest"), clock=clock) as box:
-        add_legs(box, "legs", ("10T08:00", "10T09:00"))
-        for minute in range(10, 20):
-            add_legs(box, f"call-{minute}", (f"10T08:{minute}", None))
-        add_legs(box, "legs", ("10T08:30", "10T08:40"))
-        run = run_tap({**from_default_start(box), "page_size": 5})
-        assert_once(run, server_ids(box))
-    assert run.ids[-1] == "legs"
-    assert run.records[-1]["end_time"][8:16] == "10T08:40"
-    assert len(lines(run, "1 calls came as several rows")) == 1
-    assert not lines(run, "ignoring meta.total")
-
-
 def test_leg_in_a_later_window_is_emitted_too(run_tap: RunTap, clock: FakeClock) -> None:
     dialect = Dialect(max_range_days=5)
     with Sandbox(history=None, dialect=dialect, clock=clock) as box:

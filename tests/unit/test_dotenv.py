@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tap_zohovoice.cli.dotenv import check_writable, update_dotenv, validate_value
+from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
 
 OTHERS = [
     "# a comment, it's one\n",
@@ -74,14 +74,6 @@ def test_update_is_read_alike_and_keeps_the_rest(
     written = path.read_text().split()  # blank lines aside
     update_dotenv(path, {"X": x, "Y": y})
     assert path.read_text().split() == written
-
-
-@pytest.mark.parametrize("value", VALUES)
-def test_value_is_written_in_single_quotes(tmp_path: Path, value: str) -> None:
-    path = tmp_path / ".env"
-    validate_value(value)
-    update_dotenv(path, {"A": value})
-    assert path.read_text() == f"A='{value}'\n"
 
 
 @pytest.mark.parametrize("value", REFUSED)
