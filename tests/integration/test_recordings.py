@@ -26,6 +26,7 @@ from zoho_voice_sandbox import Dialect, Sandbox
 
 DAY = 86_400_000
 KINDS = ("recording", "voicemail")
+FILES = selecting("recordings")
 ALONE = {"recordings_per_request": 1}
 """Settings of the tests that count on one file a request."""
 BEFORE = round(NOW * 1000) - DAY  # when a call of these tests started, unless it matters
@@ -72,9 +73,9 @@ class Downloads:
     folder: Path
     own: dict[str, Any] = field(default_factory=dict)
 
-    def run(self, box: Sandbox, *, state: Any = None, **changes: Any) -> Run:
-        folder = {"recordings_path": str(self.folder)}
-        return self.tap({**box.config, **folder, **self.own, **changes}, state=state)
+    def run(self, box: Sandbox, *, state: Any = None, catalog: Any = None, **changes: Any) -> Run:
+        config = {**box.config, "recordings_path": str(self.folder), **self.own, **changes}
+        return self.tap(config, state=state, catalog=catalog)
 
     def download(self, box: Sandbox, **changes: Any) -> Run:
         """Run, and check that all files are stored."""
@@ -610,22 +611,18 @@ HOUR = 3600.0
     ("age", "wait"), [(60, 0.25), (600, 1), (600, 24), (30 * HOUR, 24), (HOUR, 60)]
 )
 def test_file_that_was_still_written_is_replaced(
-    calls: Downloads,
-    length: Any,
-    received: int,
-    age: float,
-    wait: float,
+    calls: Downloads, length: Any, received: int, age: float, wait: float
 ) -> None:
     with Sandbox(history=None, dialect=Dialect(file_length=length), clock=calls.clock) as box:
         with_file(box, "new", "new.wav", round((NOW - age) * 1000))
         box.audio.put("new.wav", WHOLE[:received])
-        first = calls.run(box, start_date="2026-01-01")
+        first = calls.run(box, catalog=FILES, start_date="2026-01-01")
         assert [row["bytes"] for row in first.rows("recordings")] == [received]
         box.audio.put("new.wav", WHOLE)
         run, requests = first, []
         for _ in range(4):
             calls.clock.time += wait * HOUR
-            run = calls.run(box, start_date="2026-01-01", state=run.state)
+            run = calls.run(box, catalog=FILES, start_date="2026-01-01", state=run.state)
             assert_stored(run, box, calls.folder)
             requests.append(box.stats.files.requests)
     assert [path.read_bytes() for path in files(calls.folder)] == [WHOLE]

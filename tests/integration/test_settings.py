@@ -268,11 +268,7 @@ AROUND += ["'{}'", '"{}"', "\u201c{}\u201d", "' {}\n'", "\u2018{}\u2019 "]
 @pytest.mark.parametrize("name", KEYS)
 @pytest.mark.parametrize("around", AROUND, ids=ascii)
 def test_blanks_and_quotes_around_credentials_are_stripped(
-    run_tap: RunTap,
-    box: Sandbox,
-    set_env: Callable[[dict[str, Any]], None],
-    name: str,
-    around: str,
+    run_tap: RunTap, box: Sandbox, set_env: Callable[[dict[str, Any]], None], name: str, around: str
 ) -> None:
     config = {**box.config, name: around.format(box.config[name])}
     assert len(run_tap(config).ids) == 12
@@ -283,10 +279,7 @@ def test_blanks_and_quotes_around_credentials_are_stripped(
 
 @pytest.mark.parametrize("text", ["", " ", "\t"])
 def test_empty_variable_counts_as_missing(
-    run_tap: RunTap,
-    box: Sandbox,
-    set_env: Callable[[dict[str, Any]], None],
-    text: str,
+    run_tap: RunTap, box: Sandbox, set_env: Callable[[dict[str, Any]], None], text: str
 ) -> None:
     names = [name for name in TapZohoVoice.config_jsonschema["properties"] if name not in KEYS]
     set_env(dict.fromkeys(names, text))
@@ -299,11 +292,7 @@ ENV_FILE = "TAP_ZOHOVOICE_PAGE_SIZE='5'\nTAP_ZOHOVOICE_FILTERS=\nTAP_ZOHOVOICE_L
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_dotenv_file_is_read(
-    run_tap: RunTap,
-    box: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    encoding: str,
+    run_tap: RunTap, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     for name in ("PAGE_SIZE", "FILTERS", "LOCK_SECONDS"):
         monkeypatch.setenv(PREFIX + name, "")  # so that it is restored
@@ -318,11 +307,7 @@ def test_dotenv_file_is_read(
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp1252"])
 def test_dotenv_file_in_another_encoding_is_named(
-    run_tap: RunTap,
-    box: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    encoding: str,
+    run_tap: RunTap, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     path = tmp_path / ".env"
     path.write_text(f"# Zo\u00eb\n{ENV_FILE}", encoding=encoding)

@@ -136,10 +136,7 @@ def single_runs() -> dict[str, tuple[Run, Run]]:
     ],
 )
 def test_records_and_state_are_those_of_single_requests(
-    calls: Downloads,
-    single_runs: dict[str, tuple[Run, Run]],
-    form: str,
-    size: Any,
+    calls: Downloads, single_runs: dict[str, tuple[Run, Run]], form: str, size: Any
 ) -> None:
     def read(number: int) -> tuple[Run, Run]:
         # Servers that leave out what is missing answer with an archive all the same.
@@ -285,9 +282,7 @@ def test_archive_that_is_cut_off_once_is_requested_again(
         assert requested(box) == expected
 
 
-def test_archive_that_is_cut_off_twice_after_others_costs_its_group_alone(
-    calls: Downloads,
-) -> None:
+def test_archive_that_is_cut_off_twice_after_others_costs_its_group_alone(calls: Downloads) -> None:
     with server(calls.clock, 41) as box:
         box.file_faults.update({3: "cut_body", 4: "cut_body"})
         run = calls.download(box)
@@ -414,12 +409,7 @@ def zipped(entries: dict[str, str], box: Sandbox) -> bytes:
 
 @pytest.mark.parametrize("length", ["content_length", "chunked"])
 @pytest.mark.parametrize(("size", "expected"), [(4, [1, 4]), (6, [1, 4, 1, 1, 1, 1])])
-def test_archive_is_bounded(
-    calls: Downloads,
-    length: Any,
-    size: int,
-    expected: list[int],
-) -> None:
+def test_archive_is_bounded(calls: Downloads, length: Any, size: int, expected: list[int]) -> None:
     # Four files of up to a megabyte each, and a megabyte for the rest of the archive.
     with server(calls.clock, 5, file_length=length) as box:
         names = [f"{number:03}.wav" for number in range(2, 6)]

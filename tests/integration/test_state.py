@@ -331,12 +331,7 @@ def catalog(run_tap: RunTap) -> dict[str, Any]:
     ids=str,
 )
 def test_catalog_cannot_override_key_and_replication(
-    run_tap: RunTap,
-    box: Sandbox,
-    catalog: dict[str, Any],
-    place: str,
-    name: str,
-    value: object,
+    run_tap: RunTap, box: Sandbox, catalog: dict[str, Any], place: str, name: str, value: object
 ) -> None:
     plain = run_tap(box.config)
     entry = catalog["streams"][0]

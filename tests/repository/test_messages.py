@@ -567,11 +567,7 @@ def test_the_page_tells_of_all_these_messages_and_no_others() -> None:
 @pytest.mark.usefixtures("plain_network")
 @pytest.mark.parametrize("message", MESSAGES)
 def test_a_message_of_the_page_is_really_met(
-    run_tap: RunTap,
-    clock: FakeClock,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    message: str,
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
 ) -> None:
     run = MESSAGES[message](Stage(run_tap, clock, tmp_path, monkeypatch))
     pattern = ".+".join(map(re.escape, message.strip("…").split("…")))

@@ -8,8 +8,7 @@ from tap_zohovoice.pagination import Page, PageRequest
 
 
 def drive(
-    flow: Generator[PageRequest | WindowResult, Page, None],
-    respond: Callable[[PageRequest], Page],
+    flow: Generator[PageRequest | WindowResult, Page, None], respond: Callable[[PageRequest], Page]
 ) -> Iterator[WindowResult]:
     """Run a flow, and yield its results."""
     item = next(flow, None)

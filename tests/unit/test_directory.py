@@ -96,12 +96,7 @@ def test_requests_name_offset_and_size(read: Any, requests_mock: Mocker, stream:
 @pytest.mark.parametrize("max_size", [20, 1000])
 @pytest.mark.parametrize("total", [{}, {"meta": {"total": -1}}, {"meta": {"total": 20}}])
 def test_no_row_is_lost_in_any_dialect(
-    read: Any,
-    requests_mock: Mocker,
-    stream: Any,
-    base: int,
-    max_size: int,
-    total: dict[str, Any],
+    read: Any, requests_mock: Mocker, stream: Any, base: int, max_size: int, total: dict[str, Any]
 ) -> None:
     server = Server(requests_mock, stream, rows_of(stream, 120))
     server.base, server.max_size, server.meta = base, max_size, total
@@ -126,11 +121,7 @@ def test_page_without_a_new_row_is_an_error(read: Any, requests_mock: Mocker, st
     ],
 )
 def test_response_that_is_no_list_is_an_error(
-    read: Any,
-    requests_mock: Mocker,
-    stream: Any,
-    body: dict[str, Any],
-    words: str,
+    read: Any, requests_mock: Mocker, stream: Any, body: dict[str, Any], words: str
 ) -> None:
     server = Server(requests_mock, stream, [])
     server.mock = requests_mock.get(f"{VOICE}/rest/json/{stream.path}", json=body)

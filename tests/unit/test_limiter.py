@@ -91,9 +91,7 @@ def test_no_period_holds_all_allowed_requests(
 @settings(max_examples=40, deadline=None)
 @given(REQUESTS, st.integers(2, 5), st.booleans())
 def test_two_processes_share_the_limit(
-    plan: list[tuple[int, float, float, float]],
-    calls: int,
-    overlap: bool,
+    plan: list[tuple[int, float, float, float]], calls: int, overlap: bool
 ) -> None:
     clock, client = FakeClock(), uuid.uuid4().hex
     pair = [make_limiter(clock, calls, client=client, timeout=10_000) for _ in range(2)]

@@ -9,7 +9,7 @@ from tests.support.fake_server import DAY, MINUTE, AccountSpec, Burst, Reading, 
 from tests.unit.test_windows import assert_complete, assert_once
 from zoho_voice_sandbox import Dialect
 
-ROWS = 20_000
+ROWS = 12_000
 BEHAVIOURS = ["cap", "refuse", "error500", "timeout", "cut", "empty"]
 
 
