@@ -221,10 +221,7 @@ def test_a_figure_moves_before_the_first_response(at_terminal: Callable[..., Ter
 def test_a_terminal_without_a_cursor_has_lines(
     at_terminal: Callable[..., Terminal], term: str
 ) -> None:
-    with (
-        Sandbox(history=history(60), dialect=DIALECT) as box,
-        at_terminal(box, TERM=term) as user,
-    ):
+    with Sandbox(history=history(60), dialect=DIALECT) as box, at_terminal(box, TERM=term) as user:
         screen = user.rest()
     assert user.exit_code == 0
     assert "%|" not in screen

@@ -101,9 +101,7 @@ class TestRule:
         assert machines.waited(machines.limiter(calls)) == pytest.approx(60, abs=REAL)
 
     @settings(
-        max_examples=15,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
+        max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(plan=REQUESTS, calls=st.integers(2, 5))
     def test_no_period_holds_all_allowed_requests(

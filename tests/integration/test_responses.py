@@ -194,9 +194,7 @@ def odd_responses(box: Sandbox, numbers: Collection[int], **response: Any) -> Ge
     count = itertools.count(1)
     with requests_mock.Mocker(real_http=True) as mock:
         mock.get(
-            box.url + LOGS_PATH,
-            additional_matcher=lambda _: next(count) in numbers,
-            **response,
+            box.url + LOGS_PATH, additional_matcher=lambda _: next(count) in numbers, **response
         )
         yield
 

@@ -73,9 +73,7 @@ def test_this_checkout_is_up_to_date(
 
 
 DRIFTS = {
-    README: [
-        ("| `lookback_days` | integer, 0 to 3650 | 3 |", "| `lookback_days` | integer | 4 |"),
-    ],
+    README: [("| `lookback_days` | integer, 0 to 3650 | 3 |", "| `lookback_days` | integer | 4 |")],
     SETTINGS: [
         ("| `lookback_days` | integer, 0 to 3650 | 3 |", "| `lookback_days` | integer | 4 |"),
         ("| `userNumber` | digits |", "| `userNumber` | id |"),

@@ -142,7 +142,7 @@ def test_stream_maps(sh: Callable[..., str], tmp_path: Path) -> None:
     assert len(plain) == len(hidden)
     for before, after in zip(plain, hidden, strict=True):
         assert before.keys() - after.keys() == {
-            *("caller_id_name", "destination_name", "contact_name", "additional_fields"),
+            *("caller_id_name", "destination_name", "contact_name", "additional_fields")
         }
         for name in ("user_number", "caller_id_number", "destination_number"):
             assert before[name] is None or re.fullmatch("[0-9a-f]{64}", after[name])

@@ -204,8 +204,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 
 _STATUSES = st.one_of(
-    st.sampled_from((200, 200, 200, 400, 401, 403, 404, 429, 500, 502, 503)),
-    st.integers(200, 599),
+    st.sampled_from((200, 200, 200, 400, 401, 403, 404, 429, 500, 502, 503)), st.integers(200, 599)
 )
 _HEADERS = st.one_of(
     st.just(()),

@@ -165,9 +165,7 @@ class TestFailureAfterSuccess:
         assert stack.tokens_issued.call_count == 2
 
     @pytest.mark.parametrize(
-        "json",
-        [{"code": "ZVT015"}, {"code": "ZVT010"}, {"message": "Invalid fromDate"}],
-        ids=str,
+        "json", [{"code": "ZVT015"}, {"code": "ZVT010"}, {"message": "Invalid fromDate"}], ids=str
     )
     def test_about_a_value_gets_no_new_token(
         self, stack: Stack, requests_mock: Mocker, json: dict[str, str]

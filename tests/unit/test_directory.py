@@ -6,10 +6,7 @@ from typing import Any
 import pytest
 from requests_mock import Mocker
 
-from tap_zohovoice.streams.directory import (
-    DIRECTORY_STREAMS,
-    CampaignsStream,
-)
+from tap_zohovoice.streams.directory import DIRECTORY_STREAMS, CampaignsStream
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import FakeClock
 

@@ -75,9 +75,7 @@ def test_sanitize_replaces_in_keys_and_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "number",
-    [2**63, -(2**63) - 1, 10**400, 10**5_000],
-    ids=["above", "below", "400", "5000"],
+    "number", [2**63, -(2**63) - 1, 10**400, 10**5_000], ids=["above", "below", "400", "5000"]
 )
 def test_sanitize_turns_large_integers_into_text(number: int) -> None:
     text = f"{Decimal(number):f}"

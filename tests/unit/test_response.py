@@ -36,10 +36,7 @@ ROLLING = {
         },
     }
 }
-CLIQ = {
-    "code": "request_limit_exceeded",
-    "message": "You have exceeded the URL throttle limits.",
-}
+CLIQ = {"code": "request_limit_exceeded", "message": "You have exceeded the URL throttle limits."}
 PEOPLE = {"code": 7209, "message": "API access blocked since threshold limit exceeded. Try later."}
 ROW = {
     "logid": "1",
