@@ -48,8 +48,6 @@ ANSWER_LOST = "an earlier response was lost; the code may already be used"
 
 @dataclass
 class Result:
-    """Output and exit code of the command."""
-
     exit_code: int
     out: str
     err: str
@@ -706,7 +704,6 @@ class TestSignals:
     def interrupt(
         self, box: Sandbox, held: HeldClock, path: Path, signum: signal.Signals
     ) -> Result:
-        """Send a signal while the server sleeps."""
         process = subprocess.Popen(
             [*PROGRAM, *options(box, write=path)],
             stdin=subprocess.DEVNULL,

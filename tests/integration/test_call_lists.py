@@ -21,7 +21,6 @@ def from_default_start(box: Sandbox) -> dict[str, Any]:
 
 
 def lines(run: Run, pattern: str) -> list[str]:
-    """Return the lines of a log that match a pattern."""
     return [line for line in run.log.splitlines() if re.search(pattern, line)]
 
 

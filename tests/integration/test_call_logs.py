@@ -53,7 +53,6 @@ def json_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 def entries(run: Run) -> list[dict[str, Any]]:
-    """Read a log in which every line is JSON."""
     return [json.loads(line) for line in run.log.splitlines()]
 
 

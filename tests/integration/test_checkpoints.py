@@ -175,7 +175,6 @@ def test_legs_of_a_call_of_two_types_are_kept_on_a_day_of_many_calls(
 
 
 def stop_after(run_tap: RunTap, box: Sandbox, config: dict[str, Any], requests: int) -> Run:
-    """Run, and stop the run after so many requests."""
     last = box.stats.requests + requests
     box.before_request = lambda _: (
         os.kill(os.getpid(), signal.SIGTERM) if box.stats.requests == last else None

@@ -37,7 +37,6 @@ def schemas_of(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def flatten(record: dict[str, Any], levels: int, separator: str = "__") -> dict[str, Any]:
-    """Flatten declared objects only."""
     flat: dict[str, Any] = {}
     for name, value in record.items():
         if name in OBJECTS and levels and isinstance(value, dict):

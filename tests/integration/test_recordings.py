@@ -91,7 +91,6 @@ def calls(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> Downloads:
 
 
 def bookmarks(run: Run) -> dict[str, str]:
-    """Return the bookmark of each kind of file."""
     return {
         partition["context"]["kind"]: partition.get("replication_key_value", "")
         for partition in run.state["bookmarks"]["recordings"]["partitions"]

@@ -163,7 +163,6 @@ def set_env(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]
 
 
 def logged_errors(run: Run) -> list[str]:
-    """Return the errors of a run."""
     lines = [line.split(" | ", 3) for line in run.log.splitlines()]
     return [parts[3] for parts in lines if parts[1].strip() == "ERROR"]
 

@@ -70,7 +70,6 @@ def server(clock: FakeClock, count: int, form: Any = "zip", **habits: Any) -> Sa
 
 
 def add_file(box: Sandbox, number: float, name: str) -> None:
-    """Add a recording, whose log declares its size."""
     size = wav_size(duration(name))
     start = round(BEFORE + number * 10)
     with_file(box, f"call-{number:03}", name, start, recording_size_in_bytes=size)

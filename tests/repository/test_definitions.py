@@ -34,7 +34,6 @@ def plugin() -> Plugin:
 
 @pytest.fixture
 def tap(plugin: Plugin) -> Plugin:
-    """Return a tap that a test may change."""
     return copy.deepcopy(plugin)
 
 

@@ -40,13 +40,11 @@ def name_of(page: Path) -> str:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """Return the code blocks of a page in a language."""
     found = BLOCK.findall(page.read_text(encoding="utf-8"))
     return [body for _, kind, body in found if kind == language]
 
 
 def prose(page: Path) -> str:
-    """Return a page without its code."""
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     return re.sub(r"`[^`\n]*`", lambda match: "x" * len(match[0]), text)
 

@@ -65,7 +65,6 @@ class Stage:
             return self.run(**settings)
 
     def given(self, option: str, text: str) -> Run:
-        """Run the tap with a file of this text."""
         path = self.path / "given.json"
         path.write_text(text, encoding="utf-8", errors="surrogateescape")
         return self.run(option, str(path))
@@ -194,7 +193,6 @@ def from_environment(stage: Stage, name: str = "PAGE_SIZE") -> Run:
 
 
 def plain(stage: Stage) -> Run:
-    """Meet a server without TLS at an address with it."""
     with Sandbox(clock=stage.clock) as server:
         return stage.run_tap({**server.config, "api_url": server.url.replace("http:", "https:")})
 
@@ -555,7 +553,6 @@ STOPPED = "Stopped by …; the next run can continue from the last STATE"
 
 
 def told(page: str) -> list[str]:
-    """Return the messages in the tables of a page, or of a part of it."""
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     return [text for row in rows for text in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
 

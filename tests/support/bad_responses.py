@@ -15,8 +15,6 @@ _SUCCESS = {"200", "SUCCESS", "success"}
 
 @dataclass(frozen=True)
 class BadResponse:
-    """A response."""
-
     body: bytes = b""
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()

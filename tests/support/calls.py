@@ -17,7 +17,6 @@ def history(
 
 
 def milliseconds(text: str) -> int:
-    """Return an ISO date-time in milliseconds since the epoch."""
     return round(dt.datetime.fromisoformat(text).timestamp() * 1000)
 
 
@@ -28,7 +27,6 @@ def call(box: Sandbox, logid: str, start: int, **fields: Any) -> dict[str, Any]:
 
 
 def server_ids(box: Sandbox) -> set[str]:
-    """Return the ids of all calls that the server has now."""
     calls = box.store.select()
     return {box.store.logid(calls[place]) for place in range(len(calls))}
 

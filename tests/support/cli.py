@@ -124,7 +124,6 @@ def process_restored() -> Generator[None]:
 
 
 def call_cli(tap: type[TapZohoVoice], options: Sequence[str], out: TextIO, log: TextIO) -> int:
-    """Run a tap's command line in this process."""
     try:
         with process_restored(), redirect_stdout(out), redirect_stderr(log):
             tap.cli(options)

@@ -89,8 +89,6 @@ def _record(start: int, logid: str) -> SerializedRecord:
 
 @dataclass
 class FakeServer:
-    """The calls of an account."""
-
     dialect: Dialect  # how the server responds
     rows: list[Row]  # the calls, by start
     changes: list[Change] = field(default_factory=list)
@@ -103,7 +101,6 @@ class FakeServer:
 
     @property
     def now(self) -> int:
-        """The server's time, in milliseconds since the epoch."""
         return NOW + self.requests * _REQUEST_MS
 
     def respond(self, request: PageRequest) -> Page:
@@ -149,7 +146,6 @@ class FakeServer:
         )
 
     def between(self, start: int, end: int) -> list[Row]:
-        """Return the calls of a time range."""
         return self.rows[bisect_left(self.rows, (start,)) : bisect_left(self.rows, (end,))]
 
     def add(self, start: int, logid: str = "") -> Row:
@@ -172,7 +168,6 @@ class FakeServer:
         return start // SECOND * SECOND if is_seconds else reset_to_2000(start)
 
     def matches(self, row: Row, name: str, value: str) -> bool:
-        """Return whether a row matches a filter."""
         assert name == "callType", name
         return row[2] == value
 
@@ -260,17 +255,14 @@ class Reading:
 
     @property
     def ids(self) -> list[str]:
-        """Ids of the calls that came out."""
         return [row.logid for chunk in self.chunks for row in chunk.rows]
 
     @property
     def requests(self) -> int:
-        """Number of requests."""
         return self.server.requests
 
     @property
     def missing(self) -> list[Row]:
-        """Calls that should have come out and did not."""
         ids = set(self.ids)
         return [row for row in self.expected if row[1] not in ids]
 

@@ -10,7 +10,6 @@ from tap_zohovoice.pagination import Page, PageRequest
 def drive(
     flow: Generator[PageRequest | WindowResult, Page, None], respond: Callable[[PageRequest], Page]
 ) -> Iterator[WindowResult]:
-    """Run a flow, and yield its results."""
     item = next(flow, None)
     while item is not None:
         try:

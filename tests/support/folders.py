@@ -4,5 +4,4 @@ from pathlib import Path
 
 
 def files(folder: Path) -> set[Path]:
-    """Return all files below a folder."""
     return {path for path in folder.rglob("*") if not path.is_dir()}

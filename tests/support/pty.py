@@ -39,7 +39,6 @@ class Terminal:
             os.waitpid(self._pid, 0)
 
     def answer(self, question: str, line: str) -> None:
-        """Wait for a question, and type a line."""
         self.press(question, line + "\n")
 
     def wait_for(self, text: str) -> None:
@@ -51,7 +50,6 @@ class Terminal:
         self._read = self._screen.index(text, self._read) + len(text)
 
     def press(self, question: str, keys: str) -> None:
-        """Wait for a question, and press keys."""
         self.wait_for(question)
         end = time.monotonic() + _PATIENCE
         # A question for a secret is asked a moment before typing is hidden.
@@ -68,7 +66,6 @@ class Terminal:
         return self._screen
 
     def echoes(self) -> bool:
-        """Tell whether what is typed is shown."""
         return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
 
     def _is_sleeping(self) -> bool:

@@ -20,7 +20,6 @@ _START_SECONDS = 20.0
 
 
 def free_port() -> int:
-    """Find a port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -85,7 +84,6 @@ class RedisServer:
             self._process = None
 
     def restart(self) -> None:
-        """Kill the server and start it."""
         self.kill()
         self.start()
 

@@ -90,8 +90,6 @@ class Scenario:
 
 @dataclass
 class ScenarioRun:
-    """A scenario in progress."""
-
     scenario: Scenario
     folder: Path
     # Keys that came out in all runs so far, by stream.
@@ -302,7 +300,6 @@ class Output:
         return min(self._starts.values())
 
     def take(self, message: dict[str, Any]) -> None:
-        """Check a message."""
         if message["type"] == "SCHEMA":
             self._schemas.add(message["stream"])
         elif message["type"] == "RECORD":
@@ -397,7 +394,6 @@ def _catalog(streams: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _bookmarks(state: dict[str, Any] | None, stream: str) -> list[str]:
-    """Return the bookmark of a stream, or of each of its two partitions."""
     bookmark = (state or {}).get("bookmarks", {}).get(stream, {})
     parts = [part for part in bookmark.get("partitions", ()) if "replication_key_value" in part]
     # A partition that has no bookmark of its own begins at the one of its stream.
@@ -440,7 +436,6 @@ def run_once(run: ScenarioRun, *options: str) -> tuple[int, str, list[dict[str, 
 
 
 def simulate(scenario: Scenario, folder: Path) -> None:
-    """Live through a scenario."""
     folder.mkdir()
     state_home = Path(os.environ["XDG_STATE_HOME"])
     if not scenario.shares:

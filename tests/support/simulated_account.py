@@ -78,8 +78,6 @@ class ServerClock(Clock):
 
 @dataclass
 class SimulatedAccount(FakeServer):
-    """The calls of an account in virtual time."""
-
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(NOW, 0))
     # When a call that was not there from the start could be seen, in milliseconds.
     appeared: dict[str, int] = field(default_factory=dict)
@@ -107,7 +105,6 @@ class SimulatedAccount(FakeServer):
 
 
 def has_file(logid: str, media: str) -> bool:
-    """Return whether a call has a recording (`isRecording`) or a voicemail (`isVoiceMail`)."""
     return int(logid) % FILES[media][1] == 0
 
 

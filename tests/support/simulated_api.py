@@ -71,8 +71,6 @@ class RuleViolationError(BaseException):
 
 @dataclass(frozen=True)
 class Stop:
-    """The early end of a run."""
-
     how: Literal["kill", "term"]  # SIGKILL, after which nothing happens any more, or SIGTERM
     # In a request, in a sleep, in a sleep after a lock, or while a message is written.
     where: Literal["request", "sleep", "lock", "write"]
@@ -105,7 +103,6 @@ class SimulatedApi:
     def start_run(
         self, faults: Mapping[int, Fault], token_faults: Mapping[int, Fault], stop: Stop | None
     ) -> None:
-        """Start a run."""
         self.clock.is_dead = False
         self.requests = self.listed = self.tokens = self.locks = 0
         self._listed_before = self.account.requests
@@ -118,11 +115,9 @@ class SimulatedApi:
 
     @property
     def is_killed(self) -> bool:
-        """Whether this run was killed."""
         return self.stopped and self.stop is not None and self.stop.how == "kill"
 
     def count_write(self) -> None:
-        """Count a message that the tap writes."""
         self._writes += 1
         self._stop("write", self._writes)
 
@@ -150,7 +145,6 @@ class SimulatedApi:
         return response
 
     def fail(self, violation: str) -> NoReturn:
-        """End the test."""
         message = f"{violation}, {self.clock.time - NOW:.3f} s after the beginning"
         raise RuleViolationError(message)
 

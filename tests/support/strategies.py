@@ -118,7 +118,6 @@ def is_knowable(scene: AccountSpec) -> bool:
 
 
 def changes(*kinds: str, after: int = 30, most: int = 5) -> st.SearchStrategy[tuple[Change, ...]]:
-    """Generate what happens between two requests."""
     change = st.builds(
         Change,
         after=st.integers(0, after),

@@ -67,8 +67,6 @@ class Gate:
 
 
 class Proxy(Gate):
-    """An HTTP proxy that makes tunnels."""
-
     def __init__(self, answer: str = "200 Connection established") -> None:
         super().__init__()
         self.asked: list[list[str]] = []
@@ -115,7 +113,6 @@ class Stub(Gate):
 
 
 def tls(authority: trustme.CA, *names: str, **validity: Any) -> ssl.SSLContext:
-    """Return what a server needs for TLS under some names, certified by an authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names, **validity).configure_cert(context)
     return context

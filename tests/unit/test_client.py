@@ -27,8 +27,6 @@ CUT = {"exc": requests.ConnectionError}
 
 
 class Stack:
-    """An API client with all its parts."""
-
     def __init__(self, clock: FakeClock, mock: Mocker, url: str = URL) -> None:
         self.tokens_issued = mock.post(
             f"{ACCOUNTS}/oauth/v2/token",

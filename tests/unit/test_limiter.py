@@ -48,7 +48,6 @@ def make_limiter(
 
 
 def seconds_waited(limiter: SlidingWindowLimiter, clock: FakeClock) -> float:
-    """Return how long a request has to wait."""
     start = clock.time
     limiter.acquire()
     limiter.release()

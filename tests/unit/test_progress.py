@@ -49,7 +49,6 @@ def downloads(
 
 
 def fields(log: pytest.LogCaptureFixture, *names: str) -> list[tuple[object, ...]]:
-    """Return the values of some fields of each line."""
     return [tuple(vars(record).get(name) for name in names) for record in log.records]
 
 
