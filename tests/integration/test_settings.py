@@ -18,6 +18,7 @@ from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import History, Sandbox
 
+SetEnv = Callable[[dict[str, Any]], None]
 PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
 HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
@@ -153,7 +154,7 @@ def box(clock: FakeClock) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def set_env(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]:
+def set_env(monkeypatch: pytest.MonkeyPatch) -> SetEnv:
     def set_env(config: dict[str, Any]) -> None:
         for name, value in config.items():
             text = value if isinstance(value, str) else json.dumps(value)
@@ -226,18 +227,14 @@ def test_all_errors_are_reported_at_once_without_secrets(run_tap: RunTap, box: S
     ids=lambda value: str(value)[:60],
 )
 def test_invalid_environment_is_reported(
-    run_tap: RunTap,
-    box: Sandbox,
-    set_env: Callable[[dict[str, Any]], None],
-    change: dict[str, Any],
-    expected: list[str],
+    run_tap: RunTap, box: Sandbox, set_env: SetEnv, change: dict[str, Any], expected: list[str]
 ) -> None:
     set_env({**box.config, **change})
     assert_refused(run_tap(None, "--config=ENV"), box, *expected)
 
 
 def test_environment_settings_reach_the_server(
-    run_tap: RunTap, box: Sandbox, set_env: Callable[[dict[str, Any]], None]
+    run_tap: RunTap, box: Sandbox, set_env: SetEnv
 ) -> None:
     filters = {"callType": "missed", "isRecording": False, "numberIds": [198000002125031, "7"]}
     dates = {"start_date": "2026-02-03", "end_date": "2026-02-10T00:00:00+00:00"}
@@ -267,7 +264,7 @@ AROUND += ["'{}'", '"{}"', "\u201c{}\u201d", "' {}\n'", "\u2018{}\u2019 "]
 @pytest.mark.parametrize("name", KEYS)
 @pytest.mark.parametrize("around", AROUND, ids=ascii)
 def test_blanks_and_quotes_around_credentials_are_stripped(
-    run_tap: RunTap, box: Sandbox, set_env: Callable[[dict[str, Any]], None], name: str, around: str
+    run_tap: RunTap, box: Sandbox, set_env: SetEnv, name: str, around: str
 ) -> None:
     config = {**box.config, name: around.format(box.config[name])}
     assert len(run_tap(config).ids) == 12
@@ -278,7 +275,7 @@ def test_blanks_and_quotes_around_credentials_are_stripped(
 
 @pytest.mark.parametrize("text", ["", " ", "\t"])
 def test_empty_variable_counts_as_missing(
-    run_tap: RunTap, box: Sandbox, set_env: Callable[[dict[str, Any]], None], text: str
+    run_tap: RunTap, box: Sandbox, set_env: SetEnv, text: str
 ) -> None:
     names = [name for name in TapZohoVoice.config_jsonschema["properties"] if name not in KEYS]
     set_env(dict.fromkeys(names, text))
