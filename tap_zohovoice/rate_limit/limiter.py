@@ -18,7 +18,7 @@ ROUNDING_MARGIN = 0.001
 """Seconds added to a wait, so that a rounded one does not end before the slot is free."""
 LOG_WAIT_FROM = 1.0
 """Seconds from which a wait is logged at INFO; at the limit's pace, shorter ones are common."""
-
+_LONG_AGO = 1e9  # seconds, in which each slot is freed
 _REFRESHES_PER_PERIOD = 3
 """Refreshes while it waits; a store that lost a lockout grants no slot for a period."""
 _AT_LIMIT = "At the limit"
@@ -50,11 +50,8 @@ class SlotStore(Protocol):
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
         """Acquire one of some slots, each free `seconds` after its release, unless locked."""
 
-    def release(self, token: SlotToken) -> None:
-        """Record that the response to a slot's request has come."""
-
-    def cancel(self, token: SlotToken) -> None:
-        """Delete a slot whose request was never sent."""
+    def release(self, token: SlotToken, age: float) -> None:
+        """Record that the response to a slot's request came some seconds ago."""
 
     def lock_for(self, url: str, seconds: float) -> None:
         """Refuse slots to all processes for some seconds from now."""
@@ -125,17 +122,18 @@ class SlidingWindowLimiter:
 
     def release(self) -> None:
         """Release a slot after the response or the failure; it is free a period from now."""
-        token = self._in_flight.pop()
         self._released.append(self.clock.monotonic())
-        if self.store and token is not None:
-            self.store.release(token)
+        self._release_shared(0.0)
 
     def cancel(self) -> None:
         """Return a slot whose request was never sent; it is free at once."""
         self.requests -= 1
+        self._release_shared(_LONG_AGO)
+
+    def _release_shared(self, age: float) -> None:
         token = self._in_flight.pop()
         if self.store and token is not None:
-            self.store.cancel(token)
+            self.store.release(token, age)
 
     def lock_for(self, seconds: float, reason: str) -> None:
         """Grant no slot for some seconds, here and in other processes; `acquire` waits.

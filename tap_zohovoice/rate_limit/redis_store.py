@@ -29,8 +29,6 @@ _SCRIPT = resources.files("tap_zohovoice.rate_limit").joinpath("slots.lua").read
 _SOCKET_TIMEOUT = 5.0  # seconds
 RETRY_SECONDS = 1.0
 """Seconds between two attempts to reach a store that was lost."""
-_LONG_AGO = -1e9
-"""Seconds of the monotonic clock, from which no slot is taken any more."""
 _REASONS = {
     "limited": "",
     "locked": SHARED_LOCKOUT,
@@ -92,13 +90,8 @@ class RedisStore(SlotStore):
         return Grant(None, wait, _REASONS[outcome])
 
     @override
-    def release(self, token: SlotToken) -> None:
-        self._answered.append((token, self._clock.monotonic()))
-        self._report()
-
-    @override
-    def cancel(self, token: SlotToken) -> None:
-        self._answered.append((token, _LONG_AGO))
+    def release(self, token: SlotToken, age: float) -> None:
+        self._answered.append((token, self._clock.monotonic() - age))
         self._report()
 
     @override

@@ -77,16 +77,11 @@ class SQLiteSlotStore(SlotStore):
         return self._transaction(url, acquire, Grant(None))
 
     @override
-    def release(self, token: SlotToken) -> None:
+    def release(self, token: SlotToken, age: float) -> None:
         url, slot = token
+        values = [self.clock.now() - age, slot]
         sql = "UPDATE slot SET answered = ? WHERE id = ?"
-        self._transaction(url, lambda file: file.execute(sql, [self.clock.now(), slot]), None)
-
-    @override
-    def cancel(self, token: SlotToken) -> None:
-        url, slot = token
-        sql = "DELETE FROM slot WHERE id = ?"
-        self._transaction(url, lambda file: file.execute(sql, [slot]), None)
+        self._transaction(url, lambda file: file.execute(sql, values), None)
 
     @override
     def lock_for(self, url: str, seconds: float) -> None:

@@ -463,7 +463,7 @@ class TestTokenTest:
             token, wait, _ = slots.try_acquire(url, 29, 60)
             assert token is not None
             assert wait == 0
-            slots.release(token)
+            slots.release(token, 0)
         result = cli()
         assert result.exit_code == 0
         assert "At the limit of 30 requests in 60 s; waiting 60 s" in result.err

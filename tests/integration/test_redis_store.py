@@ -203,7 +203,7 @@ class TestRule:
         assert token is not None
         with monkeypatch.context() as patch:
             patch.setattr(redis.Redis, "eval", raise_connection_error)
-            slots.release(token)
+            slots.release(token, 0)
         machines.clock.sleep(45)
         assert slots.try_acquire(URL, 1, 60).seconds == pytest.approx(15, abs=REAL)
 
