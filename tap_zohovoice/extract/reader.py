@@ -21,6 +21,7 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.range_proof import RangeProof
+from tap_zohovoice.extract.recovery import Recovery
 from tap_zohovoice.extract.results import Checkpoint, WindowResult
 from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating, midnight
@@ -70,12 +71,10 @@ class CallLogReader:
         self._covered_until = start
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else None
-        self._today = now.date()
+        self._recovery = Recovery(self._windows, self.planner, now.date())
         self._checkpoint: Checkpoint | None = None
         self._emitted: dict[str, tuple[SerializedRecord, int]] = {}  # of the current window
         self._can_split_types = "callType" not in filters
-        self._retries_size = False
-        self._has_read = False
         self._strays = 0
         self._previous: Mapping[str, str] = {}
         self._differing_ids: set[str] = set()  # of the last window
@@ -133,8 +132,8 @@ class CallLogReader:
                 return (yield from self._read_by_call_type(window, error.total))
             if not (yield from self._windows.verify_offset(window, error.total)):
                 self.planner.shrink(window, error.total)
-        except InvalidParameterError as error:
-            if not (yield from self._recover_from_rejection(window, error)):
+        except (InvalidParameterError, RetriesExhaustedError) as error:
+            if not (yield from self._recovery.is_mended(window, error)):
                 raise
         return None
 
@@ -219,11 +218,8 @@ class CallLogReader:
         return fresh
 
     def _observe(self, window: DateWindow, page: Page) -> None:
-        self._has_read = True
+        self._recovery.observe()
         self.on_page(page, self.planner.share_of(window))
-        if self._retries_size:
-            self.planner.allow_long_windows()  # days were not the reason
-            self._retries_size = False
         if not self.planner.boundary.is_inclusive:
             starts = [dt.datetime.fromisoformat(row.start_time) for row in page.rows]
             self.planner.boundary.observe(window, starts)
@@ -257,44 +253,3 @@ class CallLogReader:
 
     def _is_requested(self, row: SerializedRecord) -> bool:
         return self._start <= row.start_time and (self._end is None or row.start_time < self._end)
-
-    def _recover_from_rejection(
-        self, window: DateWindow, error: InvalidParameterError
-    ) -> Generator[PageRequest, Page, bool]:
-        """Request less of what may be rejected: the future, the past, many rows, many days."""
-        if not error.is_invalid_value:
-            return False
-        is_smaller = error.rejected_param != "dates" and self._windows.page_size.try_smaller()
-        is_earlier = error.rejected_param != "size" and self.planner.avoid_future(window)
-        if is_smaller or is_earlier:
-            return True
-        if error.rejected_param != "size" and (yield from self._skip_rejected_past(window)):
-            return True
-        if self.planner.halve(window):
-            return True
-        self._retries_size = self._windows.page_size.halve()
-        return self._retries_size
-
-    def _skip_rejected_past(self, window: DateWindow) -> Generator[PageRequest, Page, bool]:
-        """Find the oldest day that the server accepts, if it rejects the first ones as too old."""
-        rejected, accepted = window.first, self._today - 3 * DAY
-        if self._has_read or rejected >= accepted:
-            return False
-        if not (yield from self._accepts(accepted)) or (yield from self._accepts(rejected)):
-            return False
-        while (accepted - rejected).days > 1:
-            middle = rejected + (accepted - rejected) // 2
-            if (yield from self._accepts(middle)):
-                accepted = middle
-            else:
-                rejected = middle
-        _LOGGER.warning("Zoho rejects days before %s; reading the calls from then on", accepted)
-        self.planner.start_at(accepted)
-        return True
-
-    def _accepts(self, day: dt.date) -> Generator[PageRequest, Page, bool]:
-        try:
-            yield from self._windows.request_page(DateWindow(day, day + DAY))
-        except InvalidParameterError:
-            return False
-        return True

@@ -121,7 +121,7 @@ class WindowReader:
             params: Query parameters beside offset and size; those of the window by default.
             has_rows: Whether rows are certain to be there, so that a larger size can be tried.
         """
-        first = PageRequest(offset, 0, params or self._params(window), str(window))
+        first = PageRequest(offset, 0, params or self.params_of(window), str(window))
         page = (yield from self._try_larger(first)) if has_rows else None
         limits = {"max_attempts": FIRST_ATTEMPTS} if self.page_size.is_unproven else {}
         if offset and not has_rows:
@@ -247,7 +247,8 @@ class WindowReader:
             self.limits.confirm_offset(total - 1, page.size, len(page.rows))
         return total <= self.limits.max_window_rows
 
-    def _params(self, window: DateWindow) -> dict[str, str]:
+    def params_of(self, window: DateWindow) -> dict[str, str]:
+        """Return the query parameters of a window."""
         first, last = window.first.isoformat(), window.last.isoformat()
         return {"fromDate": first, "toDate": last, **self._filters}
 
@@ -260,7 +261,7 @@ class WindowReader:
         call_type: str | None = None,
         known: Rows | None = None,
     ) -> PageFlow:
-        params = self._params(window) | ({"callType": call_type} if call_type else {})
+        params = self.params_of(window) | ({"callType": call_type} if call_type else {})
 
         def request_next(
             offset: int, *, has_rows: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,6 +12,7 @@ import requests
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
     AmbiguousResponseError,
+    RateLimitedError,
     RetryableError,
     TokenRejectedError,
     UnexpectedResponseError,
@@ -19,6 +20,7 @@ from tap_zohovoice.exceptions import (
 )
 from tap_zohovoice.http.body import iter_body
 from tap_zohovoice.http.response import classify_response
+from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.http.transport import explain_request_error
 
 if TYPE_CHECKING:
@@ -27,9 +29,14 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from tap_zohovoice._time import Clock
+    from tap_zohovoice.http.response import ErrorResolution
     from tap_zohovoice.http.retry import RetryPolicy
 
 _T = TypeVar("_T")
+_FAULTS_BEFORE_RENEWAL = 3
+"""Responses in a row without JSON, or with a fault, after which a new access token is tried."""
+_FAILURES_OF_LOCKOUT = 2
+"""Failures after that of a renewal, of different requests, that an unknown lockout explains."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -58,7 +65,11 @@ class ApiClient:
     """Failures in a row, after a success, of which the last is retried with a new access token."""
     _was_ambiguous = False
     _failures = 0
-    _renewal = "unproven"  # then "proven", "renewed" or "not the reason"
+    _words = ""  # summary of the last failure
+    _refusals: set[str] = field(default_factory=set, init=False)  # words that are no lockout
+    _useless: set[bool] = field(default_factory=set, init=False)  # kinds a new token cannot mend
+    _renewed_at = 0  # number of failures in a row at which a new token was tried
+    _has_passed = _is_trial = False
 
     @staticmethod
     def prepare(**kwargs: Any) -> requests.PreparedRequest:  # noqa: ANN401 - as requests has it
@@ -154,25 +165,50 @@ class ApiClient:
         )
         try:
             resolution.raise_for_action()
-        except ZohoVoiceError as error:
-            self._failures += 1
-            may_renew = self._failures >= self.failures_before_renewal
-            if may_renew and resolution.may_be_token and self._renewal == "proven":
-                self._renewal = "renewed"
-                raise TokenRejectedError(str(error), summary=resolution.summary) from error
-            self._renewal = "not the reason" if self._renewal == "renewed" else self._renewal
+        except (RateLimitedError, TokenRejectedError):
+            raise
+        except (ZohoVoiceError, RetryableError) as error:
+            if other := self._other_reason(error, resolution):
+                raise other from error
             raise
         if resolution.is_ambiguous and not self._was_ambiguous:
             self._was_ambiguous = True  # one empty response must not move a bookmark
             message = "empty response"
             raise AmbiguousResponseError(message)
-        self._renewal = self._renewal if self._renewal == "not the reason" else "proven"
-        self._failures = 0
+        if self._failures > self._renewed_at:
+            self._refusals.add(self._words)  # something passes without a wait or a new token
+        elif self._failures:
+            self._useless.clear()
+        self._failures, self._renewed_at, self._has_passed = 0, 0, True
         return resolution.body
+
+    def _other_reason(
+        self, error: ZohoVoiceError | RetryableError, resolution: ErrorResolution
+    ) -> RetryableError | None:
+        """Return another reason that a failure after a success may have; None if there is none.
+
+        Whatever the words of a response, the access token may be invalid; and if a new one does
+        not help, and nothing else passes either, the API may be locked.
+        """
+        is_refused, self._words = isinstance(error, ZohoVoiceError), resolution.summary
+        first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
+        self._failures += not self._is_trial or self._failures < first
+        may_be_other = self._has_passed and resolution.may_be_token
+        if not may_be_other or (self._is_trial and not is_refused):
+            return None
+        if self._failures == first and is_refused not in self._useless:
+            self._useless.add(is_refused)  # unless the next response is a success
+            self._renewed_at = self._failures
+            return TokenRejectedError(str(error), summary=self._words)
+        is_enough = self._failures >= first + _FAILURES_OF_LOCKOUT
+        if is_refused and is_enough and self._words not in self._refusals:
+            self._refusals.add(self._words)  # if the next request fails too, it is no lockout
+            return RateLimitedError(str(error), summary=self._words, is_uncertain=True)
+        return None
 
     def retry(self, func: Callable[[], _T], **limits: int) -> _T:
         """Call a function that makes one attempt, with retries; see `get`."""
-        self._was_ambiguous = False
+        self._was_ambiguous, self._is_trial = False, limits == TRIAL_LIMITS
 
         def attempt() -> _T:
             try:

@@ -11,28 +11,31 @@ _PER = r"(?:second|sec|minute|min|hour)s?\b"
 _REQUESTS = r"(?:requests|reqs?|hits|invocations|api calls|api hits)"
 _A_REQUEST = r"(?<!\bper )(?<!\bone )(?<!\beach )(?<!\bsingle )\b(?:api|requests?|api calls?)"
 _THROTTLED = re.compile(
-    r"\bthrottl(?:e|es|ed|er|ing)\b|\brate ?limit|\block period\b|\bslow down\b|\bflood"
-    r"|\bcool ?(?:ing )?(?:down|off)\b|\bback(?:ing)? ?off\b|\bspike arrest\b|\bthroughput\b"
-    rf"|\btoo many (?:\w+ ){{0,2}}?(?:{_REQUESTS}|attempts)\b|\btoo frequent(?:ly)?\b"
+    r"\bthrottl(?:e|es|ed|er|ing)\b|\b(?:api|requests?) rate\b|\brate ?limit|\block period\b"
+    r"|\bcool ?(?:ing )?(?:down|off)\b"
+    rf"|\btoo many (?:\w+ ){{0,2}}?(?:{_REQUESTS}|attempts)\b"
     rf"|\b(?:{_REQUESTS}|calls)\b (?:\w+ ){{0,4}}?(?:per|in|within|every|an?) (?:\d+ )?"
     rf"(?:s\b|{_PER})|\b(?:{_REQUESTS}|calls) {_PER}|\b\d+ ?r(?:eqs? ?)?p[sm]\b"
-    rf"|\b(?:excessive|heavy) (?:\w+ )?(?:{_REQUESTS}|calls|usage|use|load)\b"
-    rf"|\b(?:number|count|limit|quota) (?:of|for|on) (?:\w+ )?{_REQUESTS}\b|\brequest count\b"
-    rf"|\bmax(?:imum)? (?:\w+ )?{_REQUESTS}\b|{_A_REQUEST} (?:limits?|quota)\b"
+    rf"|{_A_REQUEST} (?:limits?|quota)"
     r"|\b(?:limit|quota) (?:\w+ ){0,3}?for (?:the |this |to)(?:day|month|hour)\b"
-    r"|\b(?:requests?|api) rate\b|\brate (?:is |was |has been )?exceeded\b"
     r"|\b(?:requests|api calls) (?:\w+ ){0,4}?(?:per|a|within a) (?:day|month)\b"
 )
 _MAYBE_THROTTLED = re.compile(
-    r"limit ?(?:is |was |has been )?(?:exceeded|reached)|threshold|\bquota\b|\btoo many calls\b"
-    r"|\b(?:locked|blocked|banned|suspended)\b|\bapi credits?\b"
-    r"|\bexceeded (?:\w+ ){0,3}(?:requests?|api|calls?|urls?) (?:\w+ )?limits?\b"
+    r"limit ?(?:is |was |has been )?(?:exceeded|reached|hit)|\bover (?:\w+ )?limit"
+    r"|\b(?:exceeded|crossed|exhaust\w*)\b"
+    r"|\b(?:api|maximum) (?:\w+ )?limits?\b|\bthreshold|\bquota\b|\btoo (?:many calls|fast|often)"
+    r"|frequen|\brate\b|\busage|\btraffic|\babus|\bexcess|\bthroughput|\bconcurren|\bapi credits?\b"
+    r"|\bslow down|\bflood|\bback(?:ing)? ?off|\bspike|\bburst"
+    rf"|\b(?:number|count|limit|max(?:imum)?) (?:of |for |on )?(?:\w+ )?{_REQUESTS}\b"
+    r"|\brequest count\b|\b(?:locked|blocked|banned|suspended|frozen|blacklisted)\b"
+    rf"|\b\d+ ?{_PER}"
 )
-"""Words of a lockout, unless they are about one of `_BOUNDS`."""
+"""Words of a lockout, unless they are about a token, a fault, or one of `_BOUNDS`."""
 _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for|until|till)\b")
 _LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b")
 _RETRY_HINT = re.compile(
-    rf"(?:again|retry|lock\w*|block\w*|wait)\D{{0,30}}?(\d{{1,5}}) ?((?:[smh]\b)|{_PER})"
+    rf"(?:again|retry|lock\w*|block\w*|wait|\bfor|next|back)\D{{0,30}}?"
+    rf"(\d{{1,5}}) ?((?:[smh]\b)|{_PER})"
 )
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _TOO_LONG = r"(?:is |was )?(?:limit|exceed|too )"
@@ -49,7 +52,7 @@ _REJECTED_PARAM = {
 }
 _BOUNDS = re.compile(
     r"\b(?:offsets?|pages?|paging|pagination|records?|rows?|results?|index|window)\b"
-    r"|\b(?:entries|items|cursor|depth|skip|exports?|positions?|scroll|batch|query|parameter)\b"
+    r"|\b(?:entries|items|cursor|depth|skip|exports?|positions?|scroll|batch|parameter)\b"
     r"|\bnarrow\w*\b|\bper (?:request|call)\b|\b(?:number of|\d+) (?:\w+ )?logs\b"
     r"|\bfrom ?(?:value|cannot|must|should|limit|index)\b|\bfor from\b"
     rf"|\b(?:logs?|list|response|search) {_TOO_LONG}"
@@ -57,19 +60,10 @@ _BOUNDS = re.compile(
 )
 """Values that a server limits, other than the rate of requests."""
 _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
-_STATES = (
-    r"(?:expired?|invalid|revoked|inactive|rejected|unknown|malformed|wrong|missing|not valid"
-    r"|blacklisted|disabled|deleted|withdrawn|lapsed|mismatch|bad|no more valid|does not exist"
-    r"|not (?:active|accepted|found|recogni[sz]ed)|cannot be verified|ended|failure|timed out"
-    r"|(?:verification|validation) failed)"
-)
-_KEY = r"(?:token|\b(?:jwt|bearer|oauth|ticket(?:id)?|session|grant|credentials?)\b)"
 TOKEN = re.compile(
-    rf"oauth ?token|\b{_STATES}\b.{{0,30}}{_KEY}|{_KEY}\b.{{0,30}}\b{_STATES}\b|\bno longer valid\b"
-    r"|\b(?:not |un)?authenticat(?:e|ed|ion)\b|\bunauthori[sz]ed\b|\binvalid grant\b"
-    r"|\bauth(?:ori[sz]ation)? (?:fail|error|expired|denied)"
-    r"|\bnot (?:logged|signed) in\b|\b(?:log|sign) ?in (?:again|required|to continue)\b"
-    r"|\bauthorization header\b"
+    r"token|\b(?:jwt|bearer|oauth|ticket(?:id)?|session|grant|credentials?)\b|\bauthenticat"
+    r"|\b(?:unauthori[sz]ed|authori[sz]ation)\b|\bauth (?:fail|error|expired|denied)"
+    r"|\b(?:log|sign)(?:ged|ed)? ?in\b|\bre ?log|\bno longer valid\b"
 )
 FAULT = re.compile(
     r"\binternal\b.{0,20}\berror\b|\b(?:server|service|system|backend) (?:error|failure|fault)\b"
@@ -95,12 +89,12 @@ def is_throttled(status: int, words: str, wait: float | None, *, is_html: bool) 
         return False
     if wait_from_words(words) or _LOCKED_FOR.search(words):
         return True
-    if _BOUNDS.search(words):
+    if _BOUNDS.search(words) or TOKEN.search(words):
         return False
     # A failing server says "later" as well, but not when.
-    is_later = _LATER.search(words) and not (status >= 500 or FAULT.search(words))  # noqa: PLR2004
-    is_named = wait and status in {400, 403} and not TOKEN.search(words)
-    return bool(is_later or is_named or _MAYBE_THROTTLED.search(words))
+    is_fault = status >= 500 or FAULT.search(words)  # noqa: PLR2004
+    is_hinted = (wait and status in {400, 403}) or (_LATER.search(words) and not is_fault)
+    return bool(is_hinted or _MAYBE_THROTTLED.search(words))
 
 
 def wait_from_words(words: str) -> float | None:

@@ -88,10 +88,12 @@ _EXCEPTIONS: dict[ResponseAction, tuple[Callable[..., Exception], tuple[str, ...
     ResponseAction.FAIL: (ZohoVoiceError, ()),
 }
 _Decision = tuple[ResponseAction, str]
+_CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}
+"""Codes whose meaning is known."""
 _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}
 """`Unauthorized`, and statuses of other servers for a session or token that has expired."""
-_SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = range(2, 6)
+_SUCCESS, _REDIRECT, _CLIENT_ERROR, _FAILED = range(2, 6)
 """Hundreds of a status."""
 _DATA_KEYS = {
     *("logs", "transcribeObj", "users", "queues", "numberslist", "contacts", "contact_status"),
@@ -156,6 +158,7 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         page = ", an HTML page" if error.is_html else ""
         summary += f"{page}, not the requested JSON{requested}"
     code, param = error.code.upper(), rejected_param(error.words)
+    is_gateway = status in {502, 503, 504}
     is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
     return ErrorResolution(
         action,
@@ -165,9 +168,9 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         is_uncertain=wait is None and not is_surely_throttled(status, error.words),
         rejected_param=param,
         is_invalid_value=is_invalid_value,
-        is_unreachable=status in {502, 503, 504},
+        is_unreachable=is_gateway or advice == _FOREIGN,
         scope=scope,
-        may_be_token=not (is_invalid_value or code.startswith("ZVT")),
+        may_be_token=not (is_invalid_value or is_gateway or code in _CODES),
     )
 
 
@@ -178,7 +181,8 @@ def _is_success(content: dict[str, Any]) -> bool:
     if not has_rows:
         words = ErrorBody.from_response(HTTPStatus.OK, content, b"").words
         is_denied = str(content.get("success")).lower() == "false"
-        if is_denied or TOKEN.search(words) or is_surely_throttled(HTTPStatus.OK, words):
+        is_error = TOKEN.search(words) or FAULT.search(words) or is_limit(words)
+        if is_denied or is_error or is_throttled(HTTPStatus.OK, words, None, is_html=False):
             return False
         word = content.get("code") if word is None else word  # a reason for no rows
     if word is None:
@@ -193,10 +197,9 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decis
     param = rejected_param(words)
     is_wrong_url = code == "ZVT011" or (has_words and not param and WRONG_URL.search(words))
     # Zoho also returns 500 for invalid values, and then names them.
-    is_fault = kind == _SERVER_ERROR or (
-        (re.fullmatch(r"5\d\d", code) or (has_words and FAULT.search(words)))
-        and not (param or is_limit(words))
-    )
+    has_failed = has_words and FAULT.search(words)
+    is_named = has_words and (param or is_limit(words)) and not (has_failed and kind == _FAILED)
+    is_fault = (kind == _FAILED or re.fullmatch(r"5\d\d", code) or has_failed) and not is_named
     is_plain = error.is_foreign and not error.is_html and kind > _REDIRECT
     is_token = status in _TOKEN_REJECTED or ((has_words or is_plain) and TOKEN.search(words))
     lacks_scope = code == "ZVT022" or (has_words and "scope" in words)
@@ -212,10 +215,10 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decis
         (kind < _SUCCESS or status in _RETRIED or is_fault, ResponseAction.RETRY, ""),
         (kind == _REDIRECT, ResponseAction.FAIL, _REDIRECTS),
         (is_foreign, ResponseAction.RETRY, _FOREIGN),
-        (status in {404, 405}, ResponseAction.FAIL, _NOT_FOUND),
+        (status in {404, 405}, ResponseAction.REJECTED, _NOT_FOUND),
         (
             status == HTTPStatus.FORBIDDEN and param != "dates" and not is_limit(words),
-            ResponseAction.FAIL,
+            ResponseAction.REJECTED,
             _DENIED,
         ),
     )

@@ -168,8 +168,11 @@ def _error_of(state: tenacity.RetryCallState) -> RetryableError:
 
 
 def _final_error(error: RetryableError, attempts: int) -> ZohoVoiceError:
-    if isinstance(error.__cause__, ZohoVoiceError):  # a new token did not help
-        return error.__cause__
+    cause = error.__cause__
+    if isinstance(cause, ZohoVoiceError):  # neither a new token nor a wait helped
+        return cause
+    if isinstance(error, TokenRejectedError) and isinstance(cause, RetryableError):
+        error = cause
     if isinstance(error, RateLimitedError):
         return RateLimitLockoutError(f"{error}: {_TOO_LONG}", summary=error.summary)
     if isinstance(error, TokenRejectedError):

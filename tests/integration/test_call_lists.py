@@ -81,7 +81,7 @@ def test_silent_days_that_cannot_be_requested_are_read_in_windows_of_30_days(
     calls = history(150, first=date(2026, 1, 15))
     with Sandbox(history=calls, clock=clock) as box:
         config = {**box.config, "start_date": "2025-06-01"}
-        box.faults = dict.fromkeys(range(3, 9), "500")
+        box.faults = dict.fromkeys(range(3, 10), "500")  # one with a new token
         run = run_tap(config)
         assert_once(run, server_ids(box))
     (line,) = lines(run, "Zoho fails to return the calls of .* alone; reading windows of 30 days")

@@ -3,8 +3,9 @@
 import itertools
 import re
 import socket
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
+from datetime import date
 from email.utils import formatdate
 from typing import Any, get_args
 
@@ -68,7 +69,7 @@ def test_dead_server_ends_with_one_line(run_tap: RunTap, clock: FakeClock, fault
     faults = dict.fromkeys(range(1, 50), fault)
     with Sandbox(history=history(450), clock=clock, faults=faults) as box:
         run = run_tap(box.config)
-        assert box.stats.requests == 6
+        assert box.stats.requests == 6 + 2  # fewer days and rows fail too
     assert run.exit_code == 1
     assert "gave up after 6 attempts" in last_line(run)
     assert "Traceback" not in run.log
@@ -248,6 +249,89 @@ def test_unusable_retry_after_waits_lock_seconds(
         run = run_tap({**box.config, "lock_seconds": 300})
         assert_once(run, server_ids(box))
     assert 300 < sum(clock.slept) < 320
+
+
+UNKNOWN_WORDS = {"code": "Q9", "message": "Das geht so nicht", "status": "ERROR"}
+
+
+def days_of(request: Any) -> int:
+    first, last = (date.fromisoformat(request.qs[name][0]) for name in ("fromdate", "todate"))
+    return (last - first).days + 1
+
+
+@contextmanager
+def refusals(
+    box: Sandbox, is_refused: Callable[[Any], bool], **response: Any
+) -> Generator[list[float]]:
+    """Give some requests for logs a response that is not the sandbox's; yield when they came."""
+    times: list[float] = []
+
+    def matches(request: Any) -> bool:
+        if found := is_refused(request):
+            times.append(box.clock.now())
+        return found
+
+    with requests_mock.Mocker(real_http=True) as mock:
+        mock.get(box.url + LOGS_PATH, additional_matcher=matches, **response)
+        yield times
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 422, 500, 504])
+@pytest.mark.parametrize(
+    "is_refused",
+    [
+        lambda request: days_of(request) > 61,
+        lambda request: days_of(request) > 17,
+        lambda request: int(request.qs["size"][0]) > 33,
+        lambda request: days_of(request) > 45 or int(request.qs["size"][0]) > 50,
+        lambda request: request.qs["fromdate"][0] < "2025-10-10",
+        lambda request: int(request.qs["from"][0]) + int(request.qs["size"][0]) > 250,
+    ],
+    ids=["61 days", "17 days", "33 rows", "45 days and 50 rows", "retention", "offset"],
+)
+def test_request_that_is_refused_in_unknown_words_is_narrowed(
+    run_tap: RunTap, clock: FakeClock, is_refused: Callable[[Any], bool], status: int
+) -> None:
+    with Sandbox(history=history(first=date(2025, 10, 12)), clock=clock) as box:
+        words = {"status_code": status, "json": UNKNOWN_WORDS}
+        with refusals(box, is_refused, **words):
+            run = run_tap({**box.config, "start_date": "2025-06-01"})
+        assert_once(run, server_ids(box))
+    assert "the API is locked" not in run.log
+
+
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("status", [200, 400, 403])
+def test_lockout_in_unknown_words_is_waited_out(
+    run_tap: RunTap, clock: FakeClock, status: int, number: int
+) -> None:
+    count = itertools.count(1)
+    locked: list[float] = []
+
+    def is_refused(_: Any) -> bool:
+        if next(count) == number:
+            locked.append(clock.time + 600)
+        return bool(locked) and clock.time < locked[0]
+
+    words = {"status_code": status, "json": UNKNOWN_WORDS}
+    with Sandbox(history=history(), clock=clock) as box:
+        with refusals(box, is_refused, **words) as times:
+            run = run_tap(box.config)
+        assert_once(run, server_ids(box))
+    assert len(times) <= 6  # also with a larger page, and with a new token
+    assert run.log.count("the API is locked") == 1
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 500])
+def test_page_to_sign_in_renews_the_token_before_the_run_stops(
+    run_tap: RunTap, clock: FakeClock, status: int
+) -> None:
+    count = itertools.count(1)
+    with Sandbox(history=history(), clock=clock) as box:
+        page = {"status_code": status, "text": HTML}
+        with refusals(box, lambda _: next(count) >= 3 and box.stats.tokens < 2, **page):
+            assert_once(run_tap(box.config), server_ids(box))
+        assert box.stats.tokens == 2
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 503])

@@ -136,6 +136,9 @@ def test_throttle_in_a_list_in_xml_or_under_other_names_is_found(body: object) -
         ({"logs": [], "code": "SUCCESS", "message": "No logs in this period"}, OK),
         ({"logs": None, "message": "No logs found for the dates"}, OK),
         ({"logs": [ROW], "code": "0", "message": "Too many requests"}, OK),
+        ({"logs": [], "status": "200", "message": "The quota is used up"}, WAIT),
+        ({"logs": [], "status": "SUCCESS", "message": "Internal error"}, RETRY),
+        ({"logs": [], "status": "200", "message": "The range exceeds 31 days"}, REFUSED),
     ],
     ids=str,
 )
@@ -170,7 +173,7 @@ def test_status_of_an_expired_session_renews_the_token(status: int) -> None:
         (400, "The page is too large", REFUSED),
         (401, "Nope", RENEW),
         (403, "The token has expired", RENEW),
-        (404, "Nope", STOP),
+        (404, "Nope", REFUSED),
         (200, "Nope", REFUSED),
     ],
 )
@@ -181,9 +184,10 @@ def test_retry_after_makes_a_lockout_of_an_error_without_known_words(
     assert classify(status, body, Retry_After="120").action is outcome
 
 
-def test_rejected_date_with_code_500_is_not_retried() -> None:
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_rejected_date_with_code_500_is_not_retried(status: int) -> None:
     body = {"code": "500", "message": "Invalid date range", "status": "ERROR"}
-    resolution = classify(400, body)
+    resolution = classify(status, body)
     assert (resolution.action, resolution.rejected_param) == (ResponseAction.REJECTED, "dates")
 
 

@@ -1,0 +1,121 @@
+"""Recovery from requests for windows that the server rejects, or fails to answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
+from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS
+from tap_zohovoice.extract.windows import DAY, DateWindow
+from tap_zohovoice.http.retry import MAX_ATTEMPTS
+from tap_zohovoice.pagination import PageRequest
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Generator
+
+    from tap_zohovoice.extract.planner import WindowPlanner
+    from tap_zohovoice.extract.window_reader import WindowReader
+    from tap_zohovoice.pagination import Page
+
+_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
+_FEW_ROWS, _FEW_ATTEMPTS = 10, 2
+"""Size of a request that shall not fail because of its size, and its attempts."""
+
+
+class Recovery:
+    """Finds out what of a request is rejected, and plans requests without it.
+
+    What a response says is not relied on: a request for a few rows of a recent day shows whether
+    it is something of the other request.
+
+    Args:
+        windows: Requests pages.
+        planner: Plans other windows.
+        today: Current day.
+    """
+
+    def __init__(self, windows: WindowReader, planner: WindowPlanner, today: dt.date) -> None:
+        self._windows = windows
+        self._planner = planner
+        self._recent = today - 3 * DAY
+        self._refusals: set[str] = set()  # summaries of responses that do not name what is rejected
+        self._retries_size = False
+        self._has_read = False
+
+    def observe(self) -> None:
+        """Observe that a page was read."""
+        self._has_read = True
+        if self._retries_size:
+            self._planner.allow_long_windows()  # days were not the reason
+            self._retries_size = False
+
+    def is_mended(
+        self, window: DateWindow, error: InvalidParameterError | RetriesExhaustedError
+    ) -> Generator[PageRequest, Page, bool]:
+        """Request less of what may fail: the future, the past, many rows, many days."""
+        if isinstance(error, RetriesExhaustedError):
+            return (yield from self._request_fewer_days(window))
+        if not error.is_invalid_value and error.summary not in self._refusals:
+            self._refusals.add(error.summary)  # if the same request is rejected again
+            return (yield from self._accepts(self._recent))
+        is_smaller = error.rejected_param != "dates" and self._windows.page_size.try_smaller()
+        is_earlier = error.rejected_param != "size" and self._planner.avoid_future(window)
+        if is_smaller or is_earlier:
+            return True
+        if error.rejected_param != "size" and (yield from self._skip_rejected_past(window)):
+            return True
+        if not self._planner.halve(window):
+            self._retries_size = self._windows.page_size.halve()
+            return self._retries_size
+        return True
+
+    def _request_fewer_days(self, window: DateWindow) -> Generator[PageRequest, Page, bool]:
+        """Request fewer days, or rows, if the server does not fail to return a few."""
+        if not (yield from self._accepts(self._recent)):
+            return False
+        if (yield from self._skip_rejected_past(window)):
+            return True
+        if window.days > SHORT_RANGE_DAYS:
+            self._planner.limit_days(SHORT_RANGE_DAYS)
+            return True
+        is_future = window.first > self._recent + 3 * DAY
+        is_less = self._planner.halve(window) or (is_future and self._planner.avoid_future(window))
+        return is_less or self._windows.page_size.halve()
+
+    def _skip_rejected_past(self, window: DateWindow) -> Generator[PageRequest, Page, bool]:
+        """Find the oldest day that the server accepts, if it rejects the first ones as too old."""
+        rejected, accepted = window.first, self._recent
+        if self._has_read or rejected >= accepted:
+            return False
+        if not (yield from self._accepts(accepted)):
+            return False
+        self._has_read = True
+        if (yield from self._accepts(rejected)):
+            return False
+        while (accepted - rejected).days > 1:
+            middle = rejected + (accepted - rejected) // 2
+            if (yield from self._accepts(middle)):
+                accepted = middle
+            else:
+                rejected = middle
+        # In an outage or a lockout, which may end at any moment, both days get the same answer.
+        is_kept = yield from self._accepts(accepted)
+        if not is_kept or (yield from self._accepts(rejected, MAX_ATTEMPTS)):
+            return False
+        _LOGGER.warning("Zoho rejects days before %s; reading the calls from then on", accepted)
+        self._planner.start_at(accepted)
+        return True
+
+    def _accepts(
+        self, day: dt.date, attempts: int = _FEW_ATTEMPTS
+    ) -> Generator[PageRequest, Page, bool]:
+        """Return whether the server accepts a request for a few rows of a day."""
+        window = DateWindow(day, day + DAY)
+        params, limits = self._windows.params_of(window), {"max_attempts": attempts}
+        try:
+            yield PageRequest(0, _FEW_ROWS, params, str(window), limits)
+        except (InvalidParameterError, RetriesExhaustedError):
+            return False
+        return True
