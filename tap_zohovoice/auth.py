@@ -2,8 +2,9 @@
 
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,8 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     stop_after_attempt,
-    wait_incrementing,
+    wait_chain,
+    wait_fixed,
 )
 
 from tap_zohovoice._compat import override
@@ -30,7 +32,8 @@ from tap_zohovoice.singer.json import loads
 
 _LOGGER = logging.getLogger("tap-zohovoice.auth")
 
-MAX_ATTEMPTS = 3
+MAX_WAITS = (1, 2, 4, 8, 16, 32, 60)  # seconds; an outage of Zoho Accounts may last minutes
+FEW_WAITS = MAX_WAITS[:2]  # while a user waits at the terminal
 MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0  # so many in this time; Zoho issues ten
 EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
 MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
@@ -42,8 +45,8 @@ _FINAL = re.compile(
     r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope|revoked|expired"
 )
 _PASSING = re.compile(
-    r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later|slow|throttl"
-    r"|maintenance|overload|backend|database|went wrong"
+    r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later|again|slow"
+    r"|throttl|maintenance|overload|backend|database|went wrong"
 )
 _HINTS = {
     "invalid_code": (
@@ -73,6 +76,8 @@ class TokenEndpoint:
     requested_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
     failed_attempts = 0  # those without a usable response, which were retried
     first_date = ""  # `Date` of the first response; empty before there is one
+    waits: Sequence[int] = FEW_WAITS  # seconds between attempts
+    _has_issued = False
 
     def request_token(
         self,
@@ -95,25 +100,33 @@ class TokenEndpoint:
             status, body = self._post(form)
             response = _parse(body)
             if any(name in response for name in required_tokens):
+                self._has_issued = True
                 return response
             if status in {400, 403} and body.lstrip().startswith(b"<"):
                 raise RetriesExhaustedError(_HTML_PAGE.format(status))
             hidden = [form[name] for name in _SECRETS if form.get(name)]
-            raise _error_of(status, response, hints, hidden)
+            error = _error_of(status, response, hints, hidden)
+            if self._has_issued and type(error) is ZohoVoiceError:  # it is Zoho Accounts
+                raise RetriesExhaustedError(str(error))
+            raise error
+
+        give_up_at = self.clock.now() + sum(self.waits)
+
+        def log(state: RetryCallState) -> None:
+            self.failed_attempts += 1
+            error = state.outcome.exception() if state.outcome else None
+            until = datetime.fromtimestamp(give_up_at, UTC).strftime("%H:%M:%S")
+            wait = state.upcoming_sleep
+            _LOGGER.warning("%s; retrying in %d s, until %s UTC at most", error, wait, until)
 
         return Retrying(
             sleep=self.clock.sleep,
-            stop=stop_after_attempt(MAX_ATTEMPTS),
-            wait=wait_incrementing(start=1, increment=1),
+            stop=stop_after_attempt(len(self.waits) + 1),
+            wait=wait_chain(*map(wait_fixed, self.waits)),
             retry=retry_if_exception_type(RetriesExhaustedError),
-            before_sleep=self._before_sleep,
+            before_sleep=log,
             reraise=True,
         )(attempt)
-
-    def _before_sleep(self, state: RetryCallState) -> None:
-        self.failed_attempts += 1
-        error = state.outcome.exception() if state.outcome else None
-        _LOGGER.warning("%s; retrying in %d s", error, state.upcoming_sleep)
 
     def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
         self.requested_at = self.clock.monotonic()
@@ -164,7 +177,8 @@ def _error_of(
     text = str(named or "")
     error = text.lower()
     text = text if error in hints else redact(text, hidden)
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.search(error):
+    is_passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or _PASSING.search(error)
+    if not is_passing and _FINAL.search(error):
         message = f"{prefix}, {text}: {hints.get(error, hints[''])}"
         return OAuthError(message)
     if not text and status in range(300, 500) and status not in _RETRIED:

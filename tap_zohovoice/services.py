@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tap_zohovoice._time import Clock
-from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
+from tap_zohovoice.auth import MAX_WAITS, OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import Settings
 from tap_zohovoice.http.client import ApiClient
@@ -65,6 +65,7 @@ class Services:
                 clock=self.clock,
                 timeout=self.settings.request_timeout,
                 user_agent=self.user_agent,
+                waits=MAX_WAITS,
             ),
             client_id=self.config["client_id"],
             client_secret=self.config["client_secret"],

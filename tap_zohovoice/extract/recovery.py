@@ -56,7 +56,8 @@ class Recovery:
     ) -> Generator[PageRequest, Page, bool]:
         """Request less of what may fail: the future, the past, many rows, many days."""
         if isinstance(error, RetriesExhaustedError):
-            return (yield from self._request_fewer_days(window))
+            has_response = error.summary  # else there was no access token
+            return bool(has_response) and (yield from self._request_fewer_days(window))
         if not error.is_invalid_value and error.summary not in self._refusals:
             self._refusals.add(error.summary)  # if the same request is rejected again
             return (yield from self._accepts(self._recent))

@@ -10,6 +10,7 @@ from email.utils import formatdate
 from typing import Any, get_args
 
 import pytest
+import requests
 import requests_mock
 
 from tests.support.calls import assert_once, call, history, server_ids
@@ -366,3 +367,59 @@ def test_network_errors_name_the_server(run_tap: RunTap, clock: FakeClock, setti
             run = run_tap({**box.config, setting: url})
             assert run.exit_code == 1
             assert f"connection failed: {text}" in last_line(run).replace("the host", "host")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"status_code": 500, "json": {"error": "server_error"}},
+        {"status_code": 400, "json": {"error": "invalid_response_from_backend"}},
+        {"exc": requests.ConnectTimeout},
+    ],
+    ids=str,
+)
+def test_outage_of_accounts_is_waited_out_for_two_minutes(
+    run_tap: RunTap, clock: FakeClock, response: dict[str, Any], number: int
+) -> None:
+    dialect = Dialect(token_ttl_seconds=120)
+    count = itertools.count(1)
+    began: list[float] = []
+
+    def fails(_: Any) -> bool:
+        if next(count) == number:
+            began.append(clock.time)
+        return bool(began) and clock.time < began[0] + 120
+
+    with (
+        Sandbox(history=history(7_000), dialect=dialect, clock=clock) as box,
+        requests_mock.Mocker(real_http=True) as mock,
+    ):
+        mock.post(f"{box.url}/oauth/v2/token", additional_matcher=fails, **response)
+        run = run_tap({**box.config, "page_size": 200})
+        assert_once(run, server_ids(box))
+        assert next(count) >= 8 + number
+    assert re.search(r"retrying in 60 s, until 12:\d\d:\d\d UTC at most", run.log)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [{"status_code": 404, "text": HTML}, {"status_code": 302}, {"status_code": 400}],
+    ids=str,
+)
+def test_odd_answer_of_accounts_during_a_run_is_a_passing_one(
+    run_tap: RunTap, clock: FakeClock, response: dict[str, Any]
+) -> None:
+    dialect = Dialect(token_ttl_seconds=120)
+    count = itertools.count(1)
+    with (
+        Sandbox(history=history(7_000), dialect=dialect, clock=clock) as box,
+        requests_mock.Mocker(real_http=True) as mock,
+    ):
+        mock.post(
+            f"{box.url}/oauth/v2/token",
+            additional_matcher=lambda _: next(count) in {2, 3, 4},
+            **response,
+        )
+        assert_once(run_tap({**box.config, "page_size": 200}), server_ids(box))
+        assert next(count) > 5

@@ -127,7 +127,7 @@ def dense(stage: Stage) -> Run:
 
 def unanswered(stage: Stage) -> Run:
     """Meet days without calls that fail when they are requested alone."""
-    faults = dict.fromkeys(range(3, 9), "500")
+    faults = dict.fromkeys(range(3, 10), "500")
     return stage.run(
         box={"history": history(150, first=dt.date(2026, 1, 15))},
         files=lambda server: setattr(server, "faults", faults),

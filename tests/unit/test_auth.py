@@ -231,8 +231,8 @@ class TestTokenEndpoint:
             tokens.access_token()
         assert clock.slept == [1, 2]
         assert [text.partition("; retrying")[2] for text in caplog.messages] == [
-            " in 1 s",
-            " in 2 s",
+            " in 1 s, until 12:00:03 UTC at most",
+            " in 2 s, until 12:00:03 UTC at most",
         ]
 
     @pytest.mark.parametrize("status", [200, 400, 429, 500, 503])
@@ -242,6 +242,7 @@ class TestTokenEndpoint:
             *["general_error", "server_error", "temporarily_unavailable", "internal_server_error"],
             *["Too Many Requests", "try again later", "slow_down", "THROTTLED"],
             *["under_maintenance", "Something went wrong"],
+            *["invalid_response_from_backend", "expired, try again"],
         ],
     )
     def test_passing_error_is_retried_and_blames_no_credentials(
