@@ -76,8 +76,6 @@ class Recovery:
         """Request fewer days, or rows, if the server does not fail to return a few."""
         if not (yield from self._accepts(self._recent)):
             return False
-        if (yield from self._skip_rejected_past(window)):
-            return True
         if window.days > SHORT_RANGE_DAYS:
             self._planner.limit_days(SHORT_RANGE_DAYS)
             return True
