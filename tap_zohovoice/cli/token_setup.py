@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tap_zohovoice.auth import FEW_WAITS, TokenEndpoint
 from tap_zohovoice.cli.command import silence_stdout
 from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
 from tap_zohovoice.client import ZohoVoiceStream
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tap_zohovoice.auth import TokenEndpoint
     from tap_zohovoice.cli.signals import GracefulShutdown
 
 PREFIX = "TAP_ZOHOVOICE_"
@@ -65,6 +65,7 @@ class TokenSetup:
         config = settings | values
         del config["code"]
         endpoint = self.tap(config=config).services.tokens.endpoint
+        endpoint.waits = FEW_WAITS
         shutdown.install()  # in place of the tap's own
         self.status = "the code may be used up; create a new one"
         center, scope = values.pop("data_center"), scopes_of(self.streams)
