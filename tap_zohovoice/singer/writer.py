@@ -53,13 +53,14 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             sys.stdout.flush()
             # Without a buffer, what was written has gone out, also where the next write fails.
             output = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
-            rest = b"\n".join([*lines, b""])
+            rest, unwritten = b"\n".join([*lines, b""]), len(lines)
             while rest:
                 written = output.write(rest)
                 if written is None:
                     raise BlockingIOError
-                self.records_written += rest.count(b"\n", 0, written) if records else 0
                 rest = rest[written:]
+                before, unwritten = unwritten, rest.count(b"\n")  # of mostly nothing, which is fast
+                self.records_written += before - unwritten if records else 0
 
 
 def _record_prefix(message: RecordMessage) -> bytes:
