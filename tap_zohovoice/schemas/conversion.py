@@ -34,16 +34,16 @@ class ObjectShape:
     # much cheaper than looking at every field.
 
     def __init__(
-        self, fields: Iterable[Field], on_undeclared: Callable[[str], None], prefix: str = ""
+        self, fields: Iterable[Field], undeclared: dict[str, None], prefix: str = ""
     ) -> None:
         self.defaults: dict[str, Any] = dict.fromkeys(field.name for field in fields)
         self._fields = {field.name: field for field in fields}
         self._objects = {
-            field.name: ObjectShape(field.properties, on_undeclared, f"{prefix}{field.name}.")
+            field.name: ObjectShape(field.properties, undeclared, f"{prefix}{field.name}.")
             for field in fields
             if field.properties
         }
-        self._on_undeclared = on_undeclared
+        self._undeclared = undeclared  # paths, by any row so far
         self._prefix = prefix
         self._plans: dict[tuple[object, ...], ConversionPlan] = {}
 
@@ -64,7 +64,8 @@ class ObjectShape:
             field = self._fields.get(name)
             if field is None:
                 plan.undeclared.append((name, path))
-                self._on_undeclared(path)
+                if len(self._undeclared) < MAX_UNDECLARED_NAMES:
+                    self._undeclared[path] = None
             elif isinstance(value, dict) and name in self._objects:
                 plan.objects.append((name, self._objects[name]))
             elif not isinstance(value, field.type.exact_types):
@@ -87,7 +88,7 @@ class RecordConverter:
         self._logger = logger
         self._undeclared: dict[str, None] = {}
         self._logged = 0  # of those, the first ones
-        self._shape = ObjectShape(tuple(fields), self._note_undeclared)
+        self._shape = ObjectShape(tuple(fields), self._undeclared)
 
     def convert(self, row: object) -> Record:
         """Convert a row to a record with every declared field, or raise `InvalidRecordError`."""
@@ -132,10 +133,6 @@ class RecordConverter:
             message = "%s: value does not match its type; emitting null, %s"
             self._logger.warning(message, path, remedy)
         self.cast_failures[path] += 1
-
-    def _note_undeclared(self, name: str) -> None:
-        if len(self._undeclared) < MAX_UNDECLARED_NAMES:
-            self._undeclared[name] = None
 
     def log_undeclared(self) -> None:
         """Log, in one line, which undocumented fields came since the last such line."""

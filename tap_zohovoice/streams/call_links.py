@@ -24,18 +24,12 @@ class CallLinkStream(OwnedStream, IncrementalStream):
     """One row for each call of each owner."""
 
     schema: ClassVar[dict[str, Any]] = {}
-    filter_param: ClassVar[str]  # of the list of calls; source: documentation of `zv/logs`
 
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.owner_scope = cls.owner_stream.scope
         cls.schema = build_link_schema(cls.owner_key, cls.owner_scope)
-
-    @property
-    @override
-    def named_owners(self) -> str:
-        return self.services.settings.filters.get(self.filter_param, "")
 
     @override
     def get_list_filters(self, context: Context | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import requests
 from singer_sdk import Tap
@@ -47,11 +47,6 @@ class ListStream(ZohoVoiceStream):
         self._total = 0
         required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
         self._converter = RecordConverter(self.fields, required, self.aliases, self.logger)
-
-    @classmethod
-    def of(cls, tap: Tap) -> Self:
-        """Return the stream of this class that a tap has."""
-        return next(stream for stream in tap.streams.values() if isinstance(stream, cls))
 
     @override
     def check_access(self) -> None:
@@ -139,11 +134,17 @@ class OwnedStream(BookmarkedStream):
     owner_key: ClassVar[str]
     owner_stream: ClassVar[type[ListStream]]
     owner_field: ClassVar[str]  # field of that stream that holds the id
+    filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
+
+    @cached_property
+    def _owners(self) -> ListStream:
+        streams = self.tap.streams.values()
+        return next(stream for stream in streams if isinstance(stream, self.owner_stream))
 
     @property
-    def named_owners(self) -> str:
+    def _named_owners(self) -> str:
         """Ids of the owners that the user's filters name, with commas; empty for all."""
-        return ""
+        return self.services.settings.filters.get(self.filter_param, "")
 
     @property
     @override
@@ -153,16 +154,15 @@ class OwnedStream(BookmarkedStream):
             self.services.check_scopes()
         elif not self.selected_by_default:
             return []
-        ids = self.named_owners.split(",")
-        if not self.named_owners:
-            records = self.owner_stream.of(self.tap).cached_records
-            ids = [record[self.owner_field] for record in records]
+        ids = self._named_owners.split(",")
+        if not self._named_owners:
+            ids = [record[self.owner_field] for record in self._owners.cached_records]
         return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
 
     @override
     def check_access(self) -> None:
-        if not self.named_owners:
-            self.owner_stream.of(self.tap).check_access()
+        if not self._named_owners:
+            self._owners.check_access()
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:

@@ -60,27 +60,25 @@ class TranscriptsStream(CallItemStream):
 
     @override
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
-        yield from map(self._request_item, items)
-
-    def _request_item(self, item: Record) -> Record:
-        params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
-        attempts = item_attempts(self._failed_in_a_row)
-        try:
-            transcript = self.item_api.get_json(params, _parse, max_attempts=attempts)
-        except ZohoVoiceError as error:
-            # One response that looks like a lockout may be about its call; two in a row are not.
-            is_locked = isinstance(error, RateLimitLockoutError)
-            if not error.summary or (is_locked and self._was_locked):
-                raise
+        for item in items:
+            params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
+            attempts = item_attempts(self._failed_in_a_row)
+            try:
+                found = self.item_api.get_json(params, _parse, max_attempts=attempts)
+            except ZohoVoiceError as error:
+                # One response that looks like a lockout may be about its call; not two in a row.
+                is_locked = isinstance(error, RateLimitLockoutError)
+                if not error.summary or (is_locked and self._was_locked):
+                    raise
+                self._failed_in_a_row += isinstance(error, RetriesExhaustedError)
+                self.record_outcome(is_unreachable=error.is_unreachable or is_locked)
+                found = {"error": error.summary}
+            else:
+                is_locked, self._failed_in_a_row = False, 0
+                self.record_outcome(is_unreachable=False)
             self._was_locked = is_locked
-            self.results["failed"] += 1
-            self._failed_in_a_row += isinstance(error, RetriesExhaustedError)
-            self.record_outcome(is_unreachable=error.is_unreachable or is_locked)
-            return {**item, "error": error.summary}
-        self._failed_in_a_row, self._was_locked = 0, False
-        self.record_outcome(is_unreachable=False)
-        self.results["fetched"] += 1
-        return {**item, **transcript}
+            self.results["failed" if "error" in found else "fetched"] += 1
+            yield {**item, **found}
 
 
 def _parse(body: dict[str, Any]) -> Record:
