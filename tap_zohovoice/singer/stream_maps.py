@@ -70,6 +70,7 @@ def _register(
     if errors:
         return
     mask, schema = entry.metadata.resolve_selection(), entry.schema.to_dict()
+    specs = schema["properties"]
     try:
         if mask[()]:
             mapper.register_raw_streams_from_catalog(Catalog({stream: entry}))
@@ -78,11 +79,7 @@ def _register(
     except (MappingError, NotImplementedError, ValueError) as error:
         yield str(error)
         return
-    record = {
-        name: _sample(field)
-        for name, field in schema["properties"].items()
-        if mask["properties", name]
-    }
+    record = {name: _sample(spec) for name, spec in specs.items() if mask["properties", name]}
     copies = [item for item in matching if sdk.MAPPER_SOURCE_OPTION in item[1]]
     # Of several maps of the stream itself, the SDK applies the last one.
     own = [item for item in matching if item not in copies][-1:] or [(stream, {})]
@@ -153,19 +150,16 @@ def _field_errors(fields: Json) -> Iterator[str]:
             yield f"{name[:60]} must be text or null"
         elif name.startswith("__") and name not in _OPTIONS:
             yield f"{name[:60]} is not an option{_suggest(name, _OPTIONS)}"
-    alias = [(sdk.MAPPER_ALIAS_OPTION, fields.get(sdk.MAPPER_ALIAS_OPTION))]
-    for name, text in (*alias, *_expressions(fields)):
-        if isinstance(text, str) and not isinstance(_parse(text), ast.Expr):
+        elif name != sdk.MAPPER_SOURCE_OPTION and not _is_null(value) and not _is_expression(value):
             yield f"{name}: invalid syntax"
 
 
-def _parse(text: str) -> ast.stmt | None:
-    """Parse as the SDK does; None if it is not exactly one statement."""
+def _is_expression(text: Any) -> bool:  # noqa: ANN401 - checked to be text
     try:
         (statement,) = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    return statement
+        return False
+    return isinstance(statement, ast.Expr)
 
 
 def _expression_errors(
