@@ -1,14 +1,13 @@
 """Command `tap-zohovoice-authorize`: exchanges a code of the API console for a refresh token."""
 
-from __future__ import annotations
-
 import logging
 import re
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stdout, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 import click
 from click.core import ParameterSource
@@ -23,10 +22,6 @@ from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.config.validation import clean_credential
 from tap_zohovoice.exceptions import ShutdownRequested
 from tap_zohovoice.tap import TapZohoVoice
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TextIO
 
 _HELP = f"""Exchange a code of Zoho's API console for a refresh token.
 

@@ -1,17 +1,16 @@
 """Commands with one plain line for each error, and an exit code that schedulers can rely on."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 from singer_sdk.exceptions import ConfigValidationError
@@ -19,9 +18,6 @@ from singer_sdk.plugin_base import SingerCommand
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidInputError, ShutdownRequested, ZohoVoiceError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
 
 _FAILED = 1
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}

@@ -1,20 +1,15 @@
 """`.env` files: validation of values, checks before writing, atomic update."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dotenv import set_key
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def validate_value(value: str) -> None:

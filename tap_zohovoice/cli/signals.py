@@ -1,19 +1,14 @@
 """Graceful shutdown on SIGTERM and SIGINT."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import FrameType
 
 from tap_zohovoice.exceptions import ShutdownRequested
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -1,17 +1,18 @@
 """Set-up of a refresh token: exchanges a code of the API console for it, saves it and tests it."""
 
-from __future__ import annotations
-
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
 from tap_zohovoice.auth import FEW_WAITS, TokenEndpoint
 from tap_zohovoice.cli.command import silence_stdout
 from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
+from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.environment import parse_env
@@ -21,12 +22,6 @@ from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoic
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from tap_zohovoice.cli.signals import GracefulShutdown
 
 PREFIX = "TAP_ZOHOVOICE_"
 """Prefix of the environment variables."""

@@ -1,7 +1,5 @@
 """Zoho's data centers: hosts, labels and API consoles."""
 
-from __future__ import annotations
-
 _DOMAINS = {
     "us": ("United States", "zoho.com"),
     "eu": ("Europe", "zoho.eu"),

@@ -1,16 +1,12 @@
 """Settings in environment variables and in a `.env` file."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from dotenv import find_dotenv, load_dotenv
 
 from tap_zohovoice.exceptions import InvalidInputError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)

@@ -1,13 +1,9 @@
 """Setting `filters`: query parameters of `zv/logs`, their schema and how they are sent."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from singer_sdk import typing as th
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CALL_TYPES = ("incoming", "outgoing", "missed", "bridged", "forward")
 """Values of `callType`. Source: documentation of `zv/logs`."""

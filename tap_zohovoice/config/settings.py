@@ -1,20 +1,16 @@
 """Settings of the tap: JSON schema with defaults, and typed values."""
 
-from __future__ import annotations
-
 import datetime as dt
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from singer_sdk import typing as th
 
 from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.data_centers import DATA_CENTER_LABELS, DATA_CENTERS
 from tap_zohovoice.config.filters import FILTERS, to_query_params
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 STREAM_NAMES = (
     *("call_logs", "recordings", "transcripts", "users", "queues", "numbers", "contacts"),
@@ -117,7 +113,7 @@ class Settings:
     request_timeout: int
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Build the settings from a configuration without `validation_errors`."""
         given = {name: value for name, value in config.items() if value not in (None, "")}
         defaults = {name: spec.get("default") for name, spec in CONFIG_SCHEMA["properties"].items()}

@@ -1,12 +1,12 @@
 """Validation of the settings."""
 
-from __future__ import annotations
-
+import datetime as dt
 import difflib
 import importlib.util
 import re
+from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
@@ -16,10 +16,6 @@ from singer_sdk import typing as th
 from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.filters import FILTERS, RESERVED_PARAMS
 from tap_zohovoice.config.settings import DEFAULT_START_DATE
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterator, Mapping
 
 STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 """Start of a `recordings_path` that fsspec opens; any other is a local path."""

@@ -3,22 +3,16 @@
 The figures of each log line are fields as well, for logs in JSON.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from tap_zohovoice._compat import override
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
+from tap_zohovoice._time import Clock
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 
 _HOUR = 3600
 _FIRST_SECONDS = 1.0

@@ -1,25 +1,18 @@
 """Reporter of a run: logs or draws the progress and the waits of the current stream."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from tap_zohovoice.progress.figures import format_wait
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.progress.figures import Snapshot
-    from tap_zohovoice.rate_limit.limiter import Wait
+from tap_zohovoice._time import Clock
+from tap_zohovoice.progress.figures import Snapshot, format_wait
+from tap_zohovoice.rate_limit.limiter import Wait
 
 _CHECK_INTERVAL = 1.0  # seconds
 _LOG_INTERVAL = 28.5
@@ -28,6 +21,10 @@ _DRAW_INTERVAL = 0.5  # seconds
 
 _NO_CURSOR = {"dumb", "unknown"}
 """Values of `TERM` of terminals that cannot go back to the start of a line."""
+
+
+class _Line(tqdm):  # type: ignore[type-arg] # at run time it has no parameters
+    monitor_interval = 0  # no thread of its own
 
 
 class Reporter:
@@ -73,10 +70,6 @@ class Reporter:
         logger = logging.getLogger(f"tap-zohovoice.{snapshot.name}")
         fields = {"stream_name": snapshot.name, **snapshot.fields}
         logger.info("%s", snapshot.to_log_line(waiting), extra=fields)
-
-
-class _Line(tqdm):  # type: ignore[type-arg] # at run time it has no parameters
-    monitor_interval = 0  # no thread of its own
 
 
 @contextmanager

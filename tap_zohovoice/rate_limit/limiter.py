@@ -1,15 +1,12 @@
 """Sliding-window rate limiter with a lockout, optionally shared between processes."""
 
-from __future__ import annotations
-
 import datetime as dt
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from tap_zohovoice._time import Clock
+from tap_zohovoice._time import Clock
 
 SlotToken = tuple[str, int | str]
 """A slot of a shared store: its URL, and its name there."""

@@ -1,7 +1,5 @@
 """Redis store of slots and lockouts, shared by processes on several machines."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
@@ -9,20 +7,17 @@ import re
 import ssl
 import uuid
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tap_zohovoice._compat import override
+from tap_zohovoice._time import Clock
 from tap_zohovoice.exceptions import RateLimitStoreError
-from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
+from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore, SlotToken
 from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
-
-if TYPE_CHECKING:
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.limiter import SlotToken
 
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 _SCRIPT = resources.files("tap_zohovoice.rate_limit").joinpath("slots.lua").read_text("utf-8")

@@ -1,26 +1,20 @@
 """SQLite store of slots and lockouts, shared by processes side by side and one after another."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from platformdirs import user_state_path
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.limiter import SlotToken
+from tap_zohovoice._time import Clock
+from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore, SlotToken
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")

@@ -1,21 +1,16 @@
 """ZIP archives of several files, read in bounded memory, at any declared sizes."""
 
-from __future__ import annotations
-
 import re
 import struct
 import zlib
 from collections import defaultdict
-from typing import IO, TYPE_CHECKING
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+from collections.abc import Iterator
+from typing import IO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from tap_zohovoice.exceptions import ArchiveError
 from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import SNIFF_BYTES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from zipfile import ZipInfo
 
 _MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")
 """First bytes of an archive; the second ones are of an empty archive."""

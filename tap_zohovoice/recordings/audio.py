@@ -1,7 +1,5 @@
 """Media type of a file, by its first bytes."""
 
-from __future__ import annotations
-
 import codecs
 
 SNIFF_BYTES = 512

@@ -1,29 +1,22 @@
 """Download of recordings and voicemails, stored only if they are complete."""
 
-from __future__ import annotations
-
 import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+
+import requests
 
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import content_length
+from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.file_requests import FileRequests
+from tap_zohovoice.recordings.rechecks import Rechecks
 from tap_zohovoice.recordings.several import SeveralFiles, iter_groups
-from tap_zohovoice.recordings.writer import FileWriter
-
-if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterable, Iterator
-
-    import requests
-
-    from tap_zohovoice.http.client import ApiClient
-    from tap_zohovoice.recordings.archive import Archive
-    from tap_zohovoice.recordings.rechecks import Rechecks
-    from tap_zohovoice.recordings.storage import Storage
-    from tap_zohovoice.recordings.writer import Download, Fields
+from tap_zohovoice.recordings.storage import Storage
+from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
 
 
 class RecordingDownloader:

@@ -1,10 +1,9 @@
 """Requests for files: one name or several, with the parameters that the server accepts."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import requests
 
@@ -18,13 +17,9 @@ from tap_zohovoice.exceptions import (
     TokenRejectedError,
     ZohoVoiceError,
 )
+from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.http.retry import item_attempts
 from tap_zohovoice.recordings.writer import read_head, truncated, unusable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from tap_zohovoice.http.client import ApiClient
 
 _T = TypeVar("_T")
 _MAX_ATTEMPTS = 2

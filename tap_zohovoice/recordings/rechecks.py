@@ -1,7 +1,5 @@
 """Second requests of files of unknown size, which may have been downloaded too early."""
 
-from __future__ import annotations
-
 import datetime as dt
 
 from tap_zohovoice._time import format_timestamp

@@ -3,31 +3,32 @@
 That several names may be sent is documented, what the response looks like is not.
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 import re
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO
 from urllib.parse import quote
+
+import requests
 
 from tap_zohovoice.exceptions import ArchiveError, RetryableError, StorageError, ZohoVoiceError
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER
 from tap_zohovoice.recordings.archive import Archive, is_archive
 from tap_zohovoice.recordings.audio import UNKNOWN, guess_audio_type
+from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import storage_errors
-from tap_zohovoice.recordings.writer import read_head, truncated, unusable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-
-    import requests
-
-    from tap_zohovoice.recordings.file_requests import FileRequests
-    from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
+from tap_zohovoice.recordings.writer import (
+    Download,
+    Fields,
+    FileWriter,
+    read_head,
+    truncated,
+    unusable,
+)
 
 MAX_BYTES = 1024**3
 """Of the files of one request: 1 GB. Source: documentation."""

@@ -3,8 +3,6 @@
 A file is written to a temporary local file, and appears under its name when it is complete.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import hashlib
 import os
@@ -14,7 +12,7 @@ import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 from urllib.parse import unquote
 
 import fsspec
@@ -27,9 +25,7 @@ from tap_zohovoice.exceptions import StorageError, ZohoVoiceError
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from tempfile import _TemporaryFileWrapper
+from collections.abc import Generator
 
 # No stored file begins with a dot, so none is mistaken for a temporary one.
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"
@@ -86,7 +82,7 @@ class Storage:
             yield file
 
     @contextmanager
-    def open_temporary(self, path: str) -> Generator[_TemporaryFileWrapper[bytes]]:
+    def open_temporary(self, path: str) -> Generator[IO[bytes]]:
         """Open a local file for the content of a path, which is removed unless it is published."""
         with storage_errors():
             file = _create_temp(self._temp_folder(path))
@@ -98,7 +94,7 @@ class Storage:
             with suppress(OSError):
                 Path(file.name).unlink()
 
-    def publish(self, file: _TemporaryFileWrapper[bytes], path: str, modified: dt.datetime) -> None:
+    def publish(self, file: IO[bytes], path: str, modified: dt.datetime) -> None:
         """Store a temporary file with this time of change, in place of an older one."""
         with storage_errors():
             file.flush()
@@ -213,7 +209,7 @@ def storage_path(start_time: str, name: str) -> str:
     return f"{folder}/{stem}-{digest}{suffix}"
 
 
-def _create_temp(folder: Path) -> _TemporaryFileWrapper[bytes]:
+def _create_temp(folder: Path) -> IO[bytes]:
     """Create a file of mode 0600, locked so that other runs do not take it for a stale one."""
     _mkdir_private(folder)
     while True:

@@ -1,25 +1,18 @@
 """Writing of received files: which are needed, and which are complete."""
 
-from __future__ import annotations
-
+import datetime as dt
 import hashlib
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tap_zohovoice._time import format_timestamp
+from tap_zohovoice._time import Clock, format_timestamp
 from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
 from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
-from tap_zohovoice.recordings.storage import storage_errors, storage_path
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable
-
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.recordings.storage import Storage, StoredFile
+from tap_zohovoice.recordings.storage import Storage, StoredFile, storage_errors, storage_path
 
 Fields = dict[str, Any]
 MAX_DECLARED_SIZE = 2**40
