@@ -1,9 +1,12 @@
 """Download of recordings and voicemails, stored only if they are complete."""
 
 import itertools
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import quote
 
 import requests
 
@@ -12,11 +15,54 @@ from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.audio import guess_audio_type
-from tap_zohovoice.recordings.file_requests import FileRequests
+from tap_zohovoice.recordings.file_requests import MAX_BYTES, FileRequests, SeveralFiles
 from tap_zohovoice.recordings.rechecks import Rechecks
-from tap_zohovoice.recordings.several import SeveralFiles, iter_groups
 from tap_zohovoice.recordings.storage import Storage
 from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
+
+MAX_NAME_CHARS = 10_000
+"""Of the names of one request, with their commas. Source: documentation."""
+_MAX_DOWNLOADS = 100
+"""Files of a group, stored ones included, so that records are not held back for long."""
+_SEPARATOR = re.compile(r"[,/\\]")
+
+
+@dataclass(slots=True)
+class Group:
+    """Files whose records are emitted together."""
+
+    downloads: list[Download] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # of those that one request asks for
+    max_bytes: int = 0  # of the files in its response
+
+
+def iter_groups(
+    downloads: Iterable[Download], writer: FileWriter, limit: Callable[[], int]
+) -> Iterator[Group]:
+    """Iterate over groups of files, in their order; each is made when the one before is done.
+
+    `limit` returns how many files one request may ask for now.
+    """
+    group = Group()
+    for download in downloads:
+        name, size = download.name, writer.expected_size(download) or writer.max_bytes
+        is_wanted = size <= writer.max_bytes and not writer.is_unchanged(download)
+        # Any other name may not be the same in a list, or as the last part of a path.
+        is_listable = name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
+        if is_wanted and is_listable and limit() > 1:
+            names = quote(",".join([*group.names, name]), safe=",")
+            if len(names) >= MAX_NAME_CHARS or group.max_bytes + size > MAX_BYTES:
+                yield group
+                group = Group()
+            group.names.append(name)
+            group.max_bytes += size
+        group.downloads.append(download)
+        is_full = len(group.names) >= limit() or len(group.downloads) >= _MAX_DOWNLOADS
+        if is_full or not group.names:
+            yield group
+            group = Group()
+    if group.downloads:
+        yield group
 
 
 class RecordingDownloader:
@@ -60,7 +106,7 @@ class RecordingDownloader:
         """
         downloads = (self._writer.prepare(*file) for file in files)
         for group in iter_groups(downloads, self._writer, lambda: self._several.limit):
-            with self._several.request(group) as archive:
+            with self._several.request(group.names) as archive:
                 for download in group.downloads:
                     fields = self._download(download, archive, rechecks)
                     if "error" not in fields:
