@@ -1,7 +1,6 @@
 """The Singer tap: its streams, its inputs and its command line."""
 
 import io
-import os
 import sys
 from collections.abc import Sequence
 from functools import cache, cached_property
@@ -82,7 +81,7 @@ class TapZohoVoice(Tap):
         settings, errors = clean_credentials(config or {}), list[str]()
         if parse_env_config:
             read_dotenv()
-            found, errors = parse_env(os.environ, self.config_jsonschema, f"{self.name}_", settings)
+            found, errors = parse_env(self.config_jsonschema)
             settings |= clean_credentials(found)
         errors += validation_errors(settings, self.config_jsonschema, self.started)
         if errors and validate_config:  # discovery needs no settings

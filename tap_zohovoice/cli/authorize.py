@@ -16,8 +16,9 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.cli.command import TapCommand, drop_invalid_log_levels
 from tap_zohovoice.cli.dotenv import validate_value
 from tap_zohovoice.cli.signals import GracefulShutdown
-from tap_zohovoice.cli.token_setup import PREFIX, TokenSetup, echo, scopes_of
+from tap_zohovoice.cli.token_setup import TokenSetup, echo, scopes_of
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
+from tap_zohovoice.config.environment import PREFIX
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.config.validation import clean_credential
 from tap_zohovoice.exceptions import ShutdownRequested
@@ -165,12 +166,7 @@ def authorize(
 
 
 def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:
-    """Fill in the empty ones of data center, client ID, client secret and code.
-
-    Raises:
-        click.Abort: If the input ends.
-        click.UsageError: If there is no terminal.
-    """
+    """Fill in the empty ones of data center, client ID, client secret and code."""
     missing = [name for name, value in values.items() if not value]
     if not missing:
         return

@@ -49,10 +49,9 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
         validate_value(value)
     target = Path(os.path.realpath(path))
     text = _read(target)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mode 600
-    os.close(descriptor)
-    copy = Path(name)
-    try:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        copy = Path(folder, target.name)
+        copy.touch(0o600)
         copy.write_text(text, encoding="utf-8")
         for key, value in values.items():
             is_exported = re.search(rf"^\s*export\s+{key}\b", text, re.MULTILINE) is not None
@@ -62,9 +61,6 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
         with suppress(AttributeError, FileNotFoundError, PermissionError):  # Windows has none
             shutil.chown(copy, target.stat().st_uid, target.stat().st_gid)
         copy.replace(target)
-    except BaseException:
-        copy.unlink(missing_ok=True)
-        raise
 
 
 def _read(target: Path) -> str:

@@ -1,6 +1,5 @@
 """Set-up of a refresh token: exchanges a code of the API console for it, saves it and tests it."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +22,6 @@ from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
 
-PREFIX = "TAP_ZOHOVOICE_"
-"""Prefix of the environment variables."""
 _MAX_ATTEMPTS = 3
 echo = partial(click.echo, err=True)
 
@@ -48,7 +45,7 @@ class TokenSetup:
             except (OSError, ValueError) as error:
                 message = f"{self.path} cannot be written: {_reason(error)}; {self.status}"
                 raise ZohoVoiceError(message) from error
-        settings, errors = parse_env(os.environ, CONFIG_SCHEMA, PREFIX)
+        settings, errors = parse_env(CONFIG_SCHEMA)
         settings |= {**self.urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
         errors += validation_errors(settings, CONFIG_SCHEMA)
         if errors:

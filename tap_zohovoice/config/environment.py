@@ -1,6 +1,7 @@
 """Settings in environment variables and in a `.env` file."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ from dotenv import find_dotenv, load_dotenv
 
 from tap_zohovoice.exceptions import InvalidInputError
 
+PREFIX = "TAP_ZOHOVOICE_"
+"""Prefix of the environment variables."""
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
 _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 
@@ -26,15 +29,8 @@ def read_dotenv() -> None:
         raise InvalidInputError(message) from error
 
 
-def parse_env(
-    environment: Mapping[str, str],
-    schema: Mapping[str, Any],
-    prefix: str,
-    config: Mapping[str, Any] | None = None,
-) -> tuple[dict[str, Any], list[str]]:
-    """Parse settings from environment variables.
-
-    A variable that is set but blank counts as not set, unless a required setting is missing.
+def parse_env(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Parse settings from environment variables; a blank one counts as not set.
 
     Returns:
         The settings, and one line for each that cannot be parsed; none quotes a value.
@@ -42,10 +38,9 @@ def parse_env(
     values: dict[str, Any] = {}
     lines = []
     for name, spec in schema["properties"].items():
-        variable = (prefix + name).upper().replace("-", "_")
-        text = environment.get(variable)
-        is_missing = name in schema.get("required", ()) and name not in (config or {})
-        if text is None or not (text.strip() or is_missing):
+        variable = PREFIX + name.upper()
+        text = os.environ.get(variable, "")
+        if not text.strip():
             continue
         try:
             if "integer" in spec["type"]:

@@ -181,9 +181,8 @@ class DownloadProgress(_Progress):
         """Add to the number of items, and log how long the added ones take."""
         self._total += count
         left = self.limiter.seconds_for(requests)
-        text = f"{plural(count, self.item)} to download"
-        pace = f"about {format_duration(left)} at the rate limit"
-        self._log(f"{text}, {pace}", named=count, seconds_left=round(left))
+        text = f"{plural(count, self.item)} to download, about {format_duration(left)}"
+        self._log(f"{text} at the rate limit", named=count, seconds_left=round(left))
 
     def snapshot(self) -> Snapshot:
         """Return the progress of the downloads."""

@@ -11,10 +11,8 @@ from tap_zohovoice._time import Clock
 SlotToken = tuple[str, int | str]
 """A slot of a shared store: its URL, and its name there."""
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
-ROUNDING_MARGIN = 0.001
-"""Seconds added to a wait, so that a rounded one does not end before the slot is free."""
-LOG_WAIT_FROM = 1.0
-"""Seconds from which a wait is logged at INFO; at the limit's pace, shorter ones are common."""
+ROUNDING_MARGIN = 0.001  # seconds, so that no rounded wait ends before the slot is free
+LOG_WAIT_FROM = 1.0  # seconds from which a wait is logged at INFO; shorter ones are common
 _LONG_AGO = 1e9  # seconds, in which each slot is freed
 _REFRESHES_PER_PERIOD = 3
 """Refreshes while it waits; a store that lost a lockout grants no slot for a period."""

@@ -94,12 +94,9 @@ class RecordingDownloader:
     ) -> Iterator[Fields]:
         """Download files, except those that are stored, and update the rechecks.
 
-        Args:
-            files: Name, start of its call in the form of records, and bytes according to the log.
-            rechecks: Which files are requested once more.
-
-        Yields:
-            `uri`, `bytes`, `sha256`, `content_type` and `downloaded_at` of each; or only `error`.
+        A file is its name, the start of its call in the form of records, and its bytes according to
+        the log. The fields of each are `uri`, `bytes`, `sha256`, `content_type` and
+        `downloaded_at`; or only `error`.
 
         Raises:
             ZohoVoiceError: If the storage fails, or the reason has nothing to do with a file.

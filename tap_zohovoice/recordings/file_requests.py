@@ -43,14 +43,10 @@ from tap_zohovoice.recordings.writer import (
 _T = TypeVar("_T")
 MAX_BYTES = 1024**3
 """Of the files of one request: 1 GB. Source: documentation."""
-_MAX_OVERHEAD = 1024**2
-"""Bytes of an archive beyond those of its files."""
-_MAX_ATTEMPTS = 2
-"""Attempts of a request for several files."""
-_MAX_FAILURES = 3
-"""Requests in a row without an archive, after which no more are made."""
-_MAX_POOR = 2
-"""Archives with fewer than half of the files, after which no more are requested."""
+_MAX_OVERHEAD = 1024**2  # bytes of an archive beyond those of its files
+_MAX_ATTEMPTS = 2  # of a request for several files
+_MAX_FAILURES = 3  # requests in a row without an archive, after which no more are made
+_MAX_POOR = 2  # archives with fewer than half of the files, after which no more are requested
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 

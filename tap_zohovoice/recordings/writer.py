@@ -88,14 +88,10 @@ class FileWriter:
         is_whole: bool,
         max_bytes: int | None = None,
     ) -> Fields:
-        """Store a file, and return the fields of its record.
+        """Store a file of some media type, and return the fields of its record.
 
-        Args:
-            download: The file.
-            chunks: Its content.
-            kind: Its media type.
-            is_whole: Whether the server said where the file ends.
-            max_bytes: Its largest size, if that is less than for other files.
+        `is_whole` says whether the server said where the file ends; `max_bytes` is the largest size
+        of the file, if that is less than for other files.
 
         Raises:
             RetryableError: If the file is incomplete.
@@ -146,11 +142,8 @@ class FileWriter:
         if declared is None:
             return
         if size != declared and not self._sizes[False]:
-            _LOGGER.warning(
-                "The call log declares %d bytes for a file of %d bytes; keeping the file",
-                declared,
-                size,
-            )
+            text = "The call log declares %d bytes for a file of %d bytes; keeping the file"
+            _LOGGER.warning(text, declared, size)
         self._sizes[size == declared] += 1
 
     def too_big(self) -> ZohoVoiceError:

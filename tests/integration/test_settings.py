@@ -219,7 +219,7 @@ def test_all_errors_are_reported_at_once_without_secrets(run_tap: RunTap, box: S
         ({"filters": '{"from": 1}'}, ["filters: from is reserved for the tap"]),
         ({"flattening_max_depth": "x"}, ["flattening_max_depth must be an integer"]),
         ({"flattening_enabled": "maybe"}, ["flattening_enabled must be a JSON boolean"]),
-        ({"client_id": ""}, ["client_id is empty"]),
+        ({"client_id": ""}, ["client_id is required"]),
         ({"page_size": "0", "data_center": "mars"}, ["page_size must be", "data_center must be"]),
         ({"page_size": "x", "filters": "{"}, ["page_size must be an", "filters must be a JSON"]),
         ({"page_size": "x", "data_center": "mars"}, ["page_size must be", "data_center must be"]),
