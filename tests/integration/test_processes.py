@@ -234,7 +234,7 @@ def test_back_to_back_and_killed_in_between_the_limit_is_kept(tmp_path: Path) ->
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
 
 
-# Its clock stops in the middle of a transaction, when it is asked for the second time.
+# Its clock stops in the middle of a transaction, when it is asked for the third time.
 HOLDING = """
 import sys, time
 from tap_zohovoice._time import Clock
@@ -245,7 +245,7 @@ class HoldingClock(Clock):
 
     def now(self):
         self.asked += 1
-        if self.asked == 2:
+        if self.asked == 3:
             sys.stderr.write("holding\\n")
             sys.stderr.flush()
             time.sleep(60)
