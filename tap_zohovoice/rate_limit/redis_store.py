@@ -131,12 +131,9 @@ class RedisStore(SlotStore):
     def _note_loss(self, error: redis.RedisError) -> tuple[float, str]:
         if self._lost is None:
             self._lost = (self._clock.monotonic(), f"{self._clock.utcnow():%Y-%m-%d %H:%M:%S} UTC")
-            _LOGGER.warning(
-                "The rate-limit store has been unreachable since %s (%s); "
-                "sending no requests until it is back",
-                self._lost[1],
-                _reason(error),
-            )
+            text = "The rate-limit store has been unreachable since %s (%s)"
+            text += "; sending no requests until it is back"
+            _LOGGER.warning(text, self._lost[1], _reason(error))
         return self._lost
 
     def _wait_until_back(self, error: redis.RedisError) -> None:

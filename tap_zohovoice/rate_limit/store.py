@@ -136,8 +136,6 @@ class SQLiteSlotStore(SlotStore):
                 return work(file)
         except (sqlite3.Error, OSError, TypeError) as error:  # a column is null in another version
             self._unusable.add(url)
-            _LOGGER.warning(
-                "Cannot open the shared rate-limit file (%s); limiting this process only",
-                ", ".join(filter(None, (type(error).__name__, str(path)))),
-            )
+            text = "Cannot open the shared rate-limit file (%s); limiting this process only"
+            _LOGGER.warning(text, ", ".join(filter(None, (type(error).__name__, str(path)))))
             return default

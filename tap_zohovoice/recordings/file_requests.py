@@ -147,7 +147,7 @@ class SeveralFiles:
 
     @property
     def limit(self) -> int:
-        """How many files to request at once; one, as long as requests fail for other reasons."""
+        """How many files to request at once; one before the first file, and while none arrives."""
         is_working = self.sender.failures_in_a_row < FAIL_FAST_AFTER
         return self.max_files if self.sender.is_mode_accepted and is_working else 1
 
@@ -200,8 +200,8 @@ class SeveralFiles:
                 self._stop(error.summary)
             elif not self._is_failure_logged:
                 self._is_failure_logged = True
-                reason = error.summary
-                _LOGGER.info("Requesting the files of a failed request one by one: %s", reason)
+                text = "Requesting the files of a failed request one by one: %s"
+                _LOGGER.info(text, error.summary)
         else:
             self._failures = 0
             if not self._is_proven:
