@@ -1,8 +1,6 @@
 """Fields of the streams beside call logs and their items: users, messages, links and others."""
 
-from typing import Any
-
-from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice.schemas.types import Field, FieldType
 
 _ID, _STRING, _TIMESTAMP = FieldType.ID, FieldType.STRING, FieldType.TIMESTAMP
 _INTEGER, _BOOLEAN, _OBJECT = FieldType.INTEGER, FieldType.BOOLEAN, FieldType.OBJECT
@@ -147,20 +145,3 @@ STATUS_CHANGE_FIELDS = (
     Field("triggered_reason_desc", _STRING, "Description of the reason."),
     Field("zsoid", _ID, "Id of the organisation."),
 )
-
-
-def build_list_schema(fields: tuple[Field, ...], description: str, scope: str) -> dict[str, Any]:
-    """Build the JSON schema of a stream whose description names the scope that it needs."""
-    schema = build_schema(*fields, is_open=True)
-    return {"description": f"{description} Requires the scope {scope}.", **schema}
-
-
-def build_link_schema(key: str, scope: str) -> dict[str, Any]:
-    """Build the JSON schema of a stream that links calls to their owners."""
-    owner = key.removesuffix("_id")
-    schema = build_schema(
-        Field(key, _ID, f"Id of the {owner}."),
-        Field("logid", _ID, "Id of the call log."),
-        Field("start_time", _TIMESTAMP, "When the call started."),
-    )
-    return {"description": f"Calls of each {owner}. Requires the scope {scope}.", **schema}

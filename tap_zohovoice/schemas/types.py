@@ -143,14 +143,14 @@ class Field:
         )
 
 
-def build_schema(*fields: Field, is_open: bool = False) -> dict[str, Any]:
+def build_schema(*fields: Field, is_open: bool = False, description: str = "") -> dict[str, Any]:
     """Build the JSON schema of a stream; an open one has `additional_fields` too."""
     if is_open:
         more = "Undocumented fields, and values that do not match their type."
         fields = (*fields, Field("additional_fields", FieldType.OBJECT, more))
     schema = th.PropertiesList(*(field.to_property() for field in fields)).to_dict()
     schema.pop("$schema", None)
-    return schema
+    return {"description": description, **schema} if description else schema
 
 
 @lru_cache(maxsize=4_096)

@@ -12,7 +12,8 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
 from tap_zohovoice.pagination import convert_row, parse_rows
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
-from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS, build_list_schema
+from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
+from tap_zohovoice.schemas.types import build_schema
 from tap_zohovoice.streams.directory import OwnedStream, UsersStream
 
 _PERIOD = dt.timedelta(days=366)
@@ -38,7 +39,11 @@ class AgentStatusChangesStream(OwnedStream):
     owner_stream = UsersStream
     owner_field = "agentId"
     scope = UsersStream.scope
-    schema = build_list_schema(STATUS_CHANGE_FIELDS, "Changes of the status of agents.", scope)
+    schema = build_schema(
+        *STATUS_CHANGE_FIELDS,
+        is_open=True,
+        description=f"Changes of the status of agents. Requires the scope {scope}.",
+    )
 
     _gaps = 0
 

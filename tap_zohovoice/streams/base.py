@@ -142,17 +142,13 @@ class IncrementalStream(BookmarkedStream):
             covered_until = min(window.covered_until, self.services.present)
             safe = max(add_saturating(covered_until, -margin), start)
             self.advance_bookmark(format_timestamp(safe), context)
-        if self.has_checkpoints:
-            self._set_checkpoint(window, state)
-        self.write_state()
-
-    def _set_checkpoint(self, window: WindowResult, state: dict[str, Any]) -> None:
         state.pop(CHECKPOINT, None)
         bookmark = state.get("replication_key_value")
-        if window.checkpoint and bookmark:
+        if self.has_checkpoints and window.checkpoint and bookmark:
             present, end = self.services.present, self.services.settings.end
             checkpoint = window.checkpoint.limited(min(present, end or present))
             state[CHECKPOINT] = checkpoint.to_state(bookmark, present)
+        self.write_state()
 
     @override
     def is_bookmark(self, timestamp: str) -> bool:

@@ -10,7 +10,7 @@ from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.schemas.directory import build_link_schema
+from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import (
     CampaignsStream,
@@ -29,7 +29,13 @@ class CallLinkStream(OwnedStream, IncrementalStream):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.owner_scope = cls.owner_stream.scope
-        cls.schema = build_link_schema(cls.owner_key, cls.owner_scope)
+        owner = cls.owner_key.removesuffix("_id")
+        cls.schema = build_schema(
+            Field(cls.owner_key, FieldType.ID, f"Id of the {owner}."),
+            Field("logid", FieldType.ID, "Id of the call log."),
+            Field("start_time", FieldType.TIMESTAMP, "When the call started."),
+            description=f"Calls of each {owner}. Requires the scope {cls.owner_scope}.",
+        )
 
     @override
     def get_list_filters(self, context: Context | None) -> dict[str, str]:

@@ -14,8 +14,7 @@ from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
 from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
 from tap_zohovoice.schemas import directory as fields
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
-from tap_zohovoice.schemas.directory import build_list_schema
-from tap_zohovoice.schemas.types import Field
+from tap_zohovoice.schemas.types import Field, build_schema
 from tap_zohovoice.services import Services
 
 
@@ -37,8 +36,9 @@ class ListStream(ZohoVoiceStream):
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        description = (cls.__doc__ or "").partition("\n")[0]
-        cls.schema = build_list_schema(cls.fields, description, cls.scope)
+        first_line = (cls.__doc__ or "").partition("\n")[0]
+        description = f"{first_line} Requires the scope {cls.scope}."
+        cls.schema = build_schema(*cls.fields, is_open=True, description=description)
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
