@@ -95,10 +95,7 @@ class PageFlow:
         return self._pass.order.passed_start
 
     def read_window(self) -> Generator[PageRequest, Page, dict[str, SerializedRecord]]:
-        """Read the window, again if rows are missing or their order changed.
-
-        Returns:
-            The rows by `logid`.
+        """Read the window, again if rows are missing or moved, and return its rows.
 
         Raises:
             WindowTooLargeError: If fewer days, or one type of calls, must be requested.
@@ -115,23 +112,25 @@ class PageFlow:
             )
             if self._pass.is_complete(len(self.rows), self._limits, keeps_order=keeps_order):
                 return self.rows
-            is_repeated = before is not None and self._pass.seen.keys() == before.seen.keys()
+            is_repeated = before and self._pass.seen.keys() == before.seen.keys()
             if keeps_order and kept_order and is_repeated and self._pass.totals:
                 self._limits.total_is_reliable = False
+                total, count = min(self._pass.totals), len(self.rows)
                 _LOGGER.warning(
                     "%s: meta.total is %d but only %d distinct calls were returned, twice; "
                     "continuing and ignoring meta.total",
-                    self._name,
-                    min(self._pass.totals),
-                    len(self.rows),
+                    *(self._name, total, count),
                 )
                 return self.rows
             if before is not None and (not self._pass.is_firm or self._limits.needs_single_pages):
                 break
             some_moved = some_moved or not self._pass.is_firm
             before, kept_order = self._pass, keeps_order
+        raise self._order_changes()
+
+    def _order_changes(self) -> WindowTooLargeError:
         self._limits.require_single_pages()
-        raise WindowTooLargeError(max(self._pass.totals, default=None))
+        return WindowTooLargeError(max(self._pass.totals, default=None))
 
     def _read_pass(self) -> Generator[PageRequest, Page, None]:
         """Read from the first row to the last."""
@@ -142,12 +141,15 @@ class PageFlow:
         while page is not None:
             self._pass.observe(page, offset)
             if self._pass.stale_pages > _MAX_STALE_PAGES:
+                if self._pass.has_shifted:  # but a single page has all rows, in any order
+                    raise self._order_changes()
                 message = (
                     f"Zoho returns the same calls of {self._name} at every offset; "
                     "run again later, and report it to Zoho's support if it persists"
                 )
                 raise ZohoVoiceError(message)
-            self._collect(page)
+            self._add_rows(page)
+            self._pass.add(page)
             if self.passed_start or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
@@ -231,10 +233,6 @@ class PageFlow:
         if is_capped or is_long or (self._can_split and total > self._limits.max_window_rows):
             raise WindowTooLargeError(total)
 
-    def _collect(self, page: Page) -> None:
-        self._add_rows(page)
-        self._pass.add(page)
-
     def _add_rows(self, page: Page) -> None:
         # Rows of an overlap, and those of an earlier pass, may have changed since they came.
         repeated = set(self._pass.ids[-self._pass.overlap :])
@@ -275,11 +273,13 @@ class PageFlow:
             if lower + len(back.rows) <= offset or offset not in self._pass.empty_offsets:
                 self._pass.empty_offsets.add(offset)
                 return lower, back
-            self._collect(back)
+            self._add_rows(back)
+            self._pass.add(back)
             self._check_unexpected_end(offset, page)
             return offset, None
         if any(row.logid == back.rows[-1].logid for row in page.rows):
-            self._collect(back)
+            self._add_rows(back)
+            self._pass.add(back)
             return offset, page
         # What lies between the two pages is not known: read on from the lower one.
         self._add_rows(page)

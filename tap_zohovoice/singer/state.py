@@ -68,7 +68,7 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
                 _LOGGER.warning(message, name, field.replace("_", "-"))
             if hasattr(place, field):
                 setattr(place, field, value)
-    properties = entry.schema.properties or {}
+    properties = entry.schema.properties = entry.schema.properties or {}
     for field, schema in stream.schema["properties"].items():
         is_key, given = field in {*keys, replication_key}, properties.get(field)
         is_other = given is not None and not _allows(given, schema, is_exact=is_key)

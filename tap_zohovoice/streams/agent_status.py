@@ -103,8 +103,8 @@ class AgentStatusChangesStream(OwnedStream):
         while True:
             try:
                 hits, before = self.api.get_json({**params, "from": str(count)}, _parse_hits)
-            except InvalidParameterError:
-                if not count:
+            except InvalidParameterError as error:
+                if not (count and error.is_invalid_value):
                     raise
                 break  # after the only agent, if `from` counts agents
             records = [self._convert(hit, agent, index) for index, hit in enumerate(hits, count)]

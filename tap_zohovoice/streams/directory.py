@@ -17,6 +17,8 @@ from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.types import Field, build_schema
 from tap_zohovoice.services import Services
 
+_MAX_PASSES = 8  # over a list whose order changes, or that lacks rows
+
 
 class ListStream(ZohoVoiceStream):
     """A stream that reads a whole list in each run; a subclass declares and describes the list."""
@@ -31,7 +33,7 @@ class ListStream(ZohoVoiceStream):
     aliases: ClassVar[Mapping[str, str]] = {}  # of key fields, for rows that lack them
 
     _row_count = 0  # of the last page; 0 if no page follows
-    _is_accessible = False
+    _is_accessible = _has_moved = False  # whether rows changed their order in this pass
 
     @override
     def __init_subclass__(cls) -> None:
@@ -44,6 +46,7 @@ class ListStream(ZohoVoiceStream):
         super().__init__(tap, services)
         self._rows: list[Record] = []
         self._emitted: dict[str, Record] = {}
+        self._seen: dict[str, None] = {}  # keys of this pass over the list
         self._total = 0
         required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
         self._converter = RecordConverter(self.fields, required, self.aliases, self.logger)
@@ -70,13 +73,22 @@ class ListStream(ZohoVoiceStream):
         self._emitted.clear()
         self._total = duplicates = 0
         with self.reporting():
-            for record in self.request_records(context):
-                key = self.record_key(record)
-                if key not in self._emitted:
-                    self._emitted[key] = record
-                    yield record
-                else:
-                    duplicates += self._emitted[key] != record
+            for attempt in range(_MAX_PASSES):
+                before, self._seen, self._has_moved = len(self._emitted), {}, False
+                for record in self.request_records(context):
+                    key = self.record_key(record)
+                    if key not in self._emitted:
+                        self._emitted[key] = record
+                        yield record
+                    else:
+                        duplicates += self._emitted[key] != record and not attempt
+                missing = self._total - len(self._emitted)
+                may_be_short = missing > 0 and not (attempt and len(self._emitted) == before)
+                if not missing or not (may_be_short or self._has_moved):
+                    break
+            else:
+                message = f"The order of the list of {self.name} changes; run again later"
+                raise ZohoVoiceError(message)
         self._converter.log_undeclared()
         if duplicates:
             message = "%d rows have a duplicate id, but other values; keeping the first row"
@@ -93,23 +105,25 @@ class ListStream(ZohoVoiceStream):
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
-        if not self.size_param:
-            return {}
-        return {"from": str(next_page_token), self.size_param: str(self.page_size)}
+        page = {"from": str(next_page_token), self.size_param: str(self.page_size)}
+        return page if self.size_param else {}
 
     @override
     def validate_response(self, response: requests.Response) -> None:
         self._rows = self.api.parse_json(response, self._parse_page)
         keys = [self.record_key(record) for record in self._rows]
-        if keys and all(key in self._emitted for key in keys):
+        known = [key for key in self._seen if key in keys]
+        self._has_moved |= known != keys[: len(known)]  # a new row moves them on together
+        if keys and len(known) == len(keys):
             # Where rows count from 1, one row alone may be the last one again.
-            if keys != list(self._emitted)[-1:]:
+            if keys != list(self._seen)[-1:] and not self._has_moved:
                 message = (
                     f"Zoho returns the same rows of the list of {self.name} again at another "
                     "offset; run again later, and report it to Zoho's support if it persists"
                 )
                 raise ZohoVoiceError(message)
             self._rows = []
+        self._seen |= dict.fromkeys(keys)
         self._row_count = len(self._rows) if self.size_param else 0
 
     @override
@@ -120,10 +134,8 @@ class ListStream(ZohoVoiceStream):
         first, name = len(self._emitted), f"the list of {self.name}"
         rows, total = parse_rows(body, self.envelope, first)
         self._total = max(total or 0, self._total)
-        return [
-            convert_row(row, self._converter.convert, index, name)
-            for index, row in enumerate(rows, first)
-        ]
+        convert = self._converter.convert
+        return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
 
 
 class OwnedStream(BookmarkedStream):
@@ -245,8 +257,7 @@ class ScheduledSmsStream(ListStream):
 class CampaignsStream(ListStream):
     """Campaigns of the power dialer.
 
-    Their paging is hardly documented. The first request has no index, as in the documented sample;
-    a round number of rows may be a page, so the next ones are requested too.
+    The first request has no index, as in the sample. A round number of rows may be a page.
     """
 
     name = "campaigns"
@@ -270,12 +281,11 @@ class CampaignsStream(ListStream):
 
     @override
     def handle_error(self, error: Exception) -> None:
-        if not self._emitted or not isinstance(error, InvalidParameterError):
+        is_refused = isinstance(error, InvalidParameterError) and error.is_invalid_value
+        if not self._emitted or not is_refused:
             raise error
-        self.logger.warning(
-            "Zoho returned %d campaigns and rejected the next page; there may be more",
-            len(self._emitted),
-        )
+        message = "Zoho returned %d campaigns and rejected the next page; there may be more"
+        self.logger.warning(message, len(self._emitted))
         self._rows, self._row_count = [], 0
 
 

@@ -1,11 +1,13 @@
 """Lists in part, in changing orders, with other totals or with wrong times: command line."""
 
+import itertools
 import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests_mock
 
 from tests.support.calls import assert_once, call, history, milliseconds, server_ids
 from tests.support.catalog import selecting
@@ -396,3 +398,32 @@ def test_phone_that_is_ahead_moves_no_bookmark_past_calls_that_are_not_read(
             if message["type"] == "RECORD" and not message["record"]["logid"].startswith("ahead")
         ]
         assert not unread or value <= min(unread)
+
+
+@pytest.mark.parametrize("total", [True, False])
+def test_two_orders_in_turn_are_read_in_windows_of_a_page(
+    run_tap: RunTap, clock: FakeClock, *, total: bool
+) -> None:
+    start = round((NOW - 86_400) * 1000)
+    rows = [
+        {"logid": f"{n * 7919 % 900:03}", "start_time": str(start - n * 9_600_000)}
+        for n in range(900)
+    ]
+    count = itertools.count()
+
+    def respond(request: Any, _context: Any) -> dict[str, Any]:
+        query = {name: values[0] for name, values in request.qs.items()}
+        first, last = (datetime.fromisoformat(query[name]) for name in ("fromdate", "todate"))
+        bounds = (day.replace(tzinfo=UTC).timestamp() * 1000 for day in (first, last))
+        begin, end = (round(moment) for moment in bounds)
+        found = [row for row in rows if begin <= int(row["start_time"]) < end + 86_400_000]
+        if next(count) % 2:
+            found.sort(key=lambda row: row["logid"])
+        offset = int(query["from"])
+        page = found[offset : offset + min(int(query["size"]), 61)]
+        return {"logs": page, "meta": {"total": len(found)} if total else {}}
+
+    with Sandbox(history=None, clock=clock) as box, requests_mock.Mocker(real_http=True) as mock:
+        mock.get(f"{box.url}/rest/json/zv/logs", json=respond)
+        run = run_tap({**box.config, "start_date": "2025-10-01"})
+    assert_once(run, {row["logid"] for row in rows})

@@ -404,8 +404,10 @@ def test_catalog_cannot_leave_out_key_fields(
     deselected = run_tap(box.config, catalog=catalog)
     del entry["schema"]["properties"][name]
     absent = run_tap(box.config, catalog=catalog)
-    for run in (deselected, absent):
-        assert (run.exit_code, len(run.records)) == (0, 9)
+    entry["schema"]["properties"] = {}
+    empty = run_tap(box.config, catalog=catalog)
+    for run in (deselected, absent, empty):
+        assert (run.exit_code, len(run.records)) == (0, 9), run.log
         assert all(record[name] for record in run.records)
 
 

@@ -389,6 +389,10 @@ MESSAGES: dict[str, Meet] = {
     "Zoho returns the same rows of the list of … again at another offset; …": meet(
         listed_users, {"users": [{"userid": str(number)} for number in range(50)]}
     ),
+    "The order of the list of … changes; …": meet(
+        listed_users,
+        *[EMPTY, *8 * [*[{"users": [{"userid": id_}, {"userid": "1"}]} for id_ in "02"], EMPTY]],
+    ),
     "… rows have a duplicate id, but other values; keeping the first row": meet(
         listed_users, *2 * [{"users": [{"userid": "1", "name": name} for name in "ab"]}], EMPTY
     ),

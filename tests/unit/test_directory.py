@@ -1,6 +1,8 @@
 """Streams beside the calls: requests, paging, keys, types, errors."""
 
+import itertools
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -29,13 +31,25 @@ class Server:
         self.stream, self.rows = stream, rows
         self.base, self.max_size, self.meta = 0, 1000, dict[str, Any]()
         mock.post(f"{ACCOUNTS}/oauth/v2/token", json={"access_token": "token", "expires_in": 3600})
-        self.mock = mock.get(f"{VOICE}/rest/json/{stream.path}", json=self.respond)
+        self.url = f"{VOICE}/rest/json/{stream.path}"
+        self.mock = mock.get(self.url, json=self.respond)
 
     def respond(self, request: Any, _context: Any) -> dict[str, Any]:
         size = int(request.qs.get(self.stream.size_param, ["1000"])[0])
         first = max(int(request.qs.get("from", ["0"])[0]) - self.base, 0)
         rows = self.rows[first : first + min(size, self.max_size)]
         return {"code": "200", "status": "SUCCESS", self.stream.envelope: rows, **self.meta}
+
+    def shuffles(self, mock: Mocker, times: int) -> None:
+        """Change the order before each of some requests."""
+        count, key = itertools.count(2), self.stream.primary_keys[0]
+
+        def respond(request: Any, context: Any) -> dict[str, Any]:
+            number = min(next(count), times + 1)
+            self.rows.sort(key=lambda row: zlib.crc32(f"{number} {row[key]}".encode()))
+            return self.respond(request, context)
+
+        mock.get(self.url, json=respond)
 
 
 @pytest.fixture
@@ -97,6 +111,48 @@ def test_no_row_is_lost_in_any_dialect(
 ) -> None:
     server = Server(requests_mock, stream, rows_of(stream, 120))
     server.base, server.max_size, server.meta = base, max_size, total
+    assert keys(stream, read(stream.name)) == keys(stream, server.rows)
+
+
+@pytest.mark.parametrize("stream", OFFSET_PAGED)
+@pytest.mark.parametrize("times", [4, 1000])
+def test_list_in_changing_order_is_read_again_or_an_error(
+    read: Any, requests_mock: Mocker, stream: Any, times: int
+) -> None:
+    server = Server(requests_mock, stream, rows_of(stream, 250))
+    server.shuffles(requests_mock, times)
+    if times < 10:
+        assert sorted(keys(stream, read(stream.name))) == sorted(keys(stream, server.rows))
+        return
+    with pytest.raises(Exception, match=f"The order of the list of {stream.name} changes"):
+        read(stream.name)
+
+
+def test_total_proves_that_a_list_in_changing_order_is_whole(
+    read: Any, requests_mock: Mocker
+) -> None:
+    stream = DIRECTORY_STREAMS[0]
+    server = Server(requests_mock, stream, rows_of(stream, 120))
+    server.meta = {"meta": {"total": 120}}
+    server.shuffles(requests_mock, 1000)
+    assert sorted(keys(stream, read(stream.name))) == sorted(keys(stream, server.rows))
+
+
+@pytest.mark.parametrize("missing", [{}, {"meta": {"total": 120}}])
+def test_rows_that_the_total_promises_are_requested_again(
+    read: Any, requests_mock: Mocker, missing: dict[str, Any]
+) -> None:
+    stream = DIRECTORY_STREAMS[0]
+    server = Server(requests_mock, stream, rows_of(stream, 120))
+    server.meta = {"meta": {"total": 120}}
+    before, count = server.respond, itertools.count(1)
+
+    def respond(request: Any, context: Any) -> dict[str, Any]:
+        if next(count) == 3:
+            return {"status": "SUCCESS", stream.envelope: [], **missing}
+        return before(request, context)
+
+    requests_mock.get(server.url, json=respond)
     assert keys(stream, read(stream.name)) == keys(stream, server.rows)
 
 
@@ -272,6 +328,19 @@ class TestAgentStatusChanges:
             return {"code": "200", "list": {"agentStatus": [found]}, **more}
 
         return mock.get(self.PATH, json=respond)
+
+    def test_refusal_of_a_page_that_names_no_value_is_no_end(
+        self, read: Any, requests_mock: Mocker
+    ) -> None:
+        self.serve(requests_mock, self.moments(5))
+        requests_mock.get(
+            self.PATH,
+            additional_matcher=lambda request: request.qs["from"] != ["0"],
+            status_code=400,
+            json={"code": "Q9", "message": "Not now"},
+        )
+        with pytest.raises(Exception, match="Not now"):
+            read("agent_status_changes")
 
     def moments(self, count: int) -> list[int]:
         return [self.NOW_MS - self.DAY * (count - number) for number in range(count)]
