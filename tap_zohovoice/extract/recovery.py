@@ -1,23 +1,15 @@
 """Recovery from requests for windows that the server rejects, or fails to answer."""
 
-from __future__ import annotations
-
+import datetime as dt
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
-from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS
+from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS, WindowPlanner
+from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, DateWindow
 from tap_zohovoice.http.retry import MAX_ATTEMPTS
-from tap_zohovoice.pagination import PageRequest
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Generator
-
-    from tap_zohovoice.extract.planner import WindowPlanner
-    from tap_zohovoice.extract.window_reader import WindowReader
-    from tap_zohovoice.pagination import Page
+from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _FEW_ROWS, _FEW_ATTEMPTS = 10, 2
@@ -29,11 +21,6 @@ class Recovery:
 
     What a response says is not relied on: a request for a few rows of a recent day shows whether
     it is something of the other request.
-
-    Args:
-        windows: Requests pages.
-        planner: Plans other windows.
-        today: Current day.
     """
 
     def __init__(self, windows: WindowReader, planner: WindowPlanner, today: dt.date) -> None:
@@ -86,19 +73,15 @@ class Recovery:
     def _skip_rejected_past(self, window: DateWindow) -> Generator[PageRequest, Page, bool]:
         """Find the oldest day that the server accepts, if it rejects the first ones as too old."""
         rejected, accepted = window.first, self._recent
-        if self._has_read or rejected >= accepted:
-            return False
-        if not (yield from self._accepts(accepted)):
+        if self._has_read or rejected >= accepted or not (yield from self._accepts(accepted)):
             return False
         self._has_read = True
         if (yield from self._accepts(rejected)):
             return False
         while (accepted - rejected).days > 1:
             middle = rejected + (accepted - rejected) // 2
-            if (yield from self._accepts(middle)):
-                accepted = middle
-            else:
-                rejected = middle
+            is_kept = yield from self._accepts(middle)
+            rejected, accepted = (rejected, middle) if is_kept else (middle, accepted)
         # In an outage or a lockout, which may end at any moment, both days get the same answer.
         is_kept = yield from self._accepts(accepted)
         if not is_kept or (yield from self._accepts(rejected, MAX_ATTEMPTS)):
