@@ -17,7 +17,7 @@ from singer_sdk.streams import RESTStream
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.config.data_centers import SCOPE
-from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.progress.figures import RecordProgress
@@ -131,7 +131,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
             try:
                 return self.api.retry(partial(func, *args), **self.retry_limits)
-            except (InvalidParameterError, RetriesExhaustedError) as error:
+            except ZohoVoiceError as error:
                 self.handle_error(error)
                 return requests.Response()
 

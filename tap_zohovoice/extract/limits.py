@@ -9,6 +9,8 @@ _MAX_ROWS = 15_000
 _MAX_WINDOW_REQUESTS = 50
 """Requests of a window of several days, since nothing of it is emitted until it is complete. With
 those that find the days, they fit two minutes at 29 a minute."""
+ITEM_WINDOW_REQUESTS = 10
+"""The same where each row takes another request: the next run reads the window again."""
 _MIN_CHECKPOINT_ROWS = 1_000
 """Rows that a window may have however many requests they take: short windows repeat days."""
 _LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
@@ -20,6 +22,8 @@ DEFAULT_SIZE = 200
 """The size of first pages, unless the user wishes another one: clients use it."""
 _LARGER_SIZES = (1_000, 500)
 """Sizes to try where a window has more rows than a page of `DEFAULT_SIZE`; none is documented."""
+LEAST_SIZE = 25
+"""The least size to come down to after failures that do not name the size."""
 _SHORT_TRIALS = 2
 """Pages without a total that bring no more than `DEFAULT_SIZE` rows, after which a size is given
 up: one may be the end of its window."""
@@ -48,6 +52,7 @@ class ServerLimits:
         total_exceeds_page: Whether a total was greater than the rows of its own page.
         firm_overlaps: Wide overlaps of two pages in a row whose rows kept their order.
         needs_single_pages: Whether each window must fit a page, since the order is not firm.
+        window_requests: Requests that a window of several days may take.
     """
 
     reachable_rows: int
@@ -64,6 +69,7 @@ class ServerLimits:
     total_exceeds_page: bool = False
     firm_overlaps: int = 0
     needs_single_pages: bool = False
+    window_requests: int = _MAX_WINDOW_REQUESTS
 
     @classmethod
     def for_size(cls, size: int) -> ServerLimits:
@@ -77,7 +83,7 @@ class ServerLimits:
         if not self.full_page_rows:
             return _MAX_ROWS
         new_rows = self.full_page_rows - 1  # pages overlap by a row
-        return max(_MAX_WINDOW_REQUESTS * new_rows, _MIN_CHECKPOINT_ROWS)
+        return max(self.window_requests * new_rows, _MIN_CHECKPOINT_ROWS)
 
     @property
     def max_window_rows(self) -> int:
@@ -91,12 +97,7 @@ class ServerLimits:
         return min(size, max(self.large_end - offset, least))
 
     def lower_large_end(self, end: int, *, is_refused: bool) -> None:
-        """Record that a request for more than the least size failed: once may be by chance.
-
-        Args:
-            end: Where a page of the least size would end.
-            is_refused: Whether the server refused the page.
-        """
+        """Record that more rows failed than the least size, which ends at `end`: once by chance."""
         self.failures_beyond += 1
         if is_refused or self.failures_beyond > 1:
             self.large_end = max(self.confirmed_end, end)
@@ -132,69 +133,69 @@ class PageSizeNegotiation:
     """The size of a page: the largest one granted, or a smaller one where the server rejects it.
 
     A rejection need not name what is rejected. So a size that may be the reason is lowered, and
-    tried again once a request has succeeded.
-
-    Larger sizes are tried after a full page of `DEFAULT_SIZE`, where rows are certain to follow,
-    so that no rows, or no more than before, mean that the size is not granted.
+    tried again later. This and larger sizes are tried after a full page, where rows are certain to
+    follow, so that no rows, or no more than before, mean that the size is not granted.
 
     Args:
         size: Rows to request; None: as many as the server grants.
 
     Attributes:
+        least: The size that needs no trial.
         granted: The larger size that the server has granted, if any.
     """
 
     def __init__(self, size: int | None) -> None:
-        self._size = self._first_size = size or DEFAULT_SIZE
+        self.least = self._first_size = self._wish = size or DEFAULT_SIZE
         self._trials = list(_LARGER_SIZES) if size is None else []
         self.granted: int | None = None
         self._has_full_page = False
         self._short_trials = 0
         self._is_accepted = False
-        self._suspect: int | None = None  # lowered, but the reason may have been another one
-        self._retrial: int | None = None  # a suspect, which is requested once more
 
     @property
     def next(self) -> int:
         """The size to request next."""
-        return self.granted or self._retrial or self._size
-
-    @property
-    def least(self) -> int:
-        """The size that needs no trial."""
-        return self._size
+        return self.granted or self.least
 
     @property
     def is_unproven(self) -> bool:
         """Whether a failure of the next size may be due to the size, since none has passed."""
-        return not self._is_accepted and self._size > _DOCUMENTED_SIZE
+        return not self._is_accepted and self.least > LEAST_SIZE
 
     @property
     def trial(self) -> int | None:
         """The larger size to try next, where rows are certain to follow."""
-        is_ready = self._has_full_page and self._size == self._first_size and not self.granted
+        is_ready = self._has_full_page and self.least == self._first_size and not self.granted
         return self._trials[0] if is_ready and self._trials else None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a size failed that is not larger than the first one, perhaps by chance."""
+        return any(size <= self._wish for size in self._trials)
+
     def accepted(self, size: int) -> None:
-        """Record that the server accepted a size."""
-        if self.granted:
-            return
-        self._size = size
-        self._is_accepted = True
-        self._retrial, self._suspect = self._suspect, None
+        """Record that the server returned rows to a size."""
+        if not self.granted:
+            self.least = size
+            self._is_accepted = True
 
     def observe_page(self, offset: int, rows: int, total: int | None) -> None:
         """Record how many rows a page of `next` has: a full page allows a trial."""
         left = total - offset - rows if total is not None else 0
-        self._has_full_page = rows >= self._size and not 0 < left <= self._size
+        self._has_full_page = rows >= self.least and not 0 < left <= self.least
 
     def observe_trial(self, offset: int, rows: int, total: int | None) -> None:
         """Record how many rows a page of `trial` has; none if it failed."""
         self._short_trials += 1
-        if rows > self._size:
-            self.granted = self.trial
+        size, *others = self._trials
+        if rows > self.least and size <= self._wish:  # it failed by chance
+            self.least = self._first_size = size
+            self._trials = [other for other in others if other > size]
+            self._has_full_page = False  # this one may have been the last
+        elif rows > self.least:
+            self.granted = size
         elif not rows or (total or 0) > offset + rows or self._short_trials == _SHORT_TRIALS:
-            del self._trials[0]
+            self._trials = [other for other in others if other < size]
             self._short_trials = 0
 
     def lower_granted(self) -> bool:
@@ -205,48 +206,28 @@ class PageSizeNegotiation:
         self.granted, self._trials = next(iter(smaller), None), []
         return True
 
-    def rejected(self, size: int, parameter: str) -> bool:
-        """Record that the server rejected a request.
-
-        Args:
-            size: The size of the request.
-            parameter: What the response names as invalid; empty if nothing.
-
-        Returns:
-            Whether the size is the reason, so that the next size may succeed.
-        """
-        if size == self._retrial:
-            half = size // 2
-            self._retrial = half if half > self._size else None
-            return True
-        if self._is_accepted or parameter != "size":
-            return False
-        return self.halve()
-
-    def try_smaller(self) -> bool:
-        """Lower a size that may be the reason of a rejection; return whether it could be."""
-        if self._is_accepted or self._size <= _DOCUMENTED_SIZE:
-            return False
-        self._suspect = self._size
-        while self._size > _DOCUMENTED_SIZE:
-            self._size //= 2
-        return True
+    def lower_rejected(self) -> bool:
+        """Lower a size that the server rejects by name; return whether it could be."""
+        return not self._is_accepted and self.halve()
 
     def lower_unproven(self) -> bool:
         """Lower a size that may be the reason of a failure, and try it later; return whether."""
         if not self.is_unproven:
             return False
-        self._trials.append(self._size)
-        self._size = self._first_size = _DOCUMENTED_SIZE
+        failed, place = self.least, sum(size <= self._wish for size in self._trials)
+        self.least = self._first_size = max(min(failed // 2, _DOCUMENTED_SIZE), LEAST_SIZE)
+        while failed > self.least:
+            self._trials.insert(place, failed)
+            failed, place = failed // 2, place + 1
         return True
 
     def halve(self) -> bool:
         """Halve the size; return whether it could be."""
         if self.lower_granted():
             return True
-        if self._size == 1:
+        if self.least == 1:
             return False
-        self._size //= 2
+        self.least //= 2
         return True
 
 

@@ -88,11 +88,6 @@ class WindowPlanner:
         days = max(days, self._min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
 
-    @property
-    def next_day(self) -> dt.date | None:
-        """First day that is not read; None: all are."""
-        return self._next
-
     def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
         """Return from when to when a window may have requested calls, by the days of UTC."""
         first, last = midnight(window.first), midnight(window.last) + DAY
@@ -120,12 +115,7 @@ class WindowPlanner:
         return self.covered_until(window) + (DAY if self._is_inclusive else 0 * DAY)
 
     def shrink(self, window: DateWindow, rows: int | None) -> None:
-        """Plan fewer days, since a window holds too many rows.
-
-        Args:
-            window: The window.
-            rows: How many it holds; None if that is not known.
-        """
+        """Plan fewer days, since a window holds too many rows, or an unknown number."""
         if rows is None:
             self._days = min(SHORT_RANGE_DAYS, max(window.days // 2, 1))
             return
@@ -135,14 +125,7 @@ class WindowPlanner:
         self._days = max(fitting if fitting < 0.75 * window.days else window.days // 2, 1)
 
     def avoid_future(self, window: DateWindow) -> bool:
-        """Request no day that may not have begun in the server's zone, after a rejection.
-
-        Args:
-            window: The rejected window.
-
-        Returns:
-            Whether there is anything else to request.
-        """
+        """After a rejection, request no day that may not have begun; return whether one has."""
         if self._is_extending:
             self._next = None
             return True
@@ -164,14 +147,7 @@ class WindowPlanner:
         self._next = first if self._last_day <= self._covering_day else None
 
     def halve(self, window: DateWindow) -> bool:
-        """Request half as many days from now on, after a rejection.
-
-        Args:
-            window: The rejected window.
-
-        Returns:
-            Whether there are fewer days to request.
-        """
+        """Request half as many days, after a rejection; return whether there are fewer."""
         if window.days == 1:
             return False
         self._max_days = (window.days + 1) // 2
@@ -185,20 +161,16 @@ class WindowPlanner:
         """Request no more days than these at once, for the rest of the run."""
         self._range_days = days
 
-    def start_at(self, day: dt.date) -> bool:
-        """Begin at a later day; return whether the range has it."""
-        if self._next is None or not self._first_day < day <= self._last_day:
-            return False
-        self._first_day = self._next = day
-        return True
+    def start_at(self, day: dt.date, last: dt.date | None = None) -> bool:
+        """Begin at a later day, with a window until `last`; return whether the range has it."""
+        has_day = self._next is not None and self._first_day < day <= self._last_day
+        self._first_day, self._next = (day, day) if has_day else (self._first_day, self._next)
+        if last and self._next:
+            self._days = max((last - self._next).days + 1, 1)
+        return has_day
 
     def mark_read(self, window: DateWindow, rows: int) -> None:
-        """Continue after a window.
-
-        Args:
-            window: The window that was read.
-            rows: How many rows it held.
-        """
+        """Continue after a window that was read, with its number of rows."""
         self._has_rows = self._has_rows or rows > 0
         fitting = self._fitting_days(window, rows) if rows else 2 * window.days
         self._days = max(min(fitting, 2 * window.days), 1)

@@ -48,6 +48,7 @@ class CallLogReader:
         filters: Query parameters.
 
     Attributes:
+        limits: What is observed of the server.
         on_page: Called with each page, and the share of all days that its window has.
         emits_types: Whether the types of calls of a long day come one by one, with checkpoints.
     """
@@ -65,7 +66,8 @@ class CallLogReader:
         cutoff = format_timestamp(add_saturating(start, -dt.timedelta(hours=1)))
         self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
         self._windows = WindowReader(page_size, filters, cutoff, self._observe)
-        self.planner = WindowPlanner(start, end, now, self._windows.limits)
+        self.limits = self._windows.limits
+        self.planner = WindowPlanner(start, end, now, self.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
         self.emits_types = False
         self._covered_until = start
@@ -83,7 +85,7 @@ class CallLogReader:
     def continue_at(self, checkpoint: Checkpoint) -> bool:
         """Continue where a run was stopped; return whether the range has that day."""
         self._checkpoint = checkpoint
-        return self.planner.start_at(checkpoint.next_day)
+        return self.planner.start_at(checkpoint.next_day, checkpoint.last_day)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
         """Read window after window, oldest first: yield page requests, and results.
@@ -98,11 +100,11 @@ class CallLogReader:
                     continue
                 result = self._result(window, self._get_fresh(found) if self._emitted else found)
                 self.planner.mark_read(window, len(found))
-                next_day = self.planner.next_day
+                upcoming = self.planner.next_window()
                 self._previous = {row.logid: row.start_time for row in found.values()}
                 self._emitted = {}
                 del found  # the rows are held once
-                checkpoint = Checkpoint(next_day, next_day) if next_day else None
+                checkpoint = Checkpoint(upcoming.first, upcoming.last) if upcoming else None
                 yield replace(result, checkpoint=checkpoint)
         finally:
             if self._differing:
@@ -152,8 +154,7 @@ class CallLogReader:
         windows, seen = self._windows, dict(self._windows.rows)
         counts: dict[str, int] = {}
         # Where all types take too long, each is emitted when it is read; a total shows their end.
-        limits = windows.limits
-        is_long = (total or 0) > limits.checkpoint_rows and limits.total_is_reliable
+        is_long = (total or 0) > self.limits.checkpoint_rows and self.limits.total_is_reliable
         emits_each_type = is_long and self.emits_types and self._can_split_types
         stopped, self._checkpoint = self._checkpoint, None
         if emits_each_type and stopped and window == DateWindow(stopped.next_day, stopped.last_day):
@@ -175,7 +176,7 @@ class CallLogReader:
             # If a row that was seen has none of these types, others may have none either.
             has_seen = was_stopped or all(logid in calls.kept for logid in seen)
             count = sum(counts.values())
-            is_short = limits.total_is_reliable and count < (total or 0)
+            is_short = self.limits.total_is_reliable and count < (total or 0)
             # A total that was wrong, or has changed, hides calls of no known type.
             if counts and not (is_short or seen):
                 is_short = yield from self._has_more(window, count)

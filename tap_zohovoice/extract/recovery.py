@@ -48,7 +48,7 @@ class Recovery:
         if not error.is_invalid_value and error.summary not in self._refusals:
             self._refusals.add(error.summary)  # if the same request is rejected again
             return (yield from self._accepts(self._recent))
-        is_smaller = error.rejected_param != "dates" and self._windows.page_size.try_smaller()
+        is_smaller = error.rejected_param != "dates" and self._windows.page_size.lower_unproven()
         is_earlier = error.rejected_param != "size" and self._planner.avoid_future(window)
         if is_smaller or is_earlier:
             return True

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint"
 """Member of a bookmark while a run is not finished."""
+POSITION = "emitted_until"
+"""Member of a checkpoint."""
 _CLOCK_SKEW = dt.timedelta(minutes=5)
 _RESTART = dt.timedelta(hours=1)
 """A run that starts this soon after the start of a stopped one does not read the lookback again."""
@@ -31,13 +33,15 @@ class Checkpoint:
 
     Attributes:
         next_day: First day to request; all days before are read.
-        last_day: Last day of the window of which some types of calls are read.
+        last_day: Last day of the next window, of which some types of calls may be read.
         call_types: Number of rows by each of these types.
+        emitted_until: Start of the last item that the window brought, of those that take a request.
     """
 
     next_day: dt.date
     last_day: dt.date
     call_types: Mapping[str, int] = field(default_factory=dict)
+    emitted_until: str = ""
 
     def to_state(self, bookmark: str, read_at: dt.datetime) -> dict[str, Any]:
         """Return the checkpoint as it is written to the state.
@@ -69,7 +73,7 @@ class Checkpoint:
         try:
             found = state[CHECKPOINT]
             read_at = parse_date(found["read_at"])
-            is_lowered = found["replication_key_value"] > state["replication_key_value"]
+            is_lowered = found["replication_key_value"] > (state.get("replication_key_value") or "")
             if is_lowered or read_at > now + _CLOCK_SKEW:
                 return None
             next_day, last_day = (
@@ -81,7 +85,7 @@ class Checkpoint:
             return None
         if now - read_at > _RESTART and oldest <= last_day:
             return cls(min(oldest, next_day), oldest)
-        return cls(next_day, last_day, call_types)
+        return cls(next_day, last_day, call_types, str(found.get(POSITION, "")))
 
     def limited(self, until: dt.datetime) -> Checkpoint:
         """Return a checkpoint that goes no further than days which are over at a moment."""

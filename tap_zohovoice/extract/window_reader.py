@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
+    RateLimitLockoutError,
     RetriesExhaustedError,
     WindowTooLargeError,
+    ZohoVoiceError,
 )
-from tap_zohovoice.extract.limits import PageSizeNegotiation, ServerLimits
+from tap_zohovoice.extract.limits import LEAST_SIZE, PageSizeNegotiation, ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow
-from tap_zohovoice.extract.windows import DAY, DateWindow
-from tap_zohovoice.http.retry import FIRST_ATTEMPTS, TRIAL_LIMITS
+from tap_zohovoice.extract.windows import DateWindow, days_after
+from tap_zohovoice.http.retry import MAX_ATTEMPTS, SIZE_ATTEMPTS, TRIAL_LIMITS
 from tap_zohovoice.pagination import PageRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
 
     from tap_zohovoice.pagination import Page
     from tap_zohovoice.singer.records import SerializedRecord
@@ -86,12 +87,7 @@ class WindowReader:
         return rows
 
     def read_call_type(self, window: DateWindow, call_type: str, seen: int) -> RowsGenerator:
-        """Read the calls of one type of a window that holds too many rows.
-
-        Args:
-            window: The window.
-            call_type: The type.
-            seen: Number of rows that came without the type.
+        """Read the calls of one type, where `seen` rows of any type were too many.
 
         Raises:
             WindowTooLargeError: If they are too many as well, or may be cut off as well.
@@ -123,22 +119,8 @@ class WindowReader:
         """
         first = PageRequest(offset, 0, params or self.params_of(window), str(window))
         page = (yield from self._try_larger(first)) if has_rows else None
-        limits = {"max_attempts": FIRST_ATTEMPTS} if self.page_size.is_unproven else {}
-        if offset and not has_rows:
-            limits = TRIAL_LIMITS  # a failure is an answer
-        while page is None:
-            size = self._size_at(offset, has_rows=has_rows)
-            try:
-                page = yield replace(first, size=size, retry_limits=limits)
-            except (InvalidParameterError, RetriesExhaustedError) as error:
-                if not self._lower_size(offset, size, error):
-                    raise
-                has_failed = isinstance(error, RetriesExhaustedError)
-                limits = {"earlier_attempts": FIRST_ATTEMPTS} if has_failed else {}
-            else:
-                if size == self.page_size.next:
-                    self.page_size.accepted(size)
-                    self.page_size.observe_page(offset, len(page.rows), page.total)
+        if page is None:
+            page = yield from self._request_granted(first, has_rows=has_rows)
         if not page.rows and not offset and page.size > self.page_size.least:
             page = yield from self._request_least(first)
         self._was_silent = not page.rows and not offset
@@ -148,12 +130,44 @@ class WindowReader:
         self._on_page(window, page)
         return page
 
+    def _request_granted(
+        self, request: PageRequest, *, has_rows: bool
+    ) -> Generator[PageRequest, Page, Page]:
+        """Request a page, and smaller ones as long as the size may be the reason of a failure."""
+        offset, attempts = request.offset, 0
+        while True:
+            size = self._size_at(offset, has_rows=has_rows)
+            limits = {"earlier_attempts": attempts}
+            if self.page_size.is_unproven:
+                attempts = min(attempts + SIZE_ATTEMPTS, MAX_ATTEMPTS - 1)
+                limits["max_attempts"] = attempts
+            if offset and not has_rows:
+                limits = TRIAL_LIMITS  # a failure is an answer
+            try:
+                page = yield replace(request, size=size, retry_limits=limits)
+            except (InvalidParameterError, RetriesExhaustedError) as error:
+                if not self._lower_size(offset, size, error):
+                    raise
+                has_failed = isinstance(error, RetriesExhaustedError)
+                attempts = (attempts or MAX_ATTEMPTS // 2) if has_failed else 0
+            else:
+                break
+        while page.rows and size < self.page_size.next and self.page_size.lower_unproven():
+            pass  # that size may have hidden rows
+        if page.rows and size == self.page_size.next:
+            self.page_size.accepted(size)
+            self.page_size.observe_page(offset, len(page.rows), page.total)
+            if not offset and self.page_size.has_failed:
+                return (yield from self._try_larger(request)) or page
+        return page
+
     def _size_at(self, offset: int, *, has_rows: bool) -> int:
         """Return the size to request at an offset."""
         size = self.limits.clip(offset, self.page_size.next, self.page_size.least)
         has_failed = has_rows and self.page_size.granted and self._is_beyond(offset, size)
-        is_silent = not offset and self._was_silent  # a small page is enough, and needs no proof
-        return self.page_size.least if has_failed or is_silent else size
+        if not offset and self._was_silent:  # a small page is enough, and needs no proof
+            return LEAST_SIZE if self.page_size.is_unproven else self.page_size.least
+        return self.page_size.least if has_failed else size
 
     def _request_least(self, request: PageRequest) -> Generator[PageRequest, Page, Page]:
         """Request a page without rows again: its size may not be granted any longer."""
@@ -163,17 +177,16 @@ class WindowReader:
         return page
 
     def _try_larger(self, request: PageRequest) -> Generator[PageRequest, Page, Page | None]:
-        """Request a page of a size that may not be granted there; None: a smaller one is needed.
-
-        Args:
-            request: The page, at an offset where rows are certain to be.
-        """
+        """Request a page of rows that are there in a larger size; None: it is not granted."""
         while size := self._larger_size(request.offset):
             page, is_refused = None, False
             try:
                 page = yield replace(request, size=size, retry_limits=TRIAL_LIMITS)
-            except (InvalidParameterError, RetriesExhaustedError) as error:
+            except ZohoVoiceError as error:
                 is_refused = isinstance(error, InvalidParameterError)
+                has_failed = is_refused or isinstance(error, RetriesExhaustedError)
+                if isinstance(error, RateLimitLockoutError) or not (has_failed or error.summary):
+                    raise
             rows = len(page.rows) if page else 0
             if not self.page_size.granted:
                 self.page_size.observe_trial(request.offset, rows, page.total if page else None)
@@ -201,12 +214,14 @@ class WindowReader:
         self, offset: int, size: int, error: InvalidParameterError | RetriesExhaustedError
     ) -> bool:
         """Return whether a request failed for its size, and a smaller one is next."""
-        is_beyond = self._is_beyond(offset, size)
+        is_beyond, is_value = self._is_beyond(offset, size), False
         if isinstance(error, InvalidParameterError):
-            if self.page_size.rejected(size, error.rejected_param):
+            if error.rejected_param == "size" and self.page_size.lower_rejected():
                 return True
+            is_value = error.is_invalid_value  # days may be the reason too
             is_beyond = is_beyond or error.rejected_param != "size"
-        elif error.summary and self.page_size.lower_unproven():  # no failure to get a token
+        # An error without a summary is a failure to get a token.
+        if error.summary and not is_value and self.page_size.lower_unproven():
             return True
         return not is_beyond and self.page_size.lower_granted()
 
@@ -222,7 +237,7 @@ class WindowReader:
         """
         if not can_split:
             raise WindowTooLargeError(None)
-        for days in _days_after(window, [row.start_time for row in rows.values()]):
+        for days in days_after(window, [row.start_time for row in rows.values()]):
             found = yield from self._flow(days, can_split=False, known=rows).read_window()
             if len(found) > 0.9 * len(rows):
                 raise WindowTooLargeError(None)  # it may have ended in the same place
@@ -279,20 +294,3 @@ class WindowReader:
         )
         flow.can_split_types = can_split_types
         return flow
-
-
-def _days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
-    """Return the days of rows beyond the last one that offsets reach, if there are any.
-
-    Args:
-        window: The days that were read.
-        timestamps: When the calls started, in the order of the server; without an order of time,
-            both halves of the window are possible.
-    """
-    last = dt.date.fromisoformat(timestamps[-1][:10])
-    if list(timestamps) == sorted(timestamps):
-        return [DateWindow(min(max(last - DAY, window.first), window.last), window.last)]
-    if list(timestamps) == sorted(timestamps, reverse=True):
-        return [DateWindow(window.first, max(min(last + DAY, window.last), window.first))]
-    middle = window.last - (window.days // 2) * DAY
-    return [DateWindow(window.first, middle), DateWindow(middle, window.last)]

@@ -90,3 +90,20 @@ def add_saturating(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
         return moment + by
     except OverflowError:
         return moment
+
+
+def days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
+    """Return the days of rows beyond the last one that offsets reach, if there are any.
+
+    Args:
+        window: The days that were read.
+        timestamps: When the calls started, in the order of the server; without an order of time,
+            both halves of the window are possible.
+    """
+    last = dt.date.fromisoformat(timestamps[-1][:10])
+    if list(timestamps) == sorted(timestamps):
+        return [DateWindow(min(max(last - DAY, window.first), window.last), window.last)]
+    if list(timestamps) == sorted(timestamps, reverse=True):
+        return [DateWindow(window.first, max(min(last + DAY, window.last), window.first))]
+    middle = window.last - (window.days // 2) * DAY
+    return [DateWindow(window.first, middle), DateWindow(middle, window.last)]

@@ -31,8 +31,8 @@ _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6
 """Attempts of a request without a usable response."""
-FIRST_ATTEMPTS = 3
-"""Attempts of a request before another one is tried that may fare better."""
+SIZE_ATTEMPTS = 2
+"""Attempts of a page size that may be the reason, before a smaller one is tried."""
 TRIAL_LIMITS = {"max_attempts": 2, "max_incomplete": 1}
 """Limits of a request that is expected to fail; see `RetryPolicy.call`."""
 FAIL_FAST_AFTER = 3

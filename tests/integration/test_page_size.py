@@ -69,12 +69,40 @@ def test_server_that_grants_less_later_loses_no_call(
         assert_once(run, server_ids(box))
 
 
-@pytest.mark.parametrize("behaviour", ["cap", "refuse", "error500", "timeout", "cut", "empty"])
-def test_documented_size_is_requested_where_no_larger_one_is_granted(
+@pytest.mark.parametrize("granted", [100, 50])
+@pytest.mark.parametrize(
+    ("behaviour", "more"),
+    [
+        *[("cap", 0), ("refuse", 0), ("error500", 0), ("timeout", 0), ("cut", 0), ("empty", 0)],
+        ("nothing", 6),  # silent days are verified
+    ],
+)
+def test_size_comes_down_where_no_larger_one_is_granted(
+    run_tap: RunTap, clock: FakeClock, behaviour: Any, more: int, granted: int
+) -> None:
+    dialect = Dialect(max_size=granted, size_over=behaviour)
+    assert count(run_tap, clock, dialect) <= ROWS / granted * 1.05 + 12 + more
+
+
+@pytest.mark.parametrize("behaviour", ["refuse", "error500", "timeout", "cut", "empty"])
+def test_documented_size_costs_at_most_six_requests(
     run_tap: RunTap, clock: FakeClock, behaviour: Any
 ) -> None:
     dialect = Dialect(max_size=100, size_over=behaviour)
-    assert count(run_tap, clock, dialect) <= ROWS / 100 * 1.05 + 12
+    fixed = count(run_tap, clock, dialect, page_size=100)
+    assert count(run_tap, clock, dialect) <= fixed + 6
+
+
+def test_larger_page_that_is_answered_by_a_redirect_is_given_up(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with Sandbox(history=history(ROWS), dialect=Dialect(max_size=200), clock=clock) as box:
+        config = {**box.config, "start_date": "2025-01-01"}
+        run_tap(config)
+        trial = [int(params["size"]) for _, params, _ in box.stats.log].index(1000) + 1
+        trial += box.stats.requests
+        box.faults = dict.fromkeys((trial, trial + 1), "redirect")
+        assert_once(run_tap(config), server_ids(box))
 
 
 @pytest.mark.parametrize("faults", [3, 4, 5])

@@ -90,7 +90,7 @@ def test_second_token_rejection_stops(run_tap: RunTap, clock: FakeClock, form: A
     faults = {3: "token", 4: "token"}
     dialect = Dialect(token_refused=form)
     with Sandbox(history=history(450), dialect=dialect, clock=clock, faults=faults) as box:
-        run = run_tap(box.config)
+        run = run_tap({**box.config, "page_size": 200})
         assert (box.stats.requests, box.stats.tokens) == (4, 2)
     assert run.exit_code == 1
     assert "a new access token was rejected too" in last_line(run)
