@@ -34,8 +34,7 @@ class IncrementalStream(BookmarkedStream):
 
     path = "zv/logs"
     replication_key = "start_time"
-    has_checkpoints: ClassVar[bool] = False
-    """Whether the next run continues a stopped one, instead of reading the lookback again."""
+    resumed: Checkpoint | None = None  # where a stopped run is continued
     item_label: ClassVar[str] = "call"  # what a record is, in the singular, for the summary
 
     _paginator: SeamPaginator[WindowResult]
@@ -103,13 +102,12 @@ class IncrementalStream(BookmarkedStream):
             page_size=settings.page_size,
             filters=self._list_params(context),
         )
-        reader.emits_types = self.has_checkpoints
-        if self.has_checkpoints:
-            state = self.get_context_state(context)
-            checkpoint = Checkpoint.from_state(state, started, settings.lookback)
-            if checkpoint and reader.continue_at(checkpoint):
-                message = "Continuing at %s, because the last run was stopped"
-                self.logger.info(message, checkpoint.next_day)
+        reader.emits_types, state = True, self.get_context_state(context)
+        self.resumed = found = Checkpoint.from_state(state, started, settings.lookback)
+        if not found:
+            state.pop(CHECKPOINT, None)
+        elif reader.continue_at(found):
+            self.logger.info("Continuing at %s, because the last run was stopped", found.next_day)
         return reader
 
     def request_windows(
@@ -142,13 +140,16 @@ class IncrementalStream(BookmarkedStream):
             covered_until = min(window.covered_until, self.services.present)
             safe = max(add_saturating(covered_until, -margin), start)
             self.advance_bookmark(format_timestamp(safe), context)
-        state.pop(CHECKPOINT, None)
-        bookmark = state.get("replication_key_value")
-        if self.has_checkpoints and window.checkpoint and bookmark:
-            present, end = self.services.present, self.services.settings.end
-            checkpoint = window.checkpoint.limited(min(present, end or present))
-            state[CHECKPOINT] = checkpoint.to_state(bookmark, present)
+        self.set_checkpoint(window.checkpoint, state)
         self.write_state()
+
+    def set_checkpoint(self, checkpoint: Checkpoint | None, state: dict[str, Any]) -> None:
+        """Set where the next run continues if this one stops; None: all is read."""
+        state.pop(CHECKPOINT, None)
+        if checkpoint:
+            present, end = self.services.present, self.services.settings.end
+            limited = checkpoint.limited(min(present, end or present))
+            state[CHECKPOINT] = limited.to_state(state.get("replication_key_value") or "", present)
 
     @override
     def is_bookmark(self, timestamp: str) -> bool:

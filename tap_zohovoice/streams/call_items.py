@@ -1,17 +1,20 @@
 """Base class of the streams that request an item for each recording and voicemail."""
 
+import datetime as dt
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from singer_sdk import Tap
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.extract.results import WindowResult
+from tap_zohovoice.extract.limits import ITEM_WINDOW_REQUESTS
+from tap_zohovoice.extract.reader import CallLogReader
+from tap_zohovoice.extract.results import CHECKPOINT, POSITION, Checkpoint, WindowResult
 from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.progress.figures import DownloadProgress
 from tap_zohovoice.schemas.conversion import Record
@@ -21,7 +24,7 @@ from tap_zohovoice.streams.base import IncrementalStream
 LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
 """Kind, and the filter of `zv/logs` for the calls that have one. Source: documentation."""
 _DEDUPE_WINDOW = 50_000  # keys that are remembered, since two legs of a call may name the same file
-_STATE_INTERVAL = 60.0  # seconds
+_STATE_ITEMS = 10  # items after which STATE is written, where they take requests
 FAILURES = "open_failures"  # member of a bookmark: keys whose last record is an error
 _MAX_FAILURES = 1_000
 _OUTAGE_THRESHOLD = 10
@@ -34,6 +37,8 @@ class CallItemStream(IncrementalStream):
     fixed_partitions: ClassVar = [{"kind": kind} for kind in LIST_FILTERS]
     item_path: ClassVar[str]  # path of the requests for items
     item_headers: ClassVar[dict[str, str]] = {}
+    continues_windows: ClassVar[bool] = True
+    """Whether a run does not request again what a stopped one requested of a window."""
     _outages = 0
     _suppressed = 0
     _bookmark_before = ""
@@ -84,6 +89,14 @@ class CallItemStream(IncrementalStream):
         )
 
     @override
+    def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
+        reader = super().get_reader(start, context)
+        reader.emits_types = not self.continues_windows
+        if self.requests_for(1):
+            reader.limits.window_requests = ITEM_WINDOW_REQUESTS
+        return reader
+
+    @override
     def get_list_filters(self, context: Context | None) -> dict[str, str]:
         return {LIST_FILTERS[(context or {})["kind"]]: "true"}
 
@@ -110,19 +123,28 @@ class CallItemStream(IncrementalStream):
             [item for row in rows for item in self.convert_call(row.record, context)]
             for rows in (window.rows, window.legs, window.strays)
         )
-        items = sorted(of_rows + of_legs, key=itemgetter("start_time")) + of_strays
+        state, days, resumed = self.get_context_state(context), window.window, self.resumed
+        if resumed and days.last <= resumed.last_day:
+            of_rows, of_legs = (
+                [item for item in group if item["start_time"] >= resumed.emitted_until]
+                for group in (of_rows, of_legs)
+            )
+        # A stray moves no position, so that it must not be left when a run is stopped.
+        items = of_strays + sorted(of_rows + of_legs, key=itemgetter("start_time"))
+        if not window.is_partial:
+            self.set_checkpoint(Checkpoint(days.first, days.last), state)
         if not items:
             return
         self._progress.add_total(len(items), self.requests_for(len(items)))
-        clock = self.services.clock
-        written_at = clock.monotonic()
+        checkpoint = state.get(CHECKPOINT) or {}
         with self.services.reporter.task(self._progress.snapshot):
-            for record in self.request_items(items):
-                if self._is_emitted(record, self.get_context_state(context)):
+            for number, record in enumerate(self.request_items(items), 1):
+                if self._is_emitted(record, state):
                     yield record
-                if clock.monotonic() - written_at >= _STATE_INTERVAL:
+                if self.continues_windows and self.is_bookmark(record["start_time"]):
+                    checkpoint[POSITION] = record["start_time"]
+                if number % _STATE_ITEMS == 0 and self.requests_for(1):
                     self.write_state()
-                    written_at = clock.monotonic()
 
     @override
     def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:
@@ -156,6 +178,11 @@ class CallItemStream(IncrementalStream):
     @override
     def is_bookmark(self, timestamp: str) -> bool:
         return not self._outages and super().is_bookmark(timestamp)
+
+    @override
+    def set_checkpoint(self, checkpoint: Checkpoint | None, state: dict[str, Any]) -> None:
+        if not (checkpoint and self._outages):
+            super().set_checkpoint(checkpoint, state)
 
     def record_outcome(self, *, is_unreachable: bool) -> None:
         """Record whether a request failed in an outage, so that no item is skipped."""

@@ -24,7 +24,6 @@ class CallLogsStream(IncrementalStream):
     name = "call_logs"
     primary_keys = ("logid",)
     schema = CALL_LOG_SCHEMA
-    has_checkpoints = True
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:

@@ -51,6 +51,7 @@ class RecordingsStream(CallItemStream):
     # The documentation asks for any type; compression would hide the length of a file.
     item_headers = {"Accept": "*/*", "Accept-Encoding": "identity"}  # noqa: RUF012
     item_label = "file"
+    continues_windows = False  # stored files take no request, and may have grown
 
     def __init__(self, tap: Tap, services: Services) -> None:
         """Make the stream; see `ZohoVoiceStream`."""

@@ -4,11 +4,13 @@ import os
 import re
 import signal
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.calls import assert_once, call, history, milliseconds, server_ids
+from tests.support.catalog import selecting
 from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
 
@@ -21,6 +23,18 @@ SERVERS: dict[str, dict[str, Any]] = {
     "pages of 50, no total": {"max_size": 50, "total": "absent"},
     "pages of 19, no total": {"max_size": 19, "total": "absent", "order": "oldest"},
 }
+
+
+def run_for_two_minutes(run_tap: RunTap, clock: FakeClock, *args: Any, **options: Any) -> list[Run]:
+    """Run until all is read, or 40 times; each run is stopped after two minutes of its limit."""
+    runs: list[Run] = []
+    state = None
+    while not runs or (runs[-1].exit_code == 143 and len(runs) < 40):
+        with clock.every(120.0, lambda: os.kill(os.getpid(), signal.SIGTERM)):
+            runs.append(run_tap(*args, state=state, **options))
+        state = runs[-1].states[-1]
+    assert runs[-1].exit_code == 0, runs[-1].log
+    return runs
 
 
 def run_in_parts(
@@ -54,6 +68,45 @@ def test_run_that_is_stopped_every_two_minutes_comes_to_the_end(
         runs = run_in_parts(run_tap, box, config)
         assert all(run.states for run in runs[1:])
         assert {logid for run in runs for logid in run.ids} == server_ids(box)
+
+
+@pytest.mark.parametrize("first", [date(2026, 2, 27), date(2026, 1, 1)])
+def test_transcripts_come_to_the_end_in_runs_that_are_stopped(
+    run_tap: RunTap, clock: FakeClock, first: date
+) -> None:
+    catalog = selecting("transcripts")
+    with Sandbox(history=history(1_000, first=first), clock=clock) as box:
+        config = {**box.config, "start_date": "2026-01-01"}
+        expected = run_tap(config, catalog=catalog).rows("transcripts")
+        runs = run_for_two_minutes(run_tap, clock, config, catalog=catalog)
+        keys = [(row["logid"], row["kind"]) for run in runs for row in run.rows("transcripts")]
+        assert set(keys) == {(row["logid"], row["kind"]) for row in expected}
+        assert len(keys) < len(expected) + len(runs)  # the last one of a run comes again
+        assert 3 <= len(runs) <= 1.5 * len(keys) / TWO_MINUTES + 1
+
+
+def test_files_of_a_day_of_many_calls_come_type_by_type(
+    run_tap: RunTap, clock: FakeClock, tmp_path: Path
+) -> None:
+    catalog = selecting("recordings")
+    calls = history(7_000, first=date(2026, 1, 20), last=date(2026, 1, 20))
+    with Sandbox(history=calls, dialect=Dialect(max_size=100), clock=clock) as box:
+        files = {"recordings_path": str(tmp_path / "files"), "start_date": "2026-01-15"}
+        config = {**box.config, **files}
+        runs = run_for_two_minutes(run_tap, clock, config, catalog=catalog)
+        named = {
+            row[key]["recording_filename"]
+            for row in box.store.rows()
+            for key in ("call_recording", "voicemail")
+            if key in row
+        }
+    rows = [row for run in runs for row in run.rows("recordings")]
+    assert {row["recording_filename"] for row in rows if row["sha256"]} == named
+    states = [state["bookmarks"]["recordings"] for run in runs for state in run.states]
+    recordings = [state["partitions"][0] for state in states]
+    assert any(state.get("checkpoint", {}).get("call_types") for state in recordings)
+    kinds = "".join("SR"[message["type"] == "RECORD"] for message in runs[0].messages)
+    assert max(map(len, kinds.split("S"))) <= 20
 
 
 @pytest.mark.parametrize("pause", [0.0, 86_400.0])
