@@ -407,11 +407,11 @@ def test_outage_of_accounts_is_waited_out_for_two_minutes(
         return bool(began) and clock.time < began[0] + 120
 
     with (
-        Sandbox(history=history(7_000), dialect=dialect, clock=clock) as box,
+        Sandbox(history=history(1_750), dialect=dialect, clock=clock) as box,
         requests_mock.Mocker(real_http=True) as mock,
     ):
         mock.post(f"{box.url}/oauth/v2/token", additional_matcher=fails, **response)
-        run = run_tap({**box.config, "page_size": 200})
+        run = run_tap({**box.config, "page_size": 50})
         assert_once(run, server_ids(box))
         assert next(count) >= 8 + number
     assert re.search(r"retrying in 60 s, until 12:\d\d:\d\d UTC at most", run.log)
@@ -428,7 +428,7 @@ def test_odd_answer_of_accounts_during_a_run_is_a_passing_one(
     dialect = Dialect(token_ttl_seconds=120)
     count = itertools.count(1)
     with (
-        Sandbox(history=history(7_000), dialect=dialect, clock=clock) as box,
+        Sandbox(history=history(1_750), dialect=dialect, clock=clock) as box,
         requests_mock.Mocker(real_http=True) as mock,
     ):
         mock.post(
@@ -436,5 +436,5 @@ def test_odd_answer_of_accounts_during_a_run_is_a_passing_one(
             additional_matcher=lambda _: next(count) in {2, 3, 4},
             **response,
         )
-        assert_once(run_tap({**box.config, "page_size": 200}), server_ids(box))
+        assert_once(run_tap({**box.config, "page_size": 50}), server_ids(box))
         assert next(count) > 5
