@@ -175,12 +175,16 @@ class ApiClient:
             self._was_ambiguous = True  # one empty response must not move a bookmark
             message = "empty response"
             raise AmbiguousResponseError(message)
+        self.observe_success()
+        return resolution.body
+
+    def observe_success(self) -> None:
+        """Observe a usable response, such as a file, which `classify` does not see."""
         if self._failures > self._renewed_at:
             self._refusals.add(self._words)  # something passes without a wait or a new token
         elif self._failures:
             self._useless.clear()
         self._failures, self._renewed_at, self._has_passed = 0, 0, True
-        return resolution.body
 
     def _other_reason(
         self, error: ZohoVoiceError | RetryableError, resolution: ErrorResolution

@@ -1,16 +1,12 @@
 """Error bodies, in any of the shapes that Zoho's products use."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from tap_zohovoice.http.redaction import redact
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
 
 _MAX_CHARS = 20_000
 _DEPTH = 5
@@ -39,7 +35,7 @@ class ErrorBody:
     is_html: bool = False
 
     @classmethod
-    def from_response(cls, status: int, content: object, body: bytes) -> ErrorBody:
+    def from_response(cls, status: int, content: object, body: bytes) -> Self:
         """Parse an error; `content` is the body as JSON, or None if it is not JSON."""
         items = content if isinstance(content, list) and status >= HTTPStatus.BAD_REQUEST else []
         if items and all(isinstance(item, dict) and _is_error(item) for item in items):

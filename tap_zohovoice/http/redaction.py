@@ -1,12 +1,7 @@
 """Redaction of texts of the server before they are logged."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
+from collections.abc import Collection
 
 HIDDEN = "[hidden]"
 _LONGEST = 200

@@ -1,8 +1,10 @@
 """Recordings and voicemails: a row for each file that a log names, and the file itself."""
 
 import hashlib
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import requests_mock
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
@@ -371,6 +374,33 @@ def test_impossible_size_is_ignored(calls: Downloads, size: Any) -> None:
         second = calls.run(box, start_date="2026-01-01", state=first.state)
         assert second.rows("recordings") == first.rows("recordings")
         assert box.stats.files.requests == 1
+
+
+@pytest.mark.parametrize("ends", ["with a new token", "after ten minutes"])
+@pytest.mark.parametrize("stream", ["recordings", "transcripts"])
+def test_refusal_of_all_items_in_unknown_words_ends(
+    calls: Downloads, stream: str, ends: str
+) -> None:
+    count, clock = itertools.count(1), calls.clock
+    refused = dict[str, float]()  # until when, by the header with the token
+
+    def is_refused(request: Any) -> bool:
+        token = request.headers["Authorization"] if "token" in ends else ""
+        if next(count) == 4:
+            refused[token] = clock.time + 600 if "after" in ends else float("inf")
+        return clock.time < refused.get(token, 0)
+
+    path = re.compile("voicerecording|transcribe")
+    error = {"code": "Q9", "message": "Das geht so nicht", "status": "ERROR"}
+    with (
+        Sandbox(history=history(120), clock=clock) as box,
+        requests_mock.Mocker(real_http=True) as mock,
+    ):
+        mock.get(path, additional_matcher=is_refused, status_code=400, json=error)
+        run = calls.run(box, catalog=selecting(stream), **ALONE)
+    assert run.exit_code == 0, run.log
+    failed = [row["error"] for row in run.rows(stream) if row["error"]]
+    assert 3 <= len(failed) <= 5 < len(run.rows(stream)) - 10
 
 
 def test_rejected_tokens_are_renewed_a_few_times(calls: Downloads) -> None:
