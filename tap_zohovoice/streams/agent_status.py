@@ -106,7 +106,9 @@ class AgentStatusChangesStream(OwnedStream):
             except InvalidParameterError as error:
                 if not (count and error.is_invalid_value):
                     raise
-                break  # after the only agent, if `from` counts agents
+                # It is after the only agent, if `from` counts agents and nothing else is rejected.
+                self.api.get_json({**params, "from": "0"}, _parse_hits)
+                break
             records = [self._convert(hit, agent, index) for index, hit in enumerate(hits, count)]
             for hit in before:
                 previous = previous or self._convert(hit, agent, 0)["current_action_time"]

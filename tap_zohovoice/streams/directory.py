@@ -284,6 +284,7 @@ class CampaignsStream(ListStream):
         is_refused = isinstance(error, InvalidParameterError) and error.is_invalid_value
         if not self._emitted or not is_refused:
             raise error
+        self.api.get_json({}, dict)  # raises an error, unless it is the index that is rejected
         message = "Zoho returned %d campaigns and rejected the next page; there may be more"
         self.logger.warning(message, len(self._emitted))
         self._rows, self._row_count = [], 0

@@ -231,6 +231,18 @@ class TestCampaigns:
         requests_mock.get(f"{VOICE}/rest/json/{CampaignsStream.path}", json=respond)
         assert keys(CampaignsStream, read("campaigns")) == keys(CampaignsStream, server.rows)
 
+    @pytest.mark.parametrize("status", [400, 403, 404])
+    def test_rejection_that_is_not_of_the_index_is_an_error(
+        self, read: Any, requests_mock: Mocker, status: int
+    ) -> None:
+        server = Server(requests_mock, CampaignsStream, rows_of(CampaignsStream, 10))
+        page = {"json": {"code": "200", "records": server.rows}}
+        refusal = {"status_code": status, "json": {"code": "Q9", "message": "Nein"}}
+        path = f"{VOICE}/rest/json/{CampaignsStream.path}"
+        requests_mock.get(path, [page, page, refusal])
+        with pytest.raises(Exception, match=f"HTTP {status}"):
+            read("campaigns")
+
 
 class TestSmsLogs:
     PATH = f"{VOICE}/rest/json/v1/sms/logs"
@@ -381,6 +393,25 @@ class TestAgentStatusChanges:
         self.serve(requests_mock, self.moments(20), lost=10)
         assert len(read("agent_status_changes", start_date="2026-01-01")) == 19
         assert "1 status changes do not follow the previous one" in caplog.text
+
+    @pytest.mark.parametrize("status", [400, 403, 404])
+    @pytest.mark.parametrize("what", ["the offset", "anything"])
+    def test_only_a_rejected_offset_ends_the_list(
+        self, read: Any, requests_mock: Mocker, status: int, what: str
+    ) -> None:
+        mock = self.serve(requests_mock, self.moments(5))
+
+        def is_rejected(request: Any) -> bool:
+            is_first = not mock.request_history
+            return request.qs["from"] != ["0"] if what == "the offset" else not is_first
+
+        error = {"code": "Q9", "message": "Nein"}
+        requests_mock.get(self.PATH, additional_matcher=is_rejected, status_code=status, json=error)
+        if what == "the offset":
+            assert len(read("agent_status_changes", start_date="2026-02-01")) == 5
+        else:
+            with pytest.raises(Exception, match=f"HTTP {status}"):
+                read("agent_status_changes", start_date="2026-02-01")
 
     @pytest.mark.parametrize("found", [None, {}, {"agentStatus": None}, {"agentStatus": []}])
     def test_nothing_is_no_error(self, read: Any, requests_mock: Mocker, found: Any) -> None:
