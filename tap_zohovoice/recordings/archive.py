@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -39,8 +40,7 @@ class Archive:
 
     def __init__(self, file: IO[bytes]) -> None:
         try:
-            # Many programs write UTF-8 without the flag for it.
-            self._zip = ZipFile(_BoundedReader(file), metadata_encoding="utf-8")
+            self._zip = ZipFile(_BoundedReader(file))
         except _FAULTS as error:
             raise ArchiveError from error
         entries = self._zip.infolist()
@@ -48,8 +48,11 @@ class Archive:
             raise ArchiveError
         self._entries: defaultdict[str, list[ZipInfo]] = defaultdict(list)
         for entry in entries:
+            path = entry.filename
+            with suppress(UnicodeError):  # many programs write UTF-8 without the flag for it
+                path = path.encode("cp437").decode()
             # Folders of the archive are ignored, so that no path leads to one of this machine.
-            self._entries[re.split(r"[/\\]", entry.filename)[-1]].append(entry)
+            self._entries[re.split(r"[/\\]", path)[-1]].append(entry)
 
     def read(self, name: str) -> Iterator[bytes]:
         """Iterate over the content of a file in chunks, up to the size that its entry declares.

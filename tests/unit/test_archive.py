@@ -84,6 +84,8 @@ def test_name_in_utf8_needs_no_flag() -> None:
     data = without_flags(build([("r\xe9union/\xe4 \u20ac.wav", b"x"), ("\xfc.wav", b"y")]))
     assert read(data, "\xe4 \u20ac.wav") == b"x"
     assert read(data, "\xfc.wav") == b"y"
+    others = build([("a.wav", b"x"), ("\xfc.wav", b"y")])
+    assert read(without_flags(others).replace("\xfc".encode(), b"\xfc\xfc"), "a.wav") == b"x"
 
 
 @pytest.mark.parametrize("method", [ZIP_BZIP2, ZIP_LZMA])
