@@ -1,6 +1,8 @@
 """Media type of a file, by its first bytes."""
 
 import codecs
+import json
+import re
 
 SNIFF_BYTES = 512
 """Bytes from the start of a file that are examined."""
@@ -21,6 +23,7 @@ _AUDIO_MAGIC = (
 _NON_AUDIO_MAGIC = (
     b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"GIF8", b"\xff\xd8\xff",
 )  # fmt: skip
+_UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|[<{[]\0[\t-~]\0|\0[<{[]\0[\t-~]")
 _MARKUP = (b"<", b"{", b"[")
 _TEXT_TYPES = ("text/", "json", "xml")
 # An escape switches the alphabet in Japanese pages.
@@ -50,13 +53,13 @@ def guess_audio_type(head: bytes, declared: str = "") -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Return whether bytes without control characters are UTF-8, or markup in any encoding."""
-    plain = head.lstrip(b"\xff\xfe").replace(b"\0", b"")  # as UTF-16 has it
-    if plain.lstrip().startswith(_MARKUP):
-        return not _CONTROLS.intersection(plain)
+    """Return whether bytes are text without control characters, or markup in any encoding."""
     try:
+        encoding = json.detect_encoding(head) if _UTF_16.match(head) else "utf-8"
         # Incremental: the last character may be cut in two.
-        codecs.getincrementaldecoder("utf-8")().decode(head)
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError:
-        return False
-    return not _CONTROLS.intersection(head)
+        text = head.decode("latin-1")
+        if not head.lstrip().startswith(_MARKUP):
+            return False
+    return _CONTROLS.isdisjoint(map(ord, text))

@@ -83,6 +83,8 @@ def test_usual_name_is_kept(name: str) -> None:
         ("<html>見つかりません".encode("iso-2022-jp"), None),
         ("<html>déjà".encode("utf-16-le"), None),
         ('{"a": "é"}'.encode("utf-16-be"), None),
+        ("見つかりません".encode("utf-16"), None),
+        ("<p>丁見つかりません".encode("utf-16-le"), None),
         (b"<\x00\x01\x7f" * 200, UNKNOWN),
     ],
 )
