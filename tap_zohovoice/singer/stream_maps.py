@@ -91,10 +91,16 @@ def _register(
 def _source(key: str, fields: object) -> str:
     """Return the name or pattern of the streams that a map is for."""
     source = fields.get(sdk.MAPPER_SOURCE_OPTION, key) if isinstance(fields, dict) else key
-    if not isinstance(source, str):
-        message = f"{key[:60]}.{sdk.MAPPER_SOURCE_OPTION} must be text"
-        raise StreamMapConfigError(message)
-    return source
+    kinds, problem = "null" if key == sdk.MAPPER_ELSE_OPTION else "an object or null", ""
+    if key.startswith("__") and key != sdk.MAPPER_ELSE_OPTION:
+        problem = " is not an option"
+    elif not _is_null(fields) and (kinds == "null" or not isinstance(fields, dict)):
+        problem = f" must be {kinds}"
+    elif not isinstance(source, str):
+        problem = f".{sdk.MAPPER_SOURCE_OPTION} must be text"
+    if problem:  # the SDK would quote the value, which may be secret
+        raise StreamMapConfigError(key[:60] + problem)
+    return str(source)
 
 
 def _expressions(fields: Json) -> Iterator[tuple[str, str]]:

@@ -76,6 +76,7 @@ def test_mistake_in_a_map_is_one_line_before_any_request(
     (error,) = log_lines(run, "ERROR")
     assert all(line in error for line in lines)
     assert error.startswith(tuple(lines[:1]) or "")
+    assert "s3cret" not in run.log
     assert "bug" not in run.log
     assert "Traceback" not in run.log
 
