@@ -28,8 +28,7 @@ class ListStream(ZohoVoiceStream):
     envelope: ClassVar[str]  # member of the response that holds the rows
     fields: ClassVar[tuple[Field, ...]]
     size_param: ClassVar[str] = "offset"  # empty if the list has no pages of this kind
-    page_size: ClassVar[int] = 50
-    """Rows to request at once: the documented maximum, or one that a similar list has."""
+    page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
     aliases: ClassVar[Mapping[str, str]] = {}  # of key fields, for rows that lack them
 
     _row_count = 0  # of the last page; 0 if no page follows
