@@ -51,7 +51,7 @@ def test_oldest_days_are_refused(caller: Caller, is_named: bool) -> None:
     assert ("fromDate" in error["message"]) == is_named
 
 
-@pytest.mark.parametrize("form", ["seconds", "year_2000"])
+@pytest.mark.parametrize("form", ["seconds", "year_2000", "epoch"])
 def test_wrong_times_are_sent_with_the_day_of_the_call(caller: Caller, form: str) -> None:
     day = {"fromDate": "2026-02-10", "toDate": "2026-02-20"}
     right = {row["logid"]: row for row in caller.rows(**day)}
@@ -62,7 +62,8 @@ def test_wrong_times_are_sent_with_the_day_of_the_call(caller: Caller, form: str
     assert len(right) / 6 < len(wrong) < len(right) / 2
     for logid in wrong:
         start, was = int(sent[logid]["start_time"]), int(right[logid]["start_time"])
-        expected = {"seconds": was // 1000, "year_2000": 946_684_800_000 + was % 86_400_000}
+        year_2000 = 946_684_800_000 + was % 86_400_000
+        expected = {"seconds": was // 1000, "year_2000": year_2000, "epoch": 0}
         assert start == expected[form]
         assert sent[logid]["end_time"] != right[logid]["end_time"]
 

@@ -197,8 +197,8 @@ def rewrite_times(row: Row, dialect: Dialect) -> Row:
     for key in _TIME_KEYS & row.keys():
         if str(row[key]).isdecimal():
             value = int(row[key])
-            is_seconds = dialect.wrong_start == "seconds"
-            sent[key] = str(value // 1000 if is_seconds else reset_to_2000(value))
+            wrong = {"seconds": value // 1000, "year_2000": reset_to_2000(value), "epoch": 0}
+            sent[key] = str(wrong[dialect.wrong_start])
     return sent
 
 

@@ -33,7 +33,7 @@ SeveralFiles: TypeAlias = Literal[
     "refuse",
     "html",
 ]
-WrongStart: TypeAlias = Literal["none", "seconds", "year_2000"]
+WrongStart: TypeAlias = Literal["none", "seconds", "year_2000", "epoch"]
 Throttle: TypeAlias = Literal[
     "429",
     "400_url_rolling",
@@ -88,7 +88,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         retention_refused: Whether a range is refused that starts, or only one that ends, before
             the oldest day kept.
         wrong_start: Form of wrong times of some calls, which are still filed under the right day:
-            in seconds instead of milliseconds, or of a clock that was reset to 2000-01-01.
+            in seconds instead of milliseconds, of a clock that was reset to 2000-01-01, or 0.
         wrong_start_every: About one of this number of calls has wrong times.
         max_size: Most rows in a page, None for any number.
         size_over: Response to a larger `size`: it is capped or refused; the server fails, closes

@@ -26,7 +26,7 @@ def _file_fields(what: str) -> tuple[Field, ...]:
 FIELDS: tuple[Field, ...] = (
     Field("logid", ID, "Id of the call log, a UUID; `uuid` where Zoho sends only that."),
     Field("call_type", STRING, "incoming, outgoing, missed, bridged or forward."),
-    Field("start_time", TIMESTAMP, "When the call started."),
+    Field("start_time", FieldType.START, "When the call started."),
     Field("answer_time", TIMESTAMP, "When the call was answered; null if it was not."),
     Field("end_time", TIMESTAMP, "When the call ended."),
     Field("duration", FieldType.DURATION, "Length as Zoho sends it: MM:SS or HH:MM:SS."),

@@ -61,6 +61,16 @@ def _timestamp(value: object) -> str:
     raise CastError
 
 
+def _start(value: object) -> str:
+    try:
+        return _timestamp(value)
+    except CastError:
+        # The clock was never set; a call without a start would end each run.
+        if type(value) in {int, str} and _EPOCH.fullmatch(str(value)) and float(str(value)) <= 0:
+            return format_epoch_ms(0)
+        raise
+
+
 def _number(value: object) -> float:
     if type(value) is int:
         return value if MIN_INTEGER <= value <= MAX_INTEGER else float(value)
@@ -109,6 +119,7 @@ class FieldType(Enum):
     ID = (th.StringType, _id, str)
     STRING = (th.StringType, _string, str)
     TIMESTAMP = (th.DateTimeType, _timestamp)
+    START = (th.DateTimeType, _start)
     NUMBER = (th.NumberType, _number, float)
     INTEGER = (th.IntegerType, _integer)
     BOOLEAN = (th.BooleanType, _boolean, bool)

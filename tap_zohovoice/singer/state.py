@@ -169,6 +169,8 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
     newest = bookmark.pop(NEWEST, None)
     with suppress(TypeError, ValueError):
         bookmark[NEWEST] = format_timestamp(parse_date(newest))
+    if bookmark.get(_VALUE) is None and bookmark.get(key):  # as taps without the SDK have it
+        bookmark = {**bookmark, _VALUE: bookmark[key]}
     if bookmark.get(_VALUE) is None:
         return bookmark
     if bookmark.get("replication_key", key) != key:

@@ -111,11 +111,11 @@ def test_call_that_arrives_after_a_window_was_read_proves_nothing(
     assert "arrives" in second.ids
 
 
-@pytest.mark.parametrize("every", [40, 90])
+@pytest.mark.parametrize(("wrong", "every"), [("year_2000", 40), ("year_2000", 90), ("epoch", 40)])
 def test_calls_of_a_telephone_that_was_reset_are_emitted_with_one_warning(
-    run_tap: RunTap, clock: FakeClock, every: int
+    run_tap: RunTap, clock: FakeClock, wrong: Any, every: int
 ) -> None:
-    plain, dialect = Dialect(), Dialect(wrong_start="year_2000", wrong_start_every=every)
+    plain, dialect = Dialect(), Dialect(wrong_start=wrong, wrong_start_every=every)
     with Sandbox(history=history(), dialect=plain, clock=clock) as box:
         bookmark = run_tap(box.config).bookmark
     with Sandbox(history=history(), dialect=dialect, clock=clock) as box:

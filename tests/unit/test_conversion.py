@@ -97,6 +97,8 @@ INVALID: dict[FieldType, list[object]] = {
 }
 NON_OBJECTS: list[object] = [None, [], "row", 5]
 INVALID_TIMESTAMPS: list[object] = [None, "", *INVALID[FieldType.TIMESTAMP]]
+UNSET_CLOCKS: list[object] = ["0", 0, -1, -1764831298, "-1764831298"]
+INVALID_STARTS = [value for value in INVALID_TIMESTAMPS if value not in UNSET_CLOCKS]
 LEAVES = [
     *[((field.name,), field.type) for field in FIELDS if not field.properties],
     *[((field.name, inner.name), inner.type) for field in FIELDS for inner in field.properties],
@@ -304,13 +306,18 @@ def test_uuid_replaces_a_missing_logid(changes: dict[str, Any]) -> None:
         *[({**LOG, "logid": bad}, "no valid logid") for bad in [None, "", *INVALID[FieldType.ID]]],
         ({**LOG, "logid": None, "uuid": {}}, "no valid logid"),
         ({"logid": "1"}, "no valid start_time"),
-        *[({**LOG, "start_time": bad}, "no valid start_time") for bad in INVALID_TIMESTAMPS],
+        *[({**LOG, "start_time": bad}, "no valid start_time") for bad in INVALID_STARTS],
     ],
     ids=repr,
 )
 def test_row_without_key_or_start_is_rejected(log: object, reason: str) -> None:
     with pytest.raises(InvalidRecordError, match=reason):
         CallLogConverter().convert(log)
+
+
+@pytest.mark.parametrize("value", UNSET_CLOCKS)
+def test_start_by_a_clock_that_was_never_set_is_the_epoch(value: object) -> None:
+    assert convert({**LOG, "start_time": value})["start_time"] == format_epoch_ms(0)
 
 
 def test_timestamps_sort_as_text() -> None:
