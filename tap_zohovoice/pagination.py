@@ -1,21 +1,16 @@
 """Pages: what to request, how to parse a response, and the SDK's paginators over them."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import requests
 from singer_sdk.pagination import BaseAPIPaginator, OffsetPaginator
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidRecordError, UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.singer.records import SerializedRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
-
-    import requests
 
 _Result = TypeVar("_Result")
 _ENVELOPE_KEYS = {"meta", "status", "code", "message"}
@@ -95,7 +90,7 @@ class Page:
         body: Mapping[str, Any],
         request: PageRequest,
         convert: Callable[[object], dict[str, Any]],
-    ) -> Page:
+    ) -> "Page":
         """Parse a response.
 
         Raises:

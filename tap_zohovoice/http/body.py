@@ -1,17 +1,12 @@
 """Response bodies: read in bounded time and size, decompressed, checked for truncation."""
 
-from __future__ import annotations
-
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 import requests
 from urllib3.exceptions import HTTPError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tap_zohovoice._time import Clock
+from tap_zohovoice._time import Clock
 
 ACCEPT_ENCODING = "gzip, deflate"
 CHUNK_SIZE = 64 * 1024

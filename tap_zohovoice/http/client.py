@@ -1,14 +1,15 @@
 """HTTP client of one URL: signs, sends, validates and retries its requests."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from requests.auth import AuthBase
 
+from tap_zohovoice._time import Clock
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
     AmbiguousResponseError,
@@ -19,18 +20,9 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.body import iter_body
-from tap_zohovoice.http.response import classify_response
-from tap_zohovoice.http.retry import TRIAL_LIMITS
+from tap_zohovoice.http.response import ErrorResolution, classify_response
+from tap_zohovoice.http.retry import TRIAL_LIMITS, RetryPolicy
 from tap_zohovoice.http.transport import explain_request_error
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
-
-    from requests.auth import AuthBase
-
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.http.response import ErrorResolution
-    from tap_zohovoice.http.retry import RetryPolicy
 
 _T = TypeVar("_T")
 _FAULTS_BEFORE_RENEWAL = 3

@@ -1,14 +1,13 @@
 """Classification of responses: from an HTTP response to what to do next."""
 
-from __future__ import annotations
-
 import email.utils
 import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
@@ -31,9 +30,6 @@ from tap_zohovoice.http.error_patterns import (
     wait_from_words,
 )
 from tap_zohovoice.singer.json import loads
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
 
 
 class ResponseAction(Enum):

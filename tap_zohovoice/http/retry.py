@@ -1,12 +1,11 @@
 """Retry policy: which requests are sent again, when, and how often."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import tenacity
 
@@ -21,11 +20,7 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")

@@ -1,12 +1,11 @@
 """HTTP session that reads bounded bodies and releases the slot of each request."""
 
-from __future__ import annotations
-
 import http.client
 import io
+from collections.abc import Callable
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -14,13 +13,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError
 
 from tap_zohovoice._compat import override
+from tap_zohovoice._time import Clock
 from tap_zohovoice.http.body import read_body
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tap_zohovoice._time import Clock
-    from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 _MAX_INTERIM = 20
 

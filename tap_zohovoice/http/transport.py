@@ -3,23 +3,18 @@
 The text of an error is never repeated: addresses of proxies can hold passwords.
 """
 
-from __future__ import annotations
-
 import errno
 import http.client
 import os
 import re
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _CA_ENV = "REQUESTS_CA_BUNDLE"
 _PROXY_ENV = "HTTPS_PROXY and NO_PROXY"
