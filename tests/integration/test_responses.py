@@ -316,6 +316,20 @@ def test_days_that_are_refused_are_skipped_and_those_that_fail_are_not(
             assert run.states == []
 
 
+def test_days_that_fail_after_those_that_are_refused_are_not_skipped(
+    run_tap: RunTap, clock: FakeClock
+) -> None:
+    with (
+        Sandbox(history=history(first=date(2025, 7, 12)), clock=clock) as box,
+        refusals(box, lambda request: request.qs["fromdate"][0] < "2025-07-10", status_code=400),
+        refusals(box, lambda request: request.qs["fromdate"][0][:7] == "2025-10", status_code=500),
+    ):
+        run = run_tap({**box.config, "start_date": "2025-06-01"})
+    assert run.exit_code == 1
+    assert "gave up after 6 attempts" in last_line(run)
+    assert run.states == []
+
+
 @pytest.mark.parametrize("number", [2, 3])
 @pytest.mark.parametrize("status", [200, 400, 403])
 def test_lockout_in_unknown_words_is_waited_out(
