@@ -153,7 +153,7 @@ def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmar
     for context in known if stream.fixed_partitions is None else stream.fixed_partitions:
         found: Bookmark = next((item for item in stored if item.get("context") == context), {})
         partition = _validate(stream, found, now)
-        if partition.get(_VALUE) is None and seed.get(_VALUE) is not None:
+        if stream.fixed_partitions and partition.get(_VALUE) is None and seed.get(_VALUE):
             partition = {"replication_key": stream.replication_key, _VALUE: seed[_VALUE]}
         partitions.append({**partition, "context": dict(context)})
     return {"partitions": partitions}

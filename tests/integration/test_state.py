@@ -446,7 +446,9 @@ def root_of(entry: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("context", [None, [], "7", {"agent_id": 7}])
 def test_partition_without_a_context_is_dropped(context: object) -> None:
     good = bookmark("2026-03-01T12:00:01Z", context={"agent_id": "7"})
-    state = {"bookmarks": {"call_agents": {"partitions": [{"context": context}, {}, good]}}}
+    new = {"context": {"agent_id": "8"}}
+    saved = {**bookmark(LATE), "partitions": [{"context": context}, {}, good, new]}
     lowered = {**good, "replication_key_value": NOW_TEXT}
-    loaded = load_state(state, NOW, [CallAgentsStream])
-    assert loaded == {"bookmarks": {"call_agents": {"partitions": [lowered]}}}
+    loaded = load_state({"bookmarks": {"call_agents": saved}}, NOW, [CallAgentsStream])
+    # No bookmark of the stream says what was read of an agent.
+    assert loaded == {"bookmarks": {"call_agents": {"partitions": [lowered, new]}}}
