@@ -55,10 +55,8 @@ class FileRequests:
     """Sends requests for files, and remembers what the last responses were like."""
 
     api: ApiClient
-    is_mode_accepted = False
-    """Whether a request succeeded, so that no later failure is the fault of `mode`."""
-    failures_in_a_row = 0
-    """Requests for one file without a usable response."""
+    is_mode_accepted = False  # whether a request succeeded, so that `mode` causes no later failure
+    failures_in_a_row = 0  # requests for one file without a usable response
     _mode = "play"  # live servers and the documentation disagree about its values
     _lockouts_in_a_row = 0
 
@@ -123,7 +121,9 @@ class FileRequests:
     ) -> ZohoVoiceError:
         """Return an error for a response without files, or raise the one that it states."""
         try:
-            self.api.classify(response, body, redact=names)
+            declared_type = response.headers.get("Content-Type", "")
+            if not (response.ok and guess_audio_type(body, declared_type)):  # which may hold words
+                self.api.classify(response, body, redact=names)
         except (RateLimitedError, TokenRejectedError):
             raise
         except AmbiguousResponseError:

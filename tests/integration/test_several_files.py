@@ -231,6 +231,17 @@ def test_mode_is_settled_before_several_files_are_requested(calls: Downloads, mo
         assert requested(box) == [1] * (mode == "none") + [1, 10, 10]
 
 
+@pytest.mark.parametrize("words", [b"bit rate 64 kbit", b"30 requests per minute"])
+def test_words_in_a_file_are_no_error(calls: Downloads, words: bytes) -> None:
+    with server(calls.clock, 4, "first") as box:
+        for number in (2, 3, 4):
+            box.audio.put(f"{number:03}.wav", b"ID3\x03\0" + words + bytes(wav_size(2)))
+        run = calls.run(box)
+        assert (run.exit_code, requested(box)) == (0, [1, 3, 1, 1, 1])
+    assert lines(run, "Requesting one file at a time: HTTP 200, no archive in the response")
+    assert calls.clock.slept == []
+
+
 @pytest.mark.parametrize("form", ["refuse", "first", "html"])
 def test_refusal_after_an_archive_concerns_its_files_alone(calls: Downloads, form: Any) -> None:
     with server(calls.clock, 61) as box:
