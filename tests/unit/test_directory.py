@@ -405,7 +405,7 @@ class TestAgentStatusChanges:
             is_first = not mock.request_history
             return request.qs["from"] != ["0"] if what == "the offset" else not is_first
 
-        error = {"code": "Q9", "message": "Nein"}
+        error = {"code": "ZVT015", "message": "Nein"}
         requests_mock.get(self.PATH, additional_matcher=is_rejected, status_code=status, json=error)
         if what == "the offset":
             assert len(read("agent_status_changes", start_date="2026-02-01")) == 5
