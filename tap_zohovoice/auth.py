@@ -34,7 +34,8 @@ _LOGGER = logging.getLogger("tap-zohovoice.auth")
 
 MAX_WAITS = (1, 2, 4, 8, 16, 32, 60)  # seconds; an outage of Zoho Accounts may last minutes
 FEW_WAITS = MAX_WAITS[:2]  # while a user waits at the terminal
-MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0  # so many in this time; Zoho issues ten
+# So many in this time; Zoho issues ten tokens. Source: OAuth documentation of Zoho Accounts.
+MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
 EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
 MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
 
@@ -193,7 +194,6 @@ def _error_of(
 class OAuthTokens:
     """Access token of a refresh token, used until it expires."""
 
-    # Zoho issues ten in ten minutes. Source: OAuth documentation of Zoho Accounts.
     endpoint: TokenEndpoint
     client_id: str
     client_secret: str

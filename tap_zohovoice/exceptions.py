@@ -40,7 +40,7 @@ class InvalidParameterError(ZohoVoiceError):
     """The API rejects a value of the request: a page size, an offset, dates."""
 
     rejected_param: str = ""  # `size` or `dates`, where the response names it
-    is_invalid_value: bool = False  # whether the response says so (`ZVT015`)
+    is_invalid_value: bool = False  # whether the response says so, as `ZVT015` does
 
 
 class OAuthError(ZohoVoiceError):

@@ -19,8 +19,8 @@ _FEW_ROWS, _FEW_ATTEMPTS = 10, 2
 class Recovery:
     """Finds out what of a request is rejected, and plans requests without it.
 
-    What a response says is not relied on: a request for a few rows of a recent day shows whether
-    it is something of the other request.
+    Where a response does not name it, a request for a few rows of a recent day shows whether it is
+    something of the other request.
     """
 
     def __init__(self, windows: WindowReader, planner: WindowPlanner, today: dt.date) -> None:
@@ -41,7 +41,7 @@ class Recovery:
     def is_mended(
         self, window: DateWindow, error: InvalidParameterError | RetriesExhaustedError
     ) -> Generator[PageRequest, Page, bool]:
-        """Request less of what may fail: the future, the past, many rows, many days."""
+        """Plan less of what may fail, such as days or rows; return whether to request it again."""
         if isinstance(error, RetriesExhaustedError):
             has_response = error.summary  # else there was no access token
             return bool(has_response) and (yield from self._request_fewer_days(window))

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,6 @@ from tap_zohovoice.exceptions import StorageError, ZohoVoiceError
 
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
-
-from collections.abc import Generator
 
 # No stored file begins with a dot, so none is mistaken for a temporary one.
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"

@@ -1,4 +1,4 @@
-"""Fields of the streams beside call logs and their items: users, messages, links and others."""
+"""Fields of the streams beside call logs and their items: users, messages, status and others."""
 
 from tap_zohovoice.schemas.types import Field, FieldType
 
