@@ -165,7 +165,7 @@ def check_state(folder: Path, state: object, content: bytes, *, is_json: bool = 
         assert run.api.requests == 0
         return
     bookmark = told(state)
-    is_ours = bookmark.get("replication_key") == "start_time"
+    is_ours = bookmark.get("replication_key", "start_time") == "start_time"
     given = bookmark.get("replication_key_value") if is_ours else None
     assert given is None or given in BOOKMARKS, "it means nothing, and was taken for something"
     since = BOOKMARKS[given] if given else format_epoch_ms(ACCOUNT.start)

@@ -97,7 +97,7 @@ class ScenarioRun:
     highest: dict[str, str] = field(default_factory=dict)  # the highest bookmark so far, by stream
     state: dict[str, Any] | None = None  # the last state that came out
     # Calls that came out before it, and that a run need not repeat which continues there.
-    kept: frozenset[object] = frozenset()
+    kept: Mapping[str, frozenset[object]] = field(default_factory=dict)
     is_misled: bool = False  # whether a faulty response could pass for a list of calls
 
     def __post_init__(self) -> None:
@@ -326,11 +326,11 @@ class Output:
     def _take_state(self, state: dict[str, Any]) -> None:
         run = self._run
         run.state = state
-        calls = state.get("bookmarks", {}).get("call_logs", {})
-        is_unfinished = "checkpoint" in calls
-        run.kept = (
-            self._kept.union(self._seen.get("call_logs", ())) if is_unfinished else frozenset()
-        )
+        run.kept = {
+            name: self._kept.get(name, frozenset()).union(self._seen.get(name, ()))
+            for name in run.scenario.streams
+            if _is_unfinished(state, name)
+        }
         for name in run.scenario.streams:
             bookmark = min(_bookmarks(state, name))
             assert bookmark <= self._started, f"the bookmark of {name} is in the future"
@@ -355,13 +355,11 @@ class Output:
 
     def _check_out(self, stream: str, until: int, what: str) -> None:
         """Check that this run brought all before a moment that it has to bring."""
+        kept = self._kept.get(stream, frozenset())
+        out: Mapping[str, Collection[object]] = {stream: kept.union(self._seen.get(stream, ()))}
         # An item that fails is not emitted again where an earlier run has emitted it.
-        is_item = stream != "call_logs"
-        out: Mapping[str, Collection[object]] = self._seen
-        if is_item and self._run.api.fired:
+        if stream != "call_logs" and self._run.api.fired:
             out = self._run.out
-        if not is_item:
-            out = {stream: self._kept.union(self._seen.get(stream, ()))}
         missing = self._missing(stream, self._starts[stream], until, out)
         assert not missing, f"{what}: {len(missing)} missing, such as {missing[:3]}"
 
@@ -400,6 +398,12 @@ def _bookmarks(state: dict[str, Any] | None, stream: str) -> list[str]:
     if len(parts) < len(LIST_FILTERS):
         parts.append(bookmark)
     return [str(part.get("replication_key_value", "")) for part in parts]
+
+
+def _is_unfinished(state: dict[str, Any], stream: str) -> bool:
+    """Tell whether the next run continues this one, so that it need not bring the same again."""
+    bookmark = state.get("bookmarks", {}).get(stream, {})
+    return any("checkpoint" in part for part in (bookmark, *bookmark.get("partitions", ())))
 
 
 def _is_too_much(fired: dict[int, Fault]) -> bool:
