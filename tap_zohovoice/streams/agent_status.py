@@ -14,7 +14,8 @@ from tap_zohovoice.pagination import convert_row, parse_rows
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
 from tap_zohovoice.schemas.types import build_schema
-from tap_zohovoice.streams.directory import OwnedStream, UsersStream
+from tap_zohovoice.streams.directory import UsersStream
+from tap_zohovoice.streams.owned import OwnedStream
 
 _PERIOD = dt.timedelta(days=366)
 _SHORTEST_PERIOD = dt.timedelta(days=1)

@@ -14,10 +14,10 @@ from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import (
     CampaignsStream,
-    OwnedStream,
     QueuesStream,
     UsersStream,
 )
+from tap_zohovoice.streams.owned import OwnedStream
 
 
 class CallLinkStream(OwnedStream, IncrementalStream):

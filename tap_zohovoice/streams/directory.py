@@ -1,4 +1,4 @@
-"""Streams that read a whole list in each run, and the base class of those that read by its rows."""
+"""Streams that read a whole list in each run."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -9,7 +9,7 @@ from singer_sdk import Tap
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.client import BookmarkedStream, ZohoVoiceStream
+from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
 from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
 from tap_zohovoice.schemas import directory as fields
@@ -135,50 +135,6 @@ class ListStream(ZohoVoiceStream):
         self._total = max(total or 0, self._total)
         convert = self._converter.convert
         return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
-
-
-class OwnedStream(BookmarkedStream):
-    """A stream with one partition and one bookmark for each owner, a row of another list."""
-
-    selected_by_default = False
-    fixed_partitions = None
-    owner_key: ClassVar[str]
-    owner_stream: ClassVar[type[ListStream]]
-    owner_field: ClassVar[str]  # field of that stream that holds the id
-    filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
-
-    @cached_property
-    def _owners(self) -> ListStream:
-        streams = self.tap.streams.values()
-        return next(stream for stream in streams if isinstance(stream, self.owner_stream))
-
-    @property
-    def _named_owners(self) -> str:
-        """Ids of the owners that the user's filters name, with commas; empty for all."""
-        return self.services.settings.filters.get(self.filter_param, "")
-
-    @property
-    @override
-    def partitions(self) -> list[dict[str, str]]:
-        """One for each owner."""
-        if not self.is_connection_test:
-            self.services.check_scopes()
-        elif not self.selected_by_default:
-            return []
-        ids = self._named_owners.split(",")
-        if not self._named_owners:
-            ids = [record[self.owner_field] for record in self._owners.cached_records]
-        return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
-
-    @override
-    def check_access(self) -> None:
-        if not self._named_owners:
-            self._owners.check_access()
-
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        if context:  # without owners, the SDK requests records without a context
-            yield from super().get_records(context)
 
 
 class UsersStream(ListStream):
