@@ -72,6 +72,7 @@ class _Progress:
     def __post_init__(self) -> None:
         self._started_at = self.clock.monotonic()
         self._requests_before = self.limiter.requests
+        self._delay_before = self.limiter.delay
 
     @property
     def _elapsed(self) -> float:
@@ -85,7 +86,8 @@ class _Progress:
         if share and share < 1:
             # The first requests are free; from then on the limit sets the pace.
             limited = self.limiter.seconds_for(self.limiter.requests - self._requests_before)
-            left = max(self._elapsed, limited) * (1 - share) / share
+            own = self._elapsed - (self.limiter.delay - self._delay_before)
+            left = max(own, limited) * (1 - share) / share
         per_minute = 60 * count / self._elapsed if self._elapsed >= _FIRST_SECONDS else 0.0
         return Snapshot(self.name, done, per_minute, share, left, figures=figures)
 

@@ -71,6 +71,7 @@ class SlidingWindowLimiter:
     url: str = ""  # what the server's limit counts
     requests = 0  # that got a slot
     waits = 0  # of `LOG_WAIT_FROM` seconds or more
+    delay = 0.0  # seconds of all waits for another reason than the limit
     current_wait: Wait | None = field(default=None, init=False)
     _released: deque[float] = field(default_factory=deque, init=False)
     _in_flight: list[SlotToken | None] = field(default_factory=list, init=False)
@@ -153,6 +154,7 @@ class SlidingWindowLimiter:
         _LOGGER.log(level, "%s", text, extra=fields)
         status = "at the limit" if reason.startswith(_AT_LIMIT) else "waiting"
         self.current_wait = Wait(status, self.clock.monotonic() + seconds)
+        self.delay += 0 if reason.startswith(_AT_LIMIT) else seconds
         part = self.seconds / _REFRESHES_PER_PERIOD
         try:
             while self.store and self.store.is_volatile and seconds > part:
