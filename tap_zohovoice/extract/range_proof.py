@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,11 @@ from tap_zohovoice.extract.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable
 
     from tap_zohovoice.extract.planner import WindowPlanner
     from tap_zohovoice.extract.window_reader import Rows, WindowReader
     from tap_zohovoice.pagination import Page, PageRequest
-    from tap_zohovoice.singer.records import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 30
@@ -36,8 +37,8 @@ _MIN_ROWS = 5
 """Rows of a window that are enough to know which silence is unusual."""
 _MAX_WRONG_CLOCKS = 2
 """Rows far from the others, at either end of a window, whose clocks may be wrong."""
-_MAX_EVEN_PROBES = 5
-"""Requests that may be spread over all days of a window without rows."""
+_LEAST_PROBES = 3
+"""Requests that any window may take, however small its share of the days of the run."""
 _MAX_CALL = dt.timedelta(hours=1)
 """Calls that started within it before a run may be listed while the run goes on."""
 
@@ -75,13 +76,10 @@ class RangeProof:
         if window.days <= self._proven_days:
             return True
         if starts:
-            probes = self._probes_at_ends(window, starts)
-        elif window.days > SHORT_RANGE_DAYS or follows_rows:
-            today = self._planner.moments_of(window)[1].date()
-            probes = _probes_of_empty(window, self._proven_days, today)
+            silences = self._silences(window, starts)
         else:
-            return True
-        for probe in probes:
+            silences = [window] if window.days > SHORT_RANGE_DAYS or follows_rows else []
+        for probe in self._probes_of(silences, window):
             try:
                 is_silent = not (yield from self._has_new_rows(probe, rows))
             except RetriesExhaustedError:
@@ -112,8 +110,6 @@ class RangeProof:
 
     def _has_new_rows(self, probe: DateWindow, rows: Rows) -> Generator[PageRequest, Page, bool]:
         """Return whether a window has rows that did not come before."""
-        if self._probes == _MAX_PROBES:
-            return False
         self._probes += 1
         try:
             page = yield from self._windows.request_page(probe)
@@ -122,23 +118,24 @@ class RangeProof:
         # What arrived after the window was read proves nothing, and the next run reads it.
         if all(row.logid in rows or row.start_time > self._arriving for row in page.rows):
             return False
-        oldest = yield from self._get_last_rows(probe, page)
-        self._observe(probe, (row.start_time for row in [*page.rows, *oldest]))
+        yield from self._observe_days(probe, page)
+        longer = DateWindow(probe.last - (SHORT_RANGE_DAYS - 1) * DAY, probe.last)
+        if self._proven_days < SHORT_RANGE_DAYS:  # the more days are proven, the fewer windows
+            with suppress(InvalidParameterError, RetriesExhaustedError):
+                page = yield from self._windows.request_page(longer)
+                yield from self._observe_days(longer, page)
         return True
 
-    def _get_last_rows(
-        self, window: DateWindow, page: Page
-    ) -> Generator[PageRequest, Page, Sequence[SerializedRecord]]:
-        """Return the last rows of a window whose first page does not show how many days it has."""
-        if page.total is None or page.total <= len(page.rows):
-            return []
-        try:
-            return (yield from self._windows.request_page(window, page.total - 1)).rows
-        except (InvalidParameterError, RetriesExhaustedError):
-            return []
+    def _observe_days(self, window: DateWindow, page: Page) -> Generator[PageRequest, Page, None]:
+        """Observe how many days a window has; its first page does not show that of many rows."""
+        rows = list(page.rows)
+        if page.total is not None and page.total > len(rows):
+            with suppress(InvalidParameterError, RetriesExhaustedError):
+                rows += (yield from self._windows.request_page(window, page.total - 1)).rows
+        self._observe(window, (row.start_time for row in rows))
 
-    def _probes_at_ends(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
-        """Return what to request to verify that the days before and after all rows have none."""
+    def _silences(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
+        """Return the days before and after all rows, if it is unusual that they have none."""
         is_short = window.days <= SHORT_RANGE_DAYS
         if is_short and len(starts) < _MIN_ROWS:
             return []
@@ -157,28 +154,38 @@ class RangeProof:
         first, last = starts[0].date(), starts[-1].date()
         found = []
         if is_suspicious((first - begin.date()).days, starts[0] - begin):
-            found += self._probes_of_silence(DateWindow(window.first, first - DAY), is_front=True)
+            found.append(DateWindow(window.first, first - DAY))
         if is_suspicious((end.date() - last).days, end - starts[-1]):
-            found += self._probes_of_silence(DateWindow(last + DAY, window.last), is_front=False)
+            found.append(DateWindow(last + DAY, window.last))
         return found
 
-    def _probes_of_silence(self, silent: DateWindow, *, is_front: bool) -> list[DateWindow]:
-        """Return what to request of days without rows, which lie before or after the others.
+    def _probes_of(self, silences: list[DateWindow], window: DateWindow) -> list[DateWindow]:
+        """Return what to request of the silent days of a window.
 
-        Of each range, at least the proven days at the end beside the rows are returned. So the
-        range itself is the first request, then what is farther from the rows, then its other end.
+        Together, the requests have all of these days. They have no more days than are proven, or
+        else as few as the requests of the run allow: a window has its share of these.
         """
-        step = max(self._proven_days, SHORT_RANGE_DAYS) * DAY
-        cuts = [0 * step, step, 2 * step]
-        if is_front:
-            found = [DateWindow(silent.first, silent.last - cut) for cut in cuts]
-            far = DateWindow(silent.first, silent.first + step - DAY)
-        else:
-            found = [DateWindow(silent.first + cut, silent.last) for cut in cuts]
-            far = DateWindow(silent.last - step + DAY, silent.last)
-        if silent.days * DAY > 3 * step:
-            found[-1] = far
-        return [window for window in found if window.days > 0]
+        share = math.ceil(_MAX_PROBES * self._planner.share_of(window))
+        most = min(max(share, _LEAST_PROBES), _MAX_PROBES - self._probes)
+        if not 0 < len(silences) <= most:
+            return []
+        days = max(sum(silent.days for silent in silences) // most, self._proven_days)
+        while len(found := [day for silent in silences for day in self._cut(silent, days)]) > most:
+            days += max(days // 50, 1)
+        return found
+
+    def _cut(self, silent: DateWindow, most_days: int) -> Generator[DateWindow]:
+        """Cut days into windows, newest first and shortest first: calls are likely to be recent."""
+        end = self._planner.moments_of(silent)[1].date()  # no day after it has calls
+        shared = 0 if self._planner.boundary.is_inclusive else 1
+        last, days = silent.last, max(self._proven_days, most_days // 8)
+        while True:
+            left = max((min(last, end) - silent.first).days, 0)
+            first = silent.first + max(left + 1 - min(days, most_days), 0) * DAY
+            yield DateWindow(first, last)
+            if first == silent.first:
+                return
+            last, days = first - (1 - shared) * DAY, 2 * days
 
 
 def _without_wrong_clocks(starts: list[dt.datetime]) -> list[dt.datetime]:
@@ -191,19 +198,3 @@ def _without_wrong_clocks(starts: list[dt.datetime]) -> list[dt.datetime]:
     first = max(after_gaps(range(1, min(_MAX_WRONG_CLOCKS + 1, count))), default=0)
     last = min(after_gaps(range(max(count - _MAX_WRONG_CLOCKS, 1), count)), default=count)
     return starts[first:last] if last - first >= _MIN_ROWS else starts
-
-
-def _probes_of_empty(window: DateWindow, proven_days: int, today: dt.date) -> list[DateWindow]:
-    """Return what to request of a window without rows: all of it, or a selection of its days."""
-    if window.days <= _MAX_EVEN_PROBES * proven_days:
-        length, count = proven_days * DAY, -(-window.days // proven_days)
-        firsts = [window.first + n * length for n in range(count)]
-        found = [DateWindow(day, min(day + length - DAY, window.last)) for day in firsts]
-    else:
-        length = max(proven_days, SHORT_RANGE_DAYS) * DAY
-        third = (window.last - window.first) // 3
-        firsts = [window.first, window.first + third, window.first + 2 * third]
-        found = [DateWindow(day, min(day + length - DAY, window.last)) for day in firsts]
-        found.append(DateWindow(max(today - (_TRUSTED_DAYS - 1) * DAY, window.first), window.last))
-        found.append(DateWindow(max(window.last - length + DAY, window.first), window.last))
-    return list(dict.fromkeys(reversed(found)))

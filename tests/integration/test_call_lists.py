@@ -87,7 +87,7 @@ def test_silent_days_that_cannot_be_requested_are_read_in_windows_of_30_days(
         run = run_tap(config)
         assert_once(run, server_ids(box))
     (line,) = lines(run, "Zoho fails to return the calls of .* alone; reading windows of 30 days")
-    assert "2025-05-31" in line
+    assert "..2026-01-14" in line  # of the silent days, the newest come first
 
 
 @pytest.mark.parametrize("listed", ["now", "late"])
@@ -185,7 +185,8 @@ def test_default_start_date_works_where_the_oldest_days_are_refused(
     with Sandbox(history=calls, dialect=dialect, clock=clock) as box:
         run = run_tap(from_default_start(box))
         assert_once(run, server_ids(box))
-        assert box.stats.requests <= 40
+        # Of 1000 days, 970 are silent: the 30 requests of proofs are not enough for all.
+        assert box.stats.requests <= (25 + 30 if days == 1000 else 40)
     told = lines(run, r"Zoho rejects days before 202\d-\d\d-\d\d")
     assert len(told) == (refused == "start")
 
