@@ -1,13 +1,8 @@
 """Rows of one call that differ (legs of a call): which is kept, and what becomes of the others."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
 
 from tap_zohovoice.singer.records import SerializedRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 _OTHER_ROWS = "other_rows"
 """Member of `additional_fields`: values of other rows of a call that differ."""

@@ -1,7 +1,5 @@
 """What is observed of the server's paging: limits, page size, order of rows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 _MAX_ROWS = 15_000
@@ -72,7 +70,7 @@ class ServerLimits:
     window_requests: int = _MAX_WINDOW_REQUESTS
 
     @classmethod
-    def for_size(cls, size: int) -> ServerLimits:
+    def for_size(cls, size: int) -> "ServerLimits":
         """Return the limits that are likely before the first request of a size."""
         few = min(size, _LIKELY_LIMITS[-1])  # any server pages that far
         return cls(reachable_rows=_LIKELY_LIMITS[0] - size, size=size, proven_window_rows=few)

@@ -1,9 +1,7 @@
 """Pages of one window: which `from` and `size` come next, and whether all rows have come."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator
 
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
@@ -12,17 +10,14 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.extract.legs import CallRows
+from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.planner import TARGET_FILL
 from tap_zohovoice.extract.window_pass import WindowPass
+from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.singer.records import SerializedRecord
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+PageGenerator = Generator[PageRequest, Page, Page]
 
-    from tap_zohovoice.extract.limits import ServerLimits
-    from tap_zohovoice.pagination import Page, PageRequest
-    from tap_zohovoice.singer.records import SerializedRecord
-
-    PageGenerator = Generator[PageRequest, Page, Page]
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_REREADS = 3

@@ -1,9 +1,8 @@
 """Planner of date windows: which days to request next."""
 
-from __future__ import annotations
+import datetime as dt
 
-from typing import TYPE_CHECKING
-
+from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.windows import (
     DAY,
     MAX_UTC_OFFSET,
@@ -13,11 +12,6 @@ from tap_zohovoice.extract.windows import (
     add_saturating,
     midnight,
 )
-
-if TYPE_CHECKING:
-    import datetime as dt
-
-    from tap_zohovoice.extract.limits import ServerLimits
 
 TARGET_FILL = 0.7
 """Planned share of the rows that a window may hold."""

@@ -1,17 +1,16 @@
 """Proof that all days of a range were returned: some APIs return only a part of a long one."""
 
-from __future__ import annotations
-
 import datetime as dt
 import logging
 import math
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
-from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS
+from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS, WindowPlanner
+from tap_zohovoice.extract.window_reader import Rows, WindowReader
 from tap_zohovoice.extract.windows import (
     DAY,
     MAX_UTC_OFFSET,
@@ -20,13 +19,7 @@ from tap_zohovoice.extract.windows import (
     add_saturating,
     midnight,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
-    from tap_zohovoice.extract.planner import WindowPlanner
-    from tap_zohovoice.extract.window_reader import Rows, WindowReader
-    from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 30

@@ -1,14 +1,12 @@
 """Reader of call logs: window after window, in order and without repeats."""
 
-from __future__ import annotations
-
 import datetime as dt
 import logging
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
@@ -23,15 +21,10 @@ from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.range_proof import RangeProof
 from tap_zohovoice.extract.recovery import Recovery
 from tap_zohovoice.extract.results import Checkpoint, WindowResult
-from tap_zohovoice.extract.window_reader import WindowReader
+from tap_zohovoice.extract.window_reader import Rows, WindowReader
 from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating, midnight
+from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.records import SerializedRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-
-    from tap_zohovoice.extract.window_reader import Rows
-    from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _TOLERATED_STRAYS = 10  # calls far outside the days of their window

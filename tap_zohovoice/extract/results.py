@@ -1,19 +1,13 @@
 """Results of windows, and checkpoints, at which the run after a stopped one continues."""
 
-from __future__ import annotations
-
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_zohovoice._time import format_timestamp, parse_date
-from tap_zohovoice.extract.windows import MIN_UTC_OFFSET
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tap_zohovoice.extract.windows import DateWindow
-    from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.extract.windows import MIN_UTC_OFFSET, DateWindow
+from tap_zohovoice.singer.records import SerializedRecord
 
 CHECKPOINT = "checkpoint"
 """Member of a bookmark while a run is not finished."""
@@ -62,7 +56,7 @@ class Checkpoint:
     @classmethod
     def from_state(
         cls, state: Mapping[str, Any], now: dt.datetime, lookback: dt.timedelta
-    ) -> Checkpoint | None:
+    ) -> "Checkpoint | None":
         """Return the checkpoint of a bookmark; None if it has none, or was lowered since.
 
         Args:
@@ -87,7 +81,7 @@ class Checkpoint:
             return cls(min(oldest, next_day), oldest)
         return cls(next_day, last_day, call_types, str(found.get(POSITION, "")))
 
-    def limited(self, until: dt.datetime) -> Checkpoint:
+    def limited(self, until: dt.datetime) -> "Checkpoint":
         """Return a checkpoint that goes no further than days which are over at a moment."""
         day = (until + MIN_UTC_OFFSET).date()
         if self.last_day < day:

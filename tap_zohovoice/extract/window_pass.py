@@ -1,17 +1,10 @@
 """One pass over a window: what its pages returned, and whether rows kept their places."""
 
-from __future__ import annotations
+from collections.abc import Mapping
 
-from typing import TYPE_CHECKING
-
-from tap_zohovoice.extract.limits import DescendingOrderDetector
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tap_zohovoice.extract.limits import ServerLimits
-    from tap_zohovoice.pagination import Page
-    from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.extract.limits import DescendingOrderDetector, ServerLimits
+from tap_zohovoice.pagination import Page
+from tap_zohovoice.singer.records import SerializedRecord
 
 _WIDE_OVERLAP = 20
 """Rows of an overlap that prove the order of rows, where no total does."""
@@ -125,7 +118,7 @@ class WindowPass:
         known = [self.seen[row.logid] for row in page.rows if row.logid in self.seen]
         self.is_firm = self.is_firm and known == sorted(known)
 
-    def has_order_of(self, before: WindowPass) -> bool:
+    def has_order_of(self, before: "WindowPass") -> bool:
         """Return whether the rows that both passes have are in one order."""
         common = before.seen.keys() & self.seen.keys()
         first, second = ([key for key in each.ids if key in common] for each in (before, self))

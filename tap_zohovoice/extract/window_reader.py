@@ -1,9 +1,7 @@
 """Reader of one date window: to its end, or until it is known to hold too many rows."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
@@ -16,16 +14,11 @@ from tap_zohovoice.extract.limits import LEAST_SIZE, PageSizeNegotiation, Server
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow
 from tap_zohovoice.extract.windows import DateWindow, days_after
 from tap_zohovoice.http.retry import MAX_ATTEMPTS, SIZE_ATTEMPTS, TRIAL_LIMITS
-from tap_zohovoice.pagination import PageRequest
+from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.singer.records import SerializedRecord
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-
-    from tap_zohovoice.pagination import Page
-    from tap_zohovoice.singer.records import SerializedRecord
-
-    Rows = dict[str, SerializedRecord]
-    RowsGenerator = Generator[PageRequest, Page, Rows]
+Rows = dict[str, SerializedRecord]
+RowsGenerator = Generator[PageRequest, Page, Rows]
 
 
 class WindowReader:

@@ -1,15 +1,10 @@
 """Date windows, and what their ends mean: neither zone nor inclusiveness is documented."""
 
-from __future__ import annotations
-
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tap_zohovoice._compat import override
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 DAY = dt.timedelta(days=1)
 MIN_UTC_OFFSET = dt.timedelta(hours=-12)

@@ -3,8 +3,6 @@
 Zoho's products describe a throttle in many ways; that of Voice is not documented.
 """
 
-from __future__ import annotations
-
 import re
 
 _PER = r"(?:second|sec|minute|min|hour)s?\b"
