@@ -88,7 +88,7 @@ def test_tap_is_added_to_another_project(tmp_path: Path) -> None:
     script = block("sh", "meltano add").replace("/path/to/tap-zohovoice", str(ROOT))
     *_, listing = block("sh", "select --exclude").splitlines()
     listed = run(tmp_path, f"{script}\n{listing}")
-    assert re.search(r"\[selected +\] call_logs\.logid\b", listed)
+    assert re.search(r"\[selected +\] call_logs\.agent_number\b", listed)
     added = extractor(tmp_path / "calls")
     assert added["pip_url"] == str(ROOT)
     assert added["select"] == ["call_logs.*"]
