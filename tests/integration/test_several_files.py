@@ -239,7 +239,7 @@ def test_words_in_a_file_are_no_error(calls: Downloads, words: bytes) -> None:
         run = calls.run(box)
         assert (run.exit_code, requested(box)) == (0, [1, 3, 1, 1, 1])
     assert lines(run, "Requesting one file at a time: HTTP 200, no archive in the response")
-    assert calls.clock.slept == []
+    assert max(calls.clock.slept, default=0) < 61  # no lock; proofs wait for the limit
 
 
 @pytest.mark.parametrize("form", ["refuse", "first", "html"])
