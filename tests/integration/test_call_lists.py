@@ -185,8 +185,8 @@ def test_default_start_date_works_where_the_oldest_days_are_refused(
     with Sandbox(history=calls, dialect=dialect, clock=clock) as box:
         run = run_tap(from_default_start(box))
         assert_once(run, server_ids(box))
-        # Of 1000 days, 970 are silent: the 28 requests of proofs are not enough for all.
-        assert box.stats.requests <= (25 + 28 if days == 1000 else 40)
+        # Of 1000 days, 970 are silent: the 20 requests of proofs are not enough for all.
+        assert box.stats.requests <= (25 + 20 if days == 1000 else 40)
     told = lines(run, r"Zoho rejects days before 202\d-\d\d-\d\d")
     assert len(told) == (refused == "start")
 
