@@ -152,9 +152,32 @@ class RetryPolicy:
         self.limiter.lock_for(wait, f"{error}: the API is locked")
 
 
-def item_attempts(failures: int) -> int:
-    """Return how often to request an item after so many failures in a row."""
-    return 3 if failures < FAIL_FAST_AFTER else 1
+@dataclass
+class ItemFailures:
+    """What the last requests for items, such as files, ended with."""
+
+    unusable = 0  # those in a row without a usable response
+    lockouts = 0  # those in a row that ended in a lockout
+
+    @property
+    def attempts(self) -> int:
+        """How often to request the next item."""
+        return 3 if self.unusable < FAIL_FAST_AFTER else 1
+
+    def observe(self, error: ZohoVoiceError | None, *, is_single: bool = True) -> None:
+        """Observe the error of a request, if any; one for several items counts for none of them."""
+        self.lockouts = self.lockouts + 1 if isinstance(error, RateLimitLockoutError) else 0
+        if error is None:
+            self.unusable = 0
+        elif is_single:
+            self.unusable += isinstance(error, RetriesExhaustedError)
+
+    def concerns_others(self, error: ZohoVoiceError) -> bool:
+        """Return whether the error of the last request would be that of other items too.
+
+        One response that looks like a lockout may be about its item; two in a row are not.
+        """
+        return not error.summary or self.lockouts > 1
 
 
 def _error_of(state: tenacity.RetryCallState) -> RetryableError:

@@ -131,7 +131,7 @@ class RecordingDownloader:
         try:
             return self._requests.send([download.name], partial(self._store, download))
         except ZohoVoiceError as error:
-            if self._requests.concerns_others(error):
+            if self._requests.failures.concerns_others(error):
                 raise
             is_lockout = isinstance(error, RateLimitLockoutError)
             is_passing = isinstance(error, RetriesExhaustedError)

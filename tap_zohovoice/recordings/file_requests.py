@@ -7,7 +7,7 @@ import itertools
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import IO, TypeVar
@@ -19,15 +19,13 @@ from tap_zohovoice.exceptions import (
     ArchiveError,
     InvalidParameterError,
     RateLimitedError,
-    RateLimitLockoutError,
-    RetriesExhaustedError,
     RetryableError,
     StorageError,
     TokenRejectedError,
     ZohoVoiceError,
 )
 from tap_zohovoice.http.client import ApiClient
-from tap_zohovoice.http.retry import FAIL_FAST_AFTER, item_attempts
+from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
 from tap_zohovoice.recordings.archive import Archive, is_archive
 from tap_zohovoice.recordings.audio import UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.storage import storage_errors
@@ -56,9 +54,8 @@ class FileRequests:
 
     api: ApiClient
     is_mode_accepted = False  # whether a request succeeded, so that `mode` causes no later failure
-    failures_in_a_row = 0  # requests for one file without a usable response
+    failures: ItemFailures = field(default_factory=ItemFailures, init=False)
     _mode = "play"  # live servers and the documentation disagree about its values
-    _lockouts_in_a_row = 0
 
     def send(
         self,
@@ -87,18 +84,16 @@ class FileRequests:
 
         def request(mode: str) -> _T:
             params = {"recording_filename": ",".join(names), **({"mode": mode} if mode else {})}
-            attempts = item_attempts(self.failures_in_a_row) if is_single else _MAX_ATTEMPTS
-            lockouts, self._lockouts_in_a_row = self._lockouts_in_a_row, 0
+            attempts = self.failures.attempts if is_single else _MAX_ATTEMPTS
             try:
-                return self.api.get(
+                result = self.api.get(
                     params, receive, stream=True, max_attempts=attempts, max_lockouts=1
                 )
-            except RateLimitLockoutError:
-                self._lockouts_in_a_row = lockouts + 1
+            except ZohoVoiceError as error:
+                self.failures.observe(error, is_single=is_single)
                 raise
-            except RetriesExhaustedError:
-                self.failures_in_a_row += is_single
-                raise
+            self.failures.observe(None)
+            return result
 
         try:
             result = request(self._mode)
@@ -106,15 +101,8 @@ class FileRequests:
             if self.is_mode_accepted or not self._mode:
                 raise
             result, self._mode = request(""), ""
-        self.is_mode_accepted, self.failures_in_a_row = True, 0
+        self.is_mode_accepted = True
         return result
-
-    def concerns_others(self, error: ZohoVoiceError) -> bool:
-        """Return whether the error of the last request would be that of others too.
-
-        One response that looks like a lockout may be about its files; two in a row are not.
-        """
-        return not error.summary or self._lockouts_in_a_row > 1
 
     def _unexpected_content(
         self, names: Sequence[str], response: requests.Response, body: bytes
@@ -149,7 +137,7 @@ class SeveralFiles:
     @property
     def limit(self) -> int:
         """How many files to request at once; one before the first file, and while none arrives."""
-        is_working = self.sender.failures_in_a_row < FAIL_FAST_AFTER
+        is_working = self.sender.failures.unusable < FAIL_FAST_AFTER
         return self.max_files if self.sender.is_mode_accepted and is_working else 1
 
     def requests_for(self, count: int) -> int:
@@ -194,7 +182,7 @@ class SeveralFiles:
         except StorageError as error:  # a single file may still fit
             self._stop(str(error))
         except ZohoVoiceError as error:
-            if self.sender.concerns_others(error):
+            if self.sender.failures.concerns_others(error):
                 raise
             self._failures += 1
             if not self._is_proven or self._failures >= _MAX_FAILURES:

@@ -3,16 +3,12 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.exceptions import (
-    RateLimitLockoutError,
-    RetriesExhaustedError,
-    UnexpectedResponseError,
-    ZohoVoiceError,
-)
-from tap_zohovoice.http.retry import item_attempts
+from tap_zohovoice.exceptions import RateLimitLockoutError, UnexpectedResponseError, ZohoVoiceError
+from tap_zohovoice.http.retry import ItemFailures
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.singer.json import loads, sanitize, within_depth
@@ -48,8 +44,10 @@ class TranscriptsStream(CallItemStream):
     schema = TRANSCRIPT_SCHEMA
     item_path = "zv/transcribe"
     item_label = "transcript"
-    _failed_in_a_row = 0
-    _was_locked = False
+
+    @cached_property
+    def _request_failures(self) -> ItemFailures:
+        return ItemFailures()
 
     @override
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
@@ -62,21 +60,19 @@ class TranscriptsStream(CallItemStream):
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
         for item in items:
             params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
-            attempts = item_attempts(self._failed_in_a_row)
+            failures = self._request_failures
             try:
-                found = self.item_api.get_json(params, _parse, max_attempts=attempts)
+                found = self.item_api.get_json(params, _parse, max_attempts=failures.attempts)
             except ZohoVoiceError as error:
-                # One response that looks like a lockout may be about its call; not two in a row.
-                is_locked = isinstance(error, RateLimitLockoutError)
-                if not error.summary or (is_locked and self._was_locked):
+                failures.observe(error)
+                if failures.concerns_others(error):
                     raise
-                self._failed_in_a_row += isinstance(error, RetriesExhaustedError)
+                is_locked = isinstance(error, RateLimitLockoutError)
                 self.record_outcome(is_unreachable=error.is_unreachable or is_locked)
                 found = {"error": error.summary}
             else:
-                is_locked, self._failed_in_a_row = False, 0
+                failures.observe(None)
                 self.record_outcome(is_unreachable=False)
-            self._was_locked = is_locked
             self.results["failed" if "error" in found else "fetched"] += 1
             yield {**item, **found}
 
