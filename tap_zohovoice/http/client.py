@@ -31,6 +31,59 @@ _FAILURES_OF_LOCKOUT = 2
 """Failures after that of a renewal, of different requests, that an unknown lockout explains."""
 
 
+@dataclass(eq=False, repr=False)
+class FailureHistory:
+    """Finds another reason for failures after a success, whatever the words of the responses.
+
+    The access token may be invalid; and if a new one does not help, and nothing else passes
+    either, the API may be locked.
+    """
+
+    failures_before_renewal = 1
+    """Failures in a row, after a success, of which the last is retried with a new access token."""
+    _failures = 0
+    _words = ""  # summary of the last failure
+    _refusals: set[str] = field(default_factory=set, init=False)  # words that are no lockout
+    _useless: set[bool] = field(default_factory=set, init=False)  # kinds a new token cannot mend
+    _renewed_at = 0  # number of failures in a row at which a new token was tried
+    _has_passed = False
+
+    def observe_success(self) -> None:
+        """Observe a usable response."""
+        if self._failures > self._renewed_at:
+            self._refusals.add(self._words)  # something passes without a wait or a new token
+        elif self._failures:
+            self._useless.clear()
+        self._failures, self._renewed_at, self._has_passed = 0, 0, True
+
+    def explain(
+        self,
+        error: ZohoVoiceError | RetryableError,
+        resolution: ErrorResolution,
+        *,
+        is_trial: bool,
+    ) -> RetryableError | None:
+        """Observe a failure, and return another reason that it may have; None if there is none.
+
+        `is_trial` says whether the request was expected to fail.
+        """
+        is_refused, self._words = isinstance(error, ZohoVoiceError), resolution.summary
+        first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
+        self._failures += not is_trial or self._failures < first
+        may_be_other = self._has_passed and resolution.may_be_token
+        if not may_be_other or (is_trial and not is_refused):
+            return None
+        if self._failures == first and is_refused not in self._useless:
+            self._useless.add(is_refused)  # unless the next response is a success
+            self._renewed_at = self._failures
+            return TokenRejectedError(str(error), summary=self._words)
+        is_enough = self._failures >= first + _FAILURES_OF_LOCKOUT
+        if is_refused and is_enough and self._words not in self._refusals:
+            self._refusals.add(self._words)  # if the next request fails too, it is no lockout
+            return RateLimitedError(str(error), summary=self._words, is_uncertain=True)
+        return None
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class ApiClient:
     """Requests to one URL: the SDK's request loop sends through `retry`, all others through `get`.
@@ -53,15 +106,8 @@ class ApiClient:
     """When the last request was sent, in seconds of the monotonic clock."""
     bytes_received = 0
     """Size of all bodies so far, decompressed."""
-    failures_before_renewal = 1
-    """Failures in a row, after a success, of which the last is retried with a new access token."""
-    _was_ambiguous = False
-    _failures = 0
-    _words = ""  # summary of the last failure
-    _refusals: set[str] = field(default_factory=set, init=False)  # words that are no lockout
-    _useless: set[bool] = field(default_factory=set, init=False)  # kinds a new token cannot mend
-    _renewed_at = 0  # number of failures in a row at which a new token was tried
-    _has_passed = _is_trial = False
+    history: FailureHistory = field(default_factory=FailureHistory, init=False)
+    _was_ambiguous = _is_trial = False
 
     @staticmethod
     def prepare(**kwargs: Any) -> requests.PreparedRequest:  # noqa: ANN401 - as requests has it
@@ -160,47 +206,15 @@ class ApiClient:
         except (RateLimitedError, TokenRejectedError):
             raise
         except (ZohoVoiceError, RetryableError) as error:
-            if other := self._other_reason(error, resolution):
+            if other := self.history.explain(error, resolution, is_trial=self._is_trial):
                 raise other from error
             raise
         if resolution.is_ambiguous and not self._was_ambiguous:
             self._was_ambiguous = True  # one empty response must not move a bookmark
             message = "empty response"
             raise AmbiguousResponseError(message)
-        self.observe_success()
+        self.history.observe_success()
         return resolution.body
-
-    def observe_success(self) -> None:
-        """Observe a usable response, such as a file, which `classify` does not see."""
-        if self._failures > self._renewed_at:
-            self._refusals.add(self._words)  # something passes without a wait or a new token
-        elif self._failures:
-            self._useless.clear()
-        self._failures, self._renewed_at, self._has_passed = 0, 0, True
-
-    def _other_reason(
-        self, error: ZohoVoiceError | RetryableError, resolution: ErrorResolution
-    ) -> RetryableError | None:
-        """Return another reason that a failure after a success may have; None if there is none.
-
-        Whatever the words of a response, the access token may be invalid; and if a new one does
-        not help, and nothing else passes either, the API may be locked.
-        """
-        is_refused, self._words = isinstance(error, ZohoVoiceError), resolution.summary
-        first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
-        self._failures += not self._is_trial or self._failures < first
-        may_be_other = self._has_passed and resolution.may_be_token
-        if not may_be_other or (self._is_trial and not is_refused):
-            return None
-        if self._failures == first and is_refused not in self._useless:
-            self._useless.add(is_refused)  # unless the next response is a success
-            self._renewed_at = self._failures
-            return TokenRejectedError(str(error), summary=self._words)
-        is_enough = self._failures >= first + _FAILURES_OF_LOCKOUT
-        if is_refused and is_enough and self._words not in self._refusals:
-            self._refusals.add(self._words)  # if the next request fails too, it is no lockout
-            return RateLimitedError(str(error), summary=self._words, is_uncertain=True)
-        return None
 
     def retry(self, func: Callable[[], _T], **limits: int) -> _T:
         """Call a function that makes one attempt, with retries; see `get`."""

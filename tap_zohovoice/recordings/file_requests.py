@@ -79,7 +79,7 @@ class FileRequests:
             except requests.RequestException as error:
                 reason = "the file is incomplete"
                 raise truncated(reason) from error
-            self.api.observe_success()
+            self.api.history.observe_success()
             return result
 
         def request(mode: str) -> _T:

@@ -74,7 +74,7 @@ class CallItemStream(IncrementalStream):
         """Client of the URL of the items."""
         headers = {**self.http_headers, **self.item_headers}
         api = self.services.client_for(f"{self.url_base}{self.item_path}", headers)
-        api.failures_before_renewal = 4  # a few items may fail for other reasons
+        api.history.failures_before_renewal = 4  # a few items may fail for other reasons
         return api
 
     @cached_property
