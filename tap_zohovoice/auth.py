@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -111,14 +111,13 @@ class TokenEndpoint:
                 raise RetriesExhaustedError(str(error))
             raise error
 
-        give_up_at = self.clock.now() + sum(self.waits)
+        give_up_at = self.clock.utcnow() + timedelta(seconds=sum(self.waits))
 
         def log(state: RetryCallState) -> None:
             self.failed_attempts += 1
             error = state.outcome.exception() if state.outcome else None
-            until = datetime.fromtimestamp(give_up_at, UTC).strftime("%H:%M:%S")
-            wait = state.upcoming_sleep
-            _LOGGER.warning("%s; retrying in %d s, until %s UTC at most", error, wait, until)
+            text = f"{error}; retrying in {state.upcoming_sleep:.0f} s"
+            _LOGGER.warning("%s, until %s UTC at most", text, f"{give_up_at:%H:%M:%S}")
 
         return Retrying(
             sleep=self.clock.sleep,

@@ -23,7 +23,7 @@ from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 20
-"""Requests of a run that verify silent days; with those after a find, they are 30 at most."""
+"""Requests of a run that verify silent days; up to three more follow if one returns calls."""
 _TRUSTED_DAYS = 7
 """Days of a range that are trusted without proof: a daily run requests no more."""
 _MIN_ROWS = 5

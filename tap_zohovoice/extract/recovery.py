@@ -26,6 +26,7 @@ class Recovery:
     def __init__(self, windows: WindowReader, planner: WindowPlanner, today: dt.date) -> None:
         self._windows = windows
         self._planner = planner
+        self._today = today
         self._recent = today - 3 * DAY
         self._refusals: set[str] = set()  # summaries of responses that do not name what is rejected
         self._retries_size = False
@@ -43,8 +44,7 @@ class Recovery:
     ) -> Generator[PageRequest, Page, bool]:
         """Plan less of what may fail, such as days or rows; return whether to request it again."""
         if isinstance(error, RetriesExhaustedError):
-            has_response = error.summary  # else there was no access token
-            return bool(has_response) and (yield from self._request_fewer_days(window))
+            return (yield from self._request_fewer_days(window, error))
         if not error.is_invalid_value and error.summary not in self._refusals:
             self._refusals.add(error.summary)  # if the same request is rejected again
             return (yield from self._accepts(self._recent))
@@ -54,19 +54,22 @@ class Recovery:
             return True
         if error.rejected_param != "size" and (yield from self._skip_rejected_past(window)):
             return True
-        if not self._planner.halve(window):
-            self._retries_size = self._windows.page_size.halve()
-            return self._retries_size
-        return True
+        if self._planner.halve(window):
+            return True
+        self._retries_size = self._windows.page_size.halve()
+        return self._retries_size
 
-    def _request_fewer_days(self, window: DateWindow) -> Generator[PageRequest, Page, bool]:
+    def _request_fewer_days(
+        self, window: DateWindow, error: RetriesExhaustedError
+    ) -> Generator[PageRequest, Page, bool]:
         """Request fewer days, or rows, if the server does not fail to return a few."""
-        if not (yield from self._accepts(self._recent)):
+        # Without a summary, there was no response: no access token could be fetched.
+        if not error.summary or not (yield from self._accepts(self._recent)):
             return False
         if window.days > SHORT_RANGE_DAYS:
             self._planner.limit_days(SHORT_RANGE_DAYS)
             return True
-        is_future = window.first > self._recent + 3 * DAY
+        is_future = window.first > self._today
         is_less = self._planner.halve(window) or (is_future and self._planner.avoid_future(window))
         return is_less or self._windows.page_size.halve()
 

@@ -152,9 +152,10 @@ class SlidingWindowLimiter:
         end = until.isoformat(timespec="seconds")
         fields = {"wait_seconds": round(seconds, 3), "wait_until": end}
         _LOGGER.log(level, "%s", text, extra=fields)
-        status = "at the limit" if reason.startswith(_AT_LIMIT) else "waiting"
+        is_limit = reason.startswith(_AT_LIMIT)
+        self.delay += 0 if is_limit else seconds
+        status = "at the limit" if is_limit else "waiting"
         self.current_wait = Wait(status, self.clock.monotonic() + seconds)
-        self.delay += 0 if reason.startswith(_AT_LIMIT) else seconds
         part = self.seconds / _REFRESHES_PER_PERIOD
         try:
             while self.store and self.store.is_volatile and seconds > part:

@@ -12,11 +12,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.streams.base import IncrementalStream
-from tap_zohovoice.streams.directory import (
-    CampaignsStream,
-    QueuesStream,
-    UsersStream,
-)
+from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
 from tap_zohovoice.streams.owned import OwnedStream
 
 

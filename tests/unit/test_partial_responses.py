@@ -94,7 +94,7 @@ class TestRangeAnsweredInPart:
             calls = [Burst(ago * 1440 + 60, 300, long * DAY // 300) for ago, long in bursts]
             read_calls(replace(dialect, total=total), 1000, *calls)
 
-    def test_proof_costs_thirty_requests_at_most(self) -> None:
+    def test_proof_costs_twenty_requests_at_most(self) -> None:
         young = Burst(10, 400, 30 * MINUTE)
         assert read_calls(Dialect(), LONG_AGO, young).requests <= 3 + 20
         assert read_calls(Dialect(), LONG_AGO, Burst(10, 0, 1)).requests <= 1 + 20
