@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import os
 from collections.abc import Callable
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -60,6 +61,9 @@ class PlainSession(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
+        # Of the environment, `send` regards proxies only.
+        bundles = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+        self.verify = next(filter(None, bundles), True)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter())
@@ -101,10 +105,8 @@ class ThrottledSession(PlainSession):
                 or too large; then its `response` is that response.
         """
         url, stream = str(request.url), kwargs.pop("stream", False)
-        # Proxies and certificates of the environment, which requests ignores in `send`.
-        environment = self.merge_environment_settings(url, {}, True, None, None)  # noqa: FBT003
         try:
-            response = super().send(request, **{**environment, **kwargs})
+            response = super().send(request, stream=True, **kwargs)
             if not stream:
                 self._read(response, float(kwargs["timeout"]))
         finally:

@@ -63,6 +63,7 @@ class SQLiteSlotStore(SlotStore):
     timeout: float  # seconds that a request of a killed process may still be in flight
     clock: Clock  # its wall clock is the only one that processes share
     _unusable: set[str] = field(default_factory=set, init=False)  # URLs
+    _paths: dict[str, Path] = field(default_factory=dict, init=False)  # by URL
 
     @override
     def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
@@ -95,10 +96,12 @@ class SQLiteSlotStore(SlotStore):
     def _acquire(self, url: str, slots: int, seconds: float, file: sqlite3.Connection) -> Grant:
         now = self.clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
-        sql = "UPDATE slot SET {0} = ?1 WHERE {0} > ?1"
-        file.execute(sql.format("taken"), [now])
-        file.execute(sql.format("answered"), [now])
-        file.execute("UPDATE lock SET since = MIN(since, ?)", [now])
+        sql = """
+            UPDATE slot SET taken = MIN(taken, ?1), answered = MIN(answered, ?1)
+            WHERE taken > ?1 OR answered > ?1
+        """
+        file.execute(sql, [now])
+        file.execute("UPDATE lock SET since = ?1 WHERE since > ?1", [now])
         for (locked_until,) in file.execute("SELECT since + seconds FROM lock"):
             left = locked_until - now
             if left > MAX_LOCKOUT:
@@ -123,7 +126,7 @@ class SQLiteSlotStore(SlotStore):
             return default
         path: Path | str = ""
         try:
-            path = store_path(self.client_id, url)
+            path = self._paths[url] = self._paths.get(url) or store_path(self.client_id, url)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The file is opened anew each time, so that damage, deletion and forks do no harm.
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)

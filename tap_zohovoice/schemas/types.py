@@ -17,7 +17,7 @@ from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
 
 _BOOLEANS = {"true": True, "false": False}
-_MILLISECONDS = re.compile(r"[1-9]\d{12}", re.ASCII)
+_MS_DIGITS = 13  # of milliseconds from 2001 to 2286
 _EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt ][\d:.,]{4,20}([Zz]|[+-][\d:]{2,6})\s*", re.ASCII)
 """Date-time with a zone; without one, its moment is not known."""
@@ -41,7 +41,8 @@ def _id(value: object) -> str:
 
 
 def _timestamp(value: object) -> str:
-    if type(value) is str and _MILLISECONDS.fullmatch(value):  # as nearly all are
+    # Nearly all have this form; a regular expression takes twice as long.
+    if type(value) is str and len(value) == _MS_DIGITS and value.isdecimal() and value.isascii():
         return format_epoch_ms(int(value))
     if isinstance(value, str) and _EPOCH.fullmatch(value):
         value = float(value) if "." in value else int(value)
@@ -84,9 +85,9 @@ def _number(value: object) -> float:
 def _integer(value: object) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
-    number = value if type(value) is int else _number(value)
     # Databases hold integers in 64 bits; a larger one would fail every run at the same call.
-    if MIN_INTEGER <= number <= MAX_INTEGER and float(number).is_integer():
+    number = value if type(value) is int else _number(value)
+    if MIN_INTEGER <= number <= MAX_INTEGER and number == int(number):
         return int(number)
     raise CastError
 
