@@ -10,7 +10,7 @@ from typing import Any
 
 from simpleeval import AttributeDoesNotExist, InvalidExpression
 from singer_sdk import mapper as sdk
-from singer_sdk.exceptions import ConfigValidationError, MappingError, StreamMapConfigError
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 from singer_sdk.singerlib import Catalog
 from singer_sdk.singerlib.catalog import CatalogEntry
 
@@ -18,37 +18,38 @@ from tap_zohovoice.exceptions import ZohoVoiceError
 
 Json = Mapping[str, Any]
 
-_OPTIONS = {
-    *(sdk.MAPPER_ALIAS_OPTION, sdk.MAPPER_ELSE_OPTION, sdk.MAPPER_FILTER_OPTION),
-    *(sdk.MAPPER_KEY_PROPERTIES_OPTION, sdk.MAPPER_SOURCE_OPTION),
-}
+_ALIAS, _ELSE, _FILTER = sdk.MAPPER_ALIAS_OPTION, sdk.MAPPER_ELSE_OPTION, sdk.MAPPER_FILTER_OPTION
+_KEYS, _SOURCE = sdk.MAPPER_KEY_PROPERTIES_OPTION, sdk.MAPPER_SOURCE_OPTION
+_OPTIONS = {_ALIAS, _ELSE, _FILTER, _KEYS, _SOURCE}
 
 
 def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.PluginMapper:
     """Validate the stream maps and build the SDK's mapper.
 
-    A map without effect is logged as a warning; a deselected stream with an invalid map has none.
+    A map without effect is logged as a warning. Maps of deselected streams are not validated:
+    `--test` emits nothing of such a stream.
 
     Raises:
         ConfigValidationError: If a map is invalid; its errors are one line each, without values.
     """
     maps = config.get("stream_maps") or {}
-    # The SDK removes options from it.
-    given = copy.deepcopy({name: value for name, value in config.items() if value is not None})
-    errors: list[str] = []
-    try:
+    errors = [*_find_invalid_maps(maps)]
+    if not errors:
         for line in _find_unused(maps, catalog):
             logger.warning("stream_maps: %s", line)
+        # The SDK removes options from it.
+        given = {name: copy.deepcopy(value) for name, value in config.items() if value is not None}
         mapper = sdk.PluginMapper(plugin_config=given, logger=logger)
         for name, entry in catalog.items():
-            found = [*_register(mapper, name, entry, maps)]
+            own = {
+                key: fields for key, fields in maps.items() if fnmatch(name, _source(key, fields))
+            }
             if entry.metadata.resolve_selection()[()]:
-                errors += found
-            elif found:
-                schema = entry.schema.to_dict()
-                mapper.stream_maps[name] = [sdk.RemoveRecordTransform(name, schema, None, None)]
-    except MappingError as error:
-        errors.append(str(error))
+                errors += _register(mapper, name, entry, own)
+                continue
+            step = sdk.RemoveRecordTransform if own else mapper.default_mapper_type
+            schema, flattening = entry.schema.to_dict(), mapper.flattening_options
+            mapper.stream_maps[name] = [step(name, schema, entry.key_properties, flattening)]
     if errors:
         lines = [f"stream_maps: {error}" for error in dict.fromkeys(errors)]
         message = "Stream maps are invalid"
@@ -59,62 +60,82 @@ def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.
 def _register(
     mapper: sdk.PluginMapper, stream: str, entry: CatalogEntry, maps: Json
 ) -> Iterator[str]:
-    """Make the maps of a stream; yield an error for each mistake in them."""
-    matching = [
-        (key, fields)
-        for key, fields in maps.items()
-        if isinstance(fields, dict) and fnmatch(stream, _source(key, fields))
-    ]
-    errors = [f"{key}.{error}" for key, fields in matching for error in _field_errors(fields)]
-    yield from errors
+    """Register a selected stream with its maps; yield an error for each mistake in them."""
+    maps = {key: fields for key, fields in maps.items() if isinstance(fields, dict)}
+    errors = [f"{key}.{error}" for key, fields in maps.items() for error in _find_invalid(fields)]
     if errors:
+        yield from errors
         return
-    mask, schema = entry.metadata.resolve_selection(), entry.schema.to_dict()
-    specs = schema["properties"]
     try:
-        if mask[()]:
-            mapper.register_raw_streams_from_catalog(Catalog({stream: entry}))
-        else:
-            mapper.register_raw_stream_schema(stream, schema, entry.key_properties)
-    except (MappingError, NotImplementedError, ValueError) as error:
+        mapper.register_raw_streams_from_catalog(Catalog({stream: entry}))
+    except (MappingError, ValueError) as error:
         yield str(error)
         return
-    record = {name: _sample(spec) for name, spec in specs.items() if mask["properties", name]}
-    copies = [item for item in matching if sdk.MAPPER_SOURCE_OPTION in item[1]]
+    mask, schemas = entry.metadata.resolve_selection(), entry.schema.to_dict()["properties"]
+    record = {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
+    copies = [key for key, fields in maps.items() if _SOURCE in fields]
     # Of several maps of the stream itself, the SDK applies the last one.
-    own = [item for item in matching if item not in copies][-1:] or [(stream, {})]
-    for (key, fields), step in zip(own + copies, mapper.stream_maps[stream], strict=True):
-        if isinstance(step, sdk.CustomStreamMap) and mask[()]:
-            yield from _expression_errors(key, fields, step, record)
+    own = [key for key in maps if key not in copies][-1:] or [stream]
+    for key, step in zip(own + copies, mapper.stream_maps[stream], strict=True):
+        if isinstance(step, sdk.CustomStreamMap):
+            yield from _try_expressions(key, maps[key], step, record)
 
 
-def _source(key: str, fields: object) -> str:
+def _source(key: str, fields: Any) -> str:  # noqa: ANN401 - any JSON
     """Return the name or pattern of the streams that a map is for."""
-    source = fields.get(sdk.MAPPER_SOURCE_OPTION, key) if isinstance(fields, dict) else key
-    kinds, problem = "null" if key == sdk.MAPPER_ELSE_OPTION else "an object or null", ""
-    if key.startswith("__") and key != sdk.MAPPER_ELSE_OPTION:
-        problem = " is not an option"
-    elif not _is_null(fields) and (kinds == "null" or not isinstance(fields, dict)):
-        problem = f" must be {kinds}"
-    elif not isinstance(source, str):
-        problem = f".{sdk.MAPPER_SOURCE_OPTION} must be text"
-    if problem:  # the SDK would quote the value, which may be secret
-        raise StreamMapConfigError(key[:60] + problem)
-    return str(source)
+    return fields.get(_SOURCE, key) if isinstance(fields, dict) else key
 
 
-def _expressions(fields: Json) -> Iterator[tuple[str, str]]:
+def _is_null(value: object) -> bool:
+    return value is None or value == sdk.NULL_STRING
+
+
+def _suggest(name: str, known: Any) -> str:  # noqa: ANN401 - names of any collection
+    near = difflib.get_close_matches(name, known, n=1)
+    return f", did you mean {near[0]}?" if near else ""
+
+
+def _find_invalid_maps(maps: Json) -> Iterator[str]:
+    """Yield mistakes outside of maps, for which the SDK would quote values, secret or not."""
+    for key, fields in maps.items():
+        if key.startswith("__") and key != _ELSE:
+            yield f"{key[:60]} is not an option"
+        elif not (_is_null(fields) or (isinstance(fields, dict) and key != _ELSE)):
+            yield f"{key[:60]} must be {'null' if key == _ELSE else 'an object or null'}"
+        elif not isinstance(_source(key, fields), str):
+            yield f"{key[:60]}.{_SOURCE} must be text"
+
+
+def _find_invalid(fields: Json) -> Iterator[str]:
+    """Yield mistakes that the SDK does not report, or not with the name of the field."""
     for name, value in fields.items():
-        is_expression = name == sdk.MAPPER_FILTER_OPTION or not name.startswith("__")
-        if is_expression and isinstance(value, str) and not _is_null(value):
-            yield name, value
+        if name == _KEYS:
+            names = value or () if isinstance(value, list | None) else [None]
+            if not all(isinstance(key, str) for key in names):
+                yield f"{name} must be a list of names"
+        elif name == _ELSE and not _is_null(value):
+            yield f"{name} must be null"
+        elif not isinstance(value, str | None):
+            yield f"{name[:60]} must be text or null"
+        elif name.startswith("__") and name not in _OPTIONS:
+            yield f"{name[:60]} is not an option{_suggest(name, _OPTIONS)}"
+        elif name != _SOURCE and not _is_null(value) and not _is_expression(value):
+            yield f"{name}: invalid syntax"
+
+
+def _is_expression(text: Any) -> bool:  # noqa: ANN401 - checked to be text
+    try:
+        (statement,) = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return isinstance(statement, ast.Expr)
 
 
 def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[str]:
     for key, fields in maps.items():
         source = _source(key, fields)
         streams = [name for name in catalog if fnmatch(name, source)]
-        if not streams and key != sdk.MAPPER_ELSE_OPTION:
+        if not streams and key != _ELSE:
             yield f"stream {source[:60]} does not exist{_suggest(source, catalog)}"
         if not streams or not isinstance(fields, dict):
             continue
@@ -130,51 +151,22 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
                 yield f"field {key}.{name[:60]} does not exist{hint}; it has no effect"
 
 
-def _is_null(value: object) -> bool:
-    return value is None or value == sdk.NULL_STRING
-
-
 def _fold(name: str) -> str:
     return name.replace("_", "").replace("-", "").strip().casefold()
 
 
-def _suggest(name: str, known: Any) -> str:  # noqa: ANN401 - names of any collection
-    near = difflib.get_close_matches(name, known, n=1)
-    return f", did you mean {near[0]}?" if near else ""
-
-
-def _field_errors(fields: Json) -> Iterator[str]:
-    """Yield mistakes that the SDK does not report, or not with the name of the field."""
-    for name, value in fields.items():
-        if name == sdk.MAPPER_KEY_PROPERTIES_OPTION:
-            names = value or () if isinstance(value, list | None) else [None]
-            if not all(isinstance(key, str) for key in names):
-                yield f"{name} must be a list of names"
-        elif name == sdk.MAPPER_ELSE_OPTION and not _is_null(value):
-            yield f"{name} must be null"
-        elif not isinstance(value, str | None):
-            yield f"{name[:60]} must be text or null"
-        elif name.startswith("__") and name not in _OPTIONS:
-            yield f"{name[:60]} is not an option{_suggest(name, _OPTIONS)}"
-        elif name != sdk.MAPPER_SOURCE_OPTION and not _is_null(value) and not _is_expression(value):
-            yield f"{name}: invalid syntax"
-
-
-def _is_expression(text: Any) -> bool:  # noqa: ANN401 - checked to be text
-    try:
-        (statement,) = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return isinstance(statement, ast.Expr)
-
-
-def _expression_errors(
+def _try_expressions(
     key: str, fields: Json, step: sdk.CustomStreamMap, record: Json
 ) -> Iterator[str]:
     """Evaluate the expressions of a map for a sample record; from now on, errors are plain."""
+    expressions = {
+        name: value
+        for name, value in fields.items()
+        if not _is_null(value) and (name == _FILTER or not name.startswith("__"))
+    }
+    places = {text: f"{key}.{name}" for name, text in expressions.items()}
     evaluator: Any = step.expr_evaluator
     evaluate_with_sdk = evaluator.eval
-    places = {text: f"{key}.{name}" for name, text in _expressions(fields)}
 
     def evaluate(expr: str, previously_parsed: ast.stmt | None = None) -> object:
         try:
@@ -184,14 +176,20 @@ def _expression_errors(
             raise ZohoVoiceError(message) from error
 
     evaluator.eval = evaluate
-    names = {**record, "_": record, "record": record, "config": step.map_config or {}}
+    sample, settings = _Sample(record), _Sample(step.map_config or {})
+    settings.missing = "{} not found in stream_map_config"
+    names = {**record, "_": sample, "record": sample, "config": settings}
     names |= {"__stream_name__": step.stream_alias, "__original_stream_name__": step.stream_name}
     if step.fake:
         names["fake"] = step.fake
-    for name, text in _expressions(fields):
+    for name, text in expressions.items():
         evaluator.names = names | ({"self": record[name]} if name in record else {})
-        if unknown := _find_unknown(text, evaluator.names, step.functions):
-            yield f"{key}.{name}: {unknown}"
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
+        bound = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
+        known = {*evaluator.names, *step.functions, *bound}
+        # In branches that are not taken too.
+        if unknown := [node.id for node in nodes if node.id not in known]:
+            yield f"{key}.{name}: unknown name {unknown[0][:60]}{_suggest(unknown[0], known)}"
             continue
         try:
             evaluator.eval(text)
@@ -201,42 +199,28 @@ def _expression_errors(
                 yield f"{key}.{name}: {_describe(error.__cause__)}"
 
 
-def _find_unknown(text: str, names: Json, functions: Json) -> str:
-    """Return what is wrong with a name in an expression, in branches that are not taken too."""
-    nodes = [*ast.walk(ast.parse(text))]
-    bound = {
-        node.id for node in nodes if isinstance(node, ast.Name) and type(node.ctx) is ast.Store
-    }
-    known = {*names, *functions, *bound}
-    for node in nodes:
-        match node:
-            case ast.Name(name) if name not in known:
-                return f"unknown name {name[:60]}{_suggest(name, known)}"
-            case ast.Attribute(_, key) if hasattr(dict, key):
-                continue
-            case ast.Subscript(ast.Name(holder), ast.Constant(str(key))) | ast.Attribute(
-                ast.Name(holder), key
-            ):
-                held = names.get(holder)
-                if holder == "config" and key not in names["config"]:
-                    return f"{key[:60]} not found in stream_map_config"
-                if held and isinstance(held, dict) and key not in held:
-                    return f"unknown field {key[:60]}{_suggest(key, held)}"
-    return ""
+class _UnknownFieldError(InvalidExpression):  # type: ignore[misc]
+    """An expression names a property that an object never has."""
 
 
-class _Open(dict[str, Any]):
-    """A sample of an open object, which may have any property, with any value."""
+class _Sample(dict[str, Any]):
+    """A sample of an object; `missing` is the error for other properties, if it has none."""
+
+    missing = "unknown field {}"
 
     def __missing__(self, key: str) -> Any:  # noqa: ANN401
-        raise LookupError(key)  # the evaluator takes a `KeyError` for an unknown attribute
+        if not self.missing:
+            raise LookupError(key)  # the evaluator takes a `KeyError` for an unknown attribute
+        raise _UnknownFieldError(self.missing.format(key[:60]) + _suggest(key, self))
 
 
 def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
     kinds = schema.get("type", "string")
     if "object" in kinds:
         members = schema.get("properties", {})
-        return _Open({name: _sample(member) for name, member in members.items()})
+        found = _Sample({name: _sample(member) for name, member in members.items()})
+        found.missing = found.missing if members else ""
+        return found
     if "array" in kinds:
         return [_sample(schema["items"])]
     number = {"integer": 1, "number": 1.5, "boolean": True}
@@ -245,6 +229,8 @@ def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
 
 def _describe(error: Exception) -> str:
     """Describe an error without the expression or a value, which may be secret or personal."""
+    if isinstance(error, _UnknownFieldError):
+        return str(error)
     if isinstance(error, AttributeDoesNotExist):
         return f"unknown attribute {str(error.attr)[:60]} of a value, which may be null"
     if isinstance(error, InvalidExpression):

@@ -1,56 +1,78 @@
-"""Base class of the streams that are read for each row of another list."""
+"""Streams that say which calls belong to a queue, an agent or a campaign.
+
+A call log does not say it, but the list of calls can be filtered by each.
+"""
 
 from collections.abc import Iterator
-from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.client import BookmarkedStream
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.streams.directory import ListStream
+from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice.streams.base import IncrementalStream
+from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
+from tap_zohovoice.streams.owned import OwnedStream
 
 
-class OwnedStream(BookmarkedStream):
-    """A stream with one partition and one bookmark for each owner, a row of another list."""
+class CallLinkStream(OwnedStream, IncrementalStream):
+    """One row for each call of each owner."""
 
-    selected_by_default = False
-    fixed_partitions = None
-    owner_key: ClassVar[str]
-    owner_stream: ClassVar[type[ListStream]]
-    owner_field: ClassVar[str]  # field of that stream that holds the id
-    filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
-
-    @cached_property
-    def _owners(self) -> ListStream:
-        streams = self.tap.streams.values()
-        return next(stream for stream in streams if isinstance(stream, self.owner_stream))
-
-    @property
-    def _named_owners(self) -> str:
-        """Ids of the owners that the user's filters name, with commas; empty for all."""
-        return self.services.settings.filters.get(self.filter_param, "")
-
-    @property
-    @override
-    def partitions(self) -> list[dict[str, str]]:
-        """One for each owner."""
-        if not self.is_connection_test:
-            self.services.check_scopes()
-        elif not self.selected_by_default:
-            return []
-        ids = self._named_owners.split(",")
-        if not self._named_owners:
-            ids = [record[self.owner_field] for record in self._owners.cached_records]
-        return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
+    schema: ClassVar[dict[str, Any]] = {}
 
     @override
-    def check_access(self) -> None:
-        if not self._named_owners:
-            self._owners.check_access()
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.owner_scope = cls.owner_stream.scope
+        owner = cls.owner_key.removesuffix("_id")
+        cls.schema = build_schema(
+            Field(cls.owner_key, FieldType.ID, f"Id of the {owner}."),
+            Field("logid", FieldType.ID, "Id of the call log."),
+            Field("start_time", FieldType.TIMESTAMP, "When the call started."),
+            description=f"Calls of each {owner}. Requires the scope {cls.owner_scope}.",
+        )
 
     @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        if context:  # without owners, the SDK requests records without a context
-            yield from super().get_records(context)
+    def get_list_filters(self, context: Context | None) -> dict[str, str]:
+        return {self.filter_param: (context or {})[self.owner_key]}
+
+    @override
+    def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:
+        yield {**(context or {}), "logid": call["logid"], "start_time": call["start_time"]}
+
+
+class CallQueuesStream(CallLinkStream):
+    """Which calls came in by which queue."""
+
+    name = "call_queues"
+    owner_key = "queue_id"
+    primary_keys = (owner_key, "logid")
+    owner_stream = QueuesStream
+    owner_field = "id"
+    filter_param = "groupIds"
+
+
+class CallAgentsStream(CallLinkStream):
+    """Which calls belong to which agent; those of deleted agents belong to none."""
+
+    name = "call_agents"
+    owner_key = "agent_id"
+    primary_keys = (owner_key, "logid")
+    owner_stream = UsersStream
+    owner_field = "agentId"
+    filter_param = "agent"
+
+
+class CallCampaignsStream(CallLinkStream):
+    """Which calls belong to which campaign of the power dialer."""
+
+    name = "call_campaigns"
+    owner_key = "campaign_id"
+    primary_keys = (owner_key, "logid")
+    owner_stream = CampaignsStream
+    owner_field = "campaign_id"
+    filter_param = "campaignId"
+
+
+CALL_LINK_STREAMS = (CallQueuesStream, CallAgentsStream, CallCampaignsStream)
