@@ -19,11 +19,11 @@ MAX_ENTRIES = 100
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
 """Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
+# What `zipfile` raises for bytes that are not what it expects.
 _FAULTS = (
     *(BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError),
     *(struct.error, zlib.error),
 )
-"""What `zipfile` raises for bytes that are not what it expects."""
 
 
 def is_archive(head: bytes) -> bool:
@@ -34,8 +34,7 @@ def is_archive(head: bytes) -> bool:
 class Archive:
     """The entries of an archive, by the names of their files.
 
-    Raises:
-        ArchiveError: If it is not an archive, is truncated or has too many entries.
+    `ArchiveError` is raised for what is not an archive, is truncated or has too many entries.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -57,9 +56,8 @@ class Archive:
     def read(self, name: str) -> Iterator[bytes]:
         """Iterate over the content of a file in chunks, up to the size that its entry declares.
 
-        Raises:
-            ArchiveError: If it is missing, duplicate, encrypted or damaged; damage may be found
-                only after the last chunk.
+        `ArchiveError` is raised if it is missing, duplicate, encrypted or damaged; the last may be
+        found only after the last chunk.
         """
         found = self._entries[name]
         if len(found) != 1 or found[0].compress_type not in _METHODS:

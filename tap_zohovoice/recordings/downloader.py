@@ -1,5 +1,6 @@
 """Download of recordings and voicemails, stored only if they are complete."""
 
+import datetime as dt
 import itertools
 import re
 from collections import Counter
@@ -10,13 +11,13 @@ from urllib.parse import quote
 
 import requests
 
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.file_requests import MAX_BYTES, FileRequests, SeveralFiles
-from tap_zohovoice.recordings.rechecks import Rechecks
 from tap_zohovoice.recordings.storage import Storage
 from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
 
@@ -25,6 +26,46 @@ MAX_NAME_CHARS = 10_000
 _MAX_DOWNLOADS = 100
 """Files of a group, stored ones included, so that records are not held back for long."""
 _SEPARATOR = re.compile(r"[,/\\]")
+_SETTLING_TIME = dt.timedelta(minutes=10)
+"""How long after its download a file is requested once more, at the least."""
+
+
+class Rechecks:
+    """Which files of unknown size to request once more, before their calls leave the lookback.
+
+    They may have been downloaded before they were complete. Calls come in the order of their start,
+    so that a single timestamp shows which ones are done: the files of calls up to `verified_until`
+    need no further request. Those of calls before `oldest` are not requested again. All timestamps
+    are in the form of records.
+    """
+
+    def __init__(self, verified_until: str, oldest: str, lookback: dt.timedelta) -> None:
+        self.verified_until = verified_until
+        self._after = max(verified_until, oldest)
+        self._lookback = lookback
+        self._has_provisional = False
+
+    def may_grow(self, start_time: str, downloaded_at: dt.datetime | None) -> bool:
+        """Return whether a stored file may have grown since its download, if that is known."""
+        return start_time > self._after and self.was_in_lookback(start_time, downloaded_at)
+
+    def was_in_lookback(self, start_time: str, at: dt.datetime | None) -> bool:
+        """Return whether a call was in the lookback at a time; true if that is unknown."""
+        age = dt.timedelta(0) if at is None else at - dt.datetime.fromisoformat(start_time)
+        return age < self._lookback
+
+    def is_due(self, downloaded_at: dt.datetime | None, now: dt.datetime) -> bool:
+        """Return whether a file that was still written has had the time to be completed."""
+        return downloaded_at is None or now - downloaded_at >= _SETTLING_TIME
+
+    def record(self, start_time: str, *, is_provisional: bool) -> None:
+        """Record whether a later run must request a file of a call once more."""
+        if is_provisional:
+            self._has_provisional = True
+            before = dt.datetime.fromisoformat(start_time) - dt.timedelta(microseconds=1)
+            self.verified_until = min(self.verified_until, format_timestamp(before))
+        elif not self._has_provisional:
+            self.verified_until = max(self.verified_until, start_time)
 
 
 @dataclass(slots=True)
@@ -71,8 +112,7 @@ class RecordingDownloader:
     `requests_for` returns an estimate of the requests for a number of files.
     """
 
-    is_unreachable = False
-    """Whether the last download failed because no service responded."""
+    is_unreachable = False  # whether the last download failed because no service responded
 
     def __init__(
         self,
@@ -96,10 +136,7 @@ class RecordingDownloader:
 
         A file is its name, the start of its call in the form of records, and its bytes according to
         the log. The fields of each are `uri`, `bytes`, `sha256`, `content_type` and
-        `downloaded_at`; or only `error`.
-
-        Raises:
-            ZohoVoiceError: If the storage fails, or the reason has nothing to do with a file.
+        `downloaded_at`; or only `error`. An error that has nothing to do with a file is raised.
         """
         downloads = (self._writer.prepare(*file) for file in files)
         for group in iter_groups(downloads, self._writer, lambda: self._several.limit):
@@ -115,29 +152,24 @@ class RecordingDownloader:
         self.is_unreachable = False
         writer, start, now = self._writer, download.start_time, self._writer.clock.utcnow()
         if writer.is_unchanged(download):
-            is_unknown = writer.expected_size(download) is None
-            download.is_provisional = is_unknown and rechecks.may_grow(start, download.stored_at)
-            is_due = rechecks.is_due(download.stored_at, now)
-            download.is_recheck = download.is_provisional and is_due
+            is_unknown, stored_at = writer.expected_size(download) is None, download.stored.modified
+            download.is_provisional = is_unknown and rechecks.may_grow(start, stored_at)
+            download.is_recheck = download.is_provisional and rechecks.is_due(stored_at, now)
             if not download.is_recheck:
                 return writer.already_stored(download)
         else:
             download.is_provisional = rechecks.was_in_lookback(start, now)
             if archive and (fields := self._several.take(archive, download)):
                 return fields
-        return self._download_alone(download)
-
-    def _download_alone(self, download: Download) -> Fields:
         try:
             return self._requests.send([download.name], partial(self._store, download))
         except ZohoVoiceError as error:
             if self._requests.failures.concerns_others(error):
                 raise
             is_lockout = isinstance(error, RateLimitLockoutError)
-            is_passing = isinstance(error, RetriesExhaustedError)
             if download.is_recheck:
-                download.is_provisional = is_passing or is_lockout
-                return self._writer.already_stored(download)
+                download.is_provisional = is_lockout or isinstance(error, RetriesExhaustedError)
+                return writer.already_stored(download)
             self.is_unreachable = is_lockout or error.is_unreachable
             self._results["failed"] += 1
             return {"error": error.summary}

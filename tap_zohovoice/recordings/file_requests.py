@@ -5,7 +5,7 @@ That several names may be sent is documented, what the response looks like is no
 
 import itertools
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,18 +27,12 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
 from tap_zohovoice.recordings.archive import Archive, is_archive
-from tap_zohovoice.recordings.audio import UNKNOWN, guess_audio_type
-from tap_zohovoice.recordings.storage import storage_errors
-from tap_zohovoice.recordings.writer import (
-    Download,
-    Fields,
-    FileWriter,
-    read_head,
-    truncated,
-    unusable,
-)
+from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
+from tap_zohovoice.recordings.writer import Download, Fields, FileWriter, save, truncated, unusable
 
 _T = TypeVar("_T")
+_Handle = Callable[[requests.Response, bytes, Iterator[bytes]], _T | None]
+"""Takes a response, its first bytes and its rest; returns None for what was not requested."""
 MAX_BYTES = 1024**3
 """Of the files of one request: 1 GB. Source: documentation."""
 _MAX_OVERHEAD = 1024**2  # bytes of an archive beyond those of its files
@@ -57,68 +51,59 @@ class FileRequests:
     failures: ItemFailures = field(default_factory=ItemFailures, init=False)
     _mode = "play"  # live servers and the documentation disagree about its values
 
-    def send(
-        self,
-        names: Sequence[str],
-        handle: Callable[[requests.Response, bytes, Iterator[bytes]], _T | None],
-    ) -> _T:
-        """Request files, and return what `handle` returns for a response, its head and its rest.
-
-        `handle` returns None for a body that is not what was requested.
-        """
-        is_single = len(names) == 1
-
-        def receive(response: requests.Response) -> _T:
-            try:
-                chunks = self.api.iter_body(response)
-                head = read_head(chunks)
-                is_ok = response.status_code == HTTPStatus.OK
-                result = handle(response, head, chunks) if is_ok else None
-                if result is None:
-                    raise self._unexpected_content(names, response, head + next(chunks, b""))
-            except requests.RequestException as error:
-                reason = "the file is incomplete"
-                raise truncated(reason) from error
-            self.api.history.observe_success()
-            return result
-
-        def request(mode: str) -> _T:
-            params = {"recording_filename": ",".join(names), **({"mode": mode} if mode else {})}
-            attempts = self.failures.attempts if is_single else _MAX_ATTEMPTS
-            try:
-                result = self.api.get(
-                    params, receive, stream=True, max_attempts=attempts, max_lockouts=1
-                )
-            except ZohoVoiceError as error:
-                self.failures.observe(error, is_single=is_single)
-                raise
-            self.failures.observe(None)
-            return result
-
+    def send(self, names: Sequence[str], handle: _Handle[_T]) -> _T:
+        """Request files, and return what `handle` returns for the response."""
         try:
-            result = request(self._mode)
+            result = self._send(names, handle, self._mode)
         except InvalidParameterError:
             if self.is_mode_accepted or not self._mode:
                 raise
-            result, self._mode = request(""), ""
+            result, self._mode = self._send(names, handle, ""), ""
         self.is_mode_accepted = True
+        return result
+
+    def _send(self, names: Sequence[str], handle: _Handle[_T], mode: str) -> _T:
+        params = {"recording_filename": ",".join(names), **({"mode": mode} if mode else {})}
+        receive, is_single = partial(self._receive, names, handle), len(names) == 1
+        limits = {"max_attempts": self.failures.attempts if is_single else _MAX_ATTEMPTS}
+        try:
+            result = self.api.get(params, receive, stream=True, max_lockouts=1, **limits)
+        except ZohoVoiceError as error:
+            self.failures.observe(error, is_single=is_single)
+            raise
+        self.failures.observe(None)
+        return result
+
+    def _receive(
+        self, names: Sequence[str], handle: _Handle[_T], response: requests.Response
+    ) -> _T:
+        try:
+            chunks = self.api.iter_body(response)
+            head = _read_head(chunks)
+            is_ok = response.status_code == HTTPStatus.OK
+            result = handle(response, head, chunks) if is_ok else None
+            if result is None:
+                raise self._unexpected_content(names, response, head + next(chunks, b""))
+        except requests.RequestException as error:
+            reason = "the file is incomplete"
+            raise truncated(reason) from error
+        self.api.history.observe_success()
         return result
 
     def _unexpected_content(
         self, names: Sequence[str], response: requests.Response, body: bytes
     ) -> ZohoVoiceError:
         """Return an error for a response without files, or raise the one that it states."""
+        declared_type = response.headers.get("Content-Type", "")
         try:
-            declared_type = response.headers.get("Content-Type", "")
             if not (response.ok and guess_audio_type(body, declared_type)):  # which may hold words
                 self.api.classify(response, body, redact=names)
-        except (RateLimitedError, TokenRejectedError):
-            raise
         except AmbiguousResponseError:
             pass
-        except RetryableError:
+        except RetryableError as error:
             is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
-            if not is_page:  # which would be the same again
+            # A page would be the same again.
+            if not is_page or isinstance(error, RateLimitedError | TokenRejectedError):
                 raise
         expected = "audio" if len(names) == 1 else "archive"
         return unusable(f"HTTP {response.status_code}, no {expected} in the response")
@@ -160,7 +145,7 @@ class SeveralFiles:
         """Store a file of an archive; None if it must be requested alone."""
         try:
             chunks = archive.read(download.name)
-            head = read_head(chunks)
+            head = _read_head(chunks)
             kind = guess_audio_type(head)
             if kind is None or kind == UNKNOWN:
                 return None
@@ -179,26 +164,24 @@ class SeveralFiles:
         try:
             file = stack.enter_context(self.writer.storage.open_scratch())
             archive = self.sender.send(names, partial(self._spool, len(names), file))
-        except StorageError as error:  # a single file may still fit
-            self._stop(str(error))
         except ZohoVoiceError as error:
-            if self.sender.failures.concerns_others(error):
+            stack.close()
+            is_disk = isinstance(error, StorageError)  # where a single file may still fit
+            if not is_disk and self.sender.failures.concerns_others(error):
                 raise
             self._failures += 1
-            if not self._is_proven or self._failures >= _MAX_FAILURES:
-                self._stop(error.summary)
+            if is_disk or not self._is_proven or self._failures >= _MAX_FAILURES:
+                self._stop(error.summary or str(error))
             elif not self._is_failure_logged:
                 self._is_failure_logged = True
                 text = "Requesting the files of a failed request one by one: %s"
                 _LOGGER.info(text, error.summary)
-        else:
-            self._failures = 0
-            if not self._is_proven:
-                self._is_proven = True
-                _LOGGER.info("Requesting up to %d files at once", self.max_files)
-            return archive
-        stack.close()
-        return None
+            return None
+        self._failures = 0
+        if not self._is_proven:
+            self._is_proven = True
+            _LOGGER.info("Requesting up to %d files at once", self.max_files)
+        return archive
 
     def _stop(self, reason: str) -> None:
         self.max_files = 1
@@ -216,21 +199,20 @@ class SeveralFiles:
         if not is_archive(head):
             return None
         limit = min(count * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
-        size = 0
-        with storage_errors():
-            file.seek(0)
-            file.truncate()
-        for chunk in itertools.chain([head], rest):
-            size += len(chunk)
-            if size > limit:
-                reason = "the archive exceeds the size limit"
-                raise unusable(reason)
-            with storage_errors():
-                file.write(chunk)
-        with storage_errors():
-            file.flush()
+        too_big = unusable("the archive exceeds the size limit")
+        save(itertools.chain([head], rest), file, limit, too_big)
         try:
             return Archive(file)
         except ArchiveError as error:
             reason = "the archive is incomplete"
             raise truncated(reason) from error
+
+
+def _read_head(chunks: Iterable[bytes]) -> bytes:
+    """Read the bytes that show the media type of a file, or all if it is shorter."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= SNIFF_BYTES:
+            break
+    return head

@@ -6,12 +6,12 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from tap_zohovoice._time import Clock, format_timestamp
 from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
 from tap_zohovoice.http.body import CHUNK_SIZE
-from tap_zohovoice.recordings.audio import SNIFF_BYTES, guess_audio_type
+from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.storage import Storage, StoredFile, storage_errors, storage_path
 
 Fields = dict[str, Any]
@@ -29,17 +29,10 @@ class Download:
     path: str
     start_time: str  # of its call, in the form of records
     declared_size: int | None
-    stored: StoredFile | None
+    stored: StoredFile  # empty if there is none
     short_digest: str = ""  # SHA-256 of the last response that was shorter than declared
-    is_recheck: bool = False
-    """Whether it is stored, and requested once more because it may have grown."""
-    is_provisional: bool = False
-    """Whether it may not be whole, so that a later run must request it once more."""
-
-    @property
-    def stored_at(self) -> dt.datetime | None:
-        """When the stored file was downloaded; None if the storage does not say."""
-        return self.stored.modified if self.stored else None
+    is_recheck: bool = False  # whether it is stored, and requested again as it may have grown
+    is_provisional: bool = False  # whether it may not be whole, and a later run must request it
 
 
 @dataclass(eq=False, repr=False)
@@ -60,19 +53,15 @@ class FileWriter:
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
         """Look up whether a file is stored; `declared_size` is that of its log, in bytes."""
         path = storage_path(start_time, name)
+        stored = self.storage.stat(path) or StoredFile(0, None)
+        name = name.encode("utf-8", "backslashreplace").decode()  # no URL holds a lone surrogate
         is_possible = declared_size is not None and 0 < declared_size <= MAX_DECLARED_SIZE
-        return Download(
-            name.encode("utf-8", "backslashreplace").decode(),  # no URL holds a lone surrogate
-            path,
-            start_time,
-            declared_size if is_possible else None,
-            self.storage.stat(path),
-        )
+        return Download(name, path, start_time, declared_size if is_possible else None, stored)
 
     def is_unchanged(self, download: Download) -> bool:
         """Return whether a file is stored, with the size that its log declares."""
-        stored, size = download.stored, self.expected_size(download)
-        return bool(stored and stored.size and size in {None, stored.size})
+        size = download.stored.size
+        return size > 0 and self.expected_size(download) in {None, size}
 
     def expected_size(self, download: Download) -> int | None:
         """Return the size that a log declares; None if it does not, or if all logs are wrong."""
@@ -97,45 +86,34 @@ class FileWriter:
             RetryableError: If the file is incomplete.
             ZohoVoiceError: If it is too big, or the storage fails.
         """
-        size, digest = 0, hashlib.sha256()
         limit = min(self.max_bytes, max_bytes or self.max_bytes)
         with self.storage.open_temporary(download.path) as file:
-            for chunk in chunks:
-                size += len(chunk)
-                if size > limit:
-                    raise self.too_big()
-                digest.update(chunk)
-                with storage_errors():
-                    file.write(chunk)
+            size, digest = save(chunks, file, limit, self.too_big())
             if self.is_stored(download, size):
                 return self.already_stored(download)
-            self._check_whole(download, size, digest.hexdigest(), is_whole=is_whole)
+            is_short = size < (self.expected_size(download) or 0)
+            if is_short and not (is_whole and digest == download.short_digest):
+                download.short_digest = digest  # a second response says that it is whole
+                reason = "the file is shorter than the call log declares"
+                raise truncated(reason)
+            if is_whole:
+                self._compare_size(download.declared_size, size)
             downloaded_at = self.clock.utcnow()
             self.storage.publish(file, download.path, downloaded_at)
         download.is_provisional &= self.expected_size(download) is None
         self.results["fetched"] += 1
-        return self._fields(download, size, digest.hexdigest(), kind, downloaded_at)
+        return self._fields(download, size, digest, kind, downloaded_at)
 
     def is_stored(self, download: Download, size: int | None) -> bool:
         """Return whether the stored file has this size, or should not be replaced by a part."""
-        stored = download.stored
-        if stored is None or size is None:
+        stored = download.stored.size
+        if size is None or not stored:
             return False
-        if size != stored.size and not (download.is_recheck and size < stored.size):
+        if size != stored and not (download.is_recheck and size < stored):
             return False
         self._compare_size(download.declared_size, size)
         download.is_provisional = False
         return True
-
-    def _check_whole(self, download: Download, size: int, digest: str, *, is_whole: bool) -> None:
-        """Raise an error if a file is short, unless its response says twice that it is whole."""
-        is_short = size < (self.expected_size(download) or 0)
-        if is_short and not (is_whole and digest == download.short_digest):
-            download.short_digest = digest
-            reason = "the file is shorter than the call log declares"
-            raise truncated(reason)
-        if is_whole:
-            self._compare_size(download.declared_size, size)
 
     def _compare_size(self, declared: int | None, size: int) -> None:
         """Compare a declared size with the size of the whole file."""
@@ -161,7 +139,7 @@ class FileWriter:
                 size += len(chunk)
                 digest.update(chunk)
         kind = guess_audio_type(head)
-        return self._fields(download, size, digest.hexdigest(), kind, download.stored_at)
+        return self._fields(download, size, digest.hexdigest(), kind, download.stored.modified)
 
     def _fields(
         self, download: Download, size: int, digest: str, kind: str | None, at: dt.datetime | None
@@ -175,14 +153,24 @@ class FileWriter:
         }
 
 
-def read_head(chunks: Iterable[bytes]) -> bytes:
-    """Read the bytes that show the media type of a file, or all if it is shorter."""
-    head = b""
+def save(
+    chunks: Iterable[bytes], file: IO[bytes], max_bytes: int, too_big: ZohoVoiceError
+) -> tuple[int, str]:
+    """Write chunks to a file, in place of what it holds; return their size and SHA-256."""
+    size, sha256 = 0, hashlib.sha256()
+    with storage_errors():
+        file.seek(0)
+        file.truncate()
     for chunk in chunks:
-        head += chunk
-        if len(head) >= SNIFF_BYTES:
-            break
-    return head
+        size += len(chunk)
+        if size > max_bytes:
+            raise too_big
+        sha256.update(chunk)
+        with storage_errors():
+            file.write(chunk)
+    with storage_errors():
+        file.flush()
+    return size, sha256.hexdigest()
 
 
 def truncated(summary: str) -> RetryableError:

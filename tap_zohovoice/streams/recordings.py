@@ -11,8 +11,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.extract.windows import add_saturating
-from tap_zohovoice.recordings.downloader import RecordingDownloader
-from tap_zohovoice.recordings.rechecks import Rechecks
+from tap_zohovoice.recordings.downloader import Rechecks, RecordingDownloader
 from tap_zohovoice.recordings.storage import open_storage
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
