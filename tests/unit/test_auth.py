@@ -36,9 +36,28 @@ def tokens_for(box: Sandbox, clock: FakeClock) -> OAuthTokens:
     return tokens_of(box.url, clock, **{name: box.config[name] for name in names})
 
 
+class Accounts:
+    """A token endpoint of given responses, and the tokens that are requested from it."""
+
+    def __init__(self, clock: FakeClock, mock: Mocker) -> None:
+        self.clock, self.mock = clock, mock
+        self.tokens = tokens_of(ACCOUNTS, clock)
+
+    def respond(self, *responses: dict[str, Any], **only: Any) -> None:
+        self.mock.post(TOKEN_URL, list(responses) or [only])
+
+    def fail(
+        self, match: str | None = None, kind: type[ZohoVoiceError] = ZohoVoiceError
+    ) -> ZohoVoiceError:
+        """Request a token, which fails; return the error."""
+        with pytest.raises(kind, match=match) as error:
+            self.tokens.access_token()
+        return error.value
+
+
 @pytest.fixture
-def tokens(clock: FakeClock) -> OAuthTokens:
-    return tokens_of(ACCOUNTS, clock)
+def accounts(clock: FakeClock, requests_mock: Mocker) -> Accounts:
+    return Accounts(clock, requests_mock)
 
 
 @pytest.fixture
@@ -51,10 +70,10 @@ def request() -> requests.PreparedRequest:
 
 
 class TestAccessToken:
-    def test_requested_with_a_form(self, tokens: OAuthTokens, requests_mock: Mocker) -> None:
-        requests_mock.post(TOKEN_URL, json=TOKEN)
-        assert tokens.access_token() == TOKEN["access_token"]
-        (sent,) = requests_mock.request_history
+    def test_requested_with_a_form(self, accounts: Accounts) -> None:
+        accounts.respond(json=TOKEN)
+        assert accounts.tokens.access_token() == TOKEN["access_token"]
+        (sent,) = accounts.mock.request_history
         assert sent.headers["User-Agent"] == "tap-zohovoice/test"
         assert sent.timeout == 9
         assert parse_qs(sent.text) == {
@@ -67,47 +86,34 @@ class TestAccessToken:
     @pytest.mark.parametrize(
         ("life", "seconds"),
         [
-            ({"expires_in": 3600}, 3600),
-            ({"expires_in": "3600"}, 3600),
-            ({"expires_in": 3_600_000}, 3600),
+            *[({"expires_in": given}, 3600) for given in (3600, "3600", 3_600_000)],
             ({"expires_in_sec": 1800, "expires_in": 1_800_000}, 1800),
             ({"expires_in_sec": 1800, "expires_in": 7200}, 1800),
             ({"expires_in_sec": "x", "expires_in": 1800}, 1800),
             ({"expires_in": 86_400}, 86_400),
-            ({}, 3600),
             *[({"expires_in": bad}, 3600) for bad in (None, "soon", 0, -1, float("nan"), ())],
+            ({}, 3600),
         ],
         ids=str,
     )
     def test_reused_until_a_minute_before_expiry(
-        self,
-        tokens: OAuthTokens,
-        requests_mock: Mocker,
-        clock: FakeClock,
-        life: dict[str, Any],
-        seconds: int,
+        self, accounts: Accounts, life: dict[str, Any], seconds: int
     ) -> None:
-        requests_mock.post(TOKEN_URL, json={**TOKEN, **life})
+        accounts.respond(json={**TOKEN, **life})
         for _ in range(50):
-            tokens.access_token()
-        clock.time += seconds - 60.5
-        tokens.access_token()
-        assert (requests_mock.call_count, tokens.fetched) == (1, 1)
-        clock.time += 0.5
-        tokens.access_token()
-        assert (requests_mock.call_count, tokens.fetched) == (2, 2)
+            accounts.tokens.access_token()
+        for later, requested in ((seconds - 60.5, 1), (0.5, 2)):
+            accounts.clock.time += later
+            accounts.tokens.access_token()
+            assert accounts.mock.call_count == accounts.tokens.fetched == requested
 
     @pytest.mark.parametrize("life", [1, 30, 60, 100])
-    def test_short_lived_token_serves_several_requests(
-        self, tokens: OAuthTokens, requests_mock: Mocker, clock: FakeClock, life: int
-    ) -> None:
-        requests_mock.post(TOKEN_URL, json={**TOKEN, "expires_in": life})
-        tokens.access_token()
-        tokens.access_token()
-        assert requests_mock.call_count == 1
-        clock.time += life
-        tokens.access_token()
-        assert requests_mock.call_count == 2
+    def test_short_lived_token_serves_several_requests(self, accounts: Accounts, life: int) -> None:
+        accounts.respond(json={**TOKEN, "expires_in": life})
+        for later, requested in ((0, 1), (0, 1), (life, 2)):
+            accounts.clock.time += later
+            accounts.tokens.access_token()
+            assert accounts.mock.call_count == requested
 
     def test_lifetime_starts_at_the_request(self, clock: FakeClock) -> None:
         with Sandbox(clock=clock, token_faults={1: "slow:50"}) as box:
@@ -126,12 +132,10 @@ class TestAccessToken:
             assert tokens.access_token() != first
             assert box.stats.tokens == 2
 
-    def test_invalidated_five_times_in_ten_minutes(
-        self, tokens: OAuthTokens, clock: FakeClock
-    ) -> None:
-        assert [tokens.invalidate() for _ in range(6)] == [True] * 5 + [False]
-        clock.time += 600
-        assert tokens.invalidate()
+    def test_invalidated_five_times_in_ten_minutes(self, accounts: Accounts) -> None:
+        assert [accounts.tokens.invalidate() for _ in range(6)] == [True] * 5 + [False]
+        accounts.clock.time += 600
+        assert accounts.tokens.invalidate()
 
 
 class TestTokenEndpoint:
@@ -139,24 +143,19 @@ class TestTokenEndpoint:
     @pytest.mark.parametrize(
         ("error", "hint"),
         [
-            ("invalid_code", "refresh_token"),
-            ("invalid_client", "client_id"),
-            ("invalid_client_secret", "client_secret"),
-            ("Access Denied", "wait ten minutes"),
+            *[("invalid_code", "refresh_token"), ("invalid_client", "client_id")],
+            *[("invalid_client_secret", "client_secret"), ("Access Denied", "wait ten minutes")],
             ("unsupported_grant_type", "check client_id, client_secret and refresh_token"),
             *[(error, "refresh_token") for error in ("invalid_grant", "unauthorized_client")],
             *[(error, "refresh_token") for error in ("invalid_scope", "refresh_token_revoked")],
         ],
     )
     def test_oauth_error_is_not_retried(
-        self, tokens: OAuthTokens, requests_mock: Mocker, status: int, error: str, hint: str
+        self, accounts: Accounts, status: int, error: str, hint: str
     ) -> None:
-        body = {"error": error, "status": "failure"}
-        requests_mock.post(TOKEN_URL, json=body, status_code=status)
-        with pytest.raises(ZohoVoiceError, match=f"HTTP {status}, {error}: .*{hint}"):
-            tokens.access_token()
-        assert requests_mock.call_count == 1
-        assert tokens.fetched == 0
+        accounts.respond(json={"error": error, "status": "failure"}, status_code=status)
+        accounts.fail(f"HTTP {status}, {error}: .*{hint}")
+        assert (accounts.mock.call_count, accounts.tokens.fetched) == (1, 0)
 
     @pytest.mark.parametrize(
         ("status", "answer", "requests_made"),
@@ -165,74 +164,46 @@ class TestTokenEndpoint:
             (404, {"content": HTML}, 1),
             (400, {"json": {"status": "failure"}}, 1),
             (403, {"json": []}, 1),
-            *[(status, {"content": HTML}, 3) for status in (400, 403)],
+            *[(status, {"content": HTML}, 3) for status in (200, 400, 403, 429)],
             (200, {"json": {"error": {"code": "invalid_code"}}}, 1),
             (200, {"json": {"error": {"message": "Something went wrong"}}}, 3),
-            (429, {"content": HTML}, 3),
             (500, {"json": {"message": SECRET}}, 3),
-            (503, {}, 3),
-            (200, {}, 3),
-            (200, {"content": HTML}, 3),
-            (200, {"content": b'{"access_token": "10'}, 3),
-            (200, {"content": b"[" * 100_000}, 3),
+            *[(status, {}, 3) for status in (200, 503)],
+            *[(200, {"content": bad}, 3) for bad in (b'{"access_token": "10', b"[" * 100_000)],
             *[(200, {"json": {"access_token": bad}}, 3) for bad in ("", " ", 5, None, "a\nb", "é")],
         ],
         ids=lambda value: str(value)[:30],
     )
     def test_at_most_three_requests_without_a_token(
-        self,
-        tokens: OAuthTokens,
-        requests_mock: Mocker,
-        clock: FakeClock,
-        status: int,
-        answer: dict[str, Any],
-        requests_made: int,
+        self, accounts: Accounts, status: int, answer: dict[str, Any], requests_made: int
     ) -> None:
         headers = {"Location": "/oauth/v2/token"}
-        requests_mock.post(TOKEN_URL, status_code=status, headers=headers, **answer)
-        with pytest.raises(ZohoVoiceError, match=f"^Zoho Accounts: HTTP {status}") as error:
-            tokens.access_token()
-        assert requests_mock.call_count == requests_made
-        assert isinstance(error.value, RetriesExhaustedError) == (requests_made == 3)
-        assert "data_center" in str(error.value) or requests_made == 3
-        assert clock.slept == ([1, 2] if requests_made == 3 else [])
+        accounts.respond(status_code=status, headers=headers, **answer)
+        error = accounts.fail(f"^Zoho Accounts: HTTP {status}")
+        assert accounts.mock.call_count == requests_made
+        assert isinstance(error, RetriesExhaustedError) == (requests_made == 3)
+        assert "data_center" in str(error) or requests_made == 3
+        assert accounts.clock.slept == ([1, 2] if requests_made == 3 else [])
 
     @pytest.mark.parametrize(
         ("status", "kind"), [(400, ZohoVoiceError), (200, RetriesExhaustedError)]
     )
     @pytest.mark.parametrize("error", [{"details": "odd"}, {"code": None, "message": None}])
     def test_error_object_without_code_and_message_is_a_response_without_a_token(
-        self,
-        tokens: OAuthTokens,
-        requests_mock: Mocker,
-        status: int,
-        kind: type[ZohoVoiceError],
-        error: dict[str, Any],
+        self, accounts: Accounts, status: int, kind: type[ZohoVoiceError], error: dict[str, Any]
     ) -> None:
-        requests_mock.post(TOKEN_URL, json={"error": error}, status_code=status)
-        with pytest.raises(
-            ZohoVoiceError, match=f"^Zoho Accounts: HTTP {status}, no token"
-        ) as found:
-            tokens.access_token()
-        assert type(found.value) is kind
+        accounts.respond(json={"error": error}, status_code=status)
+        assert type(accounts.fail(f"^Zoho Accounts: HTTP {status}, no token")) is kind
 
     def test_connection_failure_is_retried_twice(
-        self,
-        tokens: OAuthTokens,
-        requests_mock: Mocker,
-        clock: FakeClock,
-        caplog: pytest.LogCaptureFixture,
+        self, accounts: Accounts, caplog: pytest.LogCaptureFixture
     ) -> None:
-        requests_mock.post(TOKEN_URL, exc=requests.ConnectionError)
-        with pytest.raises(
-            RetriesExhaustedError,
-            match=r"connection failed: .* \(ConnectionError\); check accounts_url",
-        ):
-            tokens.access_token()
-        assert clock.slept == [1, 2]
+        accounts.respond(exc=requests.ConnectionError)
+        match = r"connection failed: .* \(ConnectionError\); check accounts_url"
+        accounts.fail(match, RetriesExhaustedError)
+        assert accounts.clock.slept == [1, 2]
         assert [text.partition("; retrying")[2] for text in caplog.messages] == [
-            " in 1 s, until 12:00:03 UTC at most",
-            " in 2 s, until 12:00:03 UTC at most",
+            f" in {seconds} s, until 12:00:03 UTC at most" for seconds in (1, 2)
         ]
 
     @pytest.mark.parametrize("status", [200, 400, 429, 500, 503])
@@ -246,24 +217,20 @@ class TestTokenEndpoint:
         ],
     )
     def test_passing_error_is_retried_and_blames_no_credentials(
-        self, tokens: OAuthTokens, requests_mock: Mocker, status: int, error: str
+        self, accounts: Accounts, status: int, error: str
     ) -> None:
         failure = {"json": {"error": error}, "status_code": status}
-        requests_mock.post(TOKEN_URL, [failure, failure, {"json": TOKEN}])
-        assert tokens.access_token() == TOKEN["access_token"]
-        tokens.invalidate()
-        requests_mock.post(TOKEN_URL, [failure])
-        with pytest.raises(
-            RetriesExhaustedError, match=r", \S.*temporary error of Zoho Accounts; run again later$"
-        ) as found:
-            tokens.access_token()
-        assert "client" not in str(found.value)
+        accounts.respond(failure, failure, {"json": TOKEN})
+        assert accounts.tokens.access_token() == TOKEN["access_token"]
+        accounts.tokens.invalidate()
+        accounts.respond(failure)
+        match = r", \S.*temporary error of Zoho Accounts; run again later$"
+        assert "client" not in str(accounts.fail(match, RetriesExhaustedError))
 
-    def test_unknown_error_is_retried(self, tokens: OAuthTokens, requests_mock: Mocker) -> None:
-        requests_mock.post(TOKEN_URL, json={"error": "odd_thing"})
-        with pytest.raises(RetriesExhaustedError, match=r"run again later; if it persists, check"):
-            tokens.access_token()
-        assert requests_mock.call_count == 3
+    def test_unknown_error_is_retried(self, accounts: Accounts) -> None:
+        accounts.respond(json={"error": "odd_thing"})
+        accounts.fail(r"run again later; if it persists, check", RetriesExhaustedError)
+        assert accounts.mock.call_count == 3
 
     @pytest.mark.parametrize(
         "fault", ["500", "502_html", "cut", "cut_body", "truncated", "html", "nan"]
@@ -277,23 +244,15 @@ class TestTokenEndpoint:
     @pytest.mark.parametrize("word", ["x {} y", "{}", "ann@example.invalid", "+1 555 010 0123"])
     @pytest.mark.parametrize("status", [200, 400])
     def test_errors_and_log_hold_nothing_secret(
-        self,
-        tokens: OAuthTokens,
-        requests_mock: Mocker,
-        caplog: pytest.LogCaptureFixture,
-        status: int,
-        word: str,
+        self, accounts: Accounts, caplog: pytest.LogCaptureFixture, status: int, word: str
     ) -> None:
         caplog.set_level(logging.DEBUG, "tap-zohovoice")
         for secret in (SECRET, REFRESH):
-            body = {"error": word.format(secret)}
-            requests_mock.post(TOKEN_URL, json=body, status_code=status)
-            with pytest.raises(ZohoVoiceError) as error:
-                tokens.access_token()
-            text = str(error.value) + caplog.text
+            accounts.respond(json={"error": word.format(secret)}, status_code=status)
+            text = str(accounts.fail()) + caplog.text
             for private in (SECRET, REFRESH, "ann@", "010 0123"):
                 assert private not in text
-        assert set(tokens.secrets) == {SECRET, REFRESH}
+        assert set(accounts.tokens.secrets) == {SECRET, REFRESH}
 
 
 class CheckedLimiter(SlidingWindowLimiter):
@@ -311,17 +270,15 @@ class CheckedLimiter(SlidingWindowLimiter):
 
 
 class TestThrottledAuthenticator:
-    def test_acquires_a_slot_before_signing(
-        self, tokens: OAuthTokens, requests_mock: Mocker, clock: FakeClock
-    ) -> None:
-        requests_mock.post(TOKEN_URL, json=TOKEN)
+    def test_acquires_a_slot_before_signing(self, accounts: Accounts, clock: FakeClock) -> None:
+        accounts.respond(json=TOKEN)
         limiter = CheckedLimiter(3, 60, clock)
-        auth = ThrottledAuthenticator(tokens=tokens, limiter=limiter)
+        auth = ThrottledAuthenticator(tokens=accounts.tokens, limiter=limiter)
         for count in range(1, 6):
             limiter.pending = request()
             assert auth(limiter.pending) is limiter.pending
             header = limiter.pending.headers["Authorization"]
-            assert header == f"Zoho-oauthtoken {tokens.access_token()}"
+            assert header == f"Zoho-oauthtoken {accounts.tokens.access_token()}"
             assert limiter.requests == count
             limiter.release()
         assert sum(clock.slept) == pytest.approx(120, abs=0.1)
@@ -331,19 +288,15 @@ class TestThrottledAuthenticator:
         assert "Authorization" not in limiter.pending.headers
 
     def test_acquires_no_slot_without_a_token(
-        self,
-        tokens: OAuthTokens,
-        limiter: SlidingWindowLimiter,
-        requests_mock: Mocker,
-        clock: FakeClock,
+        self, accounts: Accounts, limiter: SlidingWindowLimiter
     ) -> None:
-        requests_mock.post(TOKEN_URL, json={"error": "invalid_code"})
-        auth = ThrottledAuthenticator(tokens=tokens, limiter=limiter)
+        accounts.respond(json={"error": "invalid_code"})
+        auth = ThrottledAuthenticator(tokens=accounts.tokens, limiter=limiter)
         for _ in range(5):
             with pytest.raises(ZohoVoiceError):
                 auth(request())
         assert limiter.requests == 0
-        assert clock.slept == []
+        assert accounts.clock.slept == []
 
     def test_renews_a_token_that_expires_while_waiting(
         self, limiter: SlidingWindowLimiter, clock: FakeClock
@@ -372,10 +325,10 @@ class TestNetrc:
         for url in (ACCOUNTS, "http://127.0.0.1/"):
             assert requests.utils.get_netrc_auth(url) == ("ann", "x")
 
-    def test_does_not_sign_the_grant(self, tokens: OAuthTokens, requests_mock: Mocker) -> None:
-        requests_mock.post(TOKEN_URL, json=TOKEN)
-        tokens.access_token()
-        assert "Authorization" not in requests_mock.request_history[0].headers
+    def test_does_not_sign_the_grant(self, accounts: Accounts) -> None:
+        accounts.respond(json=TOKEN)
+        accounts.tokens.access_token()
+        assert "Authorization" not in accounts.mock.request_history[0].headers
 
     def test_does_not_replace_the_token(self, run_tap: RunTap, clock: FakeClock) -> None:
         with Sandbox(clock=clock) as box:

@@ -22,12 +22,16 @@ ACCOUNTS, URL = "https://accounts.example.invalid", "https://voice.example.inval
 PAGE: dict[str, Any] = {"json": {"logs": []}}
 OK, EMPTY, ERROR = PAGE, {"content": b""}, {"status_code": 500}
 DEAD, DENIED = {"status_code": 401}, {"status_code": 403, "json": {"message": "Not for you"}}
-LOCK = {"status_code": 429, "headers": {"Retry-After": "90"}}
+LOCK: dict[str, Any] = {"status_code": 429, "headers": {"Retry-After": "90"}}
 CUT = {"exc": requests.ConnectionError}
+SSL_EOF = ssl.SSLEOFError()
 
 
 class Stack:
+    """A client, its limiter, and an API and a token endpoint of given responses."""
+
     def __init__(self, clock: FakeClock, mock: Mocker, url: str = URL) -> None:
+        self.mock, self.clock = mock, clock
         self.tokens_issued = mock.post(
             f"{ACCOUNTS}/oauth/v2/token",
             [{"json": {"access_token": f"token-{number}"}} for number in range(20)],
@@ -48,6 +52,9 @@ class Stack:
             redact=lambda: ["secret"],
         )
 
+    def respond(self, *responses: dict[str, Any]) -> Any:
+        return self.mock.get(URL, list(responses))
+
     def get(self, **limits: int) -> dict[str, Any]:
         return self.client.get(
             {"fromDate": "2026-01-01", "toDate": "2026-01-31"},
@@ -55,6 +62,17 @@ class Stack:
             stream=False,
             **limits,
         )
+
+    def fail(self, match: str | None = None, **limits: int) -> ZohoVoiceError:
+        """Get what fails; return the error."""
+        with pytest.raises(ZohoVoiceError, match=match) as error:
+            self.get(**limits)
+        return error.value
+
+    def assert_released(self) -> None:
+        """Check that no slot is left in flight."""
+        with pytest.raises(IndexError):
+            self.limiter.release()
 
 
 @pytest.fixture
@@ -65,77 +83,60 @@ def stack(clock: FakeClock, requests_mock: Mocker) -> Stack:
 @pytest.mark.parametrize(
     ("responses", "tokens"),
     [
-        ([OK], 1),
-        ([ERROR, OK], 1),
-        ([CUT, CUT, OK], 1),
-        ([LOCK, ERROR, OK], 1),
-        ([DEAD, OK], 2),
-        ([DEAD, LOCK, CUT, OK], 2),
-        ([EMPTY, OK], 1),
-        ([EMPTY, EMPTY], 1),
+        *[([OK], 1), ([ERROR, OK], 1), ([CUT, CUT, OK], 1), ([LOCK, ERROR, OK], 1)],
+        *[([DEAD, OK], 2), ([DEAD, LOCK, CUT, OK], 2), ([EMPTY, OK], 1), ([EMPTY, EMPTY], 1)],
     ],
     ids=str,
 )
 def test_each_attempt_takes_one_slot_and_is_signed(
-    stack: Stack, requests_mock: Mocker, responses: list[dict[str, Any]], tokens: int
+    stack: Stack, responses: list[dict[str, Any]], tokens: int
 ) -> None:
-    sent = requests_mock.get(URL, responses)
+    sent = stack.respond(*responses)
     assert stack.get() in ({"logs": []}, {})
     assert sent.call_count == stack.limiter.requests == len(responses)
     assert stack.tokens_issued.call_count == tokens
     signed = [request.headers["Authorization"] for request in sent.request_history]
     assert signed[-1] == f"Zoho-oauthtoken token-{tokens - 1}"
-    with pytest.raises(IndexError):
-        stack.limiter.release()  # none is left in flight
+    stack.assert_released()
 
 
 @pytest.mark.parametrize("response", [ERROR, CUT, LOCK, DEAD, {"json": {"calls": 1}}], ids=str)
-def test_slots_are_released_where_all_attempts_fail(
-    stack: Stack, requests_mock: Mocker, response: dict[str, Any]
-) -> None:
-    sent = requests_mock.get(URL, [response])
-    with pytest.raises(ZohoVoiceError):
-        stack.get()
+def test_slots_are_released_where_all_attempts_fail(stack: Stack, response: dict[str, Any]) -> None:
+    sent = stack.respond(response)
+    stack.fail()
     assert sent.call_count == stack.limiter.requests
-    with pytest.raises(IndexError):
-        stack.limiter.release()
+    stack.assert_released()
 
 
-def test_slot_is_released_where_the_handler_fails(stack: Stack, requests_mock: Mocker) -> None:
-    requests_mock.get(URL, **PAGE)
+def test_slot_is_released_where_the_handler_fails(stack: Stack) -> None:
+    stack.respond(PAGE)
 
     def fail(_: requests.Response) -> None:
         raise KeyError
 
     with pytest.raises(KeyError):
         stack.client.get({}, fail)
-    with pytest.raises(IndexError):
-        stack.limiter.release()
+    stack.assert_released()
 
 
-def test_lockout_is_waited_out_before_the_next_attempt(
-    stack: Stack, requests_mock: Mocker, clock: FakeClock
-) -> None:
-    requests_mock.get(URL, [*[LOCK] * 3, *[ERROR] * 5, OK])
+def test_lockout_is_waited_out_before_the_next_attempt(stack: Stack) -> None:
+    stack.respond(*[LOCK] * 3, *[ERROR] * 5, OK)
     stack.get()
-    assert [round(seconds) for seconds in clock.slept] == [92, 92, 92, 2, 4, 8, 16, 32]
+    assert [round(seconds) for seconds in stack.clock.slept] == [92, 92, 92, 2, 4, 8, 16, 32]
 
 
-def test_empty_response_is_requested_twice_for_each_request(
-    stack: Stack, requests_mock: Mocker
-) -> None:
-    sent = requests_mock.get(URL, [EMPTY])
+def test_empty_response_is_requested_twice_for_each_request(stack: Stack) -> None:
+    sent = stack.respond(EMPTY)
     assert stack.get() == stack.get() == {}
     assert sent.call_count == 4
 
 
 class TestFailureAfterSuccess:
-    def test_gets_one_new_token(self, stack: Stack, requests_mock: Mocker) -> None:
-        sent = requests_mock.get(URL, [OK, DENIED, OK, DENIED, OK])
+    def test_gets_one_new_token(self, stack: Stack) -> None:
+        sent = stack.respond(OK, DENIED, OK, DENIED, OK)
         for _ in range(3):
             stack.get()
-        assert sent.call_count == 5
-        assert stack.tokens_issued.call_count == 3
+        assert (sent.call_count, stack.tokens_issued.call_count) == (5, 3)
 
     @pytest.mark.parametrize(
         "response",
@@ -149,95 +150,72 @@ class TestFailureAfterSuccess:
         ids=str,
     )
     def test_is_final_where_the_new_token_does_not_help(
-        self, stack: Stack, requests_mock: Mocker, response: dict[str, Any]
+        self, stack: Stack, response: dict[str, Any]
     ) -> None:
-        sent = requests_mock.get(URL, [OK, response, response, OK, response])
+        sent = stack.respond(OK, response, response, OK, response)
         stack.get()
-        with pytest.raises(ZohoVoiceError, match=r"^Zoho Voice: HTTP \d+") as error:
-            stack.get()
-        assert "new access token" not in str(error.value)
+        assert "new access token" not in str(stack.fail(r"^Zoho Voice: HTTP \d+"))
         stack.get()
-        with pytest.raises(ZohoVoiceError):
-            stack.get()
-        assert sent.call_count == 5
-        assert stack.tokens_issued.call_count == 2
+        stack.fail()
+        assert (sent.call_count, stack.tokens_issued.call_count) == (5, 2)
 
     @pytest.mark.parametrize(
         "json", [{"code": "ZVT015"}, {"code": "ZVT010"}, {"message": "Invalid fromDate"}], ids=str
     )
-    def test_about_a_value_gets_no_new_token(
-        self, stack: Stack, requests_mock: Mocker, json: dict[str, str]
-    ) -> None:
-        requests_mock.get(URL, [OK, {"status_code": 400, "json": json}])
+    def test_about_a_value_gets_no_new_token(self, stack: Stack, json: dict[str, str]) -> None:
+        stack.respond(OK, {"status_code": 400, "json": json})
         stack.get()
-        with pytest.raises(ZohoVoiceError):
-            stack.get()
+        stack.fail()
         assert stack.tokens_issued.call_count == 1
 
-    def test_of_the_first_request_gets_no_new_token(
-        self, stack: Stack, requests_mock: Mocker
-    ) -> None:
-        requests_mock.get(URL, [DENIED])
-        with pytest.raises(ZohoVoiceError, match="administrator"):
-            stack.get()
+    def test_of_the_first_request_gets_no_new_token(self, stack: Stack) -> None:
+        stack.respond(DENIED)
+        stack.fail("administrator")
         assert stack.tokens_issued.call_count == 1
 
 
-def test_body_that_is_not_json_names_the_days(stack: Stack, requests_mock: Mocker) -> None:
-    requests_mock.get(URL, content=b'{"logs": [')
-    with pytest.raises(RetriesExhaustedError, match=r"\(2026-01-01 to 2026-01-31\)"):
-        stack.get()
+def test_body_that_is_not_json_names_the_days(stack: Stack) -> None:
+    stack.respond({"content": b'{"logs": ['})
+    error = stack.fail(r"\(2026-01-01 to 2026-01-31\)")
+    assert isinstance(error, RetriesExhaustedError)
 
 
 def test_invalid_url_is_an_error_of_the_setting(clock: FakeClock, requests_mock: Mocker) -> None:
-    with pytest.raises(ZohoVoiceError, match=r"^api_url is invalid"):
-        Stack(clock, requests_mock, "http://").get()
+    Stack(clock, requests_mock, "http://").fail(r"^api_url is invalid")
 
 
 class TestNetworkError:
     @pytest.mark.parametrize(
         ("error", "text"),
         [
-            (
-                requests.ReadTimeout(),
-                "timed out waiting for a response from voice.example.invalid:443",
-            ),
-            (requests.ConnectTimeout(), "voice.example.invalid:443 timed out"),
+            (requests.ReadTimeout(), "timed out waiting for a response from {}"),
+            *[
+                (error, "{} timed out")
+                for error in (requests.ConnectTimeout(), TimeoutError(110, "x"))
+            ],
             (socket.gaierror(-2, "x"), "host name voice.example.invalid cannot be resolved"),
-            (ConnectionRefusedError(), "voice.example.invalid:443 refused the connection"),
-            (ConnectionResetError(), "voice.example.invalid:443 closed the connection"),
-            (OSError(113, "No route to host"), "no route to voice.example.invalid:443"),
-            (requests.ConnectionError(), "voice.example.invalid:443 (ConnectionError)"),
-            (TimeoutError(110, "x"), "voice.example.invalid:443 timed out"),
-            (PermissionError(13, "x"), "voice.example.invalid:443 (Permission denied)"),
-            (OSError(24, "x"), "voice.example.invalid:443 (Too many open files)"),
-            (ssl.SSLEOFError(), "voice.example.invalid:443 closed the connection"),
-            (
-                requests.exceptions.ChunkedEncodingError(),
-                "voice.example.invalid:443 closed the connection",
-            ),
-            (http.client.IncompleteRead(b"x"), "voice.example.invalid:443 closed the connection"),
-            (
-                http.client.BadStatusLine("x"),
-                "voice.example.invalid:443 sent an invalid HTTP response",
-            ),
+            (ConnectionRefusedError(), "{} refused the connection"),
+            *[(error, "{} closed the connection") for error in (ConnectionResetError(), SSL_EOF)],
+            (requests.exceptions.ChunkedEncodingError(), "{} closed the connection"),
+            (http.client.IncompleteRead(b"x"), "{} closed the connection"),
+            (OSError(113, "No route to host"), "no route to {}"),
+            (requests.ConnectionError(), "{} (ConnectionError)"),
+            (PermissionError(13, "x"), "{} (Permission denied)"),
+            (OSError(24, "x"), "{} (Too many open files)"),
+            (http.client.BadStatusLine("x"), "{} sent an invalid HTTP response"),
         ],
         ids=repr,
     )
-    def test_names_the_server(
-        self, stack: Stack, requests_mock: Mocker, error: Exception, text: str
-    ) -> None:
+    def test_names_the_server(self, stack: Stack, error: Exception, text: str) -> None:
         wrapped = error
         if not isinstance(error, requests.RequestException):
             wrapped = requests.ConnectionError()
             wrapped.__cause__ = error
-        requests_mock.get(URL, exc=wrapped)
-        with pytest.raises(
-            RetriesExhaustedError, match=r"^Zoho Voice: .*; gave up after 6 attempts"
-        ) as found:
-            stack.get()
-        assert text in str(found.value)
-        assert found.value.is_unreachable
+        stack.respond({"exc": wrapped})
+        found = stack.fail(r"^Zoho Voice: .*; gave up after 6 attempts")
+        assert text.format("voice.example.invalid:443") in str(found)
+        assert isinstance(found, RetriesExhaustedError)
+        assert found.is_unreachable
 
     def test_of_a_real_socket_is_told_apart(self, clock: FakeClock, requests_mock: Mocker) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -251,14 +229,12 @@ class TestNetworkError:
             url = f"http://127.0.0.1:{port}/"
             requests_mock.get(url, real_http=True)
             stack = Stack(clock, requests_mock, url)
-            with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} closed the connection"):
-                stack.get(max_attempts=2)
-        with pytest.raises(ZohoVoiceError, match=f"127.0.0.1:{port} refused the connection"):
-            stack.get(max_attempts=2)
+            stack.fail(f"127.0.0.1:{port} closed the connection", max_attempts=2)
+        stack.fail(f"127.0.0.1:{port} refused the connection", max_attempts=2)
 
 
-def test_retryable_error_of_the_handler_is_retried(stack: Stack, requests_mock: Mocker) -> None:
-    sent = requests_mock.get(URL, **PAGE)
+def test_retryable_error_of_the_handler_is_retried(stack: Stack) -> None:
+    sent = stack.respond(PAGE)
     errors = [RetryableError("x")]
 
     def handle(_: requests.Response) -> int:
