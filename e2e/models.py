@@ -153,7 +153,7 @@ def read(warehouse: Postgres | DuckDB | Snowflake, *models: str) -> dict[str, li
 def _rows(warehouse: Postgres | DuckDB, table: str) -> list[Row]:
     if isinstance(warehouse, Postgres):
         return warehouse.ask(f"SELECT to_jsonb(t) FROM {table} t")
-    with duckdb.connect(warehouse.settings["TARGET_DUCKDB_PATH"], read_only=True) as connection:
+    with duckdb.connect(warehouse.path, read_only=True) as connection:
         rows = connection.execute(f"SELECT to_json(t) FROM {table} t").fetchall()
     return [json.loads(text) for (text,) in rows]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ import pytest
 from e2e.account import HOUR_MS, open_account
 from e2e.models import build, load, read, settings
 from e2e.pipeline import Pipeline
+from e2e.project import FOLDER
 from e2e.warehouses import DuckDB, Postgres, Snowflake
 from zoho_voice_sandbox.transcript_fixtures import build_transcript
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 CALLS = 300
 ZONE = "America/New_York"
 WITHIN_SECONDS, CALLBACK_HOURS = 15, 3
-STREAMS = ("transcripts", "users", "queues", "numbers", "call_queues", "call_agents")
+STREAMS = ("recordings", "transcripts", "users", "queues", "numbers", "call_queues", "call_agents")
 VARIABLES = {
     "zoho_voice_time_zone": ZONE,
     "zoho_voice_service_level_seconds": WITHIN_SECONDS,
@@ -311,19 +313,20 @@ def test_missed_calls_without_callback_leave_out_who_was_reached(built: Built) -
 
 
 @pytest.mark.parametrize("loader", ["target-postgres", "target-duckdb"])
-def test_job_loads_calls_and_builds_models_with_default_variables(
-    request: pytest.FixtureRequest, loader: str, tmp_path_factory: pytest.TempPathFactory
+def test_job_loads_calls_and_builds_models_as_meltano_yml_has_it(
+    request: pytest.FixtureRequest, loader: str, tmp_path: Path
 ) -> None:
-    folder = tmp_path_factory.mktemp("job")
     database = loader.removeprefix("target-")
-    warehouse = (
-        Postgres(request.getfixturevalue("server"), "job")
-        if database == "postgres"
-        else DuckDB(folder)
-    )
+    if database == "postgres":
+        warehouse: Postgres | DuckDB = Postgres(request.getfixturevalue("server"), "job")
+    else:
+        warehouse = DuckDB(FOLDER / "output", "zohovoice.duckdb")
+        Path(warehouse.path).unlink(missing_ok=True)
+        del warehouse.settings["TARGET_DUCKDB_PATH"]  # dbt must find the default file of the loader
     with open_account(CALLS // 10, seed=8) as box:
         job = f"calls-and-models-to-{database}"
-        run = Pipeline(box, warehouse, folder, settings(f"dbt-{database}", {}), job).run()
+        given = settings(f"dbt-{database}", {}) | {"TAP_ZOHOVOICE__SELECT": '["call_logs.*"]'}
+        run = Pipeline(box, warehouse, tmp_path, given, job).run()
         assert run.exit_code == 0, run.log
         assert "WARN=0 ERROR=0 SKIP=0" in run.log
         rows = read(warehouse, "calls")["calls"]

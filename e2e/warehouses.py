@@ -106,10 +106,10 @@ class DuckDB(Database):
 
     loader = "target-duckdb"
 
-    def __init__(self, folder: Path) -> None:
-        self._path = str(folder / "calls.duckdb")
+    def __init__(self, folder: Path, name: str = "calls.duckdb") -> None:
+        self.path = str(folder / name)
         self.settings = {
-            "TARGET_DUCKDB_PATH": self._path,
+            "TARGET_DUCKDB_PATH": self.path,
             "TARGET_DUCKDB_DEFAULT_TARGET_SCHEMA": "zoho",
         }
 
@@ -133,7 +133,7 @@ class DuckDB(Database):
         )
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(self._path, read_only=True) as connection:
+        with duckdb.connect(self.path, read_only=True) as connection:
             return connection.execute(query).fetchall()
 
 
