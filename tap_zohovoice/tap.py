@@ -29,9 +29,9 @@ from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.stream_maps import build_mapper
 from tap_zohovoice.singer.writer import MessageWriter
 from tap_zohovoice.streams.agent_status import AgentStatusChangesStream
-from tap_zohovoice.streams.call_links import CALL_LINK_STREAMS
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.streams.directory import DIRECTORY_STREAMS
+from tap_zohovoice.streams.owned import CALL_LINK_STREAMS
 from tap_zohovoice.streams.recordings import RecordingsStream
 from tap_zohovoice.streams.sms_logs import SmsLogsStream
 from tap_zohovoice.streams.transcripts import TranscriptsStream

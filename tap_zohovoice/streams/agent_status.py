@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 from singer_sdk.helpers.types import Context
@@ -10,10 +9,9 @@ from singer_sdk.helpers.types import Context
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
-from tap_zohovoice.pagination import convert_row, parse_rows
-from tap_zohovoice.schemas.conversion import Record, RecordConverter
+from tap_zohovoice.pagination import parse_rows
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
-from tap_zohovoice.schemas.types import build_schema
 from tap_zohovoice.streams.directory import UsersStream
 from tap_zohovoice.streams.owned import OwnedStream
 
@@ -21,7 +19,6 @@ _PERIOD = dt.timedelta(days=366)
 _SHORTEST_PERIOD = dt.timedelta(days=1)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _PAGE_SIZE = 100
-_KEYS = ("agent_id", "current_action_time")
 
 
 class AgentStatusChangesStream(OwnedStream):
@@ -35,22 +32,14 @@ class AgentStatusChangesStream(OwnedStream):
     name = "agent_status_changes"
     path = "zv/metrics/statusaudit/list"
     replication_key = "current_action_time"
-    primary_keys = _KEYS
+    primary_keys = ("agent_id", "current_action_time")
     owner_key = "agent_id"
     owner_stream = UsersStream
     owner_field = "agentId"
     scope = UsersStream.scope
-    schema = build_schema(
-        *STATUS_CHANGE_FIELDS,
-        is_open=True,
-        description=f"Changes of the status of agents. Requires the scope {scope}.",
-    )
+    fields = STATUS_CHANGE_FIELDS
 
     _gaps = 0
-
-    @cached_property
-    def _converter(self) -> RecordConverter:
-        return RecordConverter(STATUS_CHANGE_FIELDS, _KEYS, {}, self.logger)
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
@@ -67,7 +56,7 @@ class AgentStatusChangesStream(OwnedStream):
                         yield record
                 self.write_state()
                 start, first = until, last
-        self._converter.log_undeclared()
+        self.converter.log_undeclared()
         if self._gaps:
             message = "%d status changes do not follow the previous one; Zoho may not have kept all"
             self.logger.warning(message, self._gaps)
@@ -109,21 +98,23 @@ class AgentStatusChangesStream(OwnedStream):
                     raise
                 # It is after the only agent, if `from` counts agents and nothing else is rejected.
                 self.api.get_json({**params, "from": "0"}, _parse_hits)
-                break
-            records = [self._convert(hit, agent, index) for index, hit in enumerate(hits, count)]
-            for hit in before:
-                previous = previous or self._convert(hit, agent, 0)["current_action_time"]
+                return changes, previous
+            for record in self._convert(before, agent, 0):
+                previous = previous or record["current_action_time"]
             known = len(changes)
-            changes |= {record["current_action_time"]: record for record in records}
+            changes |= {
+                row["current_action_time"]: row for row in self._convert(hits, agent, count)
+            }
             if len(changes) == known:
-                break
-            count += len(records)
-        return changes, previous
+                return changes, previous
+            count += len(hits)
 
-    def _convert(self, hit: Any, agent: str, index: int) -> Record:  # noqa: ANN401 - any JSON
-        if isinstance(hit, dict) and not hit.get("agent_id"):
-            hit = {**hit, "agent_id": agent}
-        return convert_row(hit, self._converter.convert, index, "the changes of an agent")
+    def _convert(self, hits: list[Any], agent: str, first: int) -> list[Record]:
+        named = (
+            {**hit, "agent_id": hit.get("agent_id") or agent} if isinstance(hit, dict) else hit
+            for hit in hits
+        )
+        return self.convert_rows(named, first)
 
 
 def _parse_hits(body: dict[str, Any]) -> tuple[list[Any], list[Any]]:

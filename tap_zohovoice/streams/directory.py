@@ -1,6 +1,6 @@
 """Streams that read a whole list in each run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -20,35 +20,51 @@ from tap_zohovoice.services import Services
 _MAX_PASSES = 8  # over a list whose order changes, or that lacks rows
 
 
-class ListStream(ZohoVoiceStream):
-    """A stream that reads a whole list in each run; a subclass declares and describes the list."""
+class DeclaredStream(ZohoVoiceStream):
+    """A stream whose schema follows from its fields, its first line of documentation, its scope."""
 
     selected_by_default = False
     schema: ClassVar[dict[str, Any]] = {}
-    envelope: ClassVar[str]  # member of the response that holds the rows
     fields: ClassVar[tuple[Field, ...]]
-    size_param: ClassVar[str] = "offset"  # empty if the list has no pages of this kind
-    page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
+    is_open: ClassVar[bool] = True  # whether rows may have other fields too
     aliases: ClassVar[Mapping[str, str]] = {}  # of key fields, for rows that lack them
-
-    _row_count = 0  # of the last page; 0 if no page follows
-    _is_accessible = _has_moved = False  # whether rows changed their order in this pass
 
     @override
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        first_line = (cls.__doc__ or "").partition("\n")[0]
-        description = f"{first_line} Requires the scope {cls.scope}."
-        cls.schema = build_schema(*cls.fields, is_open=True, description=description)
+        if hasattr(cls, "fields"):
+            scope, first_line = cls.owner_scope or cls.scope, (cls.__doc__ or "").partition("\n")[0]
+            description = f"{first_line} Requires the scope {scope}."
+            cls.schema = build_schema(*cls.fields, is_open=cls.is_open, description=description)
+
+    @cached_property
+    def converter(self) -> RecordConverter:
+        """Converts rows to records."""
+        required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
+        return RecordConverter(self.fields, required, self.aliases, self.logger)
+
+    def convert_rows(self, rows: Iterable[Any], first: int) -> list[Record]:
+        """Convert rows, of which the first one has that index in the list."""
+        name, convert = f"the list of {self.name}", self.converter.convert
+        return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
+
+
+class ListStream(DeclaredStream):
+    """A stream that reads a whole list in each run; a subclass declares and describes the list."""
+
+    envelope: ClassVar[str]  # member of the response that holds the rows
+    size_param: ClassVar[str] = "offset"  # empty if the list has no pages of this kind
+    page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
+
+    _row_count = 0  # of the last page; 0 if no page follows
+    _total = 0
+    _is_accessible = _has_moved = False  # whether rows changed their order in this pass
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
         self._rows: list[Record] = []
         self._emitted: dict[str, Record] = {}
         self._seen: dict[str, None] = {}  # keys of this pass over the list
-        self._total = 0
-        required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
-        self._converter = RecordConverter(self.fields, required, self.aliases, self.logger)
 
     @override
     def check_access(self) -> None:
@@ -88,7 +104,7 @@ class ListStream(ZohoVoiceStream):
             else:
                 message = f"The order of the list of {self.name} changes; run again later"
                 raise ZohoVoiceError(message)
-        self._converter.log_undeclared()
+        self.converter.log_undeclared()
         if duplicates:
             message = "%d rows have a duplicate id, but other values; keeping the first row"
             self.logger.warning(message, duplicates)
@@ -130,11 +146,9 @@ class ListStream(ZohoVoiceStream):
         yield from self._rows
 
     def _parse_page(self, body: dict[str, Any]) -> list[Record]:
-        first, name = len(self._emitted), f"the list of {self.name}"
-        rows, total = parse_rows(body, self.envelope, first)
+        rows, total = parse_rows(body, self.envelope, len(self._emitted))
         self._total = max(total or 0, self._total)
-        convert = self._converter.convert
-        return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
+        return self.convert_rows(rows, len(self._emitted))
 
 
 class UsersStream(ListStream):

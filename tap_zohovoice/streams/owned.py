@@ -1,37 +1,84 @@
-"""Streams that say which calls belong to a queue, an agent or a campaign.
+"""Streams that are read for each row of another list: for each queue, agent or campaign.
 
-A call log does not say it, but the list of calls can be filtered by each.
+A call log does not say which of them it belongs to, but the list of calls can be filtered by each.
 """
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
+from tap_zohovoice.client import BookmarkedStream
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice.schemas.types import Field, FieldType
 from tap_zohovoice.streams.base import IncrementalStream
-from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
-from tap_zohovoice.streams.owned import OwnedStream
+from tap_zohovoice.streams.directory import (
+    CampaignsStream,
+    DeclaredStream,
+    ListStream,
+    QueuesStream,
+    UsersStream,
+)
+
+
+class OwnedStream(DeclaredStream, BookmarkedStream):
+    """A stream with one partition and one bookmark for each owner, a row of another list."""
+
+    fixed_partitions = None
+    owner_key: ClassVar[str]
+    owner_stream: ClassVar[type[ListStream]]
+    owner_field: ClassVar[str]  # field of that stream that holds the id
+    filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
+
+    @property
+    def _owners(self) -> ListStream:
+        streams = self.tap.streams.values()
+        return next(stream for stream in streams if isinstance(stream, self.owner_stream))
+
+    @property
+    def _named_owners(self) -> str:
+        """Ids of the owners that the user's filters name, with commas; empty for all."""
+        return self.services.settings.filters.get(self.filter_param, "")
+
+    @property
+    @override
+    def partitions(self) -> list[dict[str, str]]:
+        """One for each owner."""
+        if not self.is_connection_test:
+            self.services.check_scopes()
+        elif not self.selected_by_default:
+            return []
+        ids = self._named_owners.split(",")
+        if not self._named_owners:
+            ids = [record[self.owner_field] for record in self._owners.cached_records]
+        return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
+
+    @override
+    def check_access(self) -> None:
+        if not self._named_owners:
+            self._owners.check_access()
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        if context:  # without owners, the SDK requests records without a context
+            yield from super().get_records(context)
 
 
 class CallLinkStream(OwnedStream, IncrementalStream):
     """One row for each call of each owner."""
 
-    schema: ClassVar[dict[str, Any]] = {}
+    is_open = False
 
     @override
     def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.owner_scope = cls.owner_stream.scope
-        owner = cls.owner_key.removesuffix("_id")
-        cls.schema = build_schema(
+        cls.owner_scope, owner = cls.owner_stream.scope, cls.owner_key.removesuffix("_id")
+        cls.fields = (
             Field(cls.owner_key, FieldType.ID, f"Id of the {owner}."),
             Field("logid", FieldType.ID, "Id of the call log."),
             Field("start_time", FieldType.TIMESTAMP, "When the call started."),
-            description=f"Calls of each {owner}. Requires the scope {cls.owner_scope}.",
         )
+        super().__init_subclass__()
 
     @override
     def get_list_filters(self, context: Context | None) -> dict[str, str]:

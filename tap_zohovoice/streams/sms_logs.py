@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import requests
-from singer_sdk import Tap
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
@@ -12,10 +11,9 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.client import BookmarkedStream
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.directory import SMS_FIELDS
-from tap_zohovoice.services import Services
 from tap_zohovoice.streams.directory import ListStream
 
-_PARTITIONS = [{"archived": "false"}, {"archived": "true"}]
+_PARTITIONS = ({"archived": "false"}, {"archived": "true"})
 
 
 class SmsLogsStream(ListStream, BookmarkedStream):
@@ -41,16 +39,13 @@ class SmsLogsStream(ListStream, BookmarkedStream):
     _start = ""
     _last = "~"
     _complete_until = ""  # timestamp of the newest message, once all of a partition are emitted
-
-    def __init__(self, tap: Tap, services: Services) -> None:
-        super().__init__(tap, services)
-        self._emitted_before: set[str] = set()
+    _emitted_before: frozenset[str] = frozenset()  # keys of the partition before
 
     @property
     @override
     def partitions(self) -> list[dict[str, str]]:
         """Messages that are not archived, and those that are."""
-        return _PARTITIONS
+        return [*_PARTITIONS]
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
@@ -68,7 +63,7 @@ class SmsLogsStream(ListStream, BookmarkedStream):
                 # Archived messages may be among the others too.
                 if self.record_key(record) not in self._emitted_before:
                     yield record
-        self._emitted_before |= self._emitted.keys()
+        self._emitted_before = frozenset(self._emitted)
         self._complete_until = newest
         if newest:
             self.advance_bookmark(newest, context)

@@ -12,8 +12,8 @@ from singer_sdk.singerlib import Catalog
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.singer.state import load_catalog, load_state
-from tap_zohovoice.streams.call_links import CallAgentsStream
 from tap_zohovoice.streams.call_logs import CallLogsStream
+from tap_zohovoice.streams.owned import CallAgentsStream
 from tap_zohovoice.streams.recordings import RecordingsStream
 from tap_zohovoice.tap import STREAMS as ALL_STREAMS
 from tests.support.cli import FakeClock, RunTap
