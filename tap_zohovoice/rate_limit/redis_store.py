@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import re
 import ssl
 import uuid
 from importlib import resources
@@ -22,8 +21,7 @@ from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 _SCRIPT = resources.files("tap_zohovoice.rate_limit").joinpath("slots.lua").read_text("utf-8")
 _SOCKET_TIMEOUT = 5.0  # seconds
-RETRY_SECONDS = 1.0
-"""Seconds between two attempts to reach a store that was lost."""
+RETRY_SECONDS = 1.0  # between two attempts to reach a store that was lost
 _REASONS = {
     "limited": "",
     "locked": SHARED_LOCKOUT,
@@ -52,7 +50,7 @@ class RedisStore(SlotStore):
         self._timeout = timeout
         self._patience = patience
         self._clock = clock
-        self._lost: tuple[float, str] | None = None  # since when
+        self._lost: tuple[float, str] | None = None  # since when, and the message
         self._lockouts: dict[str, float] = {}  # until when
         self._answered: list[tuple[SlotToken, float]] = []
         self._client = redis.Redis.from_url(
@@ -87,22 +85,18 @@ class RedisStore(SlotStore):
     @override
     def release(self, token: SlotToken, age: float) -> None:
         self._answered.append((token, self._clock.monotonic() - age))
-        self._report()
+        self.refresh()
 
     @override
     def lock_for(self, url: str, seconds: float) -> None:
         self._remember_lockout(url, seconds)
-        self._report()
+        self.refresh()
 
     @override
     def refresh(self) -> None:
-        self._report()
-
-    def _report(self) -> None:
-        """Report what is new, now or with the next call."""
         try:
             self._call()
-        except redis.RedisError as error:
+        except redis.RedisError as error:  # the next call reports it
             self._note_loss(error)
 
     def _call(self, **wanted: Any) -> tuple[str, float]:  # noqa: ANN401 - any JSON
@@ -124,26 +118,24 @@ class RedisStore(SlotStore):
         return str(outcome, "ascii"), microseconds / 1e6
 
     def _remember_lockout(self, url: str, seconds: float) -> None:
-        until = self._clock.monotonic() + seconds
-        name = _digest(url)
+        name, until = _digest(url), self._clock.monotonic() + seconds
         self._lockouts[name] = max(until, self._lockouts.get(name, until))
 
     def _note_loss(self, error: redis.RedisError) -> tuple[float, str]:
         if self._lost is None:
-            self._lost = (self._clock.monotonic(), f"{self._clock.utcnow():%Y-%m-%d %H:%M:%S} UTC")
-            text = "The rate-limit store has been unreachable since %s (%s)"
-            text += "; sending no requests until it is back"
-            _LOGGER.warning(text, self._lost[1], _reason(error))
+            since = f"{self._clock.utcnow():%Y-%m-%d %H:%M:%S} UTC"
+            text = f"The rate-limit store has been unreachable since {since} ({_reason(error)})"
+            _LOGGER.warning("%s; sending no requests until it is back", text)
+            self._lost = self._clock.monotonic(), text
         return self._lost
 
     def _wait_until_back(self, error: redis.RedisError) -> None:
-        lost, since = self._note_loss(error)
-        if self._clock.monotonic() - lost >= self._patience:
-            message = (
-                f"The rate-limit store has been unreachable since {since} ({_reason(error)}), "
-                f"longer than lock_seconds ({self._patience:.0f} s); run again when it is back"
+        lost_at, text = self._note_loss(error)
+        if self._clock.monotonic() - lost_at >= self._patience:
+            text += (
+                f", longer than lock_seconds ({self._patience:.0f} s); run again when it is back"
             )
-            raise RateLimitStoreError(message) from error
+            raise RateLimitStoreError(text) from error
         self._clock.sleep(RETRY_SECONDS)
 
 
@@ -155,11 +147,6 @@ def _reason(error: BaseException) -> str:
     """Describe an error without its text, which may quote the URL."""
     if isinstance(error, redis.AuthenticationError):
         return "user or password rejected"
-    if isinstance(error, redis.TimeoutError):
-        return "timed out"
-    if type(error) is redis.ResponseError:
-        code = re.match(r"[A-Z]{5,20}\b", str(error))
-        return f"error {code[0]}" if code else "ResponseError"
     cause: BaseException | None = error
     while cause:
         if isinstance(cause, ssl.SSLError):
