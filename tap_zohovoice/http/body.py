@@ -1,5 +1,6 @@
 """Response bodies: read in bounded time and size, decompressed, checked for truncation."""
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -12,10 +13,9 @@ ACCEPT_ENCODING = "gzip, deflate"
 CHUNK_SIZE = 64 * 1024
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Of a body that is read whole; the largest page, a thousand calls, has about two million."""
-MIN_BYTES_PER_SECOND = 4_000
-"""Half of what a telephone line carries."""
-_INFLATED = {"gzip", "x-gzip", "deflate"}
-_UNSUPPORTED = {"br", "compress", "dcb", "dcz", "x-compress", "zstd"}
+MIN_BYTES_PER_SECOND = 4_000  # half of what a telephone line carries
+_CODINGS = re.compile(r"\b(?:gzip|deflate|br|compress|dc[bz]|zstd)\b")
+"""Compressions; other tokens of `Content-Encoding`, such as `none`, have no effect."""
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -62,10 +62,7 @@ def iter_body(
 
 
 def _content_codings(response: requests.Response) -> list[str]:
-    """Return the compressions of a body; unknown tokens, such as `none`, have no effect."""
-    header = response.headers.get("Content-Encoding", "").lower()
-    tokens = [token.partition(";")[0].strip(" \t\"'") for token in header.split(",")]
-    return [token for token in tokens if token in _INFLATED | _UNSUPPORTED]
+    return _CODINGS.findall(response.headers.get("Content-Encoding", "").lower())
 
 
 def _iter_raw(
@@ -85,7 +82,7 @@ def _inflate(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
 
     Members of gzip may follow each other; other bytes behind the last one are ignored.
     """
-    if coding in _UNSUPPORTED:
+    if coding not in ACCEPT_ENCODING:
         raise requests.exceptions.ContentDecodingError
     stream, is_over = zlib.decompressobj(_GZIP_OR_ZLIB), False
     for chunk in chunks:

@@ -10,7 +10,6 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError
 
 from tap_zohovoice._compat import override
@@ -30,25 +29,19 @@ class _FinalResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         for _ in range(_MAX_INTERIM):
-            if self.status >= HTTPStatus.OK or self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            if self.status >= HTTPStatus.OK:
                 return
             self.headers = None  # not begun
             super().begin()
-
-
-class _Connection(HTTPConnection):
-    response_class = _FinalResponse
-
-
-class _SecureConnection(HTTPSConnection):
-    response_class = _FinalResponse
 
 
 class _Adapter(HTTPAdapter):
     @override
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = _SecureConnection if pool.scheme == "https" else _Connection
+        if pool.ConnectionCls.response_class is not _FinalResponse:
+            members = {"response_class": _FinalResponse}
+            pool.ConnectionCls = type("Connection", (pool.ConnectionCls,), members)
         return pool
 
 
