@@ -1,4 +1,4 @@
-"""Base classes of the streams, on the SDK's `RESTStream`; `http/client.py` has the HTTP client."""
+"""Base classes of all streams, on the SDK's `RESTStream`."""
 
 import datetime as dt
 import logging
@@ -18,8 +18,8 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.body import ACCEPT_ENCODING
-from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.progress.figures import RecordProgress
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services

@@ -1,7 +1,8 @@
 """Exceptions of the tap; those that end a sync, and those of requests, are below the SDK's."""
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
 
@@ -14,6 +15,7 @@ class ZohoVoiceError(FatalAPIError):
     _: KW_ONLY
     summary: str = ""  # what a single response said, without advice; empty if there was none
     is_unreachable: bool = False  # whether no service responded
+    may_be_token: bool = False  # whether an invalid access token may be the reason
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -66,6 +68,7 @@ class RetryableError(RetriableAPIError):
     _: KW_ONLY
     summary: str = ""  # what happened, without advice
     is_unreachable: bool = False  # whether no service responded, or not with a whole body
+    may_be_token: bool = False  # whether an invalid access token may be the reason
     wait: float | None = None  # seconds that the response asks to wait; None if it does not say
 
     def __post_init__(self) -> None:
@@ -84,8 +87,11 @@ class TokenRejectedError(RetryableError):
     """The API rejects the access token."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class AmbiguousResponseError(RetryableError):
     """A successful response without content, which may also be a fault."""
+
+    body: dict[str, Any] = field(default_factory=dict)
 
 
 class UnexpectedResponseError(RetryableError):

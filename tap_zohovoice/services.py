@@ -11,7 +11,7 @@ from tap_zohovoice._time import Clock
 from tap_zohovoice.auth import MAX_WAITS, OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import Settings
-from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession

@@ -1,16 +1,15 @@
-"""Classification of responses: from an HTTP response to what to do next."""
+"""Validation of responses: a JSON object, or an exception that says what to do next."""
 
 import email.utils
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
+    AmbiguousResponseError,
     InvalidParameterError,
     MissingScopeError,
     RateLimitedError,
@@ -31,59 +30,7 @@ from tap_zohovoice.http.error_patterns import (
 )
 from tap_zohovoice.singer.json import loads
 
-
-class ResponseAction(Enum):
-    """What a response means for the request."""
-
-    SUCCESS = "success"
-    RATE_LIMITED = "rate limited"
-    REFRESH_TOKEN = "access token rejected"  # noqa: S105 - not a password
-    RETRY = "no usable response"
-    REJECTED = "a value is rejected"
-    MISSING_SCOPE = "the refresh token lacks a scope"
-    FAIL = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorResolution:
-    """What a response means. What is not described here is so at the exceptions."""
-
-    action: ResponseAction
-    summary: str = ""  # what happened, without personal data; empty after a success
-    advice: str = ""  # what the user can do about it
-    body: dict[str, Any] = field(default_factory=dict)  # of a success
-    wait: float | None = None
-    rejected_param: str = ""
-    is_invalid_value: bool = False
-    is_uncertain: bool = False
-    is_ambiguous: bool = False  # whether a success has no content, so that it may be a fault
-    is_unreachable: bool = False
-    may_be_token: bool = False  # whether a failure may be due to an invalid access token
-    scope: str = ""
-
-    @property
-    def message(self) -> str:
-        """Summary and advice."""
-        return f"{self.summary}: {self.advice}" if self.advice else self.summary
-
-    def raise_for_action(self) -> None:
-        """Raise what the action asks for, unless it is a success; see `_EXCEPTIONS`."""
-        if self.action is not ResponseAction.SUCCESS:
-            exception, names = _EXCEPTIONS[self.action]
-            details = {name: getattr(self, name) for name in ("summary", *names)}
-            message = f"Zoho Voice: {self.message}"
-            raise exception(message, **details)
-
-
-_EXCEPTIONS: dict[ResponseAction, tuple[Callable[..., Exception], tuple[str, ...]]] = {
-    ResponseAction.RATE_LIMITED: (RateLimitedError, ("wait", "is_uncertain")),
-    ResponseAction.REFRESH_TOKEN: (TokenRejectedError, ()),
-    ResponseAction.RETRY: (RetryableError, ("wait", "is_unreachable")),
-    ResponseAction.REJECTED: (InvalidParameterError, ("rejected_param", "is_invalid_value")),
-    ResponseAction.MISSING_SCOPE: (MissingScopeError, ("scope",)),
-    ResponseAction.FAIL: (ZohoVoiceError, ()),
-}
-_Decision = tuple[ResponseAction, str]
+_Decision = tuple[type[ZohoVoiceError | RetryableError], str]
 _CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}
 """Codes whose meaning is known."""
 _RETRIED = {408, 409, 421, 425, 499}
@@ -102,13 +49,13 @@ _MAX_RETRY_AFTER = 86_400.0
 _CHECK_URL = "check data_center, or api_url if it is set"
 _REDIRECTS = f"the server redirects; {_CHECK_URL}"
 _NOT_FOUND = f"URL not found; {_CHECK_URL}"
-_NO_SCOPE = "the refresh token lacks a scope; create a new one with {scope}"
+_NO_SCOPE = "the refresh token lacks a scope; create a new one with "
 _DENIED = "access denied; the token must be created by an administrator of Zoho Voice"
 _REFUSED = "the request was rejected; check filters and the other settings"
 _FOREIGN = "check proxies and firewalls, and api_url if it is set"
 
 
-def classify_response(  # noqa: PLR0913 - a response has many parts
+def validate_response(  # noqa: PLR0913 - a response has many parts
     status: int,
     headers: Mapping[str, str],
     body: bytes,
@@ -117,8 +64,8 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
     redact: Collection[str] = (),
     requested: str = "",
     scope: str = SCOPE,
-) -> ErrorResolution:
-    """Classify a response of the API.
+) -> dict[str, Any]:
+    """Return the JSON object of a success, or raise the error that a response stands for.
 
     Sources of the forms: the documentation of `zv/logs`, and responses of Zoho's other products
     where Voice's own is not known.
@@ -128,45 +75,52 @@ def classify_response(  # noqa: PLR0913 - a response has many parts
         headers: HTTP headers, with names in any case.
         body: The whole body.
         now: Seconds since the epoch, where the response has no `Date`.
-        redact: Texts that the message must not hold, such as tokens and filters.
+        redact: Texts that the error must not hold, such as tokens and filters.
         requested: What was requested, for the error of a body that is not JSON.
         scope: OAuth scope that the request needs.
+
+    Raises:
+        RetryableError: If another attempt may help.
+        ZohoVoiceError: If no attempt can help.
     """
-    is_2xx = status // 100 == _SUCCESS
-    if is_2xx and not body.strip():
-        return ErrorResolution(ResponseAction.SUCCESS, is_ambiguous=status != HTTPStatus.NO_CONTENT)
     try:
         content = loads(body)
     except (ValueError, RecursionError):
         content = None
-    if is_2xx and content == []:
-        return ErrorResolution(ResponseAction.SUCCESS, is_ambiguous=True)
-    if is_2xx and isinstance(content, dict) and _is_success(content):
-        is_ambiguous = not content.keys() & {*_DATA_KEYS, "meta"}
-        return ErrorResolution(ResponseAction.SUCCESS, body=content, is_ambiguous=is_ambiguous)
+    if status // 100 == _SUCCESS:
+        if content == [] or not body.strip():
+            content = {}
+        if isinstance(content, dict) and _is_success(content):
+            if content.keys() & {*_DATA_KEYS, "meta"} or status == HTTPStatus.NO_CONTENT:
+                return content
+            message = "empty response"
+            raise AmbiguousResponseError(message, body=content)
     error = ErrorBody.from_response(status, content, body)
     wait = _retry_after({name.lower(): text for name, text in headers.items()}, now)
-    action, advice = _classify_error(error, status, wait)
-    if action is ResponseAction.RATE_LIMITED and wait is None:
-        wait = wait_from_words(error.words)
+    kind, advice = _classify_error(error, status, wait)
+    wait = wait or wait_from_words(error.words)
     summary = error.summary(status, redact)
-    if advice == _FOREIGN or (error.is_html and action is ResponseAction.REFRESH_TOKEN):
+    if advice == _FOREIGN or (error.is_html and kind is TokenRejectedError):
         page = ", an HTML page" if error.is_html else ""
         summary += f"{page}, not the requested JSON{requested}"
+    if advice == _NO_SCOPE:
+        advice += scope
     code, param = error.code.upper(), rejected_param(error.words)
     is_gateway = status in {502, 503, 504}
     is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
-    return ErrorResolution(
-        action,
-        summary,
-        advice.format(scope=scope) if advice == _NO_SCOPE else advice,
-        wait=wait,
-        is_uncertain=wait is None and not is_surely_throttled(status, error.words),
-        rejected_param=param,
-        is_invalid_value=is_invalid_value,
-        is_unreachable=is_gateway or advice == _FOREIGN,
-        scope=scope,
-        may_be_token=not (is_invalid_value or is_gateway or code in _CODES),
+    is_uncertain = wait is None and not is_surely_throttled(status, error.words)
+    is_clear = is_invalid_value or code in _CODES or kind in {RateLimitedError, TokenRejectedError}
+    details: dict[type, dict[str, Any]] = {
+        RateLimitedError: {"wait": wait, "is_uncertain": is_uncertain},
+        RetryableError: {"wait": wait, "is_unreachable": is_gateway or advice == _FOREIGN},
+        InvalidParameterError: {"rejected_param": param, "is_invalid_value": is_invalid_value},
+        MissingScopeError: {"scope": scope},
+    }
+    raise kind(
+        "Zoho Voice: " + ": ".join(filter(None, (summary, advice))),
+        summary=summary,
+        may_be_token=not (is_clear or is_gateway),
+        **details.get(kind, {}),
     )
 
 
@@ -187,39 +141,35 @@ def _is_success(content: dict[str, Any]) -> bool:
 
 
 def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decision:
-    """Return action and advice: those of the first rule that applies."""
+    """Return the error to raise, and advice: those of the first rule that applies."""
     code, words, has_words = error.code.upper(), error.words, error.is_structured
-    kind = status // 100
-    param = rejected_param(words)
+    kind, param = status // 100, rejected_param(words)
+    is_value = param or is_limit(words)
     is_wrong_url = code == "ZVT011" or (has_words and not param and WRONG_URL.search(words))
     # Zoho also returns 500 for invalid values, and then names them.
     has_failed = has_words and FAULT.search(words)
-    is_named = has_words and (param or is_limit(words)) and not (has_failed and kind == _FAILED)
+    is_named = has_words and is_value and not (has_failed and kind == _FAILED)
     is_fault = (kind == _FAILED or re.fullmatch(r"5\d\d", code) or has_failed) and not is_named
     is_plain = error.is_foreign and not error.is_html and kind > _REDIRECT
     is_token = status in _TOKEN_REJECTED or ((has_words or is_plain) and TOKEN.search(words))
     lacks_scope = code == "ZVT022" or (has_words and "scope" in words)
     is_locked = is_throttled(status, words, wait, is_html=error.is_html)
     is_foreign = not has_words and (kind < _CLIENT_ERROR or error.is_foreign)
-    rules: tuple[tuple[object, ResponseAction, str], ...] = (
-        (lacks_scope, ResponseAction.MISSING_SCOPE, _NO_SCOPE),
-        (code == "ZVT010", ResponseAction.FAIL, "unsupported parameter; check filters"),
-        (is_wrong_url, ResponseAction.FAIL, f"unsupported URL; {_CHECK_URL}"),
-        (code == "ZVT015", ResponseAction.REJECTED, "invalid value; check filters"),
-        (is_locked, ResponseAction.RATE_LIMITED, ""),
-        (is_token, ResponseAction.REFRESH_TOKEN, ""),
-        (kind < _SUCCESS or status in _RETRIED or is_fault, ResponseAction.RETRY, ""),
-        (kind == _REDIRECT, ResponseAction.FAIL, _REDIRECTS),
-        (is_foreign, ResponseAction.RETRY, _FOREIGN),
-        (status in {404, 405}, ResponseAction.REJECTED, _NOT_FOUND),
-        (
-            status == HTTPStatus.FORBIDDEN and param != "dates" and not is_limit(words),
-            ResponseAction.REJECTED,
-            _DENIED,
-        ),
+    rules: tuple[tuple[object, *_Decision], ...] = (
+        (lacks_scope, MissingScopeError, _NO_SCOPE),
+        (code == "ZVT010", ZohoVoiceError, "unsupported parameter; check filters"),
+        (is_wrong_url, ZohoVoiceError, f"unsupported URL; {_CHECK_URL}"),
+        (code == "ZVT015", InvalidParameterError, "invalid value; check filters"),
+        (is_locked, RateLimitedError, ""),
+        (is_token, TokenRejectedError, ""),
+        (kind < _SUCCESS or status in _RETRIED or is_fault, RetryableError, ""),
+        (kind == _REDIRECT, ZohoVoiceError, _REDIRECTS),
+        (is_foreign, RetryableError, _FOREIGN),
+        (status in {404, 405}, InvalidParameterError, _NOT_FOUND),
+        (status == HTTPStatus.FORBIDDEN and not is_value, InvalidParameterError, _DENIED),
+        (True, InvalidParameterError, _REFUSED),
     )
-    found = ((action, advice) for applies, action, advice in rules if applies)
-    return next(found, (ResponseAction.REJECTED, _REFUSED))
+    return next((exception, advice) for applies, exception, advice in rules if applies)
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -17,25 +17,23 @@ from tap_zohovoice.exceptions import (
     RetriesExhaustedError,
     RetryableError,
     TokenRejectedError,
-    UnexpectedResponseError,
     ZohoVoiceError,
 )
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")
-MAX_ATTEMPTS = 6
-"""Attempts of a request without a usable response."""
-SIZE_ATTEMPTS = 2
-"""Attempts of a page size that may be the reason, before a smaller one is tried."""
-TRIAL_LIMITS = {"max_attempts": 2, "max_incomplete": 1}
+MAX_ATTEMPTS = 6  # of a request without a usable response
+SIZE_ATTEMPTS = 2  # of a page size that may be the reason, before a smaller one is tried
+TRIAL_LIMITS = {"max_attempts": 2, "max_unreachable": 1}
 """Limits of a request that is expected to fail; see `RetryPolicy.call`."""
-FAIL_FAST_AFTER = 3
-"""Items in a row without a usable response, after which each gets one attempt."""
-MAX_LOCKOUTS = 3
-"""Lockouts in a row that are waited out."""
-MAX_WAIT = 6 * 3600.0
-"""Seconds; the tap waits for no longer lockout."""
+FAIL_FAST_AFTER = 3  # items in a row without a usable response; then each gets one attempt
+MAX_LOCKOUTS = 3  # in a row that are waited out
+MAX_WAIT = 6 * 3600.0  # seconds; the tap waits for no longer lockout
+_FAULTS_BEFORE_RENEWAL = 3
+"""Responses in a row without JSON, or with a fault, after which a new access token is tried."""
+_FAILURES_OF_LOCKOUT = 2
+"""Failures after that of a renewal, of different requests, that an unknown lockout explains."""
 _MAX_RETRY_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _TOO_LONG = "the lockout lasts too long; run again later"
 _IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
@@ -48,14 +46,23 @@ class RetryPolicy:
 
     A lockout is no failed attempt: it closes the limiter, where the next attempt waits for a slot.
     A rejected access token is renewed once: `invalidate_token` returns whether that is possible.
+    After a success, a failure in unknown words may have either reason too. The token is renewed
+    first; if nothing else passes either, the API may be locked.
     """
 
     limiter: SlidingWindowLimiter
     invalidate_token: Callable[[], bool]
     lock_seconds: float
+    failures_before_renewal: int = 1
+    """Failures in a row, after a success, of which the last is retried with a new access token."""
+    _has_passed = False  # whether any request succeeded
+    _failures = 0  # in a row, which may be due to the access token
+    _renewed_at = 0  # number of failures in a row at which a new token was tried
+    _useless: set[type] = field(default_factory=set, init=False)  # errors a new token cannot mend
+    _words = ""  # of the last failure
+    _no_lockouts: set[str] = field(default_factory=set, init=False)
+    """Words of failures that a wait did not end, or that ended without one."""
     _may_narrow = True  # a smaller request may show that an error is no lockout
-    _suspect = ""  # words of the last error that may be no lockout
-    _refusals: set[str] = field(default_factory=set, init=False)  # words of those that were none
 
     def call(
         self,
@@ -63,7 +70,7 @@ class RetryPolicy:
         *,
         max_attempts: int = MAX_ATTEMPTS,
         max_lockouts: int = MAX_LOCKOUTS,
-        max_incomplete: int = MAX_ATTEMPTS,
+        max_unreachable: int = MAX_ATTEMPTS,
         earlier_attempts: int = 0,
     ) -> _T:
         """Call a function, which sends the request once, until it returns.
@@ -72,7 +79,8 @@ class RetryPolicy:
             func: The function.
             max_attempts: Attempts without a usable response.
             max_lockouts: Lockouts in a row that are waited out.
-            max_incomplete: Those attempts that got no response, or not a whole one.
+            max_unreachable: Those attempts that got no response, or not a whole one; one for a
+                trial, which is expected to fail.
             earlier_attempts: Attempts of another request that count too.
 
         Raises:
@@ -81,59 +89,76 @@ class RetryPolicy:
             RetriesExhaustedError: If no attempt got a usable response.
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
-        limits: dict[type[RetryableError], int] = {
-            RateLimitedError: max_lockouts + 1,
-            TokenRejectedError: 2,
-        }
-        failures: Counter[type[RetryableError]] = Counter({RetryableError: earlier_attempts})
+        limits: dict[type, int] = {RateLimitedError: max_lockouts + 1, TokenRejectedError: 2}
+        failures: Counter[type] = Counter({RetryableError: earlier_attempts})
+        waited_for: set[str] = set()
 
-        def wait(state: tenacity.RetryCallState) -> float:  # runs before `stop`
-            error = _error_of(state)
-            if isinstance(error, _IMMEDIATE):
-                return 0.0
-            longer = min(error.wait or 0.0, _MAX_RETRY_WAIT)
-            return max(2.0 ** (failures[RetryableError] + 1), longer)
-
-        def stop(state: tenacity.RetryCallState) -> bool:
-            error = _error_of(state)
-            kind = RetryableError if isinstance(error, UnexpectedResponseError) else type(error)
+        def is_retried(error: BaseException) -> bool:
+            if not isinstance(error, RetryableError):
+                return False
+            kind = type(error) if type(error) in limits else RetryableError
             failures[kind] += 1
             if isinstance(error, RateLimitedError):
-                words = re.sub(r"\d+", "", error.summary)
-                is_second = failures[kind] > 1 or words in self._refusals
-                if error.is_uncertain and is_second and self._may_narrow:
-                    self._may_narrow = False  # if a smaller request fails too, it is a lockout
-                    self._suspect = words
-                    raise InvalidParameterError(
-                        str(error), is_invalid_value=True, summary=error.summary
-                    ) from error
                 self._lock(error, is_repeated=failures[kind] > 1)
-            most = min(max_attempts, max_incomplete) if error.is_unreachable else max_attempts
+                waited_for.add(_words_of(error))
+            most = min(max_attempts, max_unreachable) if error.is_unreachable else max_attempts
             if failures[kind] >= limits.get(kind, most):
-                return True
-            return isinstance(error, TokenRejectedError) and not self._renew_token(error)
+                return False
+            return not isinstance(error, TokenRejectedError) or self._renew_token(error)
 
-        def give_up(state: tenacity.RetryCallState) -> _T:
-            error = _error_of(state)
+        def wait(state: tenacity.RetryCallState) -> None:
+            error = state.outcome and state.outcome.exception()
+            if isinstance(error, RetryableError) and not isinstance(error, _IMMEDIATE):
+                longer = min(error.wait or 0.0, _MAX_RETRY_WAIT)
+                self.limiter.wait(max(2.0 ** failures[RetryableError], longer), str(error))
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_retried), before_sleep=wait
+        )
+        try:
+            result = retrying(lambda: self._attempt(func, is_trial=max_unreachable == 1))
+        except RetryableError as error:
             raise _final_error(error, failures[RetryableError]) from error
-
-        result = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(RetryableError),
-            wait=wait,
-            stop=stop,
-            before_sleep=lambda state: self._wait(state.upcoming_sleep, _error_of(state)),
-            sleep=lambda _: None,  # `before_sleep` knows the reason
-            retry_error_callback=give_up,
-        )(func)
-        # The smaller request succeeded, so it was no lockout; without code and message, it may be.
-        if not self._may_narrow and "," in self._suspect:
-            self._refusals.add(self._suspect)
-        self._may_narrow = True
+        self._observe_success()
+        self._no_lockouts -= waited_for
         return result
 
-    def _wait(self, seconds: float, error: RetryableError) -> None:
-        if seconds:
-            self.limiter.wait(seconds, str(error))
+    def _attempt(self, func: Callable[[], _T], *, is_trial: bool) -> _T:
+        try:
+            return func()
+        except (ZohoVoiceError, RetryableError) as error:
+            if other := self._find_other_reason(error, is_trial=is_trial):
+                raise other from error
+            raise
+
+    def _find_other_reason(
+        self, error: ZohoVoiceError | RetryableError, *, is_trial: bool
+    ) -> RetryableError | None:
+        """Return another reason that a failure after a success may have, whatever its words."""
+        is_refused = isinstance(error, ZohoVoiceError)
+        if not error.may_be_token or (is_trial and not is_refused):
+            return None
+        first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
+        self._failures += not is_trial or self._failures < first
+        self._words, kind = _words_of(error), type(error)
+        if not self._has_passed:
+            return None
+        if self._failures == first and kind not in self._useless:
+            self._useless.add(kind)  # unless the next response is a success
+            self._renewed_at = self._failures
+            return TokenRejectedError(str(error), summary=error.summary)
+        is_enough = self._failures >= first + _FAILURES_OF_LOCKOUT
+        if is_refused and is_enough and self._words not in self._no_lockouts:
+            return RateLimitedError(str(error), summary=error.summary, is_uncertain=True)
+        return None
+
+    def _observe_success(self) -> None:
+        if self._failures > self._renewed_at:  # it passes without a new token
+            self._no_lockouts.add(self._words)
+        elif self._failures:
+            self._useless.clear()
+        self._failures, self._renewed_at = 0, 0
+        self._has_passed = self._may_narrow = True
 
     def _renew_token(self, error: TokenRejectedError) -> bool:
         if not self.invalidate_token():
@@ -143,6 +168,15 @@ class RetryPolicy:
 
     def _lock(self, error: RateLimitedError, *, is_repeated: bool) -> None:
         """Close the limiter, for other runs too, and do not wait here: see `RetryPolicy`."""
+        words = _words_of(error)
+        if error.is_uncertain and words in self._no_lockouts and self._may_narrow:
+            self._may_narrow = False  # if a smaller request fails too, it is a lockout
+            if "," not in words:  # without code and message, the next one may be a lockout
+                self._no_lockouts.remove(words)
+            raise InvalidParameterError(
+                str(error), is_invalid_value=True, summary=error.summary
+            ) from error
+        self._no_lockouts.add(words)  # unless the request passes after the wait
         wait = self.lock_seconds if error.wait is None else error.wait
         # If a short wait that was named does not end a lockout, its length is not known.
         wait = max(wait, self.lock_seconds) if is_repeated and wait < _SHORT_WAIT else wait
@@ -180,9 +214,8 @@ class ItemFailures:
         return not error.summary or self.lockouts > 1
 
 
-def _error_of(state: tenacity.RetryCallState) -> RetryableError:
-    error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, RetryableError) else RetryableError("")
+def _words_of(error: ZohoVoiceError | RetryableError) -> str:
+    return re.sub(r"(?<!HTTP )\b\d+", "", error.summary)  # such as offsets, but not the status
 
 
 def _final_error(error: RetryableError, attempts: int) -> ZohoVoiceError:

@@ -13,8 +13,8 @@ import requests
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.body import content_length
-from tap_zohovoice.http.client import ApiClient
 from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.file_requests import MAX_BYTES, FileRequests, SeveralFiles

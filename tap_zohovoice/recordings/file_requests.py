@@ -24,7 +24,7 @@ from tap_zohovoice.exceptions import (
     TokenRejectedError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
 from tap_zohovoice.recordings.archive import Archive, is_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
@@ -87,17 +87,16 @@ class FileRequests:
         except requests.RequestException as error:
             reason = "the file is incomplete"
             raise truncated(reason) from error
-        self.api.history.observe_success()
         return result
 
     def _unexpected_content(
         self, names: Sequence[str], response: requests.Response, body: bytes
     ) -> ZohoVoiceError:
         """Return an error for a response without files, or raise the one that it states."""
-        declared_type = response.headers.get("Content-Type", "")
+        declared_type, may_be_token = response.headers.get("Content-Type", ""), False
         try:
             if not (response.ok and guess_audio_type(body, declared_type)):  # which may hold words
-                self.api.classify(response, body, redact=names)
+                self.api.validate(response, body, redact=names)
         except AmbiguousResponseError:
             pass
         except RetryableError as error:
@@ -105,8 +104,9 @@ class FileRequests:
             # A page would be the same again.
             if not is_page or isinstance(error, RateLimitedError | TokenRejectedError):
                 raise
+            may_be_token = error.may_be_token
         expected = "audio" if len(names) == 1 else "archive"
-        return unusable(f"HTTP {response.status_code}, no {expected} in the response")
+        return unusable(f"HTTP {response.status_code}, no {expected} in the response", may_be_token)
 
 
 @dataclass(eq=False, repr=False)

@@ -178,6 +178,6 @@ def truncated(summary: str) -> RetryableError:
     return RetryableError(f"Zoho Voice: {summary}", summary=summary, is_unreachable=True)
 
 
-def unusable(summary: str) -> ZohoVoiceError:
+def unusable(summary: str, may_be_token: bool = False) -> ZohoVoiceError:  # noqa: FBT001, FBT002
     """Return the error of a response that is whole, but not what was requested."""
-    return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary)
+    return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary, may_be_token=may_be_token)

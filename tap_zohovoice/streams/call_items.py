@@ -15,7 +15,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.extract.limits import ITEM_WINDOW_REQUESTS
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, POSITION, Checkpoint, WindowResult
-from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.progress.figures import DownloadProgress
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services
@@ -74,7 +74,7 @@ class CallItemStream(IncrementalStream):
         """Client of the URL of the items."""
         headers = {**self.http_headers, **self.item_headers}
         api = self.services.client_for(f"{self.url_base}{self.item_path}", headers)
-        api.history.failures_before_renewal = 4  # a few items may fail for other reasons
+        api.policy.failures_before_renewal = 4  # a few items may fail for other reasons
         return api
 
     @cached_property

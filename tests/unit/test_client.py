@@ -12,7 +12,7 @@ from requests_mock import Mocker
 
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.exceptions import RetriesExhaustedError, RetryableError, ZohoVoiceError
-from tap_zohovoice.http.client import ApiClient
+from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter

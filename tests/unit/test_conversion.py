@@ -11,7 +11,7 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import InvalidRecordError
-from tap_zohovoice.http.response import classify_response
+from tap_zohovoice.http.response import validate_response
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS, CallLogConverter
 from tap_zohovoice.schemas.types import FieldType, parse_duration
 from tap_zohovoice.singer.json import loads, sanitize
@@ -349,8 +349,8 @@ def test_undeclared_field_has_fifty_levels_at_most() -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_number_beyond_floats_is_kept_as_text(number: str) -> None:
     row = f'{{"logid":"1","start_time":1,"voice_credits":{{"total":{number}}},"new":[{number}]}}'
-    verdict = classify_response(200, {}, f'{{"logs":[{row}]}}'.encode(), now=0)
-    record = convert(verdict.body["logs"][0])
+    body = validate_response(200, {}, f'{{"logs":[{row}]}}'.encode(), now=0)
+    record = convert(body["logs"][0])
     assert record["voice_credits"]["total"] is None
     assert record["additional_fields"] == {"voice_credits.total": number, "new": [number]}
 

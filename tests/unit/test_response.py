@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_zohovoice.exceptions import (
+    AmbiguousResponseError,
+    InvalidParameterError,
+    MissingScopeError,
+    RateLimitedError,
+    RetryableError,
+    TokenRejectedError,
+    ZohoVoiceError,
+)
 from tap_zohovoice.http.error_body import ErrorBody
 from tap_zohovoice.http.redaction import HIDDEN, redact
-from tap_zohovoice.http.response import ErrorResolution, ResponseAction, classify_response
+from tap_zohovoice.http.response import validate_response
 
 NOW = 1_772_366_400.0
 CASES = json.loads((Path(__file__).parent / "responses.json").read_text(encoding="utf-8"))
 """Words of errors, by what they mean."""
-OK, WAIT, RENEW, RETRY, REFUSED, _, STOP = ResponseAction
+OK, WAIT, RENEW, RETRY, REFUSED, STOP = (
+    None,
+    RateLimitedError,
+    TokenRejectedError,
+    RetryableError,
+    InvalidParameterError,
+    ZohoVoiceError,
+)
+ACTIONS = {
+    "SUCCESS": OK,
+    "RATE_LIMITED": WAIT,
+    "REFRESH_TOKEN": RENEW,
+    "RETRY": RETRY,
+    "REJECTED": REFUSED,
+    "FAIL": STOP,
+    "MISSING_SCOPE": MissingScopeError,
+}
+Action = type[ZohoVoiceError | RetryableError] | None
 HTML = b"<!DOCTYPE html><html><head><title>Zoho</title></head><body>Sign in</body></html>"
 ROLLING = CASES["lockouts of any shape"][0][1]
 CLIQ = {"code": "request_limit_exceeded", "message": "You have exceeded the URL throttle limits."}
@@ -49,20 +76,46 @@ def actions() -> Iterator[tuple[str, int, object, str]]:
         yield "rejected token", status, body, "REFRESH_TOKEN"
 
 
-def classify(status: int, body: object = b"", **headers: str) -> ErrorResolution:
+@dataclass
+class Resolution:
+    """The error that a response stands for, or the body of a success."""
+
+    action: Action
+    body: dict[str, Any] = field(default_factory=dict)
+    is_ambiguous: bool = False
+    error: Any = field(default=None, compare=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.error, name, None)
+
+    @property
+    def message(self) -> str:
+        return str(self.error or "").removeprefix("Zoho Voice: ")
+
+
+def classify_response(status: int, headers: Any, body: bytes, **options: Any) -> Resolution:
+    try:
+        return Resolution(OK, validate_response(status, headers, body, now=NOW, **options))
+    except AmbiguousResponseError as error:
+        return Resolution(OK, error.body, is_ambiguous=True)
+    except (ZohoVoiceError, RetryableError) as error:
+        return Resolution(type(error), error=error)
+
+
+def classify(status: int, body: object = b"", **headers: str) -> Resolution:
     body = body.encode() if isinstance(body, str) else body
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): text for name, text in headers.items()}
-    return classify_response(status, names, content, now=NOW)
+    return classify_response(status, names, content)
 
 
 @pytest.mark.parametrize("word", ["200", "SUCCESS", "success", "OK", " 204 ", 200, None])
 @pytest.mark.parametrize("status", [200, 206])
 def test_success_keeps_the_whole_body(status: int, word: object) -> None:
     body = {"meta": {"total": 1}, "logs": [ROW], "status": word}
-    assert classify(status, body) == ErrorResolution(OK, body=body)
+    assert classify(status, body) == Resolution(OK, body=body)
     del body["status"]
-    assert classify(status, body) == ErrorResolution(OK, body=body)
+    assert classify(status, body) == Resolution(OK, body=body)
 
 
 @pytest.mark.parametrize(("group", "status", "body", "action"), list(actions()))
@@ -70,7 +123,7 @@ def test_action_follows_from_status_and_words(
     group: str, status: int, body: object, action: str
 ) -> None:
     headers = {"Retry-After": "120"} if "Retry-After" in group else {}
-    assert classify(status, body, **headers).action is ResponseAction[action]
+    assert classify(status, body, **headers).action is ACTIONS[action]
 
 
 @pytest.mark.parametrize(
@@ -93,21 +146,21 @@ def test_empty_success_may_be_ambiguous(
     status: int, body: Any, content: dict[str, Any] | None, is_ambiguous: bool
 ) -> None:
     content = body if content is None else content
-    assert classify(status, body) == ErrorResolution(OK, body=content, is_ambiguous=is_ambiguous)
+    assert classify(status, body) == Resolution(OK, body=content, is_ambiguous=is_ambiguous)
 
 
 @pytest.mark.parametrize("message", CASES["passing faults"])
 @pytest.mark.parametrize("status", [200, 400, 403])
 def test_fault_of_the_server_is_retried_whatever_its_status(status: int, message: str) -> None:
     resolution = classify(status, {"code": "X", "message": message})
-    assert (resolution.action, resolution.advice) == (RETRY, "")
+    assert (resolution.action, resolution.message) == (RETRY, resolution.summary)
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_rejected_date_with_code_500_is_not_retried(status: int) -> None:
     body = {"code": "500", "message": "Invalid date range", "status": "ERROR"}
     resolution = classify(status, body)
-    assert (resolution.action, resolution.rejected_param) == (ResponseAction.REJECTED, "dates")
+    assert (resolution.action, resolution.rejected_param) == (REFUSED, "dates")
 
 
 @pytest.mark.parametrize(
@@ -136,8 +189,8 @@ def test_throttle_in_any_shape_is_a_lockout(status: int, body: object, wait: flo
 )
 @pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
 def test_retry_after_is_a_number_or_a_date(name: str, text: str, wait: float | None) -> None:
-    assert classify_response(429, {name: text}, b"", now=NOW).wait == wait
-    assert classify_response(503, {name: text}, b"", now=NOW).wait == wait
+    assert classify_response(429, {name: text}, b"").wait == wait
+    assert classify_response(503, {name: text}, b"").wait == wait
 
 
 @pytest.mark.parametrize(
@@ -158,7 +211,7 @@ def test_other_responses_are_retried_rejected_or_fail(
     status: int, body: object, outcome: str, words: str
 ) -> None:
     resolution = classify(status, body)
-    assert resolution.action is ResponseAction[outcome]
+    assert resolution.action is ACTIONS[outcome]
     assert re.search(words, resolution.message)
     assert resolution.message.startswith(f"HTTP {status}")
     assert (resolution.wait, resolution.body) == (None, {})
@@ -171,9 +224,9 @@ def test_retry_after_is_measured_by_the_date_of_the_response(skew: int) -> None:
         "DATE": formatdate(NOW + skew, usegmt=True),
         "Retry-After": formatdate(NOW + skew + 600, usegmt=True),
     }
-    assert classify_response(429, dates, b"", now=NOW).wait == 600
+    assert classify_response(429, dates, b"").wait == 600
     dates["DATE"] = "soon"
-    wait = classify_response(429, dates, b"", now=NOW).wait
+    wait = classify_response(429, dates, b"").wait
     assert wait == (18_600 if skew == 18_000 else None)
 
 
@@ -191,7 +244,10 @@ def test_limit_of_a_value_is_not_a_lock(
 ) -> None:
     resolution = classify(status, {"code": code, "message": message})
     assert resolution.action is REFUSED
-    assert (resolution.rejected_param, resolution.is_invalid_value) == (rejected_param, True)
+    assert (resolution.rejected_param, resolution.is_invalid_value) == (
+        rejected_param,
+        True,
+    )
 
 
 @pytest.mark.parametrize(("status", "message", "is_uncertain"), CASES["lockouts"])
@@ -204,7 +260,7 @@ def test_lockout_without_words_of_throttling_is_uncertain(
 
 
 def test_body_that_is_not_json_names_what_was_requested() -> None:
-    resolution = classify_response(200, {}, b"{", now=NOW, requested=" (a to b)")
+    resolution = classify_response(200, {}, b"{", requested=" (a to b)")
     assert "not the requested JSON (a to b)" in resolution.message
 
 
@@ -280,7 +336,7 @@ def test_message_never_quotes_a_body(status: int, body: object) -> None:
 def test_values_are_redacted_in_any_case(value: str) -> None:
     body = zvt("ZVT015", f"contact_name is {value.lower()}, not {value.upper()}")
     content = json.dumps(body).encode()
-    message = classify_response(400, {}, content, now=NOW, redact=["", "b", value]).message
+    message = classify_response(400, {}, content, redact=["", "b", value]).message
     assert value.lower() not in message.lower()
     assert "contact_name" in message
     assert "ZVT015" in message
@@ -322,7 +378,7 @@ def test_redacted_text_is_one_short_line(text: str) -> None:
 @settings(deadline=None)
 @given(st.integers(100, 599), st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_response_is_classified(status: int, body: bytes) -> None:
-    resolution = classify_response(status, {"Retry-After": "1"}, body, now=NOW)
+    resolution = classify_response(status, {"Retry-After": "1"}, body)
     assert "\n" not in resolution.message
     assert (resolution.action is OK) == (not resolution.message)
 
