@@ -189,7 +189,7 @@ def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
     services = tap.services
     endpoint = TokenEndpoint(accounts_url="", clock=clock, timeout=0, user_agent="")
     services.tokens = MadeUpTokens(
-        endpoint=endpoint, client_id="", client_secret="", refresh_token="", clock=clock
+        endpoint=endpoint, client_id="", client_secret="", refresh_token=""
     )
     services.session.mount(services.settings.api_url, server)
     stream = tap.streams["call_logs"]

@@ -9,15 +9,8 @@ from http import HTTPStatus
 from typing import Any
 
 import requests
+import tenacity
 from requests.auth import AuthBase
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_chain,
-    wait_fixed,
-)
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
@@ -61,7 +54,7 @@ _HINTS = {
 }
 _HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
-_HTML_PAGE = "Zoho Accounts: HTTP {}, an HTML page; check proxies, firewalls and accounts_url"
+_HTML_PAGE = "an HTML page; check proxies, firewalls and accounts_url"
 _NOT_ACCOUNTS = "no token; check data_center, or accounts_url if it is set"
 _LATER = "temporary error of Zoho Accounts; run again later"
 
@@ -80,19 +73,13 @@ class TokenEndpoint:
     waits: Sequence[int] = FEW_WAITS  # seconds between attempts
     _has_issued = False
 
-    def request_token(
-        self,
-        form: Mapping[str, str],
-        *,
-        hints: Mapping[str, str],
-        required_tokens: Collection[str] = ("access_token",),
-    ) -> dict[str, Any]:
-        """Return the response to a grant, which has one of the tokens.
+    def request_token(self, form: Mapping[str, str], hints: Mapping[str, str]) -> dict[str, Any]:
+        """Return the response to a grant, which has an access token.
 
         The hints say what to do about an OAuth error, by its code in lower case; "" is any other.
 
         Raises:
-            OAuthError: If Zoho rejects the request; the text says what to do.
+            OAuthError: If Zoho rejects the request.
             RetriesExhaustedError: If no response is usable.
             ZohoVoiceError: If the URL is not that of Zoho Accounts.
         """
@@ -100,45 +87,44 @@ class TokenEndpoint:
         def attempt() -> dict[str, Any]:
             status, body = self._post(form)
             response = _parse(body)
-            if any(name in response for name in required_tokens):
+            if "access_token" in response:
                 self._has_issued = True
                 return response
-            if status in {400, 403} and body.lstrip().startswith(b"<"):
-                raise RetriesExhaustedError(_HTML_PAGE.format(status))
-            hidden = [form[name] for name in _SECRETS if form.get(name)]
-            error = _error_of(status, response, hints, hidden)
+            hidden = [form.get(name, "") for name in _SECRETS]
+            error = _error_of(status, body, response, hints, hidden)
             if self._has_issued and type(error) is ZohoVoiceError:  # it is Zoho Accounts
                 raise RetriesExhaustedError(str(error))
             raise error
 
         give_up_at = self.clock.utcnow() + timedelta(seconds=sum(self.waits))
 
-        def log(state: RetryCallState) -> None:
+        def log(state: tenacity.RetryCallState) -> None:
             self.failed_attempts += 1
-            error = state.outcome.exception() if state.outcome else None
-            text = f"{error}; retrying in {state.upcoming_sleep:.0f} s"
-            _LOGGER.warning("%s, until %s UTC at most", text, f"{give_up_at:%H:%M:%S}")
+            error = state.outcome and state.outcome.exception()
+            text = "%s; retrying in %.0f s, until %s UTC at most"
+            _LOGGER.warning(text, error, state.upcoming_sleep, f"{give_up_at:%H:%M:%S}")
 
-        return Retrying(
+        retrying = tenacity.Retrying(
             sleep=self.clock.sleep,
-            stop=stop_after_attempt(len(self.waits) + 1),
-            wait=wait_chain(*map(wait_fixed, self.waits)),
-            retry=retry_if_exception_type(RetriesExhaustedError),
+            stop=tenacity.stop_after_attempt(len(self.waits) + 1),
+            wait=tenacity.wait_chain(*map(tenacity.wait_fixed, self.waits)),
+            retry=tenacity.retry_if_exception_type(RetriesExhaustedError),
             before_sleep=log,
             reraise=True,
-        )(attempt)
+        )
+        return retrying(attempt)
 
     def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
         self.requested_at = self.clock.monotonic()
         url = f"{self.accounts_url}/oauth/v2/token"
-        accepted = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
+        headers = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
         try:
             with (
                 PlainSession() as session,
                 session.post(
                     url,
                     data=form,
-                    headers={**accepted, "User-Agent": self.user_agent},
+                    headers=headers,
                     timeout=self.timeout,
                     allow_redirects=False,
                     stream=True,
@@ -169,24 +155,29 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _error_of(
-    status: int, response: Mapping[str, Any], hints: Mapping[str, str], hidden: Collection[str]
+    status: int,
+    body: bytes,
+    response: Mapping[str, Any],
+    hints: Mapping[str, str],
+    hidden: Collection[str],
 ) -> ZohoVoiceError:
-    """Return the error of a response without tokens."""
+    """Return the error of a response without a token."""
     found, prefix = response.get("error"), f"Zoho Accounts: HTTP {status}"
     named = (found.get("code") or found.get("message")) if isinstance(found, dict) else found
     text = str(named or "")
     error = text.lower()
-    text = text if error in hints else redact(text, hidden)
-    is_passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or _PASSING.search(error)
-    if not is_passing and _FINAL.search(error):
-        message = f"{prefix}, {text}: {hints.get(error, hints[''])}"
-        return OAuthError(message)
-    if not text and status in range(300, 500) and status not in _RETRIED:
-        return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
     if not text:
+        if status in {400, 403} and body.lstrip().startswith(b"<"):
+            return RetriesExhaustedError(f"{prefix}, {_HTML_PAGE}")
+        if status in range(300, 500) and status not in _RETRIED:
+            return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
         return RetriesExhaustedError(f"{prefix}, no token in the response")
-    hint = _LATER if _PASSING.search(error) else f"{_LATER}; if it persists, {hints['']}"
-    return RetriesExhaustedError(f"{prefix}, {text}: {hint}")
+    prefix += f", {text if error in hints else redact(text, hidden)}: "
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or _PASSING.search(error):
+        return RetriesExhaustedError(prefix + _LATER)
+    if _FINAL.search(error):
+        return OAuthError(prefix + hints.get(error, hints[""]))
+    return RetriesExhaustedError(f"{prefix}{_LATER}; if it persists, {hints['']}")
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -197,7 +188,6 @@ class OAuthTokens:
     client_id: str
     client_secret: str
     refresh_token: str
-    clock: Clock
     fetched = 0  # tokens so far
     _token = ""
     _renew_at = float("-inf")
@@ -210,7 +200,7 @@ class OAuthTokens:
 
     def access_token(self) -> str:
         """Return a token that is valid for a while; fetch one if necessary."""
-        if self._token and self.clock.monotonic() < self._renew_at:
+        if self._token and self.endpoint.clock.monotonic() < self._renew_at:
             return self._token
         form = {
             "grant_type": "refresh_token",
@@ -218,7 +208,7 @@ class OAuthTokens:
             "client_id": self.client_id,
             "client_secret": self.client_secret,
         }
-        response = self.endpoint.request_token(form, hints=_HINTS)
+        response = self.endpoint.request_token(form, _HINTS)
         self._token = str(response["access_token"])
         lifetime = _expires_in(response)
         self._renew_at = self.endpoint.requested_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
@@ -228,7 +218,7 @@ class OAuthTokens:
     def invalidate(self) -> bool:
         """Discard a token that the API rejected; return whether a new one may be fetched."""
         # Several within ten minutes would use up the tokens that Zoho issues.
-        now = self.clock.monotonic()
+        now = self.endpoint.clock.monotonic()
         self._invalidated = [at for at in self._invalidated if at > now - INVALIDATION_SECONDS]
         if len(self._invalidated) >= MAX_INVALIDATIONS:
             return False

@@ -70,7 +70,6 @@ class Services:
             client_id=self.config["client_id"],
             client_secret=self.config["client_secret"],
             refresh_token=self.config["refresh_token"],
-            clock=self.clock,
         )
 
     def _find_wait(self) -> Wait | None:

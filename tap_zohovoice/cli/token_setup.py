@@ -122,7 +122,6 @@ def exchange_code(endpoint: TokenEndpoint, data_center: str, scope: str, **form:
         response = endpoint.request_token(
             {"grant_type": "authorization_code", **form},
             hints=_hints(data_center, console, new_code),
-            required_tokens=("refresh_token", "access_token"),
         )
     except OAuthError as error:
         message = str(error)

@@ -28,7 +28,7 @@ def tokens_of(url: str, clock: FakeClock, **changes: str) -> OAuthTokens:
     endpoint = TokenEndpoint(
         accounts_url=url, clock=clock, timeout=9, user_agent="tap-zohovoice/test"
     )
-    return OAuthTokens(endpoint=endpoint, clock=clock, **keys | changes)
+    return OAuthTokens(endpoint=endpoint, **keys | changes)
 
 
 def tokens_for(box: Sandbox, clock: FakeClock) -> OAuthTokens:

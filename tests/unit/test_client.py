@@ -38,9 +38,7 @@ class Stack:
         )
         self.limiter = SlidingWindowLimiter(30, 60, clock)
         endpoint = TokenEndpoint(accounts_url=ACCOUNTS, clock=clock, timeout=9, user_agent="x")
-        tokens = OAuthTokens(
-            endpoint=endpoint, client_id="a", client_secret="b", refresh_token="c", clock=clock
-        )
+        tokens = OAuthTokens(endpoint=endpoint, client_id="a", client_secret="b", refresh_token="c")
         self.client = ApiClient(
             url=url,
             headers={"X-Test": "1"},
