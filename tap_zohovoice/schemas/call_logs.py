@@ -9,6 +9,7 @@ from tap_zohovoice.schemas.types import Field, FieldType, build_schema, parse_du
 
 ID, STRING, TIMESTAMP = FieldType.ID, FieldType.STRING, FieldType.TIMESTAMP
 NUMBER, INTEGER, BOOLEAN = FieldType.NUMBER, FieldType.INTEGER, FieldType.BOOLEAN
+OBJECT = FieldType.OBJECT
 
 
 def _file_fields(what: str) -> tuple[Field, ...]:
@@ -22,6 +23,20 @@ def _file_fields(what: str) -> tuple[Field, ...]:
     )
 
 
+_AGENT_FIELDS = (
+    Field("agent", ID, "Id of the agent."),
+    Field("domain", STRING, "SIP domain."),
+    Field("time", TIMESTAMP, "When the agent was connected."),
+    Field("uuid", ID, "Id of the agent's leg of the call."),
+    Field("user_agent", STRING, "Software of the agent's phone."),
+)
+_CREDIT_FIELDS = (
+    Field("voice", NUMBER, "Credits for the call."),
+    Field("free_minutes", NUMBER, "Free minutes used."),
+    Field("total", NUMBER, "Total credits."),
+    Field("recording", NUMBER, "Credits for its recording."),
+    Field("transcription", NUMBER, "Credits for its transcription."),
+)
 # Those from `contact_name` on are not in the documentation's samples but were seen by clients.
 FIELDS: tuple[Field, ...] = (
     Field("logid", ID, "Id of the call log, a UUID; `uuid` where Zoho sends only that."),
@@ -50,39 +65,15 @@ FIELDS: tuple[Field, ...] = (
     Field("is_test_call", BOOLEAN, "Whether it was a test call."),
     Field("voicemail_read_by", BOOLEAN, "Whether a voicemail, if any, was listened to."),
     Field("call_recording_transcription_status", STRING, "State of transcription: completed, ..."),
-    Field(
-        "bridged_agent",
-        FieldType.OBJECT,
-        "The agent that the call was connected to.",
-        (
-            Field("agent", ID, "Id of the agent."),
-            Field("domain", STRING, "SIP domain."),
-            Field("time", TIMESTAMP, "When the agent was connected."),
-            Field("uuid", ID, "Id of the agent's leg of the call."),
-            Field("user_agent", STRING, "Software of the agent's phone."),
-        ),
-    ),
-    Field(
-        "voice_credits",
-        FieldType.OBJECT,
-        "What the call cost, in credits.",
-        (
-            Field("voice", NUMBER, "Credits for the call."),
-            Field("free_minutes", NUMBER, "Free minutes used."),
-            Field("total", NUMBER, "Total credits."),
-            Field("recording", NUMBER, "Credits for its recording."),
-            Field("transcription", NUMBER, "Credits for its transcription."),
-        ),
-    ),
+    Field("bridged_agent", OBJECT, "The agent that the call was connected to.", _AGENT_FIELDS),
+    Field("voice_credits", OBJECT, "What the call cost, in credits.", _CREDIT_FIELDS),
     Field("contact_name", STRING, "Name of the contact."),
     Field("feedback", INTEGER, "Rating of the call, 1 to 5."),
     Field("bh_profile", STRING, "Profile of business hours."),
     Field("is_bh_off_duty", BOOLEAN, "Whether the call came outside business hours."),
-    Field("call_recording", FieldType.OBJECT, "The recording, if any.", _file_fields("recording")),
-    Field("voicemail", FieldType.OBJECT, "The voicemail, if any.", _file_fields("voicemail")),
+    Field("call_recording", OBJECT, "The recording, if any.", _file_fields("recording")),
+    Field("voicemail", OBJECT, "The voicemail, if any.", _file_fields("voicemail")),
 )
-
-
 CALL_LOG_SCHEMA: dict[str, Any] = build_schema(
     *FIELDS, Field("duration_seconds", INTEGER, "Length of the call, in seconds."), is_open=True
 )

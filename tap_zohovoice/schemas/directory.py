@@ -27,22 +27,18 @@ USER_FIELDS = (
     Field("commServerStatus", _STRING, "State of the set-up."),
     Field("reportTime", _STRING, "Time of the daily report, HH:MM."),
 )
+_WAIT_MUSIC = (
+    Field("mode", _STRING, "Kind of music."),
+    Field("audioId", _ID, "Id of the audio file; empty for the default."),
+    Field("enableDefaultAnnouncements", _BOOLEAN, "Same as the field of the queue."),
+)
 QUEUE_FIELDS = (
     Field("id", _ID, "Id of the queue; `groupid` where Zoho sends only that."),
     Field("name", _STRING, "Name."),
     Field("emailId", _STRING, "E-mail address for notices of missed calls."),
     Field("queueStrategy", _STRING, "How calls are distributed, such as ring-all."),
     Field("enableDefaultAnnouncements", _BOOLEAN, "Whether default announcements are played."),
-    Field(
-        "queueWaitMusic",
-        _OBJECT,
-        "What callers hear while they wait.",
-        (
-            Field("mode", _STRING, "Kind of music."),
-            Field("audioId", _ID, "Id of the audio file; empty for the default."),
-            Field("enableDefaultAnnouncements", _BOOLEAN, "Same as the field of the queue."),
-        ),
-    ),
+    Field("queueWaitMusic", _OBJECT, "What callers hear while they wait.", _WAIT_MUSIC),
     Field("extension", _ID, "Extension; seen in a client."),
 )
 # Source: one client, whose list of fields is known to be incomplete.
@@ -56,14 +52,10 @@ NUMBER_FIELDS = (
     Field("isEnabled", _INTEGER, "1 if the number is enabled."),
 )
 _PHONE_NUMBERS = [f"{kind}{index}" for kind in ("mobile", "phone") for index in ("", 1, 2, 3)]
+_OWNER = (Field("id", _ID, "Id of the user."), Field("display_value", _STRING, "Name."))
 CONTACT_FIELDS = (
     Field("contact_id", _ID, "Id of the contact."),
-    Field(
-        "contact_owner",
-        _OBJECT,
-        "User who owns the contact.",
-        (Field("id", _ID, "Id of the user."), Field("display_value", _STRING, "Name.")),
-    ),
+    Field("contact_owner", _OBJECT, "User who owns the contact.", _OWNER),
     Field("first_name", _STRING, "First name."),
     Field("last_name", _STRING, "Last name."),
     Field("email", _STRING, "E-mail address."),

@@ -26,11 +26,7 @@ _WRAPPERS = (
 
 
 def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noqa: ANN401 - any JSON
-    """Load a catalog; names, keys and replication of the streams stay as their classes say.
-
-    Raises:
-        InvalidInputError: If it is invalid.
-    """
+    """Load a catalog; names, keys and replication of the streams stay as their classes say."""
     if catalog is None:
         return None
     try:
@@ -76,8 +72,7 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
             _LOGGER.warning("%s: the type of %s in the catalog is ignored", name, field)
         if is_other or (is_key and given is None):
             properties[field] = Schema.from_dict(schema)
-    for field in filter(None, (*keys, replication_key)):
-        if ("properties", field) in entry.metadata:
+        if is_key and ("properties", field) in entry.metadata:
             entry.metadata["properties", field].inclusion = Metadata.InclusionType.AUTOMATIC
 
 
@@ -95,9 +90,6 @@ def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[
     A stream with partitions has one bookmark in each. A bookmark of its own, which it had before it
     had partitions and which the SDK would ignore, seeds those that have none. The state may also be
     a STATE message, or as Meltano wraps it.
-
-    Raises:
-        InvalidInputError: If the state is invalid, or a bookmark is not a date-time.
     """
     try:
         bookmarks: Any = _unwrap(state) if within_depth(state) else None
@@ -117,11 +109,7 @@ def _replication_key(stream: Any) -> str | None:  # noqa: ANN401 - a class
 
 
 def _unwrap(state: Any, levels: int = 5) -> Any:  # noqa: ANN401 - any JSON
-    """Return the bookmarks of a state.
-
-    Raises:
-        KeyError: If it has none in a known place.
-    """
+    """Return the bookmarks of a state; `KeyError` if it has none in a known place."""
     if not state and isinstance(state, dict | None):
         return {}
     if state.get("type") == "STATE":
@@ -174,9 +162,8 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
     if bookmark.get(_VALUE) is None:
         return bookmark
     if bookmark.get("replication_key", key) != key:
-        _LOGGER.warning(
-            "The bookmark of %s has another replication key; reading from start_date", name
-        )
+        message = "The bookmark of %s has another replication key; reading from start_date"
+        _LOGGER.warning(message, name)
         return {key: bookmark[key] for key in bookmark if not key.startswith("replication_")}
     try:
         moment = parse_date(bookmark[_VALUE])

@@ -16,6 +16,7 @@ from tap_zohovoice.extract.limits import ITEM_WINDOW_REQUESTS
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, POSITION, Checkpoint, WindowResult
 from tap_zohovoice.http.api import ApiClient
+from tap_zohovoice.http.retry import ItemFailures
 from tap_zohovoice.progress.figures import DownloadProgress
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services
@@ -46,6 +47,7 @@ class CallItemStream(IncrementalStream):
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
         self.results: Counter[str] = Counter()
+        self.request_failures = ItemFailures()
         self._emitted: dict[str, None] = {}
         self._failures: dict[str, None] = {}
 

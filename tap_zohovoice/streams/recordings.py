@@ -18,34 +18,32 @@ from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.services import Services
 from tap_zohovoice.streams.call_items import CallItemStream
 
+STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
 FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 """Kind of a file, and the field of a call log that names it."""
 VERIFIED_UNTIL = "files_verified_until"
 """Member of a bookmark: start of the newest call whose files are final, with those before it."""
-_MEGABYTE = 1024 * 1024
-_SCHEMA: dict[str, Any] = build_schema(
-    Field("recording_filename", FieldType.STRING, "Name of the file.", required=True),
-    Field("logid", FieldType.STRING, "Id of the call log with the file, the earliest of the run."),
-    Field("kind", FieldType.STRING, "recording or voicemail."),
-    Field("start_time", FieldType.TIMESTAMP, "When the call started."),
-    Field("duration_seconds", FieldType.NUMBER, "Length in seconds, according to the call log."),
-    Field("size", FieldType.INTEGER, "Size in bytes, according to the call log."),
-    Field("content_type", FieldType.STRING, "Media type, by the first bytes or the call log."),
-    Field("uri", FieldType.STRING, "URI of the downloaded file."),
-    Field("bytes", FieldType.INTEGER, "Size of the downloaded file, in bytes."),
-    Field("sha256", FieldType.STRING, "SHA-256 of the downloaded file, in hex."),
-    Field("downloaded_at", FieldType.TIMESTAMP, "When the file was downloaded."),
-    Field("error", FieldType.STRING, "Reason why the download failed."),
-)
-"""JSON schema of a recording or voicemail, whose file is downloaded if `recordings_path` is set."""
 
 
 class RecordingsStream(CallItemStream):
-    """Each recording and each voicemail that a call log names, and its file."""
+    """Each recording and each voicemail that a call log names; its file, with `recordings_path`."""
 
     name = "recordings"
     primary_keys = ("recording_filename",)
-    schema = _SCHEMA
+    schema = build_schema(
+        Field("recording_filename", STRING, "Name of the file.", required=True),
+        Field("logid", STRING, "Id of the call log with the file, the earliest of the run."),
+        Field("kind", STRING, "recording or voicemail."),
+        Field("start_time", FieldType.TIMESTAMP, "When the call started."),
+        Field("duration_seconds", NUMBER, "Length in seconds, according to the call log."),
+        Field("size", INTEGER, "Size in bytes, according to the call log."),
+        Field("content_type", STRING, "Media type, by the first bytes or the call log."),
+        Field("uri", STRING, "URI of the downloaded file."),
+        Field("bytes", INTEGER, "Size of the downloaded file, in bytes."),
+        Field("sha256", STRING, "SHA-256 of the downloaded file, in hex."),
+        Field("downloaded_at", FieldType.TIMESTAMP, "When the file was downloaded."),
+        Field("error", STRING, "Reason why the download failed."),
+    )
     item_path = "zv/logs/voicerecording"
     # The documentation asks for any type; compression would hide the length of a file.
     item_headers = {"Accept": "*/*", "Accept-Encoding": "identity"}  # noqa: RUF012
@@ -53,7 +51,6 @@ class RecordingsStream(CallItemStream):
     continues_windows = False  # stored files take no request, and may have grown
 
     def __init__(self, tap: Tap, services: Services) -> None:
-        """Make the stream; see `ZohoVoiceStream`."""
         # Without files, its records repeat those of call_logs.
         self.selected_by_default = bool(tap.config.get("recordings_path"))
         super().__init__(tap, services)
@@ -66,7 +63,7 @@ class RecordingsStream(CallItemStream):
         return RecordingDownloader(
             self.item_api,
             open_storage(settings.recordings_path),
-            max_bytes=settings.recordings_max_mb * _MEGABYTE,
+            max_bytes=settings.recordings_max_mb * 1024**2,
             max_files=settings.recordings_per_request,
             results=self.results,
         )
@@ -99,9 +96,9 @@ class RecordingsStream(CallItemStream):
             return
         files = ((item["recording_filename"], item["start_time"], item["size"]) for item in items)
         rechecks = self._rechecks
+        state = self.get_context_state({"kind": items[0]["kind"]})
         for item, stored in zip(items, downloader.download(files, rechecks), strict=True):
             if rechecks.verified_until:
-                state = self.get_context_state({"kind": item["kind"]})
                 state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
             self.record_outcome(is_unreachable=downloader.is_unreachable)
             yield {**item, **stored}
@@ -117,15 +114,15 @@ def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
         found = {"recording_filename": file} if isinstance(file, str) else file
         if not isinstance(found, dict):
             continue
-        if name := _cast(FieldType.STRING, found, "recording_filename"):
+        if name := _cast(STRING, found, "recording_filename"):
             yield {
                 "recording_filename": name,
                 "logid": record["logid"],
                 "kind": kind,
                 "start_time": record["start_time"],
-                "duration_seconds": _cast(FieldType.NUMBER, found, "recording_duration"),
-                "size": _cast(FieldType.INTEGER, found, "recording_size_in_bytes"),
-                "content_type": _cast(FieldType.STRING, found, "content_type"),
+                "duration_seconds": _cast(NUMBER, found, "recording_duration"),
+                "size": _cast(INTEGER, found, "recording_size_in_bytes"),
+                "content_type": _cast(STRING, found, "content_type"),
             }
 
 

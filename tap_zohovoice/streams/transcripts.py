@@ -3,12 +3,10 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
 from typing import Any
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import RateLimitLockoutError, UnexpectedResponseError, ZohoVoiceError
-from tap_zohovoice.http.retry import ItemFailures
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.singer.json import loads, sanitize, within_depth
@@ -45,10 +43,6 @@ class TranscriptsStream(CallItemStream):
     item_path = "zv/transcribe"
     item_label = "transcript"
 
-    @cached_property
-    def _request_failures(self) -> ItemFailures:
-        return ItemFailures()
-
     @override
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
         status = record["call_recording_transcription_status"] or ""
@@ -60,19 +54,17 @@ class TranscriptsStream(CallItemStream):
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
         for item in items:
             params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
-            failures = self._request_failures
+            failures, is_unreachable = self.request_failures, False
             try:
                 found = self.item_api.get_json(params, _parse, max_attempts=failures.attempts)
+                failures.observe(None)
             except ZohoVoiceError as error:
                 failures.observe(error)
                 if failures.concerns_others(error):
                     raise
-                is_locked = isinstance(error, RateLimitLockoutError)
-                self.record_outcome(is_unreachable=error.is_unreachable or is_locked)
+                is_unreachable = error.is_unreachable or isinstance(error, RateLimitLockoutError)
                 found = {"error": error.summary}
-            else:
-                failures.observe(None)
-                self.record_outcome(is_unreachable=False)
+            self.record_outcome(is_unreachable=is_unreachable)
             self.results["failed" if "error" in found else "fetched"] += 1
             yield {**item, **found}
 
@@ -85,23 +77,16 @@ def _parse(body: dict[str, Any]) -> Record:
 
 
 def parse_transcript(transcribe_obj: object) -> Record:
-    """Parse `transcribeObj`, an object or JSON in a string, to fields; what is invalid to `raw`.
-
-    Raises:
-        UnexpectedResponseError: If the object is nested too deeply.
-    """
-    content = _parse_nested(transcribe_obj)
+    """Parse `transcribeObj`, an object or JSON in a string, to fields; what is invalid to `raw`."""
+    extra = _parse_nested(transcribe_obj)
     if not within_depth(transcribe_obj):
         message = "the transcript is nested too deeply"
         raise UnexpectedResponseError(message)
-    if not isinstance(content, dict):
+    if not isinstance(extra, dict):
         raw = transcribe_obj if isinstance(transcribe_obj, str) else json.dumps(transcribe_obj)
         return {"raw": raw}
-    extra = sanitize(content)
-    provider, segments, analytics = (
-        extra.pop(name, None) for name in (_PROVIDER, _SEGMENTS, _ANALYTICS)
-    )
-    segments, analytics = _parse_nested(segments), _parse_nested(analytics)
+    provider = extra.pop(_PROVIDER, None)
+    segments, analytics = (_parse_nested(extra.pop(name, None)) for name in (_SEGMENTS, _ANALYTICS))
     if isinstance(segments, dict):
         segments = [segments]
     if isinstance(analytics, list):
@@ -120,9 +105,7 @@ def _parse_nested(value: object) -> Any:  # noqa: ANN401 - JSON of any type
     with suppress(ValueError, RecursionError):
         for _ in range(_MAX_ENCODINGS):
             content = loads(content) if isinstance(content, str) else content
-    if content is value or not within_depth(content):
-        return value
-    return sanitize(content)
+    return sanitize(content) if within_depth(content) else value
 
 
 def _accept(value: object, expected: type, extra: Record, name: str) -> object:
