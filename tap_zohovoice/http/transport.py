@@ -3,7 +3,6 @@
 The text of an error is never repeated: addresses of proxies can hold passwords.
 """
 
-import errno
 import http.client
 import os
 import re
@@ -33,9 +32,7 @@ _NOT_TRUSTED = (
     f"the file with its certificate authority in {_CA_ENV}, else check {{setting}}"
 )
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"}
-_CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLError)
-_CUT_BODY = (http.client.IncompleteRead, requests.exceptions.ChunkedEncodingError)
-_UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+_CUT = (ConnectionError, ssl.SSLError, http.client.IncompleteRead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,42 +50,9 @@ def explain_request_error(
 
     The setting is that of the server's address; the advice is for errors of the network.
     """
-    return _explain_transport_error(error, setting) or TransportError(
-        _explain_network_error(error, url) + advice, is_final=False
-    )
-
-
-def _explain_network_error(error: OSError, url: str) -> str:
-    parts = urlsplit(url)
-    server = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-    response = getattr(error, "response", None)
-    if response is not None and response.status_code >= HTTPStatus.OK:
-        status, kind = response.status_code, type(error).__name__
-        return f"HTTP {status}, incomplete response from {server} ({kind})"
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return f"timed out waiting for a response from {server}"
     causes = list(_iter_causes(error))
-    kinds = (
-        ((requests.exceptions.ConnectTimeout, TimeoutError), f"{server} timed out"),
-        (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
-        (ConnectionRefusedError, f"{server} refused the connection"),
-        ((*_CUT, *_CUT_BODY), f"{server} closed the connection"),
-        (http.client.HTTPException, f"{server} sent an invalid HTTP response"),
-    )
-    texts = (text for kind, text in kinds if any(isinstance(cause, kind) for cause in causes))
-    is_unroutable = any(getattr(cause, "errno", None) in _UNROUTABLE for cause in causes)
-    codes = [cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno]
-    reason = os.strerror(codes[-1]) if codes else type(error).__name__
-    default = f"no route to {server}" if is_unroutable else f"{server} ({reason})"
-    return f"connection failed: {next(texts, default)}"
-
-
-def _explain_transport_error(error: OSError, setting: str) -> TransportError | None:
-    """Explain an error of a proxy or a certificate; None for any other error."""
-    causes = list(_iter_causes(error))
-    if tls_error := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
-        text = _explain_tls_error(tls_error)
-        return TransportError(text.format(setting=setting)) if text else None
+    if text := _explain_tls_error(causes):
+        return TransportError(text.format(setting=setting))
     match error:
         case requests.exceptions.ProxyError():
             return _explain_proxy_error(causes)
@@ -97,10 +61,33 @@ def _explain_transport_error(error: OSError, setting: str) -> TransportError | N
         case requests.exceptions.InvalidURL():
             text = "HTTPS_PROXY is invalid; use http://host:port"
         case requests.RequestException() | TimeoutError() | OSError(errno=int()):
-            return None
+            text = _explain_network_error(error, causes, url) + advice
+            return TransportError(text, is_final=False)
         case _:  # the one error that requests raises bare is that of a missing bundle
             text = f"the file or folder named by {_CA_ENV} cannot be read"
     return TransportError(text)
+
+
+def _explain_network_error(error: OSError, causes: list[BaseException], url: str) -> str:
+    parts = urlsplit(url)
+    server = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    response = getattr(error, "response", None)
+    if response is not None and response.status_code >= HTTPStatus.OK:
+        status, kind = response.status_code, type(error).__name__
+        return f"HTTP {status}, incomplete response from {server} ({kind})"
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return f"timed out waiting for a response from {server}"
+    kinds = (
+        ((requests.exceptions.ConnectTimeout, TimeoutError), f"{server} timed out"),
+        (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
+        (ConnectionRefusedError, f"{server} refused the connection"),
+        ((*_CUT, requests.exceptions.ChunkedEncodingError), f"{server} closed the connection"),
+        (http.client.HTTPException, f"{server} sent an invalid HTTP response"),
+    )
+    texts = (text for kind, text in kinds if any(isinstance(cause, kind) for cause in causes))
+    codes = [cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno]
+    reason = os.strerror(codes[-1]) if codes else type(error).__name__
+    return f"connection failed: {next(texts, f'{server} ({reason})')}"
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
@@ -127,12 +114,13 @@ def _explain_proxy_error(causes: list[BaseException]) -> TransportError:
     return TransportError(f"the proxy refused the connection (HTTP {status}); {advice}", is_final)
 
 
-def _explain_tls_error(error: ssl.SSLError) -> str:
+def _explain_tls_error(causes: list[BaseException]) -> str:
     """Return a line with a placeholder for the setting; empty if a retry may help."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _CERTIFICATE_ERRORS.get(error.verify_code, _NOT_TRUSTED)
-    if getattr(error, "reason", None) in _NO_TLS:
-        return "the server does not support TLS; check {setting}, and the proxy if there is one"
-    if getattr(error, "library", None) == "X509":
-        return f"the file named by {_CA_ENV} contains no certificate in PEM format"
+    for error in causes:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return _CERTIFICATE_ERRORS.get(error.verify_code, _NOT_TRUSTED)
+        if getattr(error, "reason", None) in _NO_TLS:
+            return "the server does not support TLS; check {setting}, and the proxy if there is one"
+        if getattr(error, "library", None) == "X509":
+            return f"the file named by {_CA_ENV} contains no certificate in PEM format"
     return ""

@@ -196,7 +196,7 @@ class TestNetworkError:
             *[(error, "{} closed the connection") for error in (ConnectionResetError(), SSL_EOF)],
             (requests.exceptions.ChunkedEncodingError(), "{} closed the connection"),
             (http.client.IncompleteRead(b"x"), "{} closed the connection"),
-            (OSError(113, "No route to host"), "no route to {}"),
+            (OSError(113, "x"), "{} (No route to host)"),
             (requests.ConnectionError(), "{} (ConnectionError)"),
             (PermissionError(13, "x"), "{} (Permission denied)"),
             (OSError(24, "x"), "{} (Too many open files)"),
