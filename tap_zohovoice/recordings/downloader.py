@@ -3,7 +3,6 @@
 import datetime as dt
 import itertools
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,12 +12,9 @@ import requests
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
-from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.body import content_length
-from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.audio import guess_audio_type
-from tap_zohovoice.recordings.file_requests import MAX_BYTES, FileRequests, SeveralFiles
-from tap_zohovoice.recordings.storage import Storage
+from tap_zohovoice.recordings.file_requests import MAX_BYTES, FileRequests
 from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
 
 MAX_NAME_CHARS = 10_000
@@ -106,28 +102,13 @@ def iter_groups(
         yield group
 
 
+@dataclass(eq=False, repr=False)
 class RecordingDownloader:
-    """Downloads files that are not stored yet; counts the results `fetched`, `skipped`, `failed`.
+    """Downloads files that are not stored yet."""
 
-    `requests_for` returns an estimate of the requests for a number of files.
-    """
-
+    sender: FileRequests
+    writer: FileWriter
     is_unreachable = False  # whether the last download failed because no service responded
-
-    def __init__(
-        self,
-        api: ApiClient,
-        storage: Storage,
-        *,
-        max_bytes: int,
-        max_files: int,
-        results: Counter[str],
-    ) -> None:
-        self._results = results
-        self._writer = FileWriter(storage, max_bytes=max_bytes, results=results, clock=api.clock)
-        self._requests = FileRequests(api)
-        self._several = SeveralFiles(self._requests, self._writer, max_files)
-        self.requests_for = self._several.requests_for
 
     def download(
         self, files: Iterable[tuple[str, str, int | None]], rechecks: Rechecks
@@ -138,19 +119,19 @@ class RecordingDownloader:
         the log. The fields of each are `uri`, `bytes`, `sha256`, `content_type` and
         `downloaded_at`; or only `error`. An error that has nothing to do with a file is raised.
         """
-        downloads = (self._writer.prepare(*file) for file in files)
-        for group in iter_groups(downloads, self._writer, lambda: self._several.limit):
-            with self._several.request(group.names) as archive:
+        downloads = (self.writer.prepare(*file) for file in files)
+        for group in iter_groups(downloads, self.writer, lambda: self.sender.limit):
+            with self.sender.request_several(group.names):
                 for download in group.downloads:
-                    fields = self._download(download, archive, rechecks)
+                    fields = self._download(download, rechecks)
                     if "error" not in fields:
                         is_provisional = download.is_provisional
                         rechecks.record(download.start_time, is_provisional=is_provisional)
                     yield fields
 
-    def _download(self, download: Download, archive: Archive | None, rechecks: Rechecks) -> Fields:
+    def _download(self, download: Download, rechecks: Rechecks) -> Fields:
         self.is_unreachable = False
-        writer, start, now = self._writer, download.start_time, self._writer.clock.utcnow()
+        writer, start, now = self.writer, download.start_time, self.writer.clock.utcnow()
         if writer.is_unchanged(download):
             is_unknown, stored_at = writer.expected_size(download) is None, download.stored.modified
             download.is_provisional = is_unknown and rechecks.may_grow(start, stored_at)
@@ -159,19 +140,19 @@ class RecordingDownloader:
                 return writer.already_stored(download)
         else:
             download.is_provisional = rechecks.was_in_lookback(start, now)
-            if archive and (fields := self._several.take(archive, download)):
+            if fields := self.sender.take_from_archive(download):
                 return fields
         try:
-            return self._requests.send([download.name], partial(self._store, download))
+            return self.sender.send([download.name], partial(self._store, download))
         except ZohoVoiceError as error:
-            if self._requests.failures.concerns_others(error):
+            if self.sender.failures.concerns_others(error):
                 raise
             is_lockout = isinstance(error, RateLimitLockoutError)
             if download.is_recheck:
                 download.is_provisional = is_lockout or isinstance(error, RetriesExhaustedError)
                 return writer.already_stored(download)
             self.is_unreachable = is_lockout or error.is_unreachable
-            self._results["failed"] += 1
+            writer.results["failed"] += 1
             return {"error": error.summary}
 
     def _store(
@@ -182,10 +163,10 @@ class RecordingDownloader:
         if not kind:
             return None
         length = content_length(response)
-        if self._writer.is_stored(download, length):
-            return self._writer.already_stored(download)
-        if length is not None and length > self._writer.max_bytes:
-            raise self._writer.too_big()
+        if self.writer.is_stored(download, length):
+            return self.writer.already_stored(download)
+        if length is not None and length > self.writer.max_bytes:
+            raise self.writer.too_big()
         is_whole = length is not None or "Transfer-Encoding" in response.headers
         chunks = itertools.chain([head], rest)
-        return self._writer.write(download, chunks, kind, is_whole=is_whole)
+        return self.writer.write(download, chunks, kind, is_whole=is_whole)

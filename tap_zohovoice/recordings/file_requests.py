@@ -44,22 +44,37 @@ _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 @dataclass(eq=False, repr=False)
 class FileRequests:
-    """Sends requests for files, and remembers what the last responses were like."""
+    """Sends requests for files, for several at once as long as that saves requests."""
 
     api: ApiClient
-    is_mode_accepted = False  # whether a request succeeded, so that `mode` causes no later failure
+    writer: FileWriter
+    max_files: int  # of one request
     failures: ItemFailures = field(default_factory=ItemFailures, init=False)
     _mode = "play"  # live servers and the documentation disagree about its values
+    _is_mode_accepted = False  # whether a request succeeded, so that it causes no later failure
+    _is_proven = _is_failure_logged = False
+    _taken = _poor = _failures = 0
+    _archive: Archive | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many files to request at once; one before the first file, and while none arrives."""
+        is_working = self.failures.unusable < FAIL_FAST_AFTER
+        return self.max_files if self._is_mode_accepted and is_working else 1
+
+    def requests_for(self, count: int) -> int:
+        """Return an estimate of the requests for a number of files."""
+        return -(-count // self.max_files) if self._is_proven else count
 
     def send(self, names: Sequence[str], handle: _Handle[_T]) -> _T:
         """Request files, and return what `handle` returns for the response."""
         try:
             result = self._send(names, handle, self._mode)
         except InvalidParameterError:
-            if self.is_mode_accepted or not self._mode:
+            if self._is_mode_accepted or not self._mode:
                 raise
             result, self._mode = self._send(names, handle, ""), ""
-        self.is_mode_accepted = True
+        self._is_mode_accepted = True
         return result
 
     def _send(self, names: Sequence[str], handle: _Handle[_T], mode: str) -> _T:
@@ -108,43 +123,24 @@ class FileRequests:
         expected = "audio" if len(names) == 1 else "archive"
         return unusable(f"HTTP {response.status_code}, no {expected} in the response", may_be_token)
 
-
-@dataclass(eq=False, repr=False)
-class SeveralFiles:
-    """Requests several files at once, and decides whether to continue with it."""
-
-    sender: FileRequests
-    writer: FileWriter
-    max_files: int
-    _is_proven = _is_failure_logged = False
-    _taken = _poor = _failures = 0
-
-    @property
-    def limit(self) -> int:
-        """How many files to request at once; one before the first file, and while none arrives."""
-        is_working = self.sender.failures.unusable < FAIL_FAST_AFTER
-        return self.max_files if self.sender.is_mode_accepted and is_working else 1
-
-    def requests_for(self, count: int) -> int:
-        """Return an estimate of the requests for a number of files."""
-        return -(-count // self.max_files) if self._is_proven else count
-
     @contextmanager
-    def request(self, names: list[str]) -> Generator[Archive | None]:
-        """Request files at once; None if each must be requested alone."""
+    def request_several(self, names: list[str]) -> Generator[None]:
+        """Request files at once, if there are several, for `take_from_archive`."""
         self._taken = 0
         with ExitStack() as stack:
-            archive = self._try_request(names, stack) if len(names) > 1 else None
-            yield archive
-        if archive and self._taken * 2 < len(names):
+            self._archive = self._try_request(names, stack) if len(names) > 1 else None
+            yield
+        if self._archive and self._taken * 2 < len(names):
             self._poor += 1
             if self._poor >= _MAX_POOR:
                 self._stop("most of the files are missing in the archive")
 
-    def take(self, archive: Archive, download: Download) -> Fields | None:
-        """Store a file of an archive; None if it must be requested alone."""
+    def take_from_archive(self, download: Download) -> Fields | None:
+        """Store a file of the archive; None if it must be requested alone."""
+        if not self._archive:
+            return None
         try:
-            chunks = archive.read(download.name)
+            chunks = self._archive.read(download.name)
             head = _read_head(chunks)
             kind = guess_audio_type(head)
             if kind is None or kind == UNKNOWN:
@@ -163,11 +159,11 @@ class SeveralFiles:
     def _try_request(self, names: list[str], stack: ExitStack) -> Archive | None:
         try:
             file = stack.enter_context(self.writer.storage.open_scratch())
-            archive = self.sender.send(names, partial(self._spool, len(names), file))
+            archive = self.send(names, partial(self._spool, len(names), file))
         except ZohoVoiceError as error:
             stack.close()
             is_disk = isinstance(error, StorageError)  # where a single file may still fit
-            if not is_disk and self.sender.failures.concerns_others(error):
+            if not is_disk and self.failures.concerns_others(error):
                 raise
             self._failures += 1
             if is_disk or not self._is_proven or self._failures >= _MAX_FAILURES:

@@ -37,15 +37,12 @@ class Download:
 
 @dataclass(eq=False, repr=False)
 class FileWriter:
-    """Writes files to the storage, if they are complete and not stored already.
-
-    It counts the results `fetched` and `skipped`.
-    """
+    """Writes files to the storage, if they are complete and not stored already."""
 
     storage: Storage
     _: KW_ONLY
     max_bytes: int
-    results: Counter[str]
+    results: Counter[str]  # of files that were `fetched`, `skipped` or `failed`
     clock: Clock
     _sizes: Counter[bool] = field(default_factory=Counter, init=False)
     """Number of declared sizes that were right, and that were wrong."""

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from singer_sdk import Tap
@@ -121,18 +121,16 @@ class CallItemStream(IncrementalStream):
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
         # What the legs of a call have is not lost because another row of the call is kept.
-        of_rows, of_legs, of_strays = (
-            [item for row in rows for item in self.convert_call(row.record, context)]
-            for rows in (window.rows, window.legs, window.strays)
+        rows = sorted(window.rows + window.legs, key=attrgetter("start_time"))
+        items, of_strays = (
+            [item for row in group for item in self.convert_call(row.record, context)]
+            for group in (rows, window.strays)
         )
         state, days, resumed = self.get_context_state(context), window.window, self.resumed
         if resumed and days.last <= resumed.last_day:
-            of_rows, of_legs = (
-                [item for item in group if item["start_time"] >= resumed.emitted_until]
-                for group in (of_rows, of_legs)
-            )
+            items = [item for item in items if item["start_time"] >= resumed.emitted_until]
         # A stray moves no position, so that it must not be left when a run is stopped.
-        items = of_strays + sorted(of_rows + of_legs, key=itemgetter("start_time"))
+        items = of_strays + items
         if not window.is_partial:
             self.set_checkpoint(Checkpoint(days.first, days.last), state)
         if not items:

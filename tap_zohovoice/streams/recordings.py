@@ -12,7 +12,9 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.recordings.downloader import Rechecks, RecordingDownloader
+from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import open_storage
+from tap_zohovoice.recordings.writer import FileWriter
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.services import Services
@@ -60,13 +62,14 @@ class RecordingsStream(CallItemStream):
         settings = self.services.settings
         if not settings.recordings_path:
             return None
-        return RecordingDownloader(
-            self.item_api,
+        writer = FileWriter(
             open_storage(settings.recordings_path),
             max_bytes=settings.recordings_max_mb * 1024**2,
-            max_files=settings.recordings_per_request,
             results=self.results,
+            clock=self.services.clock,
         )
+        sender = FileRequests(self.item_api, writer, settings.recordings_per_request)
+        return RecordingDownloader(sender, writer)
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
@@ -86,7 +89,7 @@ class RecordingsStream(CallItemStream):
 
     @override
     def requests_for(self, count: int) -> int:
-        return self._downloader.requests_for(count) if self._downloader else 0
+        return self._downloader.sender.requests_for(count) if self._downloader else 0
 
     @override
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
