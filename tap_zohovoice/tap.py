@@ -24,7 +24,6 @@ from tap_zohovoice.config.validation import clean_credentials, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
 from tap_zohovoice.progress.figures import Snapshot
 from tap_zohovoice.services import Services
-from tap_zohovoice.singer.json import within_depth
 from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.stream_maps import build_mapper
 from tap_zohovoice.singer.writer import MessageWriter
@@ -157,10 +156,7 @@ class TapZohoVoice(Tap):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         with input_file("--config"):
-            given = super().cb_config(ctx, param, value)
-            if not within_depth(given.config):
-                raise RecursionError
-            return given
+            return super().cb_config(ctx, param, value)
 
     @classmethod
     @override

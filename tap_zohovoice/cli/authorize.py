@@ -1,7 +1,7 @@
 """Command `tap-zohovoice-authorize`: exchanges a code of the API console for a refresh token."""
 
 import logging
-import re
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.cli.command import TapCommand, drop_invalid_log_levels
-from tap_zohovoice.cli.dotenv import validate_value
+from tap_zohovoice.cli.dotenv import is_storable
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.cli.token_setup import TokenSetup, echo, scopes_of
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
@@ -59,30 +59,14 @@ class AuthorizeCommand(TapCommand):
     def report_error(self, line: str) -> None:
         echo(f"Error: {line}")
 
-    @override
-    def report_usage_error(self, error: click.ClickException) -> None:
-        self.report_error(error.format_message())
-
 
 def text(value: str) -> str:
     """Return a client ID, a secret or a code, stripped; a click type, whose name the help shows."""
     cleaned = clean_credential(value)
-    if not cleaned.isascii() or not cleaned.isprintable() or " " in cleaned:
-        message = "must be plain text without spaces"
+    if not cleaned.isascii() or " " in cleaned or not is_storable(cleaned):
+        message = "must be plain text without spaces, quotes and backslashes"
         raise click.BadParameter(message)
-    try:
-        validate_value(cleaned)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
     return cleaned
-
-
-def _parse_plugin(name: str) -> str:
-    """Return the prefix of a plugin's variables; one that inherits from another has its own."""
-    if not re.fullmatch(r"[a-z][a-z0-9_-]*", name, re.IGNORECASE | re.ASCII):
-        message = "must be a name such as tap-zohovoice"
-        raise ValueError(message)
-    return name.upper().replace("-", "_") + "_"
 
 
 def _parse_streams(names: str) -> list[str]:
@@ -122,16 +106,6 @@ def _option(
     help="Further streams that the token must be able to read, such as users,queues.",
 )
 @click.option("--all-streams", is_flag=True, help="Same as --streams with all streams.")
-@click.option(
-    "--plugin",
-    "prefix",
-    type=_parse_plugin,
-    envvar="MELTANO_EXTRACTOR_NAME",
-    default=TapZohoVoice.name,
-    metavar="NAME",
-    help="Name of the Meltano plugin, which is the prefix of the variables.",
-    show_default=True,
-)
 @click.version_option(package_name="tap-zohovoice")
 @click.pass_context
 def authorize(
@@ -139,13 +113,15 @@ def authorize(
     /,
     *,
     path: Path | None,
-    prefix: str,
     chosen: list[str],
     all_streams: bool,
     **options: str | None,
 ) -> int:
     """Get a refresh token, as the help says."""
     chosen = list(STREAM_NAMES) if all_streams else chosen
+    # A plugin that inherits from another has variables of its own.
+    plugin = os.environ.get("MELTANO_EXTRACTOR_NAME") or TapZohoVoice.name
+    prefix = plugin.upper().replace("-", "_") + "_"
     values = {name: value or "" for name, value in options.items()}
     urls = {name: url for name in ("accounts_url", "api_url") if (url := values.pop(name))}
     setup = TokenSetup(ctx.obj, path, prefix, urls, chosen)
@@ -170,7 +146,7 @@ def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) 
     missing = [name for name, value in values.items() if not value]
     if not missing:
         return
-    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
         variables = ", ".join(PREFIX + name.upper() for name in missing)
         message = f"there is no terminal for prompts; give {options}, or set {variables}"
@@ -188,20 +164,16 @@ def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) 
         if "data_center" in {*missing, *from_env}:
             click.echo(f"The account's data center: {', '.join(DATA_CENTERS)}.")
             values["data_center"] = click.prompt(
-                "Data center",
-                default=values["data_center"] or "us",
-                type=CENTERS,
-                show_choices=False,
+                "Data center", values["data_center"] or "us", type=CENTERS, show_choices=False
             )
         if missing != ["data_center"]:
             url = api_console_url(values["data_center"])
             click.echo(f"Sign in to {url} as an administrator of Zoho Voice.")
             click.echo("Client ID and secret: Self Client, Client Secret.")
             click.echo(f"Code: Self Client, Generate Code, scope {scope}.")
-        for name in from_env:
-            if name != "data_center":
-                click.echo(f"{PREFIX}{name.upper()} is taken from the environment.")
         for name, label in _LABELS.items():
+            if name in from_env:
+                click.echo(f"{PREFIX}{name.upper()} is taken from the environment.")
             while not values[name]:  # the type strips spaces
                 is_hidden = name != "client_id"
                 values[name] = click.prompt(label, value_proc=text, hide_input=is_hidden)

@@ -50,10 +50,6 @@ class TapCommand(SingerCommand):
         """Report an error that ends the command."""
         self.logger.error(line)
 
-    def report_usage_error(self, error: click.ClickException) -> None:
-        """Report wrong usage."""
-        error.show()
-
     def _run(self, command: Callable[[], object]) -> int:
         """Run, report errors, and return the exit code."""
         if sys.stdout is None:
@@ -65,7 +61,7 @@ class TapCommand(SingerCommand):
         except ShutdownRequested as stop:
             return self._stop(stop)
         except click.ClickException as error:
-            self.report_usage_error(error)
+            self.report_error(error.format_message())
             return error.exit_code
         except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
             for line in describe_error(error):
@@ -74,9 +70,9 @@ class TapCommand(SingerCommand):
         return code if isinstance(code, int) else 0
 
     def _stop(self, stop: ShutdownRequested) -> int:
-        name = signal.Signals(stop.signum).name
         try:
             stop.on_shutdown()
+            name = signal.Signals(stop.signum).name
             self.logger.warning(
                 "Stopped by %s; the next run can continue from the last STATE", name
             )
@@ -118,22 +114,19 @@ def input_file(option: str) -> Generator[None]:
     """
     try:
         yield
-    except UnicodeDecodeError:
-        reason = "is not UTF-8 text"
-    except RecursionError:
-        reason = "is nested too deeply"
-    except FileNotFoundError:
-        reason = "was not found"
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-    except (TypeError, ValueError) as error:
+    except (OSError, RecursionError, TypeError, ValueError) as error:
         # The SDK reads JSON with one library or another; their errors have this in common.
         line = getattr(error, "lineno", None)
         reason = f"is not valid JSON (line {line})" if line else "is not a JSON object"
-    else:
-        return
-    message = f"The {option} file {reason}"
-    raise InvalidInputError(message)
+        match error:
+            case UnicodeDecodeError():
+                reason = "is not UTF-8 text"
+            case RecursionError():
+                reason = "is nested too deeply"
+            case OSError():
+                reason = f"cannot be read: {error.strerror}"
+        message = f"The {option} file {reason}"
+        raise InvalidInputError(message) from error
 
 
 def describe_error(error: Exception) -> Sequence[str]:

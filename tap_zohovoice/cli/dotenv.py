@@ -1,61 +1,57 @@
-"""`.env` files: validation of values, checks before writing, atomic update."""
+"""Updates of `.env` files, each in one step."""
 
 import os
 import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dotenv import set_key
 
+from tap_zohovoice.exceptions import StorageError
 
-def validate_value(value: str) -> None:
-    """Raise ValueError unless python-dotenv, Meltano and sh read `NAME='value'` alike."""
+
+def is_storable(value: str) -> bool:
+    """Return whether python-dotenv, Meltano and sh read `NAME='value'` alike."""
     # python-dotenv expands ${...} even in single quotes, and has escapes that sh does not have.
-    if not value.isprintable() or "${" in value or {"'", "\\"} & set(value):
-        message = "contains characters that are not supported in a .env file"
-        raise ValueError(message)
+    return value.isprintable() and "${" not in value and not {"'", "\\"} & set(value)
 
 
-def check_writable(path: Path) -> None:
-    """Raise OSError or ValueError if a `.env` file could not be updated, or created, later."""
-    target = Path(os.path.realpath(path))
-    if target.exists():
-        mode = target.stat().st_mode
-        # Root may write to a write-protected file, but should not.
-        is_writable = mode & 0o222 and os.access(target, os.W_OK)
-        if not (stat.S_ISREG(mode) and is_writable):
-            kind = "write-protected" if stat.S_ISREG(mode) else "not a regular file"
-            message = f"it is {kind}"
-            raise OSError(message)
-    _read(target)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
-        pass
-
-
-def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
+def update_dotenv(path: Path, values: Mapping[str, str], *, dry_run: bool = False) -> None:
     """Set variables of a `.env` file, and make it readable by its owner alone.
 
     The target of a symbolic link is replaced in one step: readers see the old file or the new one.
 
     Raises:
-        OSError: If the file cannot be written.
-        ValueError: If it is not UTF-8 text, or cannot hold a value.
+        StorageError: If the file cannot be written, or cannot hold a value.
     """
-    for value in values.values():
-        validate_value(value)
-    target = Path(os.path.realpath(path))
+    try:
+        _update(Path(os.path.realpath(path)), values, dry_run=dry_run)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8 text"
+        message = f"{path} cannot be written: {reason}"
+        raise StorageError(message) from error
+
+
+def _update(target: Path, values: Mapping[str, str], *, dry_run: bool) -> None:
+    if not all(map(is_storable, values.values())):
+        message = "a value contains characters that are not supported in a .env file"
+        raise ValueError(message)
     text = _read(target)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         copy = Path(folder, target.name)
         copy.touch(0o600)
         copy.write_text(text, encoding="utf-8")
         for key, value in values.items():
             is_exported = re.search(rf"^\s*export\s+{key}\b", text, re.MULTILINE) is not None
             set_key(copy, key, value, export=is_exported)
+        if dry_run:
+            return
         with copy.open("r+b") as file:
             os.fsync(file.fileno())
         with suppress(AttributeError, FileNotFoundError, PermissionError):  # Windows has none
@@ -65,9 +61,10 @@ def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
 
 def _read(target: Path) -> str:
     try:
-        return target.read_text(encoding="utf-8-sig")
+        mode = target.stat().st_mode
     except FileNotFoundError:
         return ""
-    except UnicodeDecodeError as error:
-        message = "it is not UTF-8 text"
-        raise ValueError(message) from error
+    if not stat.S_ISREG(mode) or not mode & 0o222:  # root could write to any
+        message = f"it is {'write-protected' if stat.S_ISREG(mode) else 'not a regular file'}"
+        raise OSError(message)
+    return target.read_text(encoding="utf-8-sig")

@@ -10,19 +10,38 @@ import click
 
 from tap_zohovoice.auth import FEW_WAITS, TokenEndpoint
 from tap_zohovoice.cli.command import silence_stdout
-from tap_zohovoice.cli.dotenv import check_writable, update_dotenv
+from tap_zohovoice.cli.dotenv import update_dotenv
 from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.environment import parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import validation_errors
-from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.exceptions import (
+    OAuthError,
+    RetriesExhaustedError,
+    StorageError,
+    ZohoVoiceError,
+)
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
 
 _MAX_ATTEMPTS = 3
+_HINTS = {
+    "invalid_code": "the code has expired, was used before, or is of another data center than "
+    "{center} ({others}); {new_code}",
+    "invalid_client": "client ID not found in data center {center}; {copy}, or choose the data "
+    "center where you sign in ({others})",
+    "invalid_client_secret": "the client secret is invalid; {copy}",
+    "invalid_redirect_uri": "the client is not a self client; {new_code}",
+    "invalid_scope": "the code lacks a scope; {new_code}",
+    "access denied": "too many tokens were requested; wait ten minutes, then {new_code}",
+    "": "check all values, or {new_code}",
+}
+_HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
+_HINTS["oauth_scope_mismatch"] = _HINTS["invalid_scope"]
+"""What to do about an error. Sources: OAuth documentation of Zoho Accounts, and clients."""
 echo = partial(click.echo, err=True)
 
 
@@ -41,9 +60,9 @@ class TokenSetup:
         """Check what can be checked before the code is used; return settings of the environment."""
         if self.path:
             try:
-                check_writable(self.path)
-            except (OSError, ValueError) as error:
-                message = f"{self.path} cannot be written: {_reason(error)}; {self.status}"
+                update_dotenv(self.path, {}, dry_run=True)
+            except StorageError as error:
+                message = f"{error}; {self.status}"
                 raise ZohoVoiceError(message) from error
         settings, errors = parse_env(CONFIG_SCHEMA)
         settings |= {**self.urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
@@ -66,24 +85,7 @@ class TokenSetup:
         with shutdown.deferred():
             is_saved = self._save({self.prefix + name.upper(): config[name] for name in names})
             self.status = "the token was not tested, but it is saved"
-        tap = self.tap(config=config)
-        try:
-            total = _count_calls(tap)
-        except ZohoVoiceError as error:
-            message = f"{error}. The refresh token is saved nevertheless"
-            raise ZohoVoiceError(message) from error
-        echo(f"The token works{_describe_total(total)}.")
-        works = True
-        for name in self.streams:
-            stream = tap.streams[name]
-            assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
-            try:
-                stream.check_access()
-            except ZohoVoiceError as error:
-                works = False
-                echo(f"{name}: {error}")
-            else:
-                echo(f"{name}: works")
+        works = self._test(self.tap(config=config))
         return 0 if is_saved and works else 1
 
     def _save(self, values: Mapping[str, str]) -> bool:
@@ -93,8 +95,8 @@ class TokenSetup:
         else:
             try:
                 update_dotenv(self.path, values)
-            except (OSError, ValueError) as error:
-                echo(f"Error: {self.path} cannot be written: {_reason(error)}. Add these lines:")
+            except StorageError as error:
+                echo(f"Error: {error}. Add these lines:")
             else:
                 saved = f"Saved to {self.path}, readable only by its owner: {', '.join(values)}."
                 echo(f"Zoho issued a refresh token. {saved}")
@@ -105,9 +107,36 @@ class TokenSetup:
             click.echo("\n".join(f"{name}='{value}'" for name, value in escaped.items()))
         except OSError as error:
             silence_stdout()
-            message = f"standard output: {_reason(error)}; the token is lost, create a new code"
+            message = f"standard output: {error.strerror}; the token is lost, create a new code"
             raise ZohoVoiceError(message) from error
         return self.path is None
+
+    def _test(self, tap: TapZohoVoice) -> bool:
+        """Request one call with the tap's own client, and one row of each chosen stream."""
+        try:
+            total = CallLogsStream(tap, tap.services).api.get_json(
+                {"from": "0", "size": "1"},
+                lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
+                max_attempts=_MAX_ATTEMPTS,
+            )
+        except ZohoVoiceError as error:
+            message = f"{error}. The refresh token is saved nevertheless"
+            raise ZohoVoiceError(message) from error
+        calls = "" if total is None else f": {total:,} calls"
+        if total == 0:
+            hint = "If there are calls, create the code as an administrator of Zoho Voice"
+            calls = f", but Zoho counts no calls. {hint}"
+        echo(f"The token works{calls}.")
+        results = dict.fromkeys(self.streams, "works")
+        for name in self.streams:
+            stream = tap.streams[name]
+            assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
+            try:
+                stream.check_access()
+            except ZohoVoiceError as error:
+                results[name] = str(error)
+            echo(f"{name}: {results[name]}")
+        return {*results.values()} <= {"works"}
 
 
 def exchange_code(endpoint: TokenEndpoint, data_center: str, scope: str, **form: str) -> str:
@@ -118,10 +147,16 @@ def exchange_code(endpoint: TokenEndpoint, data_center: str, scope: str, **form:
     """
     console = api_console_url(data_center)
     new_code = f"create a new code at {console} (Self Client, Generate Code, scope {scope})"
+    texts = {
+        "center": data_center,
+        "others": ", ".join(name for name in DATA_CENTERS if name != data_center),
+        "copy": f"copy it from {console} (Self Client, Client Secret)",
+        "new_code": new_code,
+    }
     try:
         response = endpoint.request_token(
             {"grant_type": "authorization_code", **form},
-            hints=_hints(data_center, console, new_code),
+            hints={error: hint.format_map(texts) for error, hint in _HINTS.items()},
         )
     except OAuthError as error:
         message = str(error)
@@ -138,54 +173,8 @@ def exchange_code(endpoint: TokenEndpoint, data_center: str, scope: str, **form:
     return str(response["refresh_token"])
 
 
-def _hints(data_center: str, console: str, new_code: str) -> dict[str, str]:
-    """Return what to do about an OAuth error, by its code in lower case.
-
-    Sources: the documentation of OAuth at Zoho, and clients; `invalid_grant` is OAuth's own code
-    for `invalid_code`.
-    """
-    others = ", ".join(name for name in DATA_CENTERS if name != data_center)
-    copy = f"copy it from {console} (Self Client, Client Secret)"
-    center = f"data center than {data_center} ({others})"
-    code = f"the code has expired, was used before, or is of another {center}; {new_code}"
-    unknown = f"client ID not found in data center {data_center}"
-    scope = f"the code lacks a scope; {new_code}"
-    return {
-        "invalid_code": code,
-        "invalid_grant": code,
-        "invalid_client": f"{unknown}; {copy}, or choose the data center where you sign in "
-        f"({others})",
-        "invalid_client_secret": f"the client secret is invalid; {copy}",
-        "invalid_redirect_uri": f"the client is not a self client; {new_code}",
-        "invalid_scope": scope,
-        "oauth_scope_mismatch": scope,
-        "access denied": f"too many tokens were requested; wait ten minutes, then {new_code}",
-        "": f"check all values, or {new_code}",
-    }
-
-
 def scopes_of(streams: Sequence[str]) -> str:
     """Return the scopes that some streams need, as the API console wants them."""
     chosen = [stream for stream in STREAMS if stream.name in streams]
     scopes = [scope for stream in chosen for scope in (stream.scope, stream.owner_scope) if scope]
     return ",".join(dict.fromkeys([SCOPE, *scopes]))
-
-
-def _count_calls(tap: TapZohoVoice) -> int | None:
-    """Request one call with the tap's own client; return the total, if the response has one."""
-    return CallLogsStream(tap, tap.services).api.get_json(
-        {"from": "0", "size": "1"},
-        lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
-        max_attempts=_MAX_ATTEMPTS,
-    )
-
-
-def _describe_total(total: int | None) -> str:
-    if total == 0:
-        hint = "If there are calls, create the code as an administrator of Zoho Voice"
-        return f", but Zoho counts no calls. {hint}"
-    return "" if total is None else f": {total:,} calls"
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import fsspec
-import requests
 from singer_sdk import typing as th
 
 from tap_zohovoice._time import parse_date
@@ -134,19 +133,24 @@ def _check_dates(texts: Mapping[str, str], now: dt.datetime | None) -> Iterator[
 
 
 def _check_credential(name: str, text: str) -> Iterator[str]:
-    if not re.fullmatch(r"[!-~]*", text.strip()):  # `clean_credentials` strips what surrounds it
+    if not re.fullmatch(r"[!-~]*", text.strip()):  # a blank one is reported as empty
         yield f"{name} contains invalid characters; copy it again"
 
 
-def _check_url(name: str, url: str) -> Iterator[str]:
+def _split_url(url: str, *schemes: str) -> SplitResult | None:
+    """Return the parts of a URL with one of these schemes, or None if it is invalid."""
     try:
         parts = urlsplit(url)
-        prepared = requests.Request("GET", url).prepare()
         host = (parts.hostname or "").encode("idna")  # no label is empty or too long
-        well_formed = bool(host and prepared.url and parts.port != 0)
-    except (ValueError, requests.RequestException):
-        well_formed = False
-    if not well_formed or parts.scheme not in {"http", "https"} or " " in url:
+        is_valid = bool(host) and parts.port != 0 and parts.scheme in schemes
+    except ValueError:
+        return None
+    return parts if is_valid and url.isprintable() and " " not in url else None
+
+
+def _check_url(name: str, url: str) -> Iterator[str]:
+    parts = _split_url(url, "http", "https")
+    if not parts:
         yield f"{name} must be a URL such as {_URL_EXAMPLES[name]}"
     elif parts.query or parts.fragment or parts.username or parts.password:
         yield f"{name} must be a URL without user, query or fragment"
@@ -181,16 +185,14 @@ def _check_rate_limit_store(name: str, url: str) -> Iterator[str]:
 
 
 def _is_redis_url(url: str) -> bool:
-    import redis  # noqa: PLC0415 - an extra
+    from redis import ConnectionPool  # noqa: PLC0415 - an extra
 
     try:
-        parts = urlsplit(url)
-        redis.ConnectionPool.from_url(url).make_connection()  # does not connect
-        is_known = parts.scheme in {"redis", "rediss"} and re.fullmatch(r"(/\d*)?", parts.path)
-        host = (parts.hostname or "").encode("idna")
-        return bool(is_known and host) and parts.port != 0 and url.isprintable()
+        ConnectionPool.from_url(url).make_connection()  # does not connect
     except Exception:  # noqa: BLE001 - options of the URL are arguments of the library
         return False
+    parts = _split_url(url, "redis", "rediss")
+    return bool(parts and re.fullmatch(r"(/\d*)?", parts.path))
 
 
 _CHECKS = {

@@ -6,7 +6,8 @@ The figures of each log line are fields as well, for logs in JSON.
 import datetime as dt
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 from tqdm import tqdm
 
@@ -29,8 +30,7 @@ class Snapshot:
     share: float | None = None  # of the work that is done, 0 to 1; None if that is unknown
     seconds_left: float | None = None
     results: str = ""  # numbers of items by result
-    received: int = 0  # bytes; 0 if they are not counted
-    figures: Mapping[str, object] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fields(self) -> dict[str, object]:
@@ -42,8 +42,7 @@ class Snapshot:
     def to_log_line(self, wait: str) -> str:
         """Describe it in a log line."""
         percent = f" ({self.share * 100:.0f} %)" if self.share else ""
-        left = format_time_left(self.seconds_left)
-        return join(self.done + percent, self.results, self._pace, wait, left)
+        return join(self.done + percent, self.results, self._pace, wait, self.time_left)
 
     def to_live_line(self, wait: str, elapsed: float) -> str:
         """Describe it for a terminal, which cuts off what is least important.
@@ -52,12 +51,19 @@ class Snapshot:
         else those of the run.
         """
         clock = "" if wait else f"{dt.timedelta(seconds=int(elapsed))} elapsed"
-        return join(self.done, wait, format_time_left(self.seconds_left), clock, self._pace)
+        return join(self.done, wait, self.time_left, clock, self._pace)
+
+    @property
+    def time_left(self) -> str:
+        """The estimate as text; empty if there is none."""
+        left = self.seconds_left
+        return "" if left is None else f"about {format_duration(left)} left"
 
     @property
     def _pace(self) -> str:
         pace = f"{self.per_minute:,.0f}/min" if self.per_minute else ""
-        return join(pace, tqdm.format_sizeof(self.received, "B") if self.received else "")
+        received = self.figures.get("bytes_received")
+        return join(pace, tqdm.format_sizeof(received, "B") if received else "")
 
 
 @dataclass
@@ -79,7 +85,7 @@ class _Progress:
         return self.clock.monotonic() - self._started_at
 
     def _snapshot(
-        self, done: str, count: int, share: float | None = None, **figures: object
+        self, done: str, count: int, share: float | None = None, results: str = "", **figures: int
     ) -> Snapshot:
         """Return the progress, with an estimate after a share of the work, if that is known."""
         left = None
@@ -89,7 +95,7 @@ class _Progress:
             own = self._elapsed - (self.limiter.delay - self._delay_before)
             left = max(own, limited) * (1 - share) / share
         per_minute = 60 * count / self._elapsed if self._elapsed >= _FIRST_SECONDS else 0.0
-        return Snapshot(self.name, done, per_minute, share, left, figures=figures)
+        return Snapshot(self.name, done, per_minute, share, left, results, figures)
 
     def _log(self, text: str, **fields: object) -> None:
         logger = logging.getLogger(f"tap-zohovoice.{self.name}")
@@ -157,8 +163,7 @@ class WindowProgress(_Progress):
         requests, self._requests = self.limiter.requests - self._requests, self.limiter.requests
         now = self.snapshot()
         text = f"{window}: {plural(rows, 'call')} in {plural(requests, 'request')}"
-        left = format_time_left(now.seconds_left)
-        text = join(text, f"{now.fields['percent']} % done", left, separator="; ")
+        text = join(text, f"{now.fields['percent']} % done", now.time_left, separator="; ")
         self._log(text, **{**now.fields, "window": str(window), "rows": rows, "requests": requests})
 
     def finish(self, written: int, item: str = "call") -> None:
@@ -194,8 +199,8 @@ class DownloadProgress(_Progress):
         if self._total:
             done = f"{count:,} of {plural(self._total, self.item)}"
             share = count / self._total
-        found = self._snapshot(done, count, share, bytes_received=received, **results)
-        return replace(found, results=_format(results), received=received)
+        texts = _format(results)
+        return self._snapshot(done, count, share, texts, bytes_received=received, **results)
 
     def finish(self) -> None:
         """Log a summary of all results."""
@@ -221,11 +226,6 @@ def format_wait(wait: Wait, monotonic: float, now: float) -> str:
     if round(seconds) >= _HOUR:
         duration += f" {round(seconds) % 60} s"  # for a live line
     return f"{wait.status} for {duration} until {until:%H:%M:%S} UTC"
-
-
-def format_time_left(seconds: float | None) -> str:
-    """Write an estimate; an empty text if there is none."""
-    return "" if seconds is None else f"about {format_duration(seconds)} left"
 
 
 def plural(count: int, noun: str) -> str:

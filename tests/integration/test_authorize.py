@@ -235,7 +235,7 @@ class TestOutput:
         with faulty as box:
             result = cli(box, write=cli.path)
         assert result.exit_code == 1
-        assert "cannot be written: Is a directory. Add these lines:" in result.err
+        assert "cannot be written: it is not a regular file. Add these lines:" in result.err
         assert result.values[REFRESH_TOKEN] == box.accounts.client.refresh_token
         assert result.err.endswith("The token works: 70 calls.\n")
 
@@ -539,17 +539,13 @@ class TestUsage:
         [
             ({"code": ""}, "no terminal for prompts; give --code, or set TAP_ZOHOVOICE_CODE"),
             ({"client_secret": "", "data_center": ""}, "give --data-center, --client-secret, or"),
-            ({"client_id": "two words"}, "CLIENT_ID'): must be plain text without spaces"),
+            ({"client_id": "two words"}, "CLIENT_ID'): must be plain text without spaces, quotes"),
             ({"client_secret": "naïve"}, "CLIENT_SECRET'): must be plain text without spaces"),
-            (
-                {"client_secret": "a'b"},
-                "SECRET'): contains characters that are not supported in a .env file",
-            ),
+            ({"client_secret": "a'b"}, "SECRET'): must be plain text without spaces, quotes and"),
             ({"code": "a\nb"}, "'--code' (env var: 'TAP_ZOHOVOICE_CODE'): must be plain text"),
             ({"data_center": "moon"}, "'moon' is not one of"),
             ({"accounts_url": "nonsense"}, "accounts_url must be a URL such as"),
             ({"api_url": "http://u:made-up-secret@h"}, "api_url must be a URL without"),
-            ({"plugin": "a b"}, "'--plugin': must be a name such as tap-zohovoice"),
         ],
         ids=lambda value: str(value)[:40],
     )

@@ -130,6 +130,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         "recordings_path: the fsspec driver for gs is not installed",
     ),
     ({"filters": []}, "filters must be of type object"),
+    ({"filters": json.loads("[" * 100 + "]" * 100)}, "filters must be of type object"),
     ({"filters": "callType=missed"}, "filters must be of type object"),
     ({"filters": {"calltype": "missed"}}, "unknown filter 'calltype': did you mean callType?"),
     *[

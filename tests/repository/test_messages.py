@@ -423,7 +423,6 @@ MESSAGES: dict[str, Meet] = {
     "The … file is not a JSON object": file_of("--config", "[1]"),
     "The … file is not UTF-8 text": file_of("--catalog", "\udcff"),
     "The file … is not UTF-8 text": odd_dotenv,
-    "The … file was not found": lambda stage: stage.run("--config", str(stage.path / "missing")),
     "The … file cannot be read: …": lambda stage: stage.run("--config", str(stage.path)),
     "…: … in the catalog is ignored; it cannot be changed": file_of(
         "--catalog", changed_catalog(replication_key="logid")
