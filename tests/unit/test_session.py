@@ -1,9 +1,6 @@
 """HTTP session: bounded bodies, released slots, no redirects, cookies or interim responses."""
 
-import socket
-import threading
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import pytest
 import requests
@@ -13,7 +10,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.http.session import PlainSession, ThrottledSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
-from tests.support.token_server import TokenServer
+from tests.support.raw_server import raw_server
 
 
 @pytest.fixture
@@ -25,28 +22,6 @@ def limiter(clock: FakeClock) -> SlidingWindowLimiter:
 def session(limiter: SlidingWindowLimiter, clock: FakeClock) -> ThrottledSession:
     limiter.acquire()
     return ThrottledSession(lambda _: limiter, clock)
-
-
-@contextmanager
-def server(*pieces: bytes, repeat: int = 1) -> Generator[str]:
-    """Run a server that sends pieces to its first client, the last one many times."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            client, _ = listener.accept()
-            with client:
-                client.recv(65_536)
-                try:
-                    for piece in [*pieces[:-1], *[pieces[-1]] * repeat]:
-                        client.sendall(piece)
-                except OSError:
-                    pass  # the client has had enough
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 def prepare(url: str, method: str = "GET") -> requests.PreparedRequest:
@@ -70,8 +45,8 @@ def test_body_is_read_before_the_slot_is_released(
 def test_streamed_body_is_left_to_the_caller(
     session: ThrottledSession, limiter: SlidingWindowLimiter
 ) -> None:
-    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"body") as url:
-        response = session.send(prepare(url), timeout=9, stream=True)
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", b"body") as server:
+        response = session.send(prepare(server.url), timeout=9, stream=True)
         assert_released(limiter)
         assert response.raw.read() == b"body"
 
@@ -102,47 +77,39 @@ def test_body_that_drips_ends_within_the_deadline(limiter: SlidingWindowLimiter)
     limiter.acquire()
     session = ThrottledSession(lambda _: limiter, TickingClock())
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
-    with server(head, b".", repeat=9999) as url, pytest.raises(requests.RequestException):
-        session.send(prepare(url), timeout=9)
+    with raw_server(head, b".", repeat=9999) as server, pytest.raises(requests.RequestException):
+        session.send(prepare(server.url), timeout=9)
     assert_released(limiter)
 
 
 def test_cookies_are_not_kept(session: ThrottledSession, limiter: SlidingWindowLimiter) -> None:
-    with TokenServer() as box:
-        threading.Thread(target=box.serve_forever, daemon=True).start()
-        box.headers = {"Set-Cookie": "tracking=1; Path=/"}
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nSet-Cookie: tracking=1; Path=/\r\n\r\n"
+    with raw_server(head, clients=2) as server:
         for _ in range(2):
-            session.post(f"{box.url}/a", data={"x": "y"}, timeout=9)
+            session.get(server.url, timeout=9)
             limiter.acquire()
-        box.shutdown()
-    assert len(box.asked) == 2
-    assert all("Cookie" not in headers for _, headers, _ in box.asked)
+    assert len(server.received) == 2
+    assert all(b"Cookie" not in request for request in server.received)
     assert len(session.cookies) == 0
 
 
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
+ODD = b"HTTP/1.1 199 Odd\r\nContent-Length: 5\r\n\r\n"
+OTHERS = [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
 
 
 @pytest.mark.parametrize(
-    "interim",
-    [
-        [INTERIM],
-        [INTERIM] * 3,
-        [b"HTTP/1.1 102 Processing\r\n\r\n"],
-        [b"HTTP/1.1 100 Continue\r\n\r\n", INTERIM],
-        [b"HTTP/1.1 199 Odd\r\nContent-Length: 5\r\n\r\n"],
-    ],
-    ids=len,
+    "interim", [[INTERIM], [INTERIM] * 3, OTHERS[:1], [OTHERS[1], INTERIM], [ODD]], ids=len
 )
 def test_interim_responses_are_skipped(session: ThrottledSession, interim: Iterable[bytes]) -> None:
     final = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
-    with server(*interim, final) as url:
-        response = session.send(prepare(url), timeout=9)
+    with raw_server(*interim, final) as server:
+        response = session.send(prepare(server.url), timeout=9)
     assert (response.status_code, response.content) == (200, b"body")
 
 
 def test_endless_interim_responses_end() -> None:
-    with server(INTERIM, repeat=10_000) as url, PlainSession() as session:
-        response = session.send(prepare(url), timeout=9, stream=True)
+    with raw_server(INTERIM, repeat=10_000) as server, PlainSession() as session:
+        response = session.send(prepare(server.url), timeout=9, stream=True)
         assert response.status_code == 103
         response.close()
