@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
 from tests.property.test_simulation import simulated
+from tests.support.account import DAY, SECOND, AccountSpec, Burst
 from tests.support.bad_responses import ANY_JSON, BAD_RESPONSES, NASTY, BadResponse
 from tests.support.calls import milliseconds
 from tests.support.cli import NOW
-from tests.support.fake_server import DAY, SECOND, AccountSpec, Burst
-from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate, run_once
+from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate
 from tests.support.simulated_api import SECRETS
 from zoho_voice_sandbox import Dialect
 
@@ -154,7 +154,7 @@ def check_state(folder: Path, state: object, content: bytes, *, is_json: bool = 
     try:
         run = ScenarioRun(Scenario(ACCOUNT), here)
         (here / "given.json").write_bytes(content)
-        code, log, messages = run_once(run, "--state", str(here / "given.json"))
+        code, log, messages = run.call_tap("--state", str(here / "given.json"))
     finally:
         shutil.rmtree(here)
         shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)

@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
-from tests.support.fake_server import SECOND, AccountSpec, Burst, Change, build_rows
-from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate, run_once
-from tests.support.simulated_account import keys_of
+from tests.support.account import SECOND, AccountSpec, Burst, Change, build_rows, keys_of
+from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate
 from tests.support.simulated_api import Stop
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
@@ -267,22 +266,18 @@ def test_named(run_scenario: Simulate, name: str) -> None:
     run_scenario(SCENARIOS[name])
 
 
-def test_files_named_only_where_filtered_for_are_found_in_each_run(
-    tmp_path: Path, state_home: Path
-) -> None:
-    del state_home
+@pytest.mark.usefixtures("state_home")
+def test_files_named_only_where_filtered_for_are_found_in_each_run(tmp_path: Path) -> None:
     account = AccountSpec((Burst(20_000, 40, SECOND),), size=20)
-    (tmp_path / "run").mkdir()
     scenario = Scenario(account, streams=("call_logs", "recordings"), files="filtered", lookback=0)
-    run = ScenarioRun(scenario, tmp_path / "run")
-    _, _, first = run_once(run)
-    messages = first
-    last = [message["value"] for message in messages if message["type"] == "STATE"][-1]
+    run = ScenarioRun(scenario, tmp_path)
+    _, _, first = run.call_tap()
+    last = [message["value"] for message in first if message["type"] == "STATE"][-1]
     (tmp_path / "state.json").write_text(json.dumps(last))
     for number in range(60):
         run.account.add(account.end - number * 1000)
-    _, _, messages = run_once(run, "--state", str(tmp_path / "state.json"))
-    rows = [message for message in first + messages if message.get("stream") == "recordings"]
+    _, _, second = run.call_tap("--state", str(tmp_path / "state.json"))
+    rows = [message for message in first + second if message.get("stream") == "recordings"]
     out = {row["record"]["recording_filename"] for row in rows if row["type"] == "RECORD"}
     named = [keys_of(row[1], "recordings", "filtered") for row in run.account.rows]
     assert out == {name for names in named for name in names}
@@ -355,7 +350,7 @@ def test_nothing_is_lost_on_days_of_thirty_thousand_calls(
 def is_found(scenario: Scenario) -> bool:
     """Tell whether there are calls enough to look for files that no call names by itself."""
     account = scenario.account
-    rows = build_rows(account.bursts, account.kinds)
+    rows = build_rows(account)
     return (
         scenario.files != "filtered"
         or sum(account.start <= row[0] < account.end for row in rows) > 80

@@ -19,27 +19,25 @@ from requests.adapters import HTTPAdapter
 from tap_zohovoice._time import format_epoch_ms, format_timestamp
 from tap_zohovoice.streams.call_items import LIST_FILTERS
 from tap_zohovoice.tap import TapZohoVoice
-from tests.support.bad_responses import BadResponse
-from tests.support.calls import milliseconds
-from tests.support.catalog import selecting
-from tests.support.cli import NOW, call_cli
-from tests.support.fake_server import (
+from tests.support.account import (
     DAY,
     SECOND,
     AccountSpec,
     Change,
-    Row,
-    build_rows,
-    kept_since,
-    readable_until,
-)
-from tests.support.simulated_account import (
     Files,
     KilledError,
+    Row,
     SimulatedAccount,
     SimulatedClock,
+    build_rows,
+    kept_since,
     keys_of,
+    readable_until,
 )
+from tests.support.bad_responses import BadResponse
+from tests.support.calls import milliseconds
+from tests.support.catalog import selecting
+from tests.support.cli import NOW, call_cli
 from tests.support.simulated_api import HOST, SECRETS, Fault, Pipe, SimulatedApi, Stop
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 
@@ -103,7 +101,7 @@ class ScenarioRun:
     def __post_init__(self) -> None:
         scenario = self.scenario
         clock = SimulatedClock(NOW + scenario.minutes * 60, scenario.ahead)
-        rows = build_rows(scenario.account.bursts, scenario.account.kinds)
+        rows = build_rows(scenario.account)
         dialect = replace(scenario.account.dialect, limit_calls=scenario.calls)
         self.account = SimulatedAccount(dialect, rows, clock=clock)
         self.api = SimulatedApi(self.account, scenario.files, scenario.latency)
@@ -115,24 +113,35 @@ class ScenarioRun:
 
     def run(self) -> None:
         """Run the tap as often as specified, and check each run."""
+        for number, spec in enumerate(self.scenario.runs, 1):
+            self.clock.time += spec.gap
+            # The tap refuses a start_date of the future, so no clock is set back beyond it.
+            earliest = self.scenario.account.start / 1000 - self.clock.time
+            self.clock.ahead = max(self.clock.ahead - spec.back, earliest)
+            try:
+                self._run(spec)
+            except BaseException as error:
+                error.add_note(f"in run {number}")
+                raise
+
+    def call_tap(self, *options: str) -> tuple[int | None, str, list[dict[str, Any]]]:
+        """Run the tap once; return its exit code, None if it was killed, its log and messages."""
+        pipe, log = Pipe(self.api), io.StringIO()
+        out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
+        options = ("--config", self.config, "--catalog", self.catalog, *options)
         with mock.patch.object(HTTPAdapter, "send", self.api.send):
-            for number, spec in enumerate(self.scenario.runs, 1):
-                self.clock.time += spec.gap
-                # The tap refuses a start_date of the future, so no clock is set back beyond it.
-                earliest = self.scenario.account.start / 1000 - self.clock.time
-                self.clock.ahead = max(self.clock.ahead - spec.back, earliest)
-                try:
-                    self._run(spec)
-                except BaseException as error:
-                    error.add_note(f"in run {number}")
-                    raise
+            try:
+                code: int | None = call_cli(self.tap, options, out, log)
+            except KilledError:
+                code = None
+        lines = [line for line in pipe.lines() if line.startswith(b"{")]
+        return code, log.getvalue(), [json.loads(line) for line in lines]
 
     def _settings(self) -> dict[str, Any]:
         scenario, client = self.scenario, OAuthClient()
+        names = ("client_id", "client_secret", "refresh_token")
         settings = {
-            "client_id": client.client_id,
-            "client_secret": client.client_secret,
-            "refresh_token": client.refresh_token,
+            **{name: getattr(client, name) for name in names},
             "api_url": HOST,
             "accounts_url": HOST,
             "user_agent": "simulation",
@@ -165,22 +174,14 @@ class ScenarioRun:
         account.max_requests = account.requests + self._most_requests()
         began, ahead = clock.time, clock.ahead
         before = self.state
-        options = ["--config", self.config, "--catalog", self.catalog]
-        if before is not None:
-            options += ["--state", self._write("state", before)]
-        pipe, log = Pipe(api), io.StringIO()
-        try:
-            out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
-            code: int | None = call_cli(self.tap, options, out, log)
-        except KilledError:
-            code = None
-        text = log.getvalue()
-        assert code is None or self._is_clean(text), text
-        self._check_end(code, text)
+        options = [] if before is None else ["--state", self._write("state", before)]
+        code, log, messages = self.call_tap(*options)
+        assert code is None or self._is_clean(log), log
+        self._check_end(code, log)
         self.is_misled |= api.is_misled
         checked = Output(self, before, began, ahead)
-        for line in pipe.lines():
-            checked.take(json.loads(line))
+        for message in messages:
+            checked.take(message)
         checked.finish(is_complete=code == 0)
         self._check_cost(began, checked.earliest, spec)
 
@@ -212,23 +213,18 @@ class ScenarioRun:
     @property
     def _is_plain(self) -> bool:
         dialect = self.scenario.account.dialect
-        limits = (
-            dialect.max_range_days,
-            dialect.max_size,
-            dialect.max_offset,
-            dialect.answered_days,
-        )
-        return dialect.total == "exact" and dialect.future_dates == "accepted" and not any(limits)
+        names = ("max_range_days", "max_size", "max_offset", "answered_days")
+        is_limited = any(getattr(dialect, name) for name in names)
+        return dialect.total == "exact" and dialect.future_dates == "accepted" and not is_limited
 
     def _most_requests(self) -> float:
         """Tell after how many requests a run does not seem to end."""
         account = self.scenario.account
-        dialect, rows = account.dialect, len(self.account.rows)
-        days = (account.days + (self.clock.time - NOW) / 86_400) / min(
-            dialect.max_range_days or 30, 30
-        )
+        days = account.days + (self.clock.time - NOW) / 86_400
+        windows = days / min(account.dialect.max_range_days or 30, 30)
+        pages = len(self.account.rows) / max(account.page - 1, 1)
         times = 10 if self._is_plain else 50
-        return times * (rows / max(account.page - 1, 1) + days + 20) * len(self.scenario.streams)
+        return times * (pages + windows + 20) * len(self.scenario.streams)
 
     def _check_cost(self, began: float, earliest: int, spec: RunSpec) -> None:
         api, scenario = self.api, self.scenario
@@ -239,21 +235,18 @@ class ScenarioRun:
         seconds += 610 * (api.locks + 1) + api.requests * scenario.latency + 130 * mishaps
         seconds += 12 * api.requests * (scenario.account.dialect.offset_over == "error500")
         seconds += 6.1 * 3600 * _has_bad_response(api.fired.values()) * mishaps
-        assert self.clock.time - began <= seconds, f"{self.clock.time - began:.0f} s"
         elapsed = self.clock.time - began
-        assert api.tokens <= 3 + mishaps + elapsed / (
-            scenario.account.dialect.token_ttl_seconds / 2
-        )
-        if not self._is_plain or scenario.account.dialect.order == "logid":
-            return
-        if _has_bad_response(api.fired.values()):
+        assert elapsed <= seconds, f"{elapsed:.0f} s"
+        dialect = scenario.account.dialect
+        assert api.tokens <= 3 + mishaps + elapsed / (dialect.token_ttl_seconds / 2)
+        if not self._is_plain or dialect.order == "logid" or _has_bad_response(api.fired.values()):
             return
         if spec.changes or scenario.streams != ("call_logs",) or scenario.call_type:
             return
         rows = len(self.account.between(earliest - 2 * DAY, self.account.now + 2 * DAY))
         budget = math.floor(math.ceil(rows / max(scenario.account.page - 1, 1)) * 1.05 + 12)
         budget += 30 * (self.account.now - earliest > 30 * DAY)  # silent ranges are verified
-        twice = 1 if scenario.account.dialect.rows_form == "list" else 2
+        twice = 1 if dialect.rows_form == "list" else 2
         assert api.listed <= twice * budget + mishaps + api.locks, f"{api.listed}: {budget}"
 
     def due(self, row: Row) -> bool:
@@ -426,17 +419,6 @@ def _is_too_much_for_tokens(failed: list[Fault]) -> bool:
 
 def _has_bad_response(faults: Iterable[Fault]) -> bool:
     return any(isinstance(fault, BadResponse) for fault in faults)
-
-
-def run_once(run: ScenarioRun, *options: str) -> tuple[int, str, list[dict[str, Any]]]:
-    """Run the tap once in the api of a scenario, without its checks."""
-    pipe, log = Pipe(run.api), io.StringIO()
-    out = io.TextIOWrapper(pipe, "utf-8", write_through=True)
-    with mock.patch.object(HTTPAdapter, "send", run.api.send):
-        given = ["--config", run.config, "--catalog", run.catalog, *options]
-        code = call_cli(run.tap, given, out, log)
-    lines = [line for line in pipe.lines() if line.startswith(b"{")]
-    return code, log.getvalue(), [json.loads(line) for line in lines]
 
 
 def simulate(scenario: Scenario, folder: Path) -> None:

@@ -20,12 +20,10 @@ from typing_extensions import Buffer
 from werkzeug import Response
 
 from tap_zohovoice._compat import override
-from tests.support.bad_responses import BadResponse
-from tests.support.cli import NOW
-from tests.support.fake_server import EndlessError
-from tests.support.simulated_account import (
+from tests.support.account import (
     AUDIO,
     FILES,
+    EndlessError,
     Files,
     KilledError,
     ServerClock,
@@ -34,6 +32,8 @@ from tests.support.simulated_account import (
     encode_log,
     has_file,
 )
+from tests.support.bad_responses import BadResponse
+from tests.support.cli import NOW
 from zoho_voice_sandbox.addresses import PATHS, EndpointName
 from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.faults import apply_fault
@@ -237,7 +237,6 @@ class SimulatedApi:
             raise requests.ConnectionError from error
         except EndlessError as error:
             self.fail(str(error))
-        self.account.listed_at = self.account.now
         named = {"none": (), "always": tuple(FILES), "filtered": tuple(media)}[self._files]
         if self._dialect.wrong_start == "none":
             logs = [encode_log(row, named) for row in page.rows]
