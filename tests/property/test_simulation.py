@@ -167,7 +167,6 @@ CALLS = st.builds(
 ).filter(is_fair)
 
 
-DENSE = Burst(1440 + 300, 30_000, 1000)
 # Each of these broke a rule once, or is what no example is likely to be.
 SCENARIOS: dict[str, Scenario] = {
     "an offset fails although the rows end before it": Scenario(
@@ -222,9 +221,13 @@ SCENARIOS: dict[str, Scenario] = {
         files="filtered",
         lookback=0,
     ),
-    "days of 30,000 calls, and a kill": Scenario(
-        AccountSpec((DENSE,), Dialect(max_offset=10_000, offset_named="none"), size=200),
-        runs=(RunSpec(stop=Stop("kill", "write", 20_000)), RunSpec()),
+    "a day of more calls than offsets reach, and a kill": Scenario(
+        AccountSpec(
+            (Burst(1440 + 300, 6_000, 5 * SECOND),),
+            Dialect(max_offset=2_000, offset_named="none"),
+            size=200,
+        ),
+        runs=(RunSpec(stop=Stop("kill", "write", 4_000)), RunSpec()),
     ),
     "many calls in one millisecond, and a kill": Scenario(
         AccountSpec((Burst(9, 900, 0),), size=100),

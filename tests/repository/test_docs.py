@@ -10,15 +10,19 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from ruamel.yaml import YAML
 
+from tap_zohovoice.cli import authorize
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
-from tap_zohovoice.tap import STREAMS
+from tap_zohovoice.tap import STREAMS, TapZohoVoice
+from tests.support.cli import process_restored
+from zoho_voice_sandbox.__main__ import main as sandbox_main
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -33,15 +37,39 @@ MAX_README_LINES = 250
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 SCRIPTS = sysconfig.get_path("scripts")
+FILTERED = re.compile("TAP_|LOGLEVEL|SINGER_SDK|XDG_")
 
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def blocks(page: Path, language: str) -> list[str]:
+def blocks(page: Path, languages: str) -> list[str]:
     found = BLOCK.findall(page.read_text(encoding="utf-8"))
-    return [body for _, kind, body in found if kind == language]
+    return [body for _, kind, body in found if re.fullmatch(languages, kind)]
+
+
+def run_script(script: str, home: Path, cwd: Path | None = None, **variables: str) -> str:
+    """Run a script with the installed commands, in a home of its own; return all its output."""
+    kept = {name: text for name, text in os.environ.items() if not FILTERED.match(name)}
+    places = {"HOME": str(home), "PATH": os.pathsep.join([SCRIPTS, kept["PATH"]])}
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{script}"],  # noqa: S607 - the one of the path
+        cwd=cwd or home,
+        env=kept | places | {"NO_PROXY": "127.0.0.1"} | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def named_in_pages(pattern: str) -> set[str]:
+    """Return what a pattern finds in all pages."""
+    texts = (page.read_text(encoding="utf-8") for page in PAGES)
+    return {found for text in texts for found in re.findall(pattern, text, re.MULTILINE)}
 
 
 def prose(page: Path) -> str:
@@ -74,11 +102,9 @@ def test_readme_is_short() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
-    links = LINK.findall(prose(page))
+    links = [link for link in LINK.findall(prose(page)) if not re.match(r"https?://", link)]
     dead = []
     for link in links:
-        if re.match(r"https?://", link):
-            continue
         path, _, anchor = unquote(link).partition("#")
         target = (page.parent / path).resolve() if path else page
         is_inside = target.is_relative_to(ROOT) and target.is_file()
@@ -93,20 +119,12 @@ def test_every_page_is_listed(page: Path) -> None:
     assert set(DOCS) - {page} <= links
 
 
-def test_the_site_has_every_page_and_loads_nothing_from_elsewhere() -> None:
-    project = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
-    listed = list(strings_in(project["nav"]))
-    assert sorted(listed) == sorted(name_of(page) for page in PAGES)
-    assert project["theme"]["font"] is False
-
-
-def strings_in(nav: object) -> Iterator[str]:
-    """Iterate over the pages of a navigation, whatever its depth."""
-    if isinstance(nav, str):
-        yield nav
-    elif isinstance(nav, list | dict):
-        for part in nav.values() if isinstance(nav, dict) else nav:
-            yield from strings_in(part)
+def test_site_has_every_page_and_loads_nothing_from_elsewhere() -> None:
+    text = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    nav = re.search(r"^nav = \[$(.*?)^\]$", text, re.MULTILINE | re.DOTALL)
+    assert nav
+    assert sorted(re.findall(r'"([^"]+\.md)"', nav[1])) == sorted(name_of(page) for page in PAGES)
+    assert tomllib.loads(text)["project"]["theme"]["font"] is False
 
 
 @pytest.mark.parametrize("page", [README, ROOT / "docs" / "streams.md"], ids=name_of)
@@ -152,66 +170,63 @@ def test_blocks_can_be_read(page: Path) -> None:
 
 def test_every_block_has_a_language_that_is_checked() -> None:
     known = {"sh", "bash", "json", "python", "yaml", "console", "crontab", "text"}
-    kinds = {kind for page in PAGES for _, kind, _ in BLOCK.findall(page.read_text("utf-8"))}
-    assert kinds == known
+    assert {
+        kind for page in PAGES for _, kind, _ in BLOCK.findall(page.read_text("utf-8"))
+    } == known
 
 
 def test_files_that_are_named_exist() -> None:
     folders = "bench|dbt|definitions|demo|docs|e2e|hub|requirements|sandbox|tests"
     packages = "|".join(path.parent.name for path in (ROOT / "tap_zohovoice").glob("*/__init__.py"))
-    named = set()
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        named |= set(re.findall(rf"`((?:{folders}|tap_zohovoice)/[\w./-]*)`", text))
-        modules = re.findall(rf"`((?:{packages})/[\w./-]*)`", text)
-        named |= {f"tap_zohovoice/{module}" for module in modules}
+    named = named_in_pages(rf"`((?:{folders}|tap_zohovoice)/[\w./-]*)`")
+    modules = named_in_pages(rf"`((?:{packages})/[\w./-]*)`")
+    named |= {f"tap_zohovoice/{module}" for module in modules}
     assert len(named) > 20
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
 def test_variables_that_are_named_are_settings() -> None:
     names = {f"TAP_ZOHOVOICE_{name.upper()}" for name in CONFIG_SCHEMA["properties"]}
-    named = set()
-    for page in PAGES:
-        named |= set(re.findall(r"\bTAP_ZOHOVOICE_[A-Z_]*[A-Z]\b", page.read_text("utf-8")))
+    named = named_in_pages(r"\bTAP_ZOHOVOICE_[A-Z_]*[A-Z]\b")
     assert named - names == {"TAP_ZOHOVOICE_CODE"}  # an option of tap-zohovoice-authorize
 
 
 def test_targets_of_make_that_are_named_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z0-9]+):", makefile, re.MULTILINE))
-    named: set[str] = set()
-    for page in PAGES:
-        found = re.findall(
-            r"(?:^|`|\$ )make ((?:[a-z0-9]+ ?)+)", page.read_text("utf-8"), re.MULTILINE
-        )
-        named.update(*(words.split() for words in found))
+    lines = named_in_pages(r"(?:^|`|\$ )make ((?:[a-z0-9]+ ?)+)")
+    named = {word for line in lines for word in line.split()}
     assert len(named) > 10
     assert named <= targets
 
 
-def test_options_of_the_commands_exist() -> None:
+COMMANDS: dict[str, Callable[[], Any]] = {
+    "tap-zohovoice": TapZohoVoice.cli,
+    "tap-zohovoice-authorize": authorize.main,
+    "zoho-voice-sandbox": sandbox_main,
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_of_the_commands_exist(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each option that a block gives to a command of this repository is one of it."""
-    commands = ("tap-zohovoice", "tap-zohovoice-authorize", "zoho-voice-sandbox")
-    used: dict[str, set[str]] = {command: set() for command in commands}
-    texts = [
-        text for page in PAGES for kind in ("sh", "console", "bash") for text in blocks(page, kind)
-    ]
-    for text in texts:
-        lines = re.split(r"\n|[|;&]", text.replace("\\\n", " "))
-        own = [line for line in lines if "meltano" not in line]  # which has options of its own
-        for command, line in itertools.product(commands, own):
-            if match := re.search(rf"(?:^|[\s/$]){command} (.*)", line):
-                used[command].update(re.findall(r"(?<=\s)--[a-z-]+", f" {match[1]}"))
-    for command, options in used.items():
-        assert options
-        path = Path(SCRIPTS) / command
-        help_text = subprocess.check_output([sys.executable, path, "--help"], text=True)
-        assert options <= set(re.findall(r"--[a-z-]+", help_text)), command
+    used: set[str] = set()
+    for text in itertools.chain.from_iterable(blocks(page, "sh|console|bash") for page in PAGES):
+        for line in re.split(r"\n|[|;&]", text.replace("\\\n", " ")):
+            match = re.search(rf"(?:^|[\s/$]){command} (.*)", line)
+            if match and "meltano" not in line:  # which has options of its own
+                used.update(re.findall(r"(?<=\s)--[a-z-]+", f" {match[1]}"))
+    assert used
+    monkeypatch.setattr(sys, "argv", [command, "--help"])
+    with process_restored(), pytest.raises(SystemExit):
+        COMMANDS[command]()
+    assert used <= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
 
 
 def test_from_the_sandbox_to_duckdb_by_copy_and_paste(tmp_path: Path) -> None:
-    """The block of the README, without the installation, in a home of its own."""
+    """The block of the README, without the installation."""
     pytest.importorskip("duckdb")  # the group demo: not for Python 3.14
     text = README.read_text(encoding="utf-8")
     section = text.partition("## From the sandbox to DuckDB\n")[2].partition("\n## ")[0]
@@ -219,24 +234,7 @@ def test_from_the_sandbox_to_duckdb_by_copy_and_paste(tmp_path: Path) -> None:
     install, rest = block.split("cp docs/", maxsplit=1)
     assert [line.split()[0] for line in install.splitlines()] == ["python3", "pip"]
     (tmp_path / "zoho-trial").mkdir()
-    script = f"set -e\ncp docs/{rest}"
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("TAP_")},
-        "HOME": str(tmp_path),
-        "PATH": os.pathsep.join([SCRIPTS, os.environ["PATH"]]),
-        "NO_PROXY": "127.0.0.1",
-    }
-    done = subprocess.run(
-        ["bash", "-c", script],  # noqa: S607 - the one of the path
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    counts = dict(re.findall(r"│ (\w+) +│ +(\d+) │", done.stdout))
-    shown = dict(re.findall(r"│ (\w+) +│ +(\d+) │", section))
+    output = run_script(f"cp docs/{rest}", tmp_path, ROOT)
+    counts, shown = (dict(re.findall(r"│ (\w+) +│ +(\d+) │", table)) for table in (output, section))
     assert counts.keys() == shown.keys()
     assert sum(map(int, counts.values())) == sum(map(int, shown.values())) == 5_000

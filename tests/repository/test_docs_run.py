@@ -1,23 +1,20 @@
 """Blocks of the documentation, run against the sandbox as they stand."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.repository.test_docs import ROOT, SCRIPTS, blocks
+from tests.repository.test_docs import ROOT, blocks, run_script
 from tests.support.calls import history, server_ids
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 
 DOCS = ROOT / "docs"
-FILTERED = re.compile("TAP_|LOGLEVEL|SINGER_SDK|XDG_")
 
 
 def block(page: str, kind: str, part: str) -> str:
@@ -34,32 +31,11 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sh(box: Sandbox, tmp_path: Path) -> Callable[..., str]:
-    """Run a script in a folder with settings, and return what it wrote to standard error."""
+    """Run a script in a folder with settings, and return what it wrote."""
     settings = {**box.config, "rate_limit_calls": 10_000}
     (tmp_path / "config.json").write_text(json.dumps(settings))
-    own = {name: value for name, value in os.environ.items() if not FILTERED.match(name)}
-    environment = {
-        **own,
-        "HOME": str(tmp_path),
-        "PATH": os.pathsep.join([SCRIPTS, os.environ["PATH"]]),
-        "NO_PROXY": "127.0.0.1",
-        **{f"TAP_ZOHOVOICE_{name.upper()}": str(value) for name, value in settings.items()},
-    }
-
-    def run(script: str, **more: str) -> str:
-        done = subprocess.run(
-            ["bash", "-c", f"set -euo pipefail\n{script}"],  # noqa: S607 - the one of the path
-            cwd=tmp_path,
-            env=environment | more,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
-
-    return run
+    variables = {f"TAP_ZOHOVOICE_{name.upper()}": str(text) for name, text in settings.items()}
+    return lambda script, **more: run_script(script, tmp_path, **variables | more)
 
 
 def records(path: Path, stream: str = "call_logs") -> list[dict[str, Any]]:
@@ -83,10 +59,9 @@ def test_settings_in_a_file(box: Sandbox, sh: Callable[..., str], tmp_path: Path
 def test_settings_in_the_environment(box: Sandbox, sh: Callable[..., str], tmp_path: Path) -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     for name, value in {**box.config, "rate_limit_calls": 10_000}.items():
-        line = rf"^#?TAP_ZOHOVOICE_{name.upper()}=.*$"
-        example, count = re.subn(
-            line, f"TAP_ZOHOVOICE_{name.upper()}='{value}'", example, flags=re.MULTILINE
-        )
+        variable = f"TAP_ZOHOVOICE_{name.upper()}="
+        line = re.compile(rf"^#?{variable}.*$", re.MULTILINE)
+        example, count = line.subn(f"{variable}'{value}'", example)
         assert count == 1
     (tmp_path / ".env.example").write_text(example, encoding="utf-8")
     sh(f"unset ${{!TAP_@}}\n{block('shell.md', 'sh', '.env.example')}")
@@ -98,13 +73,8 @@ def test_token_by_curl(box: Sandbox, sh: Callable[..., str]) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
     script = block("token.md", "sh", "curl").replace("https://accounts.zoho.com", box.url)
-    found = sh(
-        script,
-        CLIENT_ID=box.config["client_id"],
-        CLIENT_SECRET=box.config["client_secret"],
-        CODE=OAuthClient.code,
-    )
-    assert json.loads(found)["refresh_token"]
+    client = {name.upper(): box.config[name] for name in ("client_id", "client_secret")}
+    assert json.loads(sh(script, CODE=OAuthClient.code, **client))["refresh_token"]
 
 
 def test_recordings(sh: Callable[..., str], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ def pins(name: str) -> dict[str, tuple[str, frozenset[str]]]:
         assert hashes, block[:80]
         found[name_and_version[1]] = (name_and_version[2], hashes)
     return found
+
+
+def output_of(*command: str) -> str:
+    return subprocess.check_output(command, cwd=ROOT, text=True)
 
 
 def project() -> dict[str, Any]:
@@ -52,14 +57,8 @@ def test_make_help_lists_each_target_with_its_whole_line() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert phony
     assert [name for name, _ in lines] == phony[1].split()
-    done = subprocess.run(
-        ["make", "--no-print-directory", "help"],  # noqa: S607 - the one of the path
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    listed = [line.split(maxsplit=2)[1:] for line in done.stdout.splitlines()]
+    help_lines = output_of("make", "--no-print-directory", "help").splitlines()
+    listed = [line.split(maxsplit=2)[1:] for line in help_lines]
     assert listed == [[name, text] for name, text in lines]
 
 
@@ -75,17 +74,11 @@ def test_make_help_lists_each_target_with_its_whole_line() -> None:
 def test_make_installs_what_a_target_needs_and_says_how_long_it_takes(
     target: str, groups: set[str]
 ) -> None:
-    done = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "--always-make", target],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert set(re.findall(r"--group (\S+)", done.stdout)) == groups
+    output = output_of("make", "--no-print-directory", "--dry-run", "--always-make", target)
+    assert set(re.findall(r"--group (\S+)", output)) == groups
     assert groups <= project()["dependency-groups"].keys()
-    installs = re.findall(r"^\S+/uv pip install .*--constraint", done.stdout, re.MULTILINE)
-    announced = re.findall(r"Setting up \S+ for .*: about \d+ MB, \d+ s \.\.\.", done.stdout)
+    installs = re.findall(r"^\S+/uv pip install .*--constraint", output, re.MULTILINE)
+    announced = re.findall(r"Setting up \S+ for .*: about \d+ MB, \d+ s \.\.\.", output)
     assert len(announced) == len(installs) > 0
 
 
@@ -125,12 +118,8 @@ def test_the_matrix_is_read_from_the_classifiers() -> None:
     text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     script = re.search(r"python3 - <<'END'.*?\n(.*?)\n +END\n", text, re.DOTALL)
     assert script
-    indent = len(script[1]) - len(script[1].lstrip())
-    program = "\n".join(line[indent:] for line in script[1].splitlines())
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    name, _, value = done.stdout.strip().partition("=")
+    output = output_of(sys.executable, "-c", textwrap.dedent(script[1]))
+    name, _, value = output.strip().partition("=")
     classifiers = project()["project"]["classifiers"]
     assert name == "pythons"
     assert [f"Programming Language :: Python :: {python}" for python in json.loads(value)] == [

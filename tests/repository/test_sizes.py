@@ -22,29 +22,23 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_package_within_the_limits(package: Path) -> None:
-    (package / "inner" / "slots.lua").write_text("\n" * 300)
-    (package / "__pycache__").mkdir()
-    assert sizes.complaints(package) == []
-
-
-def test_long_module_is_named_with_its_lines(package: Path) -> None:
-    module = package / "inner" / "module.py"
-    module.write_text("\n" * 301)
-    assert sizes.complaints(package) == [f"{module}: 301 lines, at most 300 are allowed"]
-
-
-def test_full_top_folder_is_named(package: Path) -> None:
-    (package / "py.typed").write_text("")
-    message = f"{package}: 13 files beside folders, at most 12 are allowed"
-    assert sizes.complaints(package) == [message]
-
-
-def test_long_package_is_named_with_its_lines(package: Path) -> None:
-    for name in ("a.py", "b.py", "c.lua"):
-        (package / "inner" / name).write_text("\n" * 234)
-    message = f"{package}: 1,002 lines, at most 1,000 are allowed"
-    assert sizes.complaints(package) == [message]
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ({"inner/slots.lua": 300, "__pycache__/a.pyc": 1}, ""),
+        ({"inner/module.py": 301}, "/inner/module.py: 301 lines, at most 300 are allowed"),
+        ({"py.typed": 0}, ": 13 files beside folders, at most 12 are allowed"),
+        (
+            {"inner/a.py": 234, "inner/b.py": 234, "inner/c.lua": 234},
+            ": 1,002 lines, at most 1,000 are allowed",
+        ),
+    ],
+)
+def test_what_is_too_large_is_named(package: Path, files: dict[str, int], complaint: str) -> None:
+    for name, lines in files.items():
+        (package / name).parent.mkdir(exist_ok=True)
+        (package / name).write_text("\n" * lines)
+    assert sizes.complaints(package) == ([f"{package}{complaint}"] if complaint else [])
 
 
 def test_command_passes_for_the_tap() -> None:

@@ -222,9 +222,9 @@ def test_example_that_is_not_taken_for_the_whole(name: str) -> None:
 @pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
 def test_example_a_dense_day_of_one_type_without_a_count_is_an_error(order: Order) -> None:
     dialect = Dialect(
-        order=order, max_offset=5_000, offset_over="empty", offset_counts_size=True, total="absent"
+        order=order, max_offset=2_000, offset_over="empty", offset_counts_size=True, total="absent"
     )
-    dense = AccountSpec((Burst(60, 12_000, 2_800),), dialect, size=200, days=2200, kinds=1)
+    dense = AccountSpec((Burst(60, 4_800, 7_000),), dialect, size=200, days=2200, kinds=1)
     reading = read(dense)
     assert_sound(reading)
     assert reading.error is not None
