@@ -5,8 +5,6 @@ them to a file. The server has no rate limit, so no program waits. The compariso
 each file, and fails if a log is missing or duplicated.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -17,17 +15,16 @@ import sysconfig
 import tempfile
 import urllib.request
 from argparse import ArgumentParser
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from measure import Cost, FailedError, measure
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+Command: TypeAlias = "list[str | Path]"
 
-    Command: TypeAlias = "list[str | Path]"
 
 HERE = Path(__file__).resolve().parent
 TAP = Path(sysconfig.get_path("scripts")) / "tap-zohovoice"
@@ -47,34 +44,21 @@ MOST_GROWTH = 1.1
 
 @dataclass(frozen=True)
 class Contestant:
-    """A program that reads all logs.
-
-    Attributes:
-        name: What it is called.
-        command: Makes its command, of the address of an account and an empty folder.
-        output: Where the rows are afterwards, as a pattern of files in that folder.
-    """
+    """A program that reads all logs."""
 
     name: str
-    command: Callable[[str, Path], Command]
-    output: str = "stdout"
+    command: Callable[[str, Path], Command]  # of the address of an account and an empty folder
+    output: str = "stdout"  # where the rows are afterwards, as a pattern of files in that folder
 
 
 @dataclass(frozen=True)
 class Result:
-    """Measurements of a program for a number of logs.
-
-    Attributes:
-        name: The contestant.
-        rows: The logs.
-        cost: The least of several runs.
-        requests: For the logs, in one run.
-    """
+    """Measurements of a program for a number of logs."""
 
     name: str
     rows: int
-    cost: Cost
-    requests: int
+    cost: Cost  # the least of several runs
+    requests: int  # for the logs, in one run
 
 
 def _tap(url: str, folder: Path) -> Command:
@@ -118,11 +102,7 @@ def _write(path: Path, content: dict[str, Any]) -> Path:
 
 
 def contestants(dlt_python: Path | None) -> list[Contestant]:
-    """List the programs to compare.
-
-    Args:
-        dlt_python: Python of the environment in which dlt is installed, if it is.
-    """
+    """List the programs to compare, dlt where it is installed."""
     found = [
         Contestant("floor", _floor),
         Contestant("tap-zohovoice", _tap),
@@ -139,11 +119,7 @@ def contestants(dlt_python: Path | None) -> list[Contestant]:
 
 @contextmanager
 def serving() -> Generator[str]:
-    """Run the server during a block.
-
-    Yields:
-        Its address.
-    """
+    """Run the server during a block, which gets its address."""
     command: Command = [sys.executable, HERE / "server.py"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -157,15 +133,6 @@ def serving() -> Generator[str]:
 
 def run(contestant: Contestant, url: str, rows: int, scratch: Path) -> Result:
     """Run a program once, and check its output.
-
-    Args:
-        contestant: Who.
-        url: Address of the server.
-        rows: How many logs there are.
-        scratch: An empty folder; it is emptied again.
-
-    Returns:
-        What it took.
 
     Raises:
         FailedError: If it failed, or did not write each log once.
@@ -227,11 +194,7 @@ def best(results: Sequence[Result]) -> Result:
 
 
 def start_ups(scratch: Path) -> dict[str, Cost]:
-    """Measure the time to start.
-
-    Args:
-        scratch: An empty folder.
-    """
+    """Measure the time to start."""
     commands: dict[str, Command] = {
         "import singer_sdk": [sys.executable, "-c", "import singer_sdk"],
         "tap-zohovoice --about": [TAP, "--about"],
@@ -278,16 +241,7 @@ def show_start_ups(costs: dict[str, Cost]) -> None:
 
 
 def complaints(results: Sequence[Result], starts: dict[str, Cost], slack: float) -> Generator[str]:
-    """Return the ratios that exceed their limits.
-
-    Args:
-        results: What was measured.
-        starts: What it takes to start.
-        slack: What the limits are multiplied by.
-
-    Yields:
-        A line for each.
-    """
+    """Yield a line for each ratio that exceeds its limit."""
     costs = {(result.name, result.rows): result.cost for result in results}
     sizes = sorted({result.rows for result in results})
     limits: list[tuple[str, float, float]] = []
@@ -308,11 +262,7 @@ def complaints(results: Sequence[Result], starts: dict[str, Cost], slack: float)
 
 
 def main() -> int:
-    """Measure, print, and check the limits.
-
-    Returns:
-        0 if all ratios are within their limits.
-    """
+    """Measure, print, and check the limits."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--repeat", type=int, default=3, help="runs, of which the least counts")

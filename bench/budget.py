@@ -10,21 +10,21 @@ calls. The server responds after half a second, newest calls first. Like the san
 API after too many requests. If it does, the simulation fails.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import logging
 import math
 import os
 import sys
 from argparse import ArgumentParser
+from array import array
 from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -37,15 +37,10 @@ from tap_zohovoice.auth import OAuthTokens, TokenEndpoint
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 from zoho_voice_sandbox import Dialect, History
+from zoho_voice_sandbox.date_filter import TimeRange
 from zoho_voice_sandbox.query import parse_query, run_query
 from zoho_voice_sandbox.rate_limit import RateLimiter
 from zoho_voice_sandbox.stats import EndpointStats
-
-if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Iterable, Sequence
-
-    from zoho_voice_sandbox.date_filter import TimeRange
 
 NOW = 1_772_366_400.0
 """2026-03-01 12:00:00 UTC, when every run starts."""
@@ -86,15 +81,7 @@ class JumpingClock(Clock):
 class SimulatedServer(BaseAdapter):
     """An adapter that calls the server in the same process, without a connection.
 
-    Attributes:
-        requests: How many came.
-        limits: How many of them were too many, or came during a lock.
-
-    Args:
-        starts: When the calls started, in milliseconds since the epoch, sorted.
-        clock: The time.
-        granted: Rows of the largest page.
-        lock_at: The request that is answered by a lock that is not the tap's fault; 0: none.
+    The request number `lock_at` is answered by a lock that is not the tap's fault.
     """
 
     def __init__(self, starts: array[int], clock: Clock, granted: int, lock_at: int) -> None:
@@ -150,12 +137,7 @@ class MadeUpTokens(OAuthTokens):
 
 @dataclass(frozen=True)
 class Run:
-    """Measurements of a first run.
-
-    Attributes:
-        requests: How many.
-        hours: How long.
-    """
+    """Measurements of a first run."""
 
     requests: int
     hours: float
@@ -163,14 +145,6 @@ class Run:
 
 def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
     """Run the tap on an account without a state.
-
-    Args:
-        calls: How many calls it has.
-        granted: Rows of the largest page.
-        lock_at: The request that is answered by a lock; 0: none.
-
-    Returns:
-        What that took.
 
     Raises:
         BrokenError: If the tap did not read every call once, or asked too often.
@@ -210,15 +184,7 @@ def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
 
 
 def line(calls: int, granted: int) -> str:
-    """Simulate a first run, with and without a lock in the middle.
-
-    Args:
-        calls: How many calls the account has.
-        granted: Rows of the largest page.
-
-    Returns:
-        A line of the table.
-    """
+    """Simulate a first run, with and without a lock in the middle."""
     plain = first_run(calls, granted)
     locked = first_run(calls, granted, lock_at=plain.requests // 2)
     ideal = math.ceil(calls / granted)
@@ -229,24 +195,13 @@ def line(calls: int, granted: int) -> str:
 
 
 def lines(sizes: Sequence[int]) -> Iterable[str]:
-    """Simulate first runs in several processes.
-
-    Args:
-        sizes: How many calls the accounts have.
-
-    Yields:
-        The lines of the table.
-    """
+    """Simulate first runs in several processes."""
     with ProcessPoolExecutor() as pool:
         yield from pool.map(line, *zip(*product(sizes, GRANTED), strict=True))
 
 
 def main() -> int:
-    """Print the table, and return whether a file contains it.
-
-    Returns:
-        0 if it does, or if none was named.
-    """
+    """Print the table, and return 1 if the file to check lacks a line of it."""
     parser = ArgumentParser(description=__doc__)
     sizes = [10_000, 100_000, 1_000_000]
     parser.add_argument("--calls", type=int, nargs="+", default=sizes)

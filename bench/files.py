@@ -37,28 +37,16 @@ MEBI = 1024 * 1024
 
 @dataclass(frozen=True)
 class Result:
-    """Measurements of a run.
+    """Measurements of a run."""
 
-    Attributes:
-        per_request: Most files of one request.
-        files: Files that were stored.
-        requests: Requests for files.
-        cost: Of the process.
-    """
-
-    per_request: int
-    files: int
-    requests: int
+    per_request: int  # most files of one request
+    files: int  # files that were stored
+    requests: int  # requests for files
     cost: Cost
 
 
 def run(box: Sandbox, per_request: int, scratch: Path) -> Result:
     """Run the tap, which downloads all files.
-
-    Args:
-        box: The account, each of whose files has the same content.
-        per_request: Most files of one request.
-        scratch: An empty folder.
 
     Raises:
         FailedError: If the tap failed, or did not store each file.
@@ -123,11 +111,7 @@ def complaints(single: Result, several: Result, slack: float) -> list[str]:
 
 
 def main() -> int:
-    """Measure, print, and check the limits.
-
-    Returns:
-        0 if all ratios are within their limits.
-    """
+    """Measure, print, and check the limits."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=4_000, help="about half of them have a file")
     parser.add_argument("--slack", type=float, default=1.0, help="what limits are multiplied by")

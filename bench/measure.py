@@ -1,16 +1,11 @@
 """Measure a process: CPU time, memory, and elapsed time."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _LOOK_SECONDS = 0.01
 _LAST_LINES = 5
@@ -22,35 +17,20 @@ class FailedError(Exception):
 
 @dataclass(frozen=True)
 class Cost:
-    """Measurements of a process.
+    """Measurements of a process."""
 
-    Attributes:
-        cpu: Seconds of processor time, by itself and its own children, in user and system mode.
-        wall: Seconds from start to end.
-        peak: Largest resident memory, in bytes.
-    """
-
-    cpu: float
-    wall: float
-    peak: int
+    cpu: float  # seconds of processor time, of its own children too, in user and system mode
+    wall: float  # seconds from start to end
+    peak: int  # largest resident memory, in bytes
 
 
 def measure(
     command: Sequence[str | Path], environment: Mapping[str, str], output: Path, patience: float
 ) -> Cost:
-    """Run a process to its end.
+    """Run a process to its end, or kill it; its standard error goes beside the output.
 
     Its memory is read from `VmHWM` while it runs: the `ru_maxrss` that comes with its end starts
     with the memory of the process that started it.
-
-    Args:
-        command: What to run.
-        environment: All its variables.
-        output: Where its standard output goes; what it says on standard error goes beside it.
-        patience: Seconds after which it is killed.
-
-    Returns:
-        What it took.
 
     Raises:
         FailedError: If it failed, or was killed.

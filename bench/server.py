@@ -8,20 +8,16 @@ so that one server simulates accounts of all sizes:
 - `/asked`: the number of requests for logs since the last request for this path
 """
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from zoho_voice_sandbox.calls import build_row
 from zoho_voice_sandbox.generator import CallGenerator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 """Start of the first call; the others follow at equal intervals."""
@@ -37,11 +33,7 @@ _LATER_MS = 30 * _DAY_MS
 
 
 class ObjectShape:
-    """A generated call of the sandbox, as a template for any time and `logid`.
-
-    Args:
-        number: Which one.
-    """
+    """A generated call of the sandbox, as a template for any time and `logid`."""
 
     def __init__(self, number: int) -> None:
         outline = CallGenerator(seed=1).outline(number)
@@ -53,25 +45,13 @@ class ObjectShape:
         self._form = "".join(parts)
 
     def row(self, number: int, start: int) -> str:
-        """Format the row of the call.
-
-        Args:
-            number: What its `logid` is made of.
-            start: When it starts, in milliseconds since the epoch.
-
-        Returns:
-            JSON.
-        """
+        """Format the row of the call."""
         values = {str(index): start + offset for index, offset in enumerate(self._offsets)}
         return self._form % {**values, "id": number * _STRIDE & 0xFFFFFFFF}
 
 
 class Account:
-    """A number of calls, newest first.
-
-    Args:
-        calls: How many.
-    """
+    """A number of calls, newest first."""
 
     shapes: ClassVar[list[ObjectShape]] = []
 
@@ -82,14 +62,7 @@ class Account:
             self.shapes.extend(map(ObjectShape, range(_SHAPES)))
 
     def page(self, asked: dict[str, str]) -> bytes:
-        """Respond to a request.
-
-        Args:
-            asked: Its parameters.
-
-        Returns:
-            JSON, as Zoho sends it.
-        """
+        """Respond to a request."""
         first = self._place(asked.get("fromDate"), 0)
         last = self._place(asked.get("toDate"), 1)
         offset, size = int(asked.get("from", 0)), int(asked.get("size", 100))

@@ -5,28 +5,19 @@ defaults for all the rest. It has no windows, no de-duplication, no limits and n
 gives times as Zoho sends them.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from singer_sdk import RESTStream, Stream, Tap
 from singer_sdk import typing as th
 from singer_sdk.authenticators import APIKeyAuthenticator
 from singer_sdk.pagination import OffsetPaginator
+from singer_sdk.streams.rest import HTTPRequest, PageContext
 
 from tap_zohovoice._compat import override
 
-if TYPE_CHECKING:
-    from singer_sdk.streams.rest import HTTPRequest, PageContext
 
-_FILE = th.ObjectType(
-    th.Property("recording_filename", th.StringType),
-    th.Property("recording_duration", th.NumberType),
-    th.Property("content_type", th.StringType),
-    th.Property("dfs_path", th.StringType),
-    th.Property("block_id", th.StringType),
-    th.Property("recording_size_in_bytes", th.IntegerType),
-)
+def _properties(kind: th.JSONTypeHelper[Any] | type, *names: str) -> list[th.Property[Any]]:
+    return [th.Property(name, kind) for name in names]
 
 
 class CallLogs(RESTStream[int]):
@@ -38,57 +29,44 @@ class CallLogs(RESTStream[int]):
     records_jsonpath = "$.logs[*]"
     schema = th.PropertiesList(
         th.Property("logid", th.StringType, required=True),
-        th.Property("call_type", th.StringType),
-        th.Property("start_time", th.StringType),
-        th.Property("answer_time", th.StringType),
-        th.Property("end_time", th.StringType),
-        th.Property("duration", th.StringType),
-        th.Property("caller_id_number", th.StringType),
-        th.Property("caller_id_name", th.StringType),
-        th.Property("destination_number", th.StringType),
-        th.Property("destination_name", th.StringType),
-        th.Property("user_number", th.StringType),
-        th.Property("did_number", th.StringType),
-        th.Property("number_id", th.StringType),
-        th.Property("agent_number", th.StringType),
-        th.Property("department", th.StringType),
-        th.Property("zsoid", th.StringType),
-        th.Property("service", th.IntegerType),
-        th.Property("hangup_cause", th.StringType),
-        th.Property("hangup_cause_displayname", th.StringType),
-        th.Property("hangup_cause_description", th.StringType),
-        th.Property("sip_hangup_disposition", th.StringType),
-        th.Property("disconnected_by", th.StringType),
-        th.Property("isBlocked", th.BooleanType),
-        th.Property("is_test_call", th.BooleanType),
-        th.Property("voicemail_read_by", th.BooleanType),
-        th.Property("call_recording_transcription_status", th.StringType),
-        th.Property(
+        *_properties(
+            th.StringType,
+            *("call_type", "start_time", "answer_time", "end_time", "duration", "caller_id_number"),
+            *("caller_id_name", "destination_number", "destination_name", "user_number"),
+            *("did_number", "number_id", "agent_number", "department", "zsoid", "hangup_cause"),
+            *("hangup_cause_displayname", "hangup_cause_description", "sip_hangup_disposition"),
+            *("disconnected_by", "call_recording_transcription_status", "contact_name"),
+            "bh_profile",
+        ),
+        *_properties(th.IntegerType, "service", "feedback"),
+        *_properties(
+            th.BooleanType, "isBlocked", "is_test_call", "voicemail_read_by", "is_bh_off_duty"
+        ),
+        *_properties(
+            th.ObjectType(
+                *_properties(th.StringType, "agent", "domain", "time", "uuid", "user_agent")
+            ),
             "bridged_agent",
-            th.ObjectType(
-                th.Property("agent", th.StringType),
-                th.Property("domain", th.StringType),
-                th.Property("time", th.StringType),
-                th.Property("uuid", th.StringType),
-                th.Property("user_agent", th.StringType),
-            ),
         ),
-        th.Property(
+        *_properties(
+            th.ObjectType(
+                *_properties(
+                    th.NumberType, "voice", "free_minutes", "total", "recording", "transcription"
+                )
+            ),
             "voice_credits",
-            th.ObjectType(
-                th.Property("voice", th.NumberType),
-                th.Property("free_minutes", th.NumberType),
-                th.Property("total", th.NumberType),
-                th.Property("recording", th.NumberType),
-                th.Property("transcription", th.NumberType),
-            ),
         ),
-        th.Property("contact_name", th.StringType),
-        th.Property("feedback", th.IntegerType),
-        th.Property("bh_profile", th.StringType),
-        th.Property("is_bh_off_duty", th.BooleanType),
-        th.Property("call_recording", _FILE),
-        th.Property("voicemail", _FILE),
+        *_properties(
+            th.ObjectType(
+                *_properties(
+                    th.StringType,
+                    *("recording_filename", "content_type", "dfs_path", "block_id"),
+                ),
+                *_properties(th.NumberType, "recording_duration"),
+                *_properties(th.IntegerType, "recording_size_in_bytes"),
+            ),
+            *("call_recording", "voicemail"),
+        ),
     ).to_dict()
 
     @property

@@ -1,12 +1,10 @@
 """Generates files from the tap's schemas, or checks that they are up to date."""
 
-from __future__ import annotations
-
 import re
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from definitions.documents import read
 from definitions.environment import complaints
@@ -17,9 +15,6 @@ from definitions.plugin import Plugin
 from definitions.sections import replace
 from definitions.tables import fields_table, filters_table, main_settings_table, settings_table
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
 HUB = "hub/tap-zohovoice.yml"
 README = "README.md"
 SETTINGS = "docs/settings.md"
@@ -29,15 +24,7 @@ _FIELDS = re.compile("<fields of (.+?)>")
 
 
 def main(arguments: Sequence[str] | None = None, ask: Callable[[], Plugin] = Plugin.ask) -> int:
-    """Write or check.
-
-    Args:
-        arguments: Those of the command line.
-        ask: Returns the description of the tap.
-
-    Returns:
-        The exit code: 1 if something is out of date, or must be fixed by hand.
-    """
+    """Write or check; return 1 if something is out of date, or must be fixed by hand."""
     parser = ArgumentParser(prog="python -m definitions", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, complain instead")
     parser.add_argument("--root", type=Path, default=Path(), help="the checkout")

@@ -1,29 +1,16 @@
 """Checks names and defaults in .env.example, which is written by hand."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from definitions.plugin import Plugin
+from definitions.plugin import Plugin
 
 _LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)='(.*)'$", re.MULTILINE)
 
 
 def complaints(example: str, project: dict[str, Any], plugin: Plugin) -> Iterator[str]:
-    """Compare .env.example with the settings of the tap and of the loaders.
-
-    Args:
-        example: .env.example.
-        project: What is in meltano.yml, which has the loaders.
-        plugin: The tap.
-
-    Yields:
-        One plain line for each difference.
-    """
+    """Yield each difference of .env.example from the settings of the tap and of the loaders."""
     given = dict(_LINE.findall(example))
     own = {plugin.env_prefix + name.upper(): spec for name, spec in plugin.own_settings.items()}
     yield from (f".env.example lacks {name}" for name in own if name not in given)

@@ -1,16 +1,12 @@
 """The definition for the Hub, as `_data/meltano/extractors/<name>/<variant>.yml` there."""
 
-from __future__ import annotations
-
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from definitions.documents import as_hub
 from definitions.meltano import LABEL, extractor_of
+from definitions.plugin import Plugin
 from definitions.settings import settings
-
-if TYPE_CHECKING:
-    from definitions.plugin import Plugin
 
 _PAGE = {
     "description": "Cloud telephony for sales and support teams",
@@ -29,14 +25,6 @@ def hub_definition(plugin: Plugin, project: dict[str, Any], pyproject: str) -> s
     Its format is that of the Hub: keys, capabilities and settings in the order of the alphabet.
     The repository is that of `project.urls`, whose owner is the variant; the documentation is that
     of `project.urls`, or docs/ in the repository. Commands are those of meltano.yml.
-
-    Args:
-        plugin: The tap.
-        project: What is in meltano.yml.
-        pyproject: pyproject.toml.
-
-    Returns:
-        YAML.
 
     Raises:
         DefinitionError: If a setting cannot be defined.

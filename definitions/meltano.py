@@ -1,15 +1,11 @@
 """The tap's definition in meltano.yml."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from definitions.documents import as_meltano
 from definitions.errors import DefinitionError
+from definitions.plugin import Plugin
 from definitions.settings import settings
-
-if TYPE_CHECKING:
-    from definitions.plugin import Plugin
 
 LABEL = "Zoho Voice"
 
@@ -19,14 +15,6 @@ def meltano_yml(text: str, document: dict[str, Any], plugin: Plugin) -> str:
 
     The rest of the file stays, comments and commands included. It is written in Meltano's own
     style, so that Meltano itself does not change it when it is used.
-
-    Args:
-        text: The file.
-        document: What was read from it, which is brought up to date too.
-        plugin: The tap.
-
-    Returns:
-        The file, up to date.
 
     Raises:
         DefinitionError: If it has no such extractor, or a comment would be lost.

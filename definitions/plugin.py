@@ -22,22 +22,14 @@ _PATIENCE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """The description of the tap.
+    """The description of the tap."""
 
-    Attributes:
-        about: What `--about --format=json` prints.
-        catalog: What `--discover` prints.
-    """
-
-    about: dict[str, Any]
-    catalog: dict[str, Any]
+    about: dict[str, Any]  # what `--about --format=json` prints
+    catalog: dict[str, Any]  # what `--discover` prints
 
     @classmethod
     def ask(cls) -> Plugin:
         """Run the installed tap.
-
-        Returns:
-            The description of the tap.
 
         Raises:
             DefinitionError: If it fails.

@@ -11,15 +11,6 @@ def replace(file: str, text: str, name: str, content: str) -> str:
     The part stands between a line that holds `<NAME>` and one that holds `</NAME>`, both in
     comments.
 
-    Args:
-        file: What the file is called.
-        text: What is in it.
-        name: Name of the part.
-        content: What is to stand there.
-
-    Returns:
-        The file with the part.
-
     Raises:
         DefinitionError: If the marks are not there exactly once, in that order.
     """

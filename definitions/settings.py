@@ -1,14 +1,9 @@
 """The tap's settings as Meltano defines them, for meltano.yml and for the Hub."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from definitions.errors import DefinitionError
-from definitions.plugin import kinds
-
-if TYPE_CHECKING:
-    from definitions.plugin import Plugin
+from definitions.plugin import Plugin, kinds
 
 _KINDS = {
     "string": "string",
@@ -24,9 +19,6 @@ _KINDS = {
 def settings(plugin: Plugin) -> list[dict[str, Any]]:
     """Return the definition of each setting, in the tap's order.
 
-    Args:
-        plugin: The tap.
-
     Raises:
         DefinitionError: If a setting has no label, no description, or more than one type.
     """
@@ -35,11 +27,6 @@ def settings(plugin: Plugin) -> list[dict[str, Any]]:
 
 def told(what: str, spec: dict[str, Any], key: str) -> str:
     """Return a text that a schema must have.
-
-    Args:
-        what: What the schema is of.
-        spec: The schema.
-        key: Key of the text.
 
     Raises:
         DefinitionError: If it has none.

@@ -1,17 +1,11 @@
 """Tables of the documentation: settings, filters, and the fields of a stream."""
 
-from __future__ import annotations
-
 import textwrap
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from definitions.plugin import SDK_SETTINGS, kinds
+from definitions.plugin import SDK_SETTINGS, Plugin, kinds
 from definitions.settings import told
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from definitions.plugin import Plugin
 
 MAIN_SETTINGS = (
     *("client_id", "client_secret", "refresh_token", "data_center", "start_date", "lookback_days"),
@@ -66,10 +60,6 @@ def filters_table(plugin: Plugin) -> str:
 
 def fields_table(stream: str, schema: dict[str, Any]) -> str:
     """Write the table of a stream's fields.
-
-    Args:
-        stream: Name of the stream.
-        schema: JSON schema of it.
 
     Raises:
         DefinitionError: If a field has no description.

@@ -7,8 +7,6 @@ demo compares the database with the data of the sandbox. All files are in one fo
 demo creates again. All processes have ended when the demo ends.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
@@ -22,19 +20,16 @@ import time
 import urllib.parse
 import urllib.request
 import wave
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import FrameType
+from typing import Any, TypeAlias
 
 import duckdb
-
-if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Generator, Sequence
-    from types import FrameType
 
 Calls: TypeAlias = "dict[str, tuple[str, str]]"
 """Type and start of each call, by its logid."""
@@ -62,47 +57,28 @@ class DemoError(Exception):
 
 @dataclass
 class Run:
-    """What one run of the tap sent.
+    """What one run of the tap sent."""
 
-    Attributes:
-        began_ms: Start of the run, in milliseconds since the epoch.
-        seconds: Duration of the run.
-        sent: Number of records.
-        calls: The records of `call_logs`.
-        files: The records of `recordings`, or the fields of the calls that describe files.
-        bookmark: Bookmark of `call_logs` after the run.
-    """
-
-    began_ms: int
+    began_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
     seconds: float = 0.0
-    sent: int = 0
+    sent: int = 0  # number of records
     calls: Calls = field(default_factory=dict)
+    # The records of `recordings`, or the fields of the calls that describe files.
     files: list[dict[str, Any]] = field(default_factory=list)
-    bookmark: str = ""
+    bookmark: str = ""  # of `call_logs`, after the run
 
 
 @dataclass
 class Account:
-    """The data of the sandbox, and its counts of requests.
-
-    Attributes:
-        calls: The calls.
-        ended_ms: End of each call, by logid, in milliseconds since the epoch.
-        stats: The counts of requests.
-    """
+    """The data of the sandbox, and its counts of requests."""
 
     calls: Calls
-    ended_ms: dict[str, int]
+    ended_ms: dict[str, int]  # by logid, in milliseconds since the epoch
     stats: dict[str, int] = field(default_factory=dict)
 
 
 class Demo:
-    """The demo in one folder.
-
-    Args:
-        folder: Folder for all files.
-        options: Options of the command line.
-    """
+    """The demo in one folder."""
 
     def __init__(self, folder: Path, options: Namespace) -> None:
         self.database = folder / "calls.duckdb"
@@ -118,14 +94,7 @@ class Demo:
         self._environment = os.environ | proxies | folders
 
     def play(self) -> tuple[Run, Run, Run, Account]:
-        """Start the sandbox, run the tap four times, and read the data of the sandbox.
-
-        Returns:
-            The runs and the account after them.
-
-        Raises:
-            DemoError: If a process fails.
-        """
+        """Start the sandbox, run the tap four times, and read the data of the sandbox."""
         options = self._options
         say(
             f"A generated account: {options.calls:,} calls in the last {options.days} days, "
@@ -200,7 +169,7 @@ class Demo:
 
     def _run(self, number: int) -> Run:
         """Pipe the tap into the target, and count the records."""
-        run = Run(began_ms=time.time_ns() // 1_000_000)
+        run = Run()
         began = time.monotonic()
         state = ["--state", str(self._state)] if self._state.exists() else []
         last_state = self._pipe(number, self._config, state, run)
@@ -212,20 +181,20 @@ class Demo:
 
     def _load_directory(self) -> None:
         """Load users and numbers."""
-        config = self._folder / "directory.json"
-        settings = json.loads(self._config.read_text(encoding="utf-8"))
-        config.write_text(json.dumps({**settings, "streams": list(DIRECTORY)}), encoding="utf-8")
-        config.chmod(0o600)
-        self._pipe(4, config, [], None)
+        self._pipe(4, self._configure("directory.json", streams=list(DIRECTORY)), [], None)
+
+    def _configure(self, name: str, **settings: Any) -> Path:  # noqa: ANN401
+        """Write a file with the settings of the first runs, and others."""
+        config = self._folder / name
+        config.touch(mode=0o600)
+        known = json.loads(self._config.read_text(encoding="utf-8"))
+        config.write_text(json.dumps(known | settings), encoding="utf-8")
+        return config
 
     def _pipe(self, number: int, config: Path, options: list[str], run: Run | None) -> str:
         """Pipe the tap into the target; return the last state that the target wrote.
 
-        Args:
-            number: Number of the run.
-            config: File with the settings of the tap.
-            options: Other options of the tap.
-            run: Counts the records; None to count nothing.
+        The records are counted for a run, if there is one.
         """
         tap_name, target_name = f"tap-{number}", f"target-{number}"
         tap_command = [str(self._scripts / "tap-zohovoice"), "--config", str(config), *options]
@@ -254,19 +223,16 @@ class Demo:
 
     def _fetch(self, wanted: list[dict[str, Any]]) -> Run:
         """Download some recordings, without a target."""
-        run = Run(began_ms=time.time_ns() // 1_000_000)
+        run = Run()
         began = time.monotonic()
-        tap = str(self._scripts / "tap-zohovoice")
-        config, catalog = self._folder / "files.json", self._folder / "recordings.json"
+        tap, catalog = str(self._scripts / "tap-zohovoice"), self._folder / "recordings.json"
         until = datetime.fromisoformat(wanted[-1]["start_time"]) + timedelta(milliseconds=1)
-        settings = {
-            **json.loads(self._config.read_text(encoding="utf-8")),
-            "recordings_path": str(self.recordings),
-            "start_date": wanted[0]["start_time"],
-            "end_date": until.isoformat(),
-        }
-        config.write_text(json.dumps(settings), encoding="utf-8")
-        config.chmod(0o600)
+        config = self._configure(
+            "files.json",
+            recordings_path=str(self.recordings),
+            start_date=wanted[0]["start_time"],
+            end_date=until.isoformat(),
+        )
         discovery = [tap, "--config", str(config), "--discover"]
         with self._process("discover", discovery, stdout=subprocess.PIPE) as discover:
             streams = json.load(discover.stdout)["streams"]
@@ -294,12 +260,7 @@ class Demo:
 
 
 def count(line: str, run: Run) -> None:
-    """Count a message of the tap.
-
-    Args:
-        line: The message.
-        run: The run to count it for.
-    """
+    """Count a message of the tap for a run."""
     message = json.loads(line)
     if message["type"] == "RECORD" and message["stream"] == "recordings":
         run.files.append(message["record"])
@@ -312,16 +273,7 @@ def count(line: str, run: Run) -> None:
 
 
 def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:  # noqa: ANN401
-    """Send a request to this machine, without a proxy.
-
-    Args:
-        url: URL of the request.
-        body: Form to send with POST.
-        headers: Headers of the request.
-
-    Returns:
-        The parsed JSON of the response.
-    """
+    """Send a request to this machine, without a proxy."""
     request = urllib.request.Request(url, body, headers or {})  # noqa: S310 - the sandbox
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=PATIENCE_SECONDS) as answer:
@@ -329,28 +281,14 @@ def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = 
 
 
 def moment(milliseconds: int) -> str:
-    """Format a timestamp as the tap does.
-
-    Args:
-        milliseconds: Milliseconds since the epoch.
-
-    Returns:
-        The timestamp in UTC, with microseconds.
-    """
+    """Format a timestamp as the tap does."""
     seconds, rest = divmod(milliseconds, 1000)
     text = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
     return text.isoformat(timespec="microseconds")
 
 
 def landed(database: Path) -> tuple[int, Calls]:
-    """Read the database.
-
-    Args:
-        database: The DuckDB file.
-
-    Returns:
-        The number of rows, and the calls.
-    """
+    """Read the database."""
     query = "SELECT logid, call_type, epoch_ms(start_time) FROM zoho.call_logs"
     with duckdb.connect(str(database), read_only=True) as connection:
         rows = connection.execute(query).fetchall()
@@ -358,18 +296,7 @@ def landed(database: Path) -> tuple[int, Calls]:
 
 
 def problems(first: Run, second: Run, account: Account, rows: int, calls: Calls) -> list[str]:
-    """Compare the runs and the database with the account.
-
-    Args:
-        first: The first run.
-        second: The second run.
-        account: Data of the sandbox.
-        rows: Number of rows in the database.
-        calls: Calls in the database.
-
-    Returns:
-        One line for each problem.
-    """
+    """Compare the runs and the database with the account."""
     since = (datetime.fromisoformat(first.bookmark) - LOOKBACK).isoformat(timespec="microseconds")
     before = second.began_ms - GRACE_MS
     due = {logid for logid, ended in account.ended_ms.items() if ended < before}
@@ -398,30 +325,13 @@ def problems(first: Run, second: Run, account: Account, rows: int, calls: Calls)
 
 
 def most_requests(first: Run, second: Run) -> int:
-    """Return the number of requests that the tap may send for its records.
-
-    Args:
-        first: The first run, which reads all calls.
-        second: The second run, which reads new calls and the lookback.
-
-    Returns:
-        The upper bound.
-    """
+    """Return the number of requests that the tap may send for its records."""
     pages = [math.ceil(run.sent / PAGE_SIZE) for run in (first, second)]
     return int(pages[0] * 1.03 + 3) + pages[1] + 2 + FEW_REQUESTS
 
 
 def wrong_files(third: Run, wanted: list[dict[str, Any]], folder: Path) -> list[str]:
-    """Check the downloaded files.
-
-    Args:
-        third: The run that downloaded them.
-        wanted: Records of the expected files.
-        folder: Folder of the files.
-
-    Returns:
-        One line for each problem.
-    """
+    """Check the downloaded files."""
     names = {record["recording_filename"] for record in wanted}
     found = {path.name: path for path in folder.rglob("*") if path.is_file()}
     problems = []
@@ -439,12 +349,7 @@ def wrong_files(third: Run, wanted: list[dict[str, Any]], folder: Path) -> list[
 
 
 def report_files(third: Run, folder: Path) -> None:
-    """Print a summary of the downloaded files.
-
-    Args:
-        third: The run that downloaded them.
-        folder: Folder of the files.
-    """
+    """Print a summary of the downloaded files."""
     sample = third.files[-1]
     path = folder / sample["start_time"][:10].replace("-", "/") / sample["recording_filename"]
     size = sum(record["bytes"] or 0 for record in third.files)
@@ -454,15 +359,7 @@ def report_files(third: Run, folder: Path) -> None:
 
 
 def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -> None:
-    """Print a summary of the runs and the database.
-
-    Args:
-        first: The first run.
-        second: The second run.
-        account: Data of the sandbox.
-        rows: Number of rows in the database.
-        calls: Calls in the database.
-    """
+    """Print a summary of the runs and the database."""
     new = second.calls.keys() - first.calls.keys()
     late = sum(second.calls[logid][1] <= first.bookmark for logid in new)
     say("\n                               run 1       run 2")
@@ -494,14 +391,7 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
 
 
 def picture(database: Path) -> str:
-    """Draw bar charts of the calls per day, type, agent and number.
-
-    Args:
-        database: The DuckDB file.
-
-    Returns:
-        The charts, a sample row and a command that shows more rows.
-    """
+    """Draw bar charts of the calls per day, type, agent and number."""
     queries = {
         "Calls per day": """
             SELECT strftime(start_time, '%a %d %b'), count(*)
@@ -541,23 +431,12 @@ def picture(database: Path) -> str:
 
 
 def say(text: str) -> None:
-    """Print and flush a line.
-
-    Args:
-        text: The line.
-    """
+    """Print and flush a line."""
     print(text, flush=True)
 
 
 def parse(arguments: Sequence[str] | None) -> Namespace:
-    """Parse the command line.
-
-    Args:
-        arguments: Arguments, by default those of the process.
-
-    Returns:
-        The options.
-    """
+    """Parse the command line."""
     parser = ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--calls", type=int, default=3000, help="calls at the start")
     parser.add_argument("--days", type=int, default=60, help="days of these calls")
@@ -568,14 +447,7 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo.
-
-    Args:
-        arguments: Arguments, by default those of the process.
-
-    Returns:
-        The exit code: 0 if all checks pass, 1 if not, 128 + n if stopped by signal n.
-    """
+    """Run the demo."""
     options = parse(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
@@ -603,12 +475,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def stop(number: int, _frame: FrameType | None) -> None:
-    """Exit on a signal, so that each block terminates its process.
-
-    Args:
-        number: The signal.
-        _frame: The interrupted frame.
-    """
+    """Exit on a signal, so that each block terminates its process."""
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
 from tests.property.test_simulation import simulated
-from tests.support.account import DAY, SECOND, AccountSpec, Burst
 from tests.support.bad_responses import ANY_JSON, BAD_RESPONSES, NASTY, BadResponse
 from tests.support.calls import milliseconds
 from tests.support.cli import NOW
 from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate
+from tests.support.simulated_account import DAY, SECOND, AccountSpec, Burst
 from tests.support.simulated_api import SECRETS
 from zoho_voice_sandbox import Dialect
 

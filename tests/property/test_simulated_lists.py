@@ -16,8 +16,8 @@ from tests.property.test_simulation import (
     runs,
     simulated,
 )
-from tests.support.account import MINUTE, AccountSpec, Burst
 from tests.support.scenarios import Scenario, Simulate
+from tests.support.simulated_account import MINUTE, AccountSpec, Burst
 from tests.support.strategies import ANSWERED_IN_PART, KEPT_DAYS, WRONG_STARTS, dialects
 
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
-from tests.support.account import SECOND, AccountSpec, Burst, Change, build_rows, keys_of
 from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate
+from tests.support.simulated_account import SECOND, AccountSpec, Burst, Change, build_rows, keys_of
 from tests.support.simulated_api import Stop
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect

@@ -19,7 +19,11 @@ from requests.adapters import HTTPAdapter
 from tap_zohovoice._time import format_epoch_ms, format_timestamp
 from tap_zohovoice.streams.call_items import LIST_FILTERS
 from tap_zohovoice.tap import TapZohoVoice
-from tests.support.account import (
+from tests.support.bad_responses import BadResponse
+from tests.support.calls import milliseconds
+from tests.support.catalog import selecting
+from tests.support.cli import NOW, call_cli
+from tests.support.simulated_account import (
     DAY,
     SECOND,
     AccountSpec,
@@ -34,10 +38,6 @@ from tests.support.account import (
     keys_of,
     readable_until,
 )
-from tests.support.bad_responses import BadResponse
-from tests.support.calls import milliseconds
-from tests.support.catalog import selecting
-from tests.support.cli import NOW, call_cli
 from tests.support.simulated_api import HOST, SECRETS, Fault, Pipe, SimulatedApi, Stop
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 

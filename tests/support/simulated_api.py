@@ -20,7 +20,9 @@ from typing_extensions import Buffer
 from werkzeug import Response
 
 from tap_zohovoice._compat import override
-from tests.support.account import (
+from tests.support.bad_responses import BadResponse
+from tests.support.cli import NOW
+from tests.support.simulated_account import (
     AUDIO,
     FILES,
     EndlessError,
@@ -32,8 +34,6 @@ from tests.support.account import (
     encode_log,
     has_file,
 )
-from tests.support.bad_responses import BadResponse
-from tests.support.cli import NOW
 from zoho_voice_sandbox.addresses import PATHS, EndpointName
 from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.faults import apply_fault

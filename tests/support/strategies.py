@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
-from tests.support.account import DAY, MINUTE, SECOND, AccountSpec, Burst, Change
+from tests.support.simulated_account import DAY, MINUTE, SECOND, AccountSpec, Burst, Change
 from zoho_voice_sandbox import Dialect
 
 # The default is the same every time, so that CI fails for changes alone.

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.account import DAY, MINUTE, AccountSpec, Burst
 from tests.support.reading import Reading, read
+from tests.support.simulated_account import DAY, MINUTE, AccountSpec, Burst
 from tests.unit.test_windows import assert_complete, assert_once
 from zoho_voice_sandbox import Dialect
 

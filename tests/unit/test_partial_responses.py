@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.account import DAY, MINUTE, SECOND, AccountSpec, Burst
 from tests.support.reading import Reading, read
+from tests.support.simulated_account import DAY, MINUTE, SECOND, AccountSpec, Burst
 from tests.support.strategies import (
     ANY_SERVER,
     CHANGING_ORDERS,

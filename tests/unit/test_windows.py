@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.results import WindowResult
-from tests.support.account import DAY, MINUTE, SECOND, AccountSpec, Burst, Change
 from tests.support.reading import Reading, read
+from tests.support.simulated_account import DAY, MINUTE, SECOND, AccountSpec, Burst, Change
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.dialect import OffsetOver, Order, Total
