@@ -16,7 +16,9 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from tap_zohovoice._compat import override
 
 
-def _properties(kind: th.JSONTypeHelper[Any] | type, *names: str) -> list[th.Property[Any]]:
+def _properties(
+    kind: th.JSONTypeHelper[Any] | type[th.JSONTypeHelper[Any]], *names: str
+) -> list[th.Property[Any]]:
     return [th.Property(name, kind) for name in names]
 
 

@@ -49,7 +49,7 @@ def blocks(page: Path, languages: str) -> list[str]:
     return [body for _, kind, body in found if re.fullmatch(languages, kind)]
 
 
-def run_script(script: str, home: Path, cwd: Path | None = None, **variables: str) -> str:
+def run_script(script: str, home: Path, variables: dict[str, str], cwd: Path | None = None) -> str:
     """Run a script with the installed commands, in a home of its own; return all its output."""
     kept = {name: text for name, text in os.environ.items() if not FILTERED.match(name)}
     places = {"HOME": str(home), "PATH": os.pathsep.join([SCRIPTS, kept["PATH"]])}
@@ -234,7 +234,7 @@ def test_from_the_sandbox_to_duckdb_by_copy_and_paste(tmp_path: Path) -> None:
     install, rest = block.split("cp docs/", maxsplit=1)
     assert [line.split()[0] for line in install.splitlines()] == ["python3", "pip"]
     (tmp_path / "zoho-trial").mkdir()
-    output = run_script(f"cp docs/{rest}", tmp_path, ROOT)
+    output = run_script(f"cp docs/{rest}", tmp_path, {}, ROOT)
     counts, shown = (dict(re.findall(r"│ (\w+) +│ +(\d+) │", table)) for table in (output, section))
     assert counts.keys() == shown.keys()
     assert sum(map(int, counts.values())) == sum(map(int, shown.values())) == 5_000

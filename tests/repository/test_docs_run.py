@@ -35,7 +35,7 @@ def sh(box: Sandbox, tmp_path: Path) -> Callable[..., str]:
     settings = {**box.config, "rate_limit_calls": 10_000}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     variables = {f"TAP_ZOHOVOICE_{name.upper()}": str(text) for name, text in settings.items()}
-    return lambda script, **more: run_script(script, tmp_path, **variables | more)
+    return lambda script, **more: run_script(script, tmp_path, variables | more)
 
 
 def records(path: Path, stream: str = "call_logs") -> list[dict[str, Any]]:
