@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
-from tests.property.test_simulation import simulated
+from tests.property.test_simulation import check_examples
 from tests.support.bad_responses import ANY_JSON, BAD_RESPONSES, NASTY, BadResponse
 from tests.support.calls import milliseconds
 from tests.support.cli import NOW
@@ -74,12 +73,9 @@ SCENARIOS = st.builds(
 )
 
 
-@simulated()
-@given(SCENARIOS)
-def test_answers_in_any_words_cost_no_call_and_no_patience(
-    run_scenario: Simulate, scenario: Scenario
-) -> None:
-    run_scenario(scenario)
+@pytest.mark.simulation
+def test_answers_in_any_words_cost_no_call_and_no_patience(run_scenario: Simulate) -> None:
+    check_examples(SCENARIOS, run_scenario)
 
 
 # What each of these texts means, and no other is one of them.
@@ -129,26 +125,25 @@ def told(state: object) -> dict[str, Any]:
     return bookmark if isinstance(bookmark, dict) else {}
 
 
-@simulated()
-@given(STATES | ANY_JSON)
-def test_a_state_in_any_words_is_refused_or_means_what_it_says(tmp_path: Path, state: Any) -> None:
-    check_state(tmp_path, state, json.dumps(state).encode())
+# Texts of states, some of which are no JSON.
+WRITTEN = (STATES | ANY_JSON).map(lambda state: json.dumps(state).encode())
+CUT = st.builds(
+    lambda text, cut: text[: len(text) * cut // 10], STATES.map(json.dumps), st.integers(1, 9)
+)
+CONTENTS = {"any words": WRITTEN, "no JSON": st.binary(max_size=50) | CUT.map(str.encode)}
 
 
-@simulated()
-@given(st.binary(max_size=50) | st.tuples(STATES.map(json.dumps), st.integers(1, 9)))
-def test_a_state_that_is_no_json_is_refused(tmp_path: Path, content: Any) -> None:
-    if isinstance(content, tuple):
-        text, cut = content
-        content = text[: len(text) * cut // 10].encode()
+@pytest.mark.simulation
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_a_state_is_refused_or_means_what_it_says(tmp_path: Path, kind: str) -> None:
+    check_examples(CONTENTS[kind], lambda content: check_state(tmp_path, content))
+
+
+def check_state(folder: Path, content: bytes) -> None:
     try:
-        state = json.loads(content)
+        state, is_json = json.loads(content), True
     except (ValueError, RecursionError):
-        state = None
-    check_state(tmp_path, state, content, is_json=state is not None)
-
-
-def check_state(folder: Path, state: object, content: bytes, *, is_json: bool = True) -> None:
+        state, is_json = None, False
     here = folder / "run"
     here.mkdir()
     try:

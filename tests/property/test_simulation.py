@@ -13,9 +13,26 @@ from hypothesis import strategies as st
 
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate
-from tests.support.simulated_account import SECOND, AccountSpec, Burst, Change, build_rows, keys_of
+from tests.support.simulated_account import (
+    MINUTE,
+    SECOND,
+    AccountSpec,
+    Burst,
+    Change,
+    build_rows,
+    keys_of,
+)
 from tests.support.simulated_api import Stop
-from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
+from tests.support.strategies import (
+    ANSWERED_IN_PART,
+    ANY_SERVER,
+    KEPT_DAYS,
+    WRONG_STARTS,
+    bursts,
+    changes,
+    dialects,
+    is_knowable,
+)
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.dialect import SeveralFiles, Throttle, TokenRefused
 
@@ -26,21 +43,18 @@ EXAMPLES = {"default": 250, "unshrunk": 250, "nightly": 12_500}[
 """Examples of each property that has its full share; four of them are scenarios."""
 
 
-def simulated(share: float = 1.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Mark a property for `make simulate`, with this share of the examples of the profile."""
-    health = [
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.filter_too_much,
-        HealthCheck.data_too_large,
-    ]
-    examples = settings(max_examples=round(share * EXAMPLES), suppress_health_check=health)
+def check_examples(
+    examples: st.SearchStrategy[Any], check: Callable[[Any], None], share: float = 1.0
+) -> None:
+    """Check a property by this share of the examples of the profile."""
+    health = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
-    def mark(test: Callable[..., None]) -> Callable[..., None]:
-        marked: Callable[..., None] = pytest.mark.simulation(examples(test))
-        return marked
+    @settings(max_examples=round(share * EXAMPLES), suppress_health_check=health)
+    @given(examples)
+    def check_property(example: Any) -> None:
+        check(example)
 
-    return mark
+    check_property()
 
 
 GAPS = st.one_of(st.just(0.0), st.floats(0, 90), st.sampled_from((700.0, 3600.0, 86_400.0, 5e5)))
@@ -63,17 +77,13 @@ FAULTS = (
     *("html", "error_200", "array", "renamed", "nan", "token", "lock", "redirect", "nothing"),
 )
 TOKEN_FAULTS = ("500", "502_html", "html", "cut", "timeout", "unreachable", "denied", "truncated")
-STOPS = st.one_of(
-    st.none(),
-    st.builds(
-        Stop,
-        how=st.sampled_from(("kill", "term")),
-        where=st.sampled_from(("request", "sleep", "write")),
-        number=st.one_of(st.integers(1, 8), st.integers(1, 80)),
-        share=st.floats(0, 1),
-    ),
+STOPS = st.none() | st.builds(
+    Stop,
+    how=st.sampled_from(("kill", "term")),
+    where=st.sampled_from(("request", "sleep", "write")),
+    number=st.one_of(st.integers(1, 8), st.integers(1, 80)),
+    share=st.floats(0, 1),
 )
-
 AT_LOCKS = st.builds(
     Stop, st.sampled_from(("kill", "term")), st.just("lock"), number=st.integers(1, 2)
 )
@@ -150,36 +160,192 @@ def is_readable(account: AccountSpec) -> bool:
 
 
 CLOCKS = st.sampled_from((0.0, 0.0, -600.0, -170.0, 170.0, 600.0))
-MINUTES = st.one_of(st.just(0), st.integers(0, 1440))
-LATENCIES = st.sampled_from((0.0, 0.2, 0.2, 3.0, 50.0))
 
 
-CALLS = st.builds(
-    Scenario,
-    account=accounts(PLAIN),
-    runs=runs(CHANGES),
-    lookback=st.integers(0, 4),
-    call_type=st.sampled_from((None, None, None, "missed")),
-    calls=st.sampled_from((5, 30, 30)),
-    latency=LATENCIES,
-    ahead=CLOCKS,
-    minutes=MINUTES,
-).filter(is_fair)
+def scenarios(account: st.SearchStrategy[AccountSpec], **given: Any) -> st.SearchStrategy[Scenario]:
+    parts = {
+        "runs": runs(st.just(()), most_faults=2, most=2),
+        "lookback": st.integers(0, 4),
+        "latency": st.sampled_from((0.0, 0.2, 0.2, 3.0, 50.0)),
+        "ahead": CLOCKS,
+        "minutes": st.one_of(st.just(0), st.integers(0, 1440)),
+        **given,
+    }
+    return st.builds(Scenario, account=account, **parts).filter(is_fair)
 
 
+def recent(
+    count: st.SearchStrategy[int], gap: st.SearchStrategy[int]
+) -> st.SearchStrategy[tuple[Burst, ...]]:
+    """Make up one burst or two of the last days."""
+    burst = st.builds(Burst, minutes_ago=st.integers(0, 4000), count=count, gap=gap)
+    return st.lists(burst, min_size=1, max_size=2).map(tuple)
+
+
+def steady(days: int) -> st.SearchStrategy[tuple[Burst, ...]]:
+    """Generate calls without a pause, from some day until now."""
+    return st.builds(
+        lambda ago, hours, age: (Burst(ago, age * 24 // hours, hours * 60 * MINUTE),),
+        ago=st.integers(0, 600),
+        hours=st.sampled_from((1, 3, 5)),
+        age=st.sampled_from((10, 25, 50, 130)).map(lambda age: min(age, days + 5)),
+    )
+
+
+def in_part(days: int) -> st.SearchStrategy[AccountSpec]:
+    return st.builds(
+        AccountSpec,
+        bursts=steady(days),
+        dialect=dialects(**ANSWERED_IN_PART, **RESPONSES),
+        size=st.sampled_from((50, 200, None)),
+        days=st.just(days),
+    )
+
+
+def is_told(account: AccountSpec) -> bool:
+    """Return whether what is not answered of the first window is more than a day.
+
+    Of fewer days, those with calls may be of the neighbours in another zone.
+    """
+    return not 0 < account.days + 4 - (account.dialect.answered_days or 0) < 5
+
+
+def is_found(scenario: Scenario) -> bool:
+    """Tell whether there are calls enough to look for files that no call names by itself."""
+    account = scenario.account
+    read = [row for row in build_rows(account) if account.start <= row[0] < account.end]
+    return scenario.files != "filtered" or len(read) > 80
+
+
+# Each with its share of the examples.
+PROPERTIES: dict[str, tuple[float, st.SearchStrategy[Scenario]]] = {
+    "calls that come and go": (
+        1.0,
+        scenarios(
+            accounts(PLAIN),
+            runs=runs(CHANGES),
+            call_type=st.sampled_from((None, None, None, "missed")),
+            calls=st.sampled_from((5, 30, 30)),
+        ),
+    ),
+    "any server": (
+        1.0,
+        scenarios(
+            accounts(dialects(**ANY_SERVER, **RESPONSES)).filter(is_knowable).filter(is_readable),
+            runs=runs(st.just(()), most_faults=2),
+        ),
+    ),
+    "days of 30,000 calls": (
+        0.04,
+        st.builds(
+            Scenario,
+            account=st.builds(
+                AccountSpec,
+                bursts=recent(
+                    st.sampled_from((1_000, 9_000, 30_000)),
+                    st.sampled_from((0, 1, 100, SECOND, 2 * SECOND)),
+                ),
+                dialect=dialects(
+                    max_offset=st.sampled_from((None, 5_000, 10_000)),
+                    future_dates=st.sampled_from(("accepted", "refused")),
+                    max_size=st.sampled_from((None, None, 200, 500)),
+                    size_over=st.sampled_from(
+                        ("cap", "refuse", "error500", "timeout", "cut", "empty")
+                    ),
+                ),
+                size=st.sampled_from((200, None)),
+                days=st.sampled_from((7, 400)),
+            ),
+            runs=runs(CHANGES, most_faults=2, most=1),
+        ),
+    ),
+    "all streams of calls": (
+        1.0,
+        scenarios(
+            accounts(PLAIN, sizes=(5, 20, 50)),
+            runs=runs(CHANGES, most_faults=3),
+            streams=st.sampled_from(
+                (
+                    *2 * [("call_logs", "recordings")],
+                    *[("call_logs", "recordings", "transcripts"), ("recordings",)],
+                    *[("transcripts",), ("recordings", "transcripts")],
+                )
+            ),
+            files=st.sampled_from(("none", "always", "always", "filtered")),
+            fetches=st.booleans(),
+            calls=st.sampled_from((10, 30)),
+        ).filter(is_found),
+    ),
+    "a limit and locks from run to run": (
+        1.0,
+        st.builds(
+            Scenario,
+            account=st.builds(
+                AccountSpec,
+                bursts=recent(st.integers(5, 25), st.sampled_from((0, SECOND))),
+                size=st.sampled_from((2, 3, 5)),
+                days=st.sampled_from((2, 30)),
+            ),
+            runs=st.lists(
+                st.builds(
+                    RunSpec,
+                    gap=st.sampled_from((0.0, 0.0, 1.0, 30.0, 59.9)),
+                    faults=faults(3, ("lock", "timeout", "cut", "token", "500", "unreachable")),
+                    stop=st.one_of(STOPS, AT_LOCKS),
+                    back=st.sampled_from((0.0, 0.0, 50.0, 4000.0)),
+                ),
+                min_size=2,
+                max_size=4,
+            ).map(lambda runs: (*runs, RunSpec())),
+            calls=st.sampled_from((2, 3, 5, 10)),
+            latency=st.sampled_from((0.0, 0.2, 3.0, 50.0, 59.0)),
+            ahead=CLOCKS,
+            shares=st.sampled_from((True, True, False)),
+        ),
+    ),
+    "ranges that are answered in part": (
+        0.6,
+        scenarios(
+            st.sampled_from((2, 40, 55, 100, 400, 3000)).flatmap(in_part).filter(is_told),
+            # Few days later, as many are requested as any server answers.
+            runs=runs(st.just(()), most_faults=2, most=2).map(
+                lambda specs: tuple(replace(spec, gap=min(spec.gap, 3600.0)) for spec in specs)
+            ),
+            lookback=st.integers(0, 2),
+        ),
+    ),
+    "oldest days that are rejected or left out": (
+        0.4,
+        scenarios(accounts(dialects(**KEPT_DAYS, **RESPONSES), sizes=(20, 100, None))),
+    ),
+    "some starts that are wrong": (
+        0.4,
+        scenarios(accounts(dialects(**WRONG_STARTS, **RESPONSES), sizes=(20, 100, None))),
+    ),
+}
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_no_call_is_lost_and_no_rule_is_broken(run_scenario: Simulate, name: str) -> None:
+    share, examples = PROPERTIES[name]
+    check_examples(examples, run_scenario, share)
+
+
+OFFSETS_FAIL = Dialect(
+    order="oldest",
+    to_date_inclusive=False,
+    max_offset=100,
+    offset_over="error500",
+    total="capped",
+    total_error=60,
+)
 # Each of these broke a rule once, or is what no example is likely to be.
 SCENARIOS: dict[str, Scenario] = {
     "an offset fails although the rows end before it": Scenario(
         AccountSpec(
             (Burst(341, 44, 0), Burst(1725, 193, SECOND)),
-            Dialect(
-                order="oldest",
-                to_date_inclusive=False,
-                max_offset=100,
-                offset_over="error500",
-                total="capped",
-                total_error=60,
-            ),
+            OFFSETS_FAIL,
             size=50,
             days=1,
             kinds=2,
@@ -284,145 +450,3 @@ def test_files_named_only_where_filtered_for_are_found_in_each_run(tmp_path: Pat
     out = {row["record"]["recording_filename"] for row in rows if row["type"] == "RECORD"}
     named = [keys_of(row[1], "recordings", "filtered") for row in run.account.rows]
     assert out == {name for names in named for name in names}
-
-
-@simulated()
-@given(CALLS)
-def test_nothing_is_lost_through_faults_locks_and_kills_while_calls_come_and_go(
-    run_scenario: Simulate, scenario: Scenario
-) -> None:
-    run_scenario(scenario)
-
-
-SERVERS = st.builds(
-    Scenario,
-    account=accounts(dialects(**ANY_SERVER, **RESPONSES)).filter(is_knowable).filter(is_readable),
-    runs=runs(st.just(()), most_faults=2),
-    lookback=st.integers(0, 4),
-    latency=LATENCIES,
-    ahead=CLOCKS,
-    minutes=MINUTES,
-).filter(is_fair)
-
-
-@simulated()
-@given(SERVERS)
-def test_nothing_is_lost_on_any_server_through_faults_locks_and_kills(
-    run_scenario: Simulate, scenario: Scenario
-) -> None:
-    run_scenario(scenario)
-
-
-def recent(
-    count: st.SearchStrategy[int], gap: st.SearchStrategy[int]
-) -> st.SearchStrategy[tuple[Burst, ...]]:
-    """Make up one burst or two of the last days."""
-    burst = st.builds(Burst, minutes_ago=st.integers(0, 4000), count=count, gap=gap)
-    return st.lists(burst, min_size=1, max_size=2).map(tuple)
-
-
-CROWDS = st.builds(
-    Scenario,
-    account=st.builds(
-        AccountSpec,
-        bursts=recent(
-            st.sampled_from((1_000, 9_000, 30_000)),
-            st.sampled_from((0, 1, 100, SECOND, 2 * SECOND)),
-        ),
-        dialect=dialects(
-            max_offset=st.sampled_from((None, 5_000, 10_000)),
-            future_dates=st.sampled_from(("accepted", "refused")),
-            max_size=st.sampled_from((None, None, 200, 500)),
-            size_over=st.sampled_from(("cap", "refuse", "error500", "timeout", "cut", "empty")),
-        ),
-        size=st.sampled_from((200, None)),
-        days=st.sampled_from((7, 400)),
-    ),
-    runs=runs(CHANGES, most_faults=2, most=1),
-)
-
-
-@simulated(share=0.04)
-@given(CROWDS)
-def test_nothing_is_lost_on_days_of_thirty_thousand_calls(
-    run_scenario: Simulate, scenario: Scenario
-) -> None:
-    run_scenario(scenario)
-
-
-def is_found(scenario: Scenario) -> bool:
-    """Tell whether there are calls enough to look for files that no call names by itself."""
-    account = scenario.account
-    rows = build_rows(account)
-    return (
-        scenario.files != "filtered"
-        or sum(account.start <= row[0] < account.end for row in rows) > 80
-    )
-
-
-STREAMS = st.sampled_from(
-    (
-        ("call_logs", "recordings"),
-        ("call_logs", "recordings"),
-        ("call_logs", "recordings", "transcripts"),
-        ("recordings",),
-        ("transcripts",),
-        ("recordings", "transcripts"),
-    )
-)
-
-
-NAMED = st.builds(
-    Scenario,
-    account=accounts(PLAIN, sizes=(5, 20, 50)),
-    runs=runs(CHANGES, most_faults=3),
-    streams=STREAMS,
-    files=st.sampled_from(("none", "always", "always", "filtered")),
-    lookback=st.integers(0, 4),
-    fetches=st.booleans(),
-    calls=st.sampled_from((10, 30)),
-    latency=LATENCIES,
-    ahead=CLOCKS,
-    minutes=MINUTES,
-).filter(lambda scenario: is_fair(scenario) and is_found(scenario))
-
-
-@simulated()
-@given(NAMED)
-def test_no_stream_loses_what_calls_name(run_scenario: Simulate, scenario: Scenario) -> None:
-    run_scenario(scenario)
-
-
-LIMITS = st.builds(
-    Scenario,
-    account=st.builds(
-        AccountSpec,
-        bursts=recent(st.integers(5, 25), st.sampled_from((0, SECOND))),
-        size=st.sampled_from((2, 3, 5)),
-        days=st.sampled_from((2, 30)),
-    ),
-    runs=st.lists(
-        st.builds(
-            RunSpec,
-            gap=st.sampled_from((0.0, 0.0, 1.0, 30.0, 59.9)),
-            faults=faults(3, ("lock", "timeout", "cut", "token", "500", "unreachable")),
-            stop=st.one_of(STOPS, AT_LOCKS),
-            back=st.sampled_from((0.0, 0.0, 50.0, 4000.0)),
-        ),
-        min_size=2,
-        max_size=4,
-    ).map(lambda runs: (*runs, RunSpec())),
-    lookback=st.just(3),
-    calls=st.sampled_from((2, 3, 5, 10)),
-    latency=st.sampled_from((0.0, 0.2, 3.0, 50.0, 59.0)),
-    ahead=CLOCKS,
-    shares=st.sampled_from((True, True, False)),
-)
-
-
-@simulated()
-@given(LIMITS)
-def test_the_limit_is_kept_and_no_lock_is_touched_from_run_to_run(
-    run_scenario: Simulate, scenario: Scenario
-) -> None:
-    run_scenario(scenario)
