@@ -5,28 +5,28 @@ from dataclasses import dataclass
 _MAX_ROWS = 15_000
 """Rows of the largest window, where offsets have no limit."""
 _MAX_WINDOW_REQUESTS = 50
-"""Requests of a window of several days, since nothing of it is emitted until it is complete. With
-those that find the days, they fit two minutes at 29 a minute."""
+"""Requests of a window of several days: its records are emitted when it is complete, and a stopped
+run should repeat less than two minutes of requests."""
 ITEM_WINDOW_REQUESTS = 10
-"""The same where each row takes another request: the next run reads the window again."""
+"""The same for streams with a request for each row: after a stop, they list the window again."""
 _MIN_CHECKPOINT_ROWS = 1_000
-"""Rows that a window may have however many requests they take: short windows repeat days."""
+"""Rows that a window may have at any page size: short windows repeat days, as they overlap."""
 _LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
-"""Where `from` + `size` may end, most likely first: the default of the search engine that Zoho's
+"""Likely limits of `from` + `size`, most likely first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
 _DOCUMENTED_SIZE = 100
 """The size in the documentation's sample request; clients use larger ones."""
 DEFAULT_SIZE = 200
-"""The size of first pages, unless the user wishes another one: clients use it."""
+"""The size of first pages, unless `page_size` is set: clients use it."""
 _LARGER_SIZES = (1_000, 500)
 """Sizes to try where a window has more rows than a page of `DEFAULT_SIZE`; none is documented."""
 LEAST_SIZE = 25
-"""The least size to come down to after failures that do not name the size."""
+"""The smallest size to request after failures that do not name the size."""
 _SHORT_TRIALS = 2
-"""Pages without a total that bring no more than `DEFAULT_SIZE` rows, after which a size is given
-up: one may be the end of its window."""
+"""Pages without a total and with no more than `DEFAULT_SIZE` rows, after which a size is not tried
+again: one of them may be the last page of its window."""
 _MIN_ROWS_OF_ORDER = 20
-"""Rows of a page that are enough to know what follows it."""
+"""Minimum rows of a page that show an order."""
 _LATEST = "~"
 """A text that sorts after all timestamps."""
 
@@ -41,15 +41,15 @@ class ServerLimits:
         full_page_rows: Rows that a full page has; 0: unknown.
         large_end: Largest `from` + `size` to request with more than the least size.
         failures_beyond: Requests for more than the least size that failed beyond `confirmed_end`.
-        deepest_row: Largest offset + number of rows that came.
+        deepest_row: Largest offset + number of received rows.
         confirmed_end: Largest `from` + `size` of a request that returned rows.
         proven_window_rows: Rows of the largest window that is proved to be complete.
         proven_page_rows: Rows of the longest first page that is proved to be complete.
         longest_page_rows: Rows of the longest page.
         total_is_reliable: Whether totals have been right so far.
         total_exceeds_page: Whether a total was greater than the rows of its own page.
-        firm_overlaps: Wide overlaps of two pages in a row whose rows kept their order.
-        needs_single_pages: Whether each window must fit a page, since the order is not firm.
+        firm_overlaps: Consecutive wide overlaps of two pages whose rows kept their order.
+        needs_single_pages: Whether each window must fit a page, since the order changes.
         window_requests: Requests that a window of several days may take.
     """
 
@@ -77,7 +77,7 @@ class ServerLimits:
 
     @property
     def checkpoint_rows(self) -> int:
-        """Rows after which records and STATE must go out: more take too many requests."""
+        """Rows after which records and STATE must be emitted: more take too many requests."""
         if not self.full_page_rows:
             return _MAX_ROWS
         new_rows = self.full_page_rows - 1  # pages overlap by a row
@@ -95,7 +95,7 @@ class ServerLimits:
         return min(size, max(self.large_end - offset, least))
 
     def lower_large_end(self, end: int, *, is_refused: bool) -> None:
-        """Record that more rows failed than the least size, which ends at `end`: once by chance."""
+        """Record that a request for rows beyond `end` failed; one failure may be chance."""
         self.failures_beyond += 1
         if is_refused or self.failures_beyond > 1:
             self.large_end = max(self.confirmed_end, end)
@@ -122,7 +122,7 @@ class ServerLimits:
             self.total_is_reliable = False
 
     def require_single_pages(self) -> None:
-        """Let each window fit a page: the order of rows changes from request to request."""
+        """Require that each window fits a page: the order of rows changes between requests."""
         self.needs_single_pages = True
         self.reachable_rows = max(min(self.reachable_rows, self.size - 1), 1)
 
@@ -131,8 +131,8 @@ class PageSizeNegotiation:
     """The size of a page: the largest one granted, or a smaller one where the server rejects it.
 
     A rejection need not name what is rejected. So a size that may be the reason is lowered, and
-    tried again later. This and larger sizes are tried after a full page, where rows are certain to
-    follow, so that no rows, or no more than before, mean that the size is not granted.
+    tried again later. Sizes are tried after a full page, where more rows are certain to follow: a
+    response without rows, or with no more than before, means that the size is not granted.
 
     Args:
         size: Rows to request; None: as many as the server grants.
@@ -172,7 +172,7 @@ class PageSizeNegotiation:
         return any(size <= self._wish for size in self._trials)
 
     def accepted(self, size: int) -> None:
-        """Record that the server returned rows to a size."""
+        """Record that the server returned rows for a size."""
         if not self.granted:
             self.least = size
             self._is_accepted = True
@@ -209,7 +209,7 @@ class PageSizeNegotiation:
         return not self._is_accepted and self.halve()
 
     def lower_unproven(self) -> bool:
-        """Lower a size that may be the reason of a failure, and try it later; return whether."""
+        """Lower a size that may have caused a failure, to try it later; return whether it was."""
         if not self.is_unproven:
             return False
         failed, place = self.least, sum(size <= self._wish for size in self._trials)
@@ -230,10 +230,10 @@ class PageSizeNegotiation:
 
 
 class DescendingOrderDetector:
-    """Finds out whether all further rows are too old: rows so far came newest first.
+    """Detects that all further rows are too old, where rows come newest first.
 
     Args:
-        start: Rows that started before are too old (timestamp).
+        start: Timestamp; calls that started before are too old.
     """
 
     def __init__(self, start: str) -> None:

@@ -1,4 +1,4 @@
-"""Pages of one window: which `from` and `size` come next, and whether all rows have come."""
+"""Pages of one window: which offset to request next, and whether all rows were received."""
 
 import logging
 from collections.abc import Callable, Generator
@@ -24,11 +24,11 @@ _MAX_REREADS = 3
 TRACK_TOTAL_HITS_CAP = 10_000
 """Total at which search engines stop counting by default; there may be more rows."""
 _MAX_STALE_PAGES = 30
-"""Pages in a row without a new row; so many calls do not arrive between requests."""
+"""Consecutive pages without a new row; fewer may be due to calls that arrive meanwhile."""
 _ROUND_PAGE = 50
 """Servers cap pages at round numbers, so a page of such a length may be a capped one."""
 _ROUND_LIMITS = 100, 128
-"""Offsets end at multiples of these, or of 10, so a list of such a length may go on."""
+"""Limits of offsets are multiples of these or of 10: a list of such a length may be cut off."""
 
 
 class PageFlow:
@@ -39,10 +39,10 @@ class PageFlow:
         limits: What is known of the server; updated.
         can_split: Whether fewer days can be requested if the window holds too many rows.
         name: The window, for the log.
-        start: Rows that started before are not needed (timestamp); windows of days have some.
+        start: Timestamp; calls that started before are not needed, but windows have some.
 
     Attributes:
-        rows: The rows by `logid`, in the order they came.
+        rows: The rows by `logid`, in the order of the responses.
         can_split_types: Whether types of calls can be requested separately instead.
     """
 
@@ -74,14 +74,14 @@ class PageFlow:
 
     @property
     def has_firm_end(self) -> bool:
-        """Whether the list ended on rows that came before, where no limit of offsets is likely."""
+        """Whether the list ended with a repeated row, not where a limit of offsets is likely."""
         rows = self._pass.row_count  # a list may lack its last row, or have one that was added
         nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
         return self._has_ended and rows % 10 != 0 and all(nearby)
 
     @property
     def legs(self) -> set[SerializedRecord]:
-        """The other rows of calls that came as several rows which differ."""
+        """The rows that are not kept, of calls with several rows that differ."""
         return self._calls.legs
 
     @property
@@ -101,7 +101,7 @@ class PageFlow:
         some_moved, kept_order = False, True
         for _ in range(1 + _MAX_REREADS):
             yield from self._read_pass()
-            # Rows that change places may be in place once, by chance.
+            # Rows whose order changes may have the same order once, by chance.
             keeps_order = self._pass.is_firm and (
                 before is None or not some_moved or self._pass.has_order_of(before)
             )
@@ -176,7 +176,7 @@ class PageFlow:
         return offset, None
 
     def _check_length(self) -> Generator[PageRequest, Page, None]:
-        """Check that a window without a total is not too large, by a later row where it may be."""
+        """Check that a window without a total is not too large, by a request for a later row."""
         most = self._limits.max_window_rows
         if len(self.rows) > most:
             raise WindowTooLargeError(None)
@@ -281,7 +281,7 @@ class PageFlow:
         return lower, back
 
     def _check_unexpected_end(self, offset: int, page: Page) -> None:
-        """Check an empty page where the total promises rows.
+        """Check an empty page whose offset is below the total.
 
         Raises:
             WindowTooLargeError: If offsets may end here, since no deeper one returned rows, and

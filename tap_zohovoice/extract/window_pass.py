@@ -16,17 +16,17 @@ class WindowPass:
     """The rows of one pass, from the first to the last.
 
     Attributes:
-        ids: Ids of the rows in the order they came, those of overlaps twice.
+        ids: Ids of the rows in the order of the responses, those of overlaps twice.
         seen: First place of each id in `ids`.
         totals: `meta.total` of the pages that have it.
         row_count: Number of rows up to the end of the last page.
         is_single_page: Whether the first page has all rows.
-        is_firm: Whether no row has been at two places in this pass.
+        is_firm: Whether no row has changed its place in this pass.
         empty_offsets: Offsets that had no row, but should have had one.
         order: Finds out whether all further rows are too old.
         stale_pages: Number of last pages in a row without a new row.
         overlap: Number of rows of the last page that are requested again.
-        repeats: Number of rows that came again, more than were requested again.
+        repeats: Number of rows that were received again without being requested again.
         has_shifted: Whether rows before a seam were gone, or have moved.
     """
 

@@ -27,7 +27,7 @@ class WindowReader:
     Args:
         page_size: Rows to request at once; None: as many as the server grants.
         filters: Query parameters.
-        cutoff: Rows that started before are not needed (timestamp).
+        cutoff: Timestamp; calls that started before are not needed.
         on_page: Called with the window and each page.
 
     Attributes:
@@ -135,7 +135,7 @@ class WindowReader:
                 attempts = min(attempts + SIZE_ATTEMPTS, MAX_ATTEMPTS - 1)
                 limits["max_attempts"] = attempts
             if offset and not has_rows:
-                limits = TRIAL_LIMITS  # a failure is an answer
+                limits = TRIAL_LIMITS  # a failure means that offsets end before
             try:
                 page = yield replace(request, size=size, retry_limits=limits)
             except (InvalidParameterError, RetriesExhaustedError) as error:
@@ -158,7 +158,7 @@ class WindowReader:
         """Return the size to request at an offset."""
         size = self.limits.clip(offset, self.page_size.next, self.page_size.least)
         has_failed = has_rows and self.page_size.granted and self._is_beyond(offset, size)
-        if not offset and self._was_silent:  # a small page is enough, and needs no proof
+        if not offset and self._was_silent:  # after a window without calls, a small page is enough
             return LEAST_SIZE if self.page_size.is_unproven else self.page_size.least
         return self.page_size.least if has_failed else size
 
@@ -200,13 +200,13 @@ class WindowReader:
         return trial if trial and self.limits.clip(offset, trial, 0) == trial else None
 
     def _is_beyond(self, offset: int, size: int) -> bool:
-        """Return whether no request has come that far yet."""
+        """Return whether no request that far has returned rows yet."""
         return offset > 0 and offset + size > self.limits.confirmed_end
 
     def _lower_size(
         self, offset: int, size: int, error: InvalidParameterError | RetriesExhaustedError
     ) -> bool:
-        """Return whether a request failed for its size, and a smaller one is next."""
+        """Lower the size if it may have caused a failure; return whether it could be."""
         is_beyond, is_value = self._is_beyond(offset, size), False
         if isinstance(error, InvalidParameterError):
             if error.rejected_param == "size" and self.page_size.lower_rejected():
@@ -221,7 +221,7 @@ class WindowReader:
     def _verify_end(
         self, window: DateWindow, rows: Rows, *, can_split: bool
     ) -> Generator[PageRequest, Page, None]:
-        """Verify that a long window without a total did not end where offsets do.
+        """Verify that a long window without a total was not cut off at the limit of offsets.
 
         The days after the last row are requested separately.
 
@@ -233,7 +233,7 @@ class WindowReader:
         for days in days_after(window, [row.start_time for row in rows.values()]):
             found = yield from self._flow(days, can_split=False, known=rows).read_window()
             if len(found) > 0.9 * len(rows):
-                raise WindowTooLargeError(None)  # it may have ended in the same place
+                raise WindowTooLargeError(None)  # it may be cut off too
 
     def verify_offset(
         self, window: DateWindow, total: int | None

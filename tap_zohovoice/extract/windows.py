@@ -1,4 +1,4 @@
-"""Date windows, and what their ends mean: neither zone nor inclusiveness is documented."""
+"""Date windows. Whether `toDate` is inclusive, and in which time zone, is not documented."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ MIN_UTC_OFFSET = dt.timedelta(hours=-12)
 MAX_UTC_OFFSET = dt.timedelta(hours=14)
 """Range of the world's time zones."""
 _MAX_DST_SHIFT = dt.timedelta(hours=2)
-"""Difference of a zone's offset between two windows, and of a call's start and filing."""
+"""Change of a zone's UTC offset between two windows, and delay until a call is listed."""
 _MIN_EVIDENCE = 3
 """Minimum rows of evidence; single rows may have a wrong time."""
 
@@ -35,7 +35,7 @@ class DateWindow:
 
     @property
     def near(self) -> tuple[dt.datetime, dt.datetime]:
-        """Moments between which its calls start, in any time zone, with two days to spare."""
+        """Range of the start of its calls, in any time zone, with two days of tolerance."""
         return midnight(self.first) - 2 * DAY, midnight(self.last) + 3 * DAY
 
     @override
@@ -45,7 +45,7 @@ class DateWindow:
 
 
 class ToDateBoundary:
-    """Finds out whether `toDate` is inclusive, so that no day need be read twice.
+    """Detects whether `toDate` is inclusive, so that no day is read twice.
 
     If it is exclusive, every row lies before the start of its window's last day, and after the
     start of the first, in a zone that stays the same. Once no time zone is left in which that
@@ -80,7 +80,7 @@ def midnight(day: dt.date) -> dt.datetime:
 
 
 def add_saturating(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
-    """Add to a moment, but stay within the calendar."""
+    """Add to a moment, but stay within the range of `datetime`."""
     try:
         return moment + by
     except OverflowError:
