@@ -1,1 +1,1 @@
-"""Which days to ask for, and reading them."""
+"""Extraction of call logs: plans windows of days and reads them, without I/O."""

@@ -1,4 +1,4 @@
-"""Rows of one call that differ (legs of a call): which is kept, and what becomes of the others."""
+"""Legs of a call: rows with one `logid` that differ. One is kept, and gets the others' values."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -15,7 +15,7 @@ class CallRows:
     the later `end_time`.
 
     Attributes:
-        kept: The rows by `logid`, in the order they came.
+        kept: The rows by `logid`, in the order of the responses.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class CallRows:
 
     @property
     def legs(self) -> set[SerializedRecord]:
-        """The other rows of calls that came as several rows which differ."""
+        """The rows that are not kept, of calls with several rows that differ."""
         return self._legs.difference(self.kept.values()) if self._legs else self._legs
 
     def add(self, rows: Iterable[SerializedRecord], is_leg: Callable[[str], bool]) -> None:

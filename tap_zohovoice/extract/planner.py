@@ -42,7 +42,7 @@ class WindowPlanner:
         self._start = start
         self._first_day = add_saturating(start, MIN_UTC_OFFSET).date()
         self._next: dt.date | None = self._first_day if start <= self._end else None
-        # With an exclusive `toDate` in the far east, only the day after next covers this moment.
+        # In UTC+14, with an exclusive `toDate`, only the day after tomorrow covers this moment.
         self._last_day = add_saturating(self._end, MAX_UTC_OFFSET).date() + DAY
         self._covering_day = self._last_day
         self._is_extending = False
@@ -96,7 +96,7 @@ class WindowPlanner:
         return window.days > self._min_days
 
     def covered_until(self, window: DateWindow) -> dt.datetime:
-        """Return the moment before which no call is unread after a window, in any zone."""
+        """Return the moment before which all calls are read after a window, in any time zone."""
         if window.last >= self._covering_day:
             return self._end
         return min(midnight(window.last) - MAX_UTC_OFFSET, self._end)
@@ -135,7 +135,7 @@ class WindowPlanner:
         return True
 
     def _extend(self, first: dt.date) -> None:
-        """Continue day by day: the server's day may be ahead, or not the future was rejected."""
+        """Continue day by day: the server's day may be ahead, or it rejects something else."""
         self._last_day = max(self._last_day + DAY, first)
         self._is_extending = True
         self._next = first if self._last_day <= self._covering_day else None
@@ -181,7 +181,7 @@ class WindowPlanner:
 
     @property
     def _is_inclusive(self) -> bool:
-        """Whether `toDate` is: a server that accepts one day alone must mean all of it."""
+        """Whether `toDate` is inclusive, as it must be if the server accepts a single day."""
         return self.boundary.is_inclusive or self._max_days == 1
 
     @property

@@ -23,17 +23,17 @@ from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 20
-"""Requests of a run that verify silent days; up to three more follow if one returns calls."""
+"""Requests of a run that verify days without calls; up to three more if one returns calls."""
 _TRUSTED_DAYS = 7
 """Days of a range that are trusted without proof: a daily run requests no more."""
 _MIN_ROWS = 5
-"""Rows of a window that are enough to know which silence is unusual."""
+"""Minimum rows of a window that show which gap between calls is unusual."""
 _MAX_WRONG_CLOCKS = 2
 """Rows far from the others, at either end of a window, whose clocks may be wrong."""
 _LEAST_PROBES = 3
-"""Requests that any window may take, however small its share of the days of the run."""
+"""Requests that any window may use, even if its share of the days of the run is small."""
 _MAX_CALL = dt.timedelta(hours=1)
-"""Calls that started within it before a run may be listed while the run goes on."""
+"""Calls that started up to this long before a run may be listed during the run."""
 
 
 class RangeProof:
@@ -90,7 +90,7 @@ class RangeProof:
 
     def _observe(self, window: DateWindow, timestamps: Iterable[str]) -> list[dt.datetime]:
         """Observe rows of a window, and return when they start, in order."""
-        # Days have a zone; rows of other days have a wrong time, and prove nothing.
+        # The time zone of the days is not known; rows of other days have a wrong time.
         first = add_saturating(midnight(window.first), -MAX_UTC_OFFSET)
         last = add_saturating(midnight(window.last), DAY - MIN_UTC_OFFSET)
         moments = sorted(dt.datetime.fromisoformat(text) for text in timestamps)
@@ -128,11 +128,11 @@ class RangeProof:
         self._observe(window, (row.start_time for row in rows))
 
     def _silences(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
-        """Return the days before and after all rows, if it is unusual that they have none."""
+        """Return the days before and after all rows, if a gap of that length is unusual."""
         is_short = window.days <= SHORT_RANGE_DAYS
         if is_short and len(starts) < _MIN_ROWS:
             return []
-        # A run of few days, such as a daily one, verifies only the most unusual silence.
+        # A run of few days, such as a daily run, verifies only the most unusual gap.
         is_short_run = is_short and self._planner.is_whole_range(window)
         least_days = 1
         if is_short_run:
@@ -153,10 +153,10 @@ class RangeProof:
         return found
 
     def _probes_of(self, silences: list[DateWindow], window: DateWindow) -> list[DateWindow]:
-        """Return what to request of the silent days of a window.
+        """Return the requests that verify the days of a window without calls.
 
-        Together, the requests have all of these days. They have no more days than are proven, or
-        else as few as the requests of the run allow: a window has its share of these.
+        Together, they have all of these days. Each has no more days than are proven, or else as few
+        as the number of requests allows: each window has its share of the requests of the run.
         """
         share = math.ceil(_MAX_PROBES * self._planner.share_of(window))
         most = min(max(share, _LEAST_PROBES), _MAX_PROBES - self._probes)
@@ -182,7 +182,7 @@ class RangeProof:
 
 
 def _without_wrong_clocks(starts: list[dt.datetime]) -> list[dt.datetime]:
-    """Return starts without the few that are far from all others: they prove no range."""
+    """Return starts without the few that are far from all others, by wrong clocks."""
     count = len(starts)
 
     def after_gaps(places: range) -> list[int]:

@@ -1,4 +1,4 @@
-"""Reader of call logs: window after window, in order and without repeats."""
+"""Reader of call logs: window after window, sorted and without duplicates."""
 
 import datetime as dt
 import logging
@@ -116,7 +116,7 @@ class CallLogReader:
     def _read(self, window: DateWindow) -> Generator[PageRequest | WindowResult, Page, Rows | None]:
         """Read a window; None: the planner has another one to read first."""
         can_split = self.planner.can_split(window)
-        # Of a day before the start, only a part is read, so that its total proves nothing.
+        # Of a day before the start, only a part is read, so its total cannot be compared.
         is_after_start = self._start <= format_timestamp(midnight(window.first))
         by_type = self._can_split_types and self.emits_types and not can_split and is_after_start
         reading = self._windows.read(window, can_split=can_split, can_split_types=by_type)
@@ -128,7 +128,7 @@ class CallLogReader:
             if not (yield from self._windows.verify_offset(window, error.total)):
                 self.planner.shrink(window, error.total)
         except (InvalidParameterError, RetriesExhaustedError) as error:
-            if not (yield from self._recovery.is_mended(window, error)):
+            if not (yield from self._recovery.plan_retry(window, error)):
                 raise
         return None
 
@@ -146,7 +146,7 @@ class CallLogReader:
         """
         windows, seen = self._windows, dict(self._windows.rows)
         counts: dict[str, int] = {}
-        # Where all types take too long, each is emitted when it is read; a total shows their end.
+        # If all types take too many requests, each is emitted at once; the total shows the end.
         is_long = (total or 0) > self.limits.checkpoint_rows and self.limits.total_is_reliable
         emits_each_type = is_long and self.emits_types and self._can_split_types
         stopped, self._checkpoint = self._checkpoint, None
@@ -166,7 +166,7 @@ class CallLogReader:
                 if emits_each_type and call_type != CALL_TYPES[-1]:
                     rows = {key: calls.kept[key] for key in rows}
                     yield self._partial_result(window, rows, counts)
-            # If a row that was seen has none of these types, others may have none either.
+            # If a received row has none of these types, there may be more such rows.
             has_seen = was_stopped or all(logid in calls.kept for logid in seen)
             count = sum(counts.values())
             is_short = self.limits.total_is_reliable and count < (total or 0)

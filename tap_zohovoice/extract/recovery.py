@@ -1,4 +1,4 @@
-"""Recovery from requests for windows that the server rejects, or fails to answer."""
+"""Recovery from requests for windows that the server rejects, or that fail."""
 
 import datetime as dt
 import logging
@@ -13,14 +13,14 @@ from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _FEW_ROWS, _FEW_ATTEMPTS = 10, 2
-"""Size of a request that shall not fail because of its size, and its attempts."""
+"""Page size and limits of a request that must not fail because of its size."""
 
 
 class Recovery:
-    """Finds out what of a request is rejected, and plans requests without it.
+    """Finds out which part of a request is rejected, and plans requests without it.
 
-    Where a response does not name it, a request for a few rows of a recent day shows whether it is
-    something of the other request.
+    Where a response does not name it, a request for a few rows of a recent day shows whether the
+    API works at all.
     """
 
     def __init__(self, windows: WindowReader, planner: WindowPlanner, today: dt.date) -> None:
@@ -39,10 +39,10 @@ class Recovery:
             self._planner.allow_long_windows()  # days were not the reason
             self._retries_size = False
 
-    def is_mended(
+    def plan_retry(
         self, window: DateWindow, error: InvalidParameterError | RetriesExhaustedError
     ) -> Generator[PageRequest, Page, bool]:
-        """Plan less of what may fail, such as days or rows; return whether to request it again."""
+        """Plan fewer days or rows after a failure; return whether to request the window again."""
         if isinstance(error, RetriesExhaustedError):
             return (yield from self._request_fewer_days(window, error))
         if not error.is_invalid_value and error.summary not in self._refusals:
@@ -85,7 +85,7 @@ class Recovery:
             middle = rejected + (accepted - rejected) // 2
             is_kept = yield from self._accepts(middle)
             rejected, accepted = (rejected, middle) if is_kept else (middle, accepted)
-        # In an outage or a lockout, which may end at any moment, both days get the same answer.
+        # In an outage or a lockout, which may end at any moment, both days get the same response.
         is_kept = yield from self._accepts(accepted)
         if not is_kept or (yield from self._accepts(rejected, MAX_ATTEMPTS)):
             return False

@@ -1,4 +1,4 @@
-"""Results of windows, and checkpoints, at which the run after a stopped one continues."""
+"""Results of windows, and checkpoints, at which the next run continues after a stop."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Checkpoint:
         next_day: First day to request; all days before are read.
         last_day: Last day of the next window, of which some types of calls may be read.
         call_types: Number of rows by each of these types.
-        emitted_until: Start of the last item that the window brought, of those that take a request.
+        emitted_until: Start of the last emitted item, of those that take a request.
     """
 
     next_day: dt.date
@@ -62,7 +62,7 @@ class Checkpoint:
         Args:
             state: The bookmark.
             now: Start of the run that reads it.
-            lookback: Calls that were younger when they were read, are read again.
+            lookback: Calls that were younger than this when they were read are read again.
         """
         try:
             found = state[CHECKPOINT]
@@ -82,7 +82,7 @@ class Checkpoint:
         return cls(next_day, last_day, call_types, str(found.get(POSITION, "")))
 
     def limited(self, until: dt.datetime) -> "Checkpoint":
-        """Return a checkpoint that goes no further than days which are over at a moment."""
+        """Return a checkpoint without days that are not over at a moment."""
         day = (until + MIN_UTC_OFFSET).date()
         if self.last_day < day:
             return self
@@ -99,7 +99,7 @@ class WindowResult:
         strays: Records that start far outside the window; they do not move the bookmark.
         legs: Other rows of calls that came as several rows which differ; each call is in `rows`
             or `strays` once, or in an earlier window.
-        covered_until: Before this moment no call is unread; the bookmark where there are no rows.
+        covered_until: All calls before are read; the bookmark of a window without rows.
         bookmark_limit: Moment that the bookmark less the lookback must not pass, even if rows
             start later, by clocks that are ahead.
         checkpoint: Where the next run continues if this one stops here; None: all days are read.
