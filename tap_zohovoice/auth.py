@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger("tap-zohovoice.auth")
 
 MAX_WAITS = (1, 2, 4, 8, 16, 32, 60)  # seconds; an outage of Zoho Accounts may last minutes
 FEW_WAITS = MAX_WAITS[:2]  # while a user waits at the terminal
-# So many in this time; Zoho issues ten tokens. Source: OAuth documentation of Zoho Accounts.
+# Zoho issues ten tokens in this time. Source: OAuth documentation of Zoho Accounts.
 MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
 EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
 MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
@@ -68,7 +68,7 @@ class TokenEndpoint:
     timeout: float
     user_agent: str
     requested_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
-    failed_attempts = 0  # those without a usable response, which were retried
+    failed_attempts = 0  # attempts without a usable response, which were retried
     first_date = ""  # `Date` of the first response; empty before there is one
     waits: Sequence[int] = FEW_WAITS  # seconds between attempts
     _has_issued = False

@@ -12,7 +12,7 @@ from tap_zohovoice._time import Clock
 ACCEPT_ENCODING = "gzip, deflate"
 CHUNK_SIZE = 64 * 1024
 MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Of a body that is read whole; the largest page, a thousand calls, has about two million."""
+"""Limit of a body that is read whole; the largest page, of 1,000 calls, has about 2 MB."""
 MIN_BYTES_PER_SECOND = 4_000  # half of what a telephone line carries
 _CODINGS = re.compile(r"\b(?:gzip|deflate|br|compress|dc[bz]|zstd)\b")
 """Compressions; other tokens of `Content-Encoding`, such as `none`, have no effect."""

@@ -37,12 +37,12 @@ _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}
 """`Unauthorized`, and statuses of other servers for a session or token that has expired."""
 _SUCCESS, _REDIRECT, _CLIENT_ERROR, _FAILED = range(2, 6)
-"""Hundreds of a status."""
+"""Classes of HTTP statuses: 2xx to 5xx."""
 _DATA_KEYS = {
     *("logs", "transcribeObj", "users", "queues", "numberslist", "contacts", "contact_status"),
     *("smsLogQuery", "schedule", "records", "list"),
 }
-"""Members with the data of a response, of all paths."""
+"""Members that hold the rows of a response, of all endpoints."""
 _MAX_RETRY_AFTER = 86_400.0
 """Seconds; a larger value is a point in time, in milliseconds or wrong."""
 

@@ -37,14 +37,14 @@ _FAILURES_OF_LOCKOUT = 2
 _MAX_RETRY_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _TOO_LONG = "the lockout lasts too long; run again later"
 _IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
-"""Sent again without a wait here; after a lockout, the limiter lets the request wait."""
+"""Retried at once; after a lockout, the limiter makes the request wait."""
 
 
 @dataclass(eq=False, repr=False)
 class RetryPolicy:
     """Sends a request again as long as that may help.
 
-    A lockout is no failed attempt: it closes the limiter, where the next attempt waits for a slot.
+    A lockout is not a failed attempt: it locks the limiter, where the next attempt waits.
     A rejected access token is renewed once: `invalidate_token` returns whether that is possible.
     After a success, a failure in unknown words may have either reason too. The token is renewed
     first; if nothing else passes either, the API may be locked.
@@ -81,7 +81,7 @@ class RetryPolicy:
             max_lockouts: Lockouts in a row that are waited out.
             max_unreachable: Those attempts that got no response, or not a whole one; one for a
                 trial, which is expected to fail.
-            earlier_attempts: Attempts of another request that count too.
+            earlier_attempts: Attempts of an earlier request, which count too.
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
@@ -167,7 +167,7 @@ class RetryPolicy:
         return True
 
     def _lock(self, error: RateLimitedError, *, is_repeated: bool) -> None:
-        """Close the limiter, for other runs too, and do not wait here: see `RetryPolicy`."""
+        """Lock the limiter, for other runs too, and do not wait here: see `RetryPolicy`."""
         words = _words_of(error)
         if error.is_uncertain and words in self._no_lockouts and self._may_narrow:
             self._may_narrow = False  # if a smaller request fails too, it is a lockout
@@ -178,7 +178,7 @@ class RetryPolicy:
             ) from error
         self._no_lockouts.add(words)  # unless the request passes after the wait
         wait = self.lock_seconds if error.wait is None else error.wait
-        # If a short wait that was named does not end a lockout, its length is not known.
+        # If the wait that the server asked for does not end a lockout, its length is not known.
         wait = max(wait, self.lock_seconds) if is_repeated and wait < _SHORT_WAIT else wait
         if wait > MAX_WAIT:
             message = f"{error}: {_TOO_LONG}"
@@ -188,18 +188,18 @@ class RetryPolicy:
 
 @dataclass
 class ItemFailures:
-    """What the last requests for items, such as files, ended with."""
+    """Outcomes of the last requests for items, such as files."""
 
-    unusable = 0  # those in a row without a usable response
-    lockouts = 0  # those in a row that ended in a lockout
+    unusable = 0  # consecutive requests without a usable response
+    lockouts = 0  # consecutive requests that ended in a lockout
 
     @property
     def attempts(self) -> int:
-        """How often to request the next item."""
+        """Maximum attempts for the next item."""
         return 3 if self.unusable < FAIL_FAST_AFTER else 1
 
     def observe(self, error: ZohoVoiceError | None, *, is_single: bool = True) -> None:
-        """Observe the error of a request, if any; one for several items counts for none of them."""
+        """Observe the error of a request, if any; one for several items does not count."""
         self.lockouts = self.lockouts + 1 if isinstance(error, RateLimitLockoutError) else 0
         if error is None:
             self.unusable = 0

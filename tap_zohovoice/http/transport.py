@@ -1,6 +1,6 @@
 """Errors of network, proxies and certificates in plain lines, with host and port of the server.
 
-The text of an error is never repeated: addresses of proxies can hold passwords.
+The text of an error is never quoted: addresses of proxies can contain passwords.
 """
 
 import http.client
