@@ -31,7 +31,7 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     allow_redirects = False  # the token must not be sent to another host
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
-    scope: ClassVar[str] = SCOPE  # that the path needs
+    scope: ClassVar[str] = SCOPE  # required by the path
     owner_scope: ClassVar[str] = ""  # of another list that the stream reads, if there is one
     fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()
     """Contexts of the partitions, if there are any; None if they are known only at run time."""
@@ -103,7 +103,7 @@ class ZohoVoiceStream(RESTStream[Any]):
                 yield record
 
     def read_records(self, context: Context | None) -> Iterable[Record]:
-        """Return all records of a sync, once the scopes of all streams are checked."""
+        """Return all records of a sync; the scopes of all streams are checked before."""
         return self.request_records(context)
 
     def read_sample(self, context: Context | None) -> Iterable[Record]:
@@ -173,11 +173,11 @@ def _demote_to_debug(record: logging.LogRecord) -> bool:
 class BookmarkedStream(ZohoVoiceStream):
     """An incremental stream that controls how far its bookmark advances."""
 
-    is_sorted = True  # else the SDK moves the bookmark at the end alone, back too
+    is_sorted = True  # otherwise the SDK moves the bookmark at the end only, and also back
 
     @cached_property
     def present(self) -> str:
-        """The timestamp that no bookmark passes, known once a response has come."""
+        """The latest possible bookmark, known after the first response."""
         return format_timestamp(self.services.present)
 
     def is_bookmark(self, timestamp: str) -> bool:  # noqa: ARG002 - a hook
@@ -185,7 +185,7 @@ class BookmarkedStream(ZohoVoiceStream):
         return True
 
     def get_starting_time(self, context: Context | None) -> dt.datetime:
-        """Return from when on rows are read: the bookmark less the lookback."""
+        """Return from when to read rows: the bookmark minus the lookback."""
         settings, state = self.services.settings, self.get_context_state(context)
         bookmark = self.get_starting_timestamp(context) or settings.start
         if state.get("replication_key_value"):
@@ -196,23 +196,23 @@ class BookmarkedStream(ZohoVoiceStream):
         return max(settings.start, max(settings.start, bookmark) - settings.lookback)
 
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
-        """Advance the bookmark, now that everything before is emitted; it never moves back."""
+        """Advance the bookmark after all earlier records are emitted; it never moves back."""
         self._increment_stream_state({str(self.replication_key): timestamp}, context=context)
 
     def write_state(self) -> None:
-        """Write STATE, now that everything before it is emitted."""
+        """Write STATE after all records that it covers are emitted."""
         self.tap.state_writer.write_state(self.tap_state)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        return None  # the bookmark is kept from the future below
+        return None  # `_increment_stream_state` keeps the bookmark from the future
 
     @override
     def _increment_stream_state(
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
-        # The SDK has no public way to keep a bookmark from moving back in a lookback, or from
-        # following a phone whose clock is ahead.
+        # The SDK has no public hook that keeps a bookmark from moving back in a lookback, or into
+        # the future with a phone whose clock is ahead.
         key = str(self.replication_key)
         timestamp = latest_record[key]
         if self.is_connection_test or not self.is_bookmark(timestamp):

@@ -9,7 +9,7 @@ from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, Retriabl
 
 @dataclass(eq=False, repr=False)
 class ZohoVoiceError(FatalAPIError):
-    """Ends the sync; the text is one plain line that says what to do."""
+    """Ends the sync; the text is one line that says what to do."""
 
     text: str = ""
     _: KW_ONLY

@@ -46,7 +46,7 @@ class Services:
 
     @property
     def present(self) -> dt.datetime:
-        """When the tap started, by this machine's clock or the server's, whichever is earlier."""
+        """When the tap started, by the clock of the machine or the server, whichever is earlier."""
         dates = map(parse_http_date, (self.tokens.endpoint.first_date, self.session.first_date))
         moments = [dt.datetime.fromtimestamp(date, dt.UTC) for date in dates if date is not None]
         return min([self.started, *moments])

@@ -40,7 +40,7 @@ class IncrementalStream(BookmarkedStream):
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
     _bounds = ("", "~")
-    """First and last timestamp that may be a bookmark; no record of another one moves it."""
+    """First and last timestamp that may be a bookmark; other timestamps do not move it."""
 
     def get_list_filters(self, context: Context | None) -> Mapping[str, str]:  # noqa: ARG002 - a hook
         """Return the filters of a partition, beside those of the user."""
@@ -87,7 +87,7 @@ class IncrementalStream(BookmarkedStream):
                     yield from self._emit_window(window, start, context)
                     progress.update(window.window, len(window.rows) + len(window.strays))
                 if self.get_context_state(context).pop(CHECKPOINT, None):
-                    self.write_state()  # the server rejects all days that were left
+                    self.write_state()  # the server rejects all remaining days
             finally:
                 self._converter.log_undeclared()
                 progress.finish(services.writer.records_written - written_before, self.item_label)
@@ -127,7 +127,7 @@ class IncrementalStream(BookmarkedStream):
         first, last = window.window.near
         last = min(last, add_saturating(window.bookmark_limit, self.services.settings.lookback))
         self._bounds = format_timestamp(first), format_timestamp(last)
-        if window.is_partial:  # calls before these may follow, so none moves it
+        if window.is_partial:  # earlier calls may follow, so none of these moves the bookmark
             self._bounds = ("~", "")
         yield from self.emit_window(window, context)
         state = self.get_context_state(context)
@@ -135,7 +135,7 @@ class IncrementalStream(BookmarkedStream):
             newest = window.rows[-1].start_time
             self.advance_bookmark(min(newest, self._bounds[1]), context)
             state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
-        elif not window.is_partial:  # calls may come late
+        elif not window.is_partial:  # calls may appear later
             margin = max(self.services.settings.lookback, _MIN_MARGIN)
             covered_until = min(window.covered_until, self.services.present)
             safe = max(add_saturating(covered_until, -margin), start)
@@ -153,7 +153,7 @@ class IncrementalStream(BookmarkedStream):
 
     @override
     def is_bookmark(self, timestamp: str) -> bool:
-        # A call far outside its window says nothing about the calls before it.
+        # A call far outside its window does not show that all calls before it are read.
         return self._bounds[0] <= timestamp <= self._bounds[1]
 
     # --- the SDK's request loop ---

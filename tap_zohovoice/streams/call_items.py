@@ -1,4 +1,4 @@
-"""Base class of the streams that request an item for each recording and voicemail."""
+"""Base class of the streams that send a request for each recording and voicemail."""
 
 import datetime as dt
 from abc import abstractmethod
@@ -39,7 +39,7 @@ class CallItemStream(IncrementalStream):
     item_path: ClassVar[str]  # path of the requests for items
     item_headers: ClassVar[dict[str, str]] = {}
     continues_windows: ClassVar[bool] = True
-    """Whether a run does not request again what a stopped one requested of a window."""
+    """Whether a run continues within the window in which the last one was stopped."""
     _outages = 0
     _suppressed = 0
     _bookmark_before = ""
@@ -120,7 +120,7 @@ class CallItemStream(IncrementalStream):
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        # What the legs of a call have is not lost because another row of the call is kept.
+        # Items of a leg are emitted too, although another row of its call is kept.
         rows = sorted(window.rows + window.legs, key=attrgetter("start_time"))
         items, of_strays = (
             [item for row in group for item in self.convert_call(row.record, context)]
@@ -129,7 +129,7 @@ class CallItemStream(IncrementalStream):
         state, days, resumed = self.get_context_state(context), window.window, self.resumed
         if resumed and days.last <= resumed.last_day:
             items = [item for item in items if item["start_time"] >= resumed.emitted_until]
-        # A stray moves no position, so that it must not be left when a run is stopped.
+        # Strays do not move the position in the checkpoint, so they come first.
         items = of_strays + items
         if not window.is_partial:
             self.set_checkpoint(Checkpoint(days.first, days.last), state)
@@ -160,8 +160,8 @@ class CallItemStream(IncrementalStream):
 
     def _is_emitted(self, record: Record, state: Record) -> bool:
         """Return whether to emit a record: no error replaces what an earlier run emitted."""
-        # The state keeps the keys that failed. Only they, and calls that are newer than the
-        # bookmark, have had no better record.
+        # The state keeps the keys that failed. Only for these, and for calls newer than the
+        # bookmark, no earlier run has emitted a record without error.
         key = self.record_key(record)
         if not record["error"]:
             self._failures.pop(key, None)
@@ -185,6 +185,6 @@ class CallItemStream(IncrementalStream):
             super().set_checkpoint(checkpoint, state)
 
     def record_outcome(self, *, is_unreachable: bool) -> None:
-        """Record whether a request failed in an outage, so that no item is skipped."""
+        """Record whether a request failed in an outage, which holds the bookmark after some."""
         if self._outages < _OUTAGE_THRESHOLD:  # from then on, the bookmark stays for this run
             self._outages = self._outages + 1 if is_unreachable else 0

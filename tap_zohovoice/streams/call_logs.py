@@ -41,7 +41,7 @@ class CallLogsStream(IncrementalStream):
             for rows in (window.rows, window.strays):
                 self._bulk_write(add_other_rows(rows, window.legs) if window.legs else rows)
         else:
-            # What a selection or a map hides must not come out inside of `additional_fields`.
+            # What a selection or a map hides must not be emitted within `additional_fields`.
             yield from super().emit_window(window, context)
 
     def _can_bulk_write(self) -> bool:

@@ -84,7 +84,7 @@ class ListStream(DeclaredStream):
         yield from self.cached_records if is_read else self._read_list(context)
 
     def _read_list(self, context: Context | None) -> Iterator[Record]:
-        """Read the list, without rows that come again."""
+        """Read the list, without duplicate rows."""
         self._emitted.clear()
         self._total = duplicates = 0
         with self.reporting():
@@ -128,9 +128,9 @@ class ListStream(DeclaredStream):
         self._rows = self.api.parse_json(response, self._parse_page)
         keys = [self.record_key(record) for record in self._rows]
         known = [key for key in self._seen if key in keys]
-        self._has_moved |= known != keys[: len(known)]  # a new row moves them on together
+        self._has_moved |= known != keys[: len(known)]  # a new row moves all others by one
         if keys and len(known) == len(keys):
-            # Where rows count from 1, one row alone may be the last one again.
+            # If offsets count from 1, a single row may be the last row again.
             if keys != list(self._seen)[-1:] and not self._has_moved:
                 message = (
                     f"Zoho returns the same rows of the list of {self.name} again at another "
@@ -226,7 +226,7 @@ class ScheduledSmsStream(ListStream):
 class CampaignsStream(ListStream):
     """Campaigns of the power dialer.
 
-    The first request has no index, as in the sample. A round number of rows may be a page.
+    The first request has no index, as in the sample. A round number of rows may be a full page.
     """
 
     name = "campaigns"

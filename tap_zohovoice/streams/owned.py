@@ -38,7 +38,7 @@ class OwnedStream(DeclaredStream, BookmarkedStream):
 
     @property
     def _named_owners(self) -> str:
-        """Ids of the owners that the user's filters name, with commas; empty for all."""
+        """Ids of the owners in the user's filters, separated by commas; empty for all."""
         return self.services.settings.filters.get(self.filter_param, "")
 
     @property

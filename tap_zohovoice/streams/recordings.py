@@ -108,7 +108,7 @@ class RecordingsStream(CallItemStream):
 
 
 def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
-    """Return the files of a kind that a call log names, with the values of the log for each."""
+    """Return the files of a kind in a call log, each with its values in the log."""
     field = FILE_FIELDS[kind]
     value = record[field]
     if value is None:

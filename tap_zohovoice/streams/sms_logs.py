@@ -19,10 +19,9 @@ _PARTITIONS = ({"archived": "false"}, {"archived": "true"})
 class SmsLogsStream(ListStream, BookmarkedStream):
     """Text messages, sent and received.
 
-    Archived ones are in a partition of their own.
-    The form and the zone of the API's date filters are not documented, so none is sent: pages are
-    read until all further messages are older than the bookmark less the lookback, where the list
-    comes newest first, or else to the end.
+    Archived ones have a separate partition. The format and the time zone of the date filters are
+    not documented, so none is sent. If the newest messages come first, the stream stops at messages
+    older than the bookmark minus the lookback. Otherwise it reads to the end.
     """
 
     name = "sms_logs"
@@ -78,9 +77,9 @@ class SmsLogsStream(ListStream, BookmarkedStream):
         moments = [record["submittedTime"] for record in self._rows]
         if moments and self._last >= moments[0] and moments == sorted(moments, reverse=True):
             self._last = moments[-1]
-            # A row of the same moment may follow, but none that is needed.
+            # Only a row with the same timestamp may follow, and it is not needed.
             if self._last < self._start:
                 self._row_count = 0
                 self._total = 0  # it counts the older ones too
         else:
-            self._last = ""  # in another order, older messages prove nothing
+            self._last = ""  # in another order, newer messages may follow older ones

@@ -77,7 +77,7 @@ def _parse(body: dict[str, Any]) -> Record:
 
 
 def parse_transcript(transcribe_obj: object) -> Record:
-    """Parse `transcribeObj`, an object or JSON in a string, to fields; what is invalid to `raw`."""
+    """Parse `transcribeObj`, an object or JSON in a string, to fields; if invalid, to `raw`."""
     extra = _parse_nested(transcribe_obj)
     if not within_depth(transcribe_obj):
         message = "the transcript is nested too deeply"
@@ -100,7 +100,7 @@ def parse_transcript(transcribe_obj: object) -> Record:
 
 
 def _parse_nested(value: object) -> Any:  # noqa: ANN401 - JSON of any type
-    """Parse JSON in a string; what does not parse, or is nested too deeply, stays as it is."""
+    """Parse JSON in a string; return the value unchanged if it is invalid or nested too deeply."""
     content = value
     with suppress(ValueError, RecursionError):
         for _ in range(_MAX_ENCODINGS):
