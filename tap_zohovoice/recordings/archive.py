@@ -1,4 +1,4 @@
-"""ZIP archives of several files, read in bounded memory, at any declared sizes."""
+"""ZIP archives of several files, read in bounded memory whatever sizes they declare."""
 
 import re
 import struct
@@ -14,7 +14,7 @@ from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import SNIFF_BYTES
 
 _MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")
-"""First bytes of an archive; the second ones are of an empty archive."""
+"""First bytes of an archive; the second form is that of an empty one."""
 MAX_ENTRIES = 100
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
@@ -27,7 +27,7 @@ _FAULTS = (
 
 
 def is_archive(head: bytes) -> bool:
-    """Return whether a body is an archive, which may follow a marker or white space."""
+    """Return whether a body is an archive, also after a marker or white space."""
     return bool(_MAGIC.search(head[:SNIFF_BYTES]))
 
 
@@ -71,7 +71,7 @@ class Archive:
 
 
 class _BoundedReader:
-    """A file of which little is read at once: `zipfile` reads the whole list of entries."""
+    """A file with a limit for each read: `zipfile` reads the whole list of entries at once."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -18,9 +18,9 @@ from tap_zohovoice.recordings.file_requests import MAX_BYTES, FileRequests
 from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
 
 MAX_NAME_CHARS = 10_000
-"""Of the names of one request, with their commas. Source: documentation."""
+"""Limit of the names in one request, with their commas. Source: documentation."""
 _MAX_DOWNLOADS = 100
-"""Files of a group, stored ones included, so that records are not held back for long."""
+"""Files of a group, including stored files, so that their records are emitted soon."""
 _SEPARATOR = re.compile(r"[,/\\]")
 _SETTLING_TIME = dt.timedelta(minutes=10)
 """How long after its download a file is requested once more, at the least."""
@@ -69,22 +69,22 @@ class Group:
     """Files whose records are emitted together."""
 
     downloads: list[Download] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)  # of those that one request asks for
+    names: list[str] = field(default_factory=list)  # of the files in one request
     max_bytes: int = 0  # of the files in its response
 
 
 def iter_groups(
     downloads: Iterable[Download], writer: FileWriter, limit: Callable[[], int]
 ) -> Iterator[Group]:
-    """Iterate over groups of files, in their order; each is made when the one before is done.
+    """Iterate over groups of files, in their order; each is built after the one before is done.
 
-    `limit` returns how many files one request may ask for now.
+    `limit` returns the current maximum of files in a request.
     """
     group = Group()
     for download in downloads:
         name, size = download.name, writer.expected_size(download) or writer.max_bytes
         is_wanted = size <= writer.max_bytes and not writer.is_unchanged(download)
-        # Any other name may not be the same in a list, or as the last part of a path.
+        # Other names may be changed by a list with commas, or by the path in an archive.
         is_listable = name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
         if is_wanted and is_listable and limit() > 1:
             names = quote(",".join([*group.names, name]), safe=",")
@@ -158,7 +158,7 @@ class RecordingDownloader:
     def _store(
         self, download: Download, response: requests.Response, head: bytes, rest: Iterator[bytes]
     ) -> Fields | None:
-        """Store the file of a response; None if it holds no audio."""
+        """Store the file of a response; None if it is not audio."""
         kind = guess_audio_type(head, response.headers.get("Content-Type", ""))
         if not kind:
             return None

@@ -1,6 +1,6 @@
 """Requests for files: one, or several as long as the server returns archives.
 
-That several names may be sent is documented, what the response looks like is not.
+Several names in a request are documented. The form of the response is not.
 """
 
 import itertools
@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 _Handle = Callable[[requests.Response, bytes, Iterator[bytes]], _T | None]
 """Takes a response, its first bytes and its rest; returns None for what was not requested."""
 MAX_BYTES = 1024**3
-"""Of the files of one request: 1 GB. Source: documentation."""
+"""Limit of the files of one request: 1 GB. Source: documentation."""
 _MAX_OVERHEAD = 1024**2  # bytes of an archive beyond those of its files
 _MAX_ATTEMPTS = 2  # of a request for several files
 _MAX_FAILURES = 3  # requests in a row without an archive, after which no more are made
@@ -58,7 +58,7 @@ class FileRequests:
 
     @property
     def limit(self) -> int:
-        """How many files to request at once; one before the first file, and while none arrives."""
+        """How many files to request at once: one before the first success and after failures."""
         is_working = self.failures.unusable < FAIL_FAST_AFTER
         return self.max_files if self._is_mode_accepted and is_working else 1
 
@@ -107,10 +107,10 @@ class FileRequests:
     def _unexpected_content(
         self, names: Sequence[str], response: requests.Response, body: bytes
     ) -> ZohoVoiceError:
-        """Return an error for a response without files, or raise the one that it states."""
+        """Return an error for a response without files, or raise the error that it contains."""
         declared_type, may_be_token = response.headers.get("Content-Type", ""), False
         try:
-            if not (response.ok and guess_audio_type(body, declared_type)):  # which may hold words
+            if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
                 self.api.validate(response, body, redact=names)
         except AmbiguousResponseError:
             pass
@@ -191,7 +191,7 @@ class FileRequests:
         head: bytes,
         rest: Iterator[bytes],
     ) -> Archive | None:
-        """Write an archive to a file, in place of what it holds; None for other bodies."""
+        """Write an archive to a file, replacing its content; None for other bodies."""
         if not is_archive(head):
             return None
         limit = min(count * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD

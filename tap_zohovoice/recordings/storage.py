@@ -88,7 +88,7 @@ class Storage:
         try:
             yield file
         finally:
-            with suppress(OSError):  # a full disk may be why it was not published
+            with suppress(OSError):  # a full disk may be the reason that it was not published
                 file.close()
             with suppress(OSError):
                 Path(file.name).unlink()
@@ -128,7 +128,7 @@ class Storage:
             self._fs.put_file(temp, target)
         except FileNotFoundError:  # a missing folder, which object stores do without
             if not self._fs.exists(target.partition("/")[0] or "/"):
-                raise  # a bucket is not created for a misspelt address
+                raise  # do not create a bucket for a misspelt address
             self._fs.makedirs(target.rpartition("/")[0], exist_ok=True)
             self._fs.put_file(temp, target)
         except FileExistsError:  # adlfs does not replace a file by default

@@ -1,4 +1,4 @@
-"""Writing of received files: which are needed, and which are complete."""
+"""Writer of received files: checks which are needed, and which are complete."""
 
 import datetime as dt
 import hashlib
@@ -23,7 +23,7 @@ _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 @dataclass(slots=True)
 class Download:
-    """A file to download, and what its responses were like."""
+    """A file to download, and what its responses show."""
 
     name: str
     path: str
@@ -61,7 +61,7 @@ class FileWriter:
         return size > 0 and self.expected_size(download) in {None, size}
 
     def expected_size(self, download: Download) -> int | None:
-        """Return the size that a log declares; None if it does not, or if all logs are wrong."""
+        """Return the declared size; None if there is none, or if declared sizes are unreliable."""
         are_ignored = self._sizes[False] >= MIN_WRONG_SIZES and not self._sizes[True]
         return None if are_ignored else download.declared_size
 
@@ -76,7 +76,7 @@ class FileWriter:
     ) -> Fields:
         """Store a file of some media type, and return the fields of its record.
 
-        `is_whole` says whether the server said where the file ends; `max_bytes` is the largest size
+        `is_whole` says whether the response has a length or an end; `max_bytes` is the largest size
         of the file, if that is less than for other files.
 
         Raises:
@@ -171,10 +171,10 @@ def save(
 
 
 def truncated(summary: str) -> RetryableError:
-    """Return the error of a response that is not whole."""
+    """Return the error of an incomplete response."""
     return RetryableError(f"Zoho Voice: {summary}", summary=summary, is_unreachable=True)
 
 
 def unusable(summary: str, may_be_token: bool = False) -> ZohoVoiceError:  # noqa: FBT001, FBT002
-    """Return the error of a response that is whole, but not what was requested."""
+    """Return the error of a complete response that is not what was requested."""
     return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary, may_be_token=may_be_token)
