@@ -154,8 +154,8 @@ def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) 
     environment = ParameterSource.ENVIRONMENT
     from_env = [name for name in values if ctx.get_parameter_source(name) is environment]
     with ExitStack() as stack:
-        # Meltano turns standard error into log lines. Where there is no such file, as on Windows,
-        # Meltano is not in between either.
+        # Meltano turns standard error into log lines, so prompts use the terminal itself. Windows
+        # has no such file.
         stream: TextIO = sys.stderr
         with suppress(OSError):
             stream = stack.enter_context(Path("/dev/tty").open("w", encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Commands with one plain line for each error, and an exit code that schedulers can rely on."""
+"""Commands with one line for each error, and exit codes for schedulers."""
 
 import errno
 import logging
@@ -115,7 +115,7 @@ def input_file(option: str) -> Generator[None]:
     try:
         yield
     except (OSError, RecursionError, TypeError, ValueError) as error:
-        # The SDK reads JSON with one library or another; their errors have this in common.
+        # The SDK uses one of two JSON libraries; the errors of both have this attribute.
         line = getattr(error, "lineno", None)
         reason = f"is not valid JSON (line {line})" if line else "is not a JSON object"
         match error:
@@ -130,7 +130,7 @@ def input_file(option: str) -> Generator[None]:
 
 
 def describe_error(error: Exception) -> Sequence[str]:
-    """Describe an error in plain lines; a bug by its place, since its text may be personal."""
+    """Describe an error in plain lines; a bug by its place, as its text may have personal data."""
     match error:
         case BrokenPipeError():
             silence_stdout()

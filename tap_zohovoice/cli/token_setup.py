@@ -1,4 +1,4 @@
-"""Set-up of a refresh token: exchanges a code of the API console for it, saves it and tests it."""
+"""Set-up of a refresh token: exchanges a code of the API console, saves the token, tests it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ echo = partial(click.echo, err=True)
 
 @dataclass
 class TokenSetup:
-    """Exchange of a code for a token, which is saved before it is tested: a code works once."""
+    """Exchanges a code for a token, and saves it before it tests it, as a code works only once."""
 
     tap: type[TapZohoVoice]
     path: Path | None  # the `.env` file; None for standard output
@@ -89,7 +89,7 @@ class TokenSetup:
         return 0 if is_saved and works else 1
 
     def _save(self, values: Mapping[str, str]) -> bool:
-        """Write or print the variables; return whether they are where they should be."""
+        """Write or print the variables; return whether they were saved as requested."""
         if self.path is None:
             echo("Zoho issued a refresh token. The lines for .env:")
         else:
@@ -101,7 +101,7 @@ class TokenSetup:
                 saved = f"Saved to {self.path}, readable only by its owner: {', '.join(values)}."
                 echo(f"Zoho issued a refresh token. {saved}")
                 return True
-        # A token that no .env file can hold is still good for sh.
+        # Even if no .env file can hold the token, sh can.
         escaped = {name: value.replace("'", "'\"'\"'") for name, value in values.items()}
         try:
             click.echo("\n".join(f"{name}='{value}'" for name, value in escaped.items()))

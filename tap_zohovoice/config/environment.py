@@ -16,7 +16,7 @@ _BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 
 
 def read_dotenv() -> None:
-    """Set what the environment lacks from a `.env` file in a folder above this one.
+    """Set missing variables of the environment from a `.env` file in a folder above this one.
 
     Raises:
         InvalidInputError: If the file cannot be read.

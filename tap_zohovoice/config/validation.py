@@ -19,7 +19,7 @@ from tap_zohovoice.config.settings import DEFAULT_START_DATE
 STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 """Start of a `recordings_path` that fsspec opens; any other is a local path."""
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")
-# What is no letter, digit or ASCII character, and quotes, at either end.
+# Quotes, and all except letters, digits and visible ASCII characters, at either end.
 _AROUND = re.compile(r"""\A(?:[^\w!-~]|["'`])+|(?:[^\w!-~]|["'`])+\Z""")
 _URL_EXAMPLES = {
     "accounts_url": "https://accounts.zoho.com",
@@ -53,7 +53,7 @@ def _without_empty(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def clean_credentials(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Strip what a copy leaves around credentials: blanks, invisible characters and quotes."""
+    """Strip blanks, invisible characters and quotes around credentials, left by a copy."""
     return {
         name: clean_credential(value) if name in _CREDENTIALS and isinstance(value, str) else value
         for name, value in config.items()

@@ -17,7 +17,7 @@ from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 
 _HOUR = 3600
 _FIRST_SECONDS = 1.0
-"""Earlier, a number of items a minute would not be meaningful."""
+"""Before this, the number of items a minute is not meaningful."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Snapshot:
         return join(self.done + percent, self.results, self._pace, wait, self.time_left)
 
     def to_live_line(self, wait: str, elapsed: float) -> str:
-        """Describe it for a terminal, which cuts off what is least important.
+        """Describe it for a terminal, which may cut off the end.
 
-        A figure moves each second, although nothing may come for a minute: the seconds of a wait,
-        else those of the run.
+        A figure changes each second, even if no response arrives for a minute: the seconds of a
+        wait, or else of the run.
         """
         clock = "" if wait else f"{dt.timedelta(seconds=int(elapsed))} elapsed"
         return join(self.done, wait, self.time_left, clock, self._pace)
@@ -167,7 +167,7 @@ class WindowProgress(_Progress):
         self._log(text, **{**now.fields, "window": str(window), "rows": rows, "requests": requests})
 
     def finish(self, written: int, item: str = "call") -> None:
-        """Log a summary that counts the records that went out."""
+        """Log a summary with the number of emitted records."""
         limiter, tokens = self.limiter, self.tokens_fetched()
         counts = {"requests": limiter.requests, "waits": limiter.waits, "tokens": tokens}
         listed = join(*(plural(count, name.rstrip("s")) for name, count in counts.items()))

@@ -30,8 +30,8 @@ class _Line(tqdm):  # type: ignore[type-arg] # at run time it has no parameters
 class Reporter:
     """Reports the progress of a run: in a live line at a terminal, elsewhere in log lines.
 
-    A timer reports, so that it goes on while the tap waits for the limit, a slow response or a
-    target that does not read.
+    A timer reports, so that reports continue while the tap waits for the limit, a slow response
+    or a target that does not read.
     """
 
     def __init__(self, clock: Clock, find_wait: Callable[[], Wait | None]) -> None:
@@ -42,7 +42,7 @@ class Reporter:
 
     @contextmanager
     def task(self, snapshot: Callable[[], Snapshot]) -> Generator[None]:
-        """Report what a function returns while a block runs; an inner task goes before it."""
+        """Report what a function returns while a block runs; an inner task has priority."""
         outer, self._snapshot = self._snapshot, snapshot
         with ExitStack() as stack:
             stack.callback(setattr, self, "_snapshot", outer)

@@ -18,7 +18,7 @@ _LOGGER = logging.getLogger("tap-zohovoice.state")
 NEWEST = "newest_start_time"  # member of a bookmark: start of the newest call that was emitted
 _CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning
 _VALUE = "replication_key_value"
-# Names under which loaders and Meltano keep a state; what a run did in part overrides the rest.
+# Names under which loaders and Meltano keep a state; a partial state overrides the rest.
 _WRAPPERS = (
     *("value", "state", "singer_state"),
     *("completed", "completed_state", "partial", "partial_state"),
@@ -45,7 +45,7 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
 
 
 def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN401 - a class
-    """Replace values of a catalog that the SDK would use, and would lose rows with."""
+    """Replace values of a catalog with which the SDK would lose rows."""
     name, keys, replication_key = stream.name, [*stream.primary_keys], _replication_key(stream)
     method = "INCREMENTAL" if replication_key else "FULL_TABLE"
     own: dict[str, Any] = {
@@ -85,7 +85,7 @@ def _allows(given: Schema, own: dict[str, Any], *, is_exact: bool) -> bool:
 
 
 def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[str, Any]:
-    """Load a state, with bookmarks in the form and bounds that the streams rely on.
+    """Load a state, and validate and normalize its bookmarks.
 
     A stream with partitions has one bookmark in each. A bookmark of its own, which it had before it
     had partitions and which the SDK would ignore, seeds those that have none. The state may also be
@@ -152,7 +152,7 @@ def _is_context(context: object) -> bool:
 
 
 def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
-    """Return a bookmark, or what is left of it where it has another replication key."""
+    """Return a valid bookmark; one with another replication key loses its value."""
     name, key = stream.name, stream.replication_key
     newest = bookmark.pop(NEWEST, None)
     with suppress(TypeError, ValueError):
@@ -177,7 +177,7 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
 
 def lower_future_bookmark(stream: str, bookmark: Bookmark, now: dt.datetime) -> None:
     """Lower a bookmark of the future to the newest call that was emitted."""
-    # The clock was ahead when it was written, and calls may have come since.
+    # The clock was ahead when it was written, and calls may have been added since.
     value, newest = bookmark.get(_VALUE), bookmark.get(NEWEST)
     if value is None or value <= format_timestamp(now):
         return

@@ -140,7 +140,7 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
         if not streams or not isinstance(fields, dict):
             continue
         if not fields:
-            # Under Meltano, which drops settings that are null, a map of nulls arrives so.
+            # Meltano drops settings that are null, so a map of nulls becomes empty.
             yield f'the map of {key[:60]} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
         for name, value in fields.items():
@@ -158,7 +158,7 @@ def _fold(name: str) -> str:
 def _try_expressions(
     key: str, fields: Json, step: sdk.CustomStreamMap, record: Json
 ) -> Iterator[str]:
-    """Evaluate the expressions of a map for a sample record; from now on, errors are plain."""
+    """Evaluate the expressions of a map for a sample record, and simplify errors from now on."""
     expressions = {
         name: value
         for name, value in fields.items()
