@@ -1,4 +1,4 @@
-{#- Return a loaded column, or null if there is none, in the type that json_text reads. -#}
+{#- Return a loaded column as JSON, or null if there is no such column. -#}
 {% macro as_json(column) %}
     {{- return(adapter.dispatch('as_json', 'zoho_voice')(column)) -}}
 {% endmacro %}
@@ -24,7 +24,7 @@
 {%- endmacro %}
 
 
-{#- Return a member of a JSON object as text; null where object or member are missing. -#}
+{#- Return a member of a JSON object as text; null if the object or the member is missing. -#}
 {% macro json_text(object, member) %}
     {{- return(adapter.dispatch('json_text', 'zoho_voice')(object, member)) -}}
 {% endmacro %}

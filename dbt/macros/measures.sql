@@ -3,7 +3,7 @@
 {%- endmacro %}
 
 
-{#- Return a share between 0 and 1, null if there is nothing to share. -#}
+{#- Return a share between 0 and 1; null if the whole is 0. -#}
 {% macro share(part, whole) -%}
     {{ zoho_voice.rounded(
         "cast(" ~ zoho_voice.count_if(part) ~ " as " ~ dbt.type_numeric() ~ ")"
@@ -12,7 +12,7 @@
 {%- endmacro %}
 
 
-{#- Return the average of whole seconds where a condition holds. -#}
+{#- Return the average seconds of the rows that meet a condition. -#}
 {% macro average_if(seconds, condition) -%}
     {{ zoho_voice.rounded(
         "avg(case when " ~ condition ~ " then cast(" ~ seconds ~ " as " ~ dbt.type_numeric() ~ ") end)", 1
@@ -25,7 +25,7 @@
 {%- endmacro %}
 
 
-{#- The measures that calls_daily and numbers_daily have in common. -#}
+{#- The measures of calls_daily and numbers_daily. -#}
 {% macro call_measures() %}
     {%- set is_offered = "direction = 'incoming'" -%}
     {%- set is_outgoing = "direction = 'outgoing'" -%}

@@ -1,8 +1,8 @@
 {#-
   Select the newest row of each key of a stream, with every column typed.
 
-  Columns that are not in the table are null, so that a field may be deselected. A stream that is
-  not loaded gives no rows, so that the marts need no conditions.
+  Columns that are missing in the table are null, because a field may be deselected. A stream that
+  is not loaded has no rows, so that the marts need no conditions.
 
   Args:
     stream: Name of the stream and of its table.

@@ -22,7 +22,7 @@
 {% endmacro %}
 
 
-{#- Return a timestamp in UTC as the local time of the time zone that is set. -#}
+{#- Return a timestamp in UTC as local time of `zoho_voice_time_zone`. -#}
 {% macro local_time(timestamp) %}
     {{- return(adapter.dispatch('local_time', 'zoho_voice')(timestamp, var('zoho_voice_time_zone'))) -}}
 {% endmacro %}
@@ -38,7 +38,7 @@
 {%- endmacro %}
 
 
-{#- Return the seconds between two timestamps: not below zero, null where one is missing. -#}
+{#- Return the seconds between two timestamps: at least 0; null if one is missing. -#}
 {% macro seconds_between(first, last) -%}
     {%- set seconds = dbt.datediff(first, last, 'second') -%}
     cast(case when {{ seconds }} < 0 then 0 else {{ seconds }} end as {{ dbt.type_bigint() }})

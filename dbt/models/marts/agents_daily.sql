@@ -8,7 +8,7 @@ with calls as (
 ),
 
 agent_calls as (
-    -- The agent that a call names ...
+    -- The agent in the call itself ...
     select
         call_id,
         agent_id,
@@ -19,8 +19,8 @@ agent_calls as (
 
     union all
 
-    -- ... and the others that Zoho Voice lists it for. Where the id of the named agent is not
-    -- known, it may be any of them.
+    -- ... and the others for whom Zoho Voice lists it. If the id of the agent in the call is not
+    -- known, these are left out, because one of them may be the same agent.
     select
         calls.call_id,
         call_agents.agent_id,

@@ -2,7 +2,7 @@ with calls as (
     select
         *,
         answered_at is not null and coalesce(call_type, '') <> 'missed' as is_answered,
-        -- Bridged and forwarded calls go either way; the customer's number shows which.
+        -- Bridged and forwarded calls have both directions: compare the customer's number.
         case
             when call_type = 'outgoing' then 'outgoing'
             when call_type in ('incoming', 'missed') then 'incoming'
@@ -46,7 +46,7 @@ queues as (
     group by call_queues.call_id
 ),
 
--- The agent of a call is certain only if there is one.
+-- Of several agents, it is not known which one had the call.
 single_agents as (
     select call_id, min(agent_id) as agent_id
     from {{ ref('stg_zoho_voice__call_agents') }}
@@ -54,7 +54,7 @@ single_agents as (
     having count(*) = 1
 ),
 
--- A call names its agent by the display name, which two users may share.
+-- A call has only the display name of its agent, and two users may have the same name.
 named_agents as (
     select user_name, min(agent_id) as agent_id
     from {{ ref('stg_zoho_voice__users') }}

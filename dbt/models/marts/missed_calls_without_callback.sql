@@ -31,7 +31,7 @@ select
     missed.is_voicemail_read,
     missed.is_outside_business_hours
 from missed
--- Who was called, or got through on a later try, is no longer waiting.
+-- Exclude callers who were called back, or whose later call was answered.
 where not exists (
     select 1
     from calls as later
