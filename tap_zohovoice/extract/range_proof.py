@@ -77,7 +77,7 @@ class RangeProof:
                 is_silent = not (yield from self._has_new_rows(probe, rows))
             except RetriesExhaustedError:
                 days = SHORT_RANGE_DAYS if window.days > SHORT_RANGE_DAYS else self._proven_days
-                problem = f"Zoho fails to return the calls of {probe} alone"
+                problem = f"Requests for {probe} alone fail"
             else:
                 if is_silent:
                     continue

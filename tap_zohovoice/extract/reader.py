@@ -102,7 +102,7 @@ class CallLogReader:
         finally:
             if self._differing:
                 _LOGGER.warning(
-                    "%d calls came as several rows that differ (legs of a call); keeping the row "
+                    "%d calls have several rows that differ (legs of a call); keeping the row "
                     "of the later response, within one response the one with the later end_time",
                     self._differing,
                 )

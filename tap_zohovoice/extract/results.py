@@ -97,7 +97,7 @@ class WindowResult:
         window: Days that were read.
         rows: Records that are new in this run, by `start_time`, then `logid`.
         strays: Records that start far outside the window; they do not move the bookmark.
-        legs: Other rows of calls that came as several rows which differ; each call is in `rows`
+        legs: Rows that are not kept, of calls with several rows that differ; each call is in `rows`
             or `strays` once, or in an earlier window.
         covered_until: All calls before are read; the bookmark of a window without rows.
         bookmark_limit: Moment that the bookmark less the lookback must not pass, even if rows

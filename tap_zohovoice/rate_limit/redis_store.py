@@ -25,7 +25,7 @@ RETRY_SECONDS = 1.0  # between two attempts to reach a store that was lost
 _REASONS = {
     "limited": "",
     "locked": SHARED_LOCKOUT,
-    "forgotten": "The rate-limit store is new or was restarted, and may have forgotten requests",
+    "forgotten": "The rate-limit store is new or was restarted, and may have lost requests",
 }
 
 

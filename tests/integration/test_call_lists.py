@@ -86,7 +86,7 @@ def test_silent_days_that_cannot_be_requested_are_read_in_windows_of_30_days(
         box.faults = dict.fromkeys(range(3, 10), "500")  # one with a new token
         run = run_tap(config)
         assert_once(run, server_ids(box))
-    (line,) = lines(run, "Zoho fails to return the calls of .* alone; reading windows of 30 days")
+    (line,) = lines(run, "Requests for .* alone fail; reading windows of 30 days")
     assert "..2026-01-14" in line  # of the silent days, the newest come first
 
 
@@ -224,7 +224,7 @@ def test_of_several_rows_of_a_call_the_one_that_ends_last_is_kept(
     last = max(end or "" for _, end in legs)
     assert [row["end_time"][8:16] for row in kept] == [last] * 3
     (warning,) = lines(run, "WARNING")
-    assert "3 calls came as several rows that differ (legs of a call)" in warning
+    assert "3 calls have several rows that differ (legs of a call)" in warning
     assert "legs-" not in run.log
 
 
@@ -240,7 +240,7 @@ def test_leg_in_a_later_window_is_emitted_too(run_tap: RunTap, clock: FakeClock)
     stored = {row["logid"]: row for row in run.records}
     ends = [stored[f"legs-{day}"]["end_time"][8:16] for day in range(1, 28)]
     assert ends == [f"{day + 1:02}T00:10" for day in range(1, 28)]
-    assert len(lines(run, "27 calls came as several rows")) == 1
+    assert len(lines(run, "27 calls have several rows")) == 1
 
 
 def add_differing_rows(box: Sandbox, logid: str, *rows: dict[str, Any]) -> None:

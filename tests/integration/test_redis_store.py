@@ -27,7 +27,7 @@ from tests.support.redis_server import HOST, PASSWORD, RedisServer, ServerClock,
 from tests.unit.test_limiter import CLIENT, LOGGER, REQUESTS, URL, assert_limit_kept, seconds_waited
 from zoho_voice_sandbox import Sandbox
 
-FORGOTTEN = "The rate-limit store is new or was restarted, and may have forgotten requests"
+FORGOTTEN = "The rate-limit store is new or was restarted, and may have lost requests"
 LOST = "The rate-limit store has been unreachable since 2026-03-01 12:"
 REAL = 0.5  # seconds that pass on the server's clock meanwhile
 
