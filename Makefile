@@ -13,17 +13,16 @@ SOURCES := tap_zohovoice sandbox tests demo definitions e2e bench
 E2E := .e2e
 E2E_PINS := dbt dbt-snowflake meltano target-jsonl target-postgres target-snowflake
 UV := $(BIN)/uv
-# Progress is for people: there is none in CI, or where no terminal shows it.
+# No progress bars in CI or without a terminal.
 QUIET = $(shell test -t 2 && test -z "$$CI" || echo --quiet)
 INSTALL = $(UV) pip install $(QUIET) --require-hashes --only-binary :all:
-# What the container needs, at the versions that are pinned already.
+# Pins of the container: a part of those of the developers.
 UV_COMPILE = $(UV) pip compile --constraint $(PINS) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --quiet
 , := ,
 # One more than there are cores: some tests wait for processes of their own.
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
-# A newer singer-sdk, which precedes that of .venv in the path.
-# What the SDK does can break these; the others run its code no differently.
+# Tests that a newer singer-sdk may break; it is installed to a folder before .venv in the path.
 NEXT_TESTS := call_logs cli flattening rules sdk settings state stream_maps
 NEXT := $(CURDIR)/.cache/next-sdk
 DLT := .cache/bench/dlt
@@ -34,16 +33,16 @@ MUTMUT := .cache/mutmut
 MUTMUT_PINS := requirements/mutants.txt
 PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs dbt/README.md sandbox/README.md
 
-# uv and pip keep to the checkout.
+# Caches of uv and pip are in the checkout.
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
-# As pip does, uv trusts what this machine trusts: a proxy may have an authority of its own.
+# uv trusts the certificate authorities of the system, because a proxy may have its own.
 export UV_SYSTEM_CERTS ?= 1
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PIP_REQUIRE_VIRTUALENV := 0
 export PIP_USER := 0
-# Compiled modules are kept: without them each process of a test compiles the tap anew.
+# Compiled modules are kept. Otherwise each process of a test compiles the tap again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -59,14 +58,14 @@ setup: $(VENV)/.lint ## Install all dependencies into .venv; demo, test and lint
 
 demo: $(VENV)/.demo ## Run the tap twice from the sandbox into DuckDB, and check the loaded rows
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
-		echo "The demo needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean demo PYTHON=python3.12" >&2; \
+		echo "The demo needs Python 3.11 to 3.13 for target-duckdb. Select one: make clean demo PYTHON=python3.12" >&2; \
 		exit 1; }
 	@$(BIN)/python demo/demo.py
 
 test: $(VENV)/.test ## Run the tests; PYTEST_ARGS='-k name' selects tests
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m 'not simulation' $(PYTEST_ARGS)
 
-next: $(VENV)/.test ## Run the tests of the SDK's interface with its newest version or pre-release
+next: $(VENV)/.test ## Run the tests of the SDK integration with the newest singer-sdk, including pre-releases
 	@rm -rf $(NEXT)
 	@$(UV) pip install --quiet --prerelease allow --no-deps --target $(NEXT) singer-sdk
 	@PYTHONPATH=$(NEXT) $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal \
@@ -75,7 +74,7 @@ next: $(VENV)/.test ## Run the tests of the SDK's interface with its newest vers
 simulate: $(VENV)/.test ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 50,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
 
-mutants: $(VENV)/.test $(MUTMUT)/.done ## Change the core in small ways, and count what the tests catch; MUTANTS='tap_zohovoice.pagination*' picks some
+mutants: $(VENV)/.test $(MUTMUT)/.done ## Run mutation tests of the core; MUTANTS='tap_zohovoice.pagination*' selects modules
 	@HYPOTHESIS_PROFILE=unshrunk PYTHONPATH=$(CURDIR)/$(MUTMUT) \
 		$(BIN)/python -m mutmut run $(MUTANTS)
 	@PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m mutmut results --all true | awk ' \
@@ -83,11 +82,11 @@ mutants: $(VENV)/.test $(MUTMUT)/.done ## Change the core in small ways, and cou
 		{ sub(/\.x[^.]*$$/, "", $$1); tried[$$1]++; caught[$$1] += $$2 ~ /killed|timeout/ } \
 		END { for (name in tried) printf "%3d %% of %4d caught in %s\n", \
 			100 * caught[name] / tried[name], tried[name], name }' | sort -k 7
-	@echo "Names of the others: PYTHONPATH=$(MUTMUT) $(BIN)/python -m mutmut results"
+	@echo "Names of surviving mutants: PYTHONPATH=$(MUTMUT) $(BIN)/python -m mutmut results"
 
 e2e: $(VENV)/.test $(E2E)/meltano/.pins $(E2E)/dbt-snowflake/.pins ## Run the tap with Meltano into real targets, and compare the loaded rows
 	@$(BIN)/python -c 'import duckdb' 2>/dev/null || { \
-		echo "It needs Python 3.11 to 3.13, for its target-duckdb; name one: make clean e2e PYTHON=python3.12" >&2; \
+		echo "make e2e needs Python 3.11 to 3.13 for target-duckdb. Select one: make clean e2e PYTHON=python3.12" >&2; \
 		exit 1; }
 	@$(BIN)/python -m e2e.project
 	@$(BIN)/pytest e2e $(PYTEST_ARGS)
@@ -110,7 +109,7 @@ lint: $(VENV)/.lint ## Check style, types, sizes, dependencies, workflows, and t
 		$(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config \
 		.github/ISSUE_TEMPLATE/config.yml
-	@echo "No complaints about style, types, dependencies, definitions and workflows."
+	@echo "Style, types, sizes, dependencies, definitions and workflows are OK."
 
 definitions: $(VENV)/.test ## Generate meltano.yml, hub/ and the tables of the docs from the tap's schemas
 	@$(BIN)/python -m definitions
@@ -148,23 +147,23 @@ pins: $(VENV)/.uv ## Pin the newest versions with their hashes
 	@echo dlt | $(UV) pip compile - --universal --python-version 3.11 \
 		--generate-hashes --upgrade --no-header --no-annotate \
 		--quiet --output-file $(DLT_PINS)
-	@echo "Pinned in $(PINS) and the folders beside it; the next target installs it."
+	@echo "Pinned in requirements/. The next target installs the new versions."
 
 clean: ## Remove everything that make and the tools created
 	@rm -rf $(VENV) .cache .demo $(E2E) .hypothesis .mypy_cache .pytest_cache .ruff_cache dist \
 		mutants sandbox/dist
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Installs a part of the pins: who needs it, what that takes, options that name the part.
+# Install a part of the pins. Arguments: purpose, size and time, options that select the part.
 define install_part
 	@echo "Setting up $(VENV) for $(1): about $(2) ..."
 	@$(INSTALL) --python $(BIN)/python --constraint $(PINS) --requirement pyproject.toml $(3) || { \
-		echo "uv failed; pip installs everything that is pinned, which takes minutes ..." >&2; \
+		echo "uv failed. pip installs all pinned packages, which takes minutes ..." >&2; \
 		"$(PYTHON)" -m pip --python $(BIN)/python install $(QUIET) --require-hashes \
 			--only-binary :all: --requirement $(PINS); }
 endef
 
-# Makes an environment that shares nothing with .venv: who needs it, what that takes.
+# Create a separate environment. Arguments: purpose, size and time.
 define environment
 	@echo "Setting up $(@D) for $(1): about $(2) ..."
 	@rm -rf $(@D)
@@ -174,10 +173,10 @@ endef
 
 $(VENV)/.uv: $(PINS)
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
-		echo "There is no $(PYTHON); install Python 3.11 or newer, or name it: make PYTHON=python3.12" >&2; \
+		echo "$(PYTHON) was not found. Install Python 3.11 or newer, or select it: make PYTHON=python3.12" >&2; \
 		exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Python 3.11 or newer is needed, $(PYTHON) is older; name another: make PYTHON=python3.12" >&2; \
+		echo "$(PYTHON) is older than Python 3.11. Select another: make PYTHON=python3.12" >&2; \
 		exit 1; }
 	@echo "Setting up $(VENV) with uv, which installs the rest: about 25 MB, 10 s ..."
 	@rm -rf $(VENV)
@@ -206,17 +205,17 @@ $(VENV)/.lint: $(VENV)/.tap
 	$(call install_part,the tests and the checks,180 MB$(,) 20 s,--all-extras --group dev)
 	@touch $(VENV)/.demo $(VENV)/.test $@
 
-# The bench's other contestant.
+# dlt, for the comparison in the bench.
 $(DLT)/.done: $(DLT_PINS) | $(VENV)/.uv
 	$(call environment,the bench,60 MB$(,) 10 s) || { \
-		echo "dlt does not install here; the bench goes on without it." >&2; rm -rf $(DLT)/bin; }
+		echo "dlt cannot be installed; the bench runs without it." >&2; rm -rf $(DLT)/bin; }
 	@touch $@
 
 $(SITE)/.done: $(SITE_PINS) | $(VENV)/.uv
 	$(call environment,the site,20 MB$(,) 5 s)
 	@touch $@
 
-# What changes the code and starts the tests, beside what .venv has for them.
+# mutmut, with the dependencies that are not in .venv.
 $(MUTMUT)/.done: $(MUTMUT_PINS) | $(VENV)/.uv
 	@echo "Setting up $(MUTMUT) for make mutants: about 20 MB, 5 s ..."
 	@rm -rf $(MUTMUT)
