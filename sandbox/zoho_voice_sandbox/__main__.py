@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build_parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="zoho-voice-sandbox",
-        description="A local Zoho Voice account with generated calls.",
+        description="A local server with the API of Zoho Voice and generated calls.",
     )
     parser.add_argument("--port", type=int, default=0, help="port of the server (default: any)")
     parser.add_argument(
@@ -87,7 +87,7 @@ def _build_parser() -> ArgumentParser:
             type=int,
             default=getattr(Directory(), name),
             metavar="N",
-            help=f"default: {getattr(Directory(), name)}",
+            help=f"rows of {name} (default: {getattr(Directory(), name)})",
         )
     parser.add_argument(
         "--scopes",
@@ -101,7 +101,7 @@ def _build_parser() -> ArgumentParser:
         type=float,
         default=0,
         metavar="SECONDS",
-        help="seconds that its clock is ahead of this machine",
+        help="seconds that the clock of the server is ahead",
     )
     parser.add_argument(
         "--code", nargs="?", const=OAuthClient.code, help="issue a code for tap-zohovoice-authorize"
@@ -116,7 +116,7 @@ def _build_parser() -> ArgumentParser:
             metavar="N=KIND",
             help=f"fault of the Nth request for {what}: {', '.join(faults.KINDS)}",
         )
-    group = parser.add_argument_group("behaviour that Zoho does not document")
+    group = parser.add_argument_group("undocumented behaviour of Zoho Voice")
     defaults = Dialect()
     for name, (kind, known) in field_values().items():
         flag = f"--{name.replace('_', '-')}"

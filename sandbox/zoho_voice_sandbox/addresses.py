@@ -1,4 +1,4 @@
-"""The addresses of the service, and the scope that each requires."""
+"""The endpoints of the service, and the scope that each requires."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _SCOPES: dict[EndpointName, str] = {
 
 
 def scope_of(name: EndpointName, dialect: Dialect) -> str:
-    """Return the scope that an address requires."""
+    """Return the scope that an endpoint requires."""
     return dialect.numbers_scope if name == "numbers" else _SCOPES[name]
 
 

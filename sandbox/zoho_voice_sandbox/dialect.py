@@ -138,7 +138,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
             `expires_in_sec` beside an `expires_in` in milliseconds.
         code_seconds: Lifetime of an authorization code, in seconds.
         code_access: Access type of codes; only `offline` includes a refresh token.
-        api_domain: Address of other products in a token response. The default cannot exist: a
+        api_domain: URL of other products in a token response. The default cannot exist: a
             client that requests Voice from there must fail, not send a token to a real server.
         token_error_status: HTTP status of errors of the token endpoint.
         tokens_limit: Tokens issued per `tokens_window`.

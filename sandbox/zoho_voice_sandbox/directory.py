@@ -78,7 +78,7 @@ class Person(NamedTuple):
         user_id: Id of the user.
         agent_id: Id as an agent, which filters use; empty for a pending user.
         zuid: Id at Zoho.
-        email: Address.
+        email: E-mail address.
         status: Active, inactive or pending.
         role: Number of the role.
         department: Name of the department.

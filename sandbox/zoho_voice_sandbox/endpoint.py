@@ -1,4 +1,4 @@
-"""One address of Zoho Voice: rate limit, faults, authorization, counters."""
+"""One endpoint of Zoho Voice: rate limit, faults, authorization, counters."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class EndpointConfig:
 
 
 class Endpoint:
-    """One address, with its own limit, faults and counters."""
+    """One endpoint, with its own limit, faults and counters."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Endpoint:
         self._mutex = threading.Lock()
 
     def lock(self) -> float:
-        """Lock the address now, and return for how many seconds."""
+        """Lock the endpoint now, and return for how many seconds."""
         return self._limiter.lock(self._config().dialect)
 
     def handle(self, request: Request) -> Response:

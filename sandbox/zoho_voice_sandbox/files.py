@@ -1,4 +1,4 @@
-"""The address of files: a recording, a voicemail, or an archive of several."""
+"""The endpoint of files: a recording, a voicemail, or an archive of several."""
 
 from __future__ import annotations
 

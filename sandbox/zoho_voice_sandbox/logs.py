@@ -1,4 +1,4 @@
-"""The address of call logs."""
+"""The endpoint of call logs."""
 
 from __future__ import annotations
 

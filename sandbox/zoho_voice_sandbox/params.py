@@ -1,4 +1,4 @@
-"""Validation of query parameters, in the way all addresses of the API share."""
+"""Validation of query parameters, in the way all endpoints of the API share."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RateLimiter:
-    """The rate limit of one address; it counts violations and requests during a lock."""
+    """The rate limit of one endpoint; it counts violations and requests during a lock."""
 
     def __init__(self, clock: Clock, stats: EndpointStats) -> None:
         self._clock = clock
@@ -26,7 +26,7 @@ class RateLimiter:
         """Count a request on arrival.
 
         Returns:
-            Seconds for which the address is locked, 0 if the request may be answered.
+            Seconds for which the endpoint is locked, 0 if the request may be answered.
         """
         with self._mutex:
             now = self._clock.monotonic()
@@ -43,7 +43,7 @@ class RateLimiter:
             return 0.0
 
     def lock(self, dialect: Dialect) -> float:
-        """Lock the address now, and return for how many seconds."""
+        """Lock the endpoint now, and return for how many seconds."""
         with self._mutex:
             return self._lock_at(self._clock.monotonic(), dialect)
 

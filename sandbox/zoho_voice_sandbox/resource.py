@@ -1,4 +1,4 @@
-"""An address that lists the rows of one kind."""
+"""An endpoint that lists the rows of one kind."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def rate_limit_response(dialect: Dialect, seconds: float) -> Response:
 
     Args:
         dialect: Which form.
-        seconds: How long the address is locked.
+        seconds: How long the endpoint is locked.
     """
     minutes = max(1, ceil(seconds / 60))
     rolling = {

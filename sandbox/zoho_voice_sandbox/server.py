@@ -183,7 +183,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The address of both services, without a slash at the end.
+        """The base URL of both services, without a slash at the end.
 
         Raises:
             RuntimeError: If the server is not running.
@@ -217,7 +217,7 @@ class Sandbox:
         self.accounts.expire_tokens()
 
     def lock(self, endpoint: EndpointName = "logs") -> None:
-        """Lock an address now."""
+        """Lock an endpoint now."""
         self._endpoints[endpoint].lock()
 
     def _respond(self, request: Request) -> Response:

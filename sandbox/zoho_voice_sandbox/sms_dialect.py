@@ -1,4 +1,4 @@
-"""Undocumented behaviour of the addresses of text messages."""
+"""Undocumented behaviour of the endpoints of text messages."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from zoho_voice_sandbox.addresses import LISTS, ListName
 
 @dataclass
 class EndpointStats:
-    """Requests for one address.
+    """Requests for one endpoint.
 
     Attributes:
         requests: All requests, rejected ones included.
@@ -36,12 +36,12 @@ class EndpointStats:
 
 @dataclass
 class Stats(EndpointStats):
-    """Requests for all addresses; the inherited counters are those of call logs.
+    """Requests for all endpoints; the inherited counters are those of call logs.
 
     Attributes:
         tokens: Tokens issued.
         token_requests: Requests for a token, rejected ones included.
-        other_requests: Requests for unknown addresses.
+        other_requests: Requests for unknown endpoints.
         files: Requests for files.
         transcripts: Requests for transcripts.
         lists: Requests for each of the other lists.

@@ -1,4 +1,4 @@
-"""The address of transcripts."""
+"""The endpoint of transcripts."""
 
 from __future__ import annotations
 
