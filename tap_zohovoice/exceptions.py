@@ -1,4 +1,4 @@
-"""Exceptions of the tap; those that end a sync, and those of requests, are below the SDK's."""
+"""Exceptions of the tap, derived from those of the SDK where they end a sync or a request."""
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
@@ -13,7 +13,7 @@ class ZohoVoiceError(FatalAPIError):
 
     text: str = ""
     _: KW_ONLY
-    summary: str = ""  # what a single response said, without advice; empty if there was none
+    summary: str = ""  # text of a single response, without advice; empty if there was none
     is_unreachable: bool = False  # whether no service responded
     may_be_token: bool = False  # whether an invalid access token may be the reason
 
@@ -67,9 +67,9 @@ class RetryableError(RetriableAPIError):
     text: str
     _: KW_ONLY
     summary: str = ""  # what happened, without advice
-    is_unreachable: bool = False  # whether no service responded, or not with a whole body
+    is_unreachable: bool = False  # whether there was no response, or an incomplete one
     may_be_token: bool = False  # whether an invalid access token may be the reason
-    wait: float | None = None  # seconds that the response asks to wait; None if it does not say
+    wait: float | None = None  # seconds to wait, if the response states them
 
     def __post_init__(self) -> None:
         """Use the text where no summary is given."""

@@ -117,7 +117,7 @@ class ApiClient:
     def validate(
         self, response: requests.Response, body: bytes, redact: Collection[str] = ()
     ) -> dict[str, Any]:
-        """Return the JSON object of a success, or raise an error; see `validate_response`."""
+        """Return the JSON object of a success, or raise an exception; see `validate_response`."""
         try:
             return validate_response(
                 response.status_code,

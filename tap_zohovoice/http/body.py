@@ -13,7 +13,7 @@ ACCEPT_ENCODING = "gzip, deflate"
 CHUNK_SIZE = 64 * 1024
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Limit of a body that is read whole; the largest page, of 1,000 calls, has about 2 MB."""
-MIN_BYTES_PER_SECOND = 4_000  # half of what a telephone line carries
+MIN_BYTES_PER_SECOND = 4_000  # slower responses are aborted; telephone audio has 8,000
 _CODINGS = re.compile(r"\b(?:gzip|deflate|br|compress|dc[bz]|zstd)\b")
 """Compressions; other tokens of `Content-Encoding`, such as `none`, have no effect."""
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -44,8 +44,8 @@ def iter_body(
 ) -> Iterator[bytes]:
     """Iterate over the decompressed chunks of a streamed body.
 
-    The deadline is `timeout` seconds after the request (in monotonic seconds), beyond those that a
-    body of its size may take.
+    The deadline is `timeout` seconds after the request (in monotonic seconds), plus the time for
+    the received bytes at `MIN_BYTES_PER_SECOND`.
 
     Raises:
         requests.RequestException: If the body is too slow, truncated or cannot be decompressed.

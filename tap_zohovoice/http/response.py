@@ -65,7 +65,7 @@ def validate_response(  # noqa: PLR0913 - a response has many parts
     requested: str = "",
     scope: str = SCOPE,
 ) -> dict[str, Any]:
-    """Return the JSON object of a success, or raise the error that a response stands for.
+    """Return the JSON object of a successful response, or raise the exception of a failed one.
 
     Sources of the forms: the documentation of `zv/logs`, and responses of Zoho's other products
     where Voice's own is not known.
@@ -75,7 +75,7 @@ def validate_response(  # noqa: PLR0913 - a response has many parts
         headers: HTTP headers, with names in any case.
         body: The whole body.
         now: Seconds since the epoch, where the response has no `Date`.
-        redact: Texts that the error must not hold, such as tokens and filters.
+        redact: Texts that the error must not contain, such as tokens and filters.
         requested: What was requested, for the error of a body that is not JSON.
         scope: OAuth scope that the request needs.
 

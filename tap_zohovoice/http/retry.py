@@ -24,16 +24,16 @@ from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6  # of a request without a usable response
-SIZE_ATTEMPTS = 2  # of a page size that may be the reason, before a smaller one is tried
+SIZE_ATTEMPTS = 2  # with a page size that may be the cause, before a smaller one is tried
 TRIAL_LIMITS = {"max_attempts": 2, "max_unreachable": 1}
 """Limits of a request that is expected to fail; see `RetryPolicy.call`."""
-FAIL_FAST_AFTER = 3  # items in a row without a usable response; then each gets one attempt
-MAX_LOCKOUTS = 3  # in a row that are waited out
-MAX_WAIT = 6 * 3600.0  # seconds; the tap waits for no longer lockout
+FAIL_FAST_AFTER = 3  # consecutive items without a usable response; then each gets one attempt
+MAX_LOCKOUTS = 3  # consecutive lockouts to wait for
+MAX_WAIT = 6 * 3600.0  # seconds; a longer lockout ends the run
 _FAULTS_BEFORE_RENEWAL = 3
-"""Responses in a row without JSON, or with a fault, after which a new access token is tried."""
+"""Consecutive responses without JSON, or with a fault, after which a new token is tried."""
 _FAILURES_OF_LOCKOUT = 2
-"""Failures after that of a renewal, of different requests, that an unknown lockout explains."""
+"""Failed requests after a new token failed too, after which a lockout is assumed."""
 _MAX_RETRY_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _TOO_LONG = "the lockout lasts too long; run again later"
 _IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
@@ -46,22 +46,22 @@ class RetryPolicy:
 
     A lockout is not a failed attempt: it locks the limiter, where the next attempt waits.
     A rejected access token is renewed once: `invalidate_token` returns whether that is possible.
-    After a success, a failure in unknown words may have either reason too. The token is renewed
-    first; if nothing else passes either, the API may be locked.
+    After a success, a failure with an unknown text may have either cause. The token is renewed
+    first; if all other requests fail too, the API may be locked.
     """
 
     limiter: SlidingWindowLimiter
     invalidate_token: Callable[[], bool]
     lock_seconds: float
     failures_before_renewal: int = 1
-    """Failures in a row, after a success, of which the last is retried with a new access token."""
+    """Consecutive failures after a success; the last one is retried with a new access token."""
     _has_passed = False  # whether any request succeeded
-    _failures = 0  # in a row, which may be due to the access token
-    _renewed_at = 0  # number of failures in a row at which a new token was tried
-    _useless: set[type] = field(default_factory=set, init=False)  # errors a new token cannot mend
+    _failures = 0  # consecutive failures that may be due to the access token
+    _renewed_at = 0  # number of consecutive failures at which a new token was tried
+    _useless: set[type] = field(default_factory=set, init=False)  # errors a new token cannot fix
     _words = ""  # of the last failure
     _no_lockouts: set[str] = field(default_factory=set, init=False)
-    """Words of failures that a wait did not end, or that ended without one."""
+    """Texts of failures that a wait did not end, or that ended without a wait."""
     _may_narrow = True  # a smaller request may show that an error is no lockout
 
     def call(
@@ -78,8 +78,8 @@ class RetryPolicy:
         Args:
             func: The function.
             max_attempts: Attempts without a usable response.
-            max_lockouts: Lockouts in a row that are waited out.
-            max_unreachable: Those attempts that got no response, or not a whole one; one for a
+            max_lockouts: Consecutive lockouts to wait for.
+            max_unreachable: Attempts without a response, or with an incomplete one; one for a
                 trial, which is expected to fail.
             earlier_attempts: Attempts of an earlier request, which count too.
 
@@ -134,7 +134,7 @@ class RetryPolicy:
     def _find_other_reason(
         self, error: ZohoVoiceError | RetryableError, *, is_trial: bool
     ) -> RetryableError | None:
-        """Return another reason that a failure after a success may have, whatever its words."""
+        """Return another cause that a failure after a success may have, for any error text."""
         is_refused = isinstance(error, ZohoVoiceError)
         if not error.may_be_token or (is_trial and not is_refused):
             return None
@@ -153,7 +153,7 @@ class RetryPolicy:
         return None
 
     def _observe_success(self) -> None:
-        if self._failures > self._renewed_at:  # it passes without a new token
+        if self._failures > self._renewed_at:  # a request succeeds without a new token
             self._no_lockouts.add(self._words)
         elif self._failures:
             self._useless.clear()
@@ -176,7 +176,7 @@ class RetryPolicy:
             raise InvalidParameterError(
                 str(error), is_invalid_value=True, summary=error.summary
             ) from error
-        self._no_lockouts.add(words)  # unless the request passes after the wait
+        self._no_lockouts.add(words)  # unless the request succeeds after the wait
         wait = self.lock_seconds if error.wait is None else error.wait
         # If the wait that the server asked for does not end a lockout, its length is not known.
         wait = max(wait, self.lock_seconds) if is_repeated and wait < _SHORT_WAIT else wait
