@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -38,12 +39,14 @@ REFRESH_TOKEN = "TAP_ZOHOVOICE_REFRESH_TOKEN"
 NAMES = ("CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "DATA_CENTER")
 PROGRAM = [sys.executable, "-c", "from tap_zohovoice.cli.authorize import main; main()"]
 ACCOUNTS = "https://accounts.example.invalid"
-NEW_CODE = (
-    "create a new code at https://api-console.zoho.eu (Self Client, Generate Code, scope "
-    "ZohoVoice.call.READ)"
-)
-CONSOLE = "https://api-console.zohocloud.ca (Self Client, Client Secret), or choose"
-ANSWER_LOST = "an earlier response was lost; the code may already be used"
+CONSOLE = "https://api-console.zohocloud.ca"
+NEW_CODE = f"create a new code at {CONSOLE} (Self Client, Generate Code, scope ZohoVoice.call.READ)"
+COPY = f"copy it from {CONSOLE} (Self Client, Client Secret)"
+OTHERS = "us, eu, in, au, jp, sa, uk, ae, cn"
+UNKNOWN = "client ID not found in data center ca"
+CHOOSE = "choose the data center where you sign in"
+EXPIRED = "the code has expired, was used before, or is of another data center than ca"
+INVALID_TEXT = "must be plain text without spaces, quotes and backslashes"
 
 
 @dataclass
@@ -146,24 +149,23 @@ class TestOutput:
             f"TAP_ZOHOVOICE_API_URL='{cli.box.url}'",
         ]
         assert result.last_line == "The token works: 70 calls."
+        assert cli.box.stats.token_requests == 2  # for the code, and as the tap does it
+        assert [query for _, query, _ in cli.box.stats.log] == [{"from": "0", "size": "1"}]
         config = {name.removeprefix(PREFIX).lower(): text for name, text in result.values.items()}
         assert run_tap(config, "--test").exit_code == 0
 
-    def test_reads_the_environment_as_options(self, cli: Cli, monkeypatch: Patch) -> None:
+    @pytest.mark.parametrize("around", ["{}", "'{}'", '"{}"', " {}\n", "\ufeff{}\u200b"])
+    def test_reads_the_environment_without_what_surrounds_values(
+        self, cli: Cli, monkeypatch: Patch, around: str
+    ) -> None:
         for option in options(cli.box):
             name, _, value = option.removeprefix("--").partition("=")
-            monkeypatch.setenv(PREFIX + name.replace("-", "_").upper(), value)
+            text = around.format(value) if name in {"client-id", "client-secret", "code"} else value
+            monkeypatch.setenv(PREFIX + name.replace("-", "_").upper(), text)
         result = cli.run()
-        assert result.exit_code == 0
-        assert result.values[REFRESH_TOKEN] == cli.box.config["refresh_token"]
-
-    @pytest.mark.parametrize("around", ["'{}'", '"{}"', " {}\n", "\ufeff{}\u200b"])
-    def test_strips_quotes_and_invisible_characters(self, cli: Cli, around: str) -> None:
-        client = cli.box.accounts.client
-        secret, code = around.format("sandbox-client-secret"), around.format(client.code)
-        result = cli(client_secret=secret, code=code)
         assert result.exit_code == 0, result.err
-        assert result.values["TAP_ZOHOVOICE_CLIENT_SECRET"] == "sandbox-client-secret"
+        for name in ("client_id", "client_secret", "refresh_token"):
+            assert result.values[PREFIX + name.upper()] == cli.box.config[name]
 
     @pytest.mark.parametrize("level", ["", "verbose", "debug"])
     def test_log_level_of_the_environment(self, cli: Cli, monkeypatch: Patch, level: str) -> None:
@@ -291,70 +293,38 @@ class TestExchange:
 
     @pytest.mark.parametrize("status", [200, 400, 401])
     @pytest.mark.parametrize(
-        ("changes", "hint"),
+        ("error", "hint"),
         [
-            (
-                {"code": "1000.wrong"},
-                "invalid_code: the code has expired, was used before, or is of another data center "
-                "than eu (us, in, au, jp, ca, sa, uk, ae, cn); " + NEW_CODE,
-            ),
-            (
-                {"client_id": "1000.wrong", "data_center": "ca"},
-                "invalid_client: client ID not found in data center ca; copy it from " + CONSOLE,
-            ),
-            (
-                {"client_secret": "made-up-secret"},
-                "invalid_client_secret: the client secret is invalid; copy it from https://api",
-            ),
+            ("invalid_code", f"{EXPIRED} ({OTHERS}); {NEW_CODE}"),
+            ("invalid_grant", f"{EXPIRED} ({OTHERS}); {NEW_CODE}"),
+            ("invalid_client", f"{UNKNOWN}; {COPY}, or {CHOOSE} ({OTHERS})"),
+            ("invalid_client_secret", f"the client secret is invalid; {COPY}"),
+            ("OAUTH_SCOPE_MISMATCH", f"the code lacks a scope; {NEW_CODE}"),
+            ("invalid_redirect_uri", f"the client is not a self client; {NEW_CODE}"),
+            ("Access Denied", f"too many tokens were requested; wait ten minutes, then {NEW_CODE}"),
+            ("invalid_x made-up-secret 1000.sandbox.code", f"check all values, or {NEW_CODE}"),
         ],
-        ids=["code", "client", "secret"],
+        ids=lambda value: str(value)[:30],
     )
     def test_oauth_error_is_a_hint_after_one_request(
-        self, cli: Cli, status: Any, changes: dict[str, Any], hint: str
+        self, cli: Cli, requests_mock: Mocker, status: int, error: str, hint: str
     ) -> None:
-        cli.box.dialect = Dialect(token_error_status=status)
-        result = cli(**changes)
+        url = f"{ACCOUNTS}/oauth/v2/token"
+        requests_mock.post(url, status_code=status, json={"error": error})
+        result = cli(accounts_url=ACCOUNTS, client_secret="made-up-secret", data_center="ca")
         assert (result.exit_code, result.out) == (1, "")
-        assert result.err.startswith(f"Error: Zoho Accounts: HTTP {status}, {hint}")
-        assert len(result.err.splitlines()) == 1
-        assert (cli.box.stats.token_requests, cli.box.stats.requests) == (1, 0)
-
-    @pytest.mark.parametrize(
-        ("response", "hint"),
-        [
-            ({"error": "invalid_code"}, "Code, scope ZohoVoice.call.READ)"),
-            ({"error": "invalid_grant"}, "invalid_grant: the code has expired"),
-            ({"error": "OAUTH_SCOPE_MISMATCH"}, "OAUTH_SCOPE_MISMATCH: the code lacks a scope; "),
-            (
-                {"error": "invalid_redirect_uri"},
-                "the client is not a self client; create a new code",
-            ),
-            ({"error": "Access Denied"}, "too many tokens were requested; wait ten minutes, then"),
-            (
-                {"error": "invalid_x made-up-secret 1000.sandbox.code"},
-                "[hidden] [hidden]: check all",
-            ),
-        ],
-        ids=lambda value: str(value)[:40],
-    )
-    def test_other_oauth_errors_have_hints(
-        self, cli: Cli, requests_mock: Mocker, response: dict[str, str], hint: str
-    ) -> None:
-        requests_mock.post(f"{ACCOUNTS}/oauth/v2/token", json=response)
-        result = cli(accounts_url=ACCOUNTS, client_secret="made-up-secret")
-        assert (result.exit_code, result.out) == (1, "")
-        assert hint in result.err
-        assert result.err.endswith("ZohoVoice.call.READ)\n")
+        shown = re.sub(" [^ ]*(made-up|sandbox)[^ ]*", " [hidden]", error)
+        assert result.err == f"Error: Zoho Accounts: HTTP {status}, {shown}: {hint}\n"
         assert requests_mock.call_count == 1
 
     def test_used_or_expired_code_is_an_error(self, cli: Cli) -> None:
         assert cli().exit_code == 0
-        assert "invalid_code" in cli().err
         cli.box.accounts.add_code("1000.another")
         cli.clock.time += 600
-        result = cli(code="1000.another")
-        assert (result.exit_code, result.out) == (1, "")
-        assert "invalid_code: the code has expired" in result.err
+        for code in (cli.box.accounts.client.code, "1000.another"):
+            result = cli(code=code)
+            assert (result.exit_code, result.out) == (1, "")
+            assert "invalid_code: the code has expired" in result.err
 
     def test_online_code_saves_nothing(self, cli: Cli) -> None:
         cli.box.dialect = Dialect(code_access="online")
@@ -370,66 +340,30 @@ class TestExchange:
             (["lock"], "Access Denied: too many tokens were requested; wait ten minutes, then"),
             (["redirect"], "HTTP 302, no token; check data_center, or accounts_url if it is set"),
             (["html"] * 3, "HTTP 200, no token in the response; try again at once"),
-            (["502_html"] * 3, "HTTP 502, no token in the response; try again at once"),
-            (
-                ["cut"] * 3,
-                (
-                    "closed the connection; check accounts_url if it is set, else the network; "
-                    "try again at"
-                ),
-            ),
-            (["error_200"] * 3, "no token in the response"),
-            (["truncated"], ANSWER_LOST),
-            (["cut_body"], ANSWER_LOST),
-            (["array"], ANSWER_LOST),
+            (["cut"] * 3, "check accounts_url if it is set, else the network; try again at once"),
+            (["truncated"], "an earlier response was lost; the code may already be used"),
+            (["slow:50"], ""),
         ],
         ids=lambda value: str(value)[:30],
     )
-    def test_faulty_response_is_a_hint_without_token(
+    def test_faulty_response_is_retried_or_a_hint(
         self, cli: Cli, faults: list[str], hint: str
     ) -> None:
         cli.box.token_faults = dict(enumerate(faults, 1))
         result = cli()
-        assert (result.exit_code, result.out) == (1, "")
+        assert (result.exit_code, bool(result.out)) == ((1, False) if hint else (0, True))
         assert hint in result.last_line
         assert cli.box.stats.token_requests <= 3
-        assert cli.box.stats.requests == 0
-
-    @pytest.mark.parametrize("fault", ["500", "502_html", "cut", "html", "slow:50"])
-    def test_transient_fault_is_retried(self, cli: Cli, fault: str) -> None:
-        cli.box.token_faults = {1: fault}
-        result = cli()
-        assert result.exit_code == 0, result.err
-        assert result.values[REFRESH_TOKEN] == cli.box.config["refresh_token"]
-        assert cli.box.stats.token_requests == (2 if fault == "slow:50" else 3)
-
-    def test_unreachable_proxy_is_named(self, cli: Cli, monkeypatch: Patch) -> None:
-        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-        result = cli(accounts_url="http://accounts.example.invalid")
-        assert result.exit_code == 1
-        hint = "check HTTPS_PROXY and NO_PROXY; try again at once"
-        assert f"the proxy cannot be reached; {hint}" in result.err
+        assert cli.box.stats.requests == (not hint)
 
 
 class TestTokenTest:
-    def test_requests_one_call(self, cli: Cli) -> None:
-        assert cli().exit_code == 0
-        assert cli.box.stats.token_requests == 2  # for the code, and as the tap does it
-        assert [query for _, query, _ in cli.box.stats.log] == [{"from": "0", "size": "1"}]
-
     @pytest.mark.parametrize("write", [False, True])
     @pytest.mark.parametrize(
         ("sabotage", "reason"),
         [
             ({"dialect": Dialect(scope_missing=True)}, "lacks a scope; create a new one with Zoho"),
             ({"faults": dict.fromkeys(range(1, 9), "500")}, "HTTP 500"),
-            ({"faults": dict.fromkeys(range(1, 9), "html")}, "not the requested JSON"),
-            ({"faults": dict.fromkeys(range(1, 9), "cut")}, "connection failed"),
-            (
-                {"faults": dict.fromkeys(range(1, 9), "token")},
-                "a new access token was rejected too",
-            ),
-            ({"faults": dict.fromkeys(range(1, 9), "lock")}, "the lockout lasts too long"),
             ({"token_faults": {2: "lock"}}, "Access Denied: too many tokens were requested"),
             ({"token_faults": {2: "token"}}, "invalid_code: the refresh token is invalid, revoked"),
         ],
@@ -447,14 +381,6 @@ class TestTokenTest:
         values = dotenv_values(cli.path) if write else result.values
         assert values[REFRESH_TOKEN] == cli.box.config["refresh_token"]
         assert bool(result.out) != write
-
-    def test_lock_is_waited_out(self, cli: Cli) -> None:
-        cli.box.faults = {1: "lock"}
-        result = cli()
-        assert result.exit_code == 0, result.err
-        assert "the API is locked; waiting 607 s, until 2026-03-01 12:10:07 UTC" in result.err
-        assert sum(cli.clock.slept) > 600
-        assert (cli.box.stats.locked_calls, cli.box.stats.requests) == (0, 2)
 
     def test_shares_the_rate_limit_of_other_runs(self, cli: Cli) -> None:
         url = f"{cli.box.url}/rest/json/zv/logs"
@@ -521,12 +447,6 @@ class TestStreams:
         assert result.exit_code == 1
         assert "scope ZohoVoice.call.READ,ZohoVoice.agents.READ)" in result.last_line
 
-    def test_unknown_stream_costs_no_code(self, cli: Cli) -> None:
-        result = cli.run("--streams=calls", *options(cli.box))
-        assert result.exit_code == 2
-        assert "'calls' is not one of 'call_logs', " in result.err
-        assert cli.box.stats.token_requests == 0
-
 
 def make_protected(path: Path) -> None:
     path.write_text("A=1\n")
@@ -535,43 +455,40 @@ def make_protected(path: Path) -> None:
 
 class TestUsage:
     @pytest.mark.parametrize(
-        ("changes", "reason"),
+        ("changes", "variable", "reason"),
         [
-            ({"code": ""}, "no terminal for prompts; give --code, or set TAP_ZOHOVOICE_CODE"),
-            ({"client_secret": "", "data_center": ""}, "give --data-center, --client-secret, or"),
-            ({"client_id": "two words"}, "CLIENT_ID'): must be plain text without spaces, quotes"),
-            ({"client_secret": "naïve"}, "CLIENT_SECRET'): must be plain text without spaces"),
-            ({"client_secret": "a'b"}, "SECRET'): must be plain text without spaces, quotes and"),
-            ({"code": "a\nb"}, "'--code' (env var: 'TAP_ZOHOVOICE_CODE'): must be plain text"),
-            ({"data_center": "moon"}, "'moon' is not one of"),
-            ({"accounts_url": "nonsense"}, "accounts_url must be a URL such as"),
-            ({"api_url": "http://u:made-up-secret@h"}, "api_url must be a URL without"),
+            ({"code": ""}, "", "no terminal for prompts; give --code, or set TAP_ZOHOVOICE_CODE"),
+            ({"client_secret": "", "data_center": ""}, "", "--data-center, --client-secret, or"),
+            ({"client_id": "two words"}, "", f"CLIENT_ID'): {INVALID_TEXT}"),
+            ({"client_secret": "naïve"}, "", f"CLIENT_SECRET'): {INVALID_TEXT}"),
+            ({"client_secret": "a'b"}, "", f"CLIENT_SECRET'): {INVALID_TEXT}"),
+            ({"code": "a\nb"}, "", f"'--code' (env var: 'TAP_ZOHOVOICE_CODE'): {INVALID_TEXT}"),
+            ({"data_center": "moon"}, "", "'moon' is not one of"),
+            ({"accounts_url": "nonsense"}, "", "accounts_url must be a URL such as"),
+            ({"api_url": "http://u:made-up-secret@h"}, "", "api_url must be a URL without"),
+            ({"streams": "calls"}, "", "'calls' is not one of 'call_logs', "),
+            ({}, "RATE_LIMIT_CALLS=many", "rate_limit_calls must be an integer"),
+            ({}, "REQUEST_TIMEOUT=0", "request_timeout must be at least 1"),
         ],
         ids=lambda value: str(value)[:40],
     )
-    def test_invalid_option_costs_no_code(
-        self, cli: Cli, changes: dict[str, Any], reason: str
+    @pytest.mark.parametrize("stdin", [None, io.StringIO()], ids=["closed", "empty"])
+    def test_invalid_input_costs_no_code(
+        self,
+        cli: Cli,
+        monkeypatch: Patch,
+        stdin: io.StringIO | None,
+        changes: dict[str, Any],
+        variable: str,
+        reason: str,
     ) -> None:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        name, _, value = variable.partition("=")
+        monkeypatch.setenv(PREFIX + name, value)
         result = cli(**changes)
         assert (result.exit_code, result.out) == (2, "")
         assert reason in result.err
         assert len(result.err.splitlines()) == 1
-        assert cli.box.stats.token_requests == 0
-
-    @pytest.mark.parametrize(
-        ("name", "value", "reason"),
-        [
-            ("RATE_LIMIT_CALLS", "many", "rate_limit_calls must be an integer"),
-            ("REQUEST_TIMEOUT", "0", "request_timeout must be at least 1"),
-        ],
-    )
-    def test_invalid_setting_costs_no_code(
-        self, cli: Cli, monkeypatch: Patch, name: str, value: str, reason: str
-    ) -> None:
-        monkeypatch.setenv(PREFIX + name, value)
-        result = cli()
-        assert result.exit_code == 2
-        assert reason in result.err
         assert cli.box.stats.token_requests == 0
 
     @pytest.mark.parametrize(
@@ -597,15 +514,6 @@ class TestUsage:
         assert result.err == error
         assert [file.name for file in cli.path.parent.iterdir()] == [".env"]
         assert cli.box.stats.token_requests == 0
-
-    def test_closed_standard_input_is_no_terminal(
-        self, box: Sandbox, monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.setattr(sys, "stdin", None)
-        with process_restored(), pytest.raises(SystemExit) as end:
-            main(options(box, code=""))
-        assert end.value.code == 2
-        assert "there is no terminal" in capsys.readouterr().err
 
 
 class TestPrompts:
@@ -693,50 +601,43 @@ class HeldClock(Clock):
 
 
 class TestSignals:
-    @pytest.fixture
-    def held(self) -> HeldClock:
-        return HeldClock()
-
-    def interrupt(
-        self, box: Sandbox, held: HeldClock, path: Path, signum: signal.Signals
-    ) -> Result:
-        process = subprocess.Popen(
-            [*PROGRAM, *options(box, write=path)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert held.asleep.wait(20)
-        process.send_signal(signum)
-        out, err = process.communicate(timeout=20)
-        held.awake.set()
-        return Result(process.returncode, out, err)
-
     @pytest.mark.parametrize(
-        ("signum", "code", "message"),
+        ("fault", "status"),
         [
-            (
-                signal.SIGINT,
-                130,
-                "\nStopped by SIGINT: the code may be used up; create a new one\n",
-            ),
-            (
-                signal.SIGTERM,
-                143,
-                "\nStopped by SIGTERM: the code may be used up; create a new one\n",
-            ),
-            (signal.SIGKILL, -9, ""),
+            ("token_faults", "the code may be used up; create a new one"),
+            ("faults", "the token was not tested, but it is saved"),
         ],
+        ids=["exchange", "test"],
     )
-    def test_file_is_unchanged_during_the_exchange(
-        self, path: Path, held: HeldClock, signum: signal.Signals, code: int, message: str
+    @pytest.mark.parametrize(
+        ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    )
+    def test_file_has_the_new_token_once_it_is_issued(
+        self, path: Path, fault: str, status: str, signum: signal.Signals, code: int
     ) -> None:
         path.write_text("TAP_ZOHOVOICE_REFRESH_TOKEN=old\n")
-        with Sandbox(clock=held, token_faults={1: "slow"}) as box:
-            assert self.interrupt(box, held, path, signum) == Result(code, "", message)
+        held = HeldClock()
+        faults: dict[str, Any] = {fault: {1: "slow"}}
+        with Sandbox(clock=held, **faults) as box:
+            process = subprocess.Popen(
+                [*PROGRAM, *options(box, write=path)],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert held.asleep.wait(20)
+            process.send_signal(signum)
+            _, err = process.communicate(timeout=20)
+            held.awake.set()
+        assert process.returncode == code
+        message = "" if signum == signal.SIGKILL else f"\nStopped by {signum.name}: {status}\n"
+        if fault == "faults":
+            assert err.endswith(message)
+            assert saved_token(path) == box.accounts.client.refresh_token
+        else:
+            assert err == message
             assert path.read_text() == "TAP_ZOHOVOICE_REFRESH_TOKEN=old\n"
-            assert [file.name for file in path.parent.iterdir()] == [".env"]
+        assert [file.name for file in path.parent.iterdir()] == [".env"]
 
     def test_signal_while_saving_is_deferred(self, cli: Cli, monkeypatch: Patch) -> None:
         monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGINT))
@@ -746,19 +647,3 @@ class TestSignals:
         message = "Stopped by SIGINT: the token was not tested, but it is saved\n"
         assert result.err.endswith(message)
         assert cli.box.stats.requests == 0
-
-    @pytest.mark.parametrize(
-        ("signum", "code", "message"),
-        [
-            (signal.SIGINT, 130, "by SIGINT: the token was not tested, but it is saved\n"),
-            (signal.SIGKILL, -9, ""),
-        ],
-    )
-    def test_token_is_saved_during_its_test(
-        self, path: Path, held: HeldClock, signum: signal.Signals, code: int, message: str
-    ) -> None:
-        with Sandbox(clock=held, faults={1: "slow"}) as box:
-            result = self.interrupt(box, held, path, signum)
-        assert result.exit_code == code
-        assert result.err.endswith(message)
-        assert saved_token(path) == box.accounts.client.refresh_token

@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, Self
 
 import trustme
@@ -15,55 +16,45 @@ _PATIENCE = 20.0  # seconds; longer than any test
 _PIECE = 65_536
 
 
-class Gate:
-    """Passes on what comes to a port of this machine, or, of 0, to the one that it says."""
+class Gate(ThreadingTCPServer):
+    """Passes on what comes to a port of this machine to another one."""
+
+    daemon_threads = True
+    block_on_close = False
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), BaseRequestHandler)
+        self.port = int(self.server_address[1])
         self.opened = 0
         self._target = port
         self._tls = tls
-        self._server = socket.create_server(("127.0.0.1", 0))
 
+    @override
     def __enter__(self) -> Self:
-        threading.Thread(target=self._serve, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        with suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)  # wakes whoever waits in accept
-        self._server.close()
+    @override
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+        self.server_close()
 
-    @property
-    def port(self) -> int:
-        return int(self._server.getsockname()[1])
-
-    def open(self, client: socket.socket) -> socket.socket | None:
-        """Open the way onward for a client; None: there is none."""
-        del client
-        return socket.create_connection(("127.0.0.1", self._target), _PATIENCE)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket) -> None:
+    @override
+    def finish_request(self, request: Any, client_address: Any) -> None:
         self.opened += 1
-        client.settimeout(_PATIENCE)
-        with suppress(OSError), client:
-            if self._tls:
-                client = self._tls.wrap_socket(client, server_side=True)
-            onward = self.open(client)
-            if onward is None:
-                return
-            with client, onward:
-                back = threading.Thread(target=_copy, args=(onward, client), daemon=True)
-                back.start()
-                _copy(client, onward)
-                back.join(_PATIENCE)
+        request.settimeout(_PATIENCE)
+        with suppress(OSError):
+            client = self._tls.wrap_socket(request, server_side=True) if self._tls else request
+            if onward := self.open(client):
+                with client, onward:
+                    back = threading.Thread(target=_copy, args=(onward, client), daemon=True)
+                    back.start()
+                    _copy(client, onward)
+                    back.join(_PATIENCE)
+
+    def open(self, _client: socket.socket) -> socket.socket | None:
+        """Open the way onward for a client, if there is one."""
+        return socket.create_connection(("127.0.0.1", self._target), _PATIENCE)
 
 
 class Proxy(Gate):
@@ -87,10 +78,8 @@ class Proxy(Gate):
             head += piece
         self.asked.append(head.decode().splitlines())
         client.sendall(f"HTTP/1.1 {self._answer}\r\n\r\n".encode())
-        if not self._answer.startswith("200"):
-            return None
-        _, _, port = self.tunnels[-1].rpartition(":")
-        return socket.create_connection(("127.0.0.1", int(port)), _PATIENCE)
+        self._target = int(self.tunnels[-1].rpartition(":")[2])
+        return super().open(client) if self._answer.startswith("200") else None
 
 
 class Stub(Gate):
@@ -98,18 +87,14 @@ class Stub(Gate):
 
     def __init__(self, status: str, body: str = "") -> None:
         super().__init__()
+        self.url = f"http://127.0.0.1:{self.port}"
         head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close"
         self._answer = f"{head}\r\n\r\n{body}".encode()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     @override
-    def open(self, client: socket.socket) -> socket.socket | None:
+    def open(self, client: socket.socket) -> None:
         client.recv(_PIECE)
         client.sendall(self._answer)
-        return None
 
 
 def tls(authority: trustme.CA, *names: str, **validity: Any) -> ssl.SSLContext:
@@ -127,5 +112,4 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while piece := source.recv(_PIECE):
             target.sendall(piece)
-    with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
