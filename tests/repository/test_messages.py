@@ -357,7 +357,7 @@ MESSAGES: dict[str, Meet] = {
         box={"scopes": ["ZohoVoice.call.READ"]}, streams=["users"]
     ),
     "The setting streams is ignored": meet(Stage.catalog, streams=["users"]),
-    "… calls came as several rows that differ": several_legs,
+    "… calls have several rows that differ": several_legs,
     "Zoho returns the same rows of the list": users(*[map(str, range(50))]),
     "The order of the list of … changes": users([], *8 * ["01", "21", []]),
     "… rows have a duplicate id, but other values": users("11", "11", []),
@@ -441,7 +441,7 @@ MESSAGES: dict[str, Meet] = {
     ),
     "The order of calls on … changes": dense(Dialect(order="shifting", total="absent"), 900),
     "Zoho returns only some of the calls": on_server(dialect=Dialect(answered_days=30)),
-    "Zoho fails to return the calls": settings(
+    "Requests for … alone fail": settings(
         box={"history": history(150, first=dt.date(2026, 1, 15)), "faults": SILENT_DAYS_FAIL},
         start_date="2025-06-01",
     ),
