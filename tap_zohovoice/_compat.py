@@ -5,6 +5,6 @@ import sys
 if sys.version_info >= (3, 12):
     from typing import override
 else:
-    from typing_extensions import override  # comes with the SDK there
+    from typing_extensions import override  # a dependency of the SDK there
 
 __all__ = ["override"]

@@ -104,9 +104,9 @@ class ArchiveError(Exception):
 
 @dataclass(eq=False, repr=False)
 class WindowTooLargeError(Exception):
-    """A window holds more rows than can be paged through."""
+    """A window has more rows than can be paged through."""
 
-    total: int | None  # how many it holds; None if that is not known
+    total: int | None  # number of its rows; None if that is not known
 
 
 class CastError(ValueError):
@@ -119,7 +119,7 @@ class InvalidRecordError(ValueError):
 
 @dataclass(eq=False, repr=False)
 class ShutdownRequested(BaseException):
-    """A signal asked the tap to stop."""
+    """The tap was stopped by a signal."""
 
     signum: int
     on_shutdown: Callable[[], None]  # writes what must still be emitted

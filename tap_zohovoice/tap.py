@@ -186,7 +186,7 @@ class TapZohoVoice(Tap):
         dropped = drop_invalid_log_levels(cls.logger)
         try:
             command = super().cli
-        except Exception as error:  # noqa: BLE001 - of any kind, by what the file holds
+        except Exception as error:  # noqa: BLE001 - depends on the file
             kind = type(error).__name__
             sys.exit(f"The file that SINGER_SDK_LOG_CONFIG names is invalid ({kind})")
         for name in dropped:

@@ -86,7 +86,7 @@ def _check_required(config: Mapping[str, Any], required: list[str]) -> Iterator[
 def _schema_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     reported = set()
     errors = th.DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)
-    # A value of a wrong type breaks other rules too, so its type comes first.
+    # A value of a wrong type violates other rules too, so the type is reported first.
     for error in sorted(errors, key=lambda error: error.validator != "type"):
         name = ".".join(str(part) for part in error.absolute_path)
         if name in reported or error.validator in {"required", "additionalProperties"}:

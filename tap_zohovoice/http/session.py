@@ -54,7 +54,7 @@ class PlainSession(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
-        # Of the environment, `send` regards proxies only.
+        # Of the environment, `send` uses only proxies.
         bundles = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
         self.verify = next(filter(None, bundles), True)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

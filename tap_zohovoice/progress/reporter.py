@@ -80,7 +80,7 @@ def _live_line() -> Generator[_Line]:
         with logging_redirect_tqdm([logging.root], _Line):
             yield line
     finally:
-        with suppress(OSError, ValueError):  # the terminal is gone
+        with suppress(OSError, ValueError):  # the terminal was closed
             line.close()
 
 

@@ -105,7 +105,7 @@ class Storage:
 
     @contextmanager
     def open_scratch(self) -> Generator[IO[bytes]]:
-        """Open a local file without a name, which is gone after the block."""
+        """Open a local file without a name, which is deleted after the block."""
         with storage_errors():
             folder = self._temp_folder("archive.zip")
             _mkdir_private(folder)

@@ -51,7 +51,7 @@ class FileWriter:
         """Look up whether a file is stored; `declared_size` is that of its log, in bytes."""
         path = storage_path(start_time, name)
         stored = self.storage.stat(path) or StoredFile(0, None)
-        name = name.encode("utf-8", "backslashreplace").decode()  # no URL holds a lone surrogate
+        name = name.encode("utf-8", "backslashreplace").decode()  # URLs have no lone surrogates
         is_possible = declared_size is not None and 0 < declared_size <= MAX_DECLARED_SIZE
         return Download(name, path, start_time, declared_size if is_possible else None, stored)
 
@@ -153,7 +153,7 @@ class FileWriter:
 def save(
     chunks: Iterable[bytes], file: IO[bytes], max_bytes: int, too_big: ZohoVoiceError
 ) -> tuple[int, str]:
-    """Write chunks to a file, in place of what it holds; return their size and SHA-256."""
+    """Write chunks to a file, replacing its content; return their size and SHA-256."""
     size, sha256 = 0, hashlib.sha256()
     with storage_errors():
         file.seek(0)

@@ -118,7 +118,7 @@ class AgentStatusChangesStream(OwnedStream):
 
 
 def _parse_hits(body: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-    """Return the changes in a response, and those that came before the period."""
+    """Return the changes in a response, and those from before the period."""
     hits: list[Any] = []
     before: list[Any] = []
     for found in parse_rows({**body, "list": body.get("list") or None}, "list", 0)[0]:

@@ -185,6 +185,6 @@ class CallItemStream(IncrementalStream):
             super().set_checkpoint(checkpoint, state)
 
     def record_outcome(self, *, is_unreachable: bool) -> None:
-        """Record whether a request failed in an outage, which holds the bookmark after some."""
+        """Record whether a request failed in an outage; after some, the bookmark does not move."""
         if self._outages < _OUTAGE_THRESHOLD:  # from then on, the bookmark stays for this run
             self._outages = self._outages + 1 if is_unreachable else 0

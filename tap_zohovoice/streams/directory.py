@@ -52,7 +52,7 @@ class DeclaredStream(ZohoVoiceStream):
 class ListStream(DeclaredStream):
     """A stream that reads a whole list in each run; a subclass declares and describes the list."""
 
-    envelope: ClassVar[str]  # member of the response that holds the rows
+    envelope: ClassVar[str]  # member of the response with the rows
     size_param: ClassVar[str] = "offset"  # empty if the list has no pages of this kind
     page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
 

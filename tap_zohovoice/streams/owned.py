@@ -28,7 +28,7 @@ class OwnedStream(DeclaredStream, BookmarkedStream):
     fixed_partitions = None
     owner_key: ClassVar[str]
     owner_stream: ClassVar[type[ListStream]]
-    owner_field: ClassVar[str]  # field of that stream that holds the id
+    owner_field: ClassVar[str]  # field of that stream with the id
     filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
 
     @property
@@ -90,7 +90,7 @@ class CallLinkStream(OwnedStream, IncrementalStream):
 
 
 class CallQueuesStream(CallLinkStream):
-    """Which calls came in by which queue."""
+    """Calls of each queue."""
 
     name = "call_queues"
     owner_key = "queue_id"
@@ -101,7 +101,7 @@ class CallQueuesStream(CallLinkStream):
 
 
 class CallAgentsStream(CallLinkStream):
-    """Which calls belong to which agent; those of deleted agents belong to none."""
+    """Calls of each agent, without those of deleted agents."""
 
     name = "call_agents"
     owner_key = "agent_id"
@@ -112,7 +112,7 @@ class CallAgentsStream(CallLinkStream):
 
 
 class CallCampaignsStream(CallLinkStream):
-    """Which calls belong to which campaign of the power dialer."""
+    """Calls of each campaign of the power dialer."""
 
     name = "call_campaigns"
     owner_key = "campaign_id"
