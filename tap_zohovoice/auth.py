@@ -229,14 +229,9 @@ class OAuthTokens:
 
 def _expires_in(response: Mapping[str, Any]) -> float:
     """Return seconds; `expires_in` may be in milliseconds beside `expires_in_sec` (seen)."""
-    for name in ("expires_in_sec", "expires_in"):
-        try:
-            seconds = float(response[name])
-        except (KeyError, TypeError, ValueError):
-            continue
-        if 0 < seconds < float("inf"):
-            return seconds / 1000 if seconds > MAX_LIFETIME else seconds
-    return DEFAULT_LIFETIME
+    texts = (str(response.get(name)) for name in ("expires_in_sec", "expires_in"))
+    seconds = next((int(text) for text in texts if text.isdecimal() and int(text)), 0)
+    return seconds / 1000 if seconds > MAX_LIFETIME else seconds or DEFAULT_LIFETIME
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -124,7 +124,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     def build_prepared_request(self, *args: Any, **kwargs: Any) -> requests.PreparedRequest:
         # The SDK signs here and again when it sends, so that each request would take two slots.
         kwargs.pop("json", None)
-        return self.api.prepare(*args, **kwargs)
+        return requests.Request(*args, **kwargs).prepare()
 
     @override
     def request_decorator(self, func: RequestFunc) -> RequestFunc:

@@ -43,20 +43,8 @@ class ApiClient:
     redact: Callable[[], Collection[str]]
     scope: str = SCOPE
 
-    requested_at = 0.0
-    """When the last request was sent, in seconds of the monotonic clock."""
-    bytes_received = 0
-    """Size of all bodies so far, decompressed."""
+    bytes_received = 0  # in all bodies so far, decompressed
     _was_ambiguous = False
-
-    @staticmethod
-    def prepare(**kwargs: Any) -> requests.PreparedRequest:  # noqa: ANN401 - as requests has it
-        """Prepare a `requests.Request` without signing it: that is done for each attempt."""
-        try:
-            return requests.Request(**kwargs).prepare()
-        except requests.RequestException as error:
-            message = "api_url is invalid"
-            raise ZohoVoiceError(message) from error
 
     def get(
         self,
@@ -71,13 +59,11 @@ class ApiClient:
         `handle` may raise `RetryableError`; with `stream`, it reads the body from the connection.
         See `RetryPolicy.call` for the limits and for other errors.
         """
-        prepared = self.prepare(
-            method="GET", url=self.url, params=dict(params), headers=self.headers
-        )
+        request = requests.Request("GET", self.url, params=dict(params), headers=self.headers)
+        prepared = request.prepare()  # without a signature, which each attempt adds
 
         def attempt() -> _T:
             signed = self.authenticator(prepared)
-            self.requested_at = self.clock.monotonic()
             response = self.session.send(
                 signed, timeout=self.timeout, allow_redirects=False, stream=stream
             )
@@ -88,7 +74,7 @@ class ApiClient:
 
     def iter_body(self, response: requests.Response) -> Iterator[bytes]:
         """Iterate over the body of a streamed response; see `http.body.iter_body`."""
-        for chunk in iter_body(response, self.clock, self.requested_at, self.timeout):
+        for chunk in iter_body(response, self.clock, self.timeout):
             self.bytes_received += len(chunk)
             yield chunk
 

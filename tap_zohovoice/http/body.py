@@ -31,50 +31,45 @@ def content_length(response: requests.Response) -> int | None:
 def read_body(response: requests.Response, clock: Clock, timeout: float) -> bytes:
     """Read a whole body, of `MAX_BODY_BYTES` at most; for the rest see `iter_body`."""
     body = bytearray()
-    for chunk in iter_body(response, clock, clock.monotonic(), timeout):
+    for chunk in iter_body(response, clock, timeout):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             message = "body too long"
-            raise requests.exceptions.ContentDecodingError(message)
+            raise requests.exceptions.ContentDecodingError(message, response=response)
     return bytes(body)
 
 
-def iter_body(
-    response: requests.Response, clock: Clock, requested_at: float, timeout: float
-) -> Iterator[bytes]:
+def iter_body(response: requests.Response, clock: Clock, timeout: float) -> Iterator[bytes]:
     """Iterate over the decompressed chunks of a streamed body.
 
-    The deadline is `timeout` seconds after the request (in monotonic seconds), plus the time for
-    the received bytes at `MIN_BYTES_PER_SECOND`.
+    It may take `timeout` seconds, plus the time for its bytes at `MIN_BYTES_PER_SECOND`.
 
     Raises:
         requests.RequestException: If the body is too slow, truncated or cannot be decompressed.
     """
     try:
-        chunks = _iter_raw(response, clock, requested_at, timeout)
+        chunks = _iter_raw(response, clock, timeout)
         for coding in reversed(_content_codings(response)):
             chunks = _inflate(chunks, coding)
         yield from chunks
     except HTTPError as error:
-        raise requests.exceptions.ChunkedEncodingError from error
+        raise requests.exceptions.ChunkedEncodingError(response=response) from error
     except zlib.error as error:
-        raise requests.exceptions.ContentDecodingError from error
+        raise requests.exceptions.ContentDecodingError(response=response) from error
 
 
 def _content_codings(response: requests.Response) -> list[str]:
     return _CODINGS.findall(response.headers.get("Content-Encoding", "").lower())
 
 
-def _iter_raw(
-    response: requests.Response, clock: Clock, requested_at: float, timeout: float
-) -> Iterator[bytes]:
-    received = 0
+def _iter_raw(response: requests.Response, clock: Clock, timeout: float) -> Iterator[bytes]:
+    start, received = clock.monotonic(), 0
     # `read1` returns what has arrived; the wait for a whole chunk would have no time limit.
     while chunk := response.raw.read1(CHUNK_SIZE, decode_content=False):
         yield chunk
         received += len(chunk)
-        if clock.monotonic() - requested_at > timeout + received / MIN_BYTES_PER_SECOND:
-            raise requests.ReadTimeout
+        if clock.monotonic() - start > timeout + received / MIN_BYTES_PER_SECOND:
+            raise requests.ReadTimeout(response=response)
 
 
 def _inflate(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
@@ -83,7 +78,7 @@ def _inflate(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
     Members of gzip may follow each other; other bytes behind the last one are ignored.
     """
     if coding not in ACCEPT_ENCODING:
-        raise requests.exceptions.ContentDecodingError
+        raise zlib.error
     stream, is_over = zlib.decompressobj(_GZIP_OR_ZLIB), False
     for chunk in chunks:
         data = b"" if is_over else chunk
@@ -96,4 +91,4 @@ def _inflate(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
             yield stream.decompress(data, CHUNK_SIZE)
             data = stream.unconsumed_tail or stream.unused_data
     if not stream.eof:
-        raise requests.exceptions.ContentDecodingError
+        raise zlib.error

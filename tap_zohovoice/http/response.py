@@ -31,25 +31,22 @@ from tap_zohovoice.http.error_patterns import (
 from tap_zohovoice.singer.json import loads
 
 _Decision = tuple[type[ZohoVoiceError | RetryableError], str]
-_CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}
-"""Codes whose meaning is known."""
+_CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}  # whose meaning is known
 _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}
 """`Unauthorized`, and statuses of other servers for a session or token that has expired."""
-_SUCCESS, _REDIRECT, _CLIENT_ERROR, _FAILED = range(2, 6)
-"""Classes of HTTP statuses: 2xx to 5xx."""
+_SUCCESS, _REDIRECT, _CLIENT_ERROR, _FAILED = range(2, 6)  # classes of HTTP statuses
 _DATA_KEYS = {
     *("logs", "transcribeObj", "users", "queues", "numberslist", "contacts", "contact_status"),
     *("smsLogQuery", "schedule", "records", "list"),
 }
 """Members that hold the rows of a response, of all endpoints."""
-_MAX_RETRY_AFTER = 86_400.0
-"""Seconds; a larger value is a point in time, in milliseconds or wrong."""
+_MAX_RETRY_AFTER = 86_400.0  # seconds; a larger value is a point in time, or wrong
 
 _CHECK_URL = "check data_center, or api_url if it is set"
 _REDIRECTS = f"the server redirects; {_CHECK_URL}"
 _NOT_FOUND = f"URL not found; {_CHECK_URL}"
-_NO_SCOPE = "the refresh token lacks a scope; create a new one with "
+_NO_SCOPE = "the refresh token lacks a scope; create a new one with {scope}"
 _DENIED = "access denied; the token must be created by an administrator of Zoho Voice"
 _REFUSED = "the request was rejected; check filters and the other settings"
 _FOREIGN = "check proxies and firewalls, and api_url if it is set"
@@ -70,14 +67,9 @@ def validate_response(  # noqa: PLR0913 - a response has many parts
     Sources of the forms: the documentation of `zv/logs`, and responses of Zoho's other products
     where Voice's own is not known.
 
-    Args:
-        status: HTTP status.
-        headers: HTTP headers, with names in any case.
-        body: The whole body.
-        now: Seconds since the epoch, where the response has no `Date`.
-        redact: Texts that the error must not contain, such as tokens and filters.
-        requested: What was requested, for the error of a body that is not JSON.
-        scope: OAuth scope that the request needs.
+    `headers` have names in any case; `now` is the time in seconds since the epoch, where they have
+    no `Date`. The error contains no text of `redact`. One of a body that is not JSON names what was
+    `requested`, and one of a missing scope the `scope` that the request needs.
 
     Raises:
         RetryableError: If another attempt may help.
@@ -103,8 +95,6 @@ def validate_response(  # noqa: PLR0913 - a response has many parts
     if advice == _FOREIGN or (error.is_html and kind is TokenRejectedError):
         page = ", an HTML page" if error.is_html else ""
         summary += f"{page}, not the requested JSON{requested}"
-    if advice == _NO_SCOPE:
-        advice += scope
     code, param = error.code.upper(), rejected_param(error.words)
     is_gateway = status in {502, 503, 504}
     is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
@@ -117,7 +107,7 @@ def validate_response(  # noqa: PLR0913 - a response has many parts
         MissingScopeError: {"scope": scope},
     }
     raise kind(
-        "Zoho Voice: " + ": ".join(filter(None, (summary, advice))),
+        "Zoho Voice: " + ": ".join(filter(None, (summary, advice.format(scope=scope)))),
         summary=summary,
         may_be_token=not (is_clear or is_gateway),
         **details.get(kind, {}),

@@ -68,20 +68,12 @@ class RetryPolicy:
         self,
         func: Callable[[], _T],
         *,
-        max_attempts: int = MAX_ATTEMPTS,
-        max_lockouts: int = MAX_LOCKOUTS,
-        max_unreachable: int = MAX_ATTEMPTS,
-        earlier_attempts: int = 0,
+        max_attempts: int = MAX_ATTEMPTS,  # without a usable response
+        max_unreachable: int = MAX_ATTEMPTS,  # those without a whole response; 1 in a trial
+        max_lockouts: int = MAX_LOCKOUTS,  # consecutive ones to wait for
+        earlier_attempts: int = 0,  # of an earlier request, which count too
     ) -> _T:
         """Call a function, which sends the request once, until it returns.
-
-        Args:
-            func: The function.
-            max_attempts: Attempts without a usable response.
-            max_lockouts: Consecutive lockouts to wait for.
-            max_unreachable: Attempts without a response, or with an incomplete one; one for a
-                trial, which is expected to fail.
-            earlier_attempts: Attempts of an earlier request, which count too.
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
@@ -116,30 +108,27 @@ class RetryPolicy:
             retry=tenacity.retry_if_exception(is_retried), before_sleep=wait
         )
         try:
-            result = retrying(lambda: self._attempt(func, is_trial=max_unreachable == 1))
+            # The failure of a trial says nothing.
+            result = retrying(func if max_unreachable == 1 else lambda: self._attempt(func))
         except RetryableError as error:
             raise _final_error(error, failures[RetryableError]) from error
         self._observe_success()
         self._no_lockouts -= waited_for
         return result
 
-    def _attempt(self, func: Callable[[], _T], *, is_trial: bool) -> _T:
+    def _attempt(self, func: Callable[[], _T]) -> _T:
         try:
             return func()
         except (ZohoVoiceError, RetryableError) as error:
-            if other := self._find_other_reason(error, is_trial=is_trial):
+            if error.may_be_token and (other := self._find_other_reason(error)):
                 raise other from error
             raise
 
-    def _find_other_reason(
-        self, error: ZohoVoiceError | RetryableError, *, is_trial: bool
-    ) -> RetryableError | None:
+    def _find_other_reason(self, error: ZohoVoiceError | RetryableError) -> RetryableError | None:
         """Return another cause that a failure after a success may have, for any error text."""
         is_refused = isinstance(error, ZohoVoiceError)
-        if not error.may_be_token or (is_trial and not is_refused):
-            return None
         first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
-        self._failures += not is_trial or self._failures < first
+        self._failures += 1
         self._words, kind = _words_of(error), type(error)
         if not self._has_passed:
             return None

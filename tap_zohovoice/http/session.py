@@ -4,6 +4,7 @@ import http.client
 import io
 import os
 from collections.abc import Callable
+from contextlib import closing
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -101,18 +102,9 @@ class ThrottledSession(PlainSession):
         try:
             response = super().send(request, stream=True, **kwargs)
             if not stream:
-                self._read(response, float(kwargs["timeout"]))
+                with closing(response):
+                    body = read_body(response, self._clock, float(kwargs["timeout"]))
+                response.raw = io.BytesIO(body)
         finally:
             self._limiter_for(url).release()
         return response
-
-    def _read(self, response: requests.Response, timeout: float) -> None:
-        raw = response.raw
-        try:
-            response.raw = io.BytesIO(read_body(response, self._clock, timeout))
-        except requests.RequestException as error:
-            error.response = response
-            raise
-        finally:
-            raw.close()
-            raw.release_conn()

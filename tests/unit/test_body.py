@@ -132,7 +132,7 @@ def test_body_that_is_truncated_or_cannot_be_decompressed_is_an_error(
 def test_highly_compressed_body_comes_in_small_chunks() -> None:
     body = io.BytesIO(gzip.compress(bytes(10_000_000)))
     response = response_of(body, Content_Encoding="gzip")
-    sizes = [len(chunk) for chunk in iter_body(response, FakeClock(), 0.0, 10**9)]
+    sizes = [len(chunk) for chunk in iter_body(response, FakeClock(), 10**9)]
     assert sum(sizes) == 10_000_000
     assert max(sizes) <= 64 * 1024
 

@@ -178,10 +178,6 @@ def test_body_that_is_not_json_names_the_days(stack: Stack) -> None:
     assert isinstance(error, RetriesExhaustedError)
 
 
-def test_invalid_url_is_an_error_of_the_setting(clock: FakeClock, requests_mock: Mocker) -> None:
-    Stack(clock, requests_mock, "http://").fail(r"^api_url is invalid")
-
-
 class TestNetworkError:
     @pytest.mark.parametrize(
         ("error", "text"),

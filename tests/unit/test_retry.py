@@ -134,6 +134,15 @@ def test_uncertain_lockout_of_one_request_is_a_refusal(clock: FakeClock) -> None
     assert script.attempts == 3 + 2 + 4
 
 
+def test_uncertain_lockout_that_a_wait_ended_is_waited_out_again(clock: FakeClock) -> None:
+    unsure = RateLimitedError('HTTP 400, "limit exceeded"', is_uncertain=True)
+    script = Script(clock, unsure)
+    for waits in (1, 2):
+        assert script.run() == "done"
+        assert sum(clock.slept) == pytest.approx(waits * 607, abs=0.1)
+        script.errors = [unsure]
+
+
 def test_refusal_that_is_known_is_not_waited_for_again(clock: FakeClock) -> None:
     refusals = [
         RateLimitedError(f'HTTP 400, "limit exceeded at {place}"', is_uncertain=True)
