@@ -144,11 +144,7 @@ class Run:
 
 
 def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
-    """Run the tap on an account without a state.
-
-    Raises:
-        BrokenError: If the tap did not read every call once, or asked too often.
-    """
+    """Run the tap on an account without a state."""
     logging.disable(logging.WARNING)
     os.environ["XDG_STATE_HOME"] = os.devnull  # no file is shared with other runs
     clock = JumpingClock()

@@ -46,11 +46,7 @@ class Result:
 
 
 def run(box: Sandbox, per_request: int, scratch: Path) -> Result:
-    """Run the tap, which downloads all files.
-
-    Raises:
-        FailedError: If the tap failed, or did not store each file.
-    """
+    """Run the tap, which downloads all files."""
     config = {
         **box.config,
         "recordings_path": str(scratch / "files"),

@@ -31,9 +31,6 @@ def measure(
 
     Its memory is read from `VmHWM` while it runs: the `ru_maxrss` that comes with its end starts
     with the memory of the process that started it.
-
-    Raises:
-        FailedError: If it failed, or was killed.
     """
     log = output.with_suffix(".log")
     with output.open("wb") as out, log.open("wb") as err:

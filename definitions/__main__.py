@@ -6,13 +6,9 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from definitions.documents import read
-from definitions.environment import complaints
-from definitions.errors import DefinitionError
-from definitions.hub import hub_definition
-from definitions.meltano import meltano_yml
-from definitions.plugin import Plugin
-from definitions.sections import replace
+from definitions.documents import read, replace
+from definitions.meltano import complaints, hub_definition, meltano_yml
+from definitions.plugin import DefinitionError, Plugin
 from definitions.tables import fields_table, filters_table, main_settings_table, settings_table
 
 HUB = "hub/tap-zohovoice.yml"

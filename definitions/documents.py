@@ -1,4 +1,4 @@
-"""YAML as Meltano and the Hub write it, read and written without losing comments."""
+"""YAML as Meltano and the Hub write it, and generated parts of a text between two marks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from definitions.plugin import DefinitionError
 
 _HUB_WIDTH = 80
 
@@ -34,3 +36,25 @@ def _dump(document: object, width: int) -> str:
     yaml.dump(document, text)
     # The library leaves trailing spaces where it breaks a line.
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def replace(file: str, text: str, name: str, content: str) -> str:
+    """Replace a generated part of a file.
+
+    The part stands between a line that holds `<NAME>` and one that holds `</NAME>`, both in
+    comments.
+    """
+    lines = text.splitlines()
+    first, last = (_only(file, lines, f"<{slash}{name}>") for slash in ("", "/"))
+    if first > last:
+        message = f"{file}: </{name}> stands before <{name}>"
+        raise DefinitionError(message)
+    return "\n".join([*lines[: first + 1], *content.splitlines(), *lines[last:], ""])
+
+
+def _only(file: str, lines: list[str], mark: str) -> int:
+    found = [number for number, line in enumerate(lines) if mark in line]
+    if len(found) != 1:
+        message = f"{file} must have one line with {mark}, not {len(found)}"
+        raise DefinitionError(message)
+    return found[0]

@@ -11,13 +11,15 @@ from typing import Any
 
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
-from definitions.errors import DefinitionError
-
 SDK_SETTINGS = frozenset(
     name for config in (STREAM_MAPS_CONFIG, FLATTENING_CONFIG) for name in config["properties"]
 )
 """Settings that every tap of the SDK has, described there."""
 _PATIENCE_SECONDS = 60
+
+
+class DefinitionError(Exception):
+    """A part cannot be generated; the text names the part and the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,7 @@ class Plugin:
 
     @classmethod
     def ask(cls) -> Plugin:
-        """Run the installed tap.
-
-        Raises:
-            DefinitionError: If it fails.
-        """
+        """Run the installed tap."""
         return cls(about=_run("--about", "--format=json"), catalog=_run("--discover"))
 
     @property

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from definitions.errors import DefinitionError
-from definitions.plugin import Plugin, kinds
+from definitions.plugin import DefinitionError, Plugin, kinds
 
 _KINDS = {
     "string": "string",
@@ -17,20 +16,12 @@ _KINDS = {
 
 
 def settings(plugin: Plugin) -> list[dict[str, Any]]:
-    """Return the definition of each setting, in the tap's order.
-
-    Raises:
-        DefinitionError: If a setting has no label, no description, or more than one type.
-    """
+    """Return the definition of each setting, in the tap's order."""
     return [_setting(name, spec) for name, spec in plugin.settings.items()]
 
 
 def told(what: str, spec: dict[str, Any], key: str) -> str:
-    """Return a text that a schema must have.
-
-    Raises:
-        DefinitionError: If it has none.
-    """
+    """Return a text that a schema must have."""
     if not spec.get(key):
         message = f"{what} has no {key}"
         raise DefinitionError(message)

@@ -59,11 +59,7 @@ def filters_table(plugin: Plugin) -> str:
 
 
 def fields_table(stream: str, schema: dict[str, Any]) -> str:
-    """Write the table of a stream's fields.
-
-    Raises:
-        DefinitionError: If a field has no description.
-    """
+    """Write the table of a stream's fields."""
     return _table(("field", "type", "meaning"), _fields(stream, schema))
 
 

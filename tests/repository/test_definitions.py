@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from definitions.__main__ import HUB, README, SETTINGS, STREAMS, main
-from definitions.documents import as_meltano, read
-from definitions.errors import DefinitionError
-from definitions.plugin import Plugin
-from definitions.sections import replace
+from definitions.documents import as_meltano, read, replace
+from definitions.plugin import DefinitionError, Plugin
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (README, SETTINGS, STREAMS, "meltano.yml", "pyproject.toml", ".env.example", HUB)
