@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +19,7 @@ from tests.support.simulated_account import (
     AccountSpec,
     Burst,
     Change,
+    account_of,
     build_rows,
     keys_of,
 )
@@ -332,107 +333,27 @@ def test_no_call_is_lost_and_no_rule_is_broken(run_scenario: Simulate, name: str
     check_examples(examples, run_scenario, share)
 
 
-OFFSETS_FAIL = Dialect(
-    order="oldest",
-    to_date_inclusive=False,
-    max_offset=100,
-    offset_over="error500",
-    total="capped",
-    total_error=60,
-)
-# Each of these broke a rule once, or is what no example is likely to be.
-SCENARIOS: dict[str, Scenario] = {
-    "an offset fails although the rows end before it": Scenario(
-        AccountSpec(
-            (Burst(341, 44, 0), Burst(1725, 193, SECOND)),
-            OFFSETS_FAIL,
-            size=50,
-            days=1,
-            kinds=2,
-        ),
-        lookback=0,
-    ),
-    "a row vanishes and another comes behind, while paging goes back": Scenario(
-        AccountSpec(
-            (Burst(0, 27, 0), Burst(1, 59, 0)),
-            Dialect(order="logid", to_date_inclusive=False, offset_counts_size=False),
-            size=5,
-            days=1,
-            kinds=1,
-        ),
-        runs=(
-            RunSpec(
-                changes=(
-                    Change(0, "arrive", 0, 4),
-                    Change(22, "delete", 0, 2),
-                    Change(23, "arrive", 0, 2),
-                )
-            ),
-            RunSpec(gap=700),
-        ),
-        lookback=0,
-        latency=0.0,
-    ),
-    "files that few old calls name to a filter alone, after a kill": Scenario(
-        AccountSpec((Burst(14_400, 40, SECOND), Burst(9, 120, SECOND)), size=100),
-        runs=(RunSpec(stop=Stop("kill", "request", 4)), RunSpec(gap=700)),
-        streams=("call_logs", "recordings"),
-        files="filtered",
-        lookback=1,
-    ),
-    "files of today that only a filter names, where `toDate` is exclusive": Scenario(
-        AccountSpec((Burst(1, 81, 0),), Dialect(to_date_inclusive=False), size=20, days=1),
-        runs=(RunSpec(gap=700),),
-        streams=("call_logs", "recordings"),
-        files="filtered",
-        lookback=0,
-    ),
-    "a day of more calls than offsets reach, and a kill": Scenario(
-        AccountSpec(
-            (Burst(1440 + 300, 6_000, 5 * SECOND),),
-            Dialect(max_offset=2_000, offset_named="none"),
-            size=200,
-        ),
-        runs=(RunSpec(stop=Stop("kill", "write", 4_000)), RunSpec()),
-    ),
-    "many calls in one millisecond, and a kill": Scenario(
-        AccountSpec((Burst(9, 900, 0),), size=100),
-        runs=(RunSpec(stop=Stop("kill", "write", 450)), RunSpec()),
-        lookback=0,
-    ),
-    "silences of years": Scenario(
-        AccountSpec(
-            tuple(Burst(365 * 1440 * years, 30, SECOND) for years in range(1, 9)), days=3500
-        ),
-        runs=(RunSpec(stop=Stop("term", "request", 1)), RunSpec(), RunSpec(gap=400 * 86_400)),
-    ),
-    "silence, read by a clock that is ahead, and then a call": Scenario(
-        AccountSpec(days=3),
-        runs=(RunSpec(), RunSpec(gap=60, changes=(Change(0, "arrive", 0, 1),)), RunSpec(gap=700)),
-        lookback=0,
-        ahead=600.0,
-    ),
-    "a limit of its own for each run without the file": Scenario(
-        AccountSpec((Burst(9, 60, SECOND),), size=2),
-        runs=(RunSpec(stop=Stop("kill", "sleep", 20)), RunSpec(faults=((9, "lock"),)), RunSpec()),
-        calls=3,
-        latency=50.0,
-        shares=False,
-    ),
-    "a lock that is met, a kill, and a lock that is not over": Scenario(
-        AccountSpec((Burst(9, 60, SECOND),), size=5),
-        runs=(
-            RunSpec(faults=((4, "lock"),), stop=Stop("kill", "lock", 1)),
-            RunSpec(gap=5),
-            RunSpec(),
-        ),
-    ),
-}
+SCENARIOS = json.loads((Path(__file__).parent / "scenarios.json").read_text(encoding="utf-8"))
+"""Each of these broke a rule once, or is what no example is likely to be."""
+
+
+def run_of(
+    changes: Iterable[tuple[Any, ...]] = (), stop: tuple[Any, ...] | None = None, **given: Any
+) -> RunSpec:
+    """Return a run of a named scenario."""
+    made = tuple(Change(*change) for change in changes)
+    faults = tuple((number, fault) for number, fault in given.pop("faults", ()))
+    return RunSpec(changes=made, stop=Stop(*stop) if stop else None, faults=faults, **given)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_named(run_scenario: Simulate, name: str) -> None:
-    run_scenario(SCENARIOS[name])
+    given = {"runs": [{}], "streams": ["call_logs"], **SCENARIOS[name]}
+    account, runs = (
+        account_of(**given.pop("account")),
+        tuple(run_of(**run) for run in given.pop("runs")),
+    )
+    run_scenario(Scenario(account, runs, tuple(given.pop("streams")), **given))
 
 
 @pytest.mark.usefixtures("state_home")

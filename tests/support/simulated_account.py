@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -90,6 +90,17 @@ class AccountSpec:
     def end(self) -> int:
         """The first moment not to read, in milliseconds."""
         return NOW if self.end_minutes is None else NOW - self.end_minutes * MINUTE
+
+
+def account_of(
+    calls: Iterable[tuple[int, int, int]], changes: Iterable[tuple[Any, ...]] = (), **given: Any
+) -> AccountSpec:
+    """Return an account of an example: what is not said of the reading is a habit of the server."""
+    names = ("size", "days", "end_minutes", "kinds")
+    reading = {name: given.pop(name) for name in names if name in given}
+    bursts = tuple(Burst(*call) for call in calls)
+    made = tuple(Change(*change) for change in changes)
+    return AccountSpec(bursts, Dialect(**given), changes=made, **reading)
 
 
 def readable_until(dialect: Dialect, now: int) -> int:

@@ -3,11 +3,9 @@
 import datetime as dt
 import json
 import math
-from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -17,7 +15,14 @@ from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.results import WindowResult
 from tests.support.reading import Reading, read
-from tests.support.simulated_account import DAY, MINUTE, SECOND, AccountSpec, Burst, Change
+from tests.support.simulated_account import (
+    DAY,
+    MINUTE,
+    SECOND,
+    AccountSpec,
+    Burst,
+    account_of,
+)
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.dialect import OffsetOver, Order, Total
@@ -187,17 +192,6 @@ def test_a_day_that_no_offset_reaches_is_named(
     assert "2026-02-2" in str(reading.error)
 
 
-def account(
-    calls: list[list[int]], changes: Iterable[tuple[Any, ...]] = (), **given: Any
-) -> AccountSpec:
-    """Return an account of an example: what is not said of the reading is a habit of the server."""
-    names = ("size", "days", "end_minutes", "kinds")
-    reading = {name: given.pop(name) for name in names if name in given}
-    bursts = tuple(Burst(*call) for call in calls)
-    of_account = tuple(Change(*change) for change in changes)
-    return AccountSpec(bursts, Dialect(**given), changes=of_account, **reading)
-
-
 EXAMPLES = json.loads((Path(__file__).parent / "windows.json").read_text(encoding="utf-8"))
 """What was read in part once, and what was taken for the whole."""
 
@@ -207,7 +201,7 @@ def test_example_that_is_read_whole(name: str) -> None:
     for case in EXAMPLES["whole"][name]:
         example = {**case}
         most_requests = example.pop("most_requests", math.inf)
-        reading = read(account(**example))
+        reading = read(account_of(**example))
         assert_complete(reading)
         assert_sound(reading)
         assert reading.requests <= most_requests
@@ -216,7 +210,7 @@ def test_example_that_is_read_whole(name: str) -> None:
 @pytest.mark.parametrize("name", EXAMPLES["sound"])
 def test_example_that_is_not_taken_for_the_whole(name: str) -> None:
     for example in EXAMPLES["sound"][name]:
-        assert_sound(read(account(**example)))
+        assert_sound(read(account_of(**example)))
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
