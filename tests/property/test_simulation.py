@@ -349,10 +349,8 @@ def run_of(
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_named(run_scenario: Simulate, name: str) -> None:
     given = {"runs": [{}], "streams": ["call_logs"], **SCENARIOS[name]}
-    account, runs = (
-        account_of(**given.pop("account")),
-        tuple(run_of(**run) for run in given.pop("runs")),
-    )
+    account = account_of(**given.pop("account"))
+    runs = tuple(run_of(**run) for run in given.pop("runs"))
     run_scenario(Scenario(account, runs, tuple(given.pop("streams")), **given))
 
 
