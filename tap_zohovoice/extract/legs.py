@@ -51,6 +51,11 @@ class CallRows:
                 self._replace(before, is_leg=is_leg(key))
         self.kept.update(picked)
 
+    def merge(self, others: "CallRows") -> None:
+        """Add the rows of other responses, of other types of calls."""
+        self.add(others.kept.values(), lambda _: True)
+        self._legs |= others.legs
+
     def _replace(self, row: SerializedRecord, *, is_leg: bool) -> None:
         self._replaced.setdefault(row.logid, set()).add(row)
         if is_leg:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Generator
+from typing import Literal
 
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
@@ -14,10 +15,12 @@ from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.planner import TARGET_FILL
 from tap_zohovoice.extract.window_pass import WindowPass
 from tap_zohovoice.pagination import Page, PageRequest
-from tap_zohovoice.singer.records import SerializedRecord
 
 PageGenerator = Generator[PageRequest, Page, Page]
-
+Split = Literal["days", "types", "nothing"]
+"""Fewer days, or one type of calls of one day."""
+NextPage = tuple[int, Page | None]
+"""A page and its offset; None at the end."""
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_REREADS = 3
@@ -36,14 +39,13 @@ class PageFlow:
 
     Args:
         request_page: Requests the page at an offset; `has_rows=False` if it may have no rows.
-        limits: What is known of the server; updated.
-        can_split: Whether fewer days can be requested if the window holds too many rows.
+        limits: What is known of the server.
+        split: What can be requested instead if the window holds too many rows.
         name: The window, for the log.
         start: Timestamp; calls that started before are not needed, but windows have some.
 
     Attributes:
-        rows: The rows by `logid`, in the order of the responses.
-        can_split_types: Whether types of calls can be requested separately instead.
+        calls: The rows, in the order they came.
     """
 
     def __init__(
@@ -51,45 +53,37 @@ class PageFlow:
         request_page: Callable[..., PageGenerator],
         limits: ServerLimits,
         *,
-        can_split: bool,
+        split: Split,
         name: str,
         start: str = "",
     ) -> None:
-        self._calls = CallRows()
-        self.rows = self._calls.kept
-        self.can_split_types = False
+        self.calls = CallRows()
+        self.rows = self.calls.kept
         self._request_page = request_page
-        self._limits = limits
-        self._can_split = can_split
+        self.limits = limits
+        self._split = split
         self._name = name
         self._start = start
-        self._pass = WindowPass(start)
-        self._has_total, self._has_ended, self._has_looked_ahead = True, False, False
-        self._longest = self._requested = 1
+        self._pass = WindowPass(limits, start)
+        self._longest = 1  # rows of a page
+        self._has_ended = self._has_looked_ahead = False
 
     @property
-    def has_trusted_total(self) -> bool:
-        """Whether `meta.total` says how many rows there are, and has been right so far."""
-        return self._has_total and self._limits.total_is_reliable
-
-    @property
-    def has_firm_end(self) -> bool:
-        """Whether the list ended with a repeated row, not where a limit of offsets is likely."""
+    def is_end_certain(self) -> bool:
+        """Whether all rows have come, or a limit of offsets is not likely to have ended them."""
+        if self._pass.has_trusted_total or self.passed_start:
+            return True
         rows = self._pass.row_count  # a list may lack its last row, or have one that was added
         nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
-        return self._has_ended and rows % 10 != 0 and all(nearby)
-
-    @property
-    def legs(self) -> set[SerializedRecord]:
-        """The rows that are not kept, of calls with several rows that differ."""
-        return self._calls.legs
+        is_round = rows % 10 == 0 or not all(nearby)
+        return (self._has_ended and not is_round) or len(self.rows) < self.limits.proven_window_rows
 
     @property
     def passed_start(self) -> bool:
         """Whether reading stopped where all further rows are too old."""
         return self._pass.order.passed_start
 
-    def read_window(self) -> Generator[PageRequest, Page, dict[str, SerializedRecord]]:
+    def read_window(self) -> Generator[PageRequest, Page, CallRows]:
         """Read the window, again if rows are missing or moved, and return its rows.
 
         Raises:
@@ -98,43 +92,42 @@ class PageFlow:
             ZohoVoiceError: If the end of the window cannot be reached.
         """
         before: WindowPass | None = None
-        some_moved, kept_order = False, True
         for _ in range(1 + _MAX_REREADS):
+            this = self._pass = WindowPass(self.limits, self._start)
             yield from self._read_pass()
-            # Rows whose order changes may have the same order once, by chance.
-            keeps_order = self._pass.is_firm and (
-                before is None or not some_moved or self._pass.has_order_of(before)
-            )
-            if self._pass.is_complete(len(self.rows), self._limits, keeps_order=keeps_order):
-                return self.rows
-            is_repeated = before and self._pass.seen.keys() == before.seen.keys()
-            if keeps_order and kept_order and is_repeated and self._pass.totals:
-                self._limits.total_is_reliable = False
-                total, count = min(self._pass.totals), len(self.rows)
-                _LOGGER.warning(
-                    "%s: meta.total is %d but only %d distinct calls were returned, twice; "
-                    "continuing and ignoring meta.total",
-                    *(self._name, total, count),
-                )
-                return self.rows
-            if before is not None and (not self._pass.is_firm or self._limits.needs_single_pages):
-                break
-            some_moved = some_moved or not self._pass.is_firm
-            before, kept_order = self._pass, keeps_order
+            # Rows that change places may be in place once, by chance.
+            keeps_order = this.is_firm and (before is None or this.has_order_of(before))
+            if this.is_complete(len(self.rows), keeps_order=keeps_order):
+                return self.calls
+            if before is not None:
+                is_repeated = before.is_firm and this.seen.keys() == before.seen.keys()
+                if keeps_order and is_repeated and this.totals:
+                    self._ignore_totals()
+                    return self.calls
+                if not this.is_firm or self.limits.needs_single_pages:
+                    break
+            before = this
         raise self._order_changes()
 
+    def _ignore_totals(self) -> None:
+        self.limits.total_is_reliable = False
+        _LOGGER.warning(
+            "%s: meta.total is %d but only %d distinct calls were returned, twice; "
+            "continuing and ignoring meta.total",
+            *(self._name, min(self._pass.totals), len(self.rows)),
+        )
+
     def _order_changes(self) -> WindowTooLargeError:
-        self._limits.require_single_pages()
+        self.limits.require_single_pages()
         return WindowTooLargeError(max(self._pass.totals, default=None))
 
     def _read_pass(self) -> Generator[PageRequest, Page, None]:
         """Read from the first row to the last."""
-        self._pass = WindowPass(self._start)
         first = yield from self._get(0)
         self._check_fits(first)
         offset, page = 0, first if first.rows else None
         while page is not None:
-            self._pass.observe(page, offset)
+            self._add(page, offset)
             if self._pass.stale_pages > _MAX_STALE_PAGES:
                 if self._pass.has_shifted:  # but a single page has all rows, in any order
                     raise self._order_changes()
@@ -143,44 +136,39 @@ class PageFlow:
                     "run again later, and report it to Zoho's support if it persists"
                 )
                 raise ZohoVoiceError(message)
-            self._add_rows(page)
-            self._pass.add(page)
             if self.passed_start or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
         self._pass.is_single_page = self._pass.row_count == len(first.rows)
         if self._pass.is_single_page and not self.passed_start:
-            self._limits.proven_page_rows = max(self._limits.proven_page_rows, self._pass.row_count)
+            self.limits.proven_page_rows = max(self.limits.proven_page_rows, self._pass.row_count)
 
-    def _get_next(
-        self, offset: int, page: Page
-    ) -> Generator[PageRequest, Page, tuple[int, Page | None]]:
+    def _get_next(self, offset: int, page: Page) -> Generator[PageRequest, Page, NextPage]:
         """Get the page after a page, if there is one."""
         end = offset + len(page.rows)
-        has_total = page.total is not None and self._limits.total_is_reliable
-        if not has_total:
+        if not self._pass.has_trusted_total:
             if offset:  # so the page before it was a full one
-                self._limits.full_page_rows = self._longest
-            if self._can_split:
+                self.limits.full_page_rows = self._longest
+            if self._split == "days":
                 yield from self._check_length()
         # The last row is requested again: if it is not where it was, rows have moved.
-        overlap = self._pass.choose_overlap(page, self._limits)
+        overlap = self._pass.choose_overlap(page)
         offset = end - overlap
         following = yield from self._get(offset)
         if overlap and not self._pass.overlaps(following):
             return (yield from self._step_back(offset, following))
         if following.rows:
-            self._pass.check_seam(page, following, self.rows, self._limits)
+            self._pass.check_seam(page, following, self.rows)
             return offset, following
         self._check_unexpected_end(offset, following)
         return offset, None
 
     def _check_length(self) -> Generator[PageRequest, Page, None]:
-        """Check that a window without a total is not too large, by a request for a later row."""
-        most = self._limits.max_window_rows
+        """Check that a window without a total is not too large, by a later row where it may be."""
+        most = self.limits.max_window_rows
         if len(self.rows) > most:
             raise WindowTooLargeError(None)
-        is_longest = len(self.rows) > 2 * self._limits.proven_window_rows
+        is_longest = len(self.rows) > 2 * self.limits.proven_window_rows
         if self._has_looked_ahead or not (is_longest or len(self.rows) > most // 10):
             return
         self._has_looked_ahead = True
@@ -188,7 +176,7 @@ class PageFlow:
         try:
             page = yield from self._request_page(offset, has_rows=False)
         except (InvalidParameterError, RetriesExhaustedError):
-            self._limits.reject_offset(offset)
+            self.limits.reject_offset(offset)
             return
         if any(row.logid not in self.rows for row in page.rows):
             raise WindowTooLargeError(None)
@@ -203,57 +191,51 @@ class PageFlow:
         except RetriesExhaustedError as error:
             # Some search engines respond with a server error beyond their limit, even if the rows
             # end before it.
-            is_within = offset + self._requested <= self._limits.confirmed_end
-            if not offset or (is_within and offset + 1 < self._limits.deepest_row):
+            is_within = offset + self.limits.size <= self.limits.confirmed_end
+            if not offset or is_within:
                 raise
             raise self._offset_limit_hit(offset) from error
-        self._requested = page.size
-        if page.rows:
-            self._limits.confirm_offset(offset, page.size, len(page.rows))
-            self._longest = max(self._longest, len(page.rows))
+        self._longest = max(self._longest, len(page.rows))
         # A total of 0 behind other rows counts the rows of its own page.
         if page.total is not None and (page.total or page.rows or not offset):
             self._pass.totals.append(page.total)
-            self._limits.observe_total(offset, len(page.rows), page.total)
         return page
 
     def _offset_limit_hit(self, offset: int) -> WindowTooLargeError:
-        self._limits.reject_offset(offset)
+        self.limits.reject_offset(offset)
         return WindowTooLargeError(min(self._pass.totals, default=None))
 
     def _check_fits(self, page: Page) -> None:
         total = page.total or 0
         is_capped = len(page.rows) < total == TRACK_TOTAL_HITS_CAP
-        is_long = self.can_split_types and total > self._limits.checkpoint_rows
-        if is_capped or is_long or (self._can_split and total > self._limits.max_window_rows):
+        most = {"days": self.limits.max_window_rows, "types": self.limits.checkpoint_rows}
+        if is_capped or total > most.get(self._split, total):
             raise WindowTooLargeError(total)
 
-    def _add_rows(self, page: Page) -> None:
+    def _add(self, page: Page, offset: int) -> None:
         # Rows of an overlap, and those of an earlier pass, may have changed since they came.
         repeated = set(self._pass.ids[-self._pass.overlap :])
-        self._calls.add(page.rows, lambda key: key in self._pass.seen and key not in repeated)
+        self.calls.add(page.rows, lambda key: key in self._pass.seen and key not in repeated)
+        self._pass.add(page, offset)
 
     def _is_last(self, page: Page, offset: int) -> bool:
         """Return whether a page ends the window."""
         length = len(page.rows)
-        self._has_total = page.total is not None
         if page.total is None:
             # A short page may be a capped one; only the overlap alone is the end for certain.
             self._has_ended = bool(offset) and length == self._pass.overlap < self._longest
             return self._has_ended
         # A total may count the rows of its own page, until one does not, or its end was verified.
         # A page as long as the longest may have been capped.
-        verified = min(self._limits.proven_page_rows, self._limits.longest_page_rows - 1)
-        is_own = not (offset or self._limits.total_exceeds_page or length <= verified)
+        verified = min(self.limits.proven_page_rows, self.limits.longest_page_rows - 1)
+        is_own = not (offset or self.limits.total_exceeds_page or length <= verified)
         is_full = length >= page.size or (offset > 0 and length >= self._longest)
         # More rows than the total prove that it is wrong.
         return (
             offset + length == page.total and length % _ROUND_PAGE != 0 and not (is_full or is_own)
         )
 
-    def _step_back(
-        self, offset: int, page: Page
-    ) -> Generator[PageRequest, Page, tuple[int, Page | None]]:
+    def _step_back(self, offset: int, page: Page) -> Generator[PageRequest, Page, NextPage]:
         """Go back from a seam to a known row, after rows before the seam vanished."""
         lower, back, self._pass.has_shifted = offset, page, True
         while lower and not any(row.logid in self._pass.seen for row in back.rows):
@@ -268,17 +250,13 @@ class PageFlow:
             if lower + len(back.rows) <= offset or offset not in self._pass.empty_offsets:
                 self._pass.empty_offsets.add(offset)
                 return lower, back
-            self._add_rows(back)
-            self._pass.add(back)
+            self._add(back, lower)
             self._check_unexpected_end(offset, page)
             return offset, None
         if any(row.logid == back.rows[-1].logid for row in page.rows):
-            self._add_rows(back)
-            self._pass.add(back)
+            self._add(back, lower)
             return offset, page
-        # What lies between the two pages is not known: read on from the lower one.
-        self._add_rows(page)
-        return lower, back
+        return lower, back  # what lies between the two pages is not known
 
     def _check_unexpected_end(self, offset: int, page: Page) -> None:
         """Check an empty page whose offset is below the total.
@@ -288,8 +266,8 @@ class PageFlow:
                 the first page had no room for more, or a round length.
         """
         total = page.total or min(self._pass.totals, default=None)
-        if total is None or total <= offset or not self._limits.total_is_reliable:
+        if total is None or total <= offset or not self.limits.total_is_reliable:
             return
         had_room = offset + 1 < page.size and len(self._pass.seen) % _ROUND_PAGE
-        if offset + page.size > self._limits.confirmed_end and not had_room:
+        if offset + page.size > self.limits.confirmed_end and not had_room:
             raise self._offset_limit_hit(offset)

@@ -124,7 +124,8 @@ class RangeProof:
         rows = list(page.rows)
         if page.total is not None and page.total > len(rows):
             with suppress(InvalidParameterError, RetriesExhaustedError):
-                rows += (yield from self._windows.request_page(window, page.total - 1)).rows
+                last = yield from self._windows.request_page(window, page.total - 1, has_rows=False)
+                rows += last.rows
         self._observe(window, (row.start_time for row in rows))
 
     def _silences(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:

@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -88,15 +88,16 @@ class CallLogReader:
         """
         try:
             while window := self.planner.next_window():
-                found = yield from self._read(window)
-                if found is None or not (yield from self._proof.is_whole(window, found)):
+                calls = yield from self._read(window)
+                if calls is None or not (yield from self._proof.is_whole(window, calls.kept)):
                     continue
-                result = self._result(window, self._get_fresh(found) if self._emitted else found)
-                self.planner.mark_read(window, len(found))
+                fresh = self._get_fresh(calls) if self._emitted else calls.kept
+                result = self._result(window, fresh, calls.legs)
+                self.planner.mark_read(window, len(calls.kept))
                 upcoming = self.planner.next_window()
-                self._previous = {row.logid: row.start_time for row in found.values()}
+                self._previous = {row.logid: row.start_time for row in calls.kept.values()}
                 self._emitted = {}
-                del found  # the rows are held once
+                del calls  # the rows are held once
                 checkpoint = Checkpoint(upcoming.first, upcoming.last) if upcoming else None
                 yield replace(result, checkpoint=checkpoint)
         finally:
@@ -113,17 +114,21 @@ class CallLogReader:
                     self._strays,
                 )
 
-    def _read(self, window: DateWindow) -> Generator[PageRequest | WindowResult, Page, Rows | None]:
+    def _read(
+        self, window: DateWindow
+    ) -> Generator[PageRequest | WindowResult, Page, CallRows | None]:
         """Read a window; None: the planner has another one to read first."""
-        can_split = self.planner.can_split(window)
-        # Of a day before the start, only a part is read, so its total cannot be compared.
+        by_days = self.planner.can_split(window)
+        # Of a day before the start, only a part is read, so that its total proves nothing.
         is_after_start = self._start <= format_timestamp(midnight(window.first))
-        by_type = self._can_split_types and self.emits_types and not can_split and is_after_start
-        reading = self._windows.read(window, can_split=can_split, can_split_types=by_type)
+        by_type = self._can_split_types and self.emits_types and is_after_start
+        reading = self._windows.read(
+            window, "days" if by_days else "types" if by_type else "nothing"
+        )
         try:
             return (yield from reading)
         except WindowTooLargeError as error:
-            if not can_split:
+            if not by_days:
                 return (yield from self._read_by_call_type(window, error.total))
             if not (yield from self._windows.verify_offset(window, error.total)):
                 self.planner.shrink(window, error.total)
@@ -134,7 +139,7 @@ class CallLogReader:
 
     def _read_by_call_type(
         self, window: DateWindow, total: int | None
-    ) -> Generator[PageRequest | WindowResult, Page, Rows]:
+    ) -> Generator[PageRequest | WindowResult, Page, CallRows]:
         """Read a window that holds too many rows, one type of call after the other.
 
         Args:
@@ -153,20 +158,20 @@ class CallLogReader:
         if emits_each_type and stopped and window == DateWindow(stopped.next_day, stopped.last_day):
             counts.update(stopped.call_types)
         was_stopped = bool(counts)
-        calls, legs = CallRows(), set[SerializedRecord]()
+        calls = CallRows()
         try:
             for call_type in CALL_TYPES if self._can_split_types else ():
                 if call_type in counts:
                     continue
-                rows = yield from windows.read_call_type(window, call_type, len(seen))
-                calls.add(rows.values(), lambda _: True)
-                counts[call_type] = len(rows) + len(windows.legs)
-                legs |= windows.legs
-                windows.legs = legs | calls.legs
+                found = yield from windows.read_call_type(window, call_type, len(seen))
+                calls.merge(found)
+                counts[call_type] = len(found.kept) + len(found.legs)
                 if emits_each_type and call_type != CALL_TYPES[-1]:
-                    rows = {key: calls.kept[key] for key in rows}
-                    yield self._partial_result(window, rows, counts)
-            # If a received row has none of these types, there may be more such rows.
+                    fresh = self._get_fresh(calls)
+                    result = self._result(window, fresh, calls.legs, is_partial=True)
+                    here = Checkpoint(window.first, window.last, dict(counts))
+                    yield replace(result, checkpoint=here)
+            # If a row that was seen has none of these types, others may have none either.
             has_seen = was_stopped or all(logid in calls.kept for logid in seen)
             count = sum(counts.values())
             is_short = self.limits.total_is_reliable and count < (total or 0)
@@ -174,11 +179,11 @@ class CallLogReader:
             if counts and not (is_short or seen):
                 is_short = yield from self._has_more(window, count)
             if counts and has_seen and not is_short:
-                return calls.kept
+                return calls
             if was_stopped:
                 return (yield from self._read_by_call_type(window, total))
             if not seen:  # offsets may reach all rows
-                return (yield from windows.read(window, can_split=False))
+                return (yield from windows.read(window))
         except WindowTooLargeError:
             pass
         raise self._too_many_calls(window)
@@ -194,21 +199,16 @@ class CallLogReader:
     def _has_more(self, window: DateWindow, rows: int) -> Generator[PageRequest, Page, bool]:
         """Return whether a window has more rows, as far as offsets reach."""
         with suppress(InvalidParameterError, RetriesExhaustedError):
-            return bool((yield from self._windows.request_page(window, rows)).rows)
+            page = yield from self._windows.request_page(window, rows, has_rows=False)
+            return bool(page.rows)
         return False
 
-    def _partial_result(
-        self, window: DateWindow, rows: Rows, counts: Mapping[str, int]
-    ) -> WindowResult:
-        result = self._result(window, self._get_fresh(rows), is_partial=True)
-        return replace(result, checkpoint=Checkpoint(window.first, window.last, dict(counts)))
-
-    def _get_fresh(self, rows: Rows) -> Rows:
+    def _get_fresh(self, calls: CallRows) -> Rows:
         """Return the rows that no result of the current window has yet, or not with all legs."""
-        legs = Counter(leg.logid for leg in self._windows.legs)
-        versions = {key: (row, legs[key]) for key, row in rows.items()}
-        fresh = {key: rows[key] for key in rows if self._emitted.get(key) != versions[key]}
-        self._emitted.update(versions)
+        legs = Counter(leg.logid for leg in calls.legs)
+        versions = {key: (row, legs[key]) for key, row in calls.kept.items()}
+        fresh = {key: row[0] for key, row in versions.items() if self._emitted.get(key) != row}
+        self._emitted = versions
         return fresh
 
     def _observe(self, window: DateWindow, page: Page) -> None:
@@ -218,10 +218,17 @@ class CallLogReader:
             starts = [dt.datetime.fromisoformat(row.start_time) for row in page.rows]
             self.planner.boundary.observe(window, starts)
 
-    def _result(self, window: DateWindow, found: Rows, *, is_partial: bool = False) -> WindowResult:
+    def _result(
+        self,
+        window: DateWindow,
+        found: Rows,
+        legs_found: Collection[SerializedRecord],
+        *,
+        is_partial: bool = False,
+    ) -> WindowResult:
         previous = self._previous  # a row of these that starts later is another leg of its call
         rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
-        legs = sorted(self._windows.legs)
+        legs = sorted(legs_found)
         differing = {row.logid for row in legs}
         differing.update(row.logid for row in rows if row.logid in previous)
         self._differing += len(differing - self._differing_ids)

@@ -48,7 +48,7 @@ class Recovery:
         if not error.is_invalid_value and error.summary not in self._refusals:
             self._refusals.add(error.summary)  # if the same request is rejected again
             return (yield from self._accepts(self._recent))
-        is_smaller = error.rejected_param != "dates" and self._windows.page_size.lower_unproven()
+        is_smaller = error.rejected_param != "dates" and self._windows.pages.lower_unproven()
         is_earlier = error.rejected_param != "size" and self._planner.avoid_future(window)
         if is_smaller or is_earlier:
             return True
@@ -56,7 +56,7 @@ class Recovery:
             return True
         if self._planner.halve(window):
             return True
-        self._retries_size = self._windows.page_size.halve()
+        self._retries_size = self._windows.pages.halve()
         return self._retries_size
 
     def _request_fewer_days(
@@ -71,7 +71,7 @@ class Recovery:
             return True
         is_future = window.first > self._today
         is_less = self._planner.halve(window) or (is_future and self._planner.avoid_future(window))
-        return is_less or self._windows.page_size.halve()
+        return is_less or self._windows.pages.halve()
 
     def _skip_rejected_past(self, window: DateWindow) -> Generator[PageRequest, Page, bool]:
         """Find the oldest day that the server accepts, if it rejects the first ones as too old."""

@@ -24,14 +24,14 @@ def read(rows: Sequence[SerializedRecord], size: int) -> tuple[PageFlow, int, se
     def request_page(offset: int) -> Generator[PageRequest, Page, Page]:
         return (yield PageRequest(offset, size, {}, "2026-02-10"))
 
-    limits = ServerLimits.for_size(size)
-    flow = PageFlow(request_page, limits, can_split=False, name="day")
+    limits = ServerLimits(size)
+    flow = PageFlow(request_page, limits, split="nothing", name="day")
     reading, page = flow.read_window(), None
     for requests in itertools.count():
         try:
             request = reading.send(page) if page else next(reading)
         except StopIteration:
-            return flow, requests, {leg.logid for leg in flow.legs}
+            return flow, requests, {leg.logid for leg in flow.calls.legs}
         found = list(rows[request.offset : request.offset + size])
         page = Page(found, len(rows), size)
     raise AssertionError
@@ -42,7 +42,7 @@ def test_row_with_the_latest_end_of_a_response_is_kept(ends: tuple[str, ...]) ->
     flow, requests, legs = read([row("a"), *(row("call", end) for end in ends), row("b")], 100)
     assert flow.rows["call"].record["end_time"] == "08:20"
     assert legs == {"call"}
-    assert flow.has_trusted_total
+    assert flow.limits.total_is_reliable
     assert requests <= 2
 
 
@@ -65,11 +65,11 @@ def test_row_of_the_later_response_is_kept_whatever_its_end(distance: int) -> No
     assert flow.rows["call"].record["end_time"] == "08:30"
     assert legs == {"call"}
     assert len(flow.rows) == distance + 2
-    assert flow.has_trusted_total
+    assert flow.limits.total_is_reliable
 
 
 def test_equal_rows_of_an_id_are_not_told() -> None:
     flow, _, legs = read([row("call", "08:05"), row("call", "08:05"), row("other")], 100)
     assert set(flow.rows) == {"call", "other"}
     assert not legs
-    assert flow.has_trusted_total
+    assert flow.limits.total_is_reliable

@@ -1,0 +1,203 @@
+"""Requests of pages, in the largest size that the server grants."""
+
+from collections.abc import Generator
+from dataclasses import replace
+
+from tap_zohovoice.exceptions import (
+    InvalidParameterError,
+    RateLimitLockoutError,
+    RetriesExhaustedError,
+    ZohoVoiceError,
+)
+from tap_zohovoice.extract.limits import DEFAULT_SIZE, LIKELY_LIMITS, ServerLimits
+from tap_zohovoice.http.retry import MAX_ATTEMPTS, SIZE_ATTEMPTS, TRIAL_LIMITS
+from tap_zohovoice.pagination import Page, PageRequest
+
+_DOCUMENTED_SIZE = 100
+"""The size in the documentation's sample request; clients use larger ones."""
+_LARGER_SIZES = (1_000, 500)
+"""Sizes to try where a window has more rows than a page of `DEFAULT_SIZE`; none is documented."""
+_LEAST_SIZE = 25
+"""The least size to come down to after failures that do not name the size."""
+
+
+class PageRequester:
+    """Requests pages: in the largest size granted, or a smaller one where the server rejects it.
+
+    A rejection need not name what is rejected. So a size that may be the reason is lowered, and
+    tried again later. This and larger sizes are tried after a full page, where rows are certain to
+    follow, so that no rows, or no more than before, mean that the size is not granted.
+
+    Args:
+        size: Rows to request; None: as many as the server grants.
+    """
+
+    def __init__(self, size: int | None) -> None:
+        self._least = size or DEFAULT_SIZE  # needs no trial
+        self._granted: int | None = None  # a larger size, once the server has granted it
+        self._failed: list[int] = []  # sizes that failed, perhaps by chance; to try again
+        self._larger = [] if size else list(_LARGER_SIZES)  # to try
+        self._is_accepted = False  # whether rows came in the least size
+        self._has_full_page = False  # whether more rows than the least size may follow
+        self._was_silent = False  # whether the last window had no rows
+        self._large_end = LIKELY_LIMITS[0]  # likely one, or that of the last failure
+        self.limits = ServerLimits(self._least)
+
+    def request(
+        self, request: PageRequest, *, has_rows: bool
+    ) -> Generator[PageRequest, Page, Page]:
+        """Request a page, with smaller sizes where the server rejects the size.
+
+        Args:
+            request: The page, without a size.
+            has_rows: Whether rows are certain to be there, so that a larger size can be tried.
+        """
+        page = (yield from self._try_larger(request)) if has_rows else None
+        if page is None:
+            page = yield from self._request_granted(request)
+        if not page.rows and not request.offset and page.size > self._least:
+            page = yield replace(request, size=self._least)
+            if page.rows:
+                self._lower_granted()
+        self._was_silent = not page.rows and not request.offset
+        self.limits.size = self._size
+        self.limits.observe(request.offset, page)
+        return page
+
+    def lower_unproven(self) -> bool:
+        """Lower a size that may be the reason of a failure, and try it later; return whether."""
+        if not self._is_unproven:
+            return False
+        failed = self._least
+        self._least = max(min(failed // 2, _DOCUMENTED_SIZE), _LEAST_SIZE)
+        while failed > self._least:
+            self._failed.append(failed)
+            failed //= 2
+        return True
+
+    def halve(self) -> bool:
+        """Halve the size, for good; return whether it could be."""
+        if self._lower_granted():
+            return True
+        if self._least == 1:
+            return False
+        self._least //= 2
+        self._failed, self._larger = [], []
+        return True
+
+    @property
+    def _size(self) -> int:
+        return self._granted or self._least
+
+    @property
+    def _is_unproven(self) -> bool:
+        """Whether a failure may be due to the size, since none has passed."""
+        return not self._is_accepted and self._least > _LEAST_SIZE
+
+    @property
+    def _end(self) -> int:
+        """Where offsets end for pages that are larger than the least size: `from` + `size`."""
+        return max(self._large_end, self.limits.confirmed_end)
+
+    def _request_granted(self, request: PageRequest) -> Generator[PageRequest, Page, Page]:
+        """Request a page, and smaller ones as long as the size may be the reason of a failure."""
+        attempts = 0
+        while True:
+            size = self._clip(request.offset, self._size)
+            if not request.offset and self._was_silent:  # a small page is enough, without a proof
+                size = _LEAST_SIZE if self._is_unproven else self._least
+            limits = {"earlier_attempts": attempts}
+            if self._is_unproven:
+                attempts = min(attempts + SIZE_ATTEMPTS, MAX_ATTEMPTS - 1)
+                limits["max_attempts"] = attempts
+            try:
+                page = yield replace(
+                    request, size=size, retry_limits=request.retry_limits or limits
+                )
+            except (InvalidParameterError, RetriesExhaustedError) as error:
+                if not self._lower(request.offset, size, error):
+                    raise
+                has_failed = isinstance(error, RetriesExhaustedError)
+                attempts = (attempts or MAX_ATTEMPTS // 2) if has_failed else 0
+            else:
+                break
+        while page.rows and size < self._size and self.lower_unproven():
+            pass  # that size may have hidden rows
+        if page.rows and size == self._size:
+            self._is_accepted = True
+            left = 0 if page.total is None else page.total - request.offset - len(page.rows)
+            self._has_full_page = len(page.rows) >= self._least and not 0 < left <= self._least
+            if self._failed and not request.offset:
+                return (yield from self._try_larger(request)) or page
+        return page
+
+    def _lower(
+        self, offset: int, size: int, error: InvalidParameterError | RetriesExhaustedError
+    ) -> bool:
+        """Return whether a request failed for its size, and a smaller one is next."""
+        is_value, may_be_size = False, True
+        if isinstance(error, InvalidParameterError):
+            is_value, may_be_size = error.is_invalid_value, error.rejected_param == "size"
+            if may_be_size and not self._is_accepted and self.halve():
+                return True
+        # Days may be the reason of a value that is invalid. An error without a summary is a failure
+        # to get a token.
+        if error.summary and not is_value and self.lower_unproven():
+            return True
+        return may_be_size and not self._is_beyond(offset, size) and self._lower_granted()
+
+    def _lower_granted(self) -> bool:
+        """Lower a size that was granted but fails now; return whether there was one."""
+        if not self._granted:
+            return False
+        smaller = [size for size in _LARGER_SIZES if size < self._granted]
+        self._granted, self._larger = next(iter(smaller), None), []
+        return True
+
+    def _try_larger(self, request: PageRequest) -> Generator[PageRequest, Page, Page | None]:
+        """Request a page of rows that are there in a larger size; None: it is not granted."""
+        while size := self._larger_size(request.offset):
+            page = None
+            try:
+                page = yield replace(request, size=size, retry_limits=TRIAL_LIMITS)
+            except ZohoVoiceError as error:
+                has_failed = isinstance(error, InvalidParameterError | RetriesExhaustedError)
+                if isinstance(error, RateLimitLockoutError) or not (has_failed or error.summary):
+                    raise
+            if not self._granted:
+                self._observe_trial(size, request.offset, page)
+            elif not (page and page.rows):
+                self._large_end = request.offset + self._least
+                return None
+            if page and page.rows:
+                return page
+        return None
+
+    def _larger_size(self, offset: int) -> int | None:
+        """Return the size to try at an offset, if there is one."""
+        if self._granted:
+            size = self._clip(offset, self._granted)
+            return size if size > self._least and self._is_beyond(offset, size) else None
+        sizes = self._failed or self._larger
+        is_possible = sizes and self._has_full_page and offset + sizes[0] <= self._end
+        return sizes[0] if is_possible else None
+
+    def _observe_trial(self, size: int, offset: int, page: Page | None) -> None:
+        rows = len(page.rows) if page else 0
+        if rows > self._least and self._failed:  # it failed by chance
+            self._least, self._failed = size, []
+            self._has_full_page = False  # this one may have been the last
+        elif rows > self._least:
+            self._granted = size
+        elif page is None or not rows or (page.total or 0) > offset + rows:
+            if self._failed:
+                self._larger = []
+            (self._failed or self._larger).remove(size)
+
+    def _clip(self, offset: int, size: int) -> int:
+        """Return the size of a page that does not pass `_end`, but at least the least one."""
+        return min(size, max(self._end - offset, self._least))
+
+    def _is_beyond(self, offset: int, size: int) -> bool:
+        """Return whether no request has come that far yet."""
+        return offset > 0 and offset + size > self.limits.confirmed_end
