@@ -33,7 +33,6 @@ EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
 MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
 
 _SECRETS = ("client_secret", "code", "refresh_token")
-_RETRIED = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 # OAuth errors that are final. Sources: RFC 6749, OAuth documentation of Zoho Accounts.
 _FINAL = re.compile(
     r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope|revoked|expired"
@@ -169,7 +168,7 @@ def _error_of(
     if not text:
         if status in {400, 403} and body.lstrip().startswith(b"<"):
             return RetriesExhaustedError(f"{prefix}, {_HTML_PAGE}")
-        if status in range(300, 500) and status not in _RETRIED:
+        if status in range(300, 500) and status != HTTPStatus.TOO_MANY_REQUESTS:
             return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
         return RetriesExhaustedError(f"{prefix}, no token in the response")
     prefix += f", {text if error in hints else redact(text, hidden)}: "

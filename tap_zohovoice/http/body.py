@@ -49,8 +49,8 @@ def iter_body(response: requests.Response, clock: Clock, timeout: float) -> Iter
     """
     try:
         chunks = _iter_raw(response, clock, timeout)
-        for coding in reversed(_content_codings(response)):
-            chunks = _inflate(chunks, coding)
+        for _ in _content_codings(response):
+            chunks = _inflate(chunks)
         yield from chunks
     except HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(response=response) from error
@@ -72,13 +72,11 @@ def _iter_raw(response: requests.Response, clock: Clock, timeout: float) -> Iter
             raise requests.ReadTimeout(response=response)
 
 
-def _inflate(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
-    """Decompress in bounded chunks; urllib3's decoders accept a body without its end.
+def _inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress gzip or zlib in bounded chunks; urllib3's decoders accept a body without its end.
 
     Members of gzip may follow each other; other bytes behind the last one are ignored.
     """
-    if coding not in ACCEPT_ENCODING:
-        raise zlib.error
     stream, is_over = zlib.decompressobj(_GZIP_OR_ZLIB), False
     for chunk in chunks:
         data = b"" if is_over else chunk
