@@ -15,11 +15,16 @@ from requests.auth import AuthBase
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.config.data_centers import SCOPE
-from tap_zohovoice.exceptions import OAuthError, RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.exceptions import (
+    OAuthError,
+    RetriesExhaustedError,
+    RetryableError,
+    ZohoVoiceError,
+)
 from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
 from tap_zohovoice.http.redaction import redact
 from tap_zohovoice.http.session import PlainSession
-from tap_zohovoice.http.transport import explain_request_error
+from tap_zohovoice.http.transport import network_errors
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.singer.json import loads
 
@@ -89,10 +94,9 @@ class TokenEndpoint:
             if "access_token" in response:
                 self._has_issued = True
                 return response
-            hidden = [form.get(name, "") for name in _SECRETS]
-            error = _error_of(status, body, response, hints, hidden)
+            error = _error_of(status, body, form, hints)
             if self._has_issued and type(error) is ZohoVoiceError:  # it is Zoho Accounts
-                raise RetriesExhaustedError(str(error))
+                raise RetryableError(str(error))
             raise error
 
         give_up_at = self.clock.utcnow() + timedelta(seconds=sum(self.waits))
@@ -107,36 +111,35 @@ class TokenEndpoint:
             sleep=self.clock.sleep,
             stop=tenacity.stop_after_attempt(len(self.waits) + 1),
             wait=tenacity.wait_chain(*map(tenacity.wait_fixed, self.waits)),
-            retry=tenacity.retry_if_exception_type(RetriesExhaustedError),
+            retry=tenacity.retry_if_exception_type(RetryableError),
             before_sleep=log,
             reraise=True,
         )
-        return retrying(attempt)
+        try:
+            return retrying(attempt)
+        except RetryableError as error:
+            raise RetriesExhaustedError(str(error)) from error
 
     def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
         self.requested_at = self.clock.monotonic()
         url = f"{self.accounts_url}/oauth/v2/token"
         headers = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
-        try:
-            with (
-                PlainSession() as session,
-                session.post(
-                    url,
-                    data=form,
-                    headers=headers,
-                    timeout=self.timeout,
-                    allow_redirects=False,
-                    stream=True,
-                    auth=lambda request: request,  # no .netrc file either
-                ) as response,
-            ):
-                self.first_date = self.first_date or session.first_date
-                return response.status_code, read_body(response, self.clock, self.timeout)
-        except OSError as error:  # includes the exceptions of requests
-            cause = explain_request_error(error, "accounts_url", url, advice=_CHECK_NETWORK)
-            kind = ZohoVoiceError if cause.is_final else RetriesExhaustedError
-            message = f"Zoho Accounts: {cause.text}"
-            raise kind(message) from error
+        with (
+            network_errors("Zoho Accounts", "accounts_url", url, _CHECK_NETWORK),
+            PlainSession() as session,
+            session.post(
+                url,
+                data=form,
+                headers=headers,
+                timeout=self.timeout,
+                allow_redirects=False,
+                stream=True,
+                auth=lambda request: request,  # no .netrc file either
+            ) as response,
+        ):
+            self.first_date = self.first_date or session.first_date
+            body = read_body(response, self.clock, self.timeout)
+        return response.status_code, body
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -154,29 +157,26 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _error_of(
-    status: int,
-    body: bytes,
-    response: Mapping[str, Any],
-    hints: Mapping[str, str],
-    hidden: Collection[str],
-) -> ZohoVoiceError:
+    status: int, body: bytes, form: Mapping[str, str], hints: Mapping[str, str]
+) -> ZohoVoiceError | RetryableError:
     """Return the error of a response without a token."""
-    found, prefix = response.get("error"), f"Zoho Accounts: HTTP {status}"
+    found, prefix = _parse(body).get("error"), f"Zoho Accounts: HTTP {status}"
     named = (found.get("code") or found.get("message")) if isinstance(found, dict) else found
     text = str(named or "")
     error = text.lower()
     if not text:
         if status in {400, 403} and body.lstrip().startswith(b"<"):
-            return RetriesExhaustedError(f"{prefix}, {_HTML_PAGE}")
+            return RetryableError(f"{prefix}, {_HTML_PAGE}")
         if status in range(300, 500) and status != HTTPStatus.TOO_MANY_REQUESTS:
             return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
-        return RetriesExhaustedError(f"{prefix}, no token in the response")
+        return RetryableError(f"{prefix}, no token in the response")
+    hidden = [form.get(name, "") for name in _SECRETS]
     prefix += f", {text if error in hints else redact(text, hidden)}: "
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or _PASSING.search(error):
-        return RetriesExhaustedError(prefix + _LATER)
+        return RetryableError(prefix + _LATER)
     if _FINAL.search(error):
         return OAuthError(prefix + hints.get(error, hints[""]))
-    return RetriesExhaustedError(f"{prefix}{_LATER}; if it persists, {hints['']}")
+    return RetryableError(f"{prefix}{_LATER}; if it persists, {hints['']}")
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -11,16 +11,11 @@ from requests.auth import AuthBase
 
 from tap_zohovoice._time import Clock
 from tap_zohovoice.config.data_centers import SCOPE
-from tap_zohovoice.exceptions import (
-    AmbiguousResponseError,
-    RetryableError,
-    UnexpectedResponseError,
-    ZohoVoiceError,
-)
+from tap_zohovoice.exceptions import AmbiguousResponseError, UnexpectedResponseError
 from tap_zohovoice.http.body import iter_body
 from tap_zohovoice.http.response import validate_response
 from tap_zohovoice.http.retry import RetryPolicy
-from tap_zohovoice.http.transport import explain_request_error
+from tap_zohovoice.http.transport import network_errors
 
 _T = TypeVar("_T")
 
@@ -123,17 +118,7 @@ class ApiClient:
     def retry(self, func: Callable[[], _T], **limits: int) -> _T:
         """Call a function that makes one attempt, with retries; see `get`."""
         self._was_ambiguous = False
-
-        def attempt() -> _T:
-            try:
-                return func()
-            except OSError as error:  # includes the exceptions of requests
-                cause = explain_request_error(error, "api_url", self.url)
-                message = f"Zoho Voice: {cause.text}"
-                if cause.is_final:
-                    raise ZohoVoiceError(message) from error
-                raise RetryableError(message, summary=cause.text, is_unreachable=True) from error
-
+        attempt = network_errors("Zoho Voice", "api_url", self.url)(func)
         return self.policy.call(attempt, **limits)
 
 

@@ -8,12 +8,14 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import requests
+
+from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
 
 _CA_ENV = "REQUESTS_CA_BUNDLE"
 _PROXY_ENV = "HTTPS_PROXY and NO_PROXY"
@@ -35,37 +37,42 @@ _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKN
 _CUT = (ConnectionError, ssl.SSLError, http.client.IncompleteRead)
 
 
-@dataclass(frozen=True, slots=True)
-class TransportError:
-    """Why a request failed, what to do, and whether retries are useless."""
-
-    text: str
-    is_final: bool = True
-
-
-def explain_request_error(
-    error: OSError, setting: str, url: str, *, advice: str = ""
-) -> TransportError:
-    """Explain why a request got no response, or an incomplete one.
+@contextmanager
+def network_errors(service: str, setting: str, url: str, advice: str = "") -> Generator[None]:
+    """Explain why a request in a block got no response, or an incomplete one.
 
     The setting is that of the server's address; the advice is for errors of the network.
+
+    Raises:
+        RetryableError: If another attempt may help.
+        ZohoVoiceError: If no attempt can help.
     """
+    try:
+        yield
+    except OSError as error:  # includes the exceptions of requests
+        text, is_final = _explain(error, setting, url, advice)
+        message = f"{service}: {text}"
+        if is_final:
+            raise ZohoVoiceError(message) from error
+        raise RetryableError(message, summary=text, is_unreachable=True) from error
+
+
+def _explain(error: OSError, setting: str, url: str, advice: str) -> tuple[str, bool]:
+    """Return why a request failed, what to do, and whether retries are useless."""
     causes = list(_iter_causes(error))
     if text := _explain_tls_error(causes):
-        return TransportError(text.format(setting=setting))
+        return text.format(setting=setting), True
     match error:
         case requests.exceptions.ProxyError():
             return _explain_proxy_error(causes)
         case requests.exceptions.InvalidSchema():
-            text = "HTTPS_PROXY names a SOCKS proxy; for those, install 'requests[socks]'"
+            return "HTTPS_PROXY names a SOCKS proxy; for those, install 'requests[socks]'", True
         case requests.exceptions.InvalidURL():
-            text = "HTTPS_PROXY is invalid; use http://host:port"
+            return "HTTPS_PROXY is invalid; use http://host:port", True
         case requests.RequestException() | TimeoutError() | OSError(errno=int()):
-            text = _explain_network_error(error, causes, url) + advice
-            return TransportError(text, is_final=False)
+            return _explain_network_error(error, causes, url) + advice, False
         case _:  # the one error that requests raises bare is that of a missing bundle
-            text = f"the file or folder named by {_CA_ENV} cannot be read"
-    return TransportError(text)
+            return f"the file or folder named by {_CA_ENV} cannot be read", True
 
 
 def _explain_network_error(error: OSError, causes: list[BaseException], url: str) -> str:
@@ -102,16 +109,16 @@ def _iter_causes(error: BaseException) -> Iterator[BaseException]:
         current = wrapped or current.__cause__ or current.__context__
 
 
-def _explain_proxy_error(causes: list[BaseException]) -> TransportError:
+def _explain_proxy_error(causes: list[BaseException]) -> tuple[str, bool]:
     matches = [_TUNNEL_ERROR.match(str(cause)) for cause in causes if type(cause) is OSError]
     status = next((int(match[1]) for match in matches if match), 0)
     if not status:
-        return TransportError(f"the proxy cannot be reached; check {_PROXY_ENV}", is_final=False)
+        return f"the proxy cannot be reached; check {_PROXY_ENV}", False
     advice = f"allow this address in the proxy, or check {_PROXY_ENV}"
-    if status == 407:  # noqa: PLR2004
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         advice = "it requires a user and a password: HTTPS_PROXY=http://user:password@host:port"
-    is_final = 400 <= status < 500  # noqa: PLR2004
-    return TransportError(f"the proxy refused the connection (HTTP {status}); {advice}", is_final)
+    is_final = status in range(400, 500)
+    return f"the proxy refused the connection (HTTP {status}); {advice}", is_final
 
 
 def _explain_tls_error(causes: list[BaseException]) -> str:
