@@ -28,6 +28,7 @@ SIZE_ATTEMPTS = 2  # with a page size that may be the cause, before a smaller on
 TRIAL_LIMITS = {"max_attempts": 2, "max_unreachable": 1}
 """Limits of a request that is expected to fail; see `RetryPolicy.call`."""
 FAIL_FAST_AFTER = 3  # consecutive items without a usable response; then each gets one attempt
+LASTING_OUTAGE = 10  # consecutive items without a response; the bookmark stays before them
 MAX_LOCKOUTS = 3  # consecutive lockouts to wait for
 MAX_WAIT = 6 * 3600.0  # seconds; a longer lockout ends the run
 _FAULTS_BEFORE_RENEWAL = 3
@@ -181,6 +182,7 @@ class ItemFailures:
 
     unusable = 0  # consecutive requests without a usable response
     lockouts = 0  # consecutive requests that ended in a lockout
+    outages = 0  # consecutive requests that no service responded to, up to `LASTING_OUTAGE`
 
     @property
     def attempts(self) -> int:
@@ -189,7 +191,11 @@ class ItemFailures:
 
     def observe(self, error: ZohoVoiceError | None, *, is_single: bool = True) -> None:
         """Observe the error of a request, if any; one for several items does not count."""
-        self.lockouts = self.lockouts + 1 if isinstance(error, RateLimitLockoutError) else 0
+        is_lockout = isinstance(error, RateLimitLockoutError)
+        self.lockouts = self.lockouts + 1 if is_lockout else 0
+        is_outage = is_lockout or bool(error and error.is_unreachable)
+        if is_single and self.outages < LASTING_OUTAGE:
+            self.outages = self.outages + 1 if is_outage else 0
         if error is None:
             self.unusable = 0
         elif is_single:

@@ -4,8 +4,7 @@ import codecs
 import json
 import re
 
-SNIFF_BYTES = 512
-"""Bytes from the start of a file that are examined."""
+SNIFF_BYTES = 512  # from the start of a file, which are examined
 UNKNOWN = "application/octet-stream"
 
 _AUDIO_MAGIC = (
@@ -33,9 +32,8 @@ _CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\v\f\r\x1b")
 def guess_audio_type(head: bytes, declared: str = "") -> str | None:
     """Guess the media type of a file by its first `SNIFF_BYTES` bytes, and what is declared.
 
-    Returns:
-        The type of the audio; `UNKNOWN` for bytes that are neither known audio nor something else;
-        None for anything but audio: no bytes, text (HTML, JSON), archives, pictures.
+    `UNKNOWN` is for bytes that are neither known audio nor something else; None for anything but
+    audio: no bytes, text (HTML, JSON), archives, pictures.
     """
     head = head[:SNIFF_BYTES]
     if not head or _is_text(head) or head.startswith(_NON_AUDIO_MAGIC):

@@ -17,13 +17,10 @@ from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.file_requests import MAX_BYTES, FileRequests
 from tap_zohovoice.recordings.writer import Download, Fields, FileWriter
 
-MAX_NAME_CHARS = 10_000
-"""Limit of the names in one request, with their commas. Source: documentation."""
-_MAX_DOWNLOADS = 100
-"""Files of a group, including stored files, so that their records are emitted soon."""
+MAX_NAME_CHARS = 10_000  # of the names in one request, with their commas; source: documentation
+_MAX_DOWNLOADS = 100  # of a group, including stored files, so that their records are emitted soon
 _SEPARATOR = re.compile(r"[,/\\]")
-_SETTLING_TIME = dt.timedelta(minutes=10)
-"""How long after its download a file is requested once more, at the least."""
+_SETTLING_TIME = dt.timedelta(minutes=10)  # between a download and the next one, at the least
 
 
 class Rechecks:
@@ -107,8 +104,6 @@ class RecordingDownloader:
     """Downloads files that are not stored yet."""
 
     sender: FileRequests
-    writer: FileWriter
-    is_unreachable = False  # whether the last download failed because no service responded
 
     def download(
         self, files: Iterable[tuple[str, str, int | None]], rechecks: Rechecks
@@ -119,8 +114,9 @@ class RecordingDownloader:
         the log. The fields of each are `uri`, `bytes`, `sha256`, `content_type` and
         `downloaded_at`; or only `error`. An error that has nothing to do with a file is raised.
         """
-        downloads = (self.writer.prepare(*file) for file in files)
-        for group in iter_groups(downloads, self.writer, lambda: self.sender.limit):
+        writer = self.sender.writer
+        downloads = (writer.prepare(*file) for file in files)
+        for group in iter_groups(downloads, writer, lambda: self.sender.limit):
             with self.sender.request_several(group.names):
                 for download in group.downloads:
                     fields = self._download(download, rechecks)
@@ -130,8 +126,8 @@ class RecordingDownloader:
                     yield fields
 
     def _download(self, download: Download, rechecks: Rechecks) -> Fields:
-        self.is_unreachable = False
-        writer, start, now = self.writer, download.start_time, self.writer.clock.utcnow()
+        writer, start = self.sender.writer, download.start_time
+        now = writer.clock.utcnow()
         if writer.is_unchanged(download):
             is_unknown, stored_at = writer.expected_size(download) is None, download.stored.modified
             download.is_provisional = is_unknown and rechecks.may_grow(start, stored_at)
@@ -147,11 +143,10 @@ class RecordingDownloader:
         except ZohoVoiceError as error:
             if self.sender.failures.concerns_others(error):
                 raise
-            is_lockout = isinstance(error, RateLimitLockoutError)
             if download.is_recheck:
-                download.is_provisional = is_lockout or isinstance(error, RetriesExhaustedError)
+                is_passing = isinstance(error, RateLimitLockoutError | RetriesExhaustedError)
+                download.is_provisional = is_passing
                 return writer.already_stored(download)
-            self.is_unreachable = is_lockout or error.is_unreachable
             writer.results["failed"] += 1
             return {"error": error.summary}
 
@@ -162,11 +157,11 @@ class RecordingDownloader:
         kind = guess_audio_type(head, response.headers.get("Content-Type", ""))
         if not kind:
             return None
-        length = content_length(response)
-        if self.writer.is_stored(download, length):
-            return self.writer.already_stored(download)
-        if length is not None and length > self.writer.max_bytes:
-            raise self.writer.too_big()
+        length, writer = content_length(response), self.sender.writer
+        if writer.is_stored(download, length):
+            return writer.already_stored(download)
+        if length is not None and length > writer.max_bytes:
+            raise writer.too_big()
         is_whole = length is not None or "Transfer-Encoding" in response.headers
         chunks = itertools.chain([head], rest)
-        return self.writer.write(download, chunks, kind, is_whole=is_whole)
+        return writer.write(download, chunks, kind, is_whole=is_whole)

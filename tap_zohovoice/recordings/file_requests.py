@@ -7,7 +7,7 @@ import itertools
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import IO, TypeVar
@@ -33,8 +33,7 @@ from tap_zohovoice.recordings.writer import Download, Fields, FileWriter, save, 
 _T = TypeVar("_T")
 _Handle = Callable[[requests.Response, bytes, Iterator[bytes]], _T | None]
 """Takes a response, its first bytes and its rest; returns None for what was not requested."""
-MAX_BYTES = 1024**3
-"""Limit of the files of one request: 1 GB. Source: documentation."""
+MAX_BYTES = 1024**3  # of the files of one request; source: documentation
 _MAX_OVERHEAD = 1024**2  # bytes of an archive beyond those of its files
 _MAX_ATTEMPTS = 2  # of a request for several files
 _MAX_FAILURES = 3  # requests in a row without an archive, after which no more are made
@@ -49,7 +48,7 @@ class FileRequests:
     api: ApiClient
     writer: FileWriter
     max_files: int  # of one request
-    failures: ItemFailures = field(default_factory=ItemFailures, init=False)
+    failures: ItemFailures
     _mode = "play"  # live servers and the documentation disagree about its values
     _is_mode_accepted = False  # whether a request succeeded, so that it causes no later failure
     _is_proven = _is_failure_logged = False

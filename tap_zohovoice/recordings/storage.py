@@ -29,10 +29,8 @@ if sys.platform != "win32":
 # No stored file begins with a dot, so none is mistaken for a temporary one.
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"
 _SAFE_NAME = re.compile(r"(?![. ~-])[^/\\:*?\"<>|\[\]]+(?<![. ])")
-_MAX_NAME_BYTES = 180
-"""File systems allow 255, and encryption on top of them uses some."""
-_MAX_STEM = 80
-_DIGEST_LENGTH = 12
+_MAX_NAME_BYTES = 180  # file systems allow 255, and encryption on top of them uses some
+_MAX_STEM, _DIGEST_LENGTH = 80, 12  # characters of a name that is changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ class Storage:
         with storage_errors():
             folder = self._temp_folder("archive.zip")
             _mkdir_private(folder)
-            file = tempfile.TemporaryFile(prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder)  # noqa: SIM115 - closing it can fail
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closing it can fail
         try:
             yield file
         finally:
@@ -120,7 +118,6 @@ class Storage:
         return f"{self._root}/{path}"
 
     def _temp_folder(self, _path: str, /) -> Path:
-        """Return a local folder for the temporary file of a path."""
         return Path(tempfile.gettempdir())
 
     def _put(self, temp: str, target: str) -> None:
@@ -177,11 +174,7 @@ def storage_errors() -> Generator[None]:
 
 
 def open_storage(path: str) -> Storage:
-    """Open the storage at a local path or a URL of fsspec, such as `s3://bucket/calls`.
-
-    Raises:
-        StorageError: If the file system of the URL cannot be opened.
-    """
+    """Open the storage at a local path or a URL of fsspec, such as `s3://bucket/calls`."""
     if path.lower().startswith("file:///"):
         path = unquote(path[len("file://") :])
     if not STORAGE_URL.match(path):

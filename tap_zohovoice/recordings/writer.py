@@ -16,8 +16,7 @@ from tap_zohovoice.recordings.storage import Storage, StoredFile, storage_errors
 
 Fields = dict[str, Any]
 MAX_DECLARED_SIZE = 2**40
-MIN_WRONG_SIZES = 3
-"""Files of another size than declared, after which declared sizes are ignored."""
+MIN_WRONG_SIZES = 3  # after which declared sizes are ignored
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
@@ -44,8 +43,7 @@ class FileWriter:
     max_bytes: int
     results: Counter[str]  # of files that were `fetched`, `skipped` or `failed`
     clock: Clock
-    _sizes: Counter[bool] = field(default_factory=Counter, init=False)
-    """Number of declared sizes that were right, and that were wrong."""
+    _sizes: Counter[bool] = field(default_factory=Counter, init=False)  # by whether one was right
 
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
         """Look up whether a file is stored; `declared_size` is that of its log, in bytes."""
@@ -77,11 +75,8 @@ class FileWriter:
         """Store a file of some media type, and return the fields of its record.
 
         `is_whole` says whether the response has a length or an end; `max_bytes` is the largest size
-        of the file, if that is less than for other files.
-
-        Raises:
-            RetryableError: If the file is incomplete.
-            ZohoVoiceError: If it is too big, or the storage fails.
+        of the file, if that is less than for other files. `RetryableError` is raised if the file is
+        incomplete, `ZohoVoiceError` if it is too big.
         """
         limit = min(self.max_bytes, max_bytes or self.max_bytes)
         with self.storage.open_temporary(download.path) as file:

@@ -28,8 +28,6 @@ _DEDUPE_WINDOW = 50_000  # keys that are remembered, since two legs of a call ma
 _STATE_ITEMS = 10  # items after which STATE is written, where they take requests
 FAILURES = "open_failures"  # member of a bookmark: keys whose last record is an error
 _MAX_FAILURES = 1_000
-_OUTAGE_THRESHOLD = 10
-"""Requests in a row that no service responded to, after which the bookmark stays before them."""
 
 
 class CallItemStream(IncrementalStream):
@@ -40,16 +38,15 @@ class CallItemStream(IncrementalStream):
     item_headers: ClassVar[dict[str, str]] = {}
     continues_windows: ClassVar[bool] = True
     """Whether a run continues within the window in which the last one was stopped."""
-    _outages = 0
     _suppressed = 0
     _bookmark_before = ""
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
         self.results: Counter[str] = Counter()
-        self.request_failures = ItemFailures()
+        self.failures = ItemFailures()
         self._emitted: dict[str, None] = {}
-        self._failures: dict[str, None] = {}
+        self._open_failures: dict[str, None] = {}
 
     @abstractmethod
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
@@ -106,7 +103,7 @@ class CallItemStream(IncrementalStream):
     def read_records(self, context: Context | None) -> Iterator[Record]:
         state = self.get_context_state(context)
         self._bookmark_before = str(state.get("replication_key_value") or "")
-        self._failures = dict.fromkeys(state.get(FAILURES) or ())
+        self._open_failures = dict.fromkeys(state.get(FAILURES) or ())
         yield from super().read_records(context)
         if self._suppressed:
             message = (
@@ -164,27 +161,22 @@ class CallItemStream(IncrementalStream):
         # bookmark, no earlier run has emitted a record without error.
         key = self.record_key(record)
         if not record["error"]:
-            self._failures.pop(key, None)
-        elif key not in self._failures and record["start_time"] <= self._bookmark_before:
+            self._open_failures.pop(key, None)
+        elif key not in self._open_failures and record["start_time"] <= self._bookmark_before:
             self._suppressed += 1
             return False
         else:
-            self._failures[key] = None
-        state[FAILURES] = list(self._failures)[-_MAX_FAILURES:]
-        if not self._failures:
+            self._open_failures[key] = None
+        state[FAILURES] = list(self._open_failures)[-_MAX_FAILURES:]
+        if not self._open_failures:
             del state[FAILURES]
         return True
 
     @override
     def is_bookmark(self, timestamp: str) -> bool:
-        return not self._outages and super().is_bookmark(timestamp)
+        return not self.failures.outages and super().is_bookmark(timestamp)
 
     @override
     def set_checkpoint(self, checkpoint: Checkpoint | None, state: dict[str, Any]) -> None:
-        if not (checkpoint and self._outages):
+        if not (checkpoint and self.failures.outages):
             super().set_checkpoint(checkpoint, state)
-
-    def record_outcome(self, *, is_unreachable: bool) -> None:
-        """Record whether a request failed in an outage; after some, the bookmark does not move."""
-        if self._outages < _OUTAGE_THRESHOLD:  # from then on, the bookmark stays for this run
-            self._outages = self._outages + 1 if is_unreachable else 0

@@ -1,6 +1,7 @@
 """Stream `recordings`: files of recordings and voicemails, `GET zv/logs/voicerecording`."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -68,8 +69,8 @@ class RecordingsStream(CallItemStream):
             results=self.results,
             clock=self.services.clock,
         )
-        sender = FileRequests(self.item_api, writer, settings.recordings_per_request)
-        return RecordingDownloader(sender, writer)
+        count = settings.recordings_per_request
+        return RecordingDownloader(FileRequests(self.item_api, writer, count, self.failures))
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
@@ -103,7 +104,6 @@ class RecordingsStream(CallItemStream):
         for item, stored in zip(items, downloader.download(files, rechecks), strict=True):
             if rechecks.verified_until:
                 state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
-            self.record_outcome(is_unreachable=downloader.is_unreachable)
             yield {**item, **stored}
 
 
@@ -131,8 +131,6 @@ def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
 
 def _cast(field_type: FieldType, file: dict[str, Any], name: str) -> Any:  # noqa: ANN401
     """Cast a value; `call_logs` reports what does not fit."""
-    value = file.get(name)
-    try:
-        return None if value is None else field_type.cast(value)
-    except (CastError, OverflowError):
-        return None
+    with suppress(CastError, OverflowError):
+        return None if file.get(name) is None else field_type.cast(file[name])
+    return None

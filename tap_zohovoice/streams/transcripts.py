@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.exceptions import RateLimitLockoutError, UnexpectedResponseError, ZohoVoiceError
+from tap_zohovoice.exceptions import UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.singer.json import loads, sanitize, within_depth
@@ -54,17 +54,15 @@ class TranscriptsStream(CallItemStream):
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
         for item in items:
             params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
-            failures, is_unreachable = self.request_failures, False
+            attempts = self.failures.attempts
             try:
-                found = self.item_api.get_json(params, _parse, max_attempts=failures.attempts)
-                failures.observe(None)
+                found = self.item_api.get_json(params, _parse, max_attempts=attempts)
+                self.failures.observe(None)
             except ZohoVoiceError as error:
-                failures.observe(error)
-                if failures.concerns_others(error):
+                self.failures.observe(error)
+                if self.failures.concerns_others(error):
                     raise
-                is_unreachable = error.is_unreachable or isinstance(error, RateLimitLockoutError)
                 found = {"error": error.summary}
-            self.record_outcome(is_unreachable=is_unreachable)
             self.results["failed" if "error" in found else "fetched"] += 1
             yield {**item, **found}
 
