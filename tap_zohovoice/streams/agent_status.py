@@ -15,9 +15,7 @@ from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
 from tap_zohovoice.streams.directory import UsersStream
 from tap_zohovoice.streams.owned import OwnedStream
 
-_PERIOD = dt.timedelta(days=366)
-_SHORTEST_PERIOD = dt.timedelta(days=1)
-_MILLISECOND = dt.timedelta(milliseconds=1)
+_PERIOD, _SHORTEST_PERIOD = dt.timedelta(days=366), dt.timedelta(days=1)
 _PAGE_SIZE = 100
 
 
@@ -81,11 +79,10 @@ class AgentStatusChangesStream(OwnedStream):
         """Return the changes of a period, and the time of the one before them, if it is known."""
         changes: dict[str, Record] = {}
         previous, count = "", 0
-        # Whether the ends of a period are included is not documented.
-        first, last = start - _MILLISECOND, end + _MILLISECOND
         params = {
-            "fromEpoch": str(round(first.timestamp() * 1000)),
-            "toEpoch": str(round(last.timestamp() * 1000)),
+            # Whether the ends of a period are included is not documented.
+            "fromEpoch": str(round(start.timestamp() * 1000) - 1),
+            "toEpoch": str(round(end.timestamp() * 1000) + 1),
             "agentIds": agent,
             "tz": "GMT",
             "size": str(_PAGE_SIZE),

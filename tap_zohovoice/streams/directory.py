@@ -102,7 +102,10 @@ class ListStream(DeclaredStream):
                 if not missing or not (may_be_short or self._has_moved):
                     break
             else:
-                message = f"The order of the list of {self.name} changes; run again later"
+                message = (
+                    f"The order of the list of {self.name} changes, or Zoho returns the same rows "
+                    "of the list again; run again later"
+                )
                 raise ZohoVoiceError(message)
         self.converter.log_undeclared()
         if duplicates:
@@ -131,12 +134,7 @@ class ListStream(DeclaredStream):
         self._has_moved |= known != keys[: len(known)]  # a new row moves all others by one
         if keys and len(known) == len(keys):
             # If offsets count from 1, a single row may be the last row again.
-            if keys != list(self._seen)[-1:] and not self._has_moved:
-                message = (
-                    f"Zoho returns the same rows of the list of {self.name} again at another "
-                    "offset; run again later, and report it to Zoho's support if it persists"
-                )
-                raise ZohoVoiceError(message)
+            self._has_moved |= keys != list(self._seen)[-1:]
             self._rows = []
         self._seen |= dict.fromkeys(keys)
         self._row_count = len(self._rows) if self.size_param else 0

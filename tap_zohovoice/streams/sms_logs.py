@@ -1,7 +1,7 @@
 """Stream `sms_logs`: text messages, `GET v1/sms/logs`."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 from singer_sdk.helpers.types import Context
@@ -12,8 +12,6 @@ from tap_zohovoice.client import BookmarkedStream
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.directory import SMS_FIELDS
 from tap_zohovoice.streams.directory import ListStream
-
-_PARTITIONS = ({"archived": "false"}, {"archived": "true"})
 
 
 class SmsLogsStream(ListStream, BookmarkedStream):
@@ -29,7 +27,8 @@ class SmsLogsStream(ListStream, BookmarkedStream):
     replication_key = "submittedTime"
     primary_keys = ("logid",)
     scope = "ZohoVoice.sms.READ"
-    fixed_partitions = _PARTITIONS
+    fixed_partitions: ClassVar = [{"archived": "false"}, {"archived": "true"}]
+    partitions = fixed_partitions
     envelope = "smsLogQuery"
     fields = SMS_FIELDS
     size_param = "size"
@@ -39,12 +38,6 @@ class SmsLogsStream(ListStream, BookmarkedStream):
     _last = "~"
     _complete_until = ""  # timestamp of the newest message, once all of a partition are emitted
     _emitted_before: frozenset[str] = frozenset()  # keys of the partition before
-
-    @property
-    @override
-    def partitions(self) -> list[dict[str, str]]:
-        """Messages that are not archived, and those that are."""
-        return [*_PARTITIONS]
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
@@ -79,7 +72,6 @@ class SmsLogsStream(ListStream, BookmarkedStream):
             self._last = moments[-1]
             # Only a row with the same timestamp may follow, and it is not needed.
             if self._last < self._start:
-                self._row_count = 0
-                self._total = 0  # it counts the older ones too
+                self._row_count = self._total = 0  # the total counts the older ones too
         else:
             self._last = ""  # in another order, newer messages may follow older ones

@@ -358,7 +358,6 @@ MESSAGES: dict[str, Meet] = {
     ),
     "The setting streams is ignored": meet(Stage.catalog, streams=["users"]),
     "… calls have several rows that differ": several_legs,
-    "Zoho returns the same rows of the list": users(*[map(str, range(50))]),
     "The order of the list of … changes": users([], *8 * ["01", "21", []]),
     "… rows have a duplicate id, but other values": users("11", "11", []),
     "meta.total is … but only": users("1", "1", [], total=3),
