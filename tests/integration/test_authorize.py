@@ -190,42 +190,35 @@ class TestOutput:
         assert subprocess.check_output(["/bin/sh", "-c", script], text=True) == "1000.it's"
         assert not cli.path.exists()
 
-    def test_updates_a_file_and_makes_it_private(self, cli: Cli) -> None:
+    def test_updates_variables_of_the_plugin_and_makes_the_file_private(
+        self, cli: Cli, monkeypatch: Patch
+    ) -> None:
+        monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-zohovoice-india")
         cli.path.write_text(
-            "# ours\nTAP_ZOHOVOICE_START_DATE='2024-01-01'\n"
-            "export TAP_ZOHOVOICE_REFRESH_TOKEN=old\n"
-            "TAP_ZOHOVOICE_DATA_CENTER='us'  # where we are\nTAP_ZOHOVOICE_API_URL=http://old\n"
-            "not an assignment\n"
+            "# ours\nTAP_ZOHOVOICE_REFRESH_TOKEN='of another account'\n"
+            "export TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN=old\n"
+            "TAP_ZOHOVOICE_INDIA_DATA_CENTER='us'  # where we are\nnot an assignment\n"
         )
         cli.path.chmod(0o644)
-        result = cli(accounts_url=cli.box.url, write=cli.path)
+        result = cli(write=cli.path)
         assert result.exit_code == 0, result.err
         assert cli.path.read_text().splitlines() == [
             "# ours",
-            "TAP_ZOHOVOICE_START_DATE='2024-01-01'",
-            "export TAP_ZOHOVOICE_REFRESH_TOKEN='1000.sandbox.refresh'",
-            "TAP_ZOHOVOICE_DATA_CENTER='eu'",
-            f"TAP_ZOHOVOICE_API_URL='{cli.box.url}'",
+            "TAP_ZOHOVOICE_REFRESH_TOKEN='of another account'",
+            "export TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN='1000.sandbox.refresh'",
+            "TAP_ZOHOVOICE_INDIA_DATA_CENTER='eu'",
             "not an assignment",
-            "TAP_ZOHOVOICE_CLIENT_ID='1000.SANDBOXCLIENT'",
-            "TAP_ZOHOVOICE_CLIENT_SECRET='sandbox-client-secret'",
-            f"TAP_ZOHOVOICE_ACCOUNTS_URL='{cli.box.url}'",
+            "TAP_ZOHOVOICE_INDIA_CLIENT_ID='1000.SANDBOXCLIENT'",
+            "TAP_ZOHOVOICE_INDIA_CLIENT_SECRET='sandbox-client-secret'",
+            f"TAP_ZOHOVOICE_INDIA_ACCOUNTS_URL='{cli.box.url}'",
+            f"TAP_ZOHOVOICE_INDIA_API_URL='{cli.box.url}'",
         ]
         assert stat.S_IMODE(cli.path.stat().st_mode) == 0o600
         assert result.out == ""
         saved, tested = result.err.splitlines()
-        assert f"Saved to {cli.path}, readable only by its owner: TAP_ZOHOVOICE_CLIENT_ID," in saved
+        names = "readable only by its owner: TAP_ZOHOVOICE_INDIA_CLIENT_ID,"
+        assert f"Saved to {cli.path}, {names}" in saved
         assert tested == "The token works: 70 calls."
-
-    def test_inheriting_plugin_has_its_own_variables(self, cli: Cli, monkeypatch: Patch) -> None:
-        cli.path.write_text("TAP_ZOHOVOICE_REFRESH_TOKEN='of another account'\n")
-        monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-zohovoice-india")
-        result = cli(write=cli.path)
-        assert result.exit_code == 0, result.err
-        values = dotenv_values(cli.path)
-        assert values[REFRESH_TOKEN] == "of another account"
-        assert values["TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN"] == cli.box.config["refresh_token"]
-        assert "readable only by its owner: TAP_ZOHOVOICE_INDIA_CLIENT_ID," in result.err
 
     def test_prints_the_lines_if_the_file_turns_unwritable(self, cli: Cli) -> None:
         class BlockingClock(FakeClock):
@@ -517,21 +510,24 @@ class TestUsage:
 
 
 class TestPrompts:
-    @pytest.mark.parametrize("is_redirected", [False, True])
+    @pytest.mark.parametrize("is_meltano", [False, True])
     def test_asks_for_missing_values_and_hides_secrets(
-        self, real_box: Sandbox, path: Path, *, is_redirected: bool
+        self, real_box: Sandbox, path: Path, monkeypatch: Patch, *, is_meltano: bool
     ) -> None:
-        log = path.parent / "log"  # as Meltano, which does not leave standard error to the terminal
         given = {"client_id": "", "client_secret": "", "data_center": "", "code": ""}
         command = [*PROGRAM, *options(real_box, **given, write=path)]
-        if is_redirected:
+        log = path.parent / "log"
+        if is_meltano:  # it sets defaults, and does not leave standard error to the terminal
+            monkeypatch.setenv("TAP_ZOHOVOICE_DATA_CENTER", "in")
+            monkeypatch.setenv("TAP_ZOHOVOICE_CLIENT_ID", "1000.SANDBOXCLIENT")
             command = ["/bin/sh", "-c", f'exec "$@" >{log} 2>&1', "sh", *command]
         with Terminal(command) as user:
-            user.answer("Data center [us]: ", "moon")
-            user.answer("Data center [us]: ", "EU")
-            user.answer("Client ID: ", "")
-            user.answer("Client ID: ", "two words")
-            user.answer("Client ID: ", "1000.SANDBOXCLIENT")
+            default = "in" if is_meltano else "us"
+            user.answer(f"Data center [{default}]: ", "moon")
+            user.answer(f"Data center [{default}]: ", "EU")
+            if not is_meltano:
+                for answer in ("", "two words", "1000.SANDBOXCLIENT"):
+                    user.answer("Client ID: ", answer)
             user.answer("Client secret (not shown): ", "sandbox-client-secret")
             user.answer("Code (not shown): ", real_box.accounts.client.code)
             screen = user.rest()
@@ -539,30 +535,16 @@ class TestPrompts:
         for secret in ("sandbox-client-secret", "1000.sandbox"):
             assert secret not in screen
         assert "'moon' is not one of 'us', 'eu'," in screen
-        assert "Error: must be plain text without spaces" in screen
+        assert ("Error: must be plain text without spaces" in screen) != is_meltano
         assert "Sign in to https://api-console.zoho.eu as an administrator" in screen
-        messages = log.read_text() if is_redirected else screen
+        assert ("TAP_ZOHOVOICE_CLIENT_ID is taken from the environment." in screen) == is_meltano
+        messages = log.read_text() if is_meltano else screen
         assert "The token works: 70 calls." in messages
-        assert "Client ID" not in messages or not is_redirected
+        assert ("Client ID: " in screen) != is_meltano
+        assert "Client secret" not in messages or not is_meltano
         values = dotenv_values(path)
         assert values[REFRESH_TOKEN] == real_box.config["refresh_token"]
         assert values["TAP_ZOHOVOICE_DATA_CENTER"] == "eu"
-
-    def test_confirms_a_data_center_of_the_environment(
-        self, real_box: Sandbox, monkeypatch: Patch
-    ) -> None:
-        monkeypatch.setenv("TAP_ZOHOVOICE_DATA_CENTER", "in")
-        monkeypatch.setenv("TAP_ZOHOVOICE_CLIENT_SECRET", "sandbox-client-secret")
-        rest = options(real_box, data_center="", code="", client_id="", client_secret="")
-        with Terminal([*PROGRAM, *rest]) as user:
-            user.answer("Data center [in]: ", "")
-            user.answer("Client ID: ", "1000.SANDBOXCLIENT")
-            user.answer("Code (not shown): ", real_box.accounts.client.code)
-            screen = user.rest()
-        assert user.exit_code == 0, screen
-        assert "TAP_ZOHOVOICE_DATA_CENTER='in'" in screen
-        assert "TAP_ZOHOVOICE_CLIENT_SECRET is taken from the environment." in screen
-        assert "Client secret (not shown)" not in screen
 
     @pytest.mark.parametrize("prompt", ["Data center [us]: ", "Client secret (not shown): "])
     @pytest.mark.parametrize(

@@ -15,11 +15,10 @@ import pytest
 from tap_zohovoice._compat import override
 from tests.support.calls import assert_once, history, server_ids
 from tests.support.catalog import selecting
-from tests.support.cli import FakeClock, RunTap
+from tests.support.cli import NOW, FakeClock, RunTap
 from tests.support.pty import Terminal
 from zoho_voice_sandbox import Dialect, Sandbox
 
-PROGRAM = "from tap_zohovoice.tap import TapZohoVoice; TapZohoVoice.cli()"
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ \| [A-Z]+ +\| ")
 CALLS = re.compile(
     r"[\d,]+ of about [\d,]+ calls \(\d+ %\)(, [\d,]+/min)?"
@@ -28,25 +27,31 @@ CALLS = re.compile(
 )
 
 
+STATE = {"bookmarks": {"call_logs": {"replication_key_value": "2026-02-28T00:00:00+00:00"}}}
+
+
 class Watch(logging.Handler):
-    """Remembers when progress was logged, and what."""
+    """Keeps the log records of progress."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
-        self.lines: list[tuple[float, logging.LogRecord]] = []
+        self.records: list[logging.LogRecord] = []
         self._clock = clock
+        self._times = [clock.time]
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         if "wait_until" not in vars(record):
-            self.lines.append((self._clock.time, record))
+            self.records.append(record)
+            self._times.append(self._clock.time)
 
-    def figures(self, name: str, stream: str) -> list[Any]:
-        """Return a figure of the lines of a stream that have it."""
-        records = [vars(record) for _, record in self.lines]
-        return [
-            record[name] for record in records if name in record and record["stream_name"] == stream
-        ]
+    @property
+    def lines(self) -> list[str]:
+        return [record.getMessage() for record in self.records]
+
+    @property
+    def longest_pause(self) -> float:
+        return max(after - before for before, after in pairwise([*self._times, self._clock.time]))
 
 
 @pytest.fixture
@@ -60,67 +65,55 @@ def watch(clock: FakeClock) -> Iterator[Watch]:
 def test_a_line_at_least_every_30_seconds_of_calls(
     run_tap: RunTap, clock: FakeClock, watch: Watch
 ) -> None:
-    began = clock.time
     with Sandbox(history=history(3_000), clock=clock, faults={40: "lock"}) as box:
         assert_once(run_tap({**box.config, "page_size": 20}), server_ids(box))
-    moments = [began, *(moment for moment, _ in watch.lines), clock.time]
-    assert clock.time - began > 600  # a lock was waited out too
-    assert max(after - before for before, after in pairwise(moments)) <= 30
-    told = [record.getMessage() for _, record in watch.lines if CALLS.search(record.getMessage())]
+    assert clock.time - NOW > 600  # a lock was waited out too
+    assert watch.longest_pause <= 30
+    told = [line for line in watch.lines if CALLS.search(line)]
     assert len(told) > 20
     assert all(CALLS.fullmatch(line) for line in told)
     assert any("at the limit for" in line for line in told)
     assert any("waiting for" in line for line in told)
-    rows = [int(line.partition(" of about ")[0].replace(",", "")) for line in told]
+    numbers = [re.findall(r"[\d,]+", line)[:2] for line in told]
+    rows = [int(text.replace(",", "")) for text, _ in numbers]
+    totals = [int(text.replace(",", "")) for _, text in numbers]
     assert rows == sorted(rows)
     assert len(set(rows)) > 3
-    totals = [int(re.split(" of about | calls", line)[1].replace(",", "")) for line in told]
     assert max(totals) < 2 * 3_000 < 4 * min(totals)
 
 
 def test_a_line_at_least_every_30_seconds_of_downloads(
     run_tap: RunTap, clock: FakeClock, watch: Watch, tmp_path: Path
 ) -> None:
-    began = clock.time
     streams = ("recordings", "transcripts")
+    more = {"recordings_path": str(tmp_path / "files"), "recordings_per_request": 1}
     with Sandbox(history=history(260), clock=clock) as box:
-        config = {
-            **box.config, "recordings_path": str(tmp_path / "files"), "recordings_per_request": 1,
-        }  # fmt: skip
-        run = run_tap(config, catalog=selecting(*streams))
-    assert run.exit_code == 0
-    moments = [began, *(moment for moment, _ in watch.lines), clock.time]
-    assert clock.time - began > 120
-    assert max(after - before for before, after in pairwise(moments)) <= 30
+        assert run_tap({**box.config, **more}, catalog=selecting(*streams)).exit_code == 0
+    assert clock.time - NOW > 120
+    assert watch.longest_pause <= 30
     for stream in streams:
-        received = watch.figures("bytes_received", stream)
+        fields = [vars(record) for record in watch.records if record.name.endswith(stream)]
+        received = [each["bytes_received"] for each in fields if "bytes_received" in each]
         assert len(received) > 1
         assert received == sorted(received)
         assert received[0] > 0
-    text = [record.getMessage() for _, record in watch.lines]
-    assert any(re.match(r"\d+ of \d+ files \(\d+ %\), \d+ fetched, .*kB", line) for line in text)
+    pattern = r"\d+ of \d+ files \(\d+ %\), \d+ fetched, .*kB"
+    assert any(re.match(pattern, line) for line in watch.lines)
 
 
-def test_a_line_while_the_access_is_checked(
-    run_tap: RunTap, clock: FakeClock, watch: Watch
+@pytest.mark.parametrize(
+    ("stream", "faults", "start"),
+    [
+        ("users", {"list_faults": {"users": {1: "lock"}}}, "checking access, waiting for 9 min"),
+        ("call_logs", {"token_faults": {1: "slow:45"}}, "requesting an access token"),
+    ],
+)
+def test_a_line_before_the_first_records(
+    run_tap: RunTap, clock: FakeClock, watch: Watch, stream: str, faults: Any, start: str
 ) -> None:
-    with Sandbox(history=history(30), clock=clock, list_faults={"users": {1: "lock"}}) as box:
-        run_tap(box.config, catalog=selecting("users"))
-    text = [record.getMessage() for _, record in watch.lines]
-    assert any(line.startswith("checking access, waiting for 9 min") for line in text)
-
-
-def test_a_line_while_a_token_is_requested_for_a_later_run(
-    run_tap: RunTap, clock: FakeClock, watch: Watch
-) -> None:
-    with Sandbox(history=history(30), clock=clock) as box:
-        state = run_tap(box.config).state
-        watch.lines.clear()
-        box.token_faults = {2: "slow:45"}
-        clock.sleep(4_000)
-        run_tap(box.config, state=state)
-    text = [record.getMessage() for _, record in watch.lines]
-    assert any(line.startswith("requesting an access token") for line in text), text
+    with Sandbox(history=history(30), clock=clock, **faults) as box:
+        run_tap(box.config, catalog=selecting(stream), state=STATE)
+    assert any(line.startswith(start) for line in watch.lines), watch.lines
 
 
 def test_a_run_of_one_window_logs_ten_lines(run_tap: RunTap, clock: FakeClock) -> None:
@@ -141,7 +134,7 @@ def at_terminal(tmp_path: Path) -> Callable[..., Terminal]:
         path.write_text(json.dumps({**box.config, "page_size": 50, "rate_limit_calls": 10_000}))
         script = f'stty cols {columns} rows 24; exec "$@" > {tmp_path / "out.jsonl"}'
         variables = [f"{name}={value}" for name, value in environment.items()]
-        program = [sys.executable, "-c", PROGRAM, "--config", str(path)]
+        program = [sys.executable, "-m", "tap_zohovoice", "--config", str(path)]
         return Terminal(
             ["/bin/sh", "-c", script, "sh", "/usr/bin/env", "TERM=xterm", *variables, *program]
         )
@@ -180,11 +173,14 @@ DIALECT = Dialect(limit_calls=10_000)
 def test_a_terminal_has_one_line_that_moves(
     at_terminal: Callable[..., Terminal], tmp_path: Path
 ) -> None:
-    gate = Gate(4, 8)
+    gate = Gate(1, 4, 8)
     with (
         Sandbox(history=history(600), dialect=DIALECT, before_request=gate.hold) as box,
         at_terminal(box, NO_COLOR="1") as user,
     ):
+        user.wait_for("\rcall_logs: 0 calls, 0:00:")
+        user.wait_for(" elapsed")  # although no response has come
+        gate.open(1)
         user.wait_for("call_logs 25 %|")
         gate.open(4)
         user.wait_for("call_logs 57 %|")
@@ -202,19 +198,6 @@ def test_a_terminal_has_one_line_that_moves(
     assert len(shown(screen)) > 8
     messages = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert {m["record"]["logid"] for m in messages if m["type"] == "RECORD"} == ids
-
-
-def test_a_figure_moves_before_the_first_response(at_terminal: Callable[..., Terminal]) -> None:
-    gate = Gate(1)
-    with (
-        Sandbox(history=history(60), dialect=DIALECT, before_request=gate.hold) as box,
-        at_terminal(box) as user,
-    ):
-        user.wait_for("\rcall_logs: 0 calls, 0:00:")
-        user.wait_for(" elapsed")
-        gate.open(1)
-        user.rest()
-    assert user.exit_code == 0
 
 
 @pytest.mark.parametrize("term", ["dumb", "unknown"])

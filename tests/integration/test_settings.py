@@ -21,13 +21,20 @@ from zoho_voice_sandbox import History, Sandbox
 SetEnv = Callable[[dict[str, Any]], None]
 PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
+OPTIONAL = sorted(TapZohoVoice.config_jsonschema["properties"].keys() - KEYS.keys())
 HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
 INVALID_DATE = "not a valid date: use 2024-01-31 or 2024-01-31T08:00:00Z"
 INVALID_URL = "must be a URL such as https://{}.zoho.com"
 
 
+INVALID_DATES = ("now", "2026-02-30", "31.01.2026", "2026-01-01T25:00", "0001-01-01T00:00+01:00")
 EPOCHS = ("1772366400", "1712012212345", "1712012212345678", "20240131", "1712012212345+00:00")
+WRONG_NUMBERS: list[object] = ["5", 5.5, True, []]
 NUMBERS = ("page_size", "rate_limit_seconds", "lock_seconds", "request_timeout")
+INVALID_URLS = (
+    *("voice.zoho.com", "ftp://voice.zoho.com", "https://", "http://[::1", "http://exa mple.b"),
+    *("http://localhost:99999", "http://localhost:0", "http://.example.b", "http://voice..b"),
+)
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"pagesize": 5}, "unknown setting 'pagesize': did you mean page_size?"),
     ({"zzz": 5}, "unknown setting 'zzz': valid names are client_id, "),
@@ -40,7 +47,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     *[
         ({name: value}, f"{name} must be of type integer")
         for name in (*NUMBERS, "lookback_days", "rate_limit_calls")
-        for value in ("5", 5.5, True, [])
+        for value in WRONG_NUMBERS
     ],
     ({"lookback_days": -1}, "lookback_days must be at least 0, not -1"),
     ({"lookback_days": 3651}, "lookback_days must be at most 3650, not 3651"),
@@ -51,7 +58,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     *[
         ({name: text}, f"{name} is {INVALID_DATE}")
         for name in ("start_date", "end_date")
-        for text in ("yesterday", "2026-02-30", "31.01.2026", "2026-01-01T25:00", *EPOCHS)
+        for text in (*INVALID_DATES, *EPOCHS)
     ],
     *[
         ({"start_date": text}, f"start_date ({text[:10]}) is in the future")
@@ -73,27 +80,11 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     *[
         ({name: url}, f"{name} {INVALID_URL.format(host)}")
         for name, host in (("accounts_url", "accounts"), ("api_url", "voice"))
-        for url in (
-            "voice.zoho.com",
-            "ftp://voice.zoho.com",
-            "https://",
-            "http://[::1",
-            "http://localhost:99999",
-            "http://localhost:0",
-            "http://exa mple.invalid",
-            "http://.example.invalid",
-            "http://voice..example.invalid",
-            f"http://{'a' * 64}.invalid",
-        )
+        for url in (*INVALID_URLS, f"http://{'a' * 64}.b")
     ],
     *[
         ({"api_url": url}, "api_url must be a URL without user, query or fragment")
-        for url in (
-            "https://ann@a.invalid",
-            "https://:p@a.invalid",
-            "https://a.invalid/?q=1",
-            "https://a.invalid/#q",
-        )
+        for url in ("https://ann@a.invalid", "https://:p@a.b", "https://a.b/?q=1", "https://a.b/#q")
     ],
     ({"api_url": 5}, "api_url must be of type string"),
     ({"user_agent": "two\nlines"}, "user_agent "),
@@ -257,8 +248,7 @@ def test_blanks_and_quotes_around_credentials_are_stripped(
 def test_empty_variable_counts_as_missing(
     run_tap: RunTap, box: Sandbox, set_env: SetEnv, text: str
 ) -> None:
-    names = [name for name in TapZohoVoice.config_jsonschema["properties"] if name not in KEYS]
-    set_env(dict.fromkeys(names, text))
+    set_env(dict.fromkeys(OPTIONAL, text))
     run = run_tap(box.config, "--config=ENV")
     assert (run.exit_code, len(run.ids)) == (0, 12), run.log
 
@@ -285,14 +275,15 @@ def test_dotenv_file_is_read_if_it_is_utf_8(
         assert_refused(run, box, f"The file {path} is not UTF-8 text")
 
 
-NULLS: list[dict[str, Any]] = [
-    *[{name: None} for name in ("data_center", "start_date", "end_date", "page_size", "filters")],
-    *[{name: ""} for name in ("data_center", "start_date", "end_date", "api_url", "user_agent")],
-    *[{"filters": {name: None}} for name in FILTERS.to_dict()["properties"]],
-]
-
-
-@pytest.mark.parametrize("change", NULLS, ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict.fromkeys(OPTIONAL),
+        dict.fromkeys(("data_center", "start_date", "end_date", "api_url", "user_agent"), ""),
+        {"filters": dict.fromkeys(FILTERS.to_dict()["properties"])},
+    ],
+    ids=str,
+)
 def test_null_or_empty_setting_counts_as_missing(change: dict[str, Any]) -> None:
     assert validation_errors({**KEYS, **change}, CONFIG_SCHEMA) == []
     assert Settings.from_config({**KEYS, **change}) == Settings.from_config(KEYS)
@@ -360,9 +351,3 @@ def test_filters_become_query_parameters(filters: dict[str, Any], sent: dict[str
 def test_date_without_zone_is_utc(text: str, moment: datetime) -> None:
     assert parse_date(text) == moment
     assert parse_date(text).utcoffset() == timedelta(0)
-
-
-@pytest.mark.parametrize("text", ["", "now", "2024-13-01", "0001-01-01T00:00:00+01:00"])
-def test_invalid_date_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r".*"):
-        parse_date(text)

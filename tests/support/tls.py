@@ -35,9 +35,9 @@ class Gate(ThreadingTCPServer):
         return self
 
     @override
-    def __exit__(self, *error: object) -> None:
+    def server_close(self) -> None:  # at the end of a block
         self.shutdown()
-        self.server_close()
+        super().server_close()
 
     @override
     def finish_request(self, request: Any, client_address: Any) -> None:
@@ -52,7 +52,7 @@ class Gate(ThreadingTCPServer):
                     _copy(client, onward)
                     back.join(_PATIENCE)
 
-    def open(self, _client: socket.socket) -> socket.socket | None:
+    def open(self, _client: socket.socket, /) -> socket.socket | None:
         """Open the way onward for a client, if there is one."""
         return socket.create_connection(("127.0.0.1", self._target), _PATIENCE)
 
@@ -69,7 +69,7 @@ class Proxy(Gate):
         return [lines[0].split()[1] for lines in self.asked]
 
     @override
-    def open(self, client: socket.socket) -> socket.socket | None:
+    def open(self, client: socket.socket, /) -> socket.socket | None:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             piece = client.recv(1)
@@ -92,7 +92,7 @@ class Stub(Gate):
         self._answer = f"{head}\r\n\r\n{body}".encode()
 
     @override
-    def open(self, client: socket.socket) -> None:
+    def open(self, client: socket.socket, /) -> None:
         client.recv(_PIECE)
         client.sendall(self._answer)
 
