@@ -107,11 +107,7 @@ def drop_invalid_log_levels(logger: logging.Logger) -> list[str]:
 
 @contextmanager
 def input_file(option: str) -> Generator[None]:
-    """Turn an error about a JSON file into a line that names its option.
-
-    Raises:
-        InvalidInputError: If the file cannot be read.
-    """
+    """Turn an error about a JSON file into one line that names its option."""
     try:
         yield
     except (OSError, RecursionError, TypeError, ValueError) as error:

@@ -140,11 +140,7 @@ class TokenSetup:
 
 
 def exchange_code(endpoint: TokenEndpoint, data_center: str, scope: str, **form: str) -> str:
-    """Exchange a code for a refresh token: OAuth's authorization code grant.
-
-    Raises:
-        ZohoVoiceError: If there is none; the text says what to do.
-    """
+    """Exchange a code for a refresh token, or raise an error that says what to do."""
     console = api_console_url(data_center)
     new_code = f"create a new code at {console} (Self Client, Generate Code, scope {scope})"
     texts = {

@@ -32,8 +32,7 @@ def read_dotenv() -> None:
 def parse_env(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Parse settings from environment variables; a blank one counts as not set.
 
-    Returns:
-        The settings, and one line for each that cannot be parsed; none quotes a value.
+    Also returns one line for each variable that cannot be parsed; none quotes a value.
     """
     values: dict[str, Any] = {}
     lines = []

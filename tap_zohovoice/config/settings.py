@@ -57,9 +57,7 @@ _DESCRIPTIONS = {
 
 def _setting(name: str, kind: Any = th.StringType, **options: Any) -> th.Property[Any]:  # noqa: ANN401 - the SDK's types have no common base
     words = name.replace("_", " ").capitalize()
-    title = re.sub(
-        r"\b(?:api|id|mb|url)\b", lambda word: word[0].upper(), words, flags=re.IGNORECASE
-    )
+    title = re.sub(r"\b(?:Api|id|mb|url)\b", lambda word: word[0].upper(), words)
     return th.Property(name, kind, description=_DESCRIPTIONS[name], title=title, **options)
 
 

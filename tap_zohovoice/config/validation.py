@@ -13,6 +13,7 @@ import fsspec
 from singer_sdk import typing as th
 
 from tap_zohovoice._time import parse_date
+from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.config.filters import FILTERS, RESERVED_PARAMS
 from tap_zohovoice.config.settings import DEFAULT_START_DATE
 
@@ -21,10 +22,7 @@ STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")
 # Quotes, and all except letters, digits and visible ASCII characters, at either end.
 _AROUND = re.compile(r"""\A(?:[^\w!-~]|["'`])+|(?:[^\w!-~]|["'`])+\Z""")
-_URL_EXAMPLES = {
-    "accounts_url": "https://accounts.zoho.com",
-    "api_url": "https://voice.zoho.com",
-}
+_URL_EXAMPLES = dict(zip(("accounts_url", "api_url"), DATA_CENTERS["us"], strict=True))
 
 
 def validation_errors(

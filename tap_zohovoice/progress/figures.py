@@ -15,10 +15,6 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 
-_HOUR = 3600
-_FIRST_SECONDS = 1.0
-"""Before this, the number of items a minute is not meaningful."""
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -45,12 +41,9 @@ class Snapshot:
         return join(self.done + percent, self.results, self._pace, wait, self.time_left)
 
     def to_live_line(self, wait: str, elapsed: float) -> str:
-        """Describe it for a terminal, which may cut off the end.
-
-        A figure changes each second, even if no response arrives for a minute: the seconds of a
-        wait, or else of the run.
-        """
-        clock = "" if wait else f"{dt.timedelta(seconds=int(elapsed))} elapsed"
+        """Describe it for a terminal, which may cut off the end."""
+        # A figure that changes each second, even if no response arrives for a minute.
+        clock = f"{dt.timedelta(seconds=int(elapsed))} elapsed"
         return join(self.done, wait, self.time_left, clock, self._pace)
 
     @property
@@ -94,7 +87,7 @@ class _Progress:
             limited = self.limiter.seconds_for(self.limiter.requests - self._requests_before)
             own = self._elapsed - (self.limiter.delay - self._delay_before)
             left = max(own, limited) * (1 - share) / share
-        per_minute = 60 * count / self._elapsed if self._elapsed >= _FIRST_SECONDS else 0.0
+        per_minute = 60 * count / max(self._elapsed, 1.0)
         return Snapshot(self.name, done, per_minute, share, left, results, figures)
 
     def _log(self, text: str, **fields: object) -> None:
@@ -222,10 +215,7 @@ def format_wait(wait: Wait, monotonic: float, now: float) -> str:
     """Write how long a wait lasts, and until when."""
     seconds = max(wait.until - monotonic, 0.0)
     until = dt.datetime.fromtimestamp(now + seconds, dt.UTC)
-    duration = format_duration(seconds)
-    if round(seconds) >= _HOUR:
-        duration += f" {round(seconds) % 60} s"  # for a live line
-    return f"{wait.status} for {duration} until {until:%H:%M:%S} UTC"
+    return f"{wait.status} for {format_duration(seconds)} until {until:%H:%M:%S} UTC"
 
 
 def plural(count: int, noun: str) -> str:

@@ -19,9 +19,6 @@ _LOG_INTERVAL = 28.5
 """Seconds after which a log line is due: never more than 30, including the delay of the timer."""
 _DRAW_INTERVAL = 0.5  # seconds
 
-_NO_CURSOR = {"dumb", "unknown"}
-"""Values of `TERM` of terminals that cannot go back to the start of a line."""
-
 
 class _Line(tqdm):  # type: ignore[type-arg] # at run time it has no parameters
     monitor_interval = 0  # no thread of its own
@@ -97,4 +94,5 @@ def _can_redraw() -> bool:
     """Return whether standard error is a terminal, on which no records would mix with the line."""
     streams = sys.stderr, sys.stdout  # which are None where they are closed
     is_terminal = [bool(stream and stream.isatty()) for stream in streams] == [True, False]
-    return is_terminal and os.environ.get("TERM") not in _NO_CURSOR
+    # These terminals cannot go back to the start of a line.
+    return is_terminal and os.environ.get("TERM") not in {"dumb", "unknown"}

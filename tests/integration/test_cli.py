@@ -20,6 +20,12 @@ from tests.support.cli import NOW, FakeClock, Run, RunTap
 from zoho_voice_sandbox import Dialect, Sandbox
 
 
+@pytest.fixture
+def box(clock: FakeClock) -> Iterator[Sandbox]:
+    with Sandbox(history=history(30), clock=clock) as box:
+        yield box
+
+
 def catalog_of(run: Run) -> dict[str, Any]:
     return dict(json.loads(run.stdout))
 
@@ -86,19 +92,16 @@ def test_connection_test_makes_one_request_for_each_list(
     assert "replication_key_value" not in str(run.states)
 
 
-def test_deselected_properties_are_not_emitted(run_tap: RunTap, clock: FakeClock) -> None:
+def test_deselected_properties_are_not_emitted(run_tap: RunTap, box: Sandbox) -> None:
     catalog = catalog_of(run_tap({}, "--discover"))
     (stream,) = [entry for entry in catalog["streams"] if entry["tap_stream_id"] == "call_logs"]
     for entry in stream["metadata"]:
-        names = entry["breadcrumb"][1::2]
-        if names in (["contact_name"], ["start_time"], ["voice_credits", "total"]):
-            entry["metadata"]["selected"] = False
-        elif not names:
-            entry["metadata"]["selected"] = True
+        path = entry["breadcrumb"][1::2]
+        deselected = (["contact_name"], ["start_time"], ["voice_credits", "total"])
+        entry["metadata"]["selected"] = path not in deselected
     del stream["schema"]["properties"]["additional_fields"]
-    with Sandbox(history=history(40), clock=clock) as box:
-        run = run_tap(box.config, catalog=catalog)
-        assert_once(run, server_ids(box))
+    run = run_tap(box.config, catalog=catalog)
+    assert_once(run, server_ids(box))
     names = set(run.of("SCHEMA")[0]["schema"]["properties"])
     assert not {"contact_name", "additional_fields"} & names
     for record in run.records:
@@ -109,14 +112,11 @@ def test_deselected_properties_are_not_emitted(run_tap: RunTap, clock: FakeClock
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
-def test_names_survive_any_output_encoding(
-    run_tap: RunTap, clock: FakeClock, encoding: str
-) -> None:
+def test_names_survive_any_output_encoding(run_tap: RunTap, box: Sandbox, encoding: str) -> None:
     name = "Zoë Øçhæ 丽 🌻 \u2028"
-    with Sandbox(history=history(30), clock=clock) as box:
-        start = round((NOW - 86_400) * 1000)
-        box.store.add(call(box, "odd", start, contact_name=name), at_ms=start)
-        run = run_tap(box.config, encoding=encoding)
+    start = round((NOW - 86_400) * 1000)
+    box.store.add(call(box, "odd", start, contact_name=name), at_ms=start)
+    run = run_tap(box.config, encoding=encoding)
     (record,) = [record for record in run.records if record["logid"] == "odd"]
     assert record["contact_name"] == name
     assert run.stdout.isascii() == (encoding != "utf-8")
@@ -129,15 +129,12 @@ def test_record_count_metric_is_complete(run_tap: RunTap, clock: FakeClock) -> N
     assert sum(map(int, counts)) == len(run.of("RECORD")) > 900
 
 
-def test_records_are_equal_with_and_without_stream_maps(run_tap: RunTap, clock: FakeClock) -> None:
-    with Sandbox(history=history(40), clock=clock) as box:
-        plain = run_tap(box.config)
-        looked = run_tap({**box.config, "stream_maps": {"call_logs": {"new": "1"}}})
-    assert [{**record, "new": 1} for record in plain.records] == looked.records
-    assert len(plain.records) == 40
-    assert [set(message) for message in plain.of("RECORD")] == [
-        set(message) for message in looked.of("RECORD")
-    ]
+def test_records_are_equal_with_and_without_stream_maps(run_tap: RunTap, box: Sandbox) -> None:
+    plain = run_tap(box.config)
+    mapped = run_tap({**box.config, "stream_maps": {"call_logs": {"new": "1"}}})
+    assert [{**record, "new": 1} for record in plain.records] == mapped.records
+    assert len(plain.records) == 30
+    assert list(map(set, plain.of("RECORD"))) == list(map(set, mapped.of("RECORD")))
 
 
 @pytest.mark.parametrize(
@@ -180,12 +177,11 @@ def test_invalid_input_file_is_one_line(
 
 @pytest.mark.parametrize("option", ["--state", "--catalog"])
 def test_byte_order_mark_is_ignored(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, option: str
+    run_tap: RunTap, box: Sandbox, tmp_path: Path, option: str
 ) -> None:
     content = {"--state": "{}", "--catalog": run_tap({}, "--discover").stdout}[option]
     (tmp_path / "marked.json").write_text(content, encoding="utf-8-sig")
-    with Sandbox(history=history(30), clock=clock) as box:
-        assert len(run_tap(box.config, option, str(tmp_path / "marked.json")).ids) == 30
+    assert len(run_tap(box.config, option, str(tmp_path / "marked.json")).ids) == 30
 
 
 @pytest.mark.parametrize("options", [["--state", "/no.json"], ["--catalog", "/no"], ["--nonsense"]])
@@ -249,37 +245,13 @@ def test_loggers_of_drivers_are_silent(
     assert "signature" not in run.log
 
 
-@pytest.mark.parametrize(
-    ("text", "exit_code"),
-    [(None, 0), ("version: 1", 0), ("a: [", 1), ("{}", 1), ("", 1), ("- 1", 1)],
-)
-def test_invalid_config_of_the_logs_is_one_line(
-    tmp_path: Path, text: str | None, exit_code: int
-) -> None:
-    path = tmp_path / "logs.yml"
-    path.write_text(text or "")
-    run = subprocess.run(
-        [sys.executable, "-m", "tap_zohovoice", "--discover"],
-        env={**os.environ, "SINGER_SDK_LOG_CONFIG": "" if text is None else str(path)},
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert run.returncode == exit_code
-    assert bool(run.stdout) != bool(exit_code)
-    if exit_code:
-        (line,) = run.stderr.splitlines()
-        assert line.startswith("The file that SINGER_SDK_LOG_CONFIG names is invalid (")
-
-
 @pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_ZOHOVOICE_LOGLEVEL"])
 @pytest.mark.parametrize("level", ["", " ", "verbose", "10", "debug", " info\n"])
 def test_log_level_of_the_environment(
-    run_tap: RunTap, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, variable: str, level: str
+    run_tap: RunTap, box: Sandbox, monkeypatch: pytest.MonkeyPatch, variable: str, level: str
 ) -> None:
     monkeypatch.setenv(variable, level)
-    with Sandbox(history=history(30), clock=clock) as box:
-        run = run_tap(box.config)
+    run = run_tap(box.config)
     assert (run.exit_code, len(run.ids)) == (0, 30)
     warnings = run.log.count(f"{variable} is not a log level; use DEBUG, INFO, ")
     assert warnings == (level in {"verbose", "10"})
@@ -310,13 +282,41 @@ def real_box() -> Iterator[Sandbox]:
         yield box
 
 
-def test_closed_standard_output_is_one_line(real_box: Sandbox, tmp_path: Path) -> None:
-    run = run_shell(real_box, tmp_path, "$TAP >&-")
+@pytest.mark.parametrize("text", [None, "version: 1", "a: [", "{}", "", "- 1"])
+def test_invalid_config_of_the_logs_is_one_line(
+    real_box: Sandbox, tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "logs.yml"
+    path.write_text(text or "")
+    config = "" if text is None else str(path)
+    run = run_shell(real_box, tmp_path, "$TAP --discover", SINGER_SDK_LOG_CONFIG=config)
+    is_valid = text in {None, "version: 1"}
+    assert run.returncode == (not is_valid)
+    assert bool(run.stdout) == is_valid
+    if not is_valid:
+        (line,) = run.stderr.splitlines()
+        assert line.startswith("The file that SINGER_SDK_LOG_CONFIG names is invalid (")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (">&-", "Standard output is closed"),
+        *[
+            (f"{option} > /dev/full", "No space left on device: standard output")
+            for option in ("", "--discover", "--about", "--version")
+        ],
+    ],
+)
+def test_unusable_standard_output_is_named(
+    real_box: Sandbox, tmp_path: Path, arguments: str, line: str
+) -> None:
+    run = run_shell(real_box, tmp_path, f"$TAP {arguments}")
     assert run.returncode == 1
-    assert [line.rpartition(" | ")[2] for line in run.stderr.splitlines()] == [
-        "Standard output is closed"
-    ]
-    assert real_box.stats.token_requests == 0
+    assert run.stderr.splitlines()[-1].endswith(f" | {line}")
+    if arguments == ">&-":
+        assert len(run.stderr.splitlines()) == 1
+        assert real_box.stats.token_requests == 0
 
 
 @pytest.mark.parametrize(
@@ -345,13 +345,6 @@ def test_full_disk_is_named_and_the_summary_counts(real_box: Sandbox, tmp_path: 
     written = sum(b'"type":"RECORD"' in line for line in lines)
     (counted,) = re.findall(r"([\d,]+) calls? in .*: .* requests?, ", run.stderr)
     assert 0 < written == int(counted) < 900
-
-
-@pytest.mark.parametrize("option", ["", "--discover", "--about", "--version"])
-def test_full_device_is_named(real_box: Sandbox, tmp_path: Path, option: str) -> None:
-    run = run_shell(real_box, tmp_path, f"$TAP {option} > /dev/full")
-    assert run.returncode == 1
-    assert run.stderr.splitlines()[-1].endswith("No space left on device: standard output")
 
 
 def test_relative_state_home_is_one_count(real_box: Sandbox, tmp_path: Path) -> None:

@@ -177,11 +177,11 @@ def test_a_figure_of_the_live_line_moves_each_second() -> None:
         "0 calls, 1:01:01 elapsed",
     ]
     wait = Wait("waiting", 7_200.0)
-    waits = [format_wait(wait, second, NOW + second) for second in (0.0, 1.0, 3_601.0)]
+    waits = [format_wait(wait, second, NOW + second) for second in (0.0, 3_601.0, 7_201.0)]
     assert [still.to_live_line(text, 5) for text in waits] == [
-        "0 calls, waiting for 2 h 0 min 0 s until 14:00:00 UTC",
-        "0 calls, waiting for 1 h 59 min 59 s until 14:00:00 UTC",
-        "0 calls, waiting for 59 min 59 s until 14:00:00 UTC",
+        "0 calls, waiting for 2 h 0 min until 14:00:00 UTC, 0:00:05 elapsed",
+        "0 calls, waiting for 59 min 59 s until 14:00:00 UTC, 0:00:05 elapsed",
+        "0 calls, waiting for 0 s until 14:00:01 UTC, 0:00:05 elapsed",
     ]
 
 
