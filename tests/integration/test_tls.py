@@ -2,10 +2,11 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -60,13 +61,9 @@ def fronts(
         yield Fronts(accounts, voice, {**box.config, **urls})
 
 
-@pytest.fixture
-def set_proxy(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], None]:
-    def set_proxy(port: int, no_proxy: str) -> None:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://{USER}:{PASSWORD}@127.0.0.1:{port}")
-        monkeypatch.setenv("NO_PROXY", no_proxy)
-
-    return set_proxy
+def set_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Proxy, no_proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
 
 
 @pytest.mark.parametrize("no_proxy", ["", "localhost", "localhost,127.0.0.1"])
@@ -74,12 +71,12 @@ def test_tokens_logs_and_files_come_by_tls_through_the_proxy(
     run_tap: RunTap,
     box: Sandbox,
     fronts: Fronts,
-    set_proxy: Callable[[int, str], None],
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     no_proxy: str,
 ) -> None:
     with Proxy() as proxy:
-        set_proxy(proxy.port, no_proxy)
+        set_proxy(monkeypatch, proxy, no_proxy)
         run = run_tap({**fronts.config, "recordings_path": str(tmp_path / "files")})
     assert_once(run, server_ids(box))
     assert files(tmp_path / "files")
@@ -113,7 +110,9 @@ PAST = {"not_before": TODAY - dt.timedelta(365), "not_after": TODAY - dt.timedel
 COMING = {"not_before": TODAY + dt.timedelta(7), "not_after": TODAY + dt.timedelta(365)}
 
 
-@pytest.mark.parametrize("service", ["accounts", "voice"])
+@pytest.mark.parametrize(
+    ("setting", "host"), [("accounts_url", "127.0.0.1"), ("api_url", "localhost")]
+)
 @pytest.mark.parametrize(
     ("names", "validity", "bundled", "line"),
     [
@@ -121,7 +120,8 @@ COMING = {"not_before": TODAY + dt.timedelta(7), "not_after": TODAY + dt.timedel
         (OWN, {}, "other", "certificate authority in REQUESTS_CA_BUNDLE"),
         (OWN, {}, "junk", "REQUESTS_CA_BUNDLE contains no certificate in PEM"),
         (OWN, {}, "missing", "named by REQUESTS_CA_BUNDLE cannot be read"),
-        (["127.0.0.2", "example.org"], {}, "own", "certificate is for another address; check "),
+        (["127.0.0.2", "example.org"], {}, "own", "certificate is for another address; check {}"),
+        ([], {}, None, "the server does not support TLS; check {}"),
         (OWN, PAST, "own", "certificate has expired; check the clock of this machine"),
         (OWN, COMING, "own", "certificate is not valid yet; check the clock of this machine"),
     ],
@@ -133,7 +133,8 @@ def test_a_certificate_that_does_not_do_is_told_with_what_to_do(
     authority: trustme.CA,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    service: str,
+    setting: str,
+    host: str,
     names: list[str],
     validity: dict[str, Any],
     bundled: str | None,
@@ -144,20 +145,12 @@ def test_a_certificate_that_does_not_do_is_told_with_what_to_do(
     (tmp_path / "junk.pem").write_text("no certificate")
     if bundled:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / f"{bundled}.pem"))
-    with gate(box, tls(authority, *names, **validity)) as secured:
-        own, where = (
-            ("accounts_url", "127.0.0.1") if service == "accounts" else ("api_url", "localhost")
-        )
-        run = run_tap({**box.config, own: f"https://{where}:{secured.port}"})
-    assert_told_once(run, line)
-    assert f"Zoho {service.title()}: the " in run.log
+    with gate(box, tls(authority, *(names or OWN), **validity)) as secured:
+        url = f"https://{host}:{secured.port if names else urlsplit(box.url).port}"
+        run = run_tap({**box.config, setting: url})
+    assert_told_once(run, line.format(setting))
+    assert f"Zoho {'Voice' if setting == 'api_url' else 'Accounts'}: the " in run.log
     assert not clock.slept  # to ask again would be of no use
-
-
-@pytest.mark.parametrize("setting", ["accounts_url", "api_url"])
-def test_a_server_without_tls_is_told(run_tap: RunTap, box: Sandbox, setting: str) -> None:
-    run = run_tap({**box.config, setting: box.url.replace("http:", "https:")})
-    assert_told_once(run, f"the server does not support TLS; check {setting}")
 
 
 @pytest.mark.parametrize("service", ["accounts", "voice"])
@@ -172,14 +165,14 @@ def test_a_server_without_tls_is_told(run_tap: RunTap, box: Sandbox, setting: st
 def test_a_proxy_that_refuses_is_told_without_its_password(
     run_tap: RunTap,
     fronts: Fronts,
-    set_proxy: Callable[[int, str], None],
+    monkeypatch: pytest.MonkeyPatch,
     service: str,
     answer: str,
     line: str,
     asked: int,
 ) -> None:
     with Proxy(answer) as proxy:
-        set_proxy(proxy.port, "127.0.0.1" if service == "voice" else "")
+        set_proxy(monkeypatch, proxy, "127.0.0.1" if service == "voice" else "")
         run = run_tap(fronts.config)
     assert len(proxy.tunnels) == asked
     assert not fronts.voice.opened
