@@ -4,7 +4,7 @@ import gc
 import io
 import json
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from itertools import count
 from pathlib import Path
@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from tap_zohovoice.tap import TapZohoVoice
+from tests.support.account import Account, Accounts
 from tests.support.cli import FakeClock, Run, RunTap, call_cli
 
 # Several times as fast as `json`; it refuses NaN.
@@ -109,3 +110,9 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> RunTap:
         )
 
     return run
+
+
+@pytest.fixture
+def account(run_tap: RunTap, clock: FakeClock) -> Accounts:
+    """Make accounts of the sandbox that the tap reads by the test's clock."""
+    return partial(Account, run_tap, clock)

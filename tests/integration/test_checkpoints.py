@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.calls import assert_once, call, history, milliseconds, server_ids
-from tests.support.catalog import selecting
+from tests.support.account import Account, Accounts
+from tests.support.calls import call, history, milliseconds, server_ids
 from tests.support.cli import FakeClock, Run, RunTap
-from zoho_voice_sandbox import Dialect, Sandbox
+from tests.support.recordings import FileAccount
+from zoho_voice_sandbox import History
 
 TWO_MINUTES = 58
 """Requests."""
@@ -25,81 +26,77 @@ SERVERS: dict[str, dict[str, Any]] = {
 }
 
 
-def run_for_two_minutes(run_tap: RunTap, clock: FakeClock, *args: Any, **options: Any) -> list[Run]:
+def january(calls: int, first: int, last: int) -> History:
+    return history(calls, first=date(2026, 1, first), last=date(2026, 1, last))
+
+
+DENSE = january(1_750, 20, 20)
+
+
+def stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run_for_two_minutes(box: Account, **settings: Any) -> list[Run]:
     """Run until all is read, or 40 times; each run is stopped after two minutes of its limit."""
     runs: list[Run] = []
     state = None
     while not runs or (runs[-1].exit_code == 143 and len(runs) < 40):
-        with clock.every(120.0, lambda: os.kill(os.getpid(), signal.SIGTERM)):
-            runs.append(run_tap(*args, state=state, **options))
-        state = runs[-1].states[-1]
+        with box.clock.every(120.0, stop):
+            runs.append(box.run(state=state, **settings))
+        state = runs[-1].state
     assert runs[-1].exit_code == 0, runs[-1].log
     return runs
 
 
-def run_in_parts(
-    run_tap: RunTap, box: Sandbox, config: dict[str, Any], *, pause: float = 0.0, most: int = 20
-) -> list[Run]:
+def stop_after(box: Account, requests: int, **settings: Any) -> Run:
+    last = box.stats.requests + requests
+    box.before_request = lambda _: stop() if box.stats.requests == last else None
+    run = box.run(**settings)
+    box.before_request = None
+    return run
+
+
+def run_in_parts(box: Account, start: str, *, pause: float = 0.0, most: int = 20) -> list[Run]:
     """Run until all is read, or so many times; each run is stopped after two minutes."""
     runs: list[Run] = []
     state = None
     while not runs or (runs[-1].exit_code == 143 and len(runs) < most):
-        last = box.stats.requests + TWO_MINUTES
-
-        def stop(_: int, last: int = last) -> None:
-            if box.stats.requests == last:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        box.before_request = stop
-        runs.append(run_tap(config, state=state))
-        state = runs[-1].states[-1] if runs[-1].states else state
+        runs.append(stop_after(box, TWO_MINUTES, start_date=start, state=state))
+        state = runs[-1].state if runs[-1].states else state
         box.clock.sleep(pause)
-    box.before_request = None
     assert runs[-1].exit_code == (0 if most > len(runs) else 143), runs[-1].log
     return runs
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_run_that_is_stopped_every_two_minutes_comes_to_the_end(
-    run_tap: RunTap, clock: FakeClock, name: str
-) -> None:
-    with Sandbox(history=history(3_000), dialect=Dialect(**SERVERS[name]), clock=clock) as box:
-        config = {**box.config, "start_date": "2025-04-01"}
-        runs = run_in_parts(run_tap, box, config)
+@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
+def test_run_stopped_every_two_minutes_ends(account: Accounts, server: dict[str, Any]) -> None:
+    with account(3_000, **server) as box:
+        runs = run_in_parts(box, "2025-04-01")
         assert all(run.states for run in runs[1:])
         assert {logid for run in runs for logid in run.ids} == server_ids(box)
 
 
 @pytest.mark.parametrize("first", [date(2026, 2, 27), date(2026, 1, 1)])
-def test_transcripts_come_to_the_end_in_runs_that_are_stopped(
-    run_tap: RunTap, clock: FakeClock, first: date
-) -> None:
-    catalog = selecting("transcripts")
-    with Sandbox(history=history(1_000, first=first), clock=clock) as box:
-        config = {**box.config, "start_date": "2026-01-01"}
-        expected = run_tap(config, catalog=catalog).rows("transcripts")
-        runs = run_for_two_minutes(run_tap, clock, config, catalog=catalog)
-        keys = [(row["logid"], row["kind"]) for run in runs for row in run.rows("transcripts")]
-        assert set(keys) == {(row["logid"], row["kind"]) for row in expected}
-        assert len(keys) < len(expected) + len(runs)  # the last one of a run comes again
-        assert 3 <= len(runs) <= 1.5 * len(keys) / TWO_MINUTES + 1
+def test_transcripts_come_in_stopped_runs(account: Accounts, first: date) -> None:
+    with account(1_000, first=first) as box:
+        box.own["start_date"] = "2026-01-01"
+        expected = box.run(streams=["transcripts"]).rows("transcripts")
+        runs = run_for_two_minutes(box, streams=["transcripts"])
+    keys = [(row["logid"], row["kind"]) for run in runs for row in run.rows("transcripts")]
+    assert set(keys) == {(row["logid"], row["kind"]) for row in expected}
+    assert len(keys) < len(expected) + len(runs)  # the last one of a run comes again
+    assert 3 <= len(runs) <= 1.5 * len(keys) / TWO_MINUTES + 1
 
 
-def test_files_of_a_day_of_many_calls_come_type_by_type(
+def test_files_of_a_dense_day_come_by_type(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:
-    catalog = selecting("recordings")
-    calls = history(7_000, first=date(2026, 1, 20), last=date(2026, 1, 20))
-    with Sandbox(history=calls, dialect=Dialect(max_size=100), clock=clock) as box:
-        files = {"recordings_path": str(tmp_path / "files"), "start_date": "2026-01-15"}
-        config = {**box.config, **files}
-        runs = run_for_two_minutes(run_tap, clock, config, catalog=catalog)
-        named = {
-            row[key]["recording_filename"]
-            for row in box.store.rows()
-            for key in ("call_recording", "voicemail")
-            if key in row
-        }
+    own = {"start_date": "2026-01-15"}
+    calls = january(3_500, 20, 20)
+    with FileAccount(tmp_path / "files", own, run_tap, clock, calls, max_size=50) as box:
+        runs = run_for_two_minutes(box, streams=["recordings"])
+        named = box.named
     rows = [row for run in runs for row in run.rows("recordings")]
     assert {row["recording_filename"] for row in rows if row["sha256"]} == named
     states = [state["bookmarks"]["recordings"] for run in runs for state in run.states]
@@ -110,191 +107,125 @@ def test_files_of_a_day_of_many_calls_come_type_by_type(
 
 
 @pytest.mark.parametrize("pause", [0.0, 86_400.0])
-def test_run_that_is_stopped_does_not_read_the_lookback_again(
-    run_tap: RunTap, clock: FakeClock, pause: float
-) -> None:
-    calls = history(8_000, first=date(2026, 1, 10), last=date(2026, 2, 1))
-    with Sandbox(history=calls, dialect=Dialect(max_size=50), clock=clock) as box:
-        config = {**box.config, "start_date": "2026-01-10"}
-        runs = run_in_parts(run_tap, box, config, pause=pause)
+def test_stopped_run_does_not_repeat_the_lookback(account: Accounts, pause: float) -> None:
+    calls = history(4_000, first=date(2026, 1, 10), last=date(2026, 2, 1))
+    with account(calls, max_size=25) as box:
+        runs = run_in_parts(box, "2026-01-10", pause=pause)
         ids = [logid for run in runs for logid in run.ids]
         assert set(ids) == server_ids(box)
-        # Two windows share a day; and what came before a stop comes once.
-        assert len(ids) <= 1.1 * len(set(ids))
-        assert "checkpoint" not in runs[-1].state["bookmarks"]["call_logs"]
-        (line,) = [line for line in runs[1].log.splitlines() if "Continuing at 2026-01-" in line]
-        assert "because the last run was stopped" in line
+    # Two windows share a day; and what came before a stop comes once.
+    assert len(ids) <= 1.1 * len(set(ids))
+    assert "checkpoint" not in runs[-1].state["bookmarks"]["call_logs"]
+    (line,) = [line for line in runs[1].log.splitlines() if "Continuing at 2026-01-" in line]
+    assert "because the last run was stopped" in line
 
 
-def test_calls_that_were_young_when_they_were_read_are_read_again(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
-    calls = history(5_000, first=date(2026, 2, 20))
-    with Sandbox(history=calls, dialect=Dialect(max_size=50), clock=clock) as box:
-        config = {**box.config, "start_date": "2026-02-20"}
-        stopped = run_in_parts(run_tap, box, config, most=2)[-1]
-        clock.sleep(2 * 3600)
-        run = run_tap(config, state=stopped.states[-1])
+def test_calls_read_young_are_read_again(account: Accounts) -> None:
+    with account(2_500, first=date(2026, 2, 20), max_size=25) as box:
+        stopped = run_in_parts(box, "2026-02-20", most=2)[-1]
+        box.clock.sleep(2 * 3600)
+        run = box.run(state=stopped.state)
     assert stopped.bookmark > "2026-02-27"
     assert "Continuing at 2026-02-2" in run.log
     assert min(row["start_time"] for row in run.records) < "2026-02-27"
 
 
-def with_checkpoint(value: str, day: str, **changes: object) -> dict[str, Any]:
-    """Return a state with this bookmark, and a checkpoint at a day, which may be of another one."""
-    read = {"read_at": "2026-03-01T11:50:00.000000+00:00", "next_day": day, "last_day": day}
-    checkpoint = {"replication_key_value": value, **read, "call_types": [], **changes}
-    bookmark = {"replication_key": "start_time", "replication_key_value": value}
-    return {"bookmarks": {"call_logs": {**bookmark, "checkpoint": checkpoint}}}
-
-
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "is_used"),
     [
-        {"replication_key_value": "2026-01-21T00:00:00.000000+00:00"},
-        *({name: 7} for name in ("next_day", "read_at", "call_types")),
-        {},
+        ({}, True),
+        ({"replication_key_value": "2026-01-21T00:00:00.000000+00:00"}, False),
+        *(({name: 7}, False) for name in ("next_day", "read_at", "call_types")),
+        ({"read_at": "0001-01-02T00:00:00+00:00"}, False),
+        ({"read_at": "2027-01-01T00:00:00+00:00"}, False),
+        ({"read_at": "7"}, False),
     ],
     ids=str,
 )
-def test_checkpoint_of_another_bookmark_is_ignored(
-    run_tap: RunTap, clock: FakeClock, changes: dict[str, object]
+def test_checkpoint_must_fit_its_bookmark(
+    account: Accounts, changes: dict[str, object], is_used: bool
 ) -> None:
-    calls = history(300, first=date(2026, 1, 10), last=date(2026, 2, 20))
-    with Sandbox(history=calls, clock=clock) as box:
-        state = with_checkpoint("2026-01-20T00:00:00.000000+00:00", "2026-02-10", **changes)
-        run = run_tap(box.config, state=state)
-    first = min(row["start_time"] for row in run.records)
-    assert (first > "2026-02-09") == (not changes)
+    value, day = "2026-01-20T00:00:00.000000+00:00", "2026-02-10"
+    read = {"read_at": "2026-03-01T11:50:00.000000+00:00", "next_day": day, "last_day": day}
+    checkpoint = {"replication_key_value": value, **read, "call_types": [], **changes}
+    saved = {"replication_key": "start_time", "replication_key_value": value}
+    state = {"bookmarks": {"call_logs": {**saved, "checkpoint": checkpoint}}}
+    with account(300, first=date(2026, 1, 10), last=date(2026, 2, 20)) as box:
+        run = box.succeed(state=state)
+    assert ("Continuing" in run.log) == is_used
+    assert (min(row["start_time"] for row in run.records) > "2026-02-09") == is_used
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_window_takes_at_most_two_minutes(run_tap: RunTap, clock: FakeClock, name: str) -> None:
-    with Sandbox(history=history(3_000), dialect=Dialect(**SERVERS[name]), clock=clock) as box:
-        run = run_tap({**box.config, "start_date": "2024-01-01"})
-        assert_once(run, server_ids(box))
+@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
+def test_window_takes_at_most_two_minutes(account: Accounts, server: dict[str, Any]) -> None:
+    with account(3_000, **server) as box:
+        run = box.read(start_date="2024-01-01")
     counts = [int(count) for count in re.findall(r"calls in (\d+) requests?; ", run.log)]
     assert len(counts) > 2
     assert max(counts) <= TWO_MINUTES
 
 
-DENSE = history(3_500, first=date(2026, 1, 20), last=date(2026, 1, 20))
-
-
 @pytest.mark.parametrize("inclusive", [True, False])
-def test_day_of_many_calls_comes_to_its_end_in_runs_that_are_stopped(
-    run_tap: RunTap, clock: FakeClock, inclusive: bool
-) -> None:
-    dialect = Dialect(max_size=50, to_date_inclusive=inclusive)
-    with Sandbox(history=DENSE, dialect=dialect, clock=clock) as box:
-        config = {**box.config, "start_date": "2026-01-15"}
-        runs = run_in_parts(run_tap, box, config)
+def test_dense_day_ends_in_stopped_runs(account: Accounts, inclusive: bool) -> None:
+    with account(DENSE, max_size=25, to_date_inclusive=inclusive) as box:
+        runs = run_in_parts(box, "2026-01-15")
         ids = [logid for run in runs for logid in run.ids]
         assert set(ids) == server_ids(box)
-        assert len(ids) <= 1.5 * len(set(ids))
-        first = next(run for run in runs if run.ids)
-        assert (
-            max(state["bookmarks"]["call_logs"]["replication_key_value"] for state in first.states)
-            < "2026-01-20"
-        )
+    assert len(ids) <= 1.5 * len(set(ids))
+    first = next(run for run in runs if run.ids)
+    bookmarks = [state["bookmarks"]["call_logs"] for state in first.states]
+    assert max(bookmark["replication_key_value"] for bookmark in bookmarks) < "2026-01-20"
+    checkpoints = [bookmark.get("checkpoint", {}) for bookmark in bookmarks]
+    checkpoint = next(each for each in checkpoints if each.get("call_types"))
+    # Meltano merges objects, and replaces all else; types must not outlive their day.
+    assert not any(isinstance(value, dict) for value in checkpoint.values())
 
 
-def test_calls_of_no_known_type_are_read_on_a_day_of_many_calls(
-    run_tap: RunTap, clock: FakeClock
+@pytest.mark.parametrize(
+    ("others", "total"),
+    [(3, {}), *((n, {"total": "stale_low", "total_error": n}) for n in (1, 20))],
+)
+def test_unknown_call_types_are_read_on_a_dense_day(
+    account: Accounts, others: int, total: dict[str, Any]
 ) -> None:
-    with Sandbox(history=DENSE, dialect=Dialect(max_size=50), clock=clock) as box:
+    with account(DENSE, max_size=25, **total) as box:
         start = milliseconds("2026-01-20T08:00:00+00:00")
-        for number in range(3):
+        for number in range(others):
             box.store.add(call(box, f"other-{number}", start, call_type="conference"))
-        run = run_tap({**box.config, "start_date": "2026-01-15"})
-        assert_once(run, server_ids(box))
+        box.read(start_date="2026-01-15")
 
 
-def test_legs_of_a_call_of_two_types_are_kept_on_a_day_of_many_calls(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
-    with Sandbox(history=DENSE, dialect=Dialect(max_size=50), clock=clock) as box:
+def test_legs_of_two_types_are_kept_on_a_dense_day(account: Accounts) -> None:
+    with account(DENSE, max_size=25) as box:
         start = milliseconds("2026-01-20T08:00:00+00:00")
         for kind, seconds in (("incoming", 60), ("forward", 30)):
             end = str(start + seconds * 1000)
             row = call(box, "two-types", start, call_type=kind, end_time=end, agent_number=kind)
             box.store.add(row, is_leg=True)
-        run = run_tap({**box.config, "start_date": "2026-01-15"})
-    assert set(run.ids) == server_ids(box)
+        run = box.run(start_date="2026-01-15")
+        assert set(run.ids) == server_ids(box)
     *_, last = [row for row in run.records if row["logid"] == "two-types"]
     assert last["call_type"] == "forward"
     (other,) = last["additional_fields"]["other_rows"]
     assert other["call_type"] == "incoming"
 
 
-def stop_after(run_tap: RunTap, box: Sandbox, config: dict[str, Any], requests: int) -> Run:
-    last = box.stats.requests + requests
-    box.before_request = lambda _: (
-        os.kill(os.getpid(), signal.SIGTERM) if box.stats.requests == last else None
-    )
-    run = run_tap(config)
-    box.before_request = None
-    assert run.exit_code == 143, run.log
-    return run
-
-
 @pytest.mark.parametrize("end", ["2026-01-16", "2026-01-16T12:00:00Z"])
 @pytest.mark.parametrize("requests", [45, 52])
-def test_later_end_date_after_a_stop_loses_no_call(
-    run_tap: RunTap, clock: FakeClock, end: str, requests: int
-) -> None:
-    calls = history(5_000, first=date(2026, 1, 10), last=date(2026, 1, 20))
-    with Sandbox(history=calls, dialect=Dialect(max_size=60), clock=clock) as box:
-        config = {**box.config, "start_date": "2026-01-10"}
-        stopped = stop_after(run_tap, box, {**config, "end_date": end}, requests)
-        run = run_tap(config, state=stopped.states[-1])
-        assert run.exit_code == 0, run.log
+def test_later_end_date_loses_no_call(account: Accounts, end: str, requests: int) -> None:
+    with account(january(2_500, 10, 20), max_size=30) as box:
+        stopped = stop_after(box, requests, start_date="2026-01-10", end_date=end)
+        assert stopped.exit_code == 143, stopped.log
+        run = box.succeed(start_date="2026-01-10", state=stopped.state)
         assert {*stopped.ids, *run.ids} == server_ids(box)
 
 
-def test_day_that_is_not_over_is_read_again_without_a_lookback(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
-    calls = history(3_000, first=date(2026, 2, 26), last=date(2026, 3, 1))
-    with Sandbox(history=calls, dialect=Dialect(max_size=37), clock=clock) as box:
-        config = {**box.config, "start_date": "2026-02-26", "lookback_days": 0}
-        runs = run_in_parts(run_tap, box, config, most=1)
-        states = [state["bookmarks"]["call_logs"] for state in runs[0].states]
-        days = [state["checkpoint"]["next_day"] for state in states if "checkpoint" in state]
-        assert days
-        assert max(days) <= "2026-03-01"
-
-
-@pytest.mark.parametrize("lacks", [1, 20])
-def test_calls_of_no_known_type_are_read_where_the_total_is_too_low(
-    run_tap: RunTap, clock: FakeClock, lacks: int
-) -> None:
-    dialect = Dialect(max_size=50, total="stale_low", total_error=lacks)
-    with Sandbox(history=DENSE, dialect=dialect, clock=clock) as box:
-        start = milliseconds("2026-01-20T08:00:00+00:00")
-        for number in range(lacks):
-            box.store.add(call(box, f"other-{number}", start, call_type="conference"))
-        run = run_tap({**box.config, "start_date": "2026-01-15"})
-        assert_once(run, server_ids(box))
-
-
-@pytest.mark.parametrize("read_at", ["0001-01-02T00:00:00+00:00", "2027-01-01T00:00:00+00:00", "7"])
-def test_checkpoint_of_an_impossible_time_is_ignored(
-    run_tap: RunTap, clock: FakeClock, read_at: str
-) -> None:
-    with Sandbox(history=history(30), clock=clock) as box:
-        value = "2026-02-27T00:00:00.000000+00:00"
-        run = run_tap(box.config, state=with_checkpoint(value, "2026-02-28", read_at=read_at))
-    assert run.exit_code == 0
-    assert "Continuing" not in run.log
-
-
-def test_types_of_a_day_do_not_outlive_it_in_a_merged_state(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
-    with Sandbox(history=DENSE, dialect=Dialect(max_size=50), clock=clock) as box:
-        (run,) = run_in_parts(run_tap, box, {**box.config, "start_date": "2026-01-15"}, most=1)
-    checkpoint = run.states[-1]["bookmarks"]["call_logs"]["checkpoint"]
-    assert checkpoint["call_types"]
-    # Meltano merges objects, and replaces all else.
-    assert not any(isinstance(value, dict) for value in checkpoint.values())
+def test_day_that_is_not_over_is_read_again_without_a_lookback(account: Accounts) -> None:
+    calls = history(1_500, first=date(2026, 2, 26), last=date(2026, 3, 1))
+    with account(calls, max_size=19) as box:
+        box.own["lookback_days"] = 0
+        (run,) = run_in_parts(box, "2026-02-26", most=1)
+    states = [state["bookmarks"]["call_logs"] for state in run.states]
+    days = [state["checkpoint"]["next_day"] for state in states if "checkpoint" in state]
+    assert days
+    assert max(days) <= "2026-03-01"

@@ -1,8 +1,6 @@
 """Streams beside the calls, through the command line: complete, once, with bookmarks and scopes."""
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,52 +8,38 @@ import pytest
 
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
-from tests.support.calls import history
+from tests.support.account import Account, Accounts
+from tests.support.catalog import selecting
 from tests.support.cli import NOW, FakeClock, Run, RunTap
-from zoho_voice_sandbox import Dialect, Sandbox
 
-FIRST = dt.date(2026, 1, 1)
-LINKS = {"call_queues": "queue_id", "call_agents": "agent_id", "call_campaigns": "campaign_id"}
-FILTERS = {"call_queues": "groupIds", "call_agents": "agent", "call_campaigns": "campaignId"}
+LINKS = {"call_queues": "groupIds", "call_agents": "agent", "call_campaigns": "campaignId"}
 LISTS = ("users", "queues", "numbers", "contacts", "contact_statuses", "scheduled_sms", "campaigns")
 KEYS = {stream.name: stream.primary_keys for stream in STREAMS}
-DIALECT = Dialect(limit_calls=10_000, tokens_limit=10_000)
-DIALECTS = {
-    "usual": DIALECT,
-    "from 1": replace(DIALECT, users_from="one"),
-    "small pages": replace(DIALECT, list_max_size=7, list_size_over="cap"),
-    "ids as numbers": replace(DIALECT, id_form="number"),
-    "groupid": replace(DIALECT, queue_key="groupid"),
+SMALL_PAGES = {"list_max_size": 7, "list_size_over": "cap"}
+DIALECTS: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "from 1": {"users_from": "one"},
+    "small pages": SMALL_PAGES,
+    "ids as numbers": {"id_form": "number"},
+    "groupid": {"queue_key": "groupid"},
 }
 
 
-def settings(box: Sandbox, *names: str, **more: Any) -> dict[str, Any]:
-    return {
-        **box.config,
-        "streams": list(names),
-        "start_date": "2026-01-01",
-        "rate_limit_calls": 10_000,
-        **more,
-    }
-
-
 @pytest.fixture
-def box(clock: FakeClock) -> Iterator[Sandbox]:
-    with Sandbox(history=history(300, first=FIRST), dialect=DIALECT, clock=clock) as running:
-        yield running
+def account(run_tap: RunTap, clock: FakeClock) -> Accounts:
+    """Make accounts without a limit, whose streams are chosen by the setting."""
+
+    def make(*streams: str, calls: int = 300, **options: Any) -> Account:
+        limits = {"limit_calls": 10_000, "tokens_limit": 10_000}
+        box = Account(run_tap, clock, calls, first=dt.date(2026, 1, 1), **limits, **options)
+        box.own = {"streams": list(streams), "rate_limit_calls": 10_000}
+        return box
+
+    return make
 
 
 def keys(run: Run, stream: str) -> list[tuple[str, ...]]:
     return [tuple(row[name] for name in KEYS[stream]) for row in run.rows(stream)]
-
-
-def bookmarks(run: Run, stream: str) -> dict[str, str]:
-    partitions = run.state["bookmarks"][stream]["partitions"]
-    return {
-        next(iter(partition["context"].values())): partition["replication_key_value"]
-        for partition in partitions
-        if "replication_key_value" in partition
-    }
 
 
 def test_setting_knows_all_streams() -> None:
@@ -63,75 +47,62 @@ def test_setting_knows_all_streams() -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-def test_each_list_is_complete(run_tap: RunTap, clock: FakeClock, dialect: Dialect) -> None:
-    with Sandbox(history=history(300, first=FIRST), dialect=dialect, clock=clock) as box:
-        run = run_tap(settings(box, *LISTS))
-        assert run.exit_code == 0, run.log
-        counts = {name: len(run.rows(name)) for name in LISTS}
+def test_each_list_is_complete(account: Accounts, dialect: dict[str, Any]) -> None:
+    with account(*LISTS, **dialect) as box:
+        run = box.succeed()
         directory = box.directory
-    assert counts == {
-        "users": directory.users,
-        "queues": directory.queues,
-        "numbers": directory.numbers,
-        "contacts": directory.contacts,
-        "contact_statuses": 3,
-        "scheduled_sms": directory.scheduled,
-        "campaigns": directory.campaigns,
-    }
-    for name in LISTS:
-        assert len(set(keys(run, name))) == counts[name]
+    counts = {name: len(run.rows(name)) for name in LISTS}
+    same = ("users", "queues", "numbers", "contacts", "campaigns")
+    expected = {name: getattr(directory, name) for name in same}
+    assert counts == {**expected, "contact_statuses": 3, "scheduled_sms": directory.scheduled}
+    assert counts == {name: len(set(keys(run, name))) for name in LISTS}
 
 
 @pytest.mark.parametrize("stream", LINKS)
-def test_links_name_each_call_of_each_owner(run_tap: RunTap, box: Sandbox, stream: str) -> None:
-    run = run_tap(settings(box, "call_logs", stream))
-    assert run.exit_code == 0, run.log
-    links = keys(run, stream)
+def test_links_name_each_call_of_each_owner(account: Accounts, stream: str) -> None:
+    with account("call_logs", stream) as box:
+        run = box.succeed()
+        links = keys(run, stream)
+        owner = links[0][0]
+        box.own["streams"] = ["call_logs"]
+        filtered = box.run(filters={LINKS[stream]: owner})
     assert len(links) == len(set(links)) > 0
     assert {logid for _, logid in links} <= set(run.ids)
     starts = {record["logid"]: record["start_time"] for record in run.records}
     assert all(row["start_time"] == starts[row["logid"]] for row in run.rows(stream))
-    owner = links[0][0]
-    filtered = run_tap(settings(box, "call_logs", filters={FILTERS[stream]: owner}))
     assert {logid for of, logid in links if of == owner} == set(filtered.ids)
 
 
-def test_links_of_a_second_run_are_those_of_the_lookback(run_tap: RunTap, box: Sandbox) -> None:
-    config = settings(box, "call_agents", lookback_days=2)
-    first = run_tap(config)
-    second = run_tap(config, state=first.state)
-    assert second.exit_code == 0, second.log
-    assert 0 < len(second.rows("call_agents")) < len(first.rows("call_agents"))
-    assert set(keys(second, "call_agents")) <= set(keys(first, "call_agents"))
-    before, after = bookmarks(first, "call_agents"), bookmarks(second, "call_agents")
+def test_links_of_a_second_run_are_those_of_the_lookback(account: Accounts) -> None:
+    with account("call_agents") as box:
+        first = box.run(lookback_days=2)
+        second = box.succeed(lookback_days=2, state=first.state)
+    assert set() < set(keys(second, "call_agents")) < set(keys(first, "call_agents"))
+    before, after = first.bookmarks("call_agents"), second.bookmarks("call_agents")
     assert before.keys() == after.keys()
     assert all(after[agent] >= before[agent] for agent in before)
 
 
-def test_filter_of_the_user_chooses_the_owners(run_tap: RunTap, box: Sandbox) -> None:
-    links = keys(run_tap(settings(box, "call_queues")), "call_queues")
-    queue, before = links[0][0], box.stats.lists["queues"].requests
-    run = run_tap(settings(box, "call_queues", filters={"groupIds": [queue]}))
-    assert keys(run, "call_queues") == [link for link in links if link[0] == queue]
-    assert box.stats.lists["queues"].requests == before
+def test_filter_of_the_user_chooses_the_owners(account: Accounts) -> None:
+    with account("call_queues") as box:
+        links = keys(box.run(), "call_queues")
+        queue, before = links[0][0], box.stats.lists["queues"].requests
+        run = box.run(filters={"groupIds": [queue]})
+        assert keys(run, "call_queues") == [link for link in links if link[0] == queue]
+        assert box.stats.lists["queues"].requests == before
 
 
 @pytest.mark.parametrize("archived", ["separate", "everywhere"])
-@pytest.mark.parametrize("max_size", [None, 7])
-def test_each_message_comes_once(
-    run_tap: RunTap, clock: FakeClock, archived: Any, max_size: int | None
-) -> None:
-    dialect = replace(DIALECT, sms_archived=archived, list_max_size=max_size, list_size_over="cap")
-    with Sandbox(history=history(300, first=FIRST), dialect=dialect, clock=clock) as box:
-        run = run_tap(settings(box, "sms_logs"))
-        assert run.exit_code == 0, run.log
+@pytest.mark.parametrize("pages", [{}, SMALL_PAGES], ids=["large pages", "small pages"])
+def test_each_message_comes_once(account: Accounts, archived: str, pages: dict[str, Any]) -> None:
+    with account("sms_logs", sms_archived=archived, **pages) as box:
+        run = box.succeed()
         assert len(keys(run, "sms_logs")) == box.directory.messages
         assert len(set(keys(run, "sms_logs"))) == box.directory.messages
         newest = max(row["submittedTime"] for row in run.rows("sms_logs"))
-        assert max(bookmarks(run, "sms_logs").values()) == newest
+        assert max(run.bookmarks("sms_logs").values()) == newest
         before = box.stats.lists["sms_logs"].requests
-        again = run_tap(settings(box, "sms_logs", lookback_days=0), state=run.state)
-        assert again.exit_code == 0, again.log
+        again = box.succeed(lookback_days=0, state=run.state)
         assert 0 < len(again.rows("sms_logs")) < box.directory.messages / 2
         assert "meta.total" not in again.log
         assert box.stats.lists["sms_logs"].requests - before < before
@@ -140,35 +111,31 @@ def test_each_message_comes_once(
 @pytest.mark.parametrize("counts", ["agents", "hits"])
 @pytest.mark.parametrize("to_epoch", ["included", "excluded"])
 @pytest.mark.parametrize("idle", ["listed", "absent"])
-def test_changes_of_status_are_an_unbroken_chain(
-    run_tap: RunTap, clock: FakeClock, counts: Any, to_epoch: Any, idle: Any
+def test_status_changes_are_a_chain(
+    account: Accounts, counts: str, to_epoch: str, idle: str
 ) -> None:
-    dialect = replace(DIALECT, audit_size_counts=counts, to_epoch=to_epoch, audit_idle_agents=idle)
-    with Sandbox(history=history(300, first=FIRST), dialect=dialect, clock=clock) as box:
-        config = settings(box, "agent_status_changes", start_date="2026-02-20", lookback_days=1)
-        run = run_tap(config)
-        assert run.exit_code == 0, run.log
-        rows = run.rows("agent_status_changes")
-        assert len(set(keys(run, "agent_status_changes"))) == len(rows) > 0
-        by_agent: dict[str, list[dict[str, Any]]] = {}
-        for row in rows:
-            by_agent.setdefault(row["agent_id"], []).append(row)
-        for changes in by_agent.values():
-            for before, after in pairwise(changes):
-                assert after["previous_action_time"] == before["current_action_time"]
-        assert bookmarks(run, "agent_status_changes") == {
-            agent: changes[-1]["current_action_time"] for agent, changes in by_agent.items()
-        }
-        again = run_tap(config, state=run.state)
-        assert again.exit_code == 0, again.log
-        assert set(keys(again, "agent_status_changes")) <= set(keys(run, "agent_status_changes"))
+    stream = "agent_status_changes"
+    habits = {"audit_size_counts": counts, "to_epoch": to_epoch, "audit_idle_agents": idle}
+    with account(stream, **habits) as box:
+        box.own |= {"start_date": "2026-02-20", "lookback_days": 1}
+        run = box.succeed()
+        again = box.succeed(state=run.state)
+    assert len(set(keys(run, stream))) == len(keys(run, stream)) > 0
+    by_agent: dict[str, list[dict[str, Any]]] = {}
+    for row in run.rows(stream):
+        by_agent.setdefault(row["agent_id"], []).append(row)
+    for changes in by_agent.values():
+        for before, after in pairwise(changes):
+            assert after["previous_action_time"] == before["current_action_time"]
+    newest = {agent: changes[-1]["current_action_time"] for agent, changes in by_agent.items()}
+    assert run.bookmarks(stream) == newest
+    assert set(keys(again, stream)) <= set(keys(run, stream))
 
 
-def test_missing_scopes_stop_the_run_before_any_record(run_tap: RunTap, clock: FakeClock) -> None:
+def test_missing_scopes_stop_the_run_before_any_record(account: Accounts) -> None:
     scopes = {"ZohoVoice.call.READ", "ZohoVoice.sms.READ"}
-    made_up = history(20, first=FIRST)
-    with Sandbox(history=made_up, dialect=DIALECT, clock=clock, scopes=scopes) as box:
-        run = run_tap(settings(box, *STREAM_NAMES))
+    with account(*STREAM_NAMES, calls=20, scopes=scopes) as box:
+        run = box.run()
     assert run.exit_code == 1
     assert not run.of("RECORD")
     error = run.log.splitlines()[-1]
@@ -178,58 +145,45 @@ def test_missing_scopes_stop_the_run_before_any_record(run_tap: RunTap, clock: F
     assert "sms" not in error
 
 
-def test_access_to_a_list_is_checked_once_for_all_streams(run_tap: RunTap, box: Sandbox) -> None:
-    run = run_tap(
-        settings(box, "users", "call_agents", "agent_status_changes", start_date="2026-02-20")
-    )
-    assert run.exit_code == 0, run.log
-    sizes = [query["offset"] for _, query, _ in box.stats.lists["users"].log]
+def test_access_to_a_list_is_checked_once_for_all_streams(account: Accounts) -> None:
+    with account("users", "call_agents", "agent_status_changes") as box:
+        box.succeed(start_date="2026-02-20")
+        sizes = [query["offset"] for _, query, _ in box.stats.lists["users"].log]
     assert sizes == ["1", "50", "50", "50"]  # the check, two pages and the end
 
 
-def test_test_asks_selected_streams_only(run_tap: RunTap, box: Sandbox) -> None:
-    box.scopes = {"ZohoVoice.call.READ"}
-    run = run_tap(settings(box, "call_logs"), "--test")
-    assert run.exit_code == 0, run.log
-    assert not any(stats.requests for stats in box.stats.lists.values())
+def test_test_asks_selected_streams_only(account: Accounts) -> None:
+    with account("call_logs", scopes={"ZohoVoice.call.READ"}) as box:
+        box.succeed("--test")
+        assert not any(stats.requests for stats in box.stats.lists.values())
 
 
-def test_catalog_goes_before_the_setting(run_tap: RunTap, box: Sandbox) -> None:
-    catalog = {"streams": [entry("queues"), entry("call_logs")]}
-    run = run_tap(settings(box, "users"), catalog=catalog)
-    assert run.exit_code == 0, run.log
+def test_catalog_goes_before_the_setting(account: Accounts) -> None:
+    with account("users") as box:
+        run = box.succeed(catalog=selecting("queues", "call_logs"))
     assert "streams is ignored" in run.log
     assert {message["stream"] for message in run.of("RECORD")} == {"queues", "call_logs"}
 
 
-def test_unknown_stream_is_one_line_before_any_request(run_tap: RunTap, box: Sandbox) -> None:
-    run = run_tap(settings(box, "calls"))
+def test_unknown_stream_is_one_line_before_any_request(account: Accounts) -> None:
+    with account("calls") as box:
+        run = box.run()
+        assert box.stats.requests == 0
     assert run.exit_code == 1
     assert "streams.0 must be one of call_logs" in run.log
-    assert box.stats.requests == 0
 
 
-def test_streams_in_the_environment(
-    run_tap: RunTap, box: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = settings(box)
-    del config["streams"]
-    for name, value in config.items():
-        monkeypatch.setenv(f"TAP_ZOHOVOICE_{name.upper()}", str(value))
-    monkeypatch.setenv("TAP_ZOHOVOICE_STREAMS", "queues, numbers")
-    run = run_tap(None, "--config=ENV")
+def test_streams_in_the_environment(account: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    with account() as box:
+        config = {**box.config, "rate_limit_calls": 10_000, "streams": "queues, numbers"}
+        for name, value in config.items():
+            monkeypatch.setenv(f"TAP_ZOHOVOICE_{name.upper()}", str(value))
+        run = box.run_tap(None, "--config=ENV")
     assert run.exit_code == 0, run.log
     assert {message["stream"] for message in run.of("RECORD")} == {"queues", "numbers"}
 
 
-def entry(name: str) -> dict[str, Any]:
-    stream = next(stream for stream in STREAMS if stream.name == name)
-    return {
-        "tap_stream_id": name,
-        "stream": name,
-        "schema": dict(stream.schema),
-        "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}],
-    }
+FAULTY = {"users": "users", "sms_logs": "sms_logs", "agent_status_changes": "status_audit"}
 
 
 @pytest.fixture(scope="module")
@@ -243,29 +197,19 @@ def keys_without_faults() -> dict[str, list[tuple[Any, ...]]]:
 )
 @pytest.mark.parametrize("at", [1, 2])
 def test_faults_lose_no_row(
-    run_tap: RunTap,
+    account: Accounts,
     clock: FakeClock,
     keys_without_faults: dict[str, list[tuple[Any, ...]]],
     fault: str,
     at: int,
 ) -> None:
-    names = ("users", "sms_logs", "agent_status_changes")
-    lists = ("users", "sms_logs", "status_audit")
+    def read(faults: Any) -> dict[str, list[tuple[Any, ...]]]:
+        clock.time = NOW
+        with account(*FAULTY, calls=60, list_faults=faults) as box:
+            run = box.succeed(start_date="2026-02-20")
+        return {name: keys(run, name) for name in FAULTY}
+
     if not keys_without_faults:
-        plain = _read_with_faults(run_tap, clock, {}, names)
-        assert plain.exit_code == 0, plain.log
-        keys_without_faults |= {name: keys(plain, name) for name in names}
-    run = _read_with_faults(run_tap, clock, {name: {at: fault} for name in lists}, names)
-    assert run.exit_code == 0, run.log
-    for name in names:
-        assert keys(run, name) == keys_without_faults[name]
-        assert keys(run, name)
-
-
-def _read_with_faults(
-    run_tap: RunTap, clock: FakeClock, faults: Any, names: tuple[str, ...]
-) -> Run:
-    clock.time = NOW
-    made_up = history(60, first=FIRST)
-    with Sandbox(history=made_up, dialect=DIALECT, clock=clock, list_faults=faults) as box:
-        return run_tap(settings(box, *names, start_date="2026-02-20"))
+        keys_without_faults |= read({})
+    assert read({name: {at: fault} for name in FAULTY.values()}) == keys_without_faults
+    assert all(keys_without_faults.values())

@@ -8,26 +8,33 @@ from typing import Any
 import pytest
 
 from tap_zohovoice.tap import STREAMS
-from tests.support.calls import call, history, milliseconds
-from tests.support.catalog import selecting
-from tests.support.cli import FakeClock, Run, RunTap
-from zoho_voice_sandbox import Sandbox
+from tests.support.account import Account, Accounts
+from tests.support.calls import call, milliseconds
+from tests.support.cli import Run
 
 CASES = json.loads((Path(__file__).parent / "stream_maps.json").read_text(encoding="utf-8"))
 HIDDEN = ("caller_id_name", "destination_name", "contact_name", "additional_fields")
 
 
 @pytest.fixture
-def box(clock: FakeClock) -> Iterator[Sandbox]:
-    with Sandbox(history=history(40), clock=clock) as running:
+def box(account: Accounts) -> Iterator[Account]:
+    with account(40) as running:
         yield running
 
 
-def run_maps(
-    run_tap: RunTap, box: Sandbox, maps: dict[str, Any], *streams: str, **config: Any
-) -> Run:
-    catalog = selecting(*(streams or ("call_logs",)))
-    return run_tap({**box.config, "stream_maps": maps, **config}, catalog=catalog)
+def succeed(box: Account, maps: dict[str, Any], *streams: str, **config: Any) -> Run:
+    return box.succeed(streams=streams or ("call_logs",), stream_maps=maps, **config)
+
+
+def fail(box: Account, maps: dict[str, Any]) -> tuple[Run, str]:
+    """Run with maps that are wrong; return the run and its only error."""
+    run = box.run(streams=["call_logs"], stream_maps=maps)
+    assert run.exit_code == 1
+    assert "Traceback" not in run.log
+    for hidden in ("s3cret", "bug", "+1x"):
+        assert hidden not in run.log
+    (error,) = log_lines(run, "ERROR")
+    return run, error
 
 
 def log_lines(run: Run, level: str) -> list[str]:
@@ -39,18 +46,14 @@ def log_lines(run: Run, level: str) -> list[str]:
 
 @pytest.mark.parametrize("null", ["__NULL__", None])
 @pytest.mark.parametrize("key", ["call_logs", "call_*", "*"])
-def test_privacy_map_hides_fields(
-    run_tap: RunTap, box: Sandbox, key: str, null: str | None
-) -> None:
+def test_privacy_map_hides_fields(box: Account, key: str, null: str | None) -> None:
     number = "sha256(config['hash_seed'] + user_number) if user_number else None"
     maps = {key: {**dict.fromkeys(HIDDEN, null), "user_number": number}}
-    run = run_maps(run_tap, box, maps, stream_map_config={"hash_seed": "secret"})
-    assert run.exit_code == 0, run.log
+    run = succeed(box, maps, stream_map_config={"hash_seed": "secret"})
     assert len(run.records) == 40
     (schema,) = run.of("SCHEMA")
-    for name in HIDDEN:
-        assert name not in schema["schema"]["properties"]
-        assert not [record for record in run.records if name in record]
+    assert not {*HIDDEN} & schema["schema"]["properties"].keys()
+    assert not [record for record in run.records if {*HIDDEN} & record.keys()]
     hashes = {record["user_number"] for record in run.records} - {None}
     assert {len(value) for value in hashes} == {64}
     assert log_lines(run, "WARNING") == []
@@ -59,31 +62,24 @@ def test_privacy_map_hides_fields(
 @pytest.mark.parametrize(
     ("maps", "lines"),
     [
-        *[
+        *(
             ({"call_logs": fields}, ["stream_maps: ", "call_logs", line])
             for fields, line in CASES["mistakes"]
-        ],
-        *[(maps, []) for maps in CASES["invalid options"]],
+        ),
+        *((maps, [""]) for maps in CASES["invalid options"]),
     ],
 )
-def test_mistake_in_a_map_is_one_line_before_any_request(
-    run_tap: RunTap, box: Sandbox, maps: dict[str, Any], lines: list[str]
-) -> None:
-    run = run_maps(run_tap, box, maps)
-    assert run.exit_code == 1
+def test_mistake_in_a_map_is_one_line(box: Account, maps: dict[str, Any], lines: list[str]) -> None:
+    run, error = fail(box, maps)
     assert run.messages == []
-    assert box.stats.requests == box.stats.tokens == 0
-    (error,) = log_lines(run, "ERROR")
     assert all(line in error for line in lines)
-    assert error.startswith(tuple(lines[:1]) or "")
-    assert "s3cret" not in run.log
-    assert "bug" not in run.log
-    assert "Traceback" not in run.log
+    assert error.startswith(lines[0])
+    assert box.stats.requests == box.stats.tokens == 0
 
 
-def test_every_mistake_is_reported(run_tap: RunTap, box: Sandbox) -> None:
+def test_every_mistake_is_reported(box: Account) -> None:
     maps = {"call_logs": {"a": "b", "c": "config['d']"}, "recordings": {"e": "f"}}
-    run = run_maps(run_tap, box, maps, "call_logs", "recordings")
+    run = box.run(streams=["call_logs", "recordings"], stream_maps=maps)
     assert log_lines(run, "ERROR") == [
         "stream_maps: call_logs.a: unknown name b",
         "stream_maps: call_logs.c: d not found in stream_map_config",
@@ -101,43 +97,32 @@ def test_every_mistake_is_reported(run_tap: RunTap, box: Sandbox) -> None:
         {"new": "unknown_name", "__filter__": "config['x']"},
     ],
 )
-def test_map_of_a_deselected_stream_is_ignored(
-    run_tap: RunTap, box: Sandbox, fields: dict[str, Any]
-) -> None:
-    run = run_maps(run_tap, box, {"transcripts": fields, "call_logs": {"contact_name": None}})
-    assert run.exit_code == 0, run.log
+def test_map_of_a_deselected_stream_is_ignored(box: Account, fields: dict[str, Any]) -> None:
+    run = succeed(box, {"transcripts": fields, "call_logs": {"contact_name": None}})
     assert len(run.records) == 40
     assert log_lines(run, "ERROR") == []
     # This selects all streams.
-    schemas = run_tap({**box.config, "stream_maps": {"transcripts": fields}}, "--test=schema")
-    assert schemas.exit_code == 0, schemas.log
+    schemas = box.succeed("--test=schema", stream_maps={"transcripts": fields})
     written = {schema["stream"] for schema in schemas.of("SCHEMA")}
     assert {stream.name for stream in STREAMS} - written <= {"transcripts"}
 
 
 @pytest.mark.parametrize(("maps", "warning"), CASES["warnings"])
-def test_map_that_hides_nothing_is_warned_of(
-    run_tap: RunTap, box: Sandbox, maps: dict[str, Any], warning: str
-) -> None:
-    run = run_maps(run_tap, box, maps)
-    assert run.exit_code == 0, run.log
-    (line,) = log_lines(run, "WARNING")
+def test_map_that_hides_nothing_is_told(box: Account, maps: dict[str, Any], warning: str) -> None:
+    (line,) = log_lines(succeed(box, maps), "WARNING")
     assert line.startswith(f"stream_maps: {warning}")
 
 
 @pytest.mark.parametrize("null", ["__NULL__", None])
-def test_unmapped_streams_and_fields_can_be_left_out(
-    run_tap: RunTap, box: Sandbox, null: str | None
-) -> None:
-    fields = {"logid": "logid", "__else__": null}
-    maps = {"call_logs": fields, "__else__": null}
-    run = run_maps(run_tap, box, maps, "call_logs", "transcripts")
-    assert run.exit_code == 0, run.log
+def test_unmapped_streams_and_fields_can_be_left_out(box: Account, null: str | None) -> None:
+    maps = {"call_logs": {"logid": "logid", "__else__": null}, "__else__": null}
+    run = succeed(box, maps, "call_logs", "transcripts")
     assert {tuple(record) for record in run.records} == {("logid",)}
     assert run.rows("transcripts") == []
 
 
-def test_valid_maps_pass_without_a_word(run_tap: RunTap, box: Sandbox) -> None:
+def test_valid_maps_pass_without_a_word(box: Account) -> None:
+    copy = {"__source__": "call_logs", "__else__": None, "logid": "logid", "department": "self"}
     maps = {
         "call_logs": {
             "__filter__": "call_type in ['incoming', 'missed'] or bool(feedback)",
@@ -151,16 +136,10 @@ def test_valid_maps_pass_without_a_word(run_tap: RunTap, box: Sandbox) -> None:
             "flags": "json.dumps([flag for flag in [isBlocked, is_test_call] if flag])",
             "caller_id_number": "md5(self) if self else None",
         },
-        "copy": {
-            "__source__": "call_logs",
-            "__else__": None,
-            "logid": "logid",
-            "department": "self",
-        },
+        "copy": copy,
         "recordings": {"uri": "__NULL__"},
     }
-    run = run_maps(run_tap, box, maps)
-    assert run.exit_code == 0, run.log
+    run = succeed(box, maps)
     assert log_lines(run, "WARNING") == []
     assert {tuple(record) for record in run.rows("copy")} == {("logid", "department")}
     assert len(run.rows("copy")) == 40
@@ -177,15 +156,9 @@ def test_valid_maps_pass_without_a_word(run_tap: RunTap, box: Sandbox) -> None:
         ("additional_fields['nope']", "KeyError"),
     ],
 )
-def test_expression_that_fails_for_a_record_is_one_line(
-    run_tap: RunTap, box: Sandbox, expression: str, reason: str
-) -> None:
-    start = milliseconds("2026-02-27T10:00:00+00:00")
+def test_failing_expression_is_one_line(box: Account, expression: str, reason: str) -> None:
     nothing = {"user_number": None, "call_recording": None}
+    start = milliseconds("2026-02-27T10:00:00+00:00")
     box.store.add(call(box, "bare", start, caller_id_number="+1x", **nothing))
-    run = run_maps(run_tap, box, {"call_logs": {"new": expression}})
-    assert run.exit_code == 1
-    (error,) = log_lines(run, "ERROR")
+    _, error = fail(box, {"call_logs": {"new": expression}})
     assert error.startswith(f"stream_maps: call_logs.new: {reason}")
-    assert "+1x" not in run.log
-    assert "Traceback" not in run.log

@@ -96,6 +96,14 @@ class Run:
     def bookmark(self) -> str:
         return bookmark(self.state)
 
+    def bookmarks(self, stream: str) -> dict[str, str]:
+        """Return the bookmarks of a stream's partitions, by the value of their context."""
+        return {
+            next(iter(partition["context"].values())): partition["replication_key_value"]
+            for partition in self.state["bookmarks"][stream]["partitions"]
+            if "replication_key_value" in partition
+        }
+
 
 RunTap = Callable[..., Run]
 """The fixture `run_tap`."""
