@@ -54,7 +54,7 @@ def test_groups_hold_as_many_files_as_the_limit(tmp_path: Path) -> None:
         (MAX_BYTES, 2000, [1] * 12),
     ],
 )
-def test_files_of_a_group_fit_one_response(
+def test_group_fits_one_response(
     tmp_path: Path, size: int | None, max_mb: int, expected: list[int]
 ) -> None:
     files: Files = [(f"{number}.wav", size) for number in range(12)]

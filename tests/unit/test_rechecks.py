@@ -40,16 +40,14 @@ def pending(verified_until: str, *days: int) -> list[int]:
         (start(22), [], []),
     ],
 )
-def test_files_behind_a_provisional_one_are_pending(
+def test_files_behind_a_provisional_one_wait(
     before: str, files: list[tuple[int, bool]], due: list[int]
 ) -> None:
     assert pending(run(before, *files), 20, 21) == due
 
 
 @pytest.mark.parametrize(("days", "is_early"), [(0, True), (2, True), (3, False), (400, False)])
-def test_file_that_was_downloaded_behind_the_lookback_is_final(
-    days: int, *, is_early: bool
-) -> None:
+def test_file_downloaded_late_is_final(days: int, *, is_early: bool) -> None:
     begun = (NOW - dt.timedelta(days=days)).isoformat(timespec="microseconds")
     assert Rechecks("", "", LOOKBACK).may_grow(begun, NOW) == is_early
     assert not Rechecks("", "", dt.timedelta(0)).may_grow(begun, NOW)

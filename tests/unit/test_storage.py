@@ -6,8 +6,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unittest.mock import Mock
 
 import fsspec
 import pytest
@@ -57,54 +59,61 @@ def test_usual_name_is_kept(name: str) -> None:
     assert storage_path(START, name) == f"2026/02/28/{name}"
 
 
-@pytest.mark.parametrize(
-    ("head", "kind"),
-    [
-        (build_wav("x.wav"), "audio/wav"),
-        (b"ID3\x04" + bytes(600), "audio/mpeg"),
-        (b"\xff\xfb\x90\x64" + bytes(600), "audio/mpeg"),
-        (b"\xff\xf1\x50\x80" + bytes(600), "audio/aac"),
-        (b"OggS" + bytes(600), "audio/ogg"),
-        (b"fLaC" + bytes(600), "audio/flac"),
-        (b"\0\0\0\x20ftypM4A " + bytes(600), "audio/mp4"),
-        (bytes(600), UNKNOWN),
-        (b"\x80\x81\x7f" * 200, UNKNOWN),
-        (b"", None),
-        (b"<!DOCTYPE html><html>", None),
-        (b'{"code": "500"}', None),
-        ("Keine Datei gefunden für Sie".encode()[:26], None),
-        ("<html>".encode("utf-16"), None),
-        (b"PK\x03\x04" + bytes(600), None),
-        (b"%PDF-1.7" + bytes(600), None),
-        ("<p>Erreur\u00a0: fichier introuvable\f".encode(), None),
-        ('{"message": "見つかりません\u3000"}'.encode(), None),
-        ("<p>déjà supprimé</p>".encode("latin-1"), None),
-        ("<html>ファイルが見つかりません".encode("shift-jis"), None),
-        ("<html>見つかりません".encode("iso-2022-jp"), None),
-        ("<html>déjà".encode("utf-16-le"), None),
-        ('{"a": "é"}'.encode("utf-16-be"), None),
-        ("見つかりません".encode("utf-16"), None),
-        ("<p>丁見つかりません".encode("utf-16-le"), None),
-        (b"<\x00\x01\x7f" * 200, UNKNOWN),
+REST = bytes(600)
+HEADS: dict[str | None, list[bytes]] = {
+    "audio/wav": [build_wav("x.wav")],
+    "audio/mpeg": [b"ID3\x04" + REST, b"\xff\xfb\x90\x64" + REST],
+    "audio/aac": [b"\xff\xf1\x50\x80" + REST],
+    "audio/ogg": [b"OggS" + REST],
+    "audio/flac": [b"fLaC" + REST],
+    "audio/mp4": [b"\0\0\0\x20ftypM4A " + REST],
+    UNKNOWN: [REST, b"\x80\x81\x7f" * 200, b"<\x00\x01\x7f" * 200],
+    None: [
+        *[b"", b"<!DOCTYPE html><html>", b'{"code": "500"}', b"PK\x03\x04" + REST],
+        *[b"%PDF-1.7" + REST, "Keine Datei gefunden für Sie".encode()[:26]],
+        *("<html>".encode("utf-16"), "<p>Erreur\u00a0: fichier introuvable\f".encode()),
+        *('{"message": "見つかりません\u3000"}'.encode(), "<p>déjà supprimé</p>".encode("latin-1")),
+        "<html>ファイルが見つかりません".encode("shift-jis"),
+        "<html>見つかりません".encode("iso-2022-jp"),
+        *("<html>déjà".encode("utf-16-le"), '{"a": "é"}'.encode("utf-16-be")),
+        *("見つかりません".encode("utf-16"), "<p>丁見つかりません".encode("utf-16-le")),
     ],
+}
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"), [(head, kind) for kind, heads in HEADS.items() for head in heads]
 )
 def test_media_type_is_guessed_by_first_bytes(head: bytes, kind: str | None) -> None:
     assert guess_audio_type(head[:512]) == kind
 
 
-def test_declared_text_is_audio_only_by_its_bytes() -> None:
+@pytest.mark.parametrize(
+    "declared", ["text/html;charset=ISO-8859-1", "application/json", "Application/XML"]
+)
+def test_declared_text_is_audio_only_by_its_bytes(declared: str) -> None:
     page = "Déjà supprimé".encode("latin-1")
     assert guess_audio_type(page) == UNKNOWN
-    for declared in ("text/html;charset=ISO-8859-1", "application/json", "Application/XML"):
-        assert guess_audio_type(page, declared) is None
-        assert guess_audio_type(build_wav("x.wav"), declared) == "audio/wav"
+    assert guess_audio_type(page, declared) is None
+    assert guess_audio_type(build_wav("x.wav"), declared) == "audio/wav"
 
 
-@pytest.fixture(params=["local", "fsspec"])
+class Strict(LocalFileSystem):  # type: ignore[misc]
+    """A driver that does not replace files."""
+
+    @override
+    def put_file(self, path1: str, path2: str, callback: Any = None, **more: Any) -> None:
+        if self.exists(path2):
+            raise FileExistsError
+        super().put_file(path1, path2, callback, **more)
+
+
+@pytest.fixture(params=["local", "fsspec", "strict"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "local":
         return LocalStorage(tmp_path / "calls")
-    return Storage(fsspec.filesystem("file"), f"{tmp_path}/calls")
+    driver = Strict() if request.param == "strict" else fsspec.filesystem("file")
+    return Storage(driver, f"{tmp_path}/calls")
 
 
 @pytest.fixture
@@ -139,18 +148,15 @@ def test_committed_file_replaces_older_one(storage: Storage, tmp_path: Path) -> 
 def test_uncommitted_file_leaves_nothing(
     temp_folder: Path, storage: Storage, tmp_path: Path, error: type[BaseException] | None
 ) -> None:
-    def give_up() -> None:
-        with storage.open_temporary("a/b.wav") as file:
-            file.write(b"half")
-            assert len(files(tmp_path)) == 1
-            if error:
-                raise error
-
-    if error:
-        with pytest.raises(error):
-            give_up()
-    else:
-        give_up()
+    with (
+        pytest.raises(error) if error else nullcontext(),
+        storage.open_temporary("a/b.wav") as file,
+    ):
+        file.write(b"half")
+        (part,) = files(tmp_path)
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
+        if error:
+            raise error
     assert files(tmp_path) == files(temp_folder) == set()
 
 
@@ -166,16 +172,8 @@ def test_local_files_are_private_and_bear_commit_time(tmp_path: Path) -> None:
     assert stored.modified == MOMENT
 
 
-def test_temporary_files_are_private(temp_folder: Path, storage: Storage, tmp_path: Path) -> None:
-    with storage.open_temporary("a/x.wav"):
-        (part,) = files(tmp_path) | files(temp_folder)
-        assert stat.S_IMODE(part.stat().st_mode) == 0o600
-
-
 @pytest.mark.parametrize("url", ["{}/calls", "file://{}/calls", "memory://calls"])
-def test_temporary_files_of_killed_runs_are_removed(
-    temp_folder: Path, tmp_path: Path, url: str
-) -> None:
+def test_parts_of_killed_runs_are_removed(temp_folder: Path, tmp_path: Path, url: str) -> None:
     code = (
         "import sys, time; from tap_zohovoice.recordings.storage import open_storage\n"
         "with open_storage(sys.argv[1]).open_temporary('a/x.wav') as file:\n"
@@ -212,7 +210,10 @@ def test_pipe_with_name_of_temporary_file_does_not_block(tmp_path: Path) -> None
     assert LocalStorage(tmp_path).stat("a/x.wav") is None
 
 
-def test_temporary_file_removed_before_lock_is_created_anew(
+FLOCK = "tap_zohovoice.recordings.storage.flock"
+
+
+def test_part_removed_before_its_lock_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed: list[Path] = []
@@ -222,27 +223,22 @@ def test_temporary_file_removed_before_lock_is_created_anew(
             removed.extend(files(tmp_path))
             removed[0].unlink()
 
-    monkeypatch.setattr("tap_zohovoice.recordings.storage.flock", lock)
+    monkeypatch.setattr(FLOCK, lock)
     write(LocalStorage(tmp_path), "a/x.wav", b"content")
     assert removed
     assert (tmp_path / "a" / "x.wav").read_bytes() == b"content"
     assert files(tmp_path) == {tmp_path / "a" / "x.wav"}
 
 
-def test_file_system_without_locks_is_supported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def lock(_file: object, _operation: int) -> None:
-        raise OSError(95, "not supported")
-
-    monkeypatch.setattr("tap_zohovoice.recordings.storage.flock", lock)
-    stale = tmp_path / "a" / ".tap-zohovoice-0.part"
+def test_file_system_may_have_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FLOCK, Mock(side_effect=OSError(95, "not supported")))
+    stale, path = tmp_path / "a" / ".tap-zohovoice-0.part", tmp_path / "a" / "x.wav"
     stale.parent.mkdir()
     stale.touch()
     assert LocalStorage(tmp_path).stat("a/x.wav") is None
     write(LocalStorage(tmp_path), "a/x.wav", b"content")
-    assert (tmp_path / "a" / "x.wav").read_bytes() == b"content"
-    assert files(tmp_path) == {stale, tmp_path / "a" / "x.wav"}
+    assert path.read_bytes() == b"content"
+    assert files(tmp_path) == {stale, path}
 
 
 def test_two_writers_of_one_file_do_not_mix(storage: Storage, tmp_path: Path) -> None:
@@ -256,58 +252,29 @@ def test_two_writers_of_one_file_do_not_mix(storage: Storage, tmp_path: Path) ->
     assert files(tmp_path) == {tmp_path / "calls/a/x.wav"}
 
 
-def test_driver_that_does_not_replace_files_is_supported(tmp_path: Path) -> None:
-    class Strict(LocalFileSystem):  # type: ignore[misc]
-        @override
-        def put_file(self, path1: str, path2: str, callback: Any = None, **more: Any) -> None:
-            if self.exists(path2):
-                raise FileExistsError
-            super().put_file(path1, path2, callback, **more)
-
-    storage = Storage(Strict(), str(tmp_path))
-    for content in (b"first", b"second"):
-        write(storage, "a/x.wav", content)
-        assert (tmp_path / "a/x.wav").read_bytes() == content
-        assert len(files(tmp_path)) == 1
-
-
 def test_object_store_is_only_sent_whole_files() -> None:
-    calls = []
-
-    class ObjectStore:
-        """Has no folders, so that a listing of a new one is not found."""
-
-        def put_file(self, source: str, target: str) -> None:
-            calls.append((target, Path(source).read_bytes()))
-
-        def info(self, path: str) -> None:
-            raise FileNotFoundError(path)
-
-    storage = Storage(ObjectStore(), "bucket/calls/")
+    sent = []
+    # It has no folders, so that a listing of a new one is not found.
+    store = Mock(spec=["put_file", "info"])
+    store.info.side_effect = FileNotFoundError
+    store.put_file = lambda source, target: sent.append((target, Path(source).read_bytes()))
+    storage = Storage(store, "bucket/calls/")
     assert storage.stat("2026/01/x.wav") is None
     write(storage, "2026/01/x.wav", b"content")
-    assert calls == [("bucket/calls/2026/01/x.wav", b"content")]
+    assert sent == [("bucket/calls/2026/01/x.wav", b"content")]
 
 
 @pytest.mark.parametrize("modified", [None, "yesterday", NotImplementedError()])
 def test_unknown_time_of_change_is_none(modified: object) -> None:
-    class Timeless:
-        def info(self, _path: str) -> dict[str, object]:
-            return {"type": "file", "size": 7}
-
-        def modified(self, _path: str) -> object:
-            if isinstance(modified, Exception):
-                raise modified
-            return modified
-
-    assert Storage(Timeless(), "bucket").stat("x.wav") == StoredFile(7, None)
+    store = Mock(spec=["info", "modified"])
+    store.info.return_value = {"type": "file", "size": 7}
+    store.modified.side_effect = [modified]
+    assert Storage(store, "bucket").stat("x.wav") == StoredFile(7, None)
 
 
 def test_full_disk_is_one_plain_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_handle: int) -> None:
-        raise OSError(28, "No space left on device", "secret-name.wav")
-
-    monkeypatch.setattr(os, "fsync", full)
+    full = OSError(28, "No space left on device", "secret-name.wav")
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=full))
     with pytest.raises(StorageError, match=r"^recordings_path: No space left on device$"):
         write(LocalStorage(tmp_path), "a/secret-name.wav", b"content")
     assert files(tmp_path) == set()
@@ -328,12 +295,10 @@ def test_folder_in_place_of_file_is_an_error(storage: Storage, tmp_path: Path) -
     ],
 )
 def test_driver_errors_are_reported_without_their_text(error: Exception, reason: str) -> None:
-    class Broken:
-        def info(self, _path: str) -> None:
-            raise error
-
+    store = Mock(spec=["info"])
+    store.info.side_effect = error
     with pytest.raises(StorageError) as caught:
-        Storage(Broken(), "bucket").stat("x.wav")
+        Storage(store, "bucket").stat("x.wav")
     assert str(caught.value) == f"recordings_path: {reason}"
 
 
