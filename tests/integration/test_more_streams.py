@@ -11,6 +11,7 @@ from tap_zohovoice.tap import STREAMS
 from tests.support.account import Account, Accounts
 from tests.support.catalog import selecting
 from tests.support.cli import NOW, FakeClock, Run, RunTap
+from zoho_voice_sandbox.directory import Directory
 
 LINKS = {"call_queues": "groupIds", "call_agents": "agent", "call_campaigns": "campaignId"}
 LISTS = ("users", "queues", "numbers", "contacts", "contact_statuses", "scheduled_sms", "campaigns")
@@ -205,7 +206,8 @@ def test_faults_lose_no_row(
 ) -> None:
     def read(faults: Any) -> dict[str, list[tuple[Any, ...]]]:
         clock.time = NOW
-        with account(*FAULTY, calls=60, list_faults=faults) as box:
+        few = Directory(users=20, messages=60)
+        with account(*FAULTY, calls=60, list_faults=faults, directory=few) as box:
             run = box.succeed(start_date="2026-02-20")
         return {name: keys(run, name) for name in FAULTY}
 

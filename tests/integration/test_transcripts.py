@@ -63,13 +63,6 @@ def test_each_completed_transcript_comes_once_and_in_parts(account: Accounts, fo
         assert part["replication_key_value"] >= of_kind[-1]["start_time"]
 
 
-def test_what_does_not_parse_is_kept_as_it_is(account: Accounts) -> None:
-    with account(60, transcript_form="broken") as box:
-        rows = box.run(streams=ALL).rows("transcripts")
-    assert rows
-    assert all(row["raw"] and row["segments"] is None for row in rows)
-
-
 @pytest.mark.parametrize("fault", ["500", "html", "cut", "error_200", "array", "redirect"])
 def test_a_transcript_that_fails_is_a_row_with_the_reason(account: Accounts, fault: str) -> None:
     with account(90, transcript_faults=dict.fromkeys((2, 3, 4), fault)) as box:
