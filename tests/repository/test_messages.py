@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -40,10 +41,7 @@ class Stage:
     def __init__(
         self, run_tap: RunTap, clock: FakeClock, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.run_tap = run_tap
-        self.clock = clock
-        self.path = path
-        self.monkeypatch = monkeypatch
+        self.run_tap, self.clock, self.path, self.patch = run_tap, clock, path, monkeypatch
 
     def run(
         self,
@@ -65,10 +63,18 @@ class Stage:
             settings: dict[str, Any] = {setting: stub.url}
             return self.run(**settings)
 
-    def given(self, option: str, text: str) -> Run:
+    def file(self, text: str = "", encoding: str = "utf-8") -> Path:
         path = self.path / "given.json"
-        path.write_text(text, encoding="utf-8", errors="surrogateescape")
-        return self.run(option, str(path))
+        path.write_text(text, encoding, errors="surrogateescape")
+        return path
+
+    def given(self, option: str, text: str) -> Run:
+        return self.run(option, str(self.file(text)))
+
+    def env(self, *args: str, **variables: str) -> Run:
+        for name, text in variables.items():
+            self.patch.setenv(name, text)
+        return self.run(*args)
 
     def catalog(self, *, schema: Any = CALL_LOG_SCHEMA, **fields: Any) -> Run:
         """Run with a catalog of the call logs; settings are told from its fields by their names."""
@@ -76,12 +82,11 @@ class Stage:
             name: fields.pop(name) for name in ("streams", "recordings_path") if name in fields
         }
         entry = {"tap_stream_id": "call_logs", "schema": schema, "metadata": [], **fields}
-        path = self.path / "catalog.json"
-        path.write_text(json.dumps({"streams": [entry]}), encoding="utf-8")
+        path = self.file(json.dumps({"streams": [entry]}))
         return self.run("--catalog", str(path), **settings)
 
     def proxied(self, url: str) -> Run:
-        self.monkeypatch.setenv("HTTPS_PROXY", url)
+        self.patch.setenv("HTTPS_PROXY", url)
         return self.run(api_url="https://zoho.example.invalid")
 
     def secured(self, *names: str, days: int = 7, bundle: str | None = None) -> Run:
@@ -93,7 +98,7 @@ class Stage:
         elif bundle == "junk":
             path.write_text("no certificate")
         if bundle:
-            self.monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+            self.patch.setenv("REQUESTS_CA_BUNDLE", str(path))
         now = dt.datetime.now(dt.UTC)
         validity = {"not_before": now - dt.timedelta(300), "not_after": now + dt.timedelta(days)}
         context = tls(authority, *names, **validity)
@@ -135,39 +140,6 @@ def failing_again(stage: Stage) -> Run:
     )
 
 
-def refused_by_proxy(stage: Stage) -> Run:
-    with Proxy("407 Proxy Authentication Required") as proxy:
-        return stage.proxied(f"http://127.0.0.1:{proxy.port}")
-
-
-def stopped(stage: Stage) -> Run:
-    def stop(_number: int) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    return stage.run(box={"before_request": stop})
-
-
-def without_shared_slots(stage: Stage) -> Run:
-    stage.monkeypatch.setenv("XDG_STATE_HOME", str(stage.path / "taken" / "more"))
-    (stage.path / "taken").write_text("no folder")
-    return stage.run()
-
-
-def broken(stage: Stage) -> Run:
-    """Meet a mistake of the tap."""
-
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError
-
-    stage.monkeypatch.setattr("tap_zohovoice.streams.base.CallLogConverter.convert", fail)
-    return stage.run()
-
-
-def from_environment(stage: Stage, name: str = "PAGE_SIZE") -> Run:
-    stage.monkeypatch.setenv(f"TAP_ZOHOVOICE_{name}", "many")
-    return stage.run("--config=ENV")
-
-
 def plain(stage: Stage) -> Run:
     with Sandbox(clock=stage.clock) as server:
         return stage.run_tap({**server.config, "api_url": server.url.replace("http:", "https:")})
@@ -182,41 +154,35 @@ def silent(stage: Stage) -> Run:
             raise requests.ReadTimeout
         return send(session, request, **more)
 
-    stage.monkeypatch.setattr(requests.Session, "send", wait)
+    stage.patch.setattr(requests.Session, "send", wait)
     return stage.run()
-
-
-def occupied(stage: Stage) -> Run:
-    (stage.path / "taken").write_text("no folder")
-    return stage.run(recordings_path=str(stage.path / "taken" / "calls"))
 
 
 def odd_dotenv(stage: Stage) -> Run:
-    path = stage.path / ".env"
-    path.write_text("A=1", encoding="utf-16")
-    stage.monkeypatch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: path)
+    path = stage.file("A=1", "utf-16")
+    stage.patch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: path)
     return stage.run("--config=ENV")
 
 
-def unknown_level(stage: Stage) -> Run:
-    stage.monkeypatch.setenv("LOGLEVEL", "verbose")
-    return stage.run()
-
-
 def closed_output(stage: Stage) -> Run:
-    with stage.monkeypatch.context() as patch:
+    with stage.patch.context() as patch:
         patch.setattr("tap_zohovoice.cli.command.sys", SimpleNamespace(stdout=None, exit=sys.exit))
         return stage.run()
 
 
-def failing_output(stage: Stage, number: int) -> Run:
-    """Meet a standard output that fails with an error of this number."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    stage.monkeypatch.setattr("tap_zohovoice.singer.writer.MessageWriter.write_message", fail)
+def failing(stage: Stage, place: str, error: Exception) -> Run:
+    """Meet an error that a part of the tap raises."""
+    stage.patch.setattr(f"tap_zohovoice.{place}", Mock(side_effect=error))
     return stage.run()
+
+
+def stop(_number: int) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def refused_by_proxy(stage: Stage) -> Run:
+    with Proxy("407 Proxy Authentication Required") as proxy:
+        return stage.proxied(f"http://127.0.0.1:{proxy.port}")
 
 
 def several_legs(stage: Stage) -> Run:
@@ -231,7 +197,7 @@ def several_legs(stage: Stage) -> Run:
 
 
 def without_redis(stage: Stage) -> Run:
-    stage.monkeypatch.setitem(sys.modules, "redis", None)
+    stage.patch.setitem(sys.modules, "redis", None)
     return stage.run(rate_limit_store="redis://localhost")
 
 
@@ -248,7 +214,7 @@ def stored(stage: Stage, *replies: tuple[str, float] | None) -> Run:
             raise redis.ConnectionError
         return found[0].encode(), round(found[1] * 1e6)
 
-    stage.monkeypatch.setattr(redis.Redis, "eval", reply)
+    stage.patch.setattr(redis.Redis, "eval", reply)
     return stage.run(rate_limit_store="redis://localhost")
 
 
@@ -294,6 +260,7 @@ ACQUIRED = ("acquired", 0.0)
 FORGOTTEN = "The rate-limit store is new or was restarted"
 LOST = "The rate-limit store has been unreachable since … (…); sending"
 STOPPED = "Stopped by …"
+WRITE = "singer.writer.MessageWriter.write_message"
 
 
 def users(*pages: Iterable[str], **meta: int) -> Meet:
@@ -324,6 +291,7 @@ def meet(make: Callable[..., Run], *args: Any, **more: Any) -> Meet:
 
 
 settings = partial(meet, Stage.run)
+variable = partial(meet, Stage.env, "--config=ENV")
 file_of = partial(meet, Stage.given)
 answered = partial(meet, Stage.answered)
 accounts = partial(meet, Stage.answered, setting="accounts_url")
@@ -344,8 +312,8 @@ MESSAGES: dict[str, Meet] = {
     "… must be one of …": settings(data_center="mars"),
     "… must be at least …": settings(page_size=0),
     "… must be at most …": settings(page_size=5_000),
-    "… must be an integer (env": from_environment,
-    "… must be a JSON … (env": meet(from_environment, "FLATTENING_ENABLED"),
+    "… must be an integer (env": variable(TAP_ZOHOVOICE_PAGE_SIZE="many"),
+    "… must be a JSON … (env": variable(TAP_ZOHOVOICE_FLATTENING_ENABLED="many"),
     "user_agent must be printable": settings(user_agent="a\nb"),
     "stream_maps: …": settings(stream_maps={"call_logs": {"a": "b"}}),
     "rate_limit_store needs the extra redis": without_redis,
@@ -386,10 +354,10 @@ MESSAGES: dict[str, Meet] = {
         schema={"properties": {**CALL_LOG_SCHEMA["properties"], "logid": {"type": "integer"}}},
     ),
     "The catalog selects no stream": file_of("--catalog", '{"streams": []}'),
-    "… is not a log level": unknown_level,
+    "… is not a log level": meet(Stage.env, LOGLEVEL="verbose"),
     "Standard output is closed": closed_output,
-    "Standard output is closed: its": meet(failing_output, errno.EPIPE),
-    "…: standard output": meet(failing_output, errno.ENOSPC),
+    "Standard output is closed: its": meet(failing, WRITE, BrokenPipeError()),
+    "…: standard output": meet(failing, WRITE, OSError(errno.ENOSPC, "No space left on device")),
     "The state is invalid": file_of("--state", "[]"),
     "The bookmark of … in the state is not": settings(state=bookmark(replication_key_value="soon")),
     "The catalog is invalid": file_of("--catalog", "{}"),
@@ -450,9 +418,11 @@ MESSAGES: dict[str, Meet] = {
     ),
     "recordings_path is set, but": lambda stage: stage.catalog(recordings_path=str(stage.path)),
     "… error records are not emitted": failing_again,
-    "recordings_path: …": occupied,
+    "recordings_path: …": lambda stage: stage.run(recordings_path=str(stage.file() / "calls")),
     "…: meta.total is … but only": on_server(dialect=Dialect(total="stale_high", total_error=2)),
-    "Cannot open the shared rate-limit file": without_shared_slots,
+    "Cannot open the shared rate-limit file": lambda stage: stage.env(
+        XDG_STATE_HOME=str(stage.file() / "more")
+    ),
     "The bookmark of … (…) is in the future": settings(
         state=bookmark(replication_key_value="2099-01-01T00:00:00Z")
     ),
@@ -464,8 +434,10 @@ MESSAGES: dict[str, Meet] = {
         files=odd(call_recording={"recording_filename": "x.wav", "recording_size_in_bytes": 5}),
         recordings_path=str(stage.path / "calls"),
     ),
-    STOPPED: stopped,
-    "Unexpected … at …": broken,
+    STOPPED: on_server(before_request=stop),
+    "Unexpected … at …": meet(
+        failing, "streams.base.CallLogConverter.convert", ZeroDivisionError()
+    ),
 }
 GOES_ON = {FORGOTTEN, LOST, "Cannot open the shared rate-limit file", "… is not a log level"}
 GOES_ON.add("Zoho Voice: HTTP …: the API is locked")

@@ -134,8 +134,7 @@ class ScenarioRun:
                 code: int | None = call_cli(self.tap, options, out, log)
             except KilledError:
                 code = None
-        lines = [line for line in pipe.lines() if line.startswith(b"{")]
-        return code, log.getvalue(), [json.loads(line) for line in lines]
+        return code, log.getvalue(), [json.loads(line) for line in pipe.lines()]
 
     def _settings(self) -> dict[str, Any]:
         scenario, client = self.scenario, OAuthClient()
