@@ -2,11 +2,16 @@
 
 import os
 import subprocess
+import sysconfig
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+TAP = Path(sysconfig.get_path("scripts")) / "tap-zohovoice"
+MEBI = 1024 * 1024
+_PATIENCE_SECONDS = 1_800.0
 _LOOK_SECONDS = 0.01
 _LAST_LINES = 5
 
@@ -23,10 +28,17 @@ class Cost:
     wall: float  # seconds from start to end
     peak: int  # largest resident memory, in bytes
 
+    @classmethod
+    def least(cls, costs: Collection["Cost"]) -> Self:
+        """Return the least of several runs: other load on the machine only adds time."""
+        return cls(
+            min(cost.cpu for cost in costs),
+            min(cost.wall for cost in costs),
+            min(cost.peak for cost in costs),
+        )
 
-def measure(
-    command: Sequence[str | Path], environment: Mapping[str, str], output: Path, patience: float
-) -> Cost:
+
+def measure(command: Sequence[str | Path], environment: Mapping[str, str], output: Path) -> Cost:
     """Run a process to its end, or kill it; its standard error goes beside the output.
 
     Its memory is read from `VmHWM` while it runs: the `ru_maxrss` that comes with its end starts
@@ -42,7 +54,7 @@ def measure(
             if pid:
                 break
             peak = max(peak, _high_water(process.pid))
-            if time.monotonic() - begun > patience:
+            if time.monotonic() - begun > _PATIENCE_SECONDS:
                 process.kill()
             time.sleep(_LOOK_SECONDS)
         wall = time.monotonic() - begun
@@ -52,6 +64,17 @@ def measure(
         message = "\n".join([f"{command[0]} ended with {process.returncode}", *lines])
         raise FailedError(message)
     return Cost(usage.ru_utime + usage.ru_stime, wall, peak)
+
+
+def verdict(limits: Iterable[tuple[str, float, float]]) -> int:
+    """Print the ratios that exceed their limits; return 1 if any does."""
+    missed = [
+        f"{what}: {ratio:.2f}, the limit is {most:.2f}"
+        for what, ratio, most in limits
+        if ratio > most
+    ]
+    print("\n" + "\n".join(missed or ["All ratios are within their limits."]))
+    return 1 if missed else 0
 
 
 def _high_water(pid: int) -> int:

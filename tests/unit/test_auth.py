@@ -232,15 +232,6 @@ class TestTokenEndpoint:
         accounts.fail(r"run again later; if it persists, check", RetriesExhaustedError)
         assert accounts.mock.call_count == 3
 
-    @pytest.mark.parametrize(
-        "fault", ["500", "502_html", "cut", "cut_body", "truncated", "html", "nan"]
-    )
-    def test_transient_fault_is_retried(self, clock: FakeClock, fault: str) -> None:
-        with Sandbox(clock=clock, token_faults={1: fault}) as box:
-            tokens = tokens_for(box, clock)
-            assert box.accounts.accepts(f"Zoho-oauthtoken {tokens.access_token()}")
-            assert box.stats.token_requests <= 2
-
     @pytest.mark.parametrize("word", ["x {} y", "{}", "ann@example.invalid", "+1 555 010 0123"])
     @pytest.mark.parametrize("status", [200, 400])
     def test_errors_and_log_hold_nothing_secret(

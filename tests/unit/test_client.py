@@ -117,12 +117,6 @@ def test_slot_is_released_where_the_handler_fails(stack: Stack) -> None:
     stack.assert_released()
 
 
-def test_lockout_is_waited_out_before_the_next_attempt(stack: Stack) -> None:
-    stack.respond(*[LOCK] * 3, *[ERROR] * 5, OK)
-    stack.get()
-    assert [round(seconds) for seconds in stack.clock.slept] == [92, 92, 92, 2, 4, 8, 16, 32]
-
-
 def test_empty_response_is_requested_twice_for_each_request(stack: Stack) -> None:
     sent = stack.respond(EMPTY)
     assert stack.get() == stack.get() == {}
