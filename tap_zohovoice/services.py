@@ -32,6 +32,7 @@ class Services:
     writer: MessageWriter
     check_scopes: Callable[[], None]  # of all selected streams, once a run
     user_agent: str
+    proven_page_size: int = field(default=0, init=False)  # for which calls were returned
     _limiters: dict[str, SlidingWindowLimiter] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:

@@ -30,33 +30,41 @@ class PageRequester:
 
     Args:
         size: Rows to request; None: as many as the server grants.
+
+    Attributes:
+        proven: The largest size for which the server has returned rows, in any stream.
     """
+
+    proven = 0
 
     def __init__(self, size: int | None) -> None:
         self._least = size or DEFAULT_SIZE  # needs no trial
         self._granted: int | None = None  # a larger size, once the server has granted it
         self._failed: list[int] = []  # sizes that failed, perhaps by chance; to try again
         self._larger = [] if size else list(_LARGER_SIZES)  # to try
-        self._is_accepted = False  # whether rows came in the least size
         self._has_full_page = False  # whether more rows than the least size may follow
         self._was_silent = False  # whether the last window had no rows
         self._large_end = LIKELY_LIMITS[0]  # likely one, or that of the last failure
         self.limits = ServerLimits(self._least)
 
     def request(
-        self, request: PageRequest, *, has_rows: bool
+        self, request: PageRequest, *, has_rows: bool, is_long: bool
     ) -> Generator[PageRequest, Page, Page]:
         """Request a page, with smaller sizes where the server rejects the size.
 
         Args:
             request: The page, without a size.
             has_rows: Whether rows are certain to be there, so that a larger size can be tried.
+            is_long: Whether other requests verify that its days have no rows, where it has none.
         """
         page = (yield from self._try_larger(request)) if has_rows else None
         if page is None:
             page = yield from self._request_granted(request)
-        if not page.rows and not request.offset and page.size > self._least:
-            page = yield replace(request, size=self._least)
+        size = _LEAST_SIZE if self._is_unproven and not is_long else self._least
+        if not page.rows and not request.offset and page.size > size:  # it may have hidden rows
+            page = yield replace(request, size=size)
+            while page.rows and self.lower_unproven():
+                pass
             if page.rows:
                 self._lower_granted()
         self._was_silent = not page.rows and not request.offset
@@ -92,7 +100,7 @@ class PageRequester:
     @property
     def _is_unproven(self) -> bool:
         """Whether a failure may be due to the size, since none has passed."""
-        return not self._is_accepted and self._least > _LEAST_SIZE
+        return self.proven < self._least and self._least > _LEAST_SIZE
 
     @property
     def _end(self) -> int:
@@ -124,7 +132,7 @@ class PageRequester:
         while page.rows and size < self._size and self.lower_unproven():
             pass  # that size may have hidden rows
         if page.rows and size == self._size:
-            self._is_accepted = True
+            self.proven = max(self.proven, size)
             left = 0 if page.total is None else page.total - request.offset - len(page.rows)
             self._has_full_page = len(page.rows) >= self._least and not 0 < left <= self._least
             if self._failed and not request.offset:
@@ -138,7 +146,7 @@ class PageRequester:
         is_value, may_be_size = False, True
         if isinstance(error, InvalidParameterError):
             is_value, may_be_size = error.is_invalid_value, error.rejected_param == "size"
-            if may_be_size and not self._is_accepted and self.halve():
+            if may_be_size and self.proven < self._least and self.halve():
                 return True
         # Days may be the reason of a value that is invalid. An error without a summary is a failure
         # to get a token.

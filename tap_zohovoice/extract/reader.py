@@ -42,6 +42,7 @@ class CallLogReader:
 
     Attributes:
         limits: What is observed of the server.
+        pages: Requests the pages.
         on_page: Called with each page, and the share of all days that its window has.
         emits_types: Whether the types of calls of a long day come one by one, with checkpoints.
     """
@@ -59,7 +60,7 @@ class CallLogReader:
         cutoff = format_timestamp(add_saturating(start, -dt.timedelta(hours=1)))
         self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
         self._windows = WindowReader(page_size, filters, cutoff, self._observe)
-        self.limits = self._windows.limits
+        self.limits, self.pages = self._windows.limits, self._windows.pages
         self.planner = WindowPlanner(start, end, now, self.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
         self.emits_types = False

@@ -11,6 +11,7 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, PageGenerator, Split
 from tap_zohovoice.extract.page_size import PageRequester
+from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS
 from tap_zohovoice.extract.windows import DateWindow, days_after
 from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Page, PageRequest
@@ -106,7 +107,9 @@ class WindowReader:
         params = self.params_of(window) | ({"callType": call_type} if call_type else {})
         limits = {} if has_rows or not offset else TRIAL_LIMITS  # a failure is an answer
         request = PageRequest(offset, 0, params, str(window), limits)
-        page = yield from self.pages.request(request, has_rows=has_rows and offset > 0)
+        page = yield from self.pages.request(
+            request, has_rows=has_rows and offset > 0, is_long=window.days > SHORT_RANGE_DAYS
+        )
         self._on_page(window, page)
         return page
 

@@ -90,6 +90,7 @@ class IncrementalStream(BookmarkedStream):
                     self.write_state()  # the server rejects all remaining days
             finally:
                 self._converter.log_undeclared()
+                services.proven_page_size = reader.pages.proven
                 progress.finish(services.writer.records_written - written_before, self.item_label)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
@@ -102,6 +103,7 @@ class IncrementalStream(BookmarkedStream):
             page_size=settings.page_size,
             filters=self._list_params(context),
         )
+        reader.pages.proven = self.services.proven_page_size
         reader.emits_types, state = True, self.get_context_state(context)
         self.resumed = found = Checkpoint.from_state(state, started, settings.lookback)
         if not found:

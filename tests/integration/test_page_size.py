@@ -1,5 +1,6 @@
 """Trials of larger pages through the command line: what they cost, and that nothing is lost."""
 
+from datetime import date, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -48,6 +49,25 @@ def test_size_comes_down_to_what_is_granted(
     more = 6 if behaviour == "nothing" else 0  # silent days are verified
     requests = count(account, {"max_size": granted, "size_over": behaviour})
     assert requests <= ROWS / granted * 1.05 + 12 + more
+
+
+@pytest.mark.parametrize("granted", [150, 100, 60, 25])
+@pytest.mark.parametrize("total", ["exact", "absent"])
+@pytest.mark.parametrize("days", [1, 5, 20])
+def test_size_that_is_answered_by_no_rows_hides_no_call_of_a_few_days(
+    account: Accounts, granted: int, total: str, days: int
+) -> None:
+    habits = {"max_size": granted, "size_over": "nothing", "total": total}
+    with account(300, first=date(2026, 3, 1) - timedelta(days), **habits) as box:
+        box.read()
+
+
+def test_size_is_proved_once_for_all_streams(account: Accounts) -> None:
+    with account(40, first=date(2026, 2, 27)) as box:
+        box.succeed(streams=["call_logs", "call_queues"], filters={"callType": "missed"})
+        sizes = [params["size"] for _, params, _ in box.stats.log]
+    assert len(sizes) > 5  # some queues have no such calls
+    assert set(sizes) == {"200"}
 
 
 @pytest.mark.parametrize(
