@@ -13,13 +13,10 @@ class CallRows:
 
     Of rows that differ, the one of the later response is kept; within one response, the one with
     the later `end_time`.
-
-    Attributes:
-        kept: The rows by `logid`, in the order of the responses.
     """
 
     def __init__(self) -> None:
-        self.kept: dict[str, SerializedRecord] = {}
+        self.kept: dict[str, SerializedRecord] = {}  # by `logid`, in the order of the responses
         self._replaced: dict[str, set[SerializedRecord]] = {}
         self._legs: set[SerializedRecord] = set()
 
@@ -31,10 +28,8 @@ class CallRows:
     def add(self, rows: Iterable[SerializedRecord], is_leg: Callable[[str], bool]) -> None:
         """Add the rows of a response.
 
-        Args:
-            rows: The rows.
-            is_leg: Returns for an id whether an earlier row is another row of the call, rather than
-                an older version of the same row.
+        `is_leg` returns for an id whether an earlier row is another row of the call, rather than an
+        older version of the same row.
         """
         picked: dict[str, SerializedRecord] = {}
         for sent in rows:

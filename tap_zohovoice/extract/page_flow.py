@@ -37,15 +37,9 @@ _ROUND_LIMITS = 100, 128
 class PageFlow:
     """Reads one window to its end.
 
-    Args:
-        request_page: Requests the page at an offset; `has_rows=False` if it may have no rows.
-        limits: What is known of the server.
-        split: What can be requested instead if the window holds too many rows.
-        name: The window, for the log.
-        start: Timestamp; calls that started before are not needed, but windows have some.
-
-    Attributes:
-        calls: The rows, in the order they came.
+    `request_page` requests the page at an offset; with `has_rows=False` if it may have no rows.
+    `split` is what can be requested instead if the window holds too many rows. Calls that started
+    before `start` (timestamp) are not needed, but windows have some.
     """
 
     def __init__(
@@ -155,7 +149,8 @@ class PageFlow:
         overlap = self._pass.choose_overlap(page)
         offset = end - overlap
         following = yield from self._get(offset)
-        if overlap and not self._pass.overlaps(following):
+        is_known = bool(following.rows) and following.rows[0].logid in self._pass.seen
+        if overlap and not is_known:
             return (yield from self._step_back(offset, following))
         if following.rows:
             self._pass.check_seam(page, following, self.rows)

@@ -18,24 +18,18 @@ _DOCUMENTED_SIZE = 100
 _LARGER_SIZES = (1_000, 500)
 """Sizes to try where a window has more rows than a page of `DEFAULT_SIZE`; none is documented."""
 _LEAST_SIZE = 25
-"""The least size to come down to after failures that do not name the size."""
+"""The smallest size to request after failures that do not name the size."""
 
 
 class PageRequester:
     """Requests pages: in the largest size granted, or a smaller one where the server rejects it.
 
     A rejection need not name what is rejected. So a size that may be the reason is lowered, and
-    tried again later. This and larger sizes are tried after a full page, where rows are certain to
-    follow, so that no rows, or no more than before, mean that the size is not granted.
-
-    Args:
-        size: Rows to request; None: as many as the server grants.
-
-    Attributes:
-        proven: The largest size for which the server has returned rows, in any stream.
+    tried again later. Sizes are tried after a full page, where more rows are certain to follow: a
+    response without rows, or with no more than before, means that the size is not granted.
     """
 
-    proven = 0
+    proven = 0  # the largest size for which the server has returned rows, in any stream
 
     def __init__(self, size: int | None) -> None:
         self._least = size or DEFAULT_SIZE  # needs no trial
@@ -43,19 +37,16 @@ class PageRequester:
         self._failed: list[int] = []  # sizes that failed, perhaps by chance; to try again
         self._larger = [] if size else list(_LARGER_SIZES)  # to try
         self._has_full_page = False  # whether more rows than the least size may follow
-        self._was_silent = False  # whether the last window had no rows
+        self._was_silent = False  # whether the last first page had no rows
         self._large_end = LIKELY_LIMITS[0]  # likely one, or that of the last failure
         self.limits = ServerLimits(self._least)
 
     def request(
         self, request: PageRequest, *, has_rows: bool, is_long: bool
     ) -> Generator[PageRequest, Page, Page]:
-        """Request a page, with smaller sizes where the server rejects the size.
+        """Request a page, in a larger size only if `has_rows`: if rows are certain to be there.
 
-        Args:
-            request: The page, without a size.
-            has_rows: Whether rows are certain to be there, so that a larger size can be tried.
-            is_long: Whether other requests verify that its days have no rows, where it has none.
+        Other requests verify that a window has no rows if it `is_long`.
         """
         page = (yield from self._try_larger(request)) if has_rows else None
         if page is None:
@@ -73,7 +64,7 @@ class PageRequester:
         return page
 
     def lower_unproven(self) -> bool:
-        """Lower a size that may be the reason of a failure, and try it later; return whether."""
+        """Lower a size that may have caused a failure, to try it later; return whether it was."""
         if not self._is_unproven:
             return False
         failed = self._least
@@ -99,7 +90,7 @@ class PageRequester:
 
     @property
     def _is_unproven(self) -> bool:
-        """Whether a failure may be due to the size, since none has passed."""
+        """Whether a failure may be due to the size, since none was accepted."""
         return self.proven < self._least and self._least > _LEAST_SIZE
 
     @property
@@ -112,7 +103,7 @@ class PageRequester:
         attempts = 0
         while True:
             size = self._clip(request.offset, self._size)
-            if not request.offset and self._was_silent:  # a small page is enough, without a proof
+            if not request.offset and self._was_silent:  # a small page is enough
                 size = _LEAST_SIZE if self._is_unproven else self._least
             limits = {"earlier_attempts": attempts}
             if self._is_unproven:
@@ -142,7 +133,7 @@ class PageRequester:
     def _lower(
         self, offset: int, size: int, error: InvalidParameterError | RetriesExhaustedError
     ) -> bool:
-        """Return whether a request failed for its size, and a smaller one is next."""
+        """Lower the size if it may have caused a failure; return whether it could be."""
         is_value, may_be_size = False, True
         if isinstance(error, InvalidParameterError):
             is_value, may_be_size = error.is_invalid_value, error.rejected_param == "size"
@@ -156,16 +147,16 @@ class PageRequester:
 
     def _lower_granted(self) -> bool:
         """Lower a size that was granted but fails now; return whether there was one."""
-        if not self._granted:
+        if not (granted := self._granted):
             return False
-        smaller = [size for size in _LARGER_SIZES if size < self._granted]
-        self._granted, self._larger = next(iter(smaller), None), []
+        smaller = (size for size in _LARGER_SIZES if size < granted)
+        self._granted, self._larger = next(smaller, None), []
         return True
 
     def _try_larger(self, request: PageRequest) -> Generator[PageRequest, Page, Page | None]:
         """Request a page of rows that are there in a larger size; None: it is not granted."""
         while size := self._larger_size(request.offset):
-            page = None
+            page = Page([], None, size)
             try:
                 page = yield replace(request, size=size, retry_limits=TRIAL_LIMITS)
             except ZohoVoiceError as error:
@@ -173,11 +164,11 @@ class PageRequester:
                 if isinstance(error, RateLimitLockoutError) or not (has_failed or error.summary):
                     raise
             if not self._granted:
-                self._observe_trial(size, request.offset, page)
-            elif not (page and page.rows):
+                self._observe_trial(request.offset, page)
+            elif not page.rows:
                 self._large_end = request.offset + self._least
                 return None
-            if page and page.rows:
+            if page.rows:
                 return page
         return None
 
@@ -190,22 +181,24 @@ class PageRequester:
         is_possible = sizes and self._has_full_page and offset + sizes[0] <= self._end
         return sizes[0] if is_possible else None
 
-    def _observe_trial(self, size: int, offset: int, page: Page | None) -> None:
-        rows = len(page.rows) if page else 0
+    def _observe_trial(self, offset: int, page: Page) -> None:
+        rows = len(page.rows)
         if rows > self._least and self._failed:  # it failed by chance
-            self._least, self._failed = size, []
+            self._least, self._failed = page.size, []
             self._has_full_page = False  # this one may have been the last
         elif rows > self._least:
-            self._granted = size
-        elif page is None or not rows or (page.total or 0) > offset + rows:
-            if self._failed:
-                self._larger = []
-            (self._failed or self._larger).remove(size)
+            self._granted = page.size
+        elif rows and (page.total or 0) <= offset + rows:
+            return  # it may be the end of the window
+        elif self._failed:
+            self._failed, self._larger = self._failed[1:], []
+        else:
+            self._larger = self._larger[1:]
 
     def _clip(self, offset: int, size: int) -> int:
         """Return the size of a page that does not pass `_end`, but at least the least one."""
         return min(size, max(self._end - offset, self._least))
 
     def _is_beyond(self, offset: int, size: int) -> bool:
-        """Return whether no request has come that far yet."""
+        """Return whether no request that far has returned rows yet."""
         return offset > 0 and offset + size > self.limits.confirmed_end

@@ -23,12 +23,6 @@ class WindowPlanner:
     """Cuts a range of time into windows, oldest first, sized by the rows of those before.
 
     Consecutive windows share a day until `toDate` is known to be inclusive.
-
-    Args:
-        start: Start of the range, inclusive.
-        end: End of the range, exclusive; None: no end.
-        now: Current time.
-        limits: Knows how many rows a window may hold.
     """
 
     def __init__(
@@ -45,19 +39,16 @@ class WindowPlanner:
         # In UTC+14, with an exclusive `toDate`, only the day after tomorrow covers this moment.
         self._last_day = add_saturating(self._end, MAX_UTC_OFFSET).date() + DAY
         self._covering_day = self._last_day
-        self._is_extending = False
-        self._days = (self._last_day - self._first_day).days + 1
-        self._max_days: int | None = None
-        self._range_days = self._days
+        self._is_extending = False  # day by day, beyond the last day that the server accepted
+        self._days = self._range_days = self._all_days  # of the next window, and of any
+        self._max_days: int | None = None  # of any, after rejections
         self._all_rows: int | None = None
         self._has_rows = False
 
     def share_done(self, rows: int, partial: float = 0.0) -> float:
-        """Return the share of the range that is read, 0 to 1.
+        """Return the share of the rows that is read, or of the days if their total is not known.
 
-        Args:
-            rows: Rows read so far; where their total is not known, days count instead.
-            partial: Share of the days that was read beyond the last complete window.
+        `partial` is the share of the days that was read beyond the last complete window.
         """
         if self._next is None:
             return 1.0
@@ -152,13 +143,14 @@ class WindowPlanner:
         self._max_days = None
 
     def limit_days(self, days: int) -> None:
-        """Request no more days than these at once, for the rest of the run."""
+        """Request no more days at once for the rest of the run."""
         self._range_days = days
 
     def start_at(self, day: dt.date, last: dt.date | None = None) -> bool:
         """Begin at a later day, with a window until `last`; return whether the range has it."""
         has_day = self._next is not None and self._first_day < day <= self._last_day
-        self._first_day, self._next = (day, day) if has_day else (self._first_day, self._next)
+        if has_day:
+            self._first_day = self._next = day
         if last and self._next:
             self._days = max((last - self._next).days + 1, 1)
         return has_day

@@ -20,6 +20,7 @@ from tap_zohovoice.extract.windows import (
     midnight,
 )
 from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.singer.records import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 20
@@ -42,11 +43,6 @@ class RangeProof:
     A server that returns only a part of a range returns its last days, or its first. So the days
     without rows at either end may have some; and the days between the first and the last row prove
     that ranges of that length are returned completely.
-
-    Args:
-        windows: Requests pages.
-        planner: Plans shorter windows if longer ones are returned only in part.
-        now: Current time.
     """
 
     def __init__(self, windows: WindowReader, planner: WindowPlanner, now: dt.datetime) -> None:
@@ -58,13 +54,8 @@ class RangeProof:
         self._follows_rows = False
 
     def is_whole(self, window: DateWindow, rows: Rows) -> Generator[PageRequest, Page, bool]:
-        """Return whether a window is complete; if not, shorter windows are planned.
-
-        Args:
-            window: The days that were read.
-            rows: The rows that they have.
-        """
-        starts = self._observe(window, (row.start_time for row in rows.values()))
+        """Return whether a window that was read is complete; if not, shorter ones are planned."""
+        starts = self._observe(window, rows.values())
         follows_rows, self._follows_rows = self._follows_rows, len(starts) >= _MIN_ROWS
         if window.days <= self._proven_days:
             return True
@@ -88,14 +79,13 @@ class RangeProof:
             return False
         return True
 
-    def _observe(self, window: DateWindow, timestamps: Iterable[str]) -> list[dt.datetime]:
+    def _observe(self, window: DateWindow, rows: Iterable[SerializedRecord]) -> list[dt.datetime]:
         """Observe rows of a window, and return when they start, in order."""
         # The time zone of the days is not known; rows of other days have a wrong time.
         first = add_saturating(midnight(window.first), -MAX_UTC_OFFSET)
         last = add_saturating(midnight(window.last), DAY - MIN_UTC_OFFSET)
-        moments = sorted(dt.datetime.fromisoformat(text) for text in timestamps)
-        starts = [moment for moment in moments if first <= moment < last]
-        starts = _without_wrong_clocks(starts)
+        moments = sorted(dt.datetime.fromisoformat(row.start_time) for row in rows)
+        starts = _without_wrong_clocks([moment for moment in moments if first <= moment < last])
         if starts:
             days = (starts[-1].date() - starts[0].date()).days
             self._proven_days = max(self._proven_days, days)
@@ -126,18 +116,15 @@ class RangeProof:
             with suppress(InvalidParameterError, RetriesExhaustedError):
                 last = yield from self._windows.request_page(window, page.total - 1, has_rows=False)
                 rows += last.rows
-        self._observe(window, (row.start_time for row in rows))
+        self._observe(window, rows)
 
     def _silences(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
         """Return the days before and after all rows, if a gap of that length is unusual."""
         is_short = window.days <= SHORT_RANGE_DAYS
         if is_short and len(starts) < _MIN_ROWS:
             return []
-        # A run of few days, such as a daily run, verifies only the most unusual gap.
-        is_short_run = is_short and self._planner.is_whole_range(window)
-        least_days = 1
-        if is_short_run:
-            least_days = 2 if window.days <= 3 * _TRUSTED_DAYS else _TRUSTED_DAYS
+        # A run of few days, such as a daily run, verifies only an unusual gap.
+        least_days = 2 if is_short and self._planner.is_whole_range(window) else 1
         longest = max((after - before for before, after in pairwise(starts)), default=2 * DAY)
 
         def is_suspicious(days: int, silence: dt.timedelta) -> bool:
@@ -154,10 +141,10 @@ class RangeProof:
         return found
 
     def _probes_of(self, silences: list[DateWindow], window: DateWindow) -> list[DateWindow]:
-        """Return the requests that verify the days of a window without calls.
+        """Return windows that together have all days of a window without calls.
 
-        Together, they have all of these days. Each has no more days than are proven, or else as few
-        as the number of requests allows: each window has its share of the requests of the run.
+        Each has no more days than are proven, or else as few as the number of requests allows: each
+        window has its share of the requests of the run.
         """
         share = math.ceil(_MAX_PROBES * self._planner.share_of(window))
         most = min(max(share, _LEAST_PROBES), _MAX_PROBES - self._probes)
@@ -184,11 +171,8 @@ class RangeProof:
 
 def _without_wrong_clocks(starts: list[dt.datetime]) -> list[dt.datetime]:
     """Return starts without the few that are far from all others, by wrong clocks."""
-    count = len(starts)
-
-    def after_gaps(places: range) -> list[int]:
-        return [at for at in places if starts[at] - starts[at - 1] > SHORT_RANGE_DAYS * DAY]
-
-    first = max(after_gaps(range(1, min(_MAX_WRONG_CLOCKS + 1, count))), default=0)
-    last = min(after_gaps(range(max(count - _MAX_WRONG_CLOCKS, 1), count)), default=count)
+    pairs = enumerate(pairwise(starts), 1)
+    gaps = [at for at, (before, after) in pairs if after - before > SHORT_RANGE_DAYS * DAY]
+    first = max((at for at in gaps if at <= _MAX_WRONG_CLOCKS), default=0)
+    last = min((at for at in gaps if len(starts) - at <= _MAX_WRONG_CLOCKS), default=len(starts))
     return starts[first:last] if last - first >= _MIN_ROWS else starts

@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -24,27 +24,20 @@ from tap_zohovoice.extract.results import Checkpoint, WindowResult
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
 from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating, midnight
 from tap_zohovoice.pagination import Page, PageRequest
-from tap_zohovoice.singer.records import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _TOLERATED_STRAYS = 10  # calls far outside the days of their window
 
 
 class CallLogReader:
-    """Reads all calls between two moments, as a flow for `SeamPaginator`.
+    """Reads all calls from a moment until before another one, as a flow for `SeamPaginator`.
 
     Args:
-        start: Start of the range, inclusive.
-        end: End of the range, exclusive; None: no end.
+        start: Start of the range.
+        end: End of the range; None: no end.
         now: Current time.
         page_size: Rows to request at once; None: as many as the server grants.
         filters: Query parameters.
-
-    Attributes:
-        limits: What is observed of the server.
-        pages: Requests the pages.
-        on_page: Called with each page, and the share of all days that its window has.
-        emits_types: Whether the types of calls of a long day come one by one, with checkpoints.
     """
 
     def __init__(
@@ -58,18 +51,19 @@ class CallLogReader:
     ) -> None:
         # An hour for calls that are listed by another time than their start.
         cutoff = format_timestamp(add_saturating(start, -dt.timedelta(hours=1)))
+        # Called with each page, and the share of all days that its window has.
         self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
+        self.emits_types = False  # one by one, with checkpoints, where a day takes long
         self._windows = WindowReader(page_size, filters, cutoff, self._observe)
         self.limits, self.pages = self._windows.limits, self._windows.pages
         self.planner = WindowPlanner(start, end, now, self.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
-        self.emits_types = False
         self._covered_until = start
         self._start = format_timestamp(start)
-        self._end = format_timestamp(end) if end else None
+        self._end = format_timestamp(end) if end else "~"  # sorts after all timestamps
         self._recovery = Recovery(self._windows, self.planner, now.date())
         self._checkpoint: Checkpoint | None = None
-        self._emitted: dict[str, tuple[SerializedRecord, int]] = {}  # of the current window
+        self._emitted: Mapping[str, object] = {}  # of the current window
         self._can_split_types = "callType" not in filters
         self._strays = 0
         self._previous: Mapping[str, str] = {}
@@ -79,7 +73,7 @@ class CallLogReader:
     def continue_at(self, checkpoint: Checkpoint) -> bool:
         """Continue where a run was stopped; return whether the range has that day."""
         self._checkpoint = checkpoint
-        return self.planner.start_at(checkpoint.next_day, checkpoint.last_day)
+        return self.planner.start_at(checkpoint.window.first, checkpoint.window.last)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
         """Read window after window, oldest first: yield page requests, and results.
@@ -92,14 +86,13 @@ class CallLogReader:
                 calls = yield from self._read(window)
                 if calls is None or not (yield from self._proof.is_whole(window, calls.kept)):
                     continue
-                fresh = self._get_fresh(calls) if self._emitted else calls.kept
-                result = self._result(window, fresh, calls.legs)
+                result = self._result(window, calls)
                 self.planner.mark_read(window, len(calls.kept))
                 upcoming = self.planner.next_window()
                 self._previous = {row.logid: row.start_time for row in calls.kept.values()}
                 self._emitted = {}
                 del calls  # the rows are held once
-                checkpoint = Checkpoint(upcoming.first, upcoming.last) if upcoming else None
+                checkpoint = Checkpoint(upcoming) if upcoming else None
                 yield replace(result, checkpoint=checkpoint)
         finally:
             if self._differing:
@@ -129,73 +122,66 @@ class CallLogReader:
         try:
             return (yield from reading)
         except WindowTooLargeError as error:
-            if not by_days:
+            if by_days:
+                if not (yield from self._windows.verify_offset(window, error.total)):
+                    self.planner.shrink(window, error.total)
+                return None
+            try:
                 return (yield from self._read_by_call_type(window, error.total))
-            if not (yield from self._windows.verify_offset(window, error.total)):
-                self.planner.shrink(window, error.total)
+            except WindowTooLargeError:
+                raise self._too_many_calls(window) from error
         except (InvalidParameterError, RetriesExhaustedError) as error:
             if not (yield from self._recovery.plan_retry(window, error)):
                 raise
         return None
 
-    def _read_by_call_type(
-        self, window: DateWindow, total: int | None
-    ) -> Generator[PageRequest | WindowResult, Page, CallRows]:
-        """Read a window that holds too many rows, one type of call after the other.
-
-        Args:
-            window: One day, or two.
-            total: How many rows it holds; None if that is not known.
-
-        Raises:
-            ZohoVoiceError: If this does not return all of them either.
-        """
-        windows, seen = self._windows, dict(self._windows.rows)
-        counts: dict[str, int] = {}
-        # If all types take too many requests, each is emitted at once; the total shows the end.
-        is_long = (total or 0) > self.limits.checkpoint_rows and self.limits.total_is_reliable
-        emits_each_type = is_long and self.emits_types and self._can_split_types
-        stopped, self._checkpoint = self._checkpoint, None
-        if emits_each_type and stopped and window == DateWindow(stopped.next_day, stopped.last_day):
-            counts.update(stopped.call_types)
-        was_stopped = bool(counts)
-        calls = CallRows()
-        try:
-            for call_type in CALL_TYPES if self._can_split_types else ():
-                if call_type in counts:
-                    continue
-                found = yield from windows.read_call_type(window, call_type, len(seen))
-                calls.merge(found)
-                counts[call_type] = len(found.kept) + len(found.legs)
-                if emits_each_type and call_type != CALL_TYPES[-1]:
-                    fresh = self._get_fresh(calls)
-                    result = self._result(window, fresh, calls.legs, is_partial=True)
-                    here = Checkpoint(window.first, window.last, dict(counts))
-                    yield replace(result, checkpoint=here)
-            # If a row that was seen has none of these types, others may have none either.
-            has_seen = was_stopped or all(logid in calls.kept for logid in seen)
-            count = sum(counts.values())
-            is_short = self.limits.total_is_reliable and count < (total or 0)
-            # A total that was wrong, or has changed, hides calls of no known type.
-            if counts and not (is_short or seen):
-                is_short = yield from self._has_more(window, count)
-            if counts and has_seen and not is_short:
-                return calls
-            if was_stopped:
-                return (yield from self._read_by_call_type(window, total))
-            if not seen:  # offsets may reach all rows
-                return (yield from windows.read(window))
-        except WindowTooLargeError:
-            pass
-        raise self._too_many_calls(window)
-
     def _too_many_calls(self, window: DateWindow) -> ZohoVoiceError:
         days = window.first if window.days == 1 else window
         message = f"Too many calls on {days} to page through"
-        if self._windows.limits.needs_single_pages:
+        if self.limits.needs_single_pages:
             message = f"The order of calls on {days} changes, and they do not fit on one page"
         advice = "run once for each value of a filter (e.g. numberIds) for that day"
         return ZohoVoiceError(f"{message}; {advice}")
+
+    def _read_by_call_type(
+        self, window: DateWindow, total: int | None
+    ) -> Generator[PageRequest | WindowResult, Page, CallRows]:
+        """Read one day, or two, that hold too many rows, one type of call after the other.
+
+        Raises:
+            WindowTooLargeError: If this does not return all of them either.
+        """
+        if not self._can_split_types:
+            raise WindowTooLargeError(total)
+        calls, seen = CallRows(), dict(self._windows.rows)
+        counts: dict[str, int] = {}
+        # If all types take too many requests, each is emitted at once; the total shows the end.
+        is_long = (total or 0) > self.limits.checkpoint_rows and self.limits.total_is_reliable
+        emits_each_type = is_long and self.emits_types
+        stopped, self._checkpoint = self._checkpoint, None
+        if emits_each_type and stopped and stopped.window == window:
+            counts.update(stopped.call_types)
+        was_stopped = bool(counts)
+        for call_type in (name for name in CALL_TYPES if name not in counts):
+            found = yield from self._windows.read(window, call_type=call_type, seen=len(seen))
+            calls.merge(found)
+            counts[call_type] = len(found.kept) + len(found.legs)
+            if emits_each_type and call_type != CALL_TYPES[-1]:
+                result = self._result(window, calls, is_partial=True)
+                yield replace(result, checkpoint=Checkpoint(window, dict(counts)))
+        count = sum(counts.values())
+        is_short = self.limits.total_is_reliable and count < (total or 0)
+        # A total that was wrong, or has changed, hides calls of no known type.
+        if not (is_short or seen):
+            is_short = yield from self._has_more(window, count)
+        # If a received row has none of these types, there may be more such rows.
+        if not is_short and (was_stopped or seen.keys() <= calls.kept.keys()):
+            return calls
+        if was_stopped:
+            return (yield from self._read_by_call_type(window, total))
+        if seen:
+            raise WindowTooLargeError(total)
+        return (yield from self._windows.read(window))  # offsets may reach all rows
 
     def _has_more(self, window: DateWindow, rows: int) -> Generator[PageRequest, Page, bool]:
         """Return whether a window has more rows, as far as offsets reach."""
@@ -208,9 +194,8 @@ class CallLogReader:
         """Return the rows that no result of the current window has yet, or not with all legs."""
         legs = Counter(leg.logid for leg in calls.legs)
         versions = {key: (row, legs[key]) for key, row in calls.kept.items()}
-        fresh = {key: row[0] for key, row in versions.items() if self._emitted.get(key) != row}
-        self._emitted = versions
-        return fresh
+        before, self._emitted = self._emitted, versions
+        return {key: row for key, row in calls.kept.items() if before.get(key) != versions[key]}
 
     def _observe(self, window: DateWindow, page: Page) -> None:
         self._recovery.observe()
@@ -220,16 +205,12 @@ class CallLogReader:
             self.planner.boundary.observe(window, starts)
 
     def _result(
-        self,
-        window: DateWindow,
-        found: Rows,
-        legs_found: Collection[SerializedRecord],
-        *,
-        is_partial: bool = False,
+        self, window: DateWindow, calls: CallRows, *, is_partial: bool = False
     ) -> WindowResult:
+        found = self._get_fresh(calls) if is_partial or self._emitted else calls.kept
         previous = self._previous  # a row of these that starts later is another leg of its call
         rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
-        legs = sorted(legs_found)
+        legs = sorted(calls.legs)
         differing = {row.logid for row in legs}
         differing.update(row.logid for row in rows if row.logid in previous)
         self._differing += len(differing - self._differing_ids)
@@ -243,15 +224,12 @@ class CallLogReader:
             raise ZohoVoiceError(message)
         self._strays += len(strays)
         rows = rows[first:last]
-        end = len(rows) if self._end is None else bisect_left(rows, (self._end,))
-        rows = rows[bisect_left(rows, (self._start,)) : end]
+        rows = rows[bisect_left(rows, (self._start,)) : bisect_left(rows, (self._end,))]
         if legs:
             known = {row.logid for row in rows + strays}
-            legs = [leg for leg in legs if leg.logid in known or self._is_requested(leg)]
+            start, end = self._start, self._end
+            legs = [leg for leg in legs if leg.logid in known or start <= leg.start_time < end]
         limit = self.planner.bookmark_limit(window)
         covered = self._covered_until if is_partial else self.planner.covered_until(window)
         self._covered_until = covered
         return WindowResult(window, rows, strays, legs, covered, limit, is_partial=is_partial)
-
-    def _is_requested(self, row: SerializedRecord) -> bool:
-        return self._start <= row.start_time and (self._end is None or row.start_time < self._end)

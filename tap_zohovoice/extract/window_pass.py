@@ -17,12 +17,12 @@ class WindowPass:
 
     def __init__(self, limits: ServerLimits, start: str) -> None:
         self._limits = limits
-        self.ids: list[str] = []  # of the rows in the order they came, those of overlaps twice
+        self.ids: list[str] = []  # in the order of the responses, those of overlaps twice
         self.seen: dict[str, int] = {}  # first place of each id in `ids`
         self.totals: list[int] = []  # `meta.total` of the pages that have it
         self.row_count = 0  # up to the end of the last page
         self.is_single_page = False  # whether the first page has all rows
-        self.is_firm = True  # whether no row has been at two places in this pass
+        self.is_firm = True  # whether no row has changed its place in this pass
         self.has_shifted = False  # whether rows before a seam were gone, or have moved
         self.empty_offsets: set[int] = set()  # that had no row, but should have had one
         self.order = DescendingOrderDetector(start)
@@ -45,10 +45,6 @@ class WindowPass:
             self.seen.setdefault(row.logid, place)
         self.ids += [row.logid for row in page.rows]
 
-    def overlaps(self, page: Page) -> bool:
-        """Return whether a page starts on a row that came before."""
-        return bool(page.rows) and page.rows[0].logid in self.seen
-
     def choose_overlap(self, page: Page) -> int:
         """Return how many rows of a page to request again; none if it has no others.
 
@@ -66,12 +62,9 @@ class WindowPass:
     def check_seam(
         self, page: Page, following: Page, known: Mapping[str, SerializedRecord]
     ) -> None:
-        """Check that the rows of two pages which overlap have not changed places.
+        """Check that the rows of a page, and of the one that overlaps it, are in their places.
 
-        Args:
-            page: The page before, whose rows are added.
-            following: The page that overlaps it.
-            known: The rows by `logid`.
+        `known` has the rows by `logid`, those of the first page included.
         """
         ids = [row.logid for row in following.rows]
         is_end = len(ids) == self.overlap and self.seen.keys() >= set(ids)
@@ -101,11 +94,9 @@ class WindowPass:
         return first == [key for key in self.seen if key in before.seen]
 
     def is_complete(self, found: int, *, keeps_order: bool) -> bool:
-        """Return whether this pass, with those before, returned all rows.
+        """Return whether this pass, with those before, found all rows.
 
-        Args:
-            found: Number of distinct rows of all passes.
-            keeps_order: Whether the rows have kept their places, in this pass and between passes.
+        `keeps_order` says that the rows have kept their places, in this pass and between passes.
         """
         if not keeps_order or (self._limits.needs_single_pages and not self.is_single_page):
             # Only a total proves that rows which change places were all seen.

@@ -25,14 +25,7 @@ CallsGenerator = Generator[PageRequest, Page, CallRows]
 class WindowReader:
     """Reads date windows with the documented parameters.
 
-    Args:
-        page_size: Rows to request at once; None: as many as the server grants.
-        filters: Query parameters.
-        cutoff: Timestamp; calls that started before are not needed.
-        on_page: Called with the window and each page.
-
-    Attributes:
-        rows: Rows of the last window, even if it was not read to its end.
+    Calls that started before `cutoff` (timestamp) are not needed.
     """
 
     def __init__(
@@ -42,7 +35,7 @@ class WindowReader:
         cutoff: str,
         on_page: Callable[[DateWindow, Page], None],
     ) -> None:
-        self.rows: Rows = {}
+        self.rows: Rows = {}  # of the last window, even if it was not read to its end
         self.pages = PageRequester(page_size)
         self.limits = self.pages.limits
         self._filters = filters
@@ -50,42 +43,29 @@ class WindowReader:
         self._on_page = on_page
         self._has_verified_offset = False
 
-    def read(self, window: DateWindow, split: Split = "nothing") -> CallsGenerator:
-        """Read a window.
+    def read(
+        self, window: DateWindow, split: Split = "nothing", *, call_type: str = "", seen: int = 0
+    ) -> CallsGenerator:
+        """Read a window, or the calls of one type, where `seen` rows of any type were too many.
 
         Raises:
             WindowTooLargeError: If fewer days, or one type of calls, must be requested.
             InvalidParameterError: If the server rejects the window or the size.
         """
-        flow = PageFlow(
-            partial(self.request_page, window),
-            self.limits,
-            split=split,
-            name=str(window),
-            start=self._cutoff,
-        )
-        self.rows = flow.rows
+        request_page = partial(self.request_page, window, call_type=call_type)
+        name = f"{window} {call_type}".strip()
+        flow = PageFlow(request_page, self.limits, split=split, name=name, start=self._cutoff)
+        if not call_type:
+            self.rows = flow.rows
         calls = yield from flow.read_window()
         if not flow.is_end_certain:
-            if split != "days":
+            if split == "days":
+                yield from self._verify_end(window, calls.kept)
+            # Without totals, a type that has all there is may have been cut off as well.
+            elif len(calls.kept) >= 0.9 * seen:
                 raise WindowTooLargeError(None)
-            yield from self._verify_end(window, calls.kept)
-        self.limits.proven_window_rows = max(self.limits.proven_window_rows, len(calls.kept))
-        return calls
-
-    def read_call_type(self, window: DateWindow, call_type: str, seen: int) -> CallsGenerator:
-        """Read the calls of one type, where `seen` rows of any type were too many.
-
-        Raises:
-            WindowTooLargeError: If they are too many as well, or may be cut off as well.
-        """
-        request_page = partial(self.request_page, window, call_type=call_type)
-        name = f"{window} {call_type}"
-        flow = PageFlow(request_page, self.limits, split="nothing", name=name, start=self._cutoff)
-        calls = yield from flow.read_window()
-        # Without totals, a type that has all there is may have been cut off as well.
-        if not flow.is_end_certain and len(calls.kept) >= 0.9 * seen:
-            raise WindowTooLargeError(None)
+        if not call_type:
+            self.limits.proven_window_rows = max(self.limits.proven_window_rows, len(calls.kept))
         return calls
 
     def request_page(
@@ -93,19 +73,12 @@ class WindowReader:
         window: DateWindow,
         offset: int = 0,
         *,
-        call_type: str | None = None,
+        call_type: str = "",
         has_rows: bool = True,
     ) -> PageGenerator:
-        """Request a page, with smaller sizes where the server rejects the size.
-
-        Args:
-            window: The days.
-            offset: First row.
-            call_type: Type of the calls; None: any.
-            has_rows: Whether rows are certain to be there, if the offset is not 0.
-        """
+        """Request a page; `has_rows` says that an offset above 0 is certain to have rows."""
         params = self.params_of(window) | ({"callType": call_type} if call_type else {})
-        limits = {} if has_rows or not offset else TRIAL_LIMITS  # a failure is an answer
+        limits = {} if has_rows or not offset else TRIAL_LIMITS  # a failure means an end
         request = PageRequest(offset, 0, params, str(window), limits)
         page = yield from self.pages.request(
             request, has_rows=has_rows and offset > 0, is_long=window.days > SHORT_RANGE_DAYS

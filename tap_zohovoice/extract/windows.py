@@ -18,19 +18,14 @@ _MIN_EVIDENCE = 3
 
 @dataclass(frozen=True, slots=True)
 class DateWindow:
-    """Days to request.
-
-    Attributes:
-        first: `fromDate`.
-        last: `toDate`; probably inclusive.
-    """
+    """Days to request, both ends included: `fromDate` and `toDate`."""
 
     first: dt.date
     last: dt.date
 
     @property
     def days(self) -> int:
-        """Number of days, both ends included."""
+        """Number of days."""
         return (self.last - self.first).days + 1
 
     @property
@@ -90,10 +85,8 @@ def add_saturating(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
 def days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
     """Return the days of rows beyond the last one that offsets reach, if there are any.
 
-    Args:
-        window: The days that were read.
-        timestamps: When the calls started, in the order of the server; without an order of time,
-            both halves of the window are possible.
+    The timestamps are in the order of the server; without an order of time, both halves of the
+    window are possible.
     """
     last = dt.date.fromisoformat(timestamps[-1][:10])
     if list(timestamps) == sorted(timestamps):

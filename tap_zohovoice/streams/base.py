@@ -109,7 +109,9 @@ class IncrementalStream(BookmarkedStream):
         if not found:
             state.pop(CHECKPOINT, None)
         elif reader.continue_at(found):
-            self.logger.info("Continuing at %s, because the last run was stopped", found.next_day)
+            self.logger.info(
+                "Continuing at %s, because the last run was stopped", found.window.first
+            )
         return reader
 
     def request_windows(

@@ -124,12 +124,12 @@ class CallItemStream(IncrementalStream):
             for group in (rows, window.strays)
         )
         state, days, resumed = self.get_context_state(context), window.window, self.resumed
-        if resumed and days.last <= resumed.last_day:
+        if resumed and days.last <= resumed.window.last:
             items = [item for item in items if item["start_time"] >= resumed.emitted_until]
         # Strays do not move the position in the checkpoint, so they come first.
         items = of_strays + items
         if not window.is_partial:
-            self.set_checkpoint(Checkpoint(days.first, days.last), state)
+            self.set_checkpoint(Checkpoint(days), state)
         if not items:
             return
         self._progress.add_total(len(items), self.requests_for(len(items)))
