@@ -123,8 +123,10 @@ class RangeProof:
         is_short = window.days <= SHORT_RANGE_DAYS
         if is_short and len(starts) < _MIN_ROWS:
             return []
-        # A run of few days, such as a daily run, verifies only an unusual gap.
-        least_days = 2 if is_short and self._planner.is_whole_range(window) else 1
+        # A run of few days, such as a daily run, verifies only the most unusual gap.
+        least_days = 1
+        if is_short and self._planner.is_whole_range(window):
+            least_days = 2 if window.days <= 3 * _TRUSTED_DAYS else _TRUSTED_DAYS
         longest = max((after - before for before, after in pairwise(starts)), default=2 * DAY)
 
         def is_suspicious(days: int, silence: dt.timedelta) -> bool:
