@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -100,14 +99,9 @@ class ApiClient:
     ) -> dict[str, Any]:
         """Return the JSON object of a success, or raise an exception; see `validate_response`."""
         try:
+            hidden = [*self.redact(), *redact]
             return validate_response(
-                response.status_code,
-                response.headers,
-                body,
-                now=self.clock.now(),
-                redact=[*self.redact(), *redact],
-                requested=_requested_days(response),
-                scope=self.scope,
+                response, body, now=self.clock.now(), redact=hidden, scope=self.scope
             )
         except AmbiguousResponseError as error:
             if not self._was_ambiguous:  # one empty response must not move a bookmark
@@ -120,9 +114,3 @@ class ApiClient:
         self._was_ambiguous = False
         attempt = network_errors("Zoho Voice", "api_url", self.url)(func)
         return self.policy.call(attempt, **limits)
-
-
-def _requested_days(response: requests.Response) -> str:
-    query = dict(parse_qsl(urlsplit(str(response.request.url)).query))
-    days = query.get("fromDate"), query.get("toDate")
-    return " ({} to {})".format(*days) if all(days) else ""

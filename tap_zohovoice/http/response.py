@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
 
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
@@ -52,14 +55,12 @@ _REFUSED = "the request was rejected; check filters and the other settings"
 _FOREIGN = "check proxies and firewalls, and api_url if it is set"
 
 
-def validate_response(  # noqa: PLR0913 - a response has many parts
-    status: int,
-    headers: Mapping[str, str],
+def validate_response(
+    response: requests.Response,
     body: bytes,
     *,
     now: float,
     redact: Collection[str] = (),
-    requested: str = "",
     scope: str = SCOPE,
 ) -> dict[str, Any]:
     """Return the JSON object of a successful response, or raise the exception of a failed one.
@@ -67,14 +68,14 @@ def validate_response(  # noqa: PLR0913 - a response has many parts
     Sources of the forms: the documentation of `zv/logs`, and responses of Zoho's other products
     where Voice's own is not known.
 
-    `headers` have names in any case; `now` is the time in seconds since the epoch, where they have
-    no `Date`. The error contains no text of `redact`. One of a body that is not JSON names what was
-    `requested`, and one of a missing scope the `scope` that the request needs.
+    `now` is the time in seconds since the epoch, where the response has no `Date`. The error
+    contains no text of `redact`. One of a missing scope names the `scope` that the request needs.
 
     Raises:
         RetryableError: If another attempt may help.
         ZohoVoiceError: If no attempt can help.
     """
+    status = response.status_code
     try:
         content = loads(body)
     except (ValueError, RecursionError):
@@ -88,13 +89,13 @@ def validate_response(  # noqa: PLR0913 - a response has many parts
             message = "empty response"
             raise AmbiguousResponseError(message, body=content)
     error = ErrorBody.from_response(status, content, body)
-    wait = _retry_after({name.lower(): text for name, text in headers.items()}, now)
+    wait = _retry_after(response.headers, now)
     kind, advice = _classify_error(error, status, wait)
     wait = wait or wait_from_words(error.words)
     summary = error.summary(status, redact)
     if advice == _FOREIGN or (error.is_html and kind is TokenRejectedError):
         page = ", an HTML page" if error.is_html else ""
-        summary += f"{page}, not the requested JSON{requested}"
+        summary += f"{page}, not the requested JSON{_requested_days(response)}"
     code, param = error.code.upper(), rejected_param(error.words)
     is_gateway = status in {502, 503, 504}
     is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
@@ -112,6 +113,12 @@ def validate_response(  # noqa: PLR0913 - a response has many parts
         may_be_token=not (is_clear or is_gateway),
         **details.get(kind, {}),
     )
+
+
+def _requested_days(response: requests.Response) -> str:
+    query = dict(parse_qsl(urlsplit(str(response.request.url)).query))
+    days = query.get("fromDate"), query.get("toDate")
+    return " ({} to {})".format(*days) if all(days) else ""
 
 
 def _is_success(content: dict[str, Any]) -> bool:
@@ -164,12 +171,12 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decis
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the wait in seconds; None if it is missing, in the past, or too long."""
-    text = headers.get("retry-after", "").strip()
+    text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
         seconds = float(text)
     else:
         at = parse_http_date(text)
-        sent = parse_http_date(headers.get("date", ""))  # the clock that `text` was made by
+        sent = parse_http_date(headers.get("Date", ""))  # the clock that `text` was made by
         seconds = at - (now if sent is None else sent) if at is not None else 0.0
     return seconds if 0 < seconds <= _MAX_RETRY_AFTER else None
 

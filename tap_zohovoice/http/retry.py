@@ -58,7 +58,7 @@ class RetryPolicy:
     """Consecutive failures after a success; the last one is retried with a new access token."""
     _has_passed = False  # whether any request succeeded
     _failures = 0  # consecutive failures that may be due to the access token
-    _renewed_at = 0  # number of consecutive failures at which a new token was tried
+    _is_renewed = False  # whether the last failure is retried with a new token
     _useless: set[type] = field(default_factory=set, init=False)  # errors a new token cannot fix
     _words = ""  # of the last failure
     _no_lockouts: set[str] = field(default_factory=set, init=False)
@@ -129,13 +129,13 @@ class RetryPolicy:
         """Return another cause that a failure after a success may have, for any error text."""
         is_refused = isinstance(error, ZohoVoiceError)
         first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
-        self._failures += 1
+        self._failures, self._is_renewed = self._failures + 1, False
         self._words, kind = _words_of(error), type(error)
         if not self._has_passed:
             return None
         if self._failures == first and kind not in self._useless:
             self._useless.add(kind)  # unless the next response is a success
-            self._renewed_at = self._failures
+            self._is_renewed = True
             return TokenRejectedError(str(error), summary=error.summary)
         is_enough = self._failures >= first + _FAILURES_OF_LOCKOUT
         if is_refused and is_enough and self._words not in self._no_lockouts:
@@ -143,11 +143,11 @@ class RetryPolicy:
         return None
 
     def _observe_success(self) -> None:
-        if self._failures > self._renewed_at:  # a request succeeds without a new token
-            self._no_lockouts.add(self._words)
-        elif self._failures:
+        if self._is_renewed:
             self._useless.clear()
-        self._failures, self._renewed_at = 0, 0
+        elif self._failures:  # a request succeeds without a new token
+            self._no_lockouts.add(self._words)
+        self._failures, self._is_renewed = 0, False
         self._has_passed = self._may_narrow = True
 
     def _renew_token(self, error: TokenRejectedError) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from tap_zohovoice.http.error_body import ErrorBody
 from tap_zohovoice.http.redaction import HIDDEN, redact
 from tap_zohovoice.http.response import validate_response
 
+URL = "https://voice.example.invalid/logs?fromDate=a&toDate=b"
 NOW = 1_772_366_400.0
 CASES = json.loads((Path(__file__).parent / "responses.json").read_text(encoding="utf-8"))
 """Words of errors, by what they mean."""
@@ -97,8 +99,12 @@ class Resolution:
 
 
 def classify_response(status: int, headers: Any, body: bytes, **options: Any) -> Resolution:
+    response = requests.Response()
+    response.status_code = status
+    response.headers.update(headers)
+    response.request = requests.Request("GET", URL).prepare()
     try:
-        return Resolution(OK, validate_response(status, headers, body, now=NOW, **options))
+        return Resolution(OK, validate_response(response, body, now=NOW, **options))
     except AmbiguousResponseError as error:
         return Resolution(OK, error.body, is_ambiguous=True)
     except (ZohoVoiceError, RetryableError) as error:
@@ -228,8 +234,7 @@ def test_unusable_retry_after_leaves_the_wait_of_the_text(retry_after: str) -> N
 
 
 def test_body_that_is_not_json_names_what_was_requested() -> None:
-    resolution = classify_response(200, {}, b"{", requested=" (a to b)")
-    assert "not the requested JSON (a to b)" in resolution.message
+    assert "not the requested JSON (a to b)" in classify(200, b"{").message
 
 
 @pytest.mark.parametrize("raw", [b"\t", b"\n", b"\r", b"\x00", b"\x1f", b"\xff", b"\xe9", b"\xc3"])
