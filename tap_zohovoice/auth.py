@@ -21,7 +21,7 @@ from tap_zohovoice.exceptions import (
     RetryableError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.body import ACCEPT_ENCODING, read_body
+from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.http.redaction import redact
 from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.http.transport import network_errors
@@ -126,20 +126,18 @@ class TokenEndpoint:
         headers = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
         with (
             network_errors("Zoho Accounts", "accounts_url", url, _CHECK_NETWORK),
-            PlainSession() as session,
-            session.post(
+            PlainSession(self.clock) as session,
+        ):
+            response = session.post(
                 url,
                 data=form,
                 headers=headers,
                 timeout=self.timeout,
                 allow_redirects=False,
-                stream=True,
                 auth=lambda request: request,  # no .netrc file either
-            ) as response,
-        ):
-            self.first_date = self.first_date or session.first_date
-            body = read_body(response, self.clock, self.timeout)
-        return response.status_code, body
+            )
+        self.first_date = self.first_date or session.first_date
+        return response.status_code, response.content
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -47,14 +47,18 @@ class _Adapter(HTTPAdapter):
 
 
 class PlainSession(requests.Session):
-    """A session without redirects, cookies and interim responses.
+    """A session without redirects, cookies and interim responses, which limits bodies.
 
     Even with `allow_redirects=False`, requests reads the body of a redirect without bound, and
     parses the address in it.
     """
 
-    def __init__(self) -> None:
+    first_date = ""
+    """`Date` of the first response."""
+
+    def __init__(self, clock: Clock) -> None:
         super().__init__()
+        self._clock = clock
         # Of the environment, `send` uses only proxies.
         bundles = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
         self.verify = next(filter(None, bundles), True)
@@ -62,17 +66,26 @@ class PlainSession(requests.Session):
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter())
 
-    first_date = ""
-    """`Date` of the first response."""
-
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a request, and record the server's time."""
+        """Send a request and read the body, within a deadline and a maximum size.
+
+        `timeout` is required; with `stream`, the caller reads.
+
+        Raises:
+            requests.RequestException: If there is no response, or its body is cut off, too slow
+                or too large; then its `response` is that response.
+        """
+        stream = kwargs.pop("stream", False)
         try:
-            response = super().send(request, **kwargs)
+            response = super().send(request, stream=True, **kwargs)
         except LocationParseError as error:  # a host name that only the connection rejects
             raise requests.exceptions.InvalidURL from error
         self.first_date = self.first_date or response.headers.get("Date", "")
+        if not stream:
+            with closing(response):
+                body = read_body(response, self._clock, float(kwargs["timeout"]))
+            response.raw = io.BytesIO(body)
         return response
 
     @override
@@ -84,27 +97,12 @@ class ThrottledSession(PlainSession):
     """Releases the slot that `ThrottledAuthenticator` acquired, also after a failure."""
 
     def __init__(self, limiter_for: Callable[[str], SlidingWindowLimiter], clock: Clock) -> None:
-        super().__init__()
+        super().__init__(clock)
         self._limiter_for = limiter_for
-        self._clock = clock
 
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a signed request and read the body, within a deadline and a maximum size.
-
-        A slot was acquired for it. `timeout` is required; with `stream`, the caller reads.
-
-        Raises:
-            requests.RequestException: If there is no response, or its body is cut off, too slow
-                or too large; then its `response` is that response.
-        """
-        url, stream = str(request.url), kwargs.pop("stream", False)
         try:
-            response = super().send(request, stream=True, **kwargs)
-            if not stream:
-                with closing(response):
-                    body = read_body(response, self._clock, float(kwargs["timeout"]))
-                response.raw = io.BytesIO(body)
+            return super().send(request, **kwargs)
         finally:
-            self._limiter_for(url).release()
-        return response
+            self._limiter_for(str(request.url)).release()

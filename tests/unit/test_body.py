@@ -180,7 +180,7 @@ def test_content_length_is_of_valid_uncompressed_bodies_alone(
 )
 def test_redirect_is_neither_followed_nor_read(location: bytes) -> None:
     head = b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: " + location + b"\r\n\r\n"
-    session = PlainSession()
+    session = PlainSession(FakeClock())
     with (
         raw_server(head, bytes(20_000_000)) as server,
         session.get(server.url, stream=True, timeout=10, allow_redirects=False) as response,

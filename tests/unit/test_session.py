@@ -109,7 +109,7 @@ def test_interim_responses_are_skipped(session: ThrottledSession, interim: Itera
 
 
 def test_endless_interim_responses_end() -> None:
-    with raw_server(INTERIM, repeat=10_000) as server, PlainSession() as session:
+    with raw_server(INTERIM, repeat=10_000) as server, PlainSession(FakeClock()) as session:
         response = session.send(prepare(server.url), timeout=9, stream=True)
         assert response.status_code == 103
         response.close()
