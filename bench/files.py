@@ -114,7 +114,7 @@ def main() -> int:
         ("CPU", several.cost.cpu / single.cost.cpu, MOST_CPU * args.slack),
         ("peak memory", several.cost.peak / single.cost.peak, MOST_PEAK * args.slack),
     )
-    return verdict((f"{what} of several files / one", *rest) for what, *rest in limits)
+    return verdict((f"{what} of several files / one", ratio, most) for what, ratio, most in limits)
 
 
 if __name__ == "__main__":

@@ -348,7 +348,7 @@ def run_of(
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_named(run_scenario: Simulate, name: str) -> None:
-    given = {"runs": [{}], "streams": ["call_logs"], **SCENARIOS[name]}
+    given: dict[str, Any] = {"runs": [{}], "streams": ["call_logs"], **SCENARIOS[name]}
     account = account_of(**given.pop("account"))
     runs = tuple(run_of(**run) for run in given.pop("runs"))
     run_scenario(Scenario(account, runs, tuple(given.pop("streams")), **given))
