@@ -166,11 +166,10 @@ def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) 
             values["data_center"] = click.prompt(
                 "Data center", values["data_center"] or "us", type=CENTERS, show_choices=False
             )
-        if missing != ["data_center"]:
-            url = api_console_url(values["data_center"])
-            click.echo(f"Sign in to {url} as an administrator of Zoho Voice.")
-            click.echo("Client ID and secret: Self Client, Client Secret.")
-            click.echo(f"Code: Self Client, Generate Code, scope {scope}.")
+        url = api_console_url(values["data_center"])
+        click.echo(f"Sign in to {url} as an administrator of Zoho Voice.")
+        click.echo("Client ID and secret: Self Client, Client Secret.")
+        click.echo(f"Code: Self Client, Generate Code, scope {scope}.")
         for name, label in _LABELS.items():
             if name in from_env:
                 click.echo(f"{PREFIX}{name.upper()} is taken from the environment.")

@@ -264,8 +264,8 @@ def test_dotenv_file_is_read_if_it_is_utf_8(
         monkeypatch.setenv(PREFIX + name, "")  # so that it is restored
         monkeypatch.delenv(PREFIX + name)
     path = tmp_path / ".env"
-    lines = ["# Zo\u00eb", *(f"{PREFIX}{name}=" for name in names), f"{PREFIX}PAGE_SIZE='5'"]
-    path.write_text("\n".join(lines), encoding=encoding)
+    texts = zip(names, ("'5'", "", "  # Zo\u00eb"), strict=True)
+    path.write_text("\n".join(f"{PREFIX}{name}={text}" for name, text in texts), encoding)
     monkeypatch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: path)
     run = run_tap(box.config, "--config=ENV")
     if encoding.startswith("utf-8"):

@@ -116,35 +116,35 @@ def test_records_without_a_known_number_are_counted(stage: Stage) -> None:
     assert snapshot.fields == {"rows": 50, "requests": 1, **unknown}
 
 
-@pytest.mark.parametrize("total", [200, 0])
-def test_download_progress(stage: Stage, total: int) -> None:
+def test_download_progress(stage: Stage) -> None:
     results: Counter[str] = Counter()
-    progress = stage.downloads(results, 12_345_678)
-    if total:
-        progress.add_total(total, total)
+    progress, unknown = stage.downloads(results, 12_345_678), stage.downloads(results, 12_345_678)
+    progress.add_total(200, 200)
     results.update({"fetched": 49, "skipped": 1})
     stage.clock.time += 60
-    snapshot = progress.snapshot()
+    left, told = "about 3 min 0 s left", "49 fetched, 1 skipped"
+    snapshots = progress.snapshot(), unknown.snapshot()
+    assert [snapshot.to_log_line("") for snapshot in snapshots] == [
+        f"50 of 200 files (25 %), {told}, 50/min, 12.3MB, {left}",
+        f"50 files, {told}, 50/min, 12.3MB",
+    ]
+    assert [snapshot.to_live_line("", 60.9) for snapshot in snapshots] == [
+        f"50 of 200 files, {left}, 0:01:00 elapsed, 50/min, 12.3MB",
+        "50 files, 0:01:00 elapsed, 50/min, 12.3MB",
+    ]
+    counts = {"fetched": 49, "skipped": 1, "bytes_received": 12_345_678}
+    assert [snapshot.fields for snapshot in snapshots] == [
+        {**counts, "percent": 25, "seconds_left": 180},
+        {**counts, "percent": None, "seconds_left": None},
+    ]
     stage.clock.time += 3659
     progress.finish()
-    told = "49 fetched, 1 skipped"
-    first = f"50 of 200 files (25 %), {told}, 50/min, 12.3MB, about 3 min 0 s left"
-    assert snapshot.to_log_line("") == (first if total else f"50 files, {told}, 50/min, 12.3MB")
-    live = "50 of 200 files, about 3 min 0 s left, 0:01:00 elapsed, 50/min, 12.3MB"
-    assert snapshot.to_live_line("", 60.9) == (
-        live if total else "50 files, 0:01:00 elapsed, 50/min, 12.3MB"
-    )
-    assert snapshot.fields == {
-        "fetched": 49,
-        "skipped": 1,
-        "percent": 25 if total else None,
-        "seconds_left": 180 if total else None,
-        "bytes_received": 12_345_678,
-    }
-    total_line = ["200 files to download, about 6 min 54 s at the rate limit"] if total else []
-    assert stage.logged() == [*total_line, f"50 files in 1 h 1 min: {told}"]
+    assert stage.logged() == [
+        "200 files to download, about 6 min 54 s at the rate limit",
+        f"50 files in 1 h 1 min: {told}",
+    ]
     assert stage.fields("named", "fetched", "skipped", "seconds_left", "seconds") == [
-        *([(200, None, None, 414, None)] if total else []),
+        (200, None, None, 414, None),
         (None, 49, 1, None, 3719.0),
     ]
 
