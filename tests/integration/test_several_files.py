@@ -241,7 +241,10 @@ FAILURES: dict[str, tuple[int, dict[int, str], list[int], str]] = {
         f"{fault} twice, first": (41, {2: fault, 3: fault}, [1, 10, 10, *TEN * 4], SINGLE)
         for fault in ("500", "cut")
     },
-    "500 twice": (41, {3: "500", 4: "500"}, [1, 10, 10, 10, *TEN, 10, 10], "one by one"),
+    **{
+        f"{fault} twice": (41, {3: fault, 4: fault}, [1, 10, 10, 10, *TEN, 10, 10], "one by one")
+        for fault in ("500", "cut")
+    },
     "cut in several groups": (
         61,
         dict.fromkeys((3, 4, 15, 16, 27, 28), "cut"),
@@ -260,11 +263,7 @@ FAILURES: dict[str, tuple[int, dict[int, str], list[int], str]] = {
     ("count", "behaviour", "expected", "told"), FAILURES.values(), ids=list(FAILURES)
 )
 def test_request_for_several_that_fails_loses_no_file(
-    account: FileAccounts,
-    count: int,
-    behaviour: dict[int, str],
-    expected: list[int],
-    told: str,
+    account: FileAccounts, count: int, behaviour: dict[int, str], expected: list[int], told: str
 ) -> None:
     faults = {number: name for number, name in behaviour.items() if name not in FORMS}
     with account(count, file_faults=faults) as box:

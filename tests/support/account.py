@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
@@ -45,7 +45,7 @@ class Account(Sandbox):
 
         if isinstance(calls, int):
             calls = history(calls, **take(_HISTORY))
-        dialect = options.pop("dialect", None) or Dialect(**take(_DIALECT))
+        dialect = Dialect(**take(_DIALECT))
         super().__init__(history=calls, dialect=dialect, clock=clock, **options)
         self.run_tap = run_tap
         self.own: dict[str, Any] = {} if calls else {"start_date": "2026-01-01"}
@@ -85,15 +85,13 @@ class Account(Sandbox):
         output: int = subprocess.DEVNULL,
         environment: Mapping[str, str] = MappingProxyType({}),
         state: Any = None,
-        streams: Sequence[str] = (),
         **settings: Any,
     ) -> subprocess.Popen[bytes]:
         """Start the tap as a process, which writes its highest use of memory to a file `peak`."""
         folder.mkdir(exist_ok=True)
         config = {**self.config, **self.own, "rate_limit_calls": 10_000, **settings}
-        catalog = selecting(*streams) if streams else None
         command = [sys.executable, "-c", prelude + _PROGRAM]
-        for option, content in {"config": config, "state": state, "catalog": catalog}.items():
+        for option, content in {"config": config, "state": state}.items():
             if content:
                 path = folder / f"{option}.json"
                 path.write_text(json.dumps(content))
