@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,29 +47,28 @@ def zvt(code: str, message: str) -> dict[str, str]:
     return {"code": code, "message": message, "status": "ERROR"}
 
 
-WORDS: dict[str, tuple[tuple[int, ...], dict[str, object]]] = {
-    "throttling": ((200, 400, 403, 503), {"name": "RateLimitedError"}),
-    "dead tokens": ((200, 400, 403), {"name": "TokenRejectedError"}),
-    "passing faults": ((200, 400, 403), {"name": "RetryableError", "has_advice": False}),
+WORDS: dict[str, tuple[list[int], dict[str, object]]] = {
+    "throttling": ([200, 400, 403, 503], {"name": "RateLimitedError"}),
+    "dead tokens": ([200, 400, 403], {"name": "TokenRejectedError"}),
+    "passing faults": ([200, 400, 403], {"name": "RetryableError", "has_advice": False}),
     "limits of a value": (
-        (200, 400, 403),
+        [200, 400, 403],
         {"name": "InvalidParameterError", "is_invalid_value": True},
     ),
 }
 """Groups of words: the statuses with which they come, and what they mean."""
 
 
-def errors() -> Iterator[tuple[str, int, object, dict[str, object]]]:
-    """Yield group, status and body of responses, and what is expected of their errors."""
+def errors() -> Iterator[tuple[str, list[int], object, dict[str, object]]]:
+    """Yield group, statuses and body of responses, and what is expected of their errors."""
     for group, rows in CASES["errors"].items():
         for statuses, body, error in rows:
-            expected = error if isinstance(error, dict) else {"name": error}
-            yield from ((group, status, body, expected) for status in statuses)
+            yield group, statuses, body, error if isinstance(error, dict) else {"name": error}
     for group, (statuses, meaning) in WORDS.items():
-        for status, row in product(statuses, CASES[group]):
+        for row in CASES[group]:
             code, message, *param = ["X", row] if isinstance(row, str) else row
             expected = meaning | ({"rejected_param": param[0]} if param else {})
-            yield group, status, {"code": code, "message": message}, expected
+            yield group, statuses, {"code": code, "message": message}, expected
 
 
 @dataclass
@@ -127,13 +125,14 @@ def test_success_keeps_the_whole_body(status: int, word: object) -> None:
     assert classify(status, body) == Resolution(OK, body=body)
 
 
-@pytest.mark.parametrize(("group", "status", "body", "expected"), list(errors()))
+@pytest.mark.parametrize(("group", "statuses", "body", "expected"), list(errors()))
 def test_error_follows_from_status_and_words(
-    group: str, status: int, body: object, expected: dict[str, object]
+    group: str, statuses: list[int], body: object, expected: dict[str, object]
 ) -> None:
     headers = {"Retry-After": "120"} if "Retry-After" in group else {}
-    resolution = classify(status, body, **headers)
-    assert {name: getattr(resolution, name) for name in expected} == expected
+    for status in statuses:
+        resolution = classify(status, body, **headers)
+        assert {name: getattr(resolution, name) for name in expected} == expected, status
 
 
 @pytest.mark.parametrize(
@@ -272,14 +271,13 @@ PRIVATE = [
     "text",
     ['Invalid value "{}"', "Value is {} here", "no such agent: '{}'", "call of {}", "`{}` unknown"],
 )
-@pytest.mark.parametrize("status", [200, 400, 404, 429, 500])
-def test_message_holds_nothing_private(status: int, text: str, private: str) -> None:
+def test_message_holds_nothing_private(text: str, private: str) -> None:
     body = {"code": "ZVT099", "message": text.format(private), "status": "ERROR", "agent": private}
-    message = classify(status, body).message
-    for part in re.split(r"\s", private):
-        assert part not in message
-    assert "ZVT099" in message
-    assert HIDDEN in message
+    for status in (200, 400, 404, 429, 500):
+        message = classify(status, body).message
+        assert not [part for part in private.split() if part in message]
+        assert "ZVT099" in message
+        assert HIDDEN in message
 
 
 @pytest.mark.parametrize("body", [HTML, b"ann@example.invalid said no", [ROW], {"x": "secret"}])
