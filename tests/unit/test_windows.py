@@ -176,8 +176,9 @@ def test_days_of_30_000_calls_are_read_by_type_of_call(
 def test_a_day_that_no_offset_reaches_is_named(
     over: OffsetOver, order: Order, total: Total
 ) -> None:
-    dialect = Dialect(max_offset=10_000, offset_over=over, order=order, total=total)
-    reading = read(AccountSpec(DENSE[:1], dialect, size=200, kinds=1))
+    dialect = Dialect(max_offset=2_000, offset_over=over, order=order, total=total)
+    dense = Burst(1440 + 300, 6_000, 5 * SECOND)
+    reading = read(AccountSpec((dense,), dialect, size=200, kinds=1))
     assert "2026-02-2" in str(reading.error)
 
 
