@@ -43,6 +43,7 @@ class TapCommand(SingerCommand):
             own.setLevel(own.getEffectiveLevel())
         # Drivers of storages log URLs with filters, names of files, key ids and signatures.
         logging.root.setLevel(logging.ERROR)
+        logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)  # it quotes filters
         self.logger.addFilter(lambda record: record.msg not in _SDK_NOISE)
         sys.exit(self._run(partial(super().main, *args, **{**options, "standalone_mode": False})))
 

@@ -115,8 +115,8 @@ def _find_invalid(fields: Json) -> Iterator[str]:
                 yield f"{name} must be a list of names"
         elif name == _ELSE and not _is_null(value):
             yield f"{name} must be null"
-        elif not isinstance(value, str | None):
-            yield f"{name[:60]} must be text or null"
+        elif not isinstance(value, str | None) or (name == _ALIAS and _is_null(value)):
+            yield f"{name[:60]} must be text{'' if name == _ALIAS else ' or null'}"
         elif name.startswith("__") and name not in _OPTIONS:
             yield f"{name[:60]} is not an option{_suggest(name, _OPTIONS)}"
         elif name != _SOURCE and not _is_null(value) and not _is_expression(value):

@@ -77,6 +77,17 @@ def test_mistake_in_a_map_is_one_line(box: Account, maps: dict[str, Any], lines:
     assert box.stats.requests == box.stats.tokens == 0
 
 
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_filter_of_a_map_is_not_logged(
+    box: Account, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.setenv("LOGLEVEL", level)
+    maps = {"call_logs": {"__filter__": "caller_id_number != '+1 5550100'"}}
+    run = box.run(streams=["call_logs"], stream_maps=maps)
+    assert len(run.records) == 40
+    assert "5550100" not in run.log
+
+
 def test_every_mistake_is_reported(box: Account) -> None:
     maps = {"call_logs": {"a": "b", "c": "config['d']"}, "recordings": {"e": "f"}}
     run = box.run(streams=["call_logs", "recordings"], stream_maps=maps)
