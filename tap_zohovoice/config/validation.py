@@ -126,8 +126,8 @@ def _check_dates(texts: Mapping[str, str], now: dt.datetime | None) -> Iterator[
     start, end = moments["start_date"], moments.get("end_date")
     if now and start > now:
         yield f"start_date ({start:%Y-%m-%d}) is in the future"
-    if end is not None and end < start:
-        yield f"end_date ({end:%Y-%m-%d}) is before start_date ({start:%Y-%m-%d})"
+    if end is not None and end <= start:
+        yield f"end_date ({end:%Y-%m-%d}) is not after start_date ({start:%Y-%m-%d})"
 
 
 def _check_credential(name: str, text: str) -> Iterator[str]:
@@ -162,6 +162,8 @@ def _check_user_agent(name: str, text: str) -> Iterator[str]:
 def _check_recordings_path(name: str, path: str) -> Iterator[str]:
     if not path.isprintable():
         yield f"{name} must be a path or a URL on one line"
+    elif path.endswith("://") and not path.startswith("memory"):
+        yield f"{name} must name a bucket or a folder"
     elif path.lower().startswith("file:") and not path.lower().startswith("file:///"):
         yield f"{name}: use a path, or a URL such as file:///srv/calls"
     elif STORAGE_URL.match(path):

@@ -75,8 +75,9 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         for value in ("\n", "\ufeff", "\u200b \u00a0", "''", '" "')
     ],
     ({"start_date": 20260101}, "start_date must be of type string"),
-    ({"start_date": "2026-02-02", "end_date": "2026-02-01"}, "end_date (2026-02-01) is before "),
-    ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is before start_date"),
+    ({"start_date": "2026-02-02", "end_date": "2026-02-01"}, "end_date (2026-02-01) is not after "),
+    ({"start_date": "2026-02-02", "end_date": "2026-02-02"}, "end_date (2026-02-02) is not after "),
+    ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is not after start_date"),
     *[
         ({name: url}, f"{name} {INVALID_URL.format(host)}")
         for name, host in (("accounts_url", "accounts"), ("api_url", "voice"))
@@ -96,6 +97,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         for url in ("file://calls/here", "file:calls", "FILE://x")
     ],
     ({"recordings_path": "odd://calls"}, "recordings_path: unsupported URL scheme odd"),
+    ({"recordings_path": "s3://"}, "recordings_path must name a bucket or a folder"),
     ({"recordings_path": "odd::memory://x"}, "recordings_path: unsupported URL scheme odd"),
     (
         {"recordings_path": "gs://calls"},
