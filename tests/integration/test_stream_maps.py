@@ -82,8 +82,7 @@ def test_filter_of_a_map_is_not_logged(
     box: Account, monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
     monkeypatch.setenv("LOGLEVEL", level)
-    maps = {"call_logs": {"__filter__": "caller_id_number != '+1 5550100'"}}
-    run = box.run(streams=["call_logs"], stream_maps=maps)
+    run = succeed(box, {"call_logs": {"__filter__": "caller_id_number != '+1 5550100'"}})
     assert len(run.records) == 40
     assert "5550100" not in run.log
 
