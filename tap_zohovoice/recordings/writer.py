@@ -16,6 +16,7 @@ from tap_zohovoice.recordings.storage import Storage, StoredFile, storage_errors
 
 Fields = dict[str, Any]
 MAX_DECLARED_SIZE = 2**40
+_WAV_HEADER_BYTES = 44
 MIN_WRONG_SIZES = 3  # after which declared sizes are ignored
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
@@ -104,7 +105,8 @@ class FileWriter:
         if size != stored and not (download.is_recheck and size < stored):
             return False
         self._compare_size(download.declared_size, size)
-        download.is_provisional = False
+        # A part, or the header of a WAV file alone, may be followed by more.
+        download.is_provisional &= size < stored or size <= _WAV_HEADER_BYTES
         return True
 
     def _compare_size(self, declared: int | None, size: int) -> None:
