@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from tap_zohovoice._time import Clock
+from tap_zohovoice._time import Clock, parse_date
 from tap_zohovoice.auth import MAX_WAITS, OAuthTokens, ThrottledAuthenticator, TokenEndpoint
 from tap_zohovoice.config.data_centers import SCOPE
-from tap_zohovoice.config.settings import Settings
+from tap_zohovoice.config.settings import DEFAULT_START_DATE, Settings
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
@@ -50,7 +50,8 @@ class Services:
         """When the tap started, by the clock of the machine or the server, whichever is earlier."""
         dates = map(parse_http_date, (self.tokens.endpoint.first_date, self.session.first_date))
         moments = [dt.datetime.fromtimestamp(date, dt.UTC) for date in dates if date is not None]
-        return min([self.started, *moments])
+        # A clock that was never set shows 1970, or the time of its firmware.
+        return min([self.started, *(at for at in moments if at > parse_date(DEFAULT_START_DATE))])
 
     @cached_property
     def session(self) -> ThrottledSession:

@@ -36,3 +36,15 @@ def test_future_bookmark_by_the_server_is_lowered(account: Accounts, clock: Fake
     assert "late" in run.ids
     assert run.log.count("is in the future; reading again from the newest call") == 1
     assert run.bookmark <= "2026-03-01T12:00:00"
+
+
+@pytest.mark.parametrize("date", [0, 3600, 946_684_800, 1_500_000_000])
+def test_clock_of_the_server_that_was_never_set_holds_no_bookmark(
+    account: Accounts, date: int
+) -> None:
+    with account(60, date_ahead_seconds=date - NOW) as box:
+        first = box.read()
+        assert first.bookmark == max(record["start_time"] for record in first.records)
+        second = box.succeed(state=first.state)
+    assert len(second.records) < 60
+    assert "is in the future" not in second.log
