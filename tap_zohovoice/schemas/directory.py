@@ -119,6 +119,7 @@ SMS_FIELDS = (
     Field("mmsMeta", FieldType.OBJECTS, "Media files, as Zoho returns them."),
     Field("messageId", _ID, "Id at the provider."),
     Field("statusDescription", _STRING, "Reason of a failure."),
+    Field("archived", _BOOLEAN, "Whether the list of archived messages has it, and no other."),
 )
 STATUS_CHANGE_FIELDS = (
     Field("agent_id", _ID, "Id of the agent."),

@@ -54,6 +54,7 @@ class SmsLogsStream(ListStream, BookmarkedStream):
                 newest = max(newest, record["submittedTime"])
                 # Archived messages may be among the others too.
                 if self.record_key(record) not in self._emitted_before:
+                    record["archived"] = (context or {}).get("archived") == "true"
                     yield record
         self._emitted_before = frozenset(self._emitted)
         self._complete_until = newest

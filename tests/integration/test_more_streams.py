@@ -100,6 +100,9 @@ def test_each_message_comes_once(account: Accounts, archived: str, pages: dict[s
         run = box.succeed()
         assert len(keys(run, "sms_logs")) == box.directory.messages
         assert len(set(keys(run, "sms_logs"))) == box.directory.messages
+        declared = run.of("SCHEMA")[0]["schema"]["properties"]
+        assert all(row.keys() == declared.keys() for row in run.rows("sms_logs"))
+        assert {row["archived"] for row in run.rows("sms_logs")} <= {True, False}
         newest = max(row["submittedTime"] for row in run.rows("sms_logs"))
         assert max(run.bookmarks("sms_logs").values()) == newest
         before = box.stats.lists["sms_logs"].requests
