@@ -73,6 +73,7 @@ class CallLogReader:
     def continue_at(self, checkpoint: Checkpoint) -> bool:
         """Continue where a run was stopped; return whether the range has that day."""
         self._checkpoint = checkpoint
+        self.planner.boundary.is_inclusive = checkpoint.is_inclusive
         return self.planner.start_at(checkpoint.window.first, checkpoint.window.last)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
@@ -92,7 +93,8 @@ class CallLogReader:
                 self._previous = {row.logid: row.start_time for row in calls.kept.values()}
                 self._emitted = {}
                 del calls  # the rows are held once
-                checkpoint = Checkpoint(upcoming) if upcoming else None
+                known = {"is_inclusive": self.planner.boundary.is_inclusive}
+                checkpoint = Checkpoint(upcoming, **known) if upcoming else None
                 yield replace(result, checkpoint=checkpoint)
         finally:
             if self._differing:

@@ -31,6 +31,7 @@ class Checkpoint:
     """Types of calls of the window that are read, with their numbers of rows."""
     emitted_until: str = ""
     """Start of the last emitted item, of those that take a request."""
+    is_inclusive: bool = False  # whether `toDate` is known to be
 
     def to_state(self, bookmark: str, read_at: dt.datetime) -> dict[str, Any]:
         """Return it as a run that started at `read_at` writes it beside its bookmark."""
@@ -39,6 +40,7 @@ class Checkpoint:
             "read_at": format_timestamp(read_at),
             "next_day": self.window.first.isoformat(),
             "last_day": self.window.last.isoformat(),
+            "is_inclusive": self.is_inclusive,
             # A list, since Meltano merges objects: types of another day would stay in it.
             "call_types": [list(item) for item in self.call_types.items()],
         }
@@ -64,7 +66,10 @@ class Checkpoint:
             return None
         if now - read_at > _RESTART and oldest <= last:
             return cls(DateWindow(min(oldest, first), oldest))
-        return cls(DateWindow(first, last), call_types, str(found.get(POSITION, "")))
+        position, is_inclusive = str(found.get(POSITION, "")), found.get("is_inclusive") is True
+        if not (call_types or position):  # these days may take longer than a run has
+            last = first + (last - first) // 2
+        return cls(DateWindow(first, last), call_types, position, is_inclusive)
 
     def limited(self, until: dt.datetime) -> "Checkpoint":
         """Return a checkpoint without days that are not over at a moment."""

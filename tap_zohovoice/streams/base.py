@@ -112,6 +112,10 @@ class IncrementalStream(BookmarkedStream):
             self.logger.info(
                 "Continuing at %s, because the last run was stopped", found.window.first
             )
+            # If this run is stopped before it has read these days, the next one tries fewer.
+            last_day = max(found.window.last.isoformat(), state[CHECKPOINT]["next_day"])
+            state[CHECKPOINT]["last_day"] = last_day
+            self.write_state()
         return reader
 
     def request_windows(

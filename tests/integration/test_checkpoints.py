@@ -77,6 +77,21 @@ def test_run_stopped_every_two_minutes_ends(account: Accounts, server: dict[str,
         assert {logid for run in runs for logid in run.ids} == server_ids(box)
 
 
+@pytest.mark.parametrize(
+    ("calls", "first", "server"),
+    [
+        (7_000, date(2026, 2, 27), {"max_size": 50, "utc_offset_minutes": 330}),
+        (9_000, date(2026, 1, 30), {"max_size": 45, "total": "absent"}),
+    ],
+)
+def test_run_stopped_in_a_window_continues_with_fewer_days(
+    account: Accounts, calls: int, first: date, server: dict[str, Any]
+) -> None:
+    with account(calls, first=first, **server) as box:
+        runs = run_in_parts(box, first.isoformat())
+        assert {logid for run in runs for logid in run.ids} == server_ids(box)
+
+
 @pytest.mark.parametrize("first", [date(2026, 2, 27), date(2026, 1, 1)])
 def test_transcripts_come_in_stopped_runs(account: Accounts, first: date) -> None:
     with account(1_000, first=first) as box:
