@@ -51,7 +51,7 @@ _LABELS = {
 }
 
 
-# The SDK's `plugin_cli` would make the command a member of the tap, which is below this module.
+# The SDK's `plugin_cli` would make the command a member of the tap, which is in a lower layer.
 class AuthorizeCommand(TapCommand):
     """The SDK's command, with errors for a person at a terminal instead of log lines."""
 
@@ -70,7 +70,7 @@ def text(value: str) -> str:
 
 
 def _parse_streams(names: str) -> list[str]:
-    """Return the names in a list with commas."""
+    """Return the names in a list separated by commas."""
     return [click.Choice(STREAM_NAMES)(name.strip()) for name in names.split(",") if name.strip()]
 
 
@@ -142,7 +142,7 @@ def authorize(
 
 
 def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:
-    """Fill in the empty ones of data center, client ID, client secret and code."""
+    """Prompt for missing values: data center, client ID, client secret, code."""
     missing = [name for name, value in values.items() if not value]
     if not missing:
         return
@@ -180,7 +180,7 @@ def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) 
 
 def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = TapZohoVoice) -> None:
     """Run the command with the command line of the process, or other arguments."""
-    # Lines of the tap's parts, such as a wait, but not the SDK's own lines.
+    # Log lines of the modules of the tap, such as waits, but not those of the SDK.
     logger = logging.getLogger(tap.name)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: record.name != logger.name)

@@ -1,6 +1,6 @@
--- Slots and lockouts of one OAuth client in one hash, so that a server can only lose all of them:
+-- Slots and lockouts of one OAuth client in one hash, so that a server loses all of them or none:
 --   run_id                       the server that wrote the rest
---   since                        when that server was met for the first time
+--   since                        when that server was used for the first time
 --   <URL>/lock                   when a lockout was reported, and how long it lasted from then on
 --   <URL>/taken/<token>          when a slot was acquired
 --   <URL>/answered/<token>       when it was released
@@ -65,12 +65,12 @@ end
 
 local function wait(reason, seconds) return {reason, math.ceil(seconds * 1000000)} end
 
--- What was written by another server, or not at all, may be incomplete.
+-- After a restart, the server may have lost entries.
 local forgotten = math.min(redis.call('HGET', key, 'since'), now) + request.seconds - now
 if locked > 0 and locked >= forgotten then return wait('locked', locked) end
 if forgotten > 0 then return wait('forgotten', forgotten) end
 local field = wanted_url .. '/taken/' .. wanted_token
-if redis.call('HEXISTS', key, field) == 0 then -- else only the reply was lost
+if redis.call('HEXISTS', key, field) == 0 then -- otherwise the reply to an earlier call was lost
   if #ends >= request.slots then
     table.sort(ends)
     return wait('limited', ends[#ends - request.slots + 1] - now)

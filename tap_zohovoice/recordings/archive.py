@@ -19,7 +19,7 @@ MAX_ENTRIES = 100
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
 """Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
-# What `zipfile` raises for bytes that are not what it expects.
+# Exceptions of `zipfile` for invalid data.
 _FAULTS = (
     *(BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError),
     *(struct.error, zlib.error),
@@ -34,7 +34,7 @@ def is_archive(head: bytes) -> bool:
 class Archive:
     """The entries of an archive, by the names of their files.
 
-    `ArchiveError` is raised for what is not an archive, is truncated or has too many entries.
+    `ArchiveError` is raised if it is invalid, is truncated or has too many entries.
     """
 
     def __init__(self, file: IO[bytes]) -> None:

@@ -48,7 +48,7 @@ class Rechecks:
         return age < self._lookback
 
     def is_due(self, downloaded_at: dt.datetime | None, now: dt.datetime) -> bool:
-        """Return whether a file that was still written has had the time to be completed."""
+        """Return whether the server has had the time to complete a file."""
         return downloaded_at is None or now - downloaded_at >= _SETTLING_TIME
 
     def record(self, start_time: str, *, is_provisional: bool) -> None:
@@ -112,7 +112,7 @@ class RecordingDownloader:
 
         A file is its name, the start of its call in the form of records, and its bytes according to
         the log. The fields of each are `uri`, `bytes`, `sha256`, `content_type` and
-        `downloaded_at`; or only `error`. An error that has nothing to do with a file is raised.
+        `downloaded_at`; or only `error`. An error that is not about a single file is raised.
         """
         writer = self.sender.writer
         downloads = (writer.prepare(*file) for file in files)

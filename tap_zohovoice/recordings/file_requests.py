@@ -32,11 +32,11 @@ from tap_zohovoice.recordings.writer import Download, Fields, FileWriter, save, 
 
 _T = TypeVar("_T")
 _Handle = Callable[[requests.Response, bytes, Iterator[bytes]], _T | None]
-"""Takes a response, its first bytes and its rest; returns None for what was not requested."""
+"""Handles a response, given its first bytes and the rest; returns None for other content."""
 MAX_BYTES = 1024**3  # of the files of one request; source: documentation
 _MAX_OVERHEAD = 1024**2  # bytes of an archive beyond those of its files
 _MAX_ATTEMPTS = 2  # of a request for several files
-_MAX_FAILURES = 3  # requests in a row without an archive, after which no more are made
+_MAX_FAILURES = 3  # consecutive requests without an archive, after which no more are sent
 _MAX_POOR = 2  # archives with fewer than half of the files, after which no more are requested
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
@@ -50,7 +50,7 @@ class FileRequests:
     max_files: int  # of one request
     failures: ItemFailures
     _mode = "play"  # live servers and the documentation disagree about its values
-    _is_mode_accepted = False  # whether a request succeeded, so that it causes no later failure
+    _is_mode_accepted = False  # whether a request succeeded, so that `mode` is no cause later
     _is_proven = _is_failure_logged = False
     _taken = _poor = _failures = 0
     _archive: Archive | None = None
@@ -115,7 +115,7 @@ class FileRequests:
             pass
         except RetryableError as error:
             is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
-            # A page would be the same again.
+            # A retry would return the same page.
             if not is_page or isinstance(error, RateLimitedError | TokenRejectedError):
                 raise
             may_be_token = error.may_be_token
@@ -135,7 +135,7 @@ class FileRequests:
                 self._stop("most of the files are missing in the archive")
 
     def take_from_archive(self, download: Download) -> Fields | None:
-        """Store a file of the archive; None if it must be requested alone."""
+        """Store a file of the archive; None if it must be requested separately."""
         if not self._archive:
             return None
         try:

@@ -32,7 +32,7 @@ class Download:
     stored: StoredFile  # empty if there is none
     short_digest: str = ""  # SHA-256 of the last response that was shorter than declared
     is_recheck: bool = False  # whether it is stored, and requested again as it may have grown
-    is_provisional: bool = False  # whether it may not be whole, and a later run must request it
+    is_provisional: bool = False  # whether it may be incomplete, and a later run must request it
 
 
 @dataclass(eq=False, repr=False)
