@@ -179,7 +179,7 @@ def _check_recordings_path(name: str, path: str) -> Iterator[str]:
 
 def _check_rate_limit_store(name: str, url: str) -> Iterator[str]:
     if importlib.util.find_spec("redis") is None:
-        yield f"{name} needs the extra redis: pip install 'tap-zohovoice[redis]'"
+        yield f"{name} needs the extra redis: pip install redis"
     elif not _is_redis_url(url):
         yield f"{name} must be a URL such as redis://:password@redis.example.com:6379/0"
 
