@@ -158,6 +158,7 @@ class TestOutput:
     def test_reads_the_environment_without_what_surrounds_values(
         self, cli: Cli, monkeypatch: Patch, around: str
     ) -> None:
+        monkeypatch.setenv(PREFIX + "START_DATE", "30 days ago")  # as Meltano passes it
         for option in options(cli.box):
             name, _, value = option.removeprefix("--").partition("=")
             text = around.format(value) if name in {"client-id", "client-secret", "code"} else value
