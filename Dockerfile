@@ -1,4 +1,4 @@
-# The tap alone, with the versions that its tests ran with: docker build --tag tap-zohovoice .
+# Only the tap, with the pinned versions that its tests use: docker build --tag tap-zohovoice .
 FROM python:3.13-slim-trixie AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all: PIP_REQUIRE_HASHES=1
@@ -11,7 +11,7 @@ RUN python -m venv /opt/build \
 
 COPY pyproject.toml README.md LICENSE ./
 COPY tap_zohovoice tap_zohovoice
-# The folder .git, where the version comes from, stays outside.
+# The version comes from .git, which is not in the build context.
 ARG VERSION=0.1.0.dev0
 RUN SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION} \
         /opt/build/bin/hatchling build --target wheel --directory dist \
@@ -20,7 +20,7 @@ RUN SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION} \
 
 FROM python:3.13-slim-trixie
 
-# The slots of the limit, which all runs share, and the files of recordings.
+# Folders for the state of the rate limit, which all runs share, and for recordings.
 ENV XDG_STATE_HOME=/state PATH=/opt/tap/bin:$PATH
 RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent tap \
     && install --directory --owner=tap --mode=0700 /state /recordings
