@@ -10,12 +10,12 @@ run should repeat less than two minutes of requests."""
 ITEM_WINDOW_REQUESTS = 10
 """The same for streams with a request for each row: after a stop, they list the window again."""
 _MIN_CHECKPOINT_ROWS = 1_000
-"""Rows that a window may have however many requests they take: short windows repeat days."""
+"""Rows that a window may have at any page size: short windows repeat days, as they overlap."""
 LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
-"""Where `from` + `size` may end, most likely first: the default of the search engine that Zoho's
+"""Likely limits of `from` + `size`, most likely first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
 DEFAULT_SIZE = 200
-"""The size of first pages, unless the user wishes another one: clients use it."""
+"""The size of first pages, unless `page_size` is set: clients use it."""
 _MIN_ROWS_OF_ORDER = 20
 """Minimum rows of a page that show an order."""
 _LATEST = "~"
@@ -29,17 +29,17 @@ class ServerLimits:
         self.size = size  # rows requested at once
         self.window_requests = _MAX_WINDOW_REQUESTS  # of a window of several days
         self.reachable_rows = LIKELY_LIMITS[0] - size  # that offsets are likely to reach
-        self.deepest_row = 0  # largest offset + number of rows that came
+        self.deepest_row = 0  # largest offset + number of received rows
         self.confirmed_end = 0  # largest `from` + `size` of a request that returned rows
         self.full_page_rows = 0  # 0: unknown
         self.longest_page_rows = 0
-        # Rows of the longest first page and of the largest window that are proved to be complete.
+        # Rows of the longest first page, and of the largest window, that are known to be complete.
         self.proven_page_rows = 0
         self.proven_window_rows = min(size, LIKELY_LIMITS[-1])  # any server pages that far
         self.total_is_reliable = True  # whether totals have been right so far
         self.total_exceeds_page = False  # whether one was greater than the rows of its own page
-        self.firm_overlaps = 0  # wide overlaps of two pages, in a row, whose rows kept their order
-        self.needs_single_pages = False  # whether each window must fit a page: no order is firm
+        self.firm_overlaps = 0  # consecutive wide overlaps of pages whose rows kept their order
+        self.needs_single_pages = False  # whether each window must fit a page: the order changes
 
     @property
     def checkpoint_rows(self) -> int:

@@ -18,7 +18,7 @@ from tap_zohovoice.pagination import Page, PageRequest
 
 PageGenerator = Generator[PageRequest, Page, Page]
 Split = Literal["days", "types", "nothing"]
-"""Fewer days, or one type of calls of one day."""
+"""What to request instead of a window: fewer days, or one type of calls of one day."""
 NextPage = tuple[int, Page | None]
 """A page and its offset; None at the end."""
 
@@ -64,7 +64,7 @@ class PageFlow:
 
     @property
     def is_end_certain(self) -> bool:
-        """Whether all rows have come, or a limit of offsets is not likely to have ended them."""
+        """Whether all rows were received, or the end is not likely to be a limit of offsets."""
         if self._pass.has_trusted_total or self.passed_start:
             return True
         rows = self._pass.row_count  # a list may lack its last row, or have one that was added
@@ -89,7 +89,7 @@ class PageFlow:
         for _ in range(1 + _MAX_REREADS):
             this = self._pass = WindowPass(self.limits, self._start)
             yield from self._read_pass()
-            # Rows that change places may be in place once, by chance.
+            # Rows whose order changes may have the same order once, by chance.
             keeps_order = this.is_firm and (before is None or this.has_order_of(before))
             if this.is_complete(len(self.rows), keeps_order=keeps_order):
                 return self.calls
@@ -159,7 +159,7 @@ class PageFlow:
         return offset, None
 
     def _check_length(self) -> Generator[PageRequest, Page, None]:
-        """Check that a window without a total is not too large, by a later row where it may be."""
+        """Check that a window without a total is not too large, by a request for a later row."""
         most = self.limits.max_window_rows
         if len(self.rows) > most:
             raise WindowTooLargeError(None)
@@ -208,7 +208,7 @@ class PageFlow:
             raise WindowTooLargeError(total)
 
     def _add(self, page: Page, offset: int) -> None:
-        # Rows of an overlap, and those of an earlier pass, may have changed since they came.
+        # Rows of an overlap, and those of an earlier pass, may have changed since.
         repeated = set(self._pass.ids[-self._pass.overlap :])
         self.calls.add(page.rows, lambda key: key in self._pass.seen and key not in repeated)
         self._pass.add(page, offset)
@@ -217,10 +217,10 @@ class PageFlow:
         """Return whether a page ends the window."""
         length = len(page.rows)
         if page.total is None:
-            # A short page may be a capped one; only the overlap alone is the end for certain.
+            # A short page may be a capped one. Only a page with nothing but the overlap is the end.
             self._has_ended = bool(offset) and length == self._pass.overlap < self._longest
             return self._has_ended
-        # A total may count the rows of its own page, until one does not, or its end was verified.
+        # A total may count only the rows of its page, until one does not, or its end is verified.
         # A page as long as the longest may have been capped.
         verified = min(self.limits.proven_page_rows, self.limits.longest_page_rows - 1)
         is_own = not (offset or self.limits.total_exceeds_page or length <= verified)
@@ -240,8 +240,8 @@ class PageFlow:
             return offset, None
         self._pass.check_order(back)
         if not page.rows:
-            # Where there is a row by now, there may be more after it; but a server that returns
-            # nothing at an offset does so each time.
+            # If there is a row now, there may be more after it; but a server that returns nothing
+            # at an offset does so each time.
             if lower + len(back.rows) <= offset or offset not in self._pass.empty_offsets:
                 self._pass.empty_offsets.add(offset)
                 return lower, back

@@ -1,4 +1,4 @@
-"""Requests of pages, in the largest size that the server grants."""
+"""Requests of pages, in the largest size that the server accepts."""
 
 from collections.abc import Generator
 from dataclasses import replace
@@ -22,7 +22,7 @@ _LEAST_SIZE = 25
 
 
 class PageRequester:
-    """Requests pages: in the largest size granted, or a smaller one where the server rejects it.
+    """Requests pages in the largest size that the server accepts, or smaller if it rejects one.
 
     A rejection need not name what is rejected. So a size that may be the reason is lowered, and
     tried again later. Sizes are tried after a full page, where more rows are certain to follow: a
@@ -38,7 +38,7 @@ class PageRequester:
         self._larger = [] if size else list(_LARGER_SIZES)  # to try
         self._has_full_page = False  # whether more rows than the least size may follow
         self._was_silent = False  # whether the last first page had no rows
-        self._large_end = LIKELY_LIMITS[0]  # likely one, or that of the last failure
+        self._large_end = LIKELY_LIMITS[0]  # likely, or observed by the last failure
         self.limits = ServerLimits(self._least)
 
     def request(
@@ -154,7 +154,7 @@ class PageRequester:
         return True
 
     def _try_larger(self, request: PageRequest) -> Generator[PageRequest, Page, Page | None]:
-        """Request a page of rows that are there in a larger size; None: it is not granted."""
+        """Request existing rows in a larger size; None: it is not accepted."""
         while size := self._larger_size(request.offset):
             page = Page([], None, size)
             try:

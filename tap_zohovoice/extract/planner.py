@@ -93,14 +93,14 @@ class WindowPlanner:
         return min(midnight(window.last) - MAX_UTC_OFFSET, self._end)
 
     def bookmark_limit(self, window: DateWindow) -> dt.datetime:
-        """Return the moment that the bookmark less the lookback must not pass after a window."""
+        """Return the moment that the bookmark minus the lookback must not pass after a window."""
         if window.last >= self._covering_day:
             return window.near[1]
-        # Where a phone's clock is ahead, its call is listed on a day before its start.
+        # If the clock of a phone is ahead, its call is listed on a day before its start.
         return self.covered_until(window) + (DAY if self._is_inclusive else 0 * DAY)
 
     def shrink(self, window: DateWindow, rows: int | None) -> None:
-        """Plan fewer days, since a window holds too many rows, or an unknown number."""
+        """Plan fewer days, since a window has too many rows, or an unknown number."""
         if rows is None:
             self._days = min(SHORT_RANGE_DAYS, max(window.days // 2, 1))
             return

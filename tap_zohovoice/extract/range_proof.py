@@ -92,13 +92,13 @@ class RangeProof:
         return starts
 
     def _has_new_rows(self, probe: DateWindow, rows: Rows) -> Generator[PageRequest, Page, bool]:
-        """Return whether a window has rows that did not come before."""
+        """Return whether a window has rows that were not received before."""
         self._probes += 1
         try:
             page = yield from self._windows.request_page(probe)
         except InvalidParameterError:
             return False
-        # What arrived after the window was read proves nothing, and the next run reads it.
+        # Calls that were added after the window was read do not count; the next run reads them.
         if all(row.logid in rows or row.start_time > self._arriving for row in page.rows):
             return False
         yield from self._observe_days(probe, page)
@@ -110,7 +110,7 @@ class RangeProof:
         return True
 
     def _observe_days(self, window: DateWindow, page: Page) -> Generator[PageRequest, Page, None]:
-        """Observe how many days a window has; its first page does not show that of many rows."""
+        """Observe how many days a window has, by its first page and its last row."""
         rows = list(page.rows)
         if page.total is not None and page.total > len(rows):
             with suppress(InvalidParameterError, RetriesExhaustedError):

@@ -115,7 +115,7 @@ class CallLogReader:
     ) -> Generator[PageRequest | WindowResult, Page, CallRows | None]:
         """Read a window; None: the planner has another one to read first."""
         by_days = self.planner.can_split(window)
-        # Of a day before the start, only a part is read, so that its total proves nothing.
+        # Of a day before the start, only a part is read, so its total cannot be compared.
         is_after_start = self._start <= format_timestamp(midnight(window.first))
         by_type = self._can_split_types and self.emits_types and is_after_start
         reading = self._windows.read(
@@ -217,7 +217,7 @@ class CallLogReader:
         differing.update(row.logid for row in rows if row.logid in previous)
         self._differing += len(differing - self._differing_ids)
         self._differing_ids = differing
-        # Days have a zone, so neighbours of the window are not stray.
+        # The time zone of the days is not known, so calls of adjacent days are not strays.
         after, before = window.near[0], window.near[1] + DAY
         first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))
         strays = rows[:first] + rows[last:]

@@ -20,7 +20,7 @@ _RESTART = dt.timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where the next run continues, instead of at the bookmark less the lookback.
+    """Where the next run continues, instead of at the bookmark minus the lookback.
 
     A runner that stops each run after a while would otherwise read the lookback again each time,
     and might never get beyond it.

@@ -9,7 +9,7 @@ from tap_zohovoice.singer.records import SerializedRecord
 _WIDE_OVERLAP = 20
 """Rows of an overlap that prove the order of rows, where no total does."""
 _ENOUGH_OVERLAPS = 10
-"""Wide overlaps in a row after which an overlap of one row shows whether rows moved."""
+"""Consecutive wide overlaps after which an overlap of one row shows whether rows moved."""
 
 
 class WindowPass:
@@ -26,9 +26,9 @@ class WindowPass:
         self.has_shifted = False  # whether rows before a seam were gone, or have moved
         self.empty_offsets: set[int] = set()  # that had no row, but should have had one
         self.order = DescendingOrderDetector(start)
-        self.stale_pages = 0  # last pages in a row without a new row
+        self.stale_pages = 0  # consecutive last pages without a new row
         self.overlap = 1  # rows of the last page that are requested again
-        self._repeats = 0  # rows that came again, more than were requested again
+        self._repeats = 0  # rows received again without being requested again
 
     @property
     def has_trusted_total(self) -> bool:
@@ -48,7 +48,7 @@ class WindowPass:
     def choose_overlap(self, page: Page) -> int:
         """Return how many rows of a page to request again; none if it has no others.
 
-        One row that changes its place from request to request may be in place by chance.
+        A single row whose place changes between requests may match by chance.
         """
         if len(page.rows) <= self.overlap:
             return 0
@@ -84,7 +84,7 @@ class WindowPass:
             self._limits.firm_overlaps = self._limits.firm_overlaps + 1 if is_firm else 0
 
     def check_order(self, page: Page) -> None:
-        """Check that the rows of a page that came before are in the same order."""
+        """Check that rows which were received before are in the same order."""
         known = [self.seen[row.logid] for row in page.rows if row.logid in self.seen]
         self.is_firm = self.is_firm and known == sorted(known)
 
@@ -99,7 +99,7 @@ class WindowPass:
         `keeps_order` says that the rows have kept their places, in this pass and between passes.
         """
         if not keeps_order or (self._limits.needs_single_pages and not self.is_single_page):
-            # Only a total proves that rows which change places were all seen.
+            # Only a total proves that all rows were received if their order changes.
             return self.has_trusted_total and found >= max(self.totals)
         if not self.has_trusted_total or self.order.passed_start:
             return True

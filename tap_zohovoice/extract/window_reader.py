@@ -1,4 +1,4 @@
-"""Reader of one date window: to its end, or until it is known to hold too many rows."""
+"""Reader of one date window: to its end, or until it is known to have too many rows."""
 
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
@@ -87,12 +87,12 @@ class WindowReader:
         return page
 
     def _verify_end(self, window: DateWindow, rows: Rows) -> Generator[PageRequest, Page, None]:
-        """Verify that a long window without a total did not end where offsets do.
+        """Verify that a long window without a total was not cut off at the limit of offsets.
 
         The days after the last row are requested separately.
 
         Raises:
-            WindowTooLargeError: If they have rows that did not come before, or prove nothing.
+            WindowTooLargeError: If they have rows that were not received before, or prove nothing.
         """
 
         def request_page(days: DateWindow, offset: int, *, has_rows: bool = True) -> PageGenerator:
@@ -109,7 +109,7 @@ class WindowReader:
             )
             found = yield from flow.read_window()
             if len(found.kept) > 0.9 * len(rows):
-                raise WindowTooLargeError(None)  # it may have ended in the same place
+                raise WindowTooLargeError(None)  # it may be cut off too
 
     def verify_offset(
         self, window: DateWindow, total: int | None
