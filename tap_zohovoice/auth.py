@@ -225,7 +225,7 @@ class OAuthTokens:
 
 
 def _expires_in(response: Mapping[str, Any]) -> float:
-    """Return seconds; `expires_in` may be in milliseconds beside `expires_in_sec` (seen)."""
+    """Return seconds; `expires_in` may be in milliseconds beside `expires_in_sec`."""
     texts = (str(response.get(name)) for name in ("expires_in_sec", "expires_in"))
     seconds = next((int(text) for text in texts if text.isdecimal() and int(text)), 0)
     return seconds / 1000 if seconds > MAX_LIFETIME else seconds or DEFAULT_LIFETIME
@@ -241,7 +241,7 @@ class ThrottledAuthenticator(AuthBase):
     @override
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
         self.tokens.access_token()  # fetching one can take long and must not hold a slot meanwhile
-        self.limiter.acquire()  # where a lockout is waited out
+        self.limiter.acquire()  # also waits for the end of a lockout
         try:
             r.headers["Authorization"] = f"Zoho-oauthtoken {self.tokens.access_token()}"
         except BaseException:

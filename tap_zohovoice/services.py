@@ -36,7 +36,7 @@ class Services:
     _limiters: dict[str, SlidingWindowLimiter] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Make what every run needs."""
+        """Create what every run needs."""
         self.user_agent = self.config.get("user_agent") or self.user_agent
         self.reporter = Reporter(self.clock, self._find_wait)
 

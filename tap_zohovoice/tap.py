@@ -57,7 +57,7 @@ class TapZohoVoice(Tap):
 
     name = "tap-zohovoice"
     config_jsonschema: ClassVar[dict[str, Any]] = CONFIG_SCHEMA
-    # BATCH is left out on purpose: its files would let STATE run ahead of what a target has.
+    # No BATCH: the tap would emit STATE before the target has stored the files.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         *(TapCapabilities.CATALOG, TapCapabilities.STATE, TapCapabilities.DISCOVER),
         *(PluginCapabilities.ABOUT, PluginCapabilities.STREAM_MAPS),

@@ -60,7 +60,7 @@ def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.
 def _register(
     mapper: sdk.PluginMapper, stream: str, entry: CatalogEntry, maps: Json
 ) -> Iterator[str]:
-    """Register a selected stream with its maps; yield an error for each mistake in them."""
+    """Register a selected stream with its maps; yield each error in them."""
     maps = {key: fields for key, fields in maps.items() if isinstance(fields, dict)}
     errors = [f"{key}.{error}" for key, fields in maps.items() for error in _find_invalid(fields)]
     if errors:
@@ -96,7 +96,7 @@ def _suggest(name: str, known: Any) -> str:  # noqa: ANN401 - names of any colle
 
 
 def _find_invalid_maps(maps: Json) -> Iterator[str]:
-    """Yield mistakes outside of maps, for which the SDK would quote values, secret or not."""
+    """Yield errors outside of maps, for which the SDK would quote values, secret or not."""
     for key, fields in maps.items():
         if key.startswith("__") and key != _ELSE:
             yield f"{key[:60]} is not an option"
@@ -187,7 +187,7 @@ def _try_expressions(
         nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
         bound = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
         known = {*evaluator.names, *step.functions, *bound}
-        # In branches that are not taken too.
+        # Also in branches that are not evaluated.
         if unknown := [node.id for node in nodes if node.id not in known]:
             yield f"{key}.{name}: unknown name {unknown[0][:60]}{_suggest(unknown[0], known)}"
             continue

@@ -1,4 +1,4 @@
-"""Stream `agent_status_changes`: who was available when, `GET zv/metrics/statusaudit/list`."""
+"""Stream `agent_status_changes`: status of the agents, `GET zv/metrics/statusaudit/list`."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ class AgentStatusChangesStream(OwnedStream):
             self.logger.warning(message, self._gaps)
 
     def _read(self, agent: str, start: dt.datetime, end: dt.datetime) -> dict[str, Record]:
-        """Read the changes of a period, by their time, in halves where one is missing."""
+        """Return the changes of a period by their time; request halves if one is missing."""
         changes, previous = self._read_pages(agent, start, end)
         gaps = 0
         for moment, record in sorted(changes.items()):

@@ -23,7 +23,7 @@ from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.singer.state import NEWEST
 
 _MIN_MARGIN = dt.timedelta(days=1)
-"""How far the bookmark stays before the end of an empty window, even without a lookback."""
+"""Minimum distance from the bookmark to the end of a window without calls."""
 
 
 class IncrementalStream(BookmarkedStream):

@@ -24,7 +24,7 @@ from tap_zohovoice.streams.base import IncrementalStream
 
 LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
 """Kind, and the filter of `zv/logs` for the calls that have one. Source: documentation."""
-_DEDUPE_WINDOW = 50_000  # keys that are remembered, since two legs of a call may name the same file
+_DEDUPE_WINDOW = 50_000  # keys that are remembered, as two legs of a call may have the same file
 _STATE_ITEMS = 10  # items after which STATE is written, where they take requests
 FAILURES = "open_failures"  # member of a bookmark: keys whose last record is an error
 _MAX_FAILURES = 1_000

@@ -21,13 +21,13 @@ _MAX_PASSES = 8  # over a list whose order changes, or that lacks rows
 
 
 class DeclaredStream(ZohoVoiceStream):
-    """A stream whose schema follows from its fields, its first line of documentation, its scope."""
+    """A stream whose schema is built from its fields, its docstring and its scope."""
 
     selected_by_default = False
     schema: ClassVar[dict[str, Any]] = {}
     fields: ClassVar[tuple[Field, ...]]
     is_open: ClassVar[bool] = True  # whether rows may have other fields too
-    aliases: ClassVar[Mapping[str, str]] = {}  # of key fields, for rows that lack them
+    aliases: ClassVar[Mapping[str, str]] = {}  # other names of key fields
 
     @override
     def __init_subclass__(cls) -> None:
@@ -44,7 +44,7 @@ class DeclaredStream(ZohoVoiceStream):
         return RecordConverter(self.fields, required, self.aliases, self.logger)
 
     def convert_rows(self, rows: Iterable[Any], first: int) -> list[Record]:
-        """Convert rows, of which the first one has that index in the list."""
+        """Convert rows; `first` is the index of the first row in the list."""
         name, convert = f"the list of {self.name}", self.converter.convert
         return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
 

@@ -25,11 +25,11 @@ STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
 FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 """Kind of a file, and the field of a call log that names it."""
 VERIFIED_UNTIL = "files_verified_until"
-"""Member of a bookmark: start of the newest call whose files are final, with those before it."""
+"""Member of a bookmark: start of the call up to which all files are final."""
 
 
 class RecordingsStream(CallItemStream):
-    """Each recording and each voicemail that a call log names; its file, with `recordings_path`."""
+    """Each recording and each voicemail in a call log, and its file with `recordings_path`."""
 
     name = "recordings"
     primary_keys = ("recording_filename",)
