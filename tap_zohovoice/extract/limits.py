@@ -37,7 +37,7 @@ class ServerLimits:
         self.proven_page_rows = 0
         self.proven_window_rows = min(size, LIKELY_LIMITS[-1])  # any server pages that far
         self.total_is_reliable = True  # whether totals have been right so far
-        self.total_exceeds_page = False  # whether one was greater than the rows of its own page
+        self.total_exceeds_page = False  # whether a total was greater than the rows of its page
         self.firm_overlaps = 0  # consecutive wide overlaps of pages whose rows kept their order
         self.needs_single_pages = False  # whether each window must fit a page: the order changes
 
@@ -65,7 +65,7 @@ class ServerLimits:
                 self.reachable_rows = max(self.reachable_rows, min(self.deepest_row, _MAX_ROWS))
             if total > 2 * (offset + rows):
                 self.full_page_rows = rows
-        # A total may count the rows of its own page alone.
+        # A total may count only the rows of its page.
         if total > rows and total >= offset + rows:
             self.total_exceeds_page = True
         if offset and rows > 1 and total == rows and not self.total_exceeds_page:

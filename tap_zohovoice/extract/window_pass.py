@@ -89,7 +89,7 @@ class WindowPass:
         self.is_firm = self.is_firm and known == sorted(known)
 
     def has_order_of(self, before: "WindowPass") -> bool:
-        """Return whether the rows that both passes have are in one order."""
+        """Return whether the rows of both passes have the same order."""
         first = [key for key in before.seen if key in self.seen]
         return first == [key for key in self.seen if key in before.seen]
 

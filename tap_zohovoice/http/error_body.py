@@ -42,7 +42,7 @@ class ErrorBody:
             content = {"errors": items}
         if not isinstance(content, dict):
             start = body[:_MAX_CHARS].strip().removeprefix(b"\xef\xbb\xbf")
-            # Words in rows, whole or cut off, are not an error.
+            # Text in rows, complete or truncated, is not an error.
             page = b"" if start[:1] in {b"{", b"["} else start
             text = _INVISIBLE.sub(" ", page.decode("utf-8", "replace"))
             is_foreign = content is None and bool(start)

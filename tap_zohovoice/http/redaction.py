@@ -12,7 +12,7 @@ _TOKEN = re.compile(r"\b(?=[\w.-]*\d)[\w.-]{20,}", re.ASCII)
 _NUMBER = re.compile(r"\+?\d(?:[\s().-]*\d){4,}")
 _QUOTED = re.compile(r"\"(?!\w{1,30}\")[^\"]*\"|'(?!\w{1,30}')[^']*'|`(?!\w{1,30}`)[^`]*`")
 _FOREIGN = re.compile(r"\S*[^\x20-\x7e]+\S*")
-# Zoho capitalises its own words too, so what starts a sentence and a few names may stay.
+# Zoho capitalises words too, so the start of a sentence and a few names are kept.
 _NAME = re.compile(r"(?<!^)(?<![.!?] )\b(?!(?:OAuth|Zoho|Voice|Accounts)\b)[A-Z][a-z]+\w*")
 
 

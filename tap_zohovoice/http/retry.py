@@ -70,7 +70,7 @@ class RetryPolicy:
         func: Callable[[], _T],
         *,
         max_attempts: int = MAX_ATTEMPTS,  # without a usable response
-        max_unreachable: int = MAX_ATTEMPTS,  # those without a whole response; 1 in a trial
+        max_unreachable: int = MAX_ATTEMPTS,  # attempts without a complete response; 1 in a trial
         max_lockouts: int = MAX_LOCKOUTS,  # consecutive ones to wait for
         earlier_attempts: int = 0,  # of an earlier request, which count too
     ) -> _T:

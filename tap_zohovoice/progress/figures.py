@@ -61,7 +61,7 @@ class Snapshot:
 
 @dataclass
 class _Progress:
-    """Log lines of one stream, with estimates by the time passed and the pace of the limit."""
+    """Log lines of one stream, with estimates by elapsed time and rate limit."""
 
     name: str
     _: KW_ONLY

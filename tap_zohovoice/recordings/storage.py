@@ -111,7 +111,7 @@ class Storage:
         try:
             yield file
         finally:
-            with suppress(OSError):  # on a full disk, what is left to write fails again
+            with suppress(OSError):  # on a full disk, the flush of the rest fails again
                 file.close()
 
     def _full(self, path: str) -> str:

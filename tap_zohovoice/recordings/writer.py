@@ -86,7 +86,7 @@ class FileWriter:
                 return self.already_stored(download)
             is_short = size < (self.expected_size(download) or 0)
             if is_short and not (is_whole and digest == download.short_digest):
-                download.short_digest = digest  # a second response says that it is whole
+                download.short_digest = digest  # a second response may prove that it is complete
                 reason = "the file is shorter than the call log declares"
                 raise truncated(reason)
             if is_whole:

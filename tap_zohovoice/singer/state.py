@@ -131,7 +131,7 @@ def _without_markers(bookmark: Bookmark) -> Bookmark:
 
 
 def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
-    # The SDK would read every partition that is in the state, so only the stream's own stay.
+    # The SDK would read every partition in the state, so unknown ones are removed.
     stored = bookmark.pop("partitions", [])
     seed = _validate(stream, bookmark, now)
     if stream.fixed_partitions == ():
