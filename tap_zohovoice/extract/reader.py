@@ -93,8 +93,8 @@ class CallLogReader:
                 self._previous = {row.logid: row.start_time for row in calls.kept.values()}
                 self._emitted = {}
                 del calls  # the rows are held once
-                known = {"is_inclusive": self.planner.boundary.is_inclusive}
-                checkpoint = Checkpoint(upcoming, **known) if upcoming else None
+                includes_last = self.planner.boundary.is_inclusive
+                checkpoint = upcoming and Checkpoint(upcoming, is_inclusive=includes_last)
                 yield replace(result, checkpoint=checkpoint)
         finally:
             if self._differing:
