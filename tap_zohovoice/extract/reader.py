@@ -93,9 +93,12 @@ class CallLogReader:
                 self._previous = {row.logid: row.start_time for row in calls.kept.values()}
                 self._emitted = {}
                 del calls  # the rows are held once
-                includes_last = self.planner.boundary.is_inclusive
-                checkpoint = upcoming and Checkpoint(upcoming, is_inclusive=includes_last)
-                yield replace(result, checkpoint=checkpoint)
+                if upcoming:
+                    is_inclusive = self.planner.boundary.is_inclusive
+                    result = replace(
+                        result, checkpoint=Checkpoint(upcoming, is_inclusive=is_inclusive)
+                    )
+                yield result
         finally:
             if self._differing:
                 _LOGGER.warning(
