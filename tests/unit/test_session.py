@@ -1,10 +1,13 @@
 """HTTP session: bounded bodies, released slots, no redirects, cookies or interim responses."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import requests
 from requests_mock import Mocker
+from urllib3 import HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.http.session import PlainSession, ThrottledSession
@@ -113,3 +116,18 @@ def test_endless_interim_responses_end() -> None:
         response = session.send(prepare(server.url), timeout=9, stream=True)
         assert response.status_code == 103
         response.close()
+
+
+def test_connections_of_a_pool_keep_their_class() -> None:
+    """Those of a SOCKS proxy take arguments of their own."""
+
+    class ProxiedConnection(HTTPSConnection):
+        pass
+
+    class ProxiedPool(HTTPSConnectionPool):
+        ConnectionCls: Any = ProxiedConnection
+
+    adapter: Any = PlainSession(FakeClock()).get_adapter("https://a/")
+    adapter.poolmanager.pool_classes_by_scheme = {"https": ProxiedPool}
+    pool = adapter.get_connection_with_tls_context(prepare("https://a/"), verify=True)
+    assert issubclass(pool.ConnectionCls, ProxiedConnection)
