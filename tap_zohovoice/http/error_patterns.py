@@ -81,9 +81,9 @@ def is_surely_throttled(status: int, words: str) -> bool:
 
 def is_throttled(status: int, words: str, wait: float | None, *, is_html: bool) -> bool:
     """Return whether an error says that the API is locked, or may say so."""
-    if is_surely_throttled(status, words) or status in _NEVER_THROTTLED:
-        return status not in _NEVER_THROTTLED
-    if is_html:
+    if is_surely_throttled(status, words):
+        return True
+    if is_html or status in _NEVER_THROTTLED:
         return False
     if wait_from_words(words) or _LOCKED_FOR.search(words):
         return True
