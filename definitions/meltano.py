@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from definitions.documents import as_hub, as_meltano
-from definitions.plugin import DefinitionError, Plugin
+from definitions.plugin import NAME, NAMESPACE, DefinitionError, Plugin
 from definitions.settings import settings
 
 LABEL = "Zoho Voice"
+_PREFIX = f"{NAMESPACE.upper()}_"
 
 
 def meltano_yml(text: str, document: dict[str, Any], plugin: Plugin) -> str:
@@ -18,8 +19,8 @@ def meltano_yml(text: str, document: dict[str, Any], plugin: Plugin) -> str:
     The rest of the file stays, comments and commands included. It is written in Meltano's own
     style, so that Meltano itself does not change it when it is used.
     """
-    extractor = extractor_of(document, plugin)
-    for key, value in _definition(plugin).items():
+    extractor = extractor_of(document)
+    for key, value in (_common(plugin) | {"description": plugin.about["description"]}).items():
         if extractor.get(key) != value:  # equal values keep their comments
             extractor[key] = value
     written = as_meltano(document)
@@ -30,22 +31,22 @@ def meltano_yml(text: str, document: dict[str, Any], plugin: Plugin) -> str:
     return written
 
 
-def extractor_of(document: dict[str, Any], plugin: Plugin) -> dict[str, Any]:
+def extractor_of(document: dict[str, Any]) -> dict[str, Any]:
     """Return the tap's entry of meltano.yml."""
     extractors: list[dict[str, Any]] = document["plugins"]["extractors"]
     for extractor in extractors:
-        if extractor["name"] == plugin.name:
+        if extractor["name"] == NAME:
             return extractor
-    message = f"meltano.yml has no extractor {plugin.name}"
+    message = f"meltano.yml has no extractor {NAME}"
     raise DefinitionError(message)
 
 
-def _definition(plugin: Plugin) -> dict[str, Any]:
+def _common(plugin: Plugin) -> dict[str, Any]:
+    """Return what both definitions have."""
     return {
-        "namespace": plugin.namespace,
+        "namespace": NAMESPACE,
         "label": LABEL,
-        "executable": plugin.name,
-        "description": plugin.about["description"],
+        "executable": NAME,
         "capabilities": plugin.about["capabilities"],
         "settings_group_validation": [plugin.required],
         "settings": settings(plugin),
@@ -72,32 +73,29 @@ def hub_definition(plugin: Plugin, project: dict[str, Any], pyproject: str) -> s
     of `project.urls`, or docs/ in the repository. Commands are those of meltano.yml.
     """
     definition: dict[str, Any] = {
+        **_common(plugin),
         **_PAGE,
-        **_source(plugin, pyproject),
-        "name": plugin.name,
-        "namespace": plugin.namespace,
-        "label": LABEL,
-        "executable": plugin.name,
+        **_source(pyproject),
+        "name": NAME,
         "capabilities": sorted(plugin.about["capabilities"]),
-        "select": plugin.select,
         "settings": sorted(settings(plugin), key=lambda setting: str(setting["name"])),
         "settings_group_validation": [sorted(plugin.required)],
         "supported_python_versions": plugin.about["supported_python_versions"],
     }
-    if commands := extractor_of(project, plugin).get("commands"):
+    if commands := extractor_of(project).get("commands"):
         definition["commands"] = commands
-    made = f"# Made by `make definitions` from `{plugin.name} --about --format=json`.\n"
+    made = f"# Made by `make definitions` from `{NAME} --about --format=json`.\n"
     return made + as_hub(_in_order(definition))
 
 
-def _source(plugin: Plugin, pyproject: str) -> dict[str, str]:
+def _source(pyproject: str) -> dict[str, str]:
     urls = tomllib.loads(pyproject)["project"].get("urls", {})
     url = urls.get("Repository")
     if url is None:
-        return {"pip_url": plugin.name, "variant": plugin.name}
+        return {"pip_url": NAME, "variant": NAME}
     owner = url.rstrip("/").split("/")[-2].lower()
     docs = urls.get("Documentation", f"{url.rstrip('/')}/blob/main/docs/index.md")
-    return {"docs": docs, "pip_url": plugin.name, "repo": url, "variant": owner}
+    return {"docs": docs, "pip_url": NAME, "repo": url, "variant": owner}
 
 
 def _in_order(value: Any) -> Any:  # noqa: ANN401 - of any shape
@@ -112,9 +110,9 @@ _LINE = re.compile(r"^#?([A-Z][A-Z0-9_]*)='(.*)'$", re.MULTILINE)
 def complaints(example: str, project: dict[str, Any], plugin: Plugin) -> Iterator[str]:
     """Yield each difference of .env.example from the settings of the tap and of the loaders."""
     given = dict(_LINE.findall(example))
-    own = {plugin.env_prefix + name.upper(): spec for name, spec in plugin.own_settings.items()}
+    own = {_PREFIX + name.upper(): spec for name, spec in plugin.own_settings.items()}
     yield from (f".env.example lacks {name}" for name in own if name not in given)
-    known = {plugin.env_prefix + name.upper() for name in plugin.settings} | _loaders(project)
+    known = {_PREFIX + name.upper() for name in plugin.settings} | _loaders(project)
     for name, value in given.items():
         if name not in known:
             yield f".env.example has {name}, which is not a setting"

@@ -11,6 +11,7 @@ from typing import Any
 
 from singer_sdk.helpers.capabilities import FLATTENING_CONFIG, STREAM_MAPS_CONFIG
 
+NAME, NAMESPACE = "tap-zohovoice", "tap_zohovoice"
 SDK_SETTINGS = frozenset(
     name for config in (STREAM_MAPS_CONFIG, FLATTENING_CONFIG) for name in config["properties"]
 )
@@ -35,16 +36,6 @@ class Plugin:
         return cls(about=_run("--about", "--format=json"), catalog=_run("--discover"))
 
     @property
-    def name(self) -> str:
-        """Name of the tap and of its executable."""
-        return str(self.about["name"])
-
-    @property
-    def namespace(self) -> str:
-        """The Singer namespace: the name with underscores."""
-        return self.name.replace("-", "_")
-
-    @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """JSON schema of each setting, by its name."""
         return dict(self.about["settings"]["properties"])
@@ -58,11 +49,6 @@ class Plugin:
     def required(self) -> list[str]:
         """Names of the required settings."""
         return list(self.about["settings"]["required"])
-
-    @property
-    def env_prefix(self) -> str:
-        """Prefix of the environment variables of the settings."""
-        return f"{self.namespace.upper()}_"
 
     @property
     def streams(self) -> dict[str, dict[str, Any]]:
@@ -87,7 +73,7 @@ def kinds(spec: dict[str, Any]) -> list[str]:
 
 
 def _run(*options: str) -> dict[str, Any]:
-    tap = Path(sysconfig.get_path("scripts")) / "tap-zohovoice"
+    tap = Path(sysconfig.get_path("scripts")) / NAME
     done = subprocess.run(
         [tap, *options], capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS
     )

@@ -129,10 +129,8 @@ class SimulatedApi:
             self.fail("a request without a time limit")
         url = urlsplit(str(request.url))
         name = PATHS.get(url.path)
-        if name is None:
-            sent = self._token(request)
-        else:
-            sent = self._api(name, dict(parse_qsl(url.query)), request)
+        params = dict(parse_qsl(url.query))
+        sent = self._api(name, params, request) if name else self._token(request)
         if "Date" not in sent.headers:
             set_date(sent, self._dialect, self.clock.time)
         if not sent.headers["Date"]:
@@ -173,7 +171,8 @@ class SimulatedApi:
         if seconds:
             response = rate_limit_response(self._dialect, seconds)
         else:
-            response = self._respond(fault, name, params, request)
+            authorization = request.headers.get("Authorization", "")
+            response = self._respond(fault, name, params, authorization)
         if fault in {"timeout", "cut"}:
             self.clock.time = max(self.clock.time, sent + (TIMEOUT if fault == "timeout" else 0))
             raise requests.ReadTimeout if fault == "timeout" else requests.ConnectionError
@@ -187,37 +186,31 @@ class SimulatedApi:
         arrivals = self._arrivals[name]
         arrivals.append(self.clock.time)
         most = self._dialect.limit_calls
-        if len(arrivals) >= most:
-            seconds = arrivals[-1] - arrivals[-most]
-            if seconds < self._dialect.limit_seconds - _ROUNDING:
-                self.fail(f"{most} requests in {seconds:.3f} s")
+        seconds = arrivals[-1] - arrivals[-most] if len(arrivals) >= most else math.inf
+        if seconds < self._dialect.limit_seconds - _ROUNDING:
+            self.fail(f"{most} requests in {seconds:.3f} s")
         if self.clock.time < self._locked_until.get(name, -math.inf):
             self.fail("a request during a lock that the tap knows of")
         if fault == "lock":
             self._limiters[name].lock(self._dialect)
 
     def _respond(
-        self,
-        fault: Fault,
-        name: EndpointName,
-        params: dict[str, str],
-        request: requests.PreparedRequest,
+        self, fault: Fault, name: EndpointName, params: dict[str, str], authorization: str
     ) -> Response:
         if isinstance(fault, BadResponse):
             return _to_response(fault)
         if fault == "token":
             self._tokens.expire_tokens()
-        if not self._tokens.accepts(request.headers.get("Authorization", "")):
+        if not self._tokens.accepts(authorization):
             return invalid_token_response(self._dialect)
-        handlers = {"logs": self._logs, "files": self._file, "transcripts": self._transcript}
         if fault == "nothing":
             return Response(b"")
-        if fault in {"timeout", "cut", "lock", "token"}:
-            fault = ""
+        handlers = {"logs": self._logs, "files": self._file, "transcripts": self._transcript}
         response = handlers[name](params)
-        if response.status_code >= 300:
-            fault = ""  # a damaged error is another error
-        return apply_fault(fault, {}, ServerClock(self.clock), lambda: response)
+        # A damaged error is another error.
+        is_whole = fault in {"timeout", "cut", "lock", "token"} or response.status_code >= 300
+        kind = "" if is_whole else fault
+        return apply_fault(kind, {}, ServerClock(self.clock), lambda: response)
 
     def _logs(self, params: dict[str, str]) -> Response:
         media = [name for name in FILES if params.get(name) == "true"]
@@ -238,9 +231,8 @@ class SimulatedApi:
         except EndlessError as error:
             self.fail(str(error))
         named = {"none": (), "always": tuple(FILES), "filtered": tuple(media)}[self._files]
-        if self._dialect.wrong_start == "none":
-            logs = [encode_log(row, named) for row in page.rows]
-        else:
+        logs = [encode_log(row, named) for row in page.rows]
+        if self._dialect.wrong_start != "none":
             rows = (build_log(row, named) for row in page.rows)
             logs = [encode(rewrite_times(row, self._dialect)) for row in rows]
         return list_response(logs, page.total, self._dialect)
@@ -248,12 +240,12 @@ class SimulatedApi:
     def _file(self, params: dict[str, str]) -> Response:
         names = params["recording_filename"].split(",")
         files = {name: _audio(name) for name in names}
-        content: Response | bytes | None = files[names[0]]
-        if len(names) > 1:
-            try:
-                content = several_files_response(files, self._dialect)
-            except InvalidParameterError as error:
-                return error_response(error.code, error.message)
+        try:
+            content = (
+                several_files_response(files, self._dialect) if len(names) > 1 else files[names[0]]
+            )
+        except InvalidParameterError as error:
+            return error_response(error.code, error.message)
         if content is None:
             return error_response("404", "no such file", 404)
         if isinstance(content, Response):
