@@ -179,6 +179,7 @@ class CallLogReader:
         # A total that was wrong, or has changed, hides calls of no known type.
         if not (is_short or seen):
             is_short = yield from self._has_more(window, count)
+        is_short = is_short or max(counts.values()) == len(seen) < count  # one type was cut off too
         # If a received row has none of these types, there may be more such rows.
         if not is_short and (was_stopped or seen.keys() <= calls.kept.keys()):
             return calls

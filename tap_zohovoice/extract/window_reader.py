@@ -65,7 +65,7 @@ class WindowReader:
             elif len(calls.kept) >= 0.9 * seen:
                 raise WindowTooLargeError(None)
         if not call_type:
-            self.limits.proven_window_rows = max(self.limits.proven_window_rows, len(calls.kept))
+            self.limits.observe_window(len(calls.kept))
         return calls
 
     def request_page(
