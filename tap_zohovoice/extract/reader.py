@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
@@ -94,10 +95,7 @@ class CallLogReader:
                 self._emitted = {}
                 del calls  # the rows are held once
                 if upcoming:
-                    is_inclusive = self.planner.boundary.is_inclusive
-                    result = replace(
-                        result, checkpoint=Checkpoint(upcoming, is_inclusive=is_inclusive)
-                    )
+                    result = replace(result, checkpoint=self._checkpoint_at(upcoming))
                 yield result
         finally:
             if self._differing:
@@ -173,7 +171,7 @@ class CallLogReader:
             counts[call_type] = len(found.kept) + len(found.legs)
             if emits_each_type and call_type != CALL_TYPES[-1]:
                 result = self._result(window, calls, is_partial=True)
-                yield replace(result, checkpoint=Checkpoint(window, dict(counts)))
+                yield replace(result, checkpoint=self._checkpoint_at(window, counts))
         count = sum(counts.values())
         is_short = self.limits.total_is_reliable and count < (total or 0)
         # A total that was wrong, or has changed, hides calls of no known type.
@@ -188,6 +186,12 @@ class CallLogReader:
         if seen:
             raise WindowTooLargeError(total)
         return (yield from self._windows.read(window))  # offsets may reach all rows
+
+    def _checkpoint_at(
+        self, window: DateWindow, call_types: Mapping[str, int] = MappingProxyType({})
+    ) -> Checkpoint:
+        is_inclusive = self.planner.boundary.is_inclusive
+        return Checkpoint(window, dict(call_types), is_inclusive=is_inclusive)
 
     def _has_more(self, window: DateWindow, rows: int) -> Generator[PageRequest, Page, bool]:
         """Return whether a window has more rows, as far as offsets reach."""

@@ -76,7 +76,8 @@ class Checkpoint:
         day = (until + MIN_UTC_OFFSET).date()
         if self.window.last < day:
             return self
-        return Checkpoint(DateWindow(min(self.window.first, day), self.window.last))
+        window = DateWindow(min(self.window.first, day), self.window.last)
+        return Checkpoint(window, is_inclusive=self.is_inclusive)
 
 
 @dataclass(frozen=True, slots=True)
