@@ -16,10 +16,6 @@ LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
 DEFAULT_SIZE = 200
 """The size of first pages, unless `page_size` is set: clients use it."""
-_MIN_ROWS_OF_ORDER = 20
-"""Minimum rows of a page that show an order."""
-_LATEST = "~"
-"""A text that sorts after all timestamps."""
 
 
 class ServerLimits:
@@ -88,31 +84,3 @@ class ServerLimits:
         """Require that each window fits a page: the order of rows changes between requests."""
         self.needs_single_pages = True
         self.reachable_rows = max(min(self.reachable_rows, self.size - 1), 1)
-
-
-class DescendingOrderDetector:
-    """Detects that all further rows are too old, where rows come newest first.
-
-    Args:
-        start: Timestamp; calls that started before are too old.
-    """
-
-    def __init__(self, start: str) -> None:
-        self.passed_start = False
-        self._start = start
-        self._descends = True
-        self._first = ""
-        self._last = _LATEST
-
-    def observe(self, timestamps: list[str]) -> None:
-        """Observe the rows of a page that were not on an earlier one, in their order."""
-        if not timestamps:
-            return
-        self._first = self._first or timestamps[0]
-        descends = timestamps[0] <= self._last and timestamps == sorted(timestamps, reverse=True)
-        self._descends = self._descends and descends
-        self._last = timestamps[-1]
-        # Calls of one millisecond are in any order: some row must be older than the first.
-        is_behind = timestamps[0] < min(self._first, self._start)
-        is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
-        self.passed_start = self._descends and is_behind and is_enough

@@ -65,18 +65,13 @@ class PageFlow:
     @property
     def is_end_certain(self) -> bool:
         """Whether all rows were received, or the end is not likely to be a limit of offsets."""
-        if self._pass.has_trusted_total or self.passed_start:
+        if self._pass.has_trusted_total or self._pass.passed_start:
             is_suspect = len(self.rows) in self.limits.suspect_totals and self._split != "nothing"
-            return self.passed_start or not is_suspect
+            return self._pass.passed_start or not is_suspect
         rows = self._pass.row_count  # a list may lack its last row, or have one that was added
         nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
         is_round = rows % 10 == 0 or not all(nearby)
         return (self._has_ended and not is_round) or len(self.rows) < self.limits.proven_window_rows
-
-    @property
-    def passed_start(self) -> bool:
-        """Whether reading stopped where all further rows are too old."""
-        return self._pass.order.passed_start
 
     def read_window(self) -> Generator[PageRequest, Page, CallRows]:
         """Read the window, again if rows are missing or moved, and return its rows.
@@ -131,11 +126,11 @@ class PageFlow:
                     "run again later, and report it to Zoho's support if it persists"
                 )
                 raise ZohoVoiceError(message)
-            if self.passed_start or self._is_last(page, offset):
+            if self._pass.passed_start or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
         self._pass.is_single_page = self._pass.row_count == len(first.rows)
-        if self._pass.is_single_page and not self.passed_start:
+        if self._pass.is_single_page and not self._pass.passed_start:
             self.limits.proven_page_rows = max(self.limits.proven_page_rows, self._pass.row_count)
 
     def _get_next(self, offset: int, page: Page) -> Generator[PageRequest, Page, NextPage]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tap_zohovoice.extract.limits import DescendingOrderDetector, ServerLimits
+from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.pagination import Page
 from tap_zohovoice.singer.records import SerializedRecord
 
@@ -10,6 +10,8 @@ _WIDE_OVERLAP = 20
 """Rows of an overlap that prove the order of rows, where no total does."""
 _ENOUGH_OVERLAPS = 10
 """Consecutive wide overlaps after which an overlap of one row shows whether rows moved."""
+_MIN_ROWS_OF_ORDER = 20
+"""Minimum rows of a page that show an order."""
 
 
 class WindowPass:
@@ -25,7 +27,10 @@ class WindowPass:
         self.is_firm = True  # whether no row has changed its place in this pass
         self.has_shifted = False  # whether rows before a seam were gone, or have moved
         self.empty_offsets: set[int] = set()  # that had no row, but should have had one
-        self.order = DescendingOrderDetector(start)
+        self.passed_start = False  # whether all further rows are too old: rows come newest first
+        self._start = start  # timestamp; calls that started before are too old
+        self._descends = True  # whether rows came newest first so far
+        self._first, self._last = "", "~"  # timestamps of the first and the last row so far
         self.stale_pages = 0  # consecutive last pages without a new row
         self.overlap = 1  # rows of the last page that are requested again
         self._repeats = 0  # rows received again without being requested again
@@ -39,11 +44,24 @@ class WindowPass:
         """Add the rows of a page."""
         fresh = [row.start_time for row in page.rows if row.logid not in self.seen]
         self.stale_pages = 0 if fresh else self.stale_pages + 1
-        self.order.observe(fresh)
+        self._observe_order(fresh)
         self.row_count = offset + len(page.rows)
         for place, row in enumerate(page.rows, len(self.ids)):
             self.seen.setdefault(row.logid, place)
         self.ids += [row.logid for row in page.rows]
+
+    def _observe_order(self, timestamps: list[str]) -> None:
+        """Observe the rows of a page that were not on an earlier one, in their order."""
+        if not timestamps:
+            return
+        self._first = self._first or timestamps[0]
+        descends = timestamps[0] <= self._last and timestamps == sorted(timestamps, reverse=True)
+        self._descends = self._descends and descends
+        self._last = timestamps[-1]
+        # Calls of one millisecond are in any order: some row must be older than the first.
+        is_behind = timestamps[0] < min(self._first, self._start)
+        is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
+        self.passed_start = self._descends and is_behind and is_enough
 
     def choose_overlap(self, page: Page) -> int:
         """Return how many rows of a page to request again; none if it has no others.
@@ -101,7 +119,7 @@ class WindowPass:
         if not keeps_order or (self._limits.needs_single_pages and not self.is_single_page):
             # Only a total proves that all rows were received if their order changes.
             return self.has_trusted_total and found >= max(self.totals)
-        if not self.has_trusted_total or self.order.passed_start:
+        if not self.has_trusted_total or self.passed_start:
             return True
         # Several rows of one id count in the total, but not those that a shift of rows repeats.
         count = 0 if self.has_shifted else self.row_count - self._repeats
