@@ -187,12 +187,11 @@ class BookmarkedStream(ZohoVoiceStream):
     def get_starting_time(self, context: Context | None) -> dt.datetime:
         """Return from when to read rows: the bookmark minus the lookback."""
         settings, state = self.services.settings, self.get_context_state(context)
-        bookmark = self.get_starting_timestamp(context) or settings.start
         if state.get("replication_key_value"):
             self.services.tokens.access_token()  # the first response has the server's time
             lower_future_bookmark(self.name, state, self.services.present)
-            value = state.get("replication_key_value")
-            bookmark = min(bookmark, parse_date(value)) if value else settings.start
+        value = state.get("replication_key_value")
+        bookmark = parse_date(value) if value else settings.start
         return max(settings.start, max(settings.start, bookmark) - settings.lookback)
 
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
