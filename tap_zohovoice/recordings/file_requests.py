@@ -5,12 +5,14 @@ Several names in a request are documented. The form of the response is not.
 
 import itertools
 import logging
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import IO, TypeVar
+from urllib.parse import quote
 
 import requests
 
@@ -25,6 +27,7 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.api import ApiClient
+from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
 from tap_zohovoice.recordings.archive import Archive, is_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
@@ -34,11 +37,52 @@ _T = TypeVar("_T")
 _Handle = Callable[[requests.Response, bytes, Iterator[bytes]], _T | None]
 """Handles a response, given its first bytes and the rest; returns None for other content."""
 MAX_BYTES = 1024**3  # of the files of one request; source: documentation
+MAX_NAME_CHARS = 10_000  # of the names in one request, with their commas; source: documentation
+_MAX_DOWNLOADS = 100  # of a group, including stored files, so that their records are emitted soon
+_SEPARATOR = re.compile(r"[,/\\]")
 _MAX_OVERHEAD = 1024**2  # bytes of an archive beyond those of its files
 _MAX_ATTEMPTS = 2  # of a request for several files
 _MAX_FAILURES = 3  # consecutive requests without an archive, after which no more are sent
 _MAX_POOR = 2  # archives with fewer than half of the files, after which no more are requested
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
+
+
+@dataclass(slots=True)
+class Group:
+    """Files whose records are emitted together."""
+
+    downloads: list[Download] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # of the files in one request
+    max_bytes: int = 0  # of the files in its response
+
+
+def iter_groups(
+    downloads: Iterable[Download], writer: FileWriter, limit: Callable[[], int]
+) -> Iterator[Group]:
+    """Iterate over groups of files, in their order; each is built after the one before is done.
+
+    `limit` returns the current maximum of files in a request.
+    """
+    group = Group()
+    for download in downloads:
+        name, size = download.name, writer.expected_size(download) or writer.max_bytes
+        is_wanted = size <= writer.max_bytes and not writer.is_unchanged(download)
+        # Other names may be changed by a list with commas, or by the path in an archive.
+        is_listable = name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
+        if is_wanted and is_listable and limit() > 1:
+            names = quote(",".join([*group.names, name]), safe=",")
+            if len(names) >= MAX_NAME_CHARS or group.max_bytes + size > MAX_BYTES:
+                yield group
+                group = Group()
+            group.names.append(name)
+            group.max_bytes += size
+        group.downloads.append(download)
+        is_full = len(group.names) >= limit() or len(group.downloads) >= _MAX_DOWNLOADS
+        if is_full or not group.names:
+            yield group
+            group = Group()
+    if group.downloads:
+        yield group
 
 
 @dataclass(eq=False, repr=False)
@@ -65,8 +109,11 @@ class FileRequests:
         """Return an estimate of the requests for a number of files."""
         return -(-count // self.max_files) if self._is_proven else count
 
-    def send(self, names: Sequence[str], handle: _Handle[_T]) -> _T:
-        """Request files, and return what `handle` returns for the response."""
+    def request_one(self, download: Download) -> Fields:
+        """Request a file, and store it."""
+        return self._request([download.name], partial(self._store, download))
+
+    def _request(self, names: Sequence[str], handle: _Handle[_T]) -> _T:
         try:
             result = self._send(names, handle, self._mode)
         except InvalidParameterError:
@@ -158,7 +205,7 @@ class FileRequests:
     def _try_request(self, names: list[str], stack: ExitStack) -> Archive | None:
         try:
             file = stack.enter_context(self.writer.storage.open_scratch())
-            archive = self.send(names, partial(self._spool, len(names), file))
+            archive = self._request(names, partial(self._spool, len(names), file))
         except ZohoVoiceError as error:
             stack.close()
             is_disk = isinstance(error, StorageError)  # where a single file may still fit
@@ -181,6 +228,22 @@ class FileRequests:
     def _stop(self, reason: str) -> None:
         self.max_files = 1
         _LOGGER.info("Requesting one file at a time: %s", reason)
+
+    def _store(
+        self, download: Download, response: requests.Response, head: bytes, rest: Iterator[bytes]
+    ) -> Fields | None:
+        """Store the file of a response; None if it is not audio."""
+        kind = guess_audio_type(head, response.headers.get("Content-Type", ""))
+        if not kind:
+            return None
+        length, writer = content_length(response), self.writer
+        if writer.is_stored(download, length):
+            return writer.already_stored(download)
+        if length is not None and length > writer.max_bytes:
+            raise writer.too_big()
+        is_whole = length is not None or "Transfer-Encoding" in response.headers
+        chunks = itertools.chain([head], rest)
+        return writer.write(download, chunks, kind, is_whole=is_whole)
 
     def _spool(
         self,

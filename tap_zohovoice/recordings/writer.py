@@ -17,6 +17,7 @@ from tap_zohovoice.recordings.storage import Storage, StoredFile, storage_errors
 Fields = dict[str, Any]
 MAX_DECLARED_SIZE = 2**40
 _WAV_HEADER_BYTES = 44
+_SETTLING_TIME = dt.timedelta(minutes=10)  # between a download and the next one, at the least
 MIN_WRONG_SIZES = 3  # after which declared sizes are ignored
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
@@ -145,6 +146,44 @@ class FileWriter:
             "content_type": kind,
             "downloaded_at": format_timestamp(at) if at else None,
         }
+
+
+class Rechecks:
+    """Which files of unknown size to request once more, before their calls leave the lookback.
+
+    They may have been downloaded before they were complete. Calls come in the order of their start,
+    so that a single timestamp shows which ones are done: the files of calls up to `verified_until`
+    need no further request. Those of calls before `oldest` are not requested again. All timestamps
+    are in the form of records.
+    """
+
+    def __init__(self, verified_until: str, oldest: str, lookback: dt.timedelta) -> None:
+        self.verified_until = verified_until
+        self._after = max(verified_until, oldest)
+        self._lookback = lookback
+        self._has_provisional = False
+
+    def may_grow(self, start_time: str, downloaded_at: dt.datetime | None) -> bool:
+        """Return whether a stored file may have grown since its download, if that is known."""
+        return start_time > self._after and self.was_in_lookback(start_time, downloaded_at)
+
+    def was_in_lookback(self, start_time: str, at: dt.datetime | None) -> bool:
+        """Return whether a call was in the lookback at a time; true if that is unknown."""
+        age = dt.timedelta(0) if at is None else at - dt.datetime.fromisoformat(start_time)
+        return age < self._lookback
+
+    def is_due(self, downloaded_at: dt.datetime | None, now: dt.datetime) -> bool:
+        """Return whether the server has had the time to complete a file."""
+        return downloaded_at is None or now - downloaded_at >= _SETTLING_TIME
+
+    def record(self, start_time: str, *, is_provisional: bool) -> None:
+        """Record whether a later run must request a file of a call once more."""
+        if is_provisional:
+            self._has_provisional = True
+            before = dt.datetime.fromisoformat(start_time) - dt.timedelta(microseconds=1)
+            self.verified_until = min(self.verified_until, format_timestamp(before))
+        elif not self._has_provisional:
+            self.verified_until = max(self.verified_until, start_time)
 
 
 def save(

@@ -10,12 +10,16 @@ from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.exceptions import CastError
+from tap_zohovoice.exceptions import (
+    CastError,
+    RateLimitLockoutError,
+    RetriesExhaustedError,
+    ZohoVoiceError,
+)
 from tap_zohovoice.extract.windows import add_saturating
-from tap_zohovoice.recordings.downloader import Rechecks, RecordingDownloader
-from tap_zohovoice.recordings.file_requests import FileRequests
+from tap_zohovoice.recordings.file_requests import FileRequests, iter_groups
 from tap_zohovoice.recordings.storage import open_storage
-from tap_zohovoice.recordings.writer import FileWriter
+from tap_zohovoice.recordings.writer import Download, FileWriter, Rechecks
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.services import Services
@@ -59,7 +63,7 @@ class RecordingsStream(CallItemStream):
         super().__init__(tap, services)
 
     @cached_property
-    def _downloader(self) -> RecordingDownloader | None:
+    def _files(self) -> FileRequests | None:
         settings = self.services.settings
         if not settings.recordings_path:
             return None
@@ -69,8 +73,8 @@ class RecordingsStream(CallItemStream):
             results=self.results,
             clock=self.services.clock,
         )
-        count = settings.recordings_per_request
-        return RecordingDownloader(FileRequests(self.item_api, writer, count, self.failures))
+        max_files = settings.recordings_per_request
+        return FileRequests(self.item_api, writer, max_files, self.failures)
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
@@ -90,21 +94,55 @@ class RecordingsStream(CallItemStream):
 
     @override
     def requests_for(self, count: int) -> int:
-        return self._downloader.sender.requests_for(count) if self._downloader else 0
+        return self._files.requests_for(count) if self._files else 0
 
     @override
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
-        downloader = self._downloader
-        if downloader is None:
+        files, rechecks, pending = self._files, self._rechecks, iter(items)
+        if files is None:
             yield from items
             return
-        files = ((item["recording_filename"], item["start_time"], item["size"]) for item in items)
-        rechecks = self._rechecks
         state = self.get_context_state({"kind": items[0]["kind"]})
-        for item, stored in zip(items, downloader.download(files, rechecks), strict=True):
-            if rechecks.verified_until:
-                state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
-            yield {**item, **stored}
+        downloads = (
+            files.writer.prepare(item["recording_filename"], item["start_time"], item["size"])
+            for item in items
+        )
+        for group in iter_groups(downloads, files.writer, lambda: files.limit):
+            with files.request_several(group.names):
+                for download in group.downloads:
+                    fields = self._download(download, files)
+                    if "error" not in fields:
+                        is_provisional = download.is_provisional
+                        rechecks.record(download.start_time, is_provisional=is_provisional)
+                    if rechecks.verified_until:
+                        state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
+                    yield {**next(pending), **fields}
+
+    def _download(self, download: Download, files: FileRequests) -> Record:
+        """Download a file that is not stored, or may have grown; return fields of its record."""
+        rechecks, writer, start = self._rechecks, files.writer, download.start_time
+        now = self.services.clock.utcnow()
+        if writer.is_unchanged(download):
+            is_unknown, stored_at = writer.expected_size(download) is None, download.stored.modified
+            download.is_provisional = is_unknown and rechecks.may_grow(start, stored_at)
+            download.is_recheck = download.is_provisional and rechecks.is_due(stored_at, now)
+            if not download.is_recheck:
+                return writer.already_stored(download)
+        else:
+            download.is_provisional = rechecks.was_in_lookback(start, now)
+            if fields := files.take_from_archive(download):
+                return fields
+        try:
+            return files.request_one(download)
+        except ZohoVoiceError as error:
+            if self.failures.concerns_others(error):
+                raise
+            if download.is_recheck:
+                is_passing = isinstance(error, RateLimitLockoutError | RetriesExhaustedError)
+                download.is_provisional = is_passing
+                return writer.already_stored(download)
+            self.results["failed"] += 1
+            return {"error": error.summary}
 
 
 def iter_file_references(record: Record, kind: str) -> Iterator[Record]:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tap_zohovoice._time import Clock
-from tap_zohovoice.recordings.downloader import MAX_NAME_CHARS, iter_groups
-from tap_zohovoice.recordings.file_requests import MAX_BYTES
+from tap_zohovoice.recordings.file_requests import MAX_BYTES, MAX_NAME_CHARS, iter_groups
 from tap_zohovoice.recordings.storage import LocalStorage
 from tap_zohovoice.recordings.writer import FileWriter
 

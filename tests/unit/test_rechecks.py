@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from tap_zohovoice.recordings.downloader import Rechecks
+from tap_zohovoice.recordings.writer import Rechecks
 
 LOOKBACK = dt.timedelta(days=3)
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
