@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.property.test_simulation import check_examples
 from tests.support.bad_responses import ANY_JSON, BAD_RESPONSES, NASTY, BadResponse
 from tests.support.calls import milliseconds
 from tests.support.cli import NOW
-from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate
+from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, simulate
 from tests.support.simulated_account import DAY, SECOND, AccountSpec, Burst
 from tests.support.simulated_api import SECRETS
 from zoho_voice_sandbox import Dialect
@@ -32,17 +33,15 @@ def scenario(
 
 @pytest.mark.parametrize("number", [1, 3])
 @pytest.mark.parametrize("name", NASTY)
-def test_a_nasty_answer_is_an_error_or_what_it_says(
-    run_scenario: Simulate, name: str, number: int
-) -> None:
-    run_scenario(scenario(RunSpec(faults=((number, NASTY[name]),)), streams=("call_logs",)))
+def test_a_nasty_answer_is_an_error_or_what_it_says(name: str, number: int) -> None:
+    simulate(scenario(RunSpec(faults=((number, NASTY[name]),)), streams=("call_logs",)))
 
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("name", NASTY)
-def test_a_nasty_answer_to_everything_ends_the_run(run_scenario: Simulate, name: str) -> None:
+def test_a_nasty_answer_to_everything_ends_the_run(name: str) -> None:
     always = tuple((number, NASTY[name]) for number in range(1, 60))
-    run_scenario(scenario(RunSpec(faults=always), RunSpec(token_faults=always)))
+    simulate(scenario(RunSpec(faults=always), RunSpec(token_faults=always)))
 
 
 MOMENTS = st.one_of(st.integers(1, 6), st.integers(1, 90))
@@ -74,8 +73,8 @@ SCENARIOS = st.builds(
 
 
 @pytest.mark.simulation
-def test_answers_in_any_words_cost_no_call_and_no_patience(run_scenario: Simulate) -> None:
-    check_examples(SCENARIOS, run_scenario)
+def test_answers_in_any_words_cost_no_call_and_no_patience() -> None:
+    check_examples(SCENARIOS, simulate)
 
 
 # What each of these texts means, and no other is one of them.
@@ -135,24 +134,21 @@ CONTENTS = {"any words": WRITTEN, "no JSON": st.binary(max_size=50) | CUT.map(st
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("kind", CONTENTS)
-def test_a_state_is_refused_or_means_what_it_says(tmp_path: Path, kind: str) -> None:
-    check_examples(CONTENTS[kind], lambda content: check_state(tmp_path, content))
+def test_a_state_is_refused_or_means_what_it_says(kind: str) -> None:
+    check_examples(CONTENTS[kind], check_state)
 
 
-def check_state(folder: Path, content: bytes) -> None:
+def check_state(content: bytes) -> None:
     try:
         state, is_json = json.loads(content), True
     except (ValueError, RecursionError):
         state, is_json = None, False
-    here = folder / "run"
-    here.mkdir()
-    try:
-        run = ScenarioRun(Scenario(ACCOUNT), here)
-        (here / "given.json").write_bytes(content)
-        code, log, messages = run.call_tap("--state", str(here / "given.json"))
-    finally:
-        shutil.rmtree(here)
-        shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
+    with TemporaryDirectory() as folder:
+        run = ScenarioRun(Scenario(ACCOUNT), Path(folder))
+        path = Path(folder) / "given.json"
+        path.write_bytes(content)
+        code, log, messages = run.call_tap("--state", str(path))
+    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
     assert not any(word in log for word in ("Traceback", "Unexpected", *SECRETS)), log
     assert code in ({0, 1} if is_json else {1}), log
     if code:

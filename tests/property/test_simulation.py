@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
-from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, Simulate
+from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, simulate
 from tests.support.simulated_account import (
     MINUTE,
     SECOND,
@@ -328,9 +328,9 @@ PROPERTIES: dict[str, tuple[float, st.SearchStrategy[Scenario]]] = {
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("name", PROPERTIES)
-def test_no_call_is_lost_and_no_rule_is_broken(run_scenario: Simulate, name: str) -> None:
+def test_no_call_is_lost_and_no_rule_is_broken(name: str) -> None:
     share, examples = PROPERTIES[name]
-    check_examples(examples, run_scenario, share)
+    check_examples(examples, simulate, share)
 
 
 SCENARIOS = json.loads((Path(__file__).parent / "scenarios.json").read_text(encoding="utf-8"))
@@ -347,14 +347,13 @@ def run_of(
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_named(run_scenario: Simulate, name: str) -> None:
+def test_named(name: str) -> None:
     given: dict[str, Any] = {"runs": [{}], "streams": ["call_logs"], **SCENARIOS[name]}
     account = account_of(**given.pop("account"))
     runs = tuple(run_of(**run) for run in given.pop("runs"))
-    run_scenario(Scenario(account, runs, tuple(given.pop("streams")), **given))
+    simulate(Scenario(account, runs, tuple(given.pop("streams")), **given))
 
 
-@pytest.mark.usefixtures("state_home")
 def test_files_named_only_where_filtered_for_are_found_in_each_run(tmp_path: Path) -> None:
     account = AccountSpec((Burst(20_000, 40, SECOND),), size=20)
     scenario = Scenario(account, streams=("call_logs", "recordings"), files="filtered", lookback=0)

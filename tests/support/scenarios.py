@@ -7,10 +7,11 @@ import math
 import os
 import shutil
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -420,20 +421,16 @@ def _has_bad_response(faults: Iterable[Fault]) -> bool:
     return any(isinstance(fault, BadResponse) for fault in faults)
 
 
-def simulate(scenario: Scenario, folder: Path) -> None:
-    folder.mkdir()
-    state_home = Path(os.environ["XDG_STATE_HOME"])
+def simulate(scenario: Scenario) -> None:
+    """Run a scenario and check the rules."""
+    state_home = Path(os.environ["XDG_STATE_HOME"])  # runs share their counts there
     if not scenario.shares:
         state_home.touch()
     try:
-        ScenarioRun(scenario, folder).run()
+        with TemporaryDirectory() as folder:
+            ScenarioRun(scenario, Path(folder)).run()
     finally:
-        shutil.rmtree(folder)
         if scenario.shares:
             shutil.rmtree(state_home, ignore_errors=True)
         else:
             state_home.unlink()
-
-
-Simulate = Callable[[Scenario], None]
-"""The fixture `run_scenario`."""
