@@ -32,7 +32,7 @@ class ServerLimits:
         # Rows of the longest first page, and of the largest window, that are known to be complete.
         self.proven_page_rows = 0
         self.proven_window_rows = min(size, LIKELY_LIMITS[-1])  # any server pages that far
-        self.suspect_totals = {*LIKELY_LIMITS}  # at which a list may be cut off
+        self.suspect_totals = {*LIKELY_LIMITS}  # likely ones, and those of other windows
         self.total_is_reliable = True  # whether totals have been right so far
         self.total_exceeds_page = False  # whether a total was greater than the rows of its page
         self.firm_overlaps = 0  # consecutive wide overlaps of pages whose rows kept their order
@@ -67,12 +67,6 @@ class ServerLimits:
             self.total_exceeds_page = True
         if offset and rows > 1 and total == rows and not self.total_exceeds_page:
             self.total_is_reliable = False
-
-    def observe_window(self, rows: int) -> None:
-        """Record that a window is proved to have so many rows, which no other one should have."""
-        self.proven_window_rows = max(self.proven_window_rows, rows)
-        if rows >= LIKELY_LIMITS[-1]:
-            self.suspect_totals.add(rows)
 
     def reject_offset(self, offset: int) -> None:
         """Record that an offset returns no rows although there are some."""
