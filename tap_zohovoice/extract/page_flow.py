@@ -65,9 +65,10 @@ class PageFlow:
     @property
     def is_end_certain(self) -> bool:
         """Whether all rows were received, or the end is not likely to be a limit of offsets."""
-        if self._pass.has_trusted_total or self._pass.passed_start:
-            is_suspect = len(self.rows) in self.limits.suspect_totals and self._split != "nothing"
-            return self._pass.passed_start or not is_suspect
+        if self._pass.passed_start:
+            return True
+        if self._pass.has_trusted_total:
+            return self._split == "nothing" or len(self.rows) not in self.limits.suspect_totals
         rows = self._pass.row_count  # a list may lack its last row, or have one that was added
         nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
         is_round = rows % 10 == 0 or not all(nearby)
