@@ -2,9 +2,11 @@
 
 import itertools
 import re
+import socket
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from datetime import date
+from email.utils import formatdate
 from typing import Any, get_args
 
 import pytest
@@ -190,6 +192,17 @@ def test_smaller_request_disproves_a_lockout(account: Accounts) -> None:
         assert box.read().log.count("the API is locked") == 1
 
 
+@pytest.mark.parametrize(
+    "retry_after",
+    ["0", formatdate(NOW - 60), str(round(NOW) + 60), formatdate(NOW)[:-6], "600000", "soon"],
+)
+def test_unusable_retry_after_is_ignored(account: Accounts, retry_after: str) -> None:
+    headers = {"Retry-After": retry_after}
+    with account(30) as box, odd_responses(box, {1}, status_code=429, headers=headers):
+        box.read(lock_seconds=300)
+    assert 300 < sum(box.clock.slept) < 320
+
+
 def days_of(request: Any) -> int:
     first, last = (date.fromisoformat(request.qs[name][0]) for name in ("fromdate", "todate"))
     return (last - first).days + 1
@@ -276,6 +289,19 @@ def test_page_to_sign_in_renews_the_token(account: Accounts, status: int) -> Non
         with odd_responses(box, lambda _: next(count) >= 3 and box.stats.tokens < 2, **page):
             box.read()
         assert box.stats.tokens == 2
+
+
+@pytest.mark.parametrize("setting", ["api_url", "accounts_url"])
+def test_network_errors_name_the_server(account: Accounts, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    urls = {
+        address: f"{address} refused the connection",
+        "does-not-exist.invalid": "(the )?host name does-not-exist.invalid cannot be resolved",
+    }
+    with account(None) as box:
+        for host, text in urls.items():
+            assert_failed(box.run(**{setting: f"http://{host}"}), f"connection failed: {text}")
 
 
 OUTAGES = [
