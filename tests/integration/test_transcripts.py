@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.account import Account, Accounts
-from tests.support.calls import call
+from tests.support.calls import call, server_ids
 from tests.support.cli import NOW, Run
 
 ALL = ("call_logs", "recordings", "transcripts")
@@ -71,6 +71,16 @@ def test_a_transcript_that_fails_is_a_row_with_the_reason(account: Accounts, fau
         assert found(rows) == due(box)
     assert failed(run) in ([1], [1, 2, 3])
     assert all(rows[place]["segments"] is None for place in failed(run))
+
+
+def test_a_lock_without_end_stops_plainly(account: Accounts) -> None:
+    with account(90, transcript_faults=dict.fromkeys(range(1, 100), "lock")) as box:
+        run = box.run(streams=ALL)
+        assert run.exit_code == 1
+        assert set(run.ids) == server_ids(box)
+        assert "the lockout lasts too long" in run.log
+        assert box.stats.transcripts.requests == 8
+        assert box.stats.transcripts.locked_calls == 0
 
 
 def test_a_file_without_a_name_has_no_transcript(account: Accounts) -> None:
