@@ -75,9 +75,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         for value in ("\n", "\ufeff", "\u200b \u00a0", "''", '" "')
     ],
     ({"start_date": 20260101}, "start_date must be of type string"),
-    ({"start_date": "2026-02-02", "end_date": "2026-02-01"}, "end_date (2026-02-01) is not after "),
-    ({"start_date": "2026-02-02", "end_date": "2026-02-02"}, "end_date (2026-02-02) is not after "),
-    ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is not after "),
+    ({"start_date": "2026-02-02", "end_date": "2026-02-01"}, "end_date (2026-02-01) is before "),
+    ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is before "),
     *[
         ({name: url}, f"{name} {INVALID_URL.format(host)}")
         for name, host in (("accounts_url", "accounts"), ("api_url", "voice"))

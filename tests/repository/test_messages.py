@@ -335,7 +335,7 @@ MESSAGES: dict[str, Meet] = {
     "… must be a URL such as …": settings(api_url="voice.zoho.com"),
     "… must be a URL without …": settings(api_url="https://a.example/?b=c"),
     "… is not a valid date": settings(start_date="yesterday"),
-    "end_date (…) is not after": settings(end_date="2001-01-01"),
+    "end_date (…) is before": settings(end_date="2001-01-01"),
     "filters: … is reserved": settings(filters={"fromDate": "2024-01-01"}),
     "filters.userNumber must contain": settings(filters={"userNumber": "+1 555"}),
     "recordings_path: unsupported URL": settings(recordings_path="odd://calls"),
