@@ -40,7 +40,7 @@ class WindowPlanner:
         self._last_day = add_saturating(self._end, MAX_UTC_OFFSET).date() + DAY
         self._covering_day = self._last_day
         self._is_extending = False  # day by day, beyond the last day that the server accepted
-        self._days = self._range_days = self._all_days  # of the next window, and of any
+        self._days = self.range_days = self._all_days  # of the next window, and of any
         self._max_days: int | None = None  # of any, after rejections
         self._all_rows: int | None = None
         self._has_rows = False
@@ -69,7 +69,7 @@ class WindowPlanner:
         if self._next is None:
             return None
         left = max((self._last_day - self._next).days + 1, 1)
-        days = min(self._days, self._max_days or left, self._range_days)
+        days = min(self._days, self._max_days or left, self.range_days)
         days = max(days, self._min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
 
@@ -144,7 +144,7 @@ class WindowPlanner:
 
     def limit_days(self, days: int) -> None:
         """Request no more days at once for the rest of the run."""
-        self._range_days = days
+        self.range_days = days
 
     def start_at(self, day: dt.date, last: dt.date | None = None) -> bool:
         """Begin at a later day, with a window until `last`; return whether the range has it."""

@@ -75,6 +75,8 @@ class CallLogReader:
         """Continue where a run was stopped; return whether the range has that day."""
         self._checkpoint = checkpoint
         self.planner.boundary.is_inclusive = checkpoint.is_inclusive
+        if checkpoint.range_days:
+            self.planner.limit_days(checkpoint.range_days)
         return self.planner.start_at(checkpoint.window.first, checkpoint.window.last)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
@@ -190,8 +192,8 @@ class CallLogReader:
     def _checkpoint_at(
         self, window: DateWindow, call_types: Mapping[str, int] = MappingProxyType({})
     ) -> Checkpoint:
-        is_inclusive = self.planner.boundary.is_inclusive
-        return Checkpoint(window, dict(call_types), is_inclusive=is_inclusive)
+        is_inclusive, days = self.planner.boundary.is_inclusive, self.planner.range_days
+        return Checkpoint(window, dict(call_types), is_inclusive=is_inclusive, range_days=days)
 
     def _has_more(self, window: DateWindow, rows: int) -> Generator[PageRequest, Page, bool]:
         """Return whether a window has more rows, as far as offsets reach."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tap_zohovoice._time import format_timestamp, parse_date
@@ -32,6 +32,7 @@ class Checkpoint:
     emitted_until: str = ""
     """Start of the last emitted item, of those that take a request."""
     is_inclusive: bool = False  # whether `toDate` is known to be
+    range_days: int = 0  # that may be requested at once; 0: any number
 
     def to_state(self, bookmark: str, read_at: dt.datetime) -> dict[str, Any]:
         """Return it as a run that started at `read_at` writes it beside its bookmark."""
@@ -41,6 +42,7 @@ class Checkpoint:
             "next_day": self.window.first.isoformat(),
             "last_day": self.window.last.isoformat(),
             "is_inclusive": self.is_inclusive,
+            "range_days": self.range_days,
             # A list, since Meltano merges objects: types of another day would stay in it.
             "call_types": [list(item) for item in self.call_types.items()],
         }
@@ -62,14 +64,15 @@ class Checkpoint:
             first, last = (dt.date.fromisoformat(found[name]) for name in ("next_day", "last_day"))
             call_types = {str(name): int(count) for name, count in found["call_types"]}
             oldest = (read_at - lookback + MIN_UTC_OFFSET).date()
+            is_inclusive, range_days = found.get("is_inclusive"), int(found.get("range_days", 0))
         except (KeyError, OverflowError, TypeError, ValueError):
             return None
+        window, position = DateWindow(first, last), str(found.get(POSITION, ""))
         if now - read_at > _RESTART and oldest <= last:
-            return cls(DateWindow(min(oldest, first), oldest))
-        position, is_inclusive = str(found.get(POSITION, "")), found.get("is_inclusive") is True
-        if not (call_types or position):  # these days may take longer than a run has
-            last = first + (last - first) // 2
-        return cls(DateWindow(first, last), call_types, position, is_inclusive)
+            window, call_types, position = DateWindow(min(oldest, first), oldest), {}, ""
+        elif not (call_types or position):  # these days may take longer than a run has
+            window = DateWindow(first, first + (last - first) // 2)
+        return cls(window, call_types, position, is_inclusive is True, max(range_days, 0))
 
     def limited(self, until: dt.datetime) -> "Checkpoint":
         """Return a checkpoint without days that are not over at a moment."""
@@ -77,7 +80,7 @@ class Checkpoint:
         if self.window.last < day:
             return self
         window = DateWindow(min(self.window.first, day), self.window.last)
-        return Checkpoint(window, is_inclusive=self.is_inclusive)
+        return replace(self, window=window, call_types={}, emitted_until="")
 
 
 @dataclass(frozen=True, slots=True)

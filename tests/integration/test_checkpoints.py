@@ -92,6 +92,14 @@ def test_run_stopped_in_a_window_continues_with_fewer_days(
         assert {logid for run in runs for logid in run.ids} == server_ids(box)
 
 
+def test_stopped_run_leaves_to_the_next_how_many_days_are_returned(account: Accounts) -> None:
+    server = {"answered_days": 90, "answered_end": "first", "total": "absent"}
+    with account(120, first=date(2026, 2, 4), **server) as box:
+        stopped = stop_after(box, 9, start_date="2017-12-14")
+        assert stopped.exit_code == 143
+        box.read(start_date="2017-12-14", state=stopped.state)
+
+
 @pytest.mark.parametrize("first", [date(2026, 2, 27), date(2026, 1, 1)])
 def test_transcripts_come_in_stopped_runs(account: Accounts, first: date) -> None:
     with account(1_000, first=first) as box:
