@@ -16,7 +16,6 @@ import math
 import os
 import sys
 from argparse import ArgumentParser
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -84,7 +83,7 @@ class SimulatedServer(BaseAdapter):
     The request number `lock_at` is answered by a lock that is not the tap's fault.
     """
 
-    def __init__(self, starts: array[int], clock: Clock, granted: int, lock_at: int) -> None:
+    def __init__(self, starts: Sequence[int], clock: Clock, granted: int, lock_at: int) -> None:
         super().__init__()
         self.requests = 0
         self.limits = EndpointStats()
