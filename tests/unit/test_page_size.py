@@ -94,11 +94,11 @@ def test_smaller_pages_cost_no_more_than_pages_of_a_fixed_size(
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 @pytest.mark.parametrize("granted", [200, 437, 500, 999])
 def test_all_calls_are_read_without_a_total(total: str, behaviour: str, granted: int) -> None:
-    read_calls(4_321, max_size=granted, size_over=behaviour, total=total)
+    read_calls(2_161, max_size=granted, size_over=behaviour, total=total)
 
 
 @pytest.mark.parametrize("over", ["refuse", "empty", "error500", "cut"])
-@pytest.mark.parametrize("limit", [800, 1_000, 3_333, 5_000, 10_000])
+@pytest.mark.parametrize("limit", [800, 1_000, 3_333, 5_000])
 @pytest.mark.parametrize("counts_size", [True, False])
 def test_limit_of_offsets_is_no_limit_of_sizes(over: str, limit: int, *, counts_size: bool) -> None:
     habits: dict[str, Any] = {
@@ -106,7 +106,7 @@ def test_limit_of_offsets_is_no_limit_of_sizes(over: str, limit: int, *, counts_
         "offset_over": over,
         "offset_counts_size": counts_size,
     }
-    assert read_calls(**habits).requests <= read_calls(size=200, **habits).requests
+    assert read_calls(6_000, **habits).requests <= read_calls(6_000, 200, **habits).requests
 
 
 @pytest.mark.parametrize("rows", [1, 150, 200])

@@ -111,7 +111,7 @@ class TestChangingOrder:
     @pytest.mark.parametrize("total", ["exact", "absent", "page"])
     @pytest.mark.parametrize("seed", [1, 7])
     def test_all_calls_are_read(self, order: str, reach: int | None, total: str, seed: int) -> None:
-        calls = Burst(60, 3_000, 14 * MINUTE)
+        calls = Burst(60, 1_500, 28 * MINUTE)
         read_calls(60, calls, order=order, order_reach=reach, order_seed=seed, total=total)
 
     @pytest.mark.parametrize("reach", [1, 3, 9, 25])
@@ -179,7 +179,7 @@ class TestTotalOfThePage:
     @pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
     @pytest.mark.parametrize("max_size", [None, 37, 60, 99, 100, 150])
     def test_all_calls_are_read(self, order: str, max_size: int | None) -> None:
-        calls = Burst(60, 3_000, 14 * MINUTE)
+        calls = Burst(60, 1_500, 28 * MINUTE)
         read_calls(60, calls, total="page", order=order, max_size=max_size)
 
     @pytest.mark.parametrize("max_size", [37, 90])
