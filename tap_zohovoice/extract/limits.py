@@ -32,7 +32,8 @@ class ServerLimits:
         # Rows of the longest first page, and of the largest window, that are known to be complete.
         self.proven_page_rows = 0
         self.proven_window_rows = min(size, LIKELY_LIMITS[-1])  # any server pages that far
-        self.suspect_totals = {*LIKELY_LIMITS}  # likely ones, and those of other windows
+        # Rows at which lists may be cut off: few and round, as those of another window may be.
+        self.suspect_totals = {*LIKELY_LIMITS[3:]}
         self.total_is_reliable = True  # whether totals have been right so far
         self.total_exceeds_page = False  # whether a total was greater than the rows of its page
         self.firm_overlaps = 0  # consecutive wide overlaps of pages whose rows kept their order

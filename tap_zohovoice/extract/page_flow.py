@@ -68,7 +68,8 @@ class PageFlow:
         if self._pass.passed_start:
             return True
         if self._pass.has_trusted_total:
-            return self._split == "nothing" or len(self.rows) not in self.limits.suspect_totals
+            is_suspect = len(self.rows) in self.limits.suspect_totals and self._split != "nothing"
+            return not is_suspect or len(self.rows) < self.limits.deepest_row
         rows = self._pass.row_count  # a list may lack its last row, or have one that was added
         nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
         is_round = rows % 10 == 0 or not all(nearby)

@@ -67,7 +67,7 @@ class WindowReader:
                 raise WindowTooLargeError(None)
         if not call_type:
             self.limits.proven_window_rows = max(self.limits.proven_window_rows, len(calls.kept))
-            self.limits.suspect_totals.add(max(len(calls.kept), LIKELY_LIMITS[-1]))
+            self.limits.suspect_totals.add(max(len(calls.kept) // 50 * 50, LIKELY_LIMITS[-1]))
         return calls
 
     def request_page(
