@@ -88,13 +88,14 @@ class Endpoint:
             arrival = self._clock.monotonic()
             locked = self._limiter.hit(config.dialect)
             self._stats.requests += 1
-            number = self._stats.requests
+            number, place = self._stats.requests, len(self._stats.log)
+            params = request.args.to_dict()
+            self._stats.log.append((arrival, params, 0))
         if config.before:
             config.before(number)
         if config.latency:
             self._clock.sleep(config.latency)
         kind = fault_at(self._config().faults, number)
-        params = request.args.to_dict()
         if locked:
             response = rate_limit_response(config.dialect, locked)
         elif kind == "lock":
@@ -103,8 +104,7 @@ class Endpoint:
             response = apply_fault(
                 kind, request.environ, self._clock, lambda: self._respond(request, params, kind)
             )
-        with self._mutex:
-            self._stats.log.append((arrival, params, response.status_code))
+        self._stats.log[place] = arrival, params, response.status_code
         return response
 
     def _respond(self, request: Request, params: Mapping[str, str], kind: str) -> Response:

@@ -38,6 +38,7 @@ class ApiClient:
     scope: str = SCOPE
 
     bytes_received = 0  # in all bodies so far, decompressed
+    _requested_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
     _was_ambiguous = False
 
     def get(
@@ -58,6 +59,7 @@ class ApiClient:
 
         def attempt() -> _T:
             signed = self.authenticator(prepared)
+            self._requested_at = self.clock.monotonic()
             response = self.session.send(
                 signed, timeout=self.timeout, allow_redirects=False, stream=stream
             )
@@ -68,7 +70,7 @@ class ApiClient:
 
     def iter_body(self, response: requests.Response) -> Iterator[bytes]:
         """Iterate over the body of a streamed response; see `http.body.iter_body`."""
-        for chunk in iter_body(response, self.clock, self.timeout):
+        for chunk in iter_body(response, self.clock, self.timeout, self._requested_at):
             self.bytes_received += len(chunk)
             yield chunk
 

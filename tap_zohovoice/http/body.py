@@ -39,16 +39,19 @@ def read_body(response: requests.Response, clock: Clock, timeout: float) -> byte
     return bytes(body)
 
 
-def iter_body(response: requests.Response, clock: Clock, timeout: float) -> Iterator[bytes]:
+def iter_body(
+    response: requests.Response, clock: Clock, timeout: float, start: float | None = None
+) -> Iterator[bytes]:
     """Iterate over the decompressed chunks of a streamed body.
 
-    It may take `timeout` seconds, plus the time for its bytes at `MIN_BYTES_PER_SECOND`.
+    It may take `timeout` seconds from `start` on (of the monotonic clock; None: from now on), plus
+    the time for its bytes at `MIN_BYTES_PER_SECOND`.
 
     Raises:
         requests.RequestException: If the body is too slow, truncated or cannot be decompressed.
     """
     try:
-        chunks = _iter_raw(response, clock, timeout)
+        chunks = _iter_raw(response, clock, timeout, clock.monotonic() if start is None else start)
         for _ in _content_codings(response):
             chunks = _inflate(chunks)
         yield from chunks
@@ -62,8 +65,10 @@ def _content_codings(response: requests.Response) -> list[str]:
     return _CODINGS.findall(response.headers.get("Content-Encoding", "").lower())
 
 
-def _iter_raw(response: requests.Response, clock: Clock, timeout: float) -> Iterator[bytes]:
-    start, received = clock.monotonic(), 0
+def _iter_raw(
+    response: requests.Response, clock: Clock, timeout: float, start: float
+) -> Iterator[bytes]:
+    received = 0
     # `read1` returns what has arrived; the wait for a whole chunk would have no time limit.
     while chunk := response.raw.read1(CHUNK_SIZE, decode_content=False):
         yield chunk
