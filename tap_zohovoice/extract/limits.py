@@ -14,6 +14,8 @@ _MIN_CHECKPOINT_ROWS = 1_000
 LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 """Likely limits of `from` + `size`, most likely first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
+_ROUND_ROWS = 50
+"""A limit of lists that is not known is likely to be a multiple of this."""
 DEFAULT_SIZE = 200
 """The size of first pages, unless `page_size` is set: clients use it."""
 
@@ -68,6 +70,11 @@ class ServerLimits:
             self.total_exceeds_page = True
         if offset and rows > 1 and total == rows and not self.total_exceeds_page:
             self.total_is_reliable = False
+
+    def observe_window(self, rows: int) -> None:
+        """Observe a window that is complete; another one of such a length may be cut off there."""
+        self.proven_window_rows = max(self.proven_window_rows, rows)
+        self.suspect_totals.add(max(rows // _ROUND_ROWS * _ROUND_ROWS, LIKELY_LIMITS[-1]))
 
     def reject_offset(self, offset: int) -> None:
         """Record that an offset returns no rows although there are some."""

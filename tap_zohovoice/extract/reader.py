@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from types import MappingProxyType
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
@@ -190,10 +189,12 @@ class CallLogReader:
         return (yield from self._windows.read(window))  # offsets may reach all rows
 
     def _checkpoint_at(
-        self, window: DateWindow, call_types: Mapping[str, int] = MappingProxyType({})
+        self, window: DateWindow, call_types: Mapping[str, int] | None = None
     ) -> Checkpoint:
         is_inclusive, days = self.planner.boundary.is_inclusive, self.planner.range_days
-        return Checkpoint(window, dict(call_types), is_inclusive=is_inclusive, range_days=days)
+        return Checkpoint(
+            window, dict(call_types or {}), is_inclusive=is_inclusive, range_days=days
+        )
 
     def _has_more(self, window: DateWindow, rows: int) -> Generator[PageRequest, Page, bool]:
         """Return whether a window has more rows, as far as offsets reach."""

@@ -9,7 +9,6 @@ from tap_zohovoice.exceptions import (
     WindowTooLargeError,
 )
 from tap_zohovoice.extract.legs import CallRows
-from tap_zohovoice.extract.limits import LIKELY_LIMITS
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, PageGenerator, Split
 from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS
@@ -66,8 +65,7 @@ class WindowReader:
             elif len(calls.kept) >= 0.9 * seen:
                 raise WindowTooLargeError(None)
         if not call_type:
-            self.limits.proven_window_rows = max(self.limits.proven_window_rows, len(calls.kept))
-            self.limits.suspect_totals.add(max(len(calls.kept) // 50 * 50, LIKELY_LIMITS[-1]))
+            self.limits.observe_window(len(calls.kept))
         return calls
 
     def request_page(

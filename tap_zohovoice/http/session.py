@@ -60,8 +60,8 @@ class PlainSession(requests.Session):
         super().__init__()
         self._clock = clock
         # Of the environment, `send` uses only proxies.
-        bundles = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
-        self.verify = next(filter(None, bundles), True)
+        env = os.environ
+        self.verify = env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or True
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter())
