@@ -2,9 +2,9 @@
 
 The demo starts the sandbox on a free local port. Run 1 of the tap loads all calls into a DuckDB
 file. Run 2 starts some seconds later, when there are new calls, from the state of run 1. Run 3
-downloads the files of a few recordings, and run 4 loads users and numbers. Then the demo compares
-the database with the data of the sandbox. All files are in one folder, which each demo creates
-again. All processes have ended when the demo ends.
+downloads the files of a few recordings, and run 4 loads users and numbers. Then dbt builds the
+models, and the demo compares the database with the data of the sandbox. All files are in one
+folder, which each demo creates again. All processes have ended when the demo ends.
 """
 
 import hashlib
@@ -47,6 +47,8 @@ FILES = 12
 RUNS = 4
 DIRECTORY = ("numbers", "users")
 """Streams that the fourth run loads."""
+DBT = str(ROOT / ".e2e" / "dbt" / "bin" / "dbt")
+"""dbt with its adapter for DuckDB, which `make demo` installs."""
 FEW_REQUESTS = 3
 """Requests for the calls of a few hours."""
 
@@ -115,6 +117,8 @@ class Demo:
             say("Run 4 loads users, numbers: TAP_ZOHOVOICE_STREAMS=users,numbers tap-zohovoice ...")
             self._pipe(4, self._configure("directory.json", streams=list(DIRECTORY)), [], None)
             logs = list(sandbox.store.rows())
+        say("The dbt models, with tests:  dbt build")
+        self._build_models()
         calls = {log["logid"]: (log["call_type"], moment(int(log["start_time"]))) for log in logs}
         ended = {log["logid"]: int(log["end_time"]) for log in logs}
         return first, second, third, Account(calls, ended, sandbox.stats.summary())
@@ -126,10 +130,11 @@ class Demo:
 
     @contextmanager
     def _process(self, name: str, command: list[str], **pipes: Any) -> Generator[Any]:  # noqa: ANN401
-        """Run a process, and terminate it at the end of the block."""
+        """Run a process, and terminate it at the end of the block. What has no pipe is logged."""
         with self._log(name).open("w", encoding="utf-8") as log:
+            pipes = {"stdout": log, "stderr": log} | pipes
             process = subprocess.Popen(
-                command, cwd=self._folder, env=self._environment, stderr=log, text=True, **pipes
+                command, cwd=self._folder, env=self._environment, text=True, **pipes
             )
             try:
                 yield process
@@ -202,6 +207,23 @@ class Demo:
                 if code := process.wait():
                     raise self._failure(name, code)
         return states.read_text(encoding="utf-8").splitlines()[-1]
+
+    def _build_models(self) -> None:
+        """Build the marts in the database, and run their tests."""
+        variables = {f"zoho_voice_using_{stream}": True for stream in DIRECTORY}
+        paths = {
+            "project-dir": ROOT / "dbt",
+            "profiles-dir": ROOT / "dbt",
+            "log-path": self._folder,
+            "target-path": self._folder / "dbt",
+        }
+        options = [f"--{name}={path}" for name, path in paths.items()]
+        command = [DBT, "--no-use-colors", "build", "--vars", json.dumps(variables), *options]
+        self._environment["TARGET_DUCKDB_PATH"] = str(self.database)
+        name = "dbt-build"
+        with self._process(name, command) as dbt:
+            if code := dbt.wait():
+                raise self._failure(name, code)
 
     def _fetch(self, wanted: list[dict[str, Any]]) -> Run:
         """Download some recordings, without a target."""
@@ -355,10 +377,6 @@ def report(first: Run, second: Run, account: Account, rows: int, calls: Calls) -
 def picture(database: Path) -> str:
     """Draw bar charts of the calls per day, type, agent and number."""
     queries = {
-        "Calls per day": """
-            SELECT strftime(start_time, '%a %d %b'), count(*)
-            FROM zoho.call_logs GROUP BY 1, date_trunc('day', start_time)
-            ORDER BY date_trunc('day', start_time) DESC LIMIT 7""",
         "Calls per type": """
             SELECT call_type, count(*) FROM zoho.call_logs GROUP BY ALL ORDER BY 2 DESC""",
         "Calls per agent, with the department of zoho.users": """
@@ -369,6 +387,9 @@ def picture(database: Path) -> str:
             SELECT concat_ws(' ', n.displayname, n.number), count(*)
             FROM zoho.call_logs c JOIN zoho.numbers n ON n.numberid = c.number_id
             GROUP BY ALL ORDER BY 2 DESC LIMIT 5""",
+        "Calls per day, in the dbt mart calls_daily": """
+            SELECT strftime(call_date, '%a %d %b, ') || missed_calls || ' missed', calls
+            FROM zoho_voice.calls_daily ORDER BY call_date DESC LIMIT 7""",
     }
     parts = []
     with duckdb.connect(str(database), read_only=True) as connection:
