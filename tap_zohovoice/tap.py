@@ -20,7 +20,7 @@ from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.environment import parse_env, read_dotenv
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
-from tap_zohovoice.config.validation import clean_credentials, validation_errors
+from tap_zohovoice.config.validation import clean_settings, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
 from tap_zohovoice.progress.figures import Snapshot
 from tap_zohovoice.services import Services
@@ -77,11 +77,11 @@ class TapZohoVoice(Tap):
     ) -> None:
         """Create the tap, or raise `InvalidInputError` with one line for each invalid input."""
         self.started = self.clock.utcnow()
-        settings, errors = clean_credentials(config or {}), list[str]()
+        settings, errors = clean_settings(config or {}), list[str]()
         if parse_env_config:
             read_dotenv()
             found, errors = parse_env(self.config_jsonschema)
-            settings |= clean_credentials(found)
+            settings |= clean_settings(found)
         errors += validation_errors(settings, self.config_jsonschema, self.started)
         if errors and validate_config:  # discovery needs no settings
             raise InvalidInputError(*errors)

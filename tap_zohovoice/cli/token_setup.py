@@ -66,7 +66,8 @@ class TokenSetup:
                 raise ZohoVoiceError(message) from error
         settings, errors = parse_env(CONFIG_SCHEMA)
         settings |= {**self.urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
-        settings |= dict.fromkeys(("start_date", "end_date"))  # unused; Meltano's may be relative
+        for unused in ("start_date", "end_date"):  # Meltano's may be relative
+            settings.pop(unused, None)
         errors += validation_errors(settings, CONFIG_SCHEMA)
         if errors:
             raise click.UsageError("; ".join(errors))

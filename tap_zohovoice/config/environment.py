@@ -42,15 +42,16 @@ def parse_env(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if not text.strip():
             continue
         try:
-            if "integer" in spec["type"]:
+            if "string" in spec["type"]:
+                values[name] = text
+            elif "integer" in spec["type"]:
                 values[name] = int(text)
             elif "boolean" in spec["type"]:
                 values[name] = _BOOLEANS[text.strip().lower()]
             elif "array" in spec["type"] and not text.lstrip().startswith("["):
                 values[name] = [item.strip() for item in text.split(",")]
             else:
-                is_json = {"array", "object"} & set(spec["type"])
-                values[name] = json.loads(text) if is_json else text
+                values[name] = json.loads(text)
         except (KeyError, RecursionError, ValueError):
             kind = "an integer" if "integer" in spec["type"] else f"a JSON {spec['type'][0]}"
             lines.append(f"{name} must be {kind} (environment variable {variable})")

@@ -48,13 +48,10 @@ FILTERS = th.ObjectType(
 
 
 def to_query_params(filters: Mapping[str, Any]) -> dict[str, str]:
-    """Convert filters: booleans in lower case, lists with commas, nothing empty."""
+    """Convert clean filters: booleans in lower case, lists with commas, no empty lists."""
     texts = {}
     for name, value in filters.items():
-        if isinstance(value, bool):
-            texts[name] = str(value).lower()
-        elif isinstance(value, list):
-            texts[name] = ",".join(str(item) for item in value)
-        elif value is not None:
-            texts[name] = str(value)
-    return {name: text for name, text in texts.items() if text}
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        if text:
+            texts[name] = text.lower() if isinstance(value, bool) else text
+    return texts

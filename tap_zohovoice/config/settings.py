@@ -112,10 +112,9 @@ class Settings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Build the settings from a configuration without `validation_errors`."""
-        given = {name: value for name, value in config.items() if value not in (None, "")}
+        """Build the settings from a clean configuration without `validation_errors`."""
         defaults = {name: spec.get("default") for name, spec in CONFIG_SCHEMA["properties"].items()}
-        values: dict[str, Any] = {**defaults, **given}
+        values: dict[str, Any] = {**defaults, **config}
         accounts_url, api_url = DATA_CENTERS[values["data_center"]]
         end = values["end_date"]
         values |= {

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import difflib
-import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -22,45 +21,50 @@ STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")
 # Quotes, and all except letters, digits and visible ASCII characters, at either end.
 _AROUND = re.compile(r"""\A(?:[^\w!-~]|["'`])+|(?:[^\w!-~]|["'`])+\Z""")
+_PATTERNS = {
+    **dict.fromkeys(_CREDENTIALS, ("[!-~]*", "contains invalid characters; copy it again")),
+    "user_agent": ("[ -~]*", "must be printable ASCII on one line"),
+}
+_RULES = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "minimum": "must be at least {}, not {}",
+    "maximum": "must be at most {}, not {}",
+}
 _URL_EXAMPLES = dict(zip(("accounts_url", "api_url"), DATA_CENTERS["us"], strict=True))
 
 
-def validation_errors(
-    config: Mapping[str, Any], schema: Mapping[str, Any], now: dt.datetime | None = None
-) -> list[str]:
-    """Return one line for each error in the settings; none quotes a secret or personal value."""
-    given = _without_empty(config)
-    texts = {name: value for name, value in given.items() if isinstance(value, str)}
-    return [
-        *_check_names(given, schema["properties"], "setting"),
-        *_check_required(config, schema["required"]),
-        *_schema_errors(given, schema),
-        *_check_filters(given.get("filters")),
-        *_check_dates(texts, now),
-        *chain(*(_CHECKS[name](name, text) for name, text in texts.items() if name in _CHECKS)),
-    ]
-
-
-def _without_empty(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop null and empty values, which count as not given."""
-    return {
-        name: _without_empty(value) if name == "filters" and isinstance(value, dict) else value
-        for name, value in config.items()
-        if value is not None and value != ""
-    }
-
-
-def clean_credentials(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Strip blanks, invisible characters and quotes around credentials, left by a copy."""
-    return {
-        name: clean_credential(value) if name in _CREDENTIALS and isinstance(value, str) else value
-        for name, value in config.items()
-    }
+def clean_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop settings and filters that are null or empty; strip what a copy leaves around others."""
+    cleaned: dict[str, Any] = {}
+    for name, value in config.items():
+        if name in _CREDENTIALS and isinstance(value, str):
+            cleaned[name] = clean_credential(value)
+        elif value is not None and value != "":
+            is_nested = name == "filters" and isinstance(value, dict)
+            cleaned[name] = clean_settings(value) if is_nested else value
+    return cleaned
 
 
 def clean_credential(text: str) -> str:
     """Strip blanks, invisible characters and quotes around a text."""
     return _AROUND.sub("", text)
+
+
+def validation_errors(
+    config: Mapping[str, Any], schema: Mapping[str, Any], now: dt.datetime | None = None
+) -> list[str]:
+    """Return one line for each error in clean settings; none quotes a secret or personal value."""
+    texts = {name: value for name, value in config.items() if isinstance(value, str)}
+    return [
+        *_check_names(config, schema["properties"], "setting"),
+        *(f"{name} is required" for name in schema["required"] if name not in config),
+        *(f"{name} is empty" for name in schema["required"] if config.get(name) == ""),
+        *_schema_errors(config, schema),
+        *_check_filters(config.get("filters")),
+        *_check_dates(texts, now),
+        *chain(*(_CHECKS[name](name, text) for name, text in texts.items() if name in _CHECKS)),
+    ]
 
 
 def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) -> Iterator[str]:
@@ -73,37 +77,21 @@ def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], kind: str) 
             yield f"unknown {kind} {name[:60]!r}: {hint}"
 
 
-def _check_required(config: Mapping[str, Any], required: list[str]) -> Iterator[str]:
-    for name in required:
-        if config.get(name) is None:
-            yield f"{name} is required"
-        elif isinstance(config[name], str) and not config[name].strip():
-            yield f"{name} is empty"
-
-
 def _schema_errors(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    reported = set()
     errors = th.DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)
-    # A value of a wrong type violates other rules too, so the type is reported first.
-    for error in sorted(errors, key=lambda error: error.validator != "type"):
-        name = ".".join(str(part) for part in error.absolute_path)
-        if name in reported or error.validator in {"required", "additionalProperties"}:
-            continue
-        reported.add(name)
-        match error.validator:
-            case "type":
-                expected = error.validator_value
-                kinds = expected.split() if isinstance(expected, str) else expected
-                listed = " or ".join(kind for kind in kinds if kind != "null")
-                yield f"{name} must be of type {listed}"
-            case "enum":
-                choices = [str(choice) for choice in error.validator_value if choice is not None]
-                yield f"{name} must be one of {', '.join(choices)}"
-            case "minimum" | "maximum" as rule:
-                word = "least" if rule == "minimum" else "most"
-                yield f"{name} must be at {word} {error.validator_value}, not {error.instance}"
-            case rule:
-                yield f"{name} is invalid ({rule})"
+    # A value of a wrong type violates other rules too; then the type is reported.
+    by_name = {
+        ".".join(map(str, error.absolute_path)): error
+        for error in sorted(errors, key=lambda error: error.validator == "type")
+        if error.validator not in {"required", "additionalProperties"}
+    }
+    for name, error in by_name.items():
+        rule, expected = str(error.validator), error.validator_value
+        values = expected if isinstance(expected, list | tuple) else [expected]
+        choices = [text for text in map(str, values) if text not in {"None", "null"}]
+        listed = (" or " if rule == "type" else ", ").join(choices)
+        text = _RULES.get(rule, f"is invalid ({rule})")
+        yield f"{name} {text.format(listed, error.instance)}"
 
 
 def _check_filters(filters: object) -> Iterator[str]:
@@ -130,9 +118,10 @@ def _check_dates(texts: Mapping[str, str], now: dt.datetime | None) -> Iterator[
         yield f"end_date ({end:%Y-%m-%d}) is before start_date ({start:%Y-%m-%d})"
 
 
-def _check_credential(name: str, text: str) -> Iterator[str]:
-    if not re.fullmatch(r"[!-~]*", text.strip()):  # a blank one is reported as empty
-        yield f"{name} contains invalid characters; copy it again"
+def _check_text(name: str, text: str) -> Iterator[str]:
+    pattern, advice = _PATTERNS[name]
+    if not re.fullmatch(pattern, text):
+        yield f"{name} {advice}"
 
 
 def _split_url(url: str, *schemes: str) -> SplitResult | None:
@@ -154,11 +143,6 @@ def _check_url(name: str, url: str) -> Iterator[str]:
         yield f"{name} must be a URL without user, query or fragment"
 
 
-def _check_user_agent(name: str, text: str) -> Iterator[str]:
-    if not (text.isascii() and text.isprintable()):
-        yield f"{name} must be printable ASCII on one line"
-
-
 def _check_recordings_path(name: str, path: str) -> Iterator[str]:
     if not path.isprintable():
         yield f"{name} must be a path or a URL on one line"
@@ -178,27 +162,23 @@ def _check_recordings_path(name: str, path: str) -> Iterator[str]:
 
 
 def _check_rate_limit_store(name: str, url: str) -> Iterator[str]:
-    if importlib.util.find_spec("redis") is None:
+    parts = _split_url(url, "redis", "rediss")
+    try:
+        from redis import ConnectionPool  # noqa: PLC0415 - an extra
+
+        ConnectionPool.from_url(url).make_connection()  # does not connect
+    except ImportError:
         yield f"{name} needs the extra redis: pip install redis"
-    elif not _is_redis_url(url):
+        return
+    except Exception:  # noqa: BLE001 - options of the URL are arguments of the library
+        parts = None
+    if not (parts and re.fullmatch(r"(/\d*)?", parts.path)):
         yield f"{name} must be a URL such as redis://:password@redis.example.com:6379/0"
 
 
-def _is_redis_url(url: str) -> bool:
-    from redis import ConnectionPool  # noqa: PLC0415 - an extra
-
-    try:
-        ConnectionPool.from_url(url).make_connection()  # does not connect
-    except Exception:  # noqa: BLE001 - options of the URL are arguments of the library
-        return False
-    parts = _split_url(url, "redis", "rediss")
-    return bool(parts and re.fullmatch(r"(/\d*)?", parts.path))
-
-
 _CHECKS = {
-    **dict.fromkeys(_CREDENTIALS, _check_credential),
+    **dict.fromkeys(_PATTERNS, _check_text),
     **dict.fromkeys(_URL_EXAMPLES, _check_url),
-    "user_agent": _check_user_agent,
     "recordings_path": _check_recordings_path,
     "rate_limit_store": _check_rate_limit_store,
 }

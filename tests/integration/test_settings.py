@@ -13,7 +13,7 @@ from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, RESERVED_PARAMS, to_query_params
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
-from tap_zohovoice.config.validation import validation_errors
+from tap_zohovoice.config.validation import clean_settings, validation_errors
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import FakeClock, Run, RunTap
 from zoho_voice_sandbox import History, Sandbox
@@ -102,6 +102,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         {"recordings_path": "gs://calls"},
         "recordings_path: the fsspec driver for gs is not installed",
     ),
+    ({"faker_config": {"locale": 5}}, "faker_config.locale is invalid (oneOf)"),
     ({"filters": []}, "filters must be of type object"),
     ({"filters": json.loads("[" * 100 + "]" * 100)}, "filters must be of type object"),
     ({"filters": "callType=missed"}, "filters must be of type object"),
@@ -286,8 +287,9 @@ def test_dotenv_file_is_read_if_it_is_utf_8(
     ids=str,
 )
 def test_null_or_empty_setting_counts_as_missing(change: dict[str, Any]) -> None:
-    assert validation_errors({**KEYS, **change}, CONFIG_SCHEMA) == []
-    assert Settings.from_config({**KEYS, **change}) == Settings.from_config(KEYS)
+    config = clean_settings({**KEYS, **change})
+    assert validation_errors(config, CONFIG_SCHEMA) == []
+    assert Settings.from_config(config) == Settings.from_config(KEYS)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +339,7 @@ def test_defaults() -> None:
     ],
 )
 def test_filters_become_query_parameters(filters: dict[str, Any], sent: dict[str, str]) -> None:
-    assert to_query_params(filters) == sent
+    assert to_query_params(clean_settings(filters)) == sent
 
 
 @pytest.mark.parametrize(
