@@ -1,7 +1,6 @@
 """Stream maps of the SDK: validation before any request, and errors without tracebacks."""
 
 import ast
-import copy
 import difflib
 import logging
 from collections.abc import Iterator, Mapping
@@ -10,11 +9,11 @@ from typing import Any
 
 from simpleeval import AttributeDoesNotExist, InvalidExpression
 from singer_sdk import mapper as sdk
-from singer_sdk.exceptions import ConfigValidationError, MappingError
+from singer_sdk.exceptions import MappingError
 from singer_sdk.singerlib import Catalog
 from singer_sdk.singerlib.catalog import CatalogEntry
 
-from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.exceptions import InvalidInputError, ZohoVoiceError
 
 Json = Mapping[str, Any]
 
@@ -30,38 +29,33 @@ def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.
     `--test` emits nothing of such a stream.
 
     Raises:
-        ConfigValidationError: If a map is invalid; its errors are one line each, without values.
+        InvalidInputError: If a map is invalid, with one line for each error, without values.
     """
-    maps = config.get("stream_maps") or {}
+    given = config.get("stream_maps", {})
+    maps = {key: None if _is_null(fields) else fields for key, fields in given.items()}
     errors = [*_find_invalid_maps(maps)]
     if not errors:
         for line in _find_unused(maps, catalog):
             logger.warning("stream_maps: %s", line)
-        # The SDK removes options from it.
-        given = {name: copy.deepcopy(value) for name, value in config.items() if value is not None}
-        mapper = sdk.PluginMapper(plugin_config=given, logger=logger)
+        # The SDK removes `__else__` from the maps.
+        mapper = sdk.PluginMapper({**config, "stream_maps": {**maps}}, logger)
         for name, entry in catalog.items():
             own = {
                 key: fields for key, fields in maps.items() if fnmatch(name, _source(key, fields))
             }
-            if entry.metadata.resolve_selection()[()]:
-                errors += _register(mapper, name, entry, own)
-                continue
-            step = sdk.RemoveRecordTransform if own else mapper.default_mapper_type
-            schema, flattening = entry.schema.to_dict(), mapper.flattening_options
-            mapper.stream_maps[name] = [step(name, schema, entry.key_properties, flattening)]
+            errors += _register(mapper, name, entry, own)
     if errors:
-        lines = [f"stream_maps: {error}" for error in dict.fromkeys(errors)]
-        message = "Stream maps are invalid"
-        raise ConfigValidationError(message, errors=lines)
+        raise InvalidInputError(*(f"stream_maps: {error}" for error in dict.fromkeys(errors)))
     return mapper
 
 
 def _register(
-    mapper: sdk.PluginMapper, stream: str, entry: CatalogEntry, maps: Json
+    mapper: sdk.PluginMapper, stream: str, entry: CatalogEntry, maps: dict[str, Any]
 ) -> Iterator[str]:
-    """Register a selected stream with its maps; yield each error in them."""
-    maps = {key: fields for key, fields in maps.items() if isinstance(fields, dict)}
+    """Register a stream with its maps; yield each error in them if it is selected."""
+    mask = entry.metadata.resolve_selection()
+    mapper.stream_maps_dict = maps if mask[()] else dict.fromkeys(maps)
+    maps = {key: fields for key, fields in mapper.stream_maps_dict.items() if fields is not None}
     errors = [f"{key}.{error}" for key, fields in maps.items() for error in _find_invalid(fields)]
     if errors:
         yield from errors
@@ -71,17 +65,17 @@ def _register(
     except (MappingError, ValueError) as error:
         yield str(error)
         return
-    mask, schemas = entry.metadata.resolve_selection(), entry.schema.to_dict()["properties"]
+    schemas = entry.schema.to_dict()["properties"]
     record = {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
     copies = [key for key, fields in maps.items() if _SOURCE in fields]
     # Of several maps of the stream itself, the SDK applies the last one.
     own = [key for key in maps if key not in copies][-1:] or [stream]
     for key, step in zip(own + copies, mapper.stream_maps[stream], strict=True):
         if isinstance(step, sdk.CustomStreamMap):
-            yield from _try_expressions(key, maps[key], step, record)
+            yield from _try_expressions(key, maps[key], step, _Sample(record))
 
 
-def _source(key: str, fields: Any) -> str:  # noqa: ANN401 - any JSON
+def _source(key: str, fields: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return the name or pattern of the streams that a map is for."""
     return fields.get(_SOURCE, key) if isinstance(fields, dict) else key
 
@@ -100,7 +94,7 @@ def _find_invalid_maps(maps: Json) -> Iterator[str]:
     for key, fields in maps.items():
         if key.startswith("__") and key != _ELSE:
             yield f"{key[:60]} is not an option"
-        elif not (_is_null(fields) or (isinstance(fields, dict) and key != _ELSE)):
+        elif fields is not None and (key == _ELSE or not isinstance(fields, dict)):
             yield f"{key[:60]} must be {'null' if key == _ELSE else 'an object or null'}"
         elif not isinstance(_source(key, fields), str):
             yield f"{key[:60]}.{_SOURCE} must be text"
@@ -135,15 +129,15 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
     for key, fields in maps.items():
         source = _source(key, fields)
         streams = [name for name in catalog if fnmatch(name, source)]
-        if not streams and key != _ELSE:
-            yield f"stream {source[:60]} does not exist{_suggest(source, catalog)}"
-        if not streams or not isinstance(fields, dict):
+        if not streams:
+            if key != _ELSE:
+                yield f"stream {source[:60]} does not exist{_suggest(source, catalog)}"
             continue
-        if not fields:
+        if fields == {}:
             # Meltano drops settings that are null, so a map of nulls becomes empty.
             yield f'the map of {key[:60]} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
-        for name, value in fields.items():
+        for name, value in (fields or {}).items():
             twins = [field for field in known if _fold(field) == _fold(name)]
             is_new = name not in known and not name.startswith("__")
             if is_new and (twins or _is_null(value)):
@@ -156,47 +150,42 @@ def _fold(name: str) -> str:
 
 
 def _try_expressions(
-    key: str, fields: Json, step: sdk.CustomStreamMap, record: Json
-) -> Iterator[str]:
-    """Evaluate the expressions of a map for a sample record, and simplify errors from now on."""
-    expressions = {
-        name: value
-        for name, value in fields.items()
-        if not _is_null(value) and (name == _FILTER or not name.startswith("__"))
-    }
-    places = {text: f"{key}.{name}" for name, text in expressions.items()}
+    key: str, fields: Json, step: sdk.CustomStreamMap, record: dict[str, Any]
+) -> list[str]:
+    """Map a sample record and return the errors; simplify those of records from now on."""
+    places = {text: f"{key}.{name}" for name, text in fields.items() if isinstance(text, str)}
     evaluator: Any = step.expr_evaluator
-    evaluate_with_sdk = evaluator.eval
+    evaluate_with_sdk, errors = evaluator.eval, list[str]()
 
-    def evaluate(expr: str, previously_parsed: ast.stmt | None = None) -> object:
+    def check(expr: str, previously_parsed: ast.stmt) -> bool:
+        nodes = [node for node in ast.walk(previously_parsed) if isinstance(node, ast.Name)]
+        bound = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
+        known = {*evaluator.names, *step.functions, *bound}
+        # Also in branches that are not evaluated.
+        if unknown := [node.id for node in nodes if node.id not in known]:
+            hint = _suggest(unknown[0], known)
+            errors.append(f"{places[expr]}: unknown name {unknown[0][:60]}{hint}")
+            return True
+        try:
+            evaluate_with_sdk(expr)
+        except Exception as error:  # noqa: BLE001 - any other may depend on the values
+            if isinstance(error, InvalidExpression | AttributeError | TypeError):
+                errors.append(f"{places[expr]}: {_describe(error)}")
+        return True  # no filter ends the check
+
+    def evaluate(expr: str, previously_parsed: ast.stmt) -> object:
         try:
             return evaluate_with_sdk(expr, previously_parsed=previously_parsed)
         except Exception as error:
             message = f"stream_maps: {places[expr]}: {_describe(error)}"
             raise ZohoVoiceError(message) from error
 
+    step.map_config = _Sample(step.map_config)
+    step.map_config.missing = "{} not found in stream_map_config"
+    evaluator.eval = check
+    step.transform(record)
     evaluator.eval = evaluate
-    sample, settings = _Sample(record), _Sample(step.map_config or {})
-    settings.missing = "{} not found in stream_map_config"
-    names = {**record, "_": sample, "record": sample, "config": settings}
-    names |= {"__stream_name__": step.stream_alias, "__original_stream_name__": step.stream_name}
-    if step.fake:
-        names["fake"] = step.fake
-    for name, text in expressions.items():
-        evaluator.names = names | ({"self": record[name]} if name in record else {})
-        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
-        bound = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
-        known = {*evaluator.names, *step.functions, *bound}
-        # Also in branches that are not evaluated.
-        if unknown := [node.id for node in nodes if node.id not in known]:
-            yield f"{key}.{name}: unknown name {unknown[0][:60]}{_suggest(unknown[0], known)}"
-            continue
-        try:
-            evaluator.eval(text)
-        except ZohoVoiceError as error:
-            # Any other error may depend on the values.
-            if isinstance(error.__cause__, InvalidExpression | AttributeError | TypeError):
-                yield f"{key}.{name}: {_describe(error.__cause__)}"
+    return errors
 
 
 class _UnknownFieldError(InvalidExpression):  # type: ignore[misc]
