@@ -31,6 +31,7 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     allow_redirects = False  # the token must not be sent to another host
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
+    replication_key: str | None = None
     scope: ClassVar[str] = SCOPE  # required by the path
     owner_scope: ClassVar[str] = ""  # of another list that the stream reads, if there is one
     fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()

@@ -30,15 +30,12 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
     if catalog is None:
         return None
     try:
-        if not isinstance(catalog, Catalog):
-            entries: list[Any] = catalog["streams"] if within_depth(catalog) else [None]
-            for entry in entries:
-                dict(entry["schema"]["properties"])
-        loaded = catalog if isinstance(catalog, Catalog) else Catalog.from_dict(catalog)
+        is_loaded = isinstance(catalog, Catalog)
+        loaded = catalog if is_loaded else Catalog.from_dict({"streams": catalog["streams"]})
         for stream in streams:
             if stream.name in loaded:
                 _use_own_definition(loaded[stream.name], stream)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         message = "The catalog is invalid; create one with --discover"
         raise InvalidInputError(message) from error
     return loaded
@@ -46,7 +43,7 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
 
 def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN401 - a class
     """Replace values of a catalog with which the SDK would lose rows."""
-    name, keys, replication_key = stream.name, [*stream.primary_keys], _replication_key(stream)
+    name, keys, replication_key = stream.name, [*stream.primary_keys], stream.replication_key
     method = "INCREMENTAL" if replication_key else "FULL_TABLE"
     own: dict[str, Any] = {
         "stream": name,
@@ -58,13 +55,12 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
     }
     for place in (entry, entry.metadata.get(())):
         for field, value in own.items():
-            given = getattr(place, field, None)
-            if given is not None and given != value and list(given) != value:
+            if getattr(place, field, None) not in (None, value):
                 message = "%s: %s in the catalog is ignored; it cannot be changed"
                 _LOGGER.warning(message, name, field.replace("_", "-"))
             if hasattr(place, field):
                 setattr(place, field, value)
-    properties = entry.schema.properties = entry.schema.properties or {}
+    properties: Any = entry.schema.properties
     for field, schema in stream.schema["properties"].items():
         is_key, given = field in {*keys, replication_key}, properties.get(field)
         is_other = given is not None and not _allows(given, schema, is_exact=is_key)
@@ -98,14 +94,9 @@ def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[
         message = "The state is invalid: bookmarks must be an object with one object per stream"
         raise InvalidInputError(message) from error
     for stream in streams:
-        if stream.name in loaded and _replication_key(stream):
+        if stream.name in loaded and stream.replication_key:
             loaded[stream.name] = _load_bookmark(stream, loaded[stream.name], now)
     return {"bookmarks": loaded}
-
-
-def _replication_key(stream: Any) -> str | None:  # noqa: ANN401 - a class
-    """Return the replication key of a stream; where none is declared, the SDK has a property."""
-    return stream.replication_key if isinstance(stream.replication_key, str) else None
 
 
 def _unwrap(state: Any, levels: int = 5) -> Any:  # noqa: ANN401 - any JSON
@@ -126,29 +117,28 @@ def _without_markers(bookmark: Bookmark) -> Bookmark:
     """Drop progress markers: the SDK wipes them at the start, and fails on unusual ones."""
     kept = {name: value for name, value in bookmark.items() if name != "progress_markers"}
     if "partitions" in kept:
-        kept["partitions"] = [*map(_without_markers, kept["partitions"])]
+        items = [item for item in kept["partitions"] if isinstance(item.get("context"), dict)]
+        kept["partitions"] = [*map(_without_markers, items)]
     return kept
 
 
 def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
-    # The SDK would read every partition in the state, so unknown ones are removed.
     stored = bookmark.pop("partitions", [])
     seed = _validate(stream, bookmark, now)
-    if stream.fixed_partitions == ():
+    contexts = stream.fixed_partitions
+    if contexts == ():
         return seed
-    known = [item["context"] for item in stored if _is_context(item.get("context"))]
+    if contexts is None:
+        return {"partitions": [_validate(stream, item, now) for item in stored]}
+    # The SDK would read every partition in the state, so unknown ones are removed.
     partitions = []
-    for context in known if stream.fixed_partitions is None else stream.fixed_partitions:
-        found: Bookmark = next((item for item in stored if item.get("context") == context), {})
+    for context in contexts:
+        found: Bookmark = next((item for item in stored if item["context"] == context), {})
         partition = _validate(stream, found, now)
-        if stream.fixed_partitions and partition.get(_VALUE) is None and seed.get(_VALUE):
+        if partition.get(_VALUE) is None and seed.get(_VALUE):
             partition = {"replication_key": stream.replication_key, _VALUE: seed[_VALUE]}
         partitions.append({**partition, "context": dict(context)})
     return {"partitions": partitions}
-
-
-def _is_context(context: object) -> bool:
-    return isinstance(context, dict) and all(isinstance(value, str) for value in context.values())
 
 
 def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
@@ -158,7 +148,7 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
     with suppress(TypeError, ValueError):
         bookmark[NEWEST] = format_timestamp(parse_date(newest))
     if bookmark.get(_VALUE) is None and bookmark.get(key):  # as taps without the SDK have it
-        bookmark = {**bookmark, _VALUE: bookmark[key]}
+        bookmark[_VALUE] = bookmark[key]
     if bookmark.get(_VALUE) is None:
         return bookmark
     if bookmark.get("replication_key", key) != key:
@@ -170,9 +160,9 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
     except (TypeError, ValueError) as error:
         message = f"The bookmark of {name} in the state is not a date-time"
         raise InvalidInputError(message) from error
-    loaded = {**bookmark, "replication_key": key, _VALUE: format_timestamp(moment)}
-    lower_future_bookmark(name, loaded, now)
-    return loaded
+    bookmark |= {"replication_key": key, _VALUE: format_timestamp(moment)}
+    lower_future_bookmark(name, bookmark, now)
+    return bookmark
 
 
 def lower_future_bookmark(stream: str, bookmark: Bookmark, now: dt.datetime) -> None:
