@@ -1,7 +1,6 @@
 """Command `tap-zohovoice-authorize`: exchanges a code of the API console for a refresh token."""
 
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -13,15 +12,17 @@ import click
 from click.core import ParameterSource
 
 from tap_zohovoice._compat import override
+from tap_zohovoice.auth import FEW_WAITS
+from tap_zohovoice.cli import token_setup
 from tap_zohovoice.cli.command import TapCommand, drop_invalid_log_levels
-from tap_zohovoice.cli.dotenv import is_storable
+from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
 from tap_zohovoice.cli.signals import GracefulShutdown
-from tap_zohovoice.cli.token_setup import TokenSetup, echo, scopes_of
+from tap_zohovoice.cli.token_setup import echo
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.environment import PREFIX
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.config.validation import clean_credential
-from tap_zohovoice.exceptions import ShutdownRequested
+from tap_zohovoice.exceptions import ShutdownRequested, StorageError, ZohoVoiceError
 from tap_zohovoice.tap import TapZohoVoice
 
 _HELP = f"""Exchange a code of Zoho's API console for a refresh token.
@@ -99,7 +100,6 @@ def _option(
 @_option("--api-url", "URL of Zoho Voice, instead of the data center's.")
 @click.option(
     "--streams",
-    "chosen",
     type=_parse_streams,
     default="",
     metavar="NAMES",
@@ -113,32 +113,47 @@ def authorize(
     /,
     *,
     path: Path | None,
-    chosen: list[str],
+    streams: list[str],
     all_streams: bool,
     **options: str | None,
 ) -> int:
     """Get a refresh token, as the help says."""
-    chosen = list(STREAM_NAMES) if all_streams else chosen
-    # A plugin that inherits from another has variables of its own.
-    plugin = os.environ.get("MELTANO_EXTRACTOR_NAME") or TapZohoVoice.name
-    prefix = plugin.upper().replace("-", "_") + "_"
+    streams = list(STREAM_NAMES) if all_streams else streams
+    scope = token_setup.scopes_of(streams)
     values = {name: value or "" for name, value in options.items()}
     urls = {name: url for name in ("accounts_url", "api_url") if (url := values.pop(name))}
-    setup = TokenSetup(ctx.obj, path, prefix, urls, chosen)
+    status = "nothing was sent to Zoho"  # for a user who stops the command
     shutdown = GracefulShutdown(lambda: None)
     shutdown.install()
     try:
-        settings = setup.validate()
-        if chosen:
-            echo(f"Scopes for the code: {scopes_of(chosen)}")
-        _prompt_for_missing(ctx, values, scopes_of(chosen))
-        return setup.run(settings, shutdown, **values)
+        if path:
+            update_dotenv(path, {}, dry_run=True)
+        config = token_setup.read_settings(urls)
+        if streams:
+            echo(f"Scopes for the code: {scope}")
+        _prompt_for_missing(ctx, values, scope)
+        code = values.pop("code")
+        config |= values
+        endpoint = ctx.obj(config=config).services.tokens.endpoint
+        endpoint.waits = FEW_WAITS
+        shutdown.install()  # in place of the tap's own
+        status = "the code may be used up; create a new one"
+        config["refresh_token"] = token_setup.exchange_code(endpoint, values, code, scope)
+        names = ("client_id", "client_secret", "refresh_token", "data_center", *urls)
+        with shutdown.deferred():  # saved before it is tested, as a code works only once
+            is_saved = token_setup.save_token(path, {name: config[name] for name in names})
+            status = "the token was not tested, but it is saved"
+        works = token_setup.check_token(ctx.obj(config=config), streams)
+    except StorageError as error:
+        message = f"{error}; {status}"
+        raise ZohoVoiceError(message) from error
     except ShutdownRequested as stop:
-        echo(f"\nStopped by {signal.Signals(stop.signum).name}: {setup.status}")
+        echo(f"\nStopped by {signal.Signals(stop.signum).name}: {status}")
         return 128 + stop.signum
     except click.Abort:
-        echo(f"\nThe input ended; {setup.status}")
+        echo(f"\nThe input ended; {status}")
         return 2
+    return 0 if is_saved and works else 1
 
 
 def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:

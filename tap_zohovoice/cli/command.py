@@ -6,9 +6,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +18,6 @@ from singer_sdk.plugin_base import SingerCommand
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidInputError, ShutdownRequested, ZohoVoiceError
 
-_FAILED = 1
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
 _CLOSED = "Standard output is closed"
 _SDK_NOISE = {
@@ -45,30 +43,36 @@ class TapCommand(SingerCommand):
         logging.root.setLevel(logging.ERROR)
         logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)  # it quotes filters
         self.logger.addFilter(lambda record: record.msg not in _SDK_NOISE)
-        sys.exit(self._run(partial(super().main, *args, **{**options, "standalone_mode": False})))
+        code = 1
+        try:
+            code = self._run(*args, **options)
+        except ShutdownRequested as stop:
+            code = self._stop(stop)
+        except click.ClickException as error:
+            code = error.exit_code
+            self.report_error(error.format_message())
+        except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
+            for line in _describe(error):
+                self.report_error(line)
+        sys.exit(code)
 
     def report_error(self, line: str) -> None:
         """Report an error that ends the command."""
         self.logger.error(line)
 
-    def _run(self, command: Callable[[], object]) -> int:
-        """Run, report errors, and return the exit code."""
-        if sys.stdout is None:
-            self.report_error(_CLOSED)
-            return _FAILED
+    def _run(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
+        """Run, and return the exit code."""
+        stdout = sys.stdout
+        if stdout is None:
+            raise OSError(_CLOSED)
         try:
-            code = _exit_code(command)
-            sys.stdout.flush()
-        except ShutdownRequested as stop:
-            return self._stop(stop)
-        except click.ClickException as error:
-            self.report_error(error.format_message())
-            return error.exit_code
-        except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-            for line in describe_error(error):
-                self.report_error(line)
-            return _FAILED
-        return code if isinstance(code, int) else 0
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except SystemExit as end:  # the SDK's own after --about
+            code = end.code
+            if sys.stdout is not stdout:  # click's own after a closed pipe, with another stdout
+                raise BrokenPipeError from end
+        stdout.flush()
+        return code
 
     def _stop(self, stop: ShutdownRequested) -> int:
         try:
@@ -80,16 +84,6 @@ class TapCommand(SingerCommand):
         except OSError:  # standard output is closed, or its disk is full
             silence_stdout()
         return 128 + stop.signum
-
-
-def _exit_code(command: Callable[[], object]) -> object:
-    stdout = sys.stdout
-    try:
-        return command()
-    except SystemExit as end:  # the SDK's own after --about
-        if sys.stdout is not stdout:  # click's own after a closed pipe, with another stdout
-            raise BrokenPipeError from end
-        return end.code
 
 
 def drop_invalid_log_levels(logger: logging.Logger) -> list[str]:
@@ -115,18 +109,17 @@ def input_file(option: str) -> Generator[None]:
         # The SDK uses one of two JSON libraries; the errors of both have this attribute.
         line = getattr(error, "lineno", None)
         reason = f"is not valid JSON (line {line})" if line else "is not a JSON object"
-        match error:
-            case UnicodeDecodeError():
-                reason = "is not UTF-8 text"
-            case RecursionError():
-                reason = "is nested too deeply"
-            case OSError():
-                reason = f"cannot be read: {error.strerror}"
+        if isinstance(error, OSError):
+            reason = f"cannot be read: {error.strerror}"
+        elif isinstance(error, RecursionError):
+            reason = "is nested too deeply"
+        elif isinstance(error, UnicodeDecodeError):
+            reason = "is not UTF-8 text"
         message = f"The {option} file {reason}"
         raise InvalidInputError(message) from error
 
 
-def describe_error(error: Exception) -> Sequence[str]:
+def _describe(error: Exception) -> Sequence[str]:
     """Describe an error in plain lines; a bug by its place, as its text may have personal data."""
     match error:
         case BrokenPipeError():

@@ -42,7 +42,13 @@ def _update(target: Path, values: Mapping[str, str], *, dry_run: bool) -> None:
     if not all(map(is_storable, values.values())):
         message = "a value contains characters that are not supported in a .env file"
         raise ValueError(message)
-    text = _read(target)
+    text = ""
+    with suppress(FileNotFoundError):
+        mode = target.stat().st_mode
+        if not stat.S_ISREG(mode) or not mode & 0o222:  # root could write to any
+            message = f"it is {'write-protected' if stat.S_ISREG(mode) else 'not a regular file'}"
+            raise OSError(message)
+        text = target.read_text(encoding="utf-8-sig")
     with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         copy = Path(folder, target.name)
         copy.touch(0o600)
@@ -57,14 +63,3 @@ def _update(target: Path, values: Mapping[str, str], *, dry_run: bool) -> None:
         with suppress(AttributeError, FileNotFoundError, PermissionError):  # Windows has none
             shutil.chown(copy, target.stat().st_uid, target.stat().st_gid)
         copy.replace(target)
-
-
-def _read(target: Path) -> str:
-    try:
-        mode = target.stat().st_mode
-    except FileNotFoundError:
-        return ""
-    if not stat.S_ISREG(mode) or not mode & 0o222:  # root could write to any
-        message = f"it is {'write-protected' if stat.S_ISREG(mode) else 'not a regular file'}"
-        raise OSError(message)
-    return target.read_text(encoding="utf-8-sig")

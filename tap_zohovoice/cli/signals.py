@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 
 from tap_zohovoice.exceptions import ShutdownRequested
@@ -23,7 +23,7 @@ class GracefulShutdown:
 
     on_shutdown: Callable[[], None]
     _is_deferred = _is_raised = False
-    _pending: int | None = field(default=None, init=False)
+    _pending = 0  # the first signal
 
     def install(self) -> None:
         """Set the signal handlers, if this is the main thread."""
@@ -39,11 +39,11 @@ class GracefulShutdown:
             yield
         finally:
             self._is_deferred = False
-            if self._pending is not None and not self._is_raised:
+            if self._pending and not self._is_raised:
                 self._raise(self._pending)
 
     def _handle(self, signum: int, _frame: FrameType | None) -> None:
-        if self._pending is not None:
+        if self._pending:
             os._exit(128 + signum)
         self._pending = signum
         if not self._is_deferred:

@@ -1,17 +1,16 @@
-"""Set-up of a refresh token: exchanges a code of the API console, saves the token, tests it."""
+"""Steps of `tap-zohovoice-authorize`: exchange a code for a refresh token, save it, test it."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tap_zohovoice.auth import FEW_WAITS, TokenEndpoint
+from tap_zohovoice.auth import TokenEndpoint
 from tap_zohovoice.cli.command import silence_stdout
 from tap_zohovoice.cli.dotenv import update_dotenv
-from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.environment import parse_env
@@ -28,133 +27,58 @@ from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
 
 _MAX_ATTEMPTS = 3
-_HINTS = {
-    "invalid_code": "the code has expired, was used before, or is of another data center than "
-    "{center} ({others}); {new_code}",
-    "invalid_client": "client ID not found in data center {center}; {copy}, or choose the data "
-    "center where you sign in ({others})",
-    "invalid_client_secret": "the client secret is invalid; {copy}",
-    "invalid_redirect_uri": "the client is not a self client; {new_code}",
-    "invalid_scope": "the code lacks a scope; {new_code}",
-    "access denied": "too many tokens were requested; wait ten minutes, then {new_code}",
-    "": "check all values, or {new_code}",
-}
-_HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
-_HINTS["oauth_scope_mismatch"] = _HINTS["invalid_scope"]
-"""What to do about an error. Sources: OAuth documentation of Zoho Accounts, and clients."""
 echo = partial(click.echo, err=True)
 
 
-@dataclass
-class TokenSetup:
-    """Exchanges a code for a token, and saves it before it tests it, as a code works only once."""
-
-    tap: type[TapZohoVoice]
-    path: Path | None  # the `.env` file; None for standard output
-    prefix: str
-    urls: Mapping[str, str]
-    streams: Sequence[str]  # those that are tested beside the calls
-    status: str = "nothing was sent to Zoho"  # for a user who stops the command
-
-    def validate(self) -> dict[str, Any]:
-        """Check what can be checked before the code is used; return settings of the environment."""
-        if self.path:
-            try:
-                update_dotenv(self.path, {}, dry_run=True)
-            except StorageError as error:
-                message = f"{error}; {self.status}"
-                raise ZohoVoiceError(message) from error
-        settings, errors = parse_env(CONFIG_SCHEMA)
-        settings |= {**self.urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
-        for unused in ("start_date", "end_date"):  # Meltano's may be relative
-            settings.pop(unused, None)
-        errors += validation_errors(settings, CONFIG_SCHEMA)
-        if errors:
-            raise click.UsageError("; ".join(errors))
-        return settings
-
-    def run(self, settings: dict[str, Any], shutdown: GracefulShutdown, **values: str) -> int:
-        """Exchange a code, save the token and test it; return the exit code."""
-        config = settings | values
-        del config["code"]
-        endpoint = self.tap(config=config).services.tokens.endpoint
-        endpoint.waits = FEW_WAITS
-        shutdown.install()  # in place of the tap's own
-        self.status = "the code may be used up; create a new one"
-        center, scope = values.pop("data_center"), scopes_of(self.streams)
-        config["refresh_token"] = exchange_code(endpoint, center, scope, **values)
-        names = ("client_id", "client_secret", "refresh_token", "data_center", *self.urls)
-        with shutdown.deferred():
-            is_saved = self._save({self.prefix + name.upper(): config[name] for name in names})
-            self.status = "the token was not tested, but it is saved"
-        works = self._test(self.tap(config=config))
-        return 0 if is_saved and works else 1
-
-    def _save(self, values: Mapping[str, str]) -> bool:
-        """Write or print the variables; return whether they were saved as requested."""
-        if self.path is None:
-            echo("Zoho issued a refresh token. The lines for .env:")
-        else:
-            try:
-                update_dotenv(self.path, values)
-            except StorageError as error:
-                echo(f"Error: {error}. Add these lines:")
-            else:
-                saved = f"Saved to {self.path}, readable only by its owner: {', '.join(values)}."
-                echo(f"Zoho issued a refresh token. {saved}")
-                return True
-        # Even if no .env file can hold the token, sh can.
-        escaped = {name: value.replace("'", "'\"'\"'") for name, value in values.items()}
-        try:
-            click.echo("\n".join(f"{name}='{value}'" for name, value in escaped.items()))
-        except OSError as error:
-            silence_stdout()
-            message = f"standard output: {error.strerror}; the token is lost, create a new code"
-            raise ZohoVoiceError(message) from error
-        return self.path is None
-
-    def _test(self, tap: TapZohoVoice) -> bool:
-        """Request one call with the tap's own client, and one row of each chosen stream."""
-        try:
-            total = CallLogsStream(tap, tap.services).api.get_json(
-                {"from": "0", "size": "1"},
-                lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
-                max_attempts=_MAX_ATTEMPTS,
-            )
-        except ZohoVoiceError as error:
-            message = f"{error}. The refresh token is saved nevertheless"
-            raise ZohoVoiceError(message) from error
-        calls = "" if total is None else f": {total:,} calls"
-        if total == 0:
-            hint = "If there are calls, create the code as an administrator of Zoho Voice"
-            calls = f", but Zoho counts no calls. {hint}"
-        echo(f"The token works{calls}.")
-        results = dict.fromkeys(self.streams, "works")
-        for name in self.streams:
-            stream = tap.streams[name]
-            assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
-            try:
-                stream.check_access()
-            except ZohoVoiceError as error:
-                results[name] = str(error)
-            echo(f"{name}: {results[name]}")
-        return {*results.values()} <= {"works"}
+def read_settings(urls: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of the environment and these URLs, all valid."""
+    settings, errors = parse_env(CONFIG_SCHEMA)
+    settings |= {**urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
+    for unused in ("start_date", "end_date"):  # Meltano's may be relative
+        settings.pop(unused, None)
+    errors += validation_errors(settings, CONFIG_SCHEMA)
+    if errors:
+        raise click.UsageError("; ".join(errors))
+    return settings
 
 
-def exchange_code(endpoint: TokenEndpoint, data_center: str, scope: str, **form: str) -> str:
+def scopes_of(streams: Sequence[str]) -> str:
+    """Return the scopes that some streams need, as the API console wants them."""
+    chosen = [stream for stream in STREAMS if stream.name in streams]
+    scopes = [scope for stream in chosen for scope in (stream.scope, stream.owner_scope) if scope]
+    return ",".join(dict.fromkeys([SCOPE, *scopes]))
+
+
+def exchange_code(endpoint: TokenEndpoint, client: Mapping[str, str], code: str, scope: str) -> str:
     """Exchange a code for a refresh token, or raise an error that says what to do."""
+    data_center = client["data_center"]
     console = api_console_url(data_center)
     new_code = f"create a new code at {console} (Self Client, Generate Code, scope {scope})"
-    texts = {
-        "center": data_center,
-        "others": ", ".join(name for name in DATA_CENTERS if name != data_center),
-        "copy": f"copy it from {console} (Self Client, Client Secret)",
-        "new_code": new_code,
+    copy = f"copy it from {console} (Self Client, Client Secret)"
+    others = ", ".join(name for name in DATA_CENTERS if name != data_center)
+    expired = (
+        "the code has expired, was used before, or is of another data center than "
+        f"{data_center} ({others}); {new_code}"
+    )
+    unknown = (
+        f"client ID not found in data center {data_center}; {copy}, or choose the data center "
+        f"where you sign in ({others})"
+    )
+    hints = {  # sources: OAuth documentation of Zoho Accounts, and clients
+        "invalid_code": expired,
+        "invalid_grant": expired,  # OAuth's own code for it
+        "invalid_client": unknown,
+        "invalid_client_secret": f"the client secret is invalid; {copy}",
+        "invalid_redirect_uri": f"the client is not a self client; {new_code}",
+        "invalid_scope": f"the code lacks a scope; {new_code}",
+        "oauth_scope_mismatch": f"the code lacks a scope; {new_code}",
+        "access denied": f"too many tokens were requested; wait ten minutes, then {new_code}",
+        "": f"check all values, or {new_code}",
     }
+    form = {name: client[name] for name in ("client_id", "client_secret")}
     try:
         response = endpoint.request_token(
-            {"grant_type": "authorization_code", **form},
-            hints={error: hint.format_map(texts) for error, hint in _HINTS.items()},
+            {"grant_type": "authorization_code", "code": code, **form}, hints
         )
     except OAuthError as error:
         message = str(error)
@@ -171,8 +95,57 @@ def exchange_code(endpoint: TokenEndpoint, data_center: str, scope: str, **form:
     return str(response["refresh_token"])
 
 
-def scopes_of(streams: Sequence[str]) -> str:
-    """Return the scopes that some streams need, as the API console wants them."""
-    chosen = [stream for stream in STREAMS if stream.name in streams]
-    scopes = [scope for stream in chosen for scope in (stream.scope, stream.owner_scope) if scope]
-    return ",".join(dict.fromkeys([SCOPE, *scopes]))
+def save_token(path: Path | None, settings: Mapping[str, str]) -> bool:
+    """Write settings to a `.env` file, or print them; return whether it was done as requested."""
+    # A plugin that inherits from another has variables of its own.
+    plugin = os.environ.get("MELTANO_EXTRACTOR_NAME") or TapZohoVoice.name
+    prefix = plugin.upper().replace("-", "_")
+    values = {f"{prefix}_{name.upper()}": value for name, value in settings.items()}
+    if path is None:
+        echo("Zoho issued a refresh token. The lines for .env:")
+    else:
+        try:
+            update_dotenv(path, values)
+        except StorageError as error:
+            echo(f"Error: {error}. Add these lines:")
+        else:
+            saved = f"Saved to {path}, readable only by its owner: {', '.join(values)}."
+            echo(f"Zoho issued a refresh token. {saved}")
+            return True
+    # Even if no .env file can hold the token, sh can.
+    escaped = {name: value.replace("'", "'\"'\"'") for name, value in values.items()}
+    try:
+        click.echo("\n".join(f"{name}='{value}'" for name, value in escaped.items()))
+    except OSError as error:
+        silence_stdout()
+        message = f"standard output: {error.strerror}; the token is lost, create a new code"
+        raise ZohoVoiceError(message) from error
+    return path is None
+
+
+def check_token(tap: TapZohoVoice, streams: Sequence[str]) -> bool:
+    """Request one call with the tap's own client; return whether streams can be read too."""
+    try:
+        total = CallLogsStream(tap, tap.services).api.get_json(
+            {"from": "0", "size": "1"},
+            lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
+            max_attempts=_MAX_ATTEMPTS,
+        )
+    except ZohoVoiceError as error:
+        message = f"{error}. The refresh token is saved nevertheless"
+        raise ZohoVoiceError(message) from error
+    calls = "" if total is None else f": {total:,} calls"
+    if total == 0:
+        hint = "If there are calls, create the code as an administrator of Zoho Voice"
+        calls = f", but Zoho counts no calls. {hint}"
+    echo(f"The token works{calls}.")
+    results = dict.fromkeys(streams, "works")
+    for name in streams:
+        stream = tap.streams[name]
+        assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
+        try:
+            stream.check_access()
+        except ZohoVoiceError as error:
+            results[name] = str(error)
+        echo(f"{name}: {results[name]}")
+    return {*results.values()} <= {"works"}
