@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -165,8 +165,8 @@ def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
     if not isinstance(stream, CallLogsStream):
         raise TypeError
     rows = total = 0
-    reader = stream.get_reader(services.settings.start, None)
-    for chunk in stream.request_windows(reader, None):
+    stream.reader = stream.get_reader(services.settings.start, None)
+    for chunk in cast("Iterable[Any]", stream.request_records(None)):
         rows += len(chunk.rows)
         total += sum(int(row.logid) for row in chunk.rows)
     if rows != calls or total != calls * (calls - 1) // 2:

@@ -1,4 +1,4 @@
-"""Base classes of all streams, on the SDK's `RESTStream`."""
+"""Base class of all streams, on the SDK's `RESTStream`."""
 
 import datetime as dt
 import logging
@@ -17,26 +17,44 @@ from singer_sdk.streams import RESTStream
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.config.data_centers import SCOPE
-from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.body import ACCEPT_ENCODING
 from tap_zohovoice.progress.figures import RecordProgress
-from tap_zohovoice.schemas.conversion import Record
+from tap_zohovoice.schemas.conversion import Record, RecordConverter
+from tap_zohovoice.schemas.types import Field, build_schema
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import lower_future_bookmark
 
 
 class ZohoVoiceStream(RESTStream[Any]):
-    """A stream of the REST API of Zoho Voice."""
+    """A stream of the REST API of Zoho Voice.
+
+    With `fields`, its schema is built from them, from the first line of its docstring and its
+    scope.
+    """
 
     allow_redirects = False  # the token must not be sent to another host
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     replication_key: str | None = None
+    is_sorted = True  # otherwise the SDK moves a bookmark at the end only, and also back
+    selected_by_default = False
     scope: ClassVar[str] = SCOPE  # required by the path
     owner_scope: ClassVar[str] = ""  # of another list that the stream reads, if there is one
     fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()
     """Contexts of the partitions, if there are any; None if they are known only at run time."""
+    schema: ClassVar[dict[str, Any]] = {}
+    fields: ClassVar[tuple[Field, ...]] = ()
+    is_open: ClassVar[bool] = True  # whether rows may have other fields too
+    aliases: ClassVar[Mapping[str, str]] = {}  # other names of key fields
     _sampled = 0
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.fields:
+            scope, first_line = cls.owner_scope or cls.scope, (cls.__doc__ or "").partition("\n")[0]
+            description = f"{first_line} Requires the scope {scope}."
+            cls.schema = build_schema(*cls.fields, is_open=cls.is_open, description=description)
 
     def __init__(self, tap: Tap, services: Services) -> None:
         self.tap = tap
@@ -82,15 +100,16 @@ class ZohoVoiceStream(RESTStream[Any]):
     def timeout(self) -> int:
         return self.api.timeout
 
+    @cached_property
+    def converter(self) -> RecordConverter:
+        """Converts rows to records."""
+        required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
+        return RecordConverter(self.fields, required, self.aliases, self.logger)
+
     @property
     def is_connection_test(self) -> bool:
         """Whether a few records are enough: `--test`."""
         return self.ABORT_AT_RECORD_COUNT is not None
-
-    @property
-    def retry_limits(self) -> Mapping[str, int]:
-        """Limits of the request at hand; see `RetryPolicy.call`."""
-        return {}
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
@@ -129,14 +148,7 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     @override
     def request_decorator(self, func: RequestFunc) -> RequestFunc:
-        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
-            try:
-                return self.api.retry(partial(func, *args), **self.retry_limits)
-            except ZohoVoiceError as error:
-                self.handle_error(error)
-                return requests.Response()
-
-        return request
+        return lambda *args: self.api.retry(partial(func, *args))
 
     def check_access(self) -> None:
         """Raise `MissingScopeError` if the token lacks a scope beyond that for calls."""
@@ -155,26 +167,13 @@ class ZohoVoiceStream(RESTStream[Any]):
     def generate_child_contexts(self, record: Record, context: Context | None) -> tuple[()]:
         return ()  # there are no children, and the SDK would copy each record to find out
 
-    def handle_error(self, error: Exception) -> None:
-        """Raise an error of a request, or let `parse_response` continue without a response."""
-        raise error
-
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # The SDK logs each error as unhandled; the command line reports it, once and plainly.
         level = logging.DEBUG if level == logging.ERROR else level
         super().log(message, *args, level=level, **kwargs)
 
-
-def _demote_to_debug(record: logging.LogRecord) -> bool:
-    record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
-    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
-
-
-class BookmarkedStream(ZohoVoiceStream):
-    """An incremental stream that controls how far its bookmark advances."""
-
-    is_sorted = True  # otherwise the SDK moves the bookmark at the end only, and also back
+    # --- bookmarks ---
 
     @cached_property
     def present(self) -> str:
@@ -213,11 +212,15 @@ class BookmarkedStream(ZohoVoiceStream):
     ) -> None:
         # The SDK has no public hook that keeps a bookmark from moving back in a lookback, or into
         # the future with a phone whose clock is ahead.
-        key = str(self.replication_key)
-        timestamp = latest_record[key]
-        if self.is_connection_test or not self.is_bookmark(timestamp):
+        key = self.replication_key
+        if not key or self.is_connection_test or not self.is_bookmark(latest_record[key]):
             return
-        timestamp = min(timestamp, self.present)
+        timestamp = min(latest_record[key], self.present)
         state = self.get_context_state(context)
         if timestamp > (state.get("replication_key_value") or ""):
             super()._increment_stream_state({key: timestamp}, context=context)
+
+
+def _demote_to_debug(record: logging.LogRecord) -> bool:
+    record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)

@@ -180,6 +180,10 @@ class RowOffsetPaginator(OffsetPaginator):
         self._count_rows = count_rows
 
     @override
+    def continue_if_empty(self, response: requests.Response) -> bool:
+        return True  # then `has_more` ends it, without a log line
+
+    @override
     def has_more(self, response: requests.Response) -> bool:
         return self._count_rows() > 0
 

@@ -6,12 +6,12 @@ from functools import cached_property, partial
 from typing import Any, ClassVar, cast
 
 import requests
-from singer_sdk.helpers.types import Context
-from singer_sdk.streams.rest import HTTPRequest, PageContext
+from singer_sdk.helpers.types import Context, RequestFunc
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.client import BookmarkedStream
+from tap_zohovoice.client import ZohoVoiceStream
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
@@ -19,14 +19,14 @@ from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress.figures import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
-from tap_zohovoice.schemas.conversion import Record
+from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.singer.state import NEWEST
 
 _MIN_MARGIN = dt.timedelta(days=1)
 """Minimum distance from the bookmark to the end of a window without calls."""
 
 
-class IncrementalStream(BookmarkedStream):
+class IncrementalStream(ZohoVoiceStream):
     """A stream whose records come oldest first, by the `start_time` of their calls.
 
     It reads the list of calls window by window. After each window it writes STATE.
@@ -37,14 +37,15 @@ class IncrementalStream(BookmarkedStream):
     resumed: Checkpoint | None = None  # where a stopped run is continued
     item_label: ClassVar[str] = "call"  # what a record is, in the singular, for the summary
 
+    reader: CallLogReader
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
     _bounds = ("", "~")
     """First and last timestamp that may be a bookmark; other timestamps do not move it."""
 
     def get_list_filters(self, context: Context | None) -> Mapping[str, str]:  # noqa: ARG002 - a hook
-        """Return the filters of a partition, beside those of the user."""
-        return {}
+        """Return the filters of a partition, which include those of the user."""
+        return self.services.settings.filters
 
     def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         """Return the records of a call."""
@@ -59,7 +60,7 @@ class IncrementalStream(BookmarkedStream):
     def read_sample(self, context: Context | None) -> Iterator[Record]:
         most = self.services.settings.page_size or DEFAULT_SIZE
         size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, most)
-        request = PageRequest(0, size, self._list_params(context), "the sample")
+        request = PageRequest(0, size, self.get_list_filters(context), "the sample")
         page = self.api.get_json(request.to_query_params(), partial(self._parse_page, request))
         for row in sorted(page.rows):
             yield from self.convert_call(row.record, context)
@@ -69,7 +70,7 @@ class IncrementalStream(BookmarkedStream):
         services = self.services
         with services.reporter.task(lambda: Snapshot(self.name, "requesting an access token")):
             start = self.get_starting_time(context)
-        reader = self.get_reader(start, context)
+        self.reader = reader = self.get_reader(start, context)
         progress = WindowProgress(
             self.name,
             clock=services.clock,
@@ -83,13 +84,13 @@ class IncrementalStream(BookmarkedStream):
         written_before = services.writer.records_written
         with services.reporter.task(progress.snapshot):
             try:
-                for window in self.request_windows(reader, context):
+                for window in cast("Iterable[WindowResult]", self.request_records(context)):
                     yield from self._emit_window(window, start, context)
                     progress.update(window.window, len(window.rows) + len(window.strays))
                 if self.get_context_state(context).pop(CHECKPOINT, None):
                     self.write_state()  # the server rejects all remaining days
             finally:
-                self._converter.log_undeclared()
+                self.converter.log_undeclared()
                 services.proven_page_size = reader.pages.proven
                 progress.finish(services.writer.records_written - written_before, self.item_label)
 
@@ -101,7 +102,7 @@ class IncrementalStream(BookmarkedStream):
             end=settings.end,
             now=started,
             page_size=settings.page_size,
-            filters=self._list_params(context),
+            filters=self.get_list_filters(context),
         )
         reader.pages.proven = self.services.proven_page_size
         reader.emits_types, state = True, self.get_context_state(context)
@@ -117,16 +118,6 @@ class IncrementalStream(BookmarkedStream):
             state[CHECKPOINT]["last_day"] = last_day
             self.write_state()
         return reader
-
-    def request_windows(
-        self, reader: CallLogReader, context: Context | None
-    ) -> Iterator[WindowResult]:
-        """Run a reader in the SDK's request loop."""
-        self._paginator = SeamPaginator(reader.read_windows())
-        yield from cast("Iterable[WindowResult]", self.request_records(context))
-
-    def _list_params(self, context: Context | None) -> dict[str, str]:
-        return {**self.services.settings.filters, **self.get_list_filters(context)}
 
     def _emit_window(
         self, window: WindowResult, start: dt.datetime, context: Context | None
@@ -168,23 +159,26 @@ class IncrementalStream(BookmarkedStream):
 
     @override
     def get_new_paginator(self) -> SeamPaginator[WindowResult]:
+        self._paginator = SeamPaginator(self.reader.read_windows())
         return self._paginator
 
     @override
-    def get_http_request(self, *, page: PageContext[PageRequest]) -> HTTPRequest:
-        request = super().get_http_request(page=page)
-        if page.next_page_token:
-            request.params = {**page.next_page_token.to_query_params()}
+    def get_url_params(
+        self, context: Context | None, next_page_token: PageRequest | None
+    ) -> dict[str, str]:
+        return next_page_token.to_query_params() if next_page_token else {}
+
+    @override
+    def request_decorator(self, func: RequestFunc) -> RequestFunc:
+        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
+            try:
+                limits = self._paginator.current_value.retry_limits
+                return self.api.retry(partial(func, *args), **limits)
+            except ZohoVoiceError as error:
+                self._page = error  # the paginator's flow recovers from it, or raises it
+                return requests.Response()
+
         return request
-
-    @property
-    @override
-    def retry_limits(self) -> Mapping[str, int]:
-        return self._paginator.current_value.retry_limits
-
-    @override
-    def handle_error(self, error: Exception) -> None:
-        self._page = error  # the paginator's flow recovers from it, or raises it
 
     @override
     def validate_response(self, response: requests.Response) -> None:
@@ -197,8 +191,9 @@ class IncrementalStream(BookmarkedStream):
         yield from self._paginator.receive(self._page)
 
     def _parse_page(self, request: PageRequest, body: Mapping[str, Any]) -> Page:
-        return Page.from_body(body, request, self._converter.convert)
+        return Page.from_body(body, request, self.converter.convert)
 
     @cached_property
-    def _converter(self) -> CallLogConverter:
+    @override
+    def converter(self) -> RecordConverter:
         return CallLogConverter()

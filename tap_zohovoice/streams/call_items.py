@@ -97,7 +97,7 @@ class CallItemStream(IncrementalStream):
 
     @override
     def get_list_filters(self, context: Context | None) -> dict[str, str]:
-        return {LIST_FILTERS[(context or {})["kind"]]: "true"}
+        return {**super().get_list_filters(context), LIST_FILTERS[(context or {})["kind"]]: "true"}
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:

@@ -23,6 +23,7 @@ class CallLogsStream(IncrementalStream):
 
     name = "call_logs"
     primary_keys = ("logid",)
+    selected_by_default = True
     schema = CALL_LOG_SCHEMA
 
     @override

@@ -1,64 +1,35 @@
 """Streams that read a whole list in each run."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import requests
 from singer_sdk import Tap
-from singer_sdk.helpers.types import Context
+from singer_sdk.helpers.types import Context, RequestFunc
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
 from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
 from tap_zohovoice.schemas import directory as fields
-from tap_zohovoice.schemas.conversion import Record, RecordConverter
-from tap_zohovoice.schemas.types import Field, build_schema
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services
 
 _MAX_PASSES = 8  # over a list whose order changes, or that lacks rows
 
 
-class DeclaredStream(ZohoVoiceStream):
-    """A stream whose schema is built from its fields, its docstring and its scope."""
-
-    selected_by_default = False
-    schema: ClassVar[dict[str, Any]] = {}
-    fields: ClassVar[tuple[Field, ...]]
-    is_open: ClassVar[bool] = True  # whether rows may have other fields too
-    aliases: ClassVar[Mapping[str, str]] = {}  # other names of key fields
-
-    @override
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if hasattr(cls, "fields"):
-            scope, first_line = cls.owner_scope or cls.scope, (cls.__doc__ or "").partition("\n")[0]
-            description = f"{first_line} Requires the scope {scope}."
-            cls.schema = build_schema(*cls.fields, is_open=cls.is_open, description=description)
-
-    @cached_property
-    def converter(self) -> RecordConverter:
-        """Converts rows to records."""
-        required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
-        return RecordConverter(self.fields, required, self.aliases, self.logger)
-
-    def convert_rows(self, rows: Iterable[Any], first: int) -> list[Record]:
-        """Convert rows; `first` is the index of the first row in the list."""
-        name, convert = f"the list of {self.name}", self.converter.convert
-        return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
-
-
-class ListStream(DeclaredStream):
+class ListStream(ZohoVoiceStream):
     """A stream that reads a whole list in each run; a subclass declares and describes the list."""
 
     envelope: ClassVar[str]  # member of the response with the rows
     size_param: ClassVar[str] = "offset"  # empty if the list has no pages of this kind
     page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
+    rejects_end: ClassVar[bool] = False  # whether an offset after the last row may be rejected
 
     _row_count = 0  # of the last page; 0 if no page follows
     _total = 0
-    _is_accessible = _has_moved = False  # whether rows changed their order in this pass
+    _is_accessible = _is_read = False
+    _has_moved = False  # whether rows changed their order in this pass
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
@@ -73,33 +44,27 @@ class ListStream(DeclaredStream):
             self.api.get_json(params | ({self.size_param: "1"} if params else {}), dict)
             self._is_accessible = True
 
-    @cached_property
-    def cached_records(self) -> list[Record]:
-        """All records of the list, which is read once a run."""
-        return list(self._read_list(None))
-
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        is_read = "cached_records" in self.__dict__
-        yield from self.cached_records if is_read else self._read_list(context)
+        """Return the records of the list, which is requested once a run."""
+        yield from self._emitted.values() if self._is_read else self.read_list(context)
+        self._is_read = True
 
-    def _read_list(self, context: Context | None) -> Iterator[Record]:
-        """Read the list, without duplicate rows."""
-        self._emitted.clear()
+    def read_list(self, context: Context | None) -> Iterator[Record]:
+        """Request the list, and return its rows without duplicates."""
+        self._emitted = {}
         self._total = duplicates = 0
         with self.reporting():
             for attempt in range(_MAX_PASSES):
                 before, self._seen, self._has_moved = len(self._emitted), {}, False
                 for record in self.request_records(context):
-                    key = self.record_key(record)
-                    if key not in self._emitted:
-                        self._emitted[key] = record
+                    known = self._emitted.setdefault(self.record_key(record), record)
+                    if known is record:
                         yield record
-                    else:
-                        duplicates += self._emitted[key] != record and not attempt
+                    duplicates += known != record and not attempt
                 missing = self._total - len(self._emitted)
-                may_be_short = missing > 0 and not (attempt and len(self._emitted) == before)
-                if not missing or not (may_be_short or self._has_moved):
+                is_stuck = attempt and len(self._emitted) == before
+                if not missing or not (self._has_moved or (missing > 0 and not is_stuck)):
                     break
             else:
                 message = (
@@ -111,9 +76,14 @@ class ListStream(DeclaredStream):
         if duplicates:
             message = "%d rows have a duplicate id, but other values; keeping the first row"
             self.logger.warning(message, duplicates)
-        if self._total > len(self._emitted):
+        if missing > 0:
             message = "meta.total is %d but only %d distinct rows were returned"
             self.logger.warning(message, self._total, len(self._emitted))
+
+    def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
+        """Convert the rows of a page; an error names their place in the list."""
+        first, name, convert = len(self._emitted), f"the list of {self.name}", self.converter.convert
+        return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
 
     # --- the SDK's request loop ---
 
@@ -127,8 +97,28 @@ class ListStream(DeclaredStream):
         return page if self.size_param else {}
 
     @override
+    def request_decorator(self, func: RequestFunc) -> RequestFunc:
+        decorated = super().request_decorator(func)
+
+        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
+            try:
+                return decorated(*args)
+            except InvalidParameterError as error:
+                if not (self.rejects_end and self._seen and error.is_invalid_value):
+                    raise
+                # It raises an error, unless it is the offset that is rejected.
+                self.api.get_json(self.get_url_params(args[1], 0), dict)
+                if not self.size_param:  # whether it has pages is not documented
+                    message = "Zoho returned %d %s and rejected the next page; there may be more"
+                    self.logger.warning(message, len(self._seen), self.name)
+                self._rows, self._row_count = [], 0
+                return requests.Response()
+
+        return request
+
+    @override
     def validate_response(self, response: requests.Response) -> None:
-        self._rows = self.api.parse_json(response, self._parse_page)
+        self._rows = self.api.parse_json(response, self.parse_page)
         keys = [self.record_key(record) for record in self._rows]
         known = [key for key in self._seen if key in keys]
         self._has_moved |= known != keys[: len(known)]  # a new row moves all others by one
@@ -143,10 +133,11 @@ class ListStream(DeclaredStream):
     def parse_response(self, response: requests.Response) -> Iterator[Record]:
         yield from self._rows
 
-    def _parse_page(self, body: dict[str, Any]) -> list[Record]:
+    def parse_page(self, body: dict[str, Any]) -> list[Record]:
+        """Parse a response to records, or raise `UnexpectedResponseError`."""
         rows, total = parse_rows(body, self.envelope, len(self._emitted))
         self._total = max(total or 0, self._total)
-        return self.convert_rows(rows, len(self._emitted))
+        return self.convert_rows(rows)
 
 
 class UsersStream(ListStream):
@@ -234,6 +225,7 @@ class CampaignsStream(ListStream):
     envelope = "records"
     fields = fields.CAMPAIGN_FIELDS
     size_param = ""
+    rejects_end = True
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
@@ -245,16 +237,6 @@ class CampaignsStream(ListStream):
         super().validate_response(response)
         count = len(self._rows)
         self._row_count = 0 if count % 10 else count  # no page has another length
-
-    @override
-    def handle_error(self, error: Exception) -> None:
-        is_refused = isinstance(error, InvalidParameterError) and error.is_invalid_value
-        if not self._emitted or not is_refused:
-            raise error
-        self.api.get_json({}, dict)  # raises an error, unless it is the index that is rejected
-        message = "Zoho returned %d campaigns and rejected the next page; there may be more"
-        self.logger.warning(message, len(self._emitted))
-        self._rows, self._row_count = [], 0
 
 
 DIRECTORY_STREAMS = (

@@ -9,20 +9,19 @@ from typing import ClassVar
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.client import BookmarkedStream
+from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType
 from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import (
     CampaignsStream,
-    DeclaredStream,
     ListStream,
     QueuesStream,
     UsersStream,
 )
 
 
-class OwnedStream(DeclaredStream, BookmarkedStream):
+class OwnedStream(ZohoVoiceStream):
     """A stream with one partition and one bookmark for each owner, a row of another list."""
 
     fixed_partitions = None
@@ -51,7 +50,7 @@ class OwnedStream(DeclaredStream, BookmarkedStream):
             return []
         ids = self._named_owners.split(",")
         if not self._named_owners:
-            ids = [record[self.owner_field] for record in self._owners.cached_records]
+            ids = [record[self.owner_field] for record in self._owners.read_records(None)]
         return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
 
     @override
@@ -82,7 +81,8 @@ class CallLinkStream(OwnedStream, IncrementalStream):
 
     @override
     def get_list_filters(self, context: Context | None) -> dict[str, str]:
-        return {self.filter_param: (context or {})[self.owner_key]}
+        owner = (context or {})[self.owner_key]
+        return {**super().get_list_filters(context), self.filter_param: owner}
 
     @override
     def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:

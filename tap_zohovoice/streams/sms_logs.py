@@ -8,13 +8,12 @@ from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.client import BookmarkedStream
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.directory import SMS_FIELDS
 from tap_zohovoice.streams.directory import ListStream
 
 
-class SmsLogsStream(ListStream, BookmarkedStream):
+class SmsLogsStream(ListStream):
     """Text messages, sent and received.
 
     Archived ones have a separate partition. The format and the time zone of the date filters are
@@ -35,28 +34,24 @@ class SmsLogsStream(ListStream, BookmarkedStream):
     page_size = 100
 
     _start = ""
-    _last = "~"
+    _last = "~"  # time of the last message while the newest ones come first, else empty
     _complete_until = ""  # timestamp of the newest message, once all of a partition are emitted
-    _emitted_before: frozenset[str] = frozenset()  # keys of the partition before
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
         params = super().get_url_params(context, next_page_token)
-        is_archived = (context or {}).get("archived") == "true"
-        return {**params, "optArchived": "true"} if is_archived else params
+        return {**params, "optArchived": "true"} if _is_archived(context) else params
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
         self._start, self._last = format_timestamp(self.get_starting_time(context)), "~"
         self._complete_until = newest = ""
-        for record in super().read_records(context):
+        emitted_before = self._emitted  # archived messages may be among the others too
+        for record in self.read_list(context):
             if record["submittedTime"] >= self._start:
                 newest = max(newest, record["submittedTime"])
-                # Archived messages may be among the others too.
-                if self.record_key(record) not in self._emitted_before:
-                    record["archived"] = (context or {}).get("archived") == "true"
-                    yield record
-        self._emitted_before = frozenset(self._emitted)
+                if self.record_key(record) not in emitted_before:
+                    yield {**record, "archived": _is_archived(context)}
         self._complete_until = newest
         if newest:
             self.advance_bookmark(newest, context)
@@ -68,11 +63,13 @@ class SmsLogsStream(ListStream, BookmarkedStream):
     @override
     def validate_response(self, response: requests.Response) -> None:
         super().validate_response(response)
-        moments = [record["submittedTime"] for record in self._rows]
-        if moments and self._last >= moments[0] and moments == sorted(moments, reverse=True):
-            self._last = moments[-1]
-            # Only a row with the same timestamp may follow, and it is not needed.
-            if self._last < self._start:
-                self._row_count = self._total = 0  # the total counts the older ones too
-        else:
-            self._last = ""  # in another order, newer messages may follow older ones
+        moments = [self._last, *(record["submittedTime"] for record in self._rows)]
+        # In another order, newer messages may follow older ones.
+        self._last = moments[-1] if moments == sorted(moments, reverse=True) else ""
+        # Only a row with the same timestamp may follow, and it is not needed.
+        if "" < self._last < self._start:
+            self._row_count = self._total = 0  # the total counts the older ones too
+
+
+def _is_archived(context: Context | None) -> bool:
+    return (context or {}).get("archived") == "true"
