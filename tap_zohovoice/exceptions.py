@@ -98,10 +98,6 @@ class UnexpectedResponseError(RetryableError):
     """A successful response with an unexpected body."""
 
 
-class ArchiveError(Exception):
-    """An archive, or an entry of it, that is not usable."""
-
-
 @dataclass(eq=False, repr=False)
 class WindowTooLargeError(Exception):
     """A window has more rows than can be paged through."""

@@ -3,22 +3,23 @@
 import re
 import struct
 import zlib
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from tap_zohovoice.exceptions import ArchiveError
+from tap_zohovoice.exceptions import RetryableError
 from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import SNIFF_BYTES
 
 _MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")
 """First bytes of an archive; the second form is that of an empty one."""
-MAX_ENTRIES = 100
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
 """Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
+_ENCRYPTED = 1  # flag of an entry
+_DAMAGED = "the archive is incomplete"
 # Exceptions of `zipfile` for invalid data.
 _FAULTS = (
     *(BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError),
@@ -32,42 +33,44 @@ def is_archive(head: bytes) -> bool:
 
 
 class Archive:
-    """The entries of an archive, by the names of their files.
+    """An archive, with its usable entries by the names of their files.
 
-    `ArchiveError` is raised if it is invalid, is truncated or has too many entries.
+    Entries that are encrypted, or whose name is not unique, are not usable. `RetryableError` is
+    raised if the archive is invalid or truncated.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
+        self.entries: dict[str, ZipInfo] = {}
         try:
             self._zip = ZipFile(_BoundedReader(file))
         except _FAULTS as error:
-            raise ArchiveError from error
-        entries = self._zip.infolist()
-        if len(entries) > MAX_ENTRIES:
-            raise ArchiveError
-        self._entries: defaultdict[str, list[ZipInfo]] = defaultdict(list)
-        for entry in entries:
-            path = entry.filename
-            with suppress(UnicodeError):  # many programs write UTF-8 without the flag for it
-                path = path.encode("cp437").decode()
-            # Folders of the archive are ignored, so that no path leads to one of this machine.
-            self._entries[re.split(r"[/\\]", path)[-1]].append(entry)
+            raise RetryableError(_DAMAGED, is_unreachable=True) from error
+        names = [_file_name(entry) for entry in self._zip.infolist()]
+        counts = Counter(names)
+        for name, entry in zip(names, self._zip.infolist(), strict=True):
+            is_plain = entry.compress_type in _METHODS and not entry.flag_bits & _ENCRYPTED
+            if is_plain and counts[name] == 1:
+                self.entries[name] = entry
 
-    def read(self, name: str) -> Iterator[bytes]:
-        """Iterate over the content of a file in chunks, up to the size that its entry declares.
+    def read(self, entry: ZipInfo) -> Iterator[bytes]:
+        """Iterate over the content of an entry in chunks, up to the size that it declares.
 
-        `ArchiveError` is raised if it is missing, duplicate, encrypted or damaged; the last may be
-        found only after the last chunk.
+        `RetryableError` is raised if it is damaged, maybe only after the last chunk.
         """
-        found = self._entries[name]
-        if len(found) != 1 or found[0].compress_type not in _METHODS:
-            raise ArchiveError
         try:
-            with self._zip.open(found[0]) as content:
+            with self._zip.open(entry) as content:
                 while chunk := content.read(CHUNK_SIZE):  # checks the CRC at the end
                     yield chunk
         except _FAULTS as error:
-            raise ArchiveError from error
+            raise RetryableError(_DAMAGED, is_unreachable=True) from error
+
+
+def _file_name(entry: ZipInfo) -> str:
+    """Return the last part of the path of an entry, so that no path leads out of a folder."""
+    path = entry.filename
+    with suppress(UnicodeError):  # many programs write UTF-8 without the flag for it
+        path = path.encode("cp437").decode()
+    return re.split(r"[/\\]", path)[-1]
 
 
 class _BoundedReader:

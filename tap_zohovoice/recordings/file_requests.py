@@ -3,14 +3,14 @@
 Several names in a request are documented. The form of the response is not.
 """
 
-import itertools
 import logging
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from itertools import chain, islice
 from typing import IO, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +18,6 @@ import requests
 
 from tap_zohovoice.exceptions import (
     AmbiguousResponseError,
-    ArchiveError,
     InvalidParameterError,
     RateLimitedError,
     RetryableError,
@@ -31,11 +30,12 @@ from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
 from tap_zohovoice.recordings.archive import Archive, is_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
-from tap_zohovoice.recordings.writer import Download, Fields, FileWriter, save, truncated, unusable
+from tap_zohovoice.recordings.writer import Download, FileWriter, save
+from tap_zohovoice.schemas.conversion import Record
 
 _T = TypeVar("_T")
 _Handle = Callable[[requests.Response, bytes, Iterator[bytes]], _T | None]
-"""Handles a response, given its first bytes and the rest; returns None for other content."""
+"""Handles a response, given its first bytes and all of them; returns None for other content."""
 MAX_BYTES = 1024**3  # of the files of one request; source: documentation
 MAX_NAME_CHARS = 10_000  # of the names in one request, with their commas; source: documentation
 _MAX_DOWNLOADS = 100  # of a group, including stored files, so that their records are emitted soon
@@ -45,44 +45,6 @@ _MAX_ATTEMPTS = 2  # of a request for several files
 _MAX_FAILURES = 3  # consecutive requests without an archive, after which no more are sent
 _MAX_POOR = 2  # archives with fewer than half of the files, after which no more are requested
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
-
-
-@dataclass(slots=True)
-class Group:
-    """Files whose records are emitted together."""
-
-    downloads: list[Download] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)  # of the files in one request
-    max_bytes: int = 0  # of the files in its response
-
-
-def iter_groups(
-    downloads: Iterable[Download], writer: FileWriter, limit: Callable[[], int]
-) -> Iterator[Group]:
-    """Iterate over groups of files, in their order; each is built after the one before is done.
-
-    `limit` returns the current maximum of files in a request.
-    """
-    group = Group()
-    for download in downloads:
-        name, size = download.name, writer.expected_size(download) or writer.max_bytes
-        is_wanted = size <= writer.max_bytes and not writer.is_unchanged(download)
-        # Other names may be changed by a list with commas, or by the path in an archive.
-        is_listable = name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
-        if is_wanted and is_listable and limit() > 1:
-            names = quote(",".join([*group.names, name]), safe=",")
-            if len(names) >= MAX_NAME_CHARS or group.max_bytes + size > MAX_BYTES:
-                yield group
-                group = Group()
-            group.names.append(name)
-            group.max_bytes += size
-        group.downloads.append(download)
-        is_full = len(group.names) >= limit() or len(group.downloads) >= _MAX_DOWNLOADS
-        if is_full or not group.names:
-            yield group
-            group = Group()
-    if group.downloads:
-        yield group
 
 
 @dataclass(eq=False, repr=False)
@@ -96,8 +58,7 @@ class FileRequests:
     _mode = "play"  # live servers and the documentation disagree about its values
     _is_mode_accepted = False  # whether a request succeeded, so that `mode` is no cause later
     _is_proven = _is_failure_logged = False
-    _taken = _poor = _failures = 0
-    _archive: Archive | None = None
+    _poor = _failures = 0
 
     @property
     def limit(self) -> int:
@@ -109,100 +70,45 @@ class FileRequests:
         """Return an estimate of the requests for a number of files."""
         return -(-count // self.max_files) if self._is_proven else count
 
-    def request_one(self, download: Download) -> Fields:
-        """Request a file, and store it."""
+    def iter_groups(
+        self, downloads: Iterable[Download]
+    ) -> Iterator[tuple[list[Download], list[str]]]:
+        """Iterate over groups of files, in their order, each with the names to request at once.
+
+        Each group is built after the one before is done, by the limit at that time.
+        """
+        group, names, total = list[Download](), list[str](), 0
+        for download in downloads:
+            name, most = download.name, self.writer.max_bytes
+            size = self.writer.expected_size(download) or most
+            is_wanted = size <= most and not self.writer.is_unchanged(download)
+            # Other names may be changed by a list with commas, or by the path in an archive.
+            is_plain = name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
+            if is_wanted and is_plain and self.limit > 1:
+                listed = quote(",".join([*names, name]), safe=",")
+                if len(listed) >= MAX_NAME_CHARS or total + size > MAX_BYTES:
+                    yield group, names
+                    group, names, total = [], [], 0
+                names.append(name)
+                total += size
+            group.append(download)
+            if not names or len(names) >= self.limit or len(group) >= _MAX_DOWNLOADS:
+                yield group, names
+                group, names, total = [], [], 0
+        if group:
+            yield group, names
+
+    def request_one(self, download: Download) -> Record:
+        """Request a file, and store it; return fields of its record."""
         return self._request([download.name], partial(self._store, download))
 
-    def _request(self, names: Sequence[str], handle: _Handle[_T]) -> _T:
-        try:
-            result = self._send(names, handle, self._mode)
-        except InvalidParameterError:
-            if self._is_mode_accepted or not self._mode:
-                raise
-            result, self._mode = self._send(names, handle, ""), ""
-        self._is_mode_accepted = True
-        return result
+    def request_several(self, names: Sequence[str], stack: ExitStack) -> Archive | None:
+        """Request files at once, if there are several; None if this fails.
 
-    def _send(self, names: Sequence[str], handle: _Handle[_T], mode: str) -> _T:
-        params = {"recording_filename": ",".join(names), **({"mode": mode} if mode else {})}
-        receive, is_single = partial(self._receive, names, handle), len(names) == 1
-        limits = {"max_attempts": self.failures.attempts if is_single else _MAX_ATTEMPTS}
-        try:
-            result = self.api.get(params, receive, stream=True, max_lockouts=1, **limits)
-        except ZohoVoiceError as error:
-            self.failures.observe(error, is_single=is_single)
-            raise
-        self.failures.observe(None)
-        return result
-
-    def _receive(
-        self, names: Sequence[str], handle: _Handle[_T], response: requests.Response
-    ) -> _T:
-        try:
-            chunks = self.api.iter_body(response)
-            head = _read_head(chunks)
-            is_ok = response.status_code == HTTPStatus.OK
-            result = handle(response, head, chunks) if is_ok else None
-            if result is None:
-                raise self._unexpected_content(names, response, head + next(chunks, b""))
-        except requests.RequestException as error:
-            reason = "the file is incomplete"
-            raise truncated(reason) from error
-        return result
-
-    def _unexpected_content(
-        self, names: Sequence[str], response: requests.Response, body: bytes
-    ) -> ZohoVoiceError:
-        """Return an error for a response without files, or raise the error that it contains."""
-        declared_type, may_be_token = response.headers.get("Content-Type", ""), False
-        try:
-            if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
-                self.api.validate(response, body, redact=names)
-        except AmbiguousResponseError:
-            pass
-        except RetryableError as error:
-            is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
-            # A retry would return the same page.
-            if not is_page or isinstance(error, RateLimitedError | TokenRejectedError):
-                raise
-            may_be_token = error.may_be_token
-        expected = "audio" if len(names) == 1 else "archive"
-        return unusable(f"HTTP {response.status_code}, no {expected} in the response", may_be_token)
-
-    @contextmanager
-    def request_several(self, names: list[str]) -> Generator[None]:
-        """Request files at once, if there are several, for `take_from_archive`."""
-        self._taken = 0
-        with ExitStack() as stack:
-            self._archive = self._try_request(names, stack) if len(names) > 1 else None
-            yield
-        if self._archive and self._taken * 2 < len(names):
-            self._poor += 1
-            if self._poor >= _MAX_POOR:
-                self._stop("most of the files are missing in the archive")
-
-    def take_from_archive(self, download: Download) -> Fields | None:
-        """Store a file of the archive; None if it must be requested separately."""
-        if not self._archive:
+        The stack closes the archive.
+        """
+        if len(names) <= 1:
             return None
-        try:
-            chunks = self._archive.read(download.name)
-            head = _read_head(chunks)
-            kind = guess_audio_type(head)
-            if kind is None or kind == UNKNOWN:
-                return None
-            content = itertools.chain([head], chunks)
-            # An entry that is larger than its log declares counts as an error of the archive.
-            size = self.writer.expected_size(download)
-            fields = self.writer.write(download, content, kind, is_whole=True, max_bytes=size)
-        except StorageError:
-            raise
-        except (ArchiveError, RetryableError, ZohoVoiceError):
-            return None
-        self._taken += 1
-        return fields
-
-    def _try_request(self, names: list[str], stack: ExitStack) -> Archive | None:
         try:
             file = stack.enter_context(self.writer.storage.open_scratch())
             archive = self._request(names, partial(self._spool, len(names), file))
@@ -223,15 +129,85 @@ class FileRequests:
         if not self._is_proven:
             self._is_proven = True
             _LOGGER.info("Requesting up to %d files at once", self.max_files)
+        self._poor += 2 * len(archive.entries.keys() & names) < len(names)
+        if self._poor >= _MAX_POOR:
+            self._stop("most of the files are missing in the archive")
         return archive
+
+    def take(self, download: Download, archive: Archive) -> Record | None:
+        """Store a file of an archive; None if it must be requested separately."""
+        entry = archive.entries.get(download.name)
+        if not entry or entry.file_size != (self.writer.expected_size(download) or entry.file_size):
+            return None
+        try:
+            head, chunks = _peek(archive.read(entry))
+            kind = guess_audio_type(head)
+            if kind and kind != UNKNOWN:
+                return self.writer.write(download, chunks, kind, is_whole=True)
+        except StorageError:
+            raise
+        except (RetryableError, ZohoVoiceError):
+            pass
+        return None
 
     def _stop(self, reason: str) -> None:
         self.max_files = 1
         _LOGGER.info("Requesting one file at a time: %s", reason)
 
+    def _request(self, names: Sequence[str], handle: _Handle[_T], mode: str | None = None) -> _T:
+        mode, is_single = self._mode if mode is None else mode, len(names) == 1
+        params = {"recording_filename": ",".join(names), **({"mode": mode} if mode else {})}
+        receive = partial(self._receive, names, handle)
+        limits = {"max_attempts": self.failures.attempts if is_single else _MAX_ATTEMPTS}
+        try:
+            result = self.api.get(params, receive, stream=True, max_lockouts=1, **limits)
+        except ZohoVoiceError as error:
+            self.failures.observe(error, is_single=is_single)
+            is_mode = isinstance(error, InvalidParameterError) and not self._is_mode_accepted
+            if is_mode and mode:
+                return self._request(names, handle, "")
+            raise
+        self.failures.observe(None)
+        self._mode, self._is_mode_accepted = mode, True
+        return result
+
+    def _receive(
+        self, names: Sequence[str], handle: _Handle[_T], response: requests.Response
+    ) -> _T:
+        try:
+            head, chunks = _peek(self.api.iter_body(response))
+            is_ok = response.status_code == HTTPStatus.OK
+            result = handle(response, head, chunks) if is_ok else None
+            if result is None:
+                raise self._unexpected_content(names, response, b"".join(islice(chunks, 2)))
+        except requests.RequestException as error:
+            message = "the file is incomplete"
+            raise RetryableError(message, is_unreachable=True) from error
+        return result
+
+    def _unexpected_content(
+        self, names: Sequence[str], response: requests.Response, body: bytes
+    ) -> ZohoVoiceError:
+        """Return an error for a response without files, or raise the error that it contains."""
+        declared_type, may_be_token = response.headers.get("Content-Type", ""), False
+        try:
+            if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
+                self.api.validate(response, body, redact=names)
+        except AmbiguousResponseError:
+            pass
+        except RetryableError as error:
+            is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
+            # A retry would return the same page.
+            if not is_page or isinstance(error, RateLimitedError | TokenRejectedError):
+                raise
+            may_be_token = error.may_be_token
+        expected = "audio" if len(names) == 1 else "archive"
+        reason = f"HTTP {response.status_code}, no {expected} in the response"
+        return ZohoVoiceError(reason, summary=reason, may_be_token=may_be_token)
+
     def _store(
-        self, download: Download, response: requests.Response, head: bytes, rest: Iterator[bytes]
-    ) -> Fields | None:
+        self, download: Download, response: requests.Response, head: bytes, chunks: Iterator[bytes]
+    ) -> Record | None:
         """Store the file of a response; None if it is not audio."""
         kind = guess_audio_type(head, response.headers.get("Content-Type", ""))
         if not kind:
@@ -242,7 +218,6 @@ class FileRequests:
         if length is not None and length > writer.max_bytes:
             raise writer.too_big()
         is_whole = length is not None or "Transfer-Encoding" in response.headers
-        chunks = itertools.chain([head], rest)
         return writer.write(download, chunks, kind, is_whole=is_whole)
 
     def _spool(
@@ -251,26 +226,22 @@ class FileRequests:
         file: IO[bytes],
         _response: requests.Response,
         head: bytes,
-        rest: Iterator[bytes],
+        chunks: Iterator[bytes],
     ) -> Archive | None:
         """Write an archive to a file, replacing its content; None for other bodies."""
         if not is_archive(head):
             return None
         limit = min(count * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
-        too_big = unusable("the archive exceeds the size limit")
-        save(itertools.chain([head], rest), file, limit, too_big)
-        try:
-            return Archive(file)
-        except ArchiveError as error:
-            reason = "the archive is incomplete"
-            raise truncated(reason) from error
+        reason = "the archive exceeds the size limit"
+        save(chunks, file, limit, ZohoVoiceError(reason, summary=reason))
+        return Archive(file)
 
 
-def _read_head(chunks: Iterable[bytes]) -> bytes:
-    """Read the bytes that show the media type of a file, or all if it is shorter."""
+def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the bytes that show the media type of a file, or all of it, and all its chunks."""
     head = b""
     for chunk in chunks:
         head += chunk
         if len(head) >= SNIFF_BYTES:
             break
-    return head
+    return head, chain([head], chunks)

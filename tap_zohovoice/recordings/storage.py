@@ -11,9 +11,8 @@ import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from urllib.parse import unquote
 
 import fsspec
@@ -21,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.config.validation import STORAGE_URL
-from tap_zohovoice.exceptions import StorageError, ZohoVoiceError
+from tap_zohovoice.exceptions import StorageError
 
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -30,15 +29,13 @@ if sys.platform != "win32":
 _TEMP_PREFIX, _TEMP_SUFFIX = ".tap-zohovoice-", ".part"
 _SAFE_NAME = re.compile(r"(?![. ~-])[^/\\:*?\"<>|\[\]]+(?<![. ])")
 _MAX_NAME_BYTES = 180  # file systems allow 255, and encryption on top of them uses some
-_MAX_STEM, _DIGEST_LENGTH = 80, 12  # characters of a name that is changed
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """Size in bytes, and time of the last change where the storage provides it."""
+class StoredFile(NamedTuple):
+    """What the storage has of a file."""
 
-    size: int
-    modified: dt.datetime | None
+    size: int  # in bytes; 0 if it does not exist
+    modified: dt.datetime | None = None  # time of the last change, where the storage provides it
 
 
 class Storage:
@@ -47,26 +44,21 @@ class Storage:
     Every method raises `StorageError` on failure.
     """
 
-    def __init__(self, filesystem: Any, root: str) -> None:  # noqa: ANN401 - fsspec is untyped
+    def __init__(self, filesystem: Any, root: str, temp_folder: str = "") -> None:  # noqa: ANN401 - fsspec is untyped
         self._fs = filesystem
         self._root = root.rstrip("/")
-        self._cleaned: set[Path] = set()
+        self._temp_folder = Path(temp_folder or tempfile.gettempdir())
+        _remove_stale_files(self._temp_folder)
 
-    def stat(self, path: str) -> StoredFile | None:
-        """Return size and time of a file; None if it does not exist."""
-        target, folder = self._full(path), self._temp_folder(path)
+    def stat(self, path: str) -> StoredFile:
+        """Return size and time of a file."""
+        target = self._full(path)
         with storage_errors():
-            if folder not in self._cleaned:
-                self._cleaned.add(folder)
-                _remove_stale_files(folder)
             try:
-                found = self._fs.info(target)
+                size = int(self._fs.info(target)["size"])
             except FileNotFoundError:
-                return None
-            if found["type"] != "file":
-                message = "recordings_path: the path of a file exists, but is not a regular file"
-                raise StorageError(message)
-            return StoredFile(int(found["size"]), self._modified(target))
+                return StoredFile(0)
+            return StoredFile(size, self._modified(target))
 
     def uri(self, path: str) -> str:
         """Return the URI of a file."""
@@ -79,17 +71,30 @@ class Storage:
             yield file
 
     @contextmanager
-    def open_temporary(self, path: str) -> Generator[IO[bytes]]:
-        """Open a local file for the content of a path, which is removed unless it is published."""
+    def open_temporary(self) -> Generator[IO[bytes]]:
+        """Open a local file, which is removed after the block unless it is published."""
         with storage_errors():
-            file = _create_temp(self._temp_folder(path))
+            _mkdir_private(self._temp_folder)
+            file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closing it can fail
+                prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=self._temp_folder, delete=False
+            )
+        with suppress(OSError):  # without locks, no other run removes it either
+            _lock(file, wait=True)
         try:
             yield file
         finally:
-            with suppress(OSError):  # a full disk may be the reason that it was not published
+            with suppress(OSError):  # on a full disk, the flush of the rest fails again
                 file.close()
             with suppress(OSError):
                 Path(file.name).unlink()
+
+    @contextmanager
+    def open_scratch(self) -> Generator[IO[bytes]]:
+        """Open a local file without a name, so that a killed run leaves none."""
+        with self.open_temporary() as file:
+            with suppress(OSError):  # some systems do not remove open files
+                Path(file.name).unlink()
+            yield file
 
     def publish(self, file: IO[bytes], path: str, modified: dt.datetime) -> None:
         """Store a temporary file with this time of change, in place of an older one."""
@@ -101,24 +106,8 @@ class Storage:
                 file.close()  # an open file cannot be renamed there
             self._put(file.name, self._full(path))
 
-    @contextmanager
-    def open_scratch(self) -> Generator[IO[bytes]]:
-        """Open a local file without a name, which is deleted after the block."""
-        with storage_errors():
-            folder = self._temp_folder("archive.zip")
-            _mkdir_private(folder)
-            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closing it can fail
-        try:
-            yield file
-        finally:
-            with suppress(OSError):  # on a full disk, the flush of the rest fails again
-                file.close()
-
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
-
-    def _temp_folder(self, _path: str, /) -> Path:
-        return Path(tempfile.gettempdir())
 
     def _put(self, temp: str, target: str) -> None:
         try:
@@ -144,18 +133,16 @@ class LocalStorage(Storage):
     """A local folder; what is created in it is accessible to its owner alone."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(LocalFileSystem(), str(root))
+        # Temporary files are in the same file system, and the system's folder may be in memory.
+        super().__init__(LocalFileSystem(), str(root), str(root))
 
     @override
     def uri(self, path: str) -> str:
         return Path(self._full(path)).as_uri()
 
     @override
-    def _temp_folder(self, path: str, /) -> Path:
-        return Path(self._full(path)).parent  # the system's folder may be in memory
-
-    @override
     def _put(self, temp: str, target: str) -> None:
+        _mkdir_private(Path(target).parent)
         Path(temp).replace(target)
 
 
@@ -164,8 +151,6 @@ def storage_errors() -> Generator[None]:
     """Turn errors of file systems and drivers into `StorageError`, without their text."""
     try:
         yield
-    except ZohoVoiceError:
-        raise
     except Exception as error:
         # Drivers put names and addresses even into `strerror`.
         code = error.errno if isinstance(error, OSError) else None
@@ -186,33 +171,15 @@ def open_storage(path: str) -> Storage:
 def storage_path(start_time: str, name: str) -> str:
     """Return `yyyy/mm/dd/name` for a file and the start of its call, in the form of records.
 
-    A name that could lead elsewhere, or that a file system may refuse, is changed and gets a part
-    of its hash, so that no two names have one path.
+    A hash replaces a name that could lead elsewhere, or that a file system may refuse.
     """
     folder = start_time[:10].replace("-", "/")
     # Lone surrogates and control characters are not printable.
     if _SAFE_NAME.fullmatch(name) and name.isprintable() and len(name.encode()) <= _MAX_NAME_BYTES:
         return f"{folder}/{name}"
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
-    found = re.search(r"\.[A-Za-z0-9]{1,8}\Z", plain)
-    suffix = found[0] if found else ""
-    stem = plain.removesuffix(suffix).lstrip("._-")[-_MAX_STEM:] or "file"
-    return f"{folder}/{stem}-{digest}{suffix}"
-
-
-def _create_temp(folder: Path) -> IO[bytes]:
-    """Create a file of mode 0600, locked so that other runs do not take it for a stale one."""
-    _mkdir_private(folder)
-    while True:
-        file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed by the caller
-            prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=folder, delete=False
-        )
-        with suppress(OSError):  # without locks, no other run removes it either
-            _lock(file, wait=True)
-        if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
-            return file
-        file.close()  # another run removed it before it was locked
+    suffix = re.search(r"\.[A-Za-z0-9]{1,8}\Z", name)
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{folder}/{digest}{suffix[0] if suffix else ''}"
 
 
 def _lock(file: IO[bytes], *, wait: bool) -> None:

@@ -6,15 +6,15 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import IO, Any
+from typing import IO
 
 from tap_zohovoice._time import Clock, format_timestamp
 from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
 from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.storage import Storage, StoredFile, storage_errors, storage_path
+from tap_zohovoice.schemas.conversion import Record
 
-Fields = dict[str, Any]
 MAX_DECLARED_SIZE = 2**40
 _WAV_HEADER_BYTES = 44
 _SETTLING_TIME = dt.timedelta(minutes=10)  # between a download and the next one, at the least
@@ -30,9 +30,8 @@ class Download:
     path: str
     start_time: str  # of its call, in the form of records
     declared_size: int | None
-    stored: StoredFile  # empty if there is none
+    stored: StoredFile
     short_digest: str = ""  # SHA-256 of the last response that was shorter than declared
-    is_recheck: bool = False  # whether it is stored, and requested again as it may have grown
     is_provisional: bool = False  # whether it may be incomplete, and a later run must request it
 
 
@@ -49,11 +48,11 @@ class FileWriter:
 
     def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
         """Look up whether a file is stored; `declared_size` is that of its log, in bytes."""
+        if not 0 < (declared_size or 0) <= MAX_DECLARED_SIZE:
+            declared_size = None
         path = storage_path(start_time, name)
-        stored = self.storage.stat(path) or StoredFile(0, None)
         name = name.encode("utf-8", "backslashreplace").decode()  # URLs have no lone surrogates
-        is_possible = declared_size is not None and 0 < declared_size <= MAX_DECLARED_SIZE
-        return Download(name, path, start_time, declared_size if is_possible else None, stored)
+        return Download(name, path, start_time, declared_size, self.storage.stat(path))
 
     def is_unchanged(self, download: Download) -> bool:
         """Return whether a file is stored, with the size that its log declares."""
@@ -66,30 +65,22 @@ class FileWriter:
         return None if are_ignored else download.declared_size
 
     def write(
-        self,
-        download: Download,
-        chunks: Iterable[bytes],
-        kind: str,
-        *,
-        is_whole: bool,
-        max_bytes: int | None = None,
-    ) -> Fields:
+        self, download: Download, chunks: Iterable[bytes], kind: str, *, is_whole: bool
+    ) -> Record:
         """Store a file of some media type, and return the fields of its record.
 
-        `is_whole` says whether the response has a length or an end; `max_bytes` is the largest size
-        of the file, if that is less than for other files. `RetryableError` is raised if the file is
-        incomplete, `ZohoVoiceError` if it is too big.
+        `is_whole` says whether the response has a length or an end. `RetryableError` is raised if
+        the file is incomplete, `ZohoVoiceError` if it is too big.
         """
-        limit = min(self.max_bytes, max_bytes or self.max_bytes)
-        with self.storage.open_temporary(download.path) as file:
-            size, digest = save(chunks, file, limit, self.too_big())
+        with self.storage.open_temporary() as file:
+            size, digest = save(chunks, file, self.max_bytes, self.too_big())
             if self.is_stored(download, size):
                 return self.already_stored(download)
             is_short = size < (self.expected_size(download) or 0)
             if is_short and not (is_whole and digest == download.short_digest):
                 download.short_digest = digest  # a second response may prove that it is complete
-                reason = "the file is shorter than the call log declares"
-                raise truncated(reason)
+                message = "the file is shorter than the call log declares"
+                raise RetryableError(message, is_unreachable=True)
             if is_whole:
                 self._compare_size(download.declared_size, size)
             downloaded_at = self.clock.utcnow()
@@ -101,9 +92,8 @@ class FileWriter:
     def is_stored(self, download: Download, size: int | None) -> bool:
         """Return whether the stored file has this size, or should not be replaced by a part."""
         stored = download.stored.size
-        if size is None or not stored:
-            return False
-        if size != stored and not (download.is_recheck and size < stored):
+        is_part = self.expected_size(download) is None
+        if not size or not (size == stored or (is_part and size < stored)):
             return False
         self._compare_size(download.declared_size, size)
         # A part, or the header of a WAV file alone, may be followed by more.
@@ -121,24 +111,23 @@ class FileWriter:
 
     def too_big(self) -> ZohoVoiceError:
         """Return the error of a file that is too big."""
-        limit = self.max_bytes // 1024**2
-        return unusable(f"the file is larger than recordings_max_mb ({limit})")
+        reason = f"the file is larger than recordings_max_mb ({self.max_bytes // 1024**2})"
+        return ZohoVoiceError(reason, summary=reason)
 
-    def already_stored(self, download: Download) -> Fields:
+    def already_stored(self, download: Download) -> Record:
         """Return the fields of the record of a file that is stored."""
         self.results["skipped"] += 1
-        digest, head, size = hashlib.sha256(), b"", 0
         with self.storage.open(download.path) as file:
+            head = file.read(CHUNK_SIZE)
+            sha256 = hashlib.sha256(head)
             while chunk := file.read(CHUNK_SIZE):
-                head = head or chunk
-                size += len(chunk)
-                digest.update(chunk)
-        kind = guess_audio_type(head)
-        return self._fields(download, size, digest.hexdigest(), kind, download.stored.modified)
+                sha256.update(chunk)
+        kind, stored = guess_audio_type(head), download.stored
+        return self._fields(download, stored.size, sha256.hexdigest(), kind, stored.modified)
 
     def _fields(
         self, download: Download, size: int, digest: str, kind: str | None, at: dt.datetime | None
-    ) -> Fields:
+    ) -> Record:
         return {
             "uri": self.storage.uri(download.path),
             "bytes": size,
@@ -153,13 +142,11 @@ class Rechecks:
 
     They may have been downloaded before they were complete. Calls come in the order of their start,
     so that a single timestamp shows which ones are done: the files of calls up to `verified_until`
-    need no further request. Those of calls before `oldest` are not requested again. All timestamps
-    are in the form of records.
+    need no further request. All timestamps are in the form of records.
     """
 
-    def __init__(self, verified_until: str, oldest: str, lookback: dt.timedelta) -> None:
-        self.verified_until = verified_until
-        self._after = max(verified_until, oldest)
+    def __init__(self, verified_until: str, lookback: dt.timedelta) -> None:
+        self.verified_until = self._after = verified_until
         self._lookback = lookback
         self._has_provisional = False
 
@@ -204,13 +191,3 @@ def save(
     with storage_errors():
         file.flush()
     return size, sha256.hexdigest()
-
-
-def truncated(summary: str) -> RetryableError:
-    """Return the error of an incomplete response."""
-    return RetryableError(f"Zoho Voice: {summary}", summary=summary, is_unreachable=True)
-
-
-def unusable(summary: str, may_be_token: bool = False) -> ZohoVoiceError:  # noqa: FBT001, FBT002
-    """Return the error of a complete response that is not what was requested."""
-    return ZohoVoiceError(f"Zoho Voice: {summary}", summary=summary, may_be_token=may_be_token)

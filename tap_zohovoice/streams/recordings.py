@@ -1,7 +1,7 @@
 """Stream `recordings`: files of recordings and voicemails, `GET zv/logs/voicerecording`."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,8 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.extract.windows import add_saturating
-from tap_zohovoice.recordings.file_requests import FileRequests, iter_groups
+from tap_zohovoice.recordings.archive import Archive
+from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import open_storage
 from tap_zohovoice.recordings.writer import Download, FileWriter, Rechecks
 from tap_zohovoice.schemas.conversion import Record
@@ -79,13 +80,12 @@ class RecordingsStream(CallItemStream):
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
         lookback, state = self.services.settings.lookback, self.get_context_state(context)
-        # A run without a bookmark lists all calls, not only those in the lookback.
-        oldest = add_saturating(self.services.started, -lookback)
-        self._rechecks = Rechecks(
-            str(state.get(VERIFIED_UNTIL) or ""),
-            "" if state.get("replication_key_value") else format_timestamp(oldest),
-            lookback,
-        )
+        verified_until = state.get(VERIFIED_UNTIL) or ""
+        if not state.get("replication_key_value"):
+            # The run lists all calls, of which those in the lookback are enough.
+            oldest = format_timestamp(add_saturating(self.services.started, -lookback))
+            verified_until = max(verified_until, oldest)
+        self._rechecks = Rechecks(verified_until, lookback)
         yield from super().read_records(context)
 
     @override
@@ -107,10 +107,11 @@ class RecordingsStream(CallItemStream):
             files.writer.prepare(item["recording_filename"], item["start_time"], item["size"])
             for item in items
         )
-        for group in iter_groups(downloads, files.writer, lambda: files.limit):
-            with files.request_several(group.names):
-                for download in group.downloads:
-                    fields = self._download(download, files)
+        for group, names in files.iter_groups(downloads):
+            with ExitStack() as stack:
+                archive = files.request_several(names, stack)
+                for download in group:
+                    fields = self._download(download, files, archive)
                     if "error" not in fields:
                         is_provisional = download.is_provisional
                         rechecks.record(download.start_time, is_provisional=is_provisional)
@@ -118,26 +119,26 @@ class RecordingsStream(CallItemStream):
                         state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
                     yield {**next(pending), **fields}
 
-    def _download(self, download: Download, files: FileRequests) -> Record:
+    def _download(self, download: Download, files: FileRequests, archive: Archive | None) -> Record:
         """Download a file that is not stored, or may have grown; return fields of its record."""
         rechecks, writer, start = self._rechecks, files.writer, download.start_time
-        now = self.services.clock.utcnow()
-        if writer.is_unchanged(download):
-            is_unknown, stored_at = writer.expected_size(download) is None, download.stored.modified
+        now, stored_at = self.services.clock.utcnow(), download.stored.modified
+        is_stored = writer.is_unchanged(download)
+        if is_stored:
+            is_unknown = writer.expected_size(download) is None
             download.is_provisional = is_unknown and rechecks.may_grow(start, stored_at)
-            download.is_recheck = download.is_provisional and rechecks.is_due(stored_at, now)
-            if not download.is_recheck:
+            if not (download.is_provisional and rechecks.is_due(stored_at, now)):
                 return writer.already_stored(download)
         else:
             download.is_provisional = rechecks.was_in_lookback(start, now)
-            if fields := files.take_from_archive(download):
+            if archive and (fields := files.take(download, archive)):
                 return fields
         try:
             return files.request_one(download)
         except ZohoVoiceError as error:
             if self.failures.concerns_others(error):
                 raise
-            if download.is_recheck:
+            if is_stored:
                 is_passing = isinstance(error, RateLimitLockoutError | RetriesExhaustedError)
                 download.is_provisional = is_passing
                 return writer.already_stored(download)

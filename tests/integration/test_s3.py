@@ -8,8 +8,6 @@ from typing import Any
 import fsspec
 import pytest
 
-from tap_zohovoice.exceptions import StorageError
-from tap_zohovoice.recordings.storage import open_storage
 from tests.support.account import Accounts
 
 # s3fs and the simulated S3 use what newer versions of Python deprecate.
@@ -77,9 +75,3 @@ def test_missing_bucket_is_an_error_and_not_created(account: Accounts, bucket: A
     assert "misspelt" not in run.log
     assert "Traceback" not in run.log
     assert not bucket.exists("misspelt")
-
-
-def test_prefix_in_place_of_file_is_an_error(bucket: Any) -> None:
-    bucket.pipe_file("bucket/calls/2026/01/02/x.wav/other", b"content")
-    with pytest.raises(StorageError, match="exists, but is not a regular file"):
-        open_storage(URL).stat("2026/01/02/x.wav")

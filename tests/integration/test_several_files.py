@@ -2,6 +2,7 @@
 
 import errno
 import io
+import itertools
 import json
 import re
 import tempfile
@@ -13,8 +14,6 @@ from zipfile import ZipFile
 import pytest
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.exceptions import StorageError
-from tap_zohovoice.recordings.storage import LocalStorage
 from tests.support.cli import NOW, FakeClock, Run, RunTap
 from tests.support.folders import files
 from tests.support.recordings import (
@@ -357,17 +356,16 @@ def test_full_disk_means_one_file_at_a_time(
                 raise OSError(errno.ENOSPC, "secret-name")
             return super().write(bytes(data[:room]))
 
-    def open_full(**_options: Any) -> io.BufferedRandom:
+    opened, open_file = itertools.count(1), tempfile.NamedTemporaryFile
+
+    def open_full(**options: Any) -> Any:
+        if next(opened) != 2:  # the second file is the first archive
+            return open_file(**options)
+        if room is None:
+            raise OSError(errno.ENOSPC, "secret-name")
         return io.BufferedRandom(FullDisk(tmp_path / "scratch", "w+"), 16 * 1024**2)
 
-    def fail(_storage: LocalStorage) -> None:
-        message = "recordings_path: No space left on device"
-        raise StorageError(message)
-
-    if room is None:
-        monkeypatch.setattr(LocalStorage, "open_scratch", fail)
-    else:
-        monkeypatch.setattr(tempfile, "TemporaryFile", open_full)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", open_full)
     with account(31) as box:
         run = box.download()
         assert box.requested == expected

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_zohovoice.exceptions import ArchiveError
-from tap_zohovoice.recordings.archive import MAX_ENTRIES, Archive, is_archive
+from tap_zohovoice.exceptions import RetryableError
+from tap_zohovoice.recordings.archive import Archive, is_archive
 
 FILES = {"a.wav": b"RIFF" + bytes(range(256)) * 9, "b.wav": b"short", "c.wav": b""}
 MEBI = 1024 * 1024
@@ -27,7 +27,8 @@ def build(entries: Iterable[tuple[str, bytes]], method: int = ZIP_STORED) -> byt
 
 
 def read(data: bytes, name: str) -> bytes:
-    return b"".join(Archive(io.BytesIO(data)).read(name))
+    archive = Archive(io.BytesIO(data))
+    return b"".join(archive.read(archive.entries[name]))
 
 
 @pytest.mark.parametrize("method", [ZIP_STORED, ZIP_DEFLATED])
@@ -47,8 +48,7 @@ def test_entries_are_found_by_the_last_part_of_their_path(folder: str, method: i
 )
 def test_other_and_doubled_names_are_missing(name: str, entries: list[str]) -> None:
     data = build((entry, b"x") for entry in entries)
-    with pytest.raises(ArchiveError):
-        read(data, name)
+    assert name not in Archive(io.BytesIO(data)).entries
     assert "b.wav" not in entries or read(data, "b.wav") == b"x"
 
 
@@ -102,35 +102,29 @@ def little_memory() -> Generator[None]:
 @pytest.mark.parametrize("method", [ZIP_BZIP2, ZIP_LZMA])
 def test_compression_without_a_bound_is_not_inflated(method: int) -> None:
     data = build([("a.wav", bytes(16 * MEBI))], method)
-    with little_memory(), pytest.raises(ArchiveError):
-        read(data, "a.wav")
+    with little_memory():
+        assert "a.wav" not in Archive(io.BytesIO(data)).entries
 
 
 def test_bomb_is_read_in_small_chunks() -> None:
     data = build([("a.wav", bytes(16 * MEBI))], ZIP_DEFLATED)
     with little_memory():
-        sizes = [len(chunk) for chunk in Archive(io.BytesIO(data)).read("a.wav")]
+        archive = Archive(io.BytesIO(data))
+        sizes = [len(chunk) for chunk in archive.read(archive.entries["a.wav"])]
     assert sum(sizes) == 16 * MEBI
     assert max(sizes) <= 64 * 1024
 
 
 def test_huge_list_of_entries_is_not_read() -> None:
     data = build((f"{number}.wav", b"") for number in range(20_000))
-    with little_memory(), pytest.raises(ArchiveError):
+    with little_memory(), pytest.raises(RetryableError):
         Archive(io.BytesIO(data))
-
-
-def test_number_of_entries_is_bounded() -> None:
-    entries = [(f"{number}.wav", b"x") for number in range(MAX_ENTRIES + 1)]
-    assert read(build(entries[:-1]), "7.wav") == b"x"
-    with pytest.raises(ArchiveError):
-        Archive(io.BytesIO(build(entries)))
 
 
 def test_each_cut_is_noticed() -> None:
     data = build(FILES.items(), ZIP_DEFLATED)
     for size in range(len(data)):
-        with pytest.raises(ArchiveError):
+        with pytest.raises(RetryableError):
             Archive(io.BytesIO(data[:size]))
 
 
@@ -147,6 +141,6 @@ def test_damage_never_gives_wrong_content(method: int, damage: list[tuple[float,
     for name, content in FILES.items():
         try:
             found = read(bytes(data), name)
-        except ArchiveError:
+        except (KeyError, RetryableError):
             continue
         assert found == content

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from tap_zohovoice._time import Clock
-from tap_zohovoice.recordings.file_requests import MAX_BYTES, MAX_NAME_CHARS, iter_groups
+from tap_zohovoice.http.retry import ItemFailures
+from tap_zohovoice.recordings.file_requests import MAX_BYTES, MAX_NAME_CHARS, FileRequests
 from tap_zohovoice.recordings.storage import LocalStorage
 from tap_zohovoice.recordings.writer import FileWriter
 
@@ -23,9 +25,11 @@ def groups_of(
     results: Counter[str] = Counter()
     writer = FileWriter(storage, max_bytes=max_mb * MEBI, results=results, clock=Clock())
     downloads = (writer.prepare(name, START, size) for name, size in files)
+    requests = FileRequests(Mock(), writer, limit, ItemFailures())
+    requests.request_one(writer.prepare("first.wav", START, 1))  # which is requested alone
     return [
-        ([download.name for download in group.downloads], group.names)
-        for group in iter_groups(downloads, writer, lambda: limit)
+        ([download.name for download in group], names)
+        for group, names in requests.iter_groups(downloads)
     ]
 
 
