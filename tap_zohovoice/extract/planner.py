@@ -9,7 +9,6 @@ from tap_zohovoice.extract.windows import (
     MIN_UTC_OFFSET,
     DateWindow,
     ToDateBoundary,
-    add_saturating,
     midnight,
 )
 
@@ -32,12 +31,12 @@ class WindowPlanner:
         self._limits = limits
         self._end = now if end is None else min(now, end)
         self._today = now.date()
-        self._earliest_today = add_saturating(now, MIN_UTC_OFFSET).date()
+        self._earliest_today = (now + MIN_UTC_OFFSET).date()
         self._start = start
-        self._first_day = add_saturating(start, MIN_UTC_OFFSET).date()
+        self._first_day = (start + MIN_UTC_OFFSET).date()
         self._next: dt.date | None = self._first_day if start <= self._end else None
         # In UTC+14, with an exclusive `toDate`, only the day after tomorrow covers this moment.
-        self._last_day = add_saturating(self._end, MAX_UTC_OFFSET).date() + DAY
+        self._last_day = (self._end + MAX_UTC_OFFSET).date() + DAY
         self._covering_day = self._last_day
         self._is_extending = False  # day by day, beyond the last day that the server accepted
         self._days = self.range_days = self._all_days  # of the next window, and of any

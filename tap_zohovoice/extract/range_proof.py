@@ -11,14 +11,7 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
 from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS, WindowPlanner
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
-from tap_zohovoice.extract.windows import (
-    DAY,
-    MAX_UTC_OFFSET,
-    MIN_UTC_OFFSET,
-    DateWindow,
-    add_saturating,
-    midnight,
-)
+from tap_zohovoice.extract.windows import DAY, MAX_UTC_OFFSET, MIN_UTC_OFFSET, DateWindow, midnight
 from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.records import SerializedRecord
 
@@ -48,7 +41,7 @@ class RangeProof:
     def __init__(self, windows: WindowReader, planner: WindowPlanner, now: dt.datetime) -> None:
         self._windows = windows
         self._planner = planner
-        self._arriving = format_timestamp(add_saturating(now, -_MAX_CALL))
+        self._arriving = format_timestamp(now - _MAX_CALL)
         self._proven_days = _TRUSTED_DAYS
         self._probes = 0
         self._follows_rows = False
@@ -82,8 +75,8 @@ class RangeProof:
     def _observe(self, window: DateWindow, rows: Iterable[SerializedRecord]) -> list[dt.datetime]:
         """Observe rows of a window, and return when they start, in order."""
         # The time zone of the days is not known; rows of other days have a wrong time.
-        first = add_saturating(midnight(window.first), -MAX_UTC_OFFSET)
-        last = add_saturating(midnight(window.last), DAY - MIN_UTC_OFFSET)
+        first = midnight(window.first) - MAX_UTC_OFFSET
+        last = midnight(window.last) + DAY - MIN_UTC_OFFSET
         moments = sorted(dt.datetime.fromisoformat(row.start_time) for row in rows)
         starts = _without_wrong_clocks([moment for moment in moments if first <= moment < last])
         if starts:

@@ -22,7 +22,7 @@ from tap_zohovoice.extract.range_proof import RangeProof
 from tap_zohovoice.extract.recovery import Recovery
 from tap_zohovoice.extract.results import Checkpoint, WindowResult
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
-from tap_zohovoice.extract.windows import DAY, DateWindow, add_saturating, midnight
+from tap_zohovoice.extract.windows import DAY, DateWindow, midnight
 from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
@@ -50,7 +50,7 @@ class CallLogReader:
         filters: Mapping[str, str],
     ) -> None:
         # An hour for calls that are listed by another time than their start.
-        cutoff = format_timestamp(add_saturating(start, -dt.timedelta(hours=1)))
+        cutoff = format_timestamp(start - dt.timedelta(hours=1))
         # Called with each page, and the share of all days that its window has.
         self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
         self.emits_types = False  # one by one, with checkpoints, where a day takes long

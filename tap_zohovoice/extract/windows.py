@@ -74,14 +74,6 @@ def midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
 
 
-def add_saturating(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
-    """Add to a moment, but stay within the range of `datetime`."""
-    try:
-        return moment + by
-    except OverflowError:
-        return moment
-
-
 def days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
     """Return the days of rows beyond the last one that offsets reach, if there are any.
 

@@ -15,7 +15,6 @@ from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
-from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress.figures import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
@@ -124,7 +123,7 @@ class IncrementalStream(ZohoVoiceStream):
     ) -> Iterator[Record]:
         """Emit the records of a window, then STATE."""
         first, last = window.window.near
-        last = min(last, add_saturating(window.bookmark_limit, self.services.settings.lookback))
+        last = min(last, window.bookmark_limit + self.services.settings.lookback)
         self._bounds = format_timestamp(first), format_timestamp(last)
         if window.is_partial:  # earlier calls may follow, so none of these moves the bookmark
             self._bounds = ("~", "")
@@ -137,7 +136,7 @@ class IncrementalStream(ZohoVoiceStream):
         elif not window.is_partial:  # calls may appear later
             margin = max(self.services.settings.lookback, _MIN_MARGIN)
             covered_until = min(window.covered_until, self.services.present)
-            safe = max(add_saturating(covered_until, -margin), start)
+            safe = max(covered_until - margin, start)
             self.advance_bookmark(format_timestamp(safe), context)
         self.set_checkpoint(window.checkpoint, state)
         self.write_state()

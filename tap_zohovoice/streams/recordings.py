@@ -16,7 +16,6 @@ from tap_zohovoice.exceptions import (
     RetriesExhaustedError,
     ZohoVoiceError,
 )
-from tap_zohovoice.extract.windows import add_saturating
 from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import open_storage
@@ -83,7 +82,7 @@ class RecordingsStream(CallItemStream):
         verified_until = state.get(VERIFIED_UNTIL) or ""
         if not state.get("replication_key_value"):
             # The run lists all calls, of which those in the lookback are enough.
-            oldest = format_timestamp(add_saturating(self.services.started, -lookback))
+            oldest = format_timestamp(self.services.started - lookback)
             verified_until = max(verified_until, oldest)
         self._rechecks = Rechecks(verified_until, lookback)
         yield from super().read_records(context)
