@@ -33,6 +33,7 @@ class Services:
     check_scopes: Callable[[], None]  # of all selected streams, once a run
     user_agent: str
     proven_page_size: int = field(default=0, init=False)  # for which calls were returned
+    granted_page_size: int = field(default=0, init=False)  # the largest; 0: not known
     _limiters: dict[str, SlidingWindowLimiter] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:

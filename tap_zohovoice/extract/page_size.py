@@ -84,6 +84,17 @@ class PageRequester:
         self._failed, self._larger = [], []
         return True
 
+    def remember(self, size: int) -> None:
+        """Begin with a size that was granted before; larger ones need no trial."""
+        if self._larger and size > 0:
+            self._larger = [larger for larger in self._larger if larger <= size]
+            self._least = max(min(size, self._least), _DOCUMENTED_SIZE)
+
+    @property
+    def found(self) -> int:
+        """The largest size that is granted; 0 while that is not known."""
+        return self.proven if self._granted or not (self._larger or self._failed) else 0
+
     @property
     def _size(self) -> int:
         return self._granted or self._least
@@ -187,7 +198,7 @@ class PageRequester:
             self._least, self._failed = page.size, []
             self._has_full_page = False  # this one may have been the last
         elif rows > self._least:
-            self._granted = page.size
+            self._granted = self.proven = page.size
         elif rows and (page.total or 0) <= offset + rows:
             return  # it may be the end of the window
         elif self._failed:

@@ -12,7 +12,6 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import ZohoVoiceError
-from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
@@ -23,6 +22,7 @@ from tap_zohovoice.singer.state import NEWEST
 
 _MIN_MARGIN = dt.timedelta(days=1)
 """Minimum distance from the bookmark to the end of a window without calls."""
+_PAGE_SIZE = "page_size"  # member of a bookmark: the largest size that Zoho grants, and the week
 
 
 class IncrementalStream(ZohoVoiceStream):
@@ -57,8 +57,7 @@ class IncrementalStream(ZohoVoiceStream):
 
     @override
     def read_sample(self, context: Context | None) -> Iterator[Record]:
-        most = self.services.settings.page_size or DEFAULT_SIZE
-        size = min((self.ABORT_AT_RECORD_COUNT or 0) + 1, most)
+        size = (self.ABORT_AT_RECORD_COUNT or 0) + 1
         request = PageRequest(0, size, self.get_list_filters(context), "the sample")
         page = self.api.get_json(request.to_query_params(), partial(self._parse_page, request))
         for row in sorted(page.rows):
@@ -84,6 +83,9 @@ class IncrementalStream(ZohoVoiceStream):
         with services.reporter.task(progress.snapshot):
             try:
                 for window in cast("Iterable[WindowResult]", self.request_records(context)):
+                    if (size := reader.pages.found) and not services.settings.page_size:
+                        services.granted_page_size = size
+                        self.get_context_state(context)[_PAGE_SIZE] = [size, self._week]
                     yield from self._emit_window(window, start, context)
                     progress.update(window.window, len(window.rows) + len(window.strays))
                 if self.get_context_state(context).pop(CHECKPOINT, None):
@@ -103,8 +105,12 @@ class IncrementalStream(ZohoVoiceStream):
             page_size=settings.page_size,
             filters=self.get_list_filters(context),
         )
-        reader.pages.proven = self.services.proven_page_size
         reader.emits_types, state = True, self.get_context_state(context)
+        reader.pages.proven = self.services.proven_page_size
+        reader.pages.remember(self.services.granted_page_size)
+        match state.get(_PAGE_SIZE):
+            case [int(size), self._week]:
+                reader.pages.remember(size)
         self.resumed = found = Checkpoint.from_state(state, started, settings.lookback)
         if not found:
             state.pop(CHECKPOINT, None)
@@ -117,6 +123,11 @@ class IncrementalStream(ZohoVoiceStream):
             state[CHECKPOINT]["last_day"] = last_day
             self.write_state()
         return reader
+
+    @property
+    def _week(self) -> str:
+        """The week of the run; in another one, larger pages are tried again."""
+        return f"{self.services.started:%G-W%V}"
 
     def _emit_window(
         self, window: WindowResult, start: dt.datetime, context: Context | None

@@ -11,6 +11,7 @@ from zoho_voice_sandbox.dialect import SizeOver
 
 ROWS = 2_000
 START = {"start_date": "2025-01-01"}
+WEEK = "2026-W09"
 BEHAVIOURS = get_args(SizeOver)
 # What more than a fixed size may cost where that is the largest that is granted.
 MORE = {"cap": 0, "refuse": 3, "error500": 4, "timeout": 2, "cut": 2, "empty": 2, "nothing": 2}
@@ -110,3 +111,36 @@ def test_size_is_requested_again_after_an_outage(account: Accounts, faults: int)
     with account(4_000, max_size=200, faults=dict.fromkeys(range(1, faults + 1), "500")) as box:
         box.read(**START)
         assert box.stats.requests <= 4_000 / 200 * 1.05 + 12 + faults
+
+
+@pytest.mark.parametrize(("granted", "later"), [(200, 500), (500, 200)])
+@pytest.mark.parametrize("behaviour", ["refuse", "cut"])
+def test_granted_size_is_remembered_for_a_week(
+    account: Accounts, behaviour: Any, granted: int, later: int
+) -> None:
+    def sizes(**settings: Any) -> tuple[Any, set[str]]:
+        before = len(box.stats.log)
+        state = box.read(**START, **settings).state
+        return state, {params["size"] for _, params, _ in box.stats.log[before:]}
+
+    with account(900, first=date(2026, 2, 26), max_size=granted, size_over=behaviour) as box:
+        state, used = sizes()
+        assert "1000" in used
+        box.clock.sleep(3600)
+        state, used = sizes(state=state)
+        assert used == {"200", str(granted)}
+        box.dialect = Dialect(max_size=later, size_over=behaviour)
+        lower, used = sizes(state=state)
+        assert used == {"200", str(granted)}
+        assert lower["bookmarks"]["call_logs"]["page_size"][0] == min(granted, later)
+        box.clock.sleep(7 * 86_400)
+        assert "1000" in sizes(state=state, lookback_days=30)[1]
+
+
+@pytest.mark.parametrize("wrong", [7, [200], [0, WEEK], ["200", WEEK], [200, "2026-W10"]])
+def test_remembered_size_that_is_wrong_is_ignored(account: Accounts, wrong: object) -> None:
+    with account(900, first=date(2026, 2, 26)) as box:
+        state = box.read(**START).state
+        state["bookmarks"]["call_logs"]["page_size"] = wrong
+        after = box.read(**START, state=state).state
+    assert after["bookmarks"]["call_logs"]["page_size"] == [1000, WEEK]
