@@ -124,7 +124,7 @@ class PageRequester:
                 page = yield replace(
                     request, size=size, retry_limits=request.retry_limits or limits
                 )
-            except (InvalidParameterError, RetriesExhaustedError) as error:
+            except ZohoVoiceError as error:
                 if not self._lower(request.offset, size, error):
                     raise
                 has_failed = isinstance(error, RetriesExhaustedError)
@@ -141,11 +141,15 @@ class PageRequester:
                 return (yield from self._try_larger(request)) or page
         return page
 
-    def _lower(
-        self, offset: int, size: int, error: InvalidParameterError | RetriesExhaustedError
-    ) -> bool:
+    def _lower(self, offset: int, size: int, error: ZohoVoiceError) -> bool:
         """Lower the size if it may have caused a failure; return whether it could be."""
         is_value, may_be_size = False, True
+        if not isinstance(error, InvalidParameterError | RetriesExhaustedError):
+            is_unclear = type(error) is ZohoVoiceError and error.summary  # such as a redirect
+            if is_unclear and self._is_unproven and self._least > _DOCUMENTED_SIZE:
+                self._least, self._failed, self._larger = _DOCUMENTED_SIZE, [], []
+                return True  # one smaller page is tried
+            return False
         if isinstance(error, InvalidParameterError):
             is_value, may_be_size = error.is_invalid_value, error.rejected_param == "size"
             if may_be_size and self.proven < self._least and self.halve():

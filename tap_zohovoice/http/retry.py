@@ -148,11 +148,13 @@ class RetryPolicy:
         elif self._failures:  # a request succeeds without a new token
             self._no_lockouts.add(self._words)
         self._failures, self._is_renewed = 0, False
+        self._useless.discard(TokenRejectedError)
         self._has_passed = self._may_narrow = True
 
     def _renew_token(self, error: TokenRejectedError) -> bool:
-        if not self.invalidate_token():
+        if TokenRejectedError in self._useless or not self.invalidate_token():
             return False
+        self._useless.add(TokenRejectedError)  # until a request succeeds
         _LOGGER.info("%s; requesting a new access token", error)
         return True
 

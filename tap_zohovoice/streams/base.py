@@ -14,14 +14,13 @@ from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
+from tap_zohovoice.extract.windows import DAY
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress.figures import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.singer.state import NEWEST
 
-_MIN_MARGIN = dt.timedelta(days=1)
-"""Minimum distance from the bookmark to the end of a window without calls."""
 _PAGE_SIZE = "page_size"  # member of a bookmark: the largest size that Zoho grants, and the week
 
 
@@ -145,7 +144,7 @@ class IncrementalStream(ZohoVoiceStream):
             self.advance_bookmark(min(newest, self._bounds[1]), context)
             state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
         elif not window.is_partial:  # calls may appear later
-            margin = max(self.services.settings.lookback, _MIN_MARGIN)
+            margin = max(self.services.settings.lookback, DAY)
             covered_until = min(window.covered_until, self.services.present)
             safe = max(covered_until - margin, start)
             self.advance_bookmark(format_timestamp(safe), context)

@@ -82,7 +82,11 @@ class ListStream(ZohoVoiceStream):
 
     def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
         """Convert the rows of a page; an error names their place in the list."""
-        first, name, convert = len(self._emitted), f"the list of {self.name}", self.converter.convert
+        first, name, convert = (
+            len(self._emitted),
+            f"the list of {self.name}",
+            self.converter.convert,
+        )
         return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
 
     # --- the SDK's request loop ---

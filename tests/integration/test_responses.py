@@ -90,7 +90,7 @@ def test_server_faults_lose_no_call(account: Accounts, fault: str, number: int) 
         # Fewer days and rows fail too.
         *((fault, 6 + 2, "gave up after 6 attempts") for fault in ("500", "cut", "html")),
         ("error_200", 6 + 2, "gave up after 6 attempts"),
-        ("redirect", 1, "HTTP 302.*data_center"),
+        ("redirect", 2, "HTTP 302.*data_center"),  # also with fewer rows
         # An unexpected body is no empty account.
         ("hollow", None, "no rows although meta.total is 450"),
         ("renamed", None, "logs not found"),
@@ -105,6 +105,30 @@ def test_lasting_fault_ends_with_one_line(
     assert_failed(run, words)
     assert run.records == []
     assert "replication_key_value" not in str(run.states)
+
+
+FIRST_PAGE_REFUSED: list[dict[str, Any]] = [
+    {"status_code": 401},
+    {"status_code": 403, "text": HTML},
+    {"status_code": 302},
+    {"status_code": 400, "json": {"code": "AUTH", "message": "The token is invalid"}},
+]
+
+
+@pytest.mark.parametrize("response", FIRST_PAGE_REFUSED, ids=str)
+@pytest.mark.parametrize("is_dead", [False, True])
+def test_smaller_first_page_is_tried_once_in_any_refusal(
+    account: Accounts, response: dict[str, Any], *, is_dead: bool
+) -> None:
+    with (
+        account(900) as box,
+        odd_responses(box, lambda request: is_dead or rows_of(request) > 100, **response) as times,
+    ):
+        run = box.run()
+        assert box.stats.tokens <= 2
+    assert run.exit_code == is_dead
+    assert is_dead or len(set(run.ids)) == 900
+    assert len(times) <= 3 or "text" in response
 
 
 def test_missing_scope_stops_at_once_with_advice(account: Accounts) -> None:
