@@ -25,6 +25,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.cli.authorize import main
 from tap_zohovoice.config.data_centers import DATA_CENTERS
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import history
@@ -51,7 +52,6 @@ INVALID_TEXT = "must be plain text without spaces, quotes and backslashes"
 
 @dataclass
 class Result:
-    exit_code: int
     out: str
     err: str
 
@@ -70,12 +70,6 @@ def environment(monkeypatch: Patch) -> None:
     for name in list(os.environ):
         if name.startswith((PREFIX, "MELTANO_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def box(clock: FakeClock) -> Iterator[Sandbox]:
-    with Sandbox(history=history(70), clock=clock) as running:
-        yield running
 
 
 @pytest.fixture
@@ -100,18 +94,17 @@ def options(box: Sandbox, **changes: object) -> list[str]:
 class Cli:
     """The command in this process, by the test's clock, with all options for a sandbox."""
 
-    def __init__(self, box: Sandbox, path: Path, clock: FakeClock) -> None:
-        class TapByClock(TapZohoVoice):
-            pass
+    def __init__(self, box: Sandbox, path: Path, clock: FakeClock, patch: Patch) -> None:
+        self.box, self.path, self.clock, self.patch = box, path, clock, patch
+        self._tap = type("TapByClock", (TapZohoVoice,), {"clock": clock})
 
-        TapByClock.clock = clock
-        self.box, self.path, self.clock, self._tap = box, path, clock, TapByClock
+    def __call__(
+        self, *more: str, ends: int = 0, box: Sandbox | None = None, **changes: object
+    ) -> Result:
+        return self.run(*more, *options(box or self.box, **changes), ends=ends)
 
-    def __call__(self, box: Sandbox | None = None, **changes: object) -> Result:
-        return self.run(*options(box or self.box, **changes))
-
-    def run(self, *arguments: str) -> Result:
-        """Run the command; check that it leaks no secret."""
+    def run(self, *arguments: str, ends: int = 0) -> Result:
+        """Run the command; check its exit code, and that it leaks no secret."""
         out, err = io.StringIO(), io.StringIO()
         with (
             process_restored(),
@@ -120,16 +113,18 @@ class Cli:
             pytest.raises(SystemExit) as end,
         ):
             main(arguments, tap=self._tap)
-        result = Result(int(end.value.code or 0), out.getvalue(), err.getvalue())
+        result = Result(out.getvalue(), err.getvalue())
+        assert int(end.value.code or 0) == ends, result.err
         for secret in ("sandbox-client-secret", "1000.sandbox", "made-up-secret", "Traceback"):
             assert secret not in result.err
         return result
 
 
 @pytest.fixture
-def cli(box: Sandbox, path: Path, clock: FakeClock, monkeypatch: Patch) -> Cli:
+def cli(path: Path, clock: FakeClock, monkeypatch: Patch) -> Iterator[Cli]:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    return Cli(box, path, clock)
+    with Sandbox(history=history(70), clock=clock) as box:
+        yield Cli(box, path, clock, monkeypatch)
 
 
 def saved_token(path: Path) -> str | None:
@@ -139,7 +134,6 @@ def saved_token(path: Path) -> str | None:
 class TestOutput:
     def test_prints_the_lines_for_dotenv_alone(self, cli: Cli, run_tap: RunTap) -> None:
         result = cli()
-        assert result.exit_code == 0, result.err
         assert result.out.splitlines() == [
             "TAP_ZOHOVOICE_CLIENT_ID='1000.SANDBOXCLIENT'",
             "TAP_ZOHOVOICE_CLIENT_SECRET='sandbox-client-secret'",
@@ -154,47 +148,35 @@ class TestOutput:
         config = {name.removeprefix(PREFIX).lower(): text for name, text in result.values.items()}
         assert run_tap(config, "--test").exit_code == 0
 
-    @pytest.mark.parametrize("around", ["{}", "'{}'", '"{}"', " {}\n", "\ufeff{}\u200b"])
-    def test_reads_the_environment_without_what_surrounds_values(
-        self, cli: Cli, monkeypatch: Patch, around: str
-    ) -> None:
-        monkeypatch.setenv(PREFIX + "START_DATE", "30 days ago")  # as Meltano passes it
+    @pytest.mark.parametrize(
+        ("around", "level"),
+        [("{}", ""), ("'{}'", "verbose"), ('"{}"', "debug"), (" {}\n", ""), ("\ufeff{}\u200b", "")],
+    )
+    def test_reads_the_environment(self, cli: Cli, around: str, level: str) -> None:
+        cli.patch.setenv("LOGLEVEL", level)
+        cli.patch.setenv(PREFIX + "START_DATE", "30 days ago")  # as Meltano passes it
         for option in options(cli.box):
             name, _, value = option.removeprefix("--").partition("=")
             text = around.format(value) if name in {"client-id", "client-secret", "code"} else value
-            monkeypatch.setenv(PREFIX + name.replace("-", "_").upper(), text)
-        result = cli.run()
-        assert result.exit_code == 0, result.err
+            cli.patch.setenv(PREFIX + name.replace("-", "_").upper(), text)
+        values = cli.run().values
         for name in ("client_id", "client_secret", "refresh_token"):
-            assert result.values[PREFIX + name.upper()] == cli.box.config[name]
+            assert values[PREFIX + name.upper()] == cli.box.config[name]
 
-    @pytest.mark.parametrize("level", ["", "verbose", "debug"])
-    def test_log_level_of_the_environment(self, cli: Cli, monkeypatch: Patch, level: str) -> None:
-        monkeypatch.setenv("LOGLEVEL", level)
-        assert cli().exit_code == 0
-
-    def test_omits_urls_that_are_not_given(self, cli: Cli, monkeypatch: Patch) -> None:
-        monkeypatch.setitem(DATA_CENTERS, "eu", (cli.box.url, cli.box.url))
-        result = cli(accounts_url="", api_url="")
-        assert result.exit_code == 0
-        assert list(result.values) == [PREFIX + name for name in NAMES]
+    def test_omits_urls_that_are_not_given(self, cli: Cli) -> None:
+        cli.patch.setitem(DATA_CENTERS, "eu", (cli.box.url, cli.box.url))
+        assert list(cli(accounts_url="", api_url="").values) == [PREFIX + name for name in NAMES]
 
     def test_quotes_a_token_that_dotenv_cannot_hold(self, cli: Cli) -> None:
         cli.box.accounts.client = replace(cli.box.accounts.client, refresh_token="1000.it's")
-        result = cli(write=cli.path)
-        assert result.exit_code == 1
-        assert (
-            "contains characters that are not supported in a .env file. Add these lines:"
-            in result.err
-        )
+        result = cli(ends=1, write=cli.path)
+        assert "characters that are not supported in a .env file. Add these lines:" in result.err
         script = f'{result.out}\nprintf %s "${REFRESH_TOKEN}"'
         assert subprocess.check_output(["/bin/sh", "-c", script], text=True) == "1000.it's"
         assert not cli.path.exists()
 
-    def test_updates_variables_of_the_plugin_and_makes_the_file_private(
-        self, cli: Cli, monkeypatch: Patch
-    ) -> None:
-        monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-zohovoice-india")
+    def test_updates_variables_of_the_plugin(self, cli: Cli) -> None:
+        cli.patch.setenv("MELTANO_EXTRACTOR_NAME", "tap-zohovoice-india")
         cli.path.write_text(
             "# ours\nTAP_ZOHOVOICE_REFRESH_TOKEN='of another account'\n"
             "export TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN=old\n"
@@ -202,7 +184,6 @@ class TestOutput:
         )
         cli.path.chmod(0o644)
         result = cli(write=cli.path)
-        assert result.exit_code == 0, result.err
         assert cli.path.read_text().splitlines() == [
             "# ours",
             "TAP_ZOHOVOICE_REFRESH_TOKEN='of another account'",
@@ -229,8 +210,7 @@ class TestOutput:
 
         faulty = Sandbox(history=history(70), clock=BlockingClock(), token_faults={1: "slow"})
         with faulty as box:
-            result = cli(box, write=cli.path)
-        assert result.exit_code == 1
+            result = cli(ends=1, box=box, write=cli.path)
         assert "cannot be written: it is not a regular file. Add these lines:" in result.err
         assert result.values[REFRESH_TOKEN] == box.accounts.client.refresh_token
         assert result.err.endswith("The token works: 70 calls.\n")
@@ -238,9 +218,7 @@ class TestOutput:
     @pytest.mark.parametrize(
         ("is_full", "reason"), [(False, "Broken pipe"), (True, "No space left on device")]
     )
-    def test_reports_unwritable_standard_output(
-        self, real_box: Sandbox, reason: str, *, is_full: bool
-    ) -> None:
+    def test_unwritable_output_is_told(self, real_box: Sandbox, reason: str, is_full: bool) -> None:
         read, write = os.pipe()
         os.close(read)
         with Path("/dev/full").open("w") as full, os.fdopen(write, "w") as closed:
@@ -257,10 +235,9 @@ class TestOutput:
         assert run.stderr.splitlines()[1:] == [error]
 
     def test_help_has_an_example(self, cli: Cli) -> None:
-        result = cli.run("--help")
-        assert result.exit_code == 0
-        assert "\n    tap-zohovoice-authorize --data-center eu --write .env\n" in result.out
-        text = " ".join(result.out.split())
+        out = cli.run("--help").out
+        assert "\n    tap-zohovoice-authorize --data-center eu --write .env\n" in out
+        text = " ".join(out.split())
         for name in (*NAMES, "CODE", "ACCOUNTS_URL", "API_URL"):
             assert (PREFIX + name in text) == (name != "REFRESH_TOKEN")
 
@@ -275,7 +252,7 @@ class TestOutput:
 class TestExchange:
     def test_sends_the_code_in_a_form(self, cli: Cli, requests_mock: Mocker) -> None:
         requests_mock.post(f"{ACCOUNTS}/oauth/v2/token", json={"error": "invalid_code"})
-        cli(accounts_url=ACCOUNTS, code=" 1000.with.spaces ")
+        cli(ends=1, accounts_url=ACCOUNTS, code=" 1000.with.spaces ")
         (request,) = requests_mock.request_history
         assert request.headers["User-Agent"].startswith("tap-zohovoice/")
         assert parse_qs(request.text) == {
@@ -305,27 +282,18 @@ class TestExchange:
     ) -> None:
         url = f"{ACCOUNTS}/oauth/v2/token"
         requests_mock.post(url, status_code=status, json={"error": error})
-        result = cli(accounts_url=ACCOUNTS, client_secret="made-up-secret", data_center="ca")
-        assert (result.exit_code, result.out) == (1, "")
+        changes: Any = {"client_secret": "made-up-secret", "data_center": "ca"}
         shown = re.sub(" [^ ]*(made-up|sandbox)[^ ]*", " [hidden]", error)
-        assert result.err == f"Error: Zoho Accounts: HTTP {status}, {shown}: {hint}\n"
+        line = f"Error: Zoho Accounts: HTTP {status}, {shown}: {hint}\n"
+        assert cli(ends=1, accounts_url=ACCOUNTS, **changes) == Result("", line)
         assert requests_mock.call_count == 1
-
-    def test_used_or_expired_code_is_an_error(self, cli: Cli) -> None:
-        assert cli().exit_code == 0
-        cli.box.accounts.add_code("1000.another")
-        cli.clock.time += 600
-        for code in (cli.box.accounts.client.code, "1000.another"):
-            result = cli(code=code)
-            assert (result.exit_code, result.out) == (1, "")
-            assert "invalid_code: the code has expired" in result.err
 
     def test_online_code_saves_nothing(self, cli: Cli) -> None:
         cli.box.dialect = Dialect(code_access="online")
-        result = cli(write=cli.path)
-        assert (result.exit_code, result.out) == (1, "")
+        result = cli(ends=1, write=cli.path)
         hint = "the code was created with access_type=online; create a new code"
         assert f"no refresh token in the response; {hint}" in result.err
+        assert not result.out
         assert list(cli.path.parent.iterdir()) == []
 
     @pytest.mark.parametrize(
@@ -340,12 +308,10 @@ class TestExchange:
         ],
         ids=lambda value: str(value)[:30],
     )
-    def test_faulty_response_is_retried_or_a_hint(
-        self, cli: Cli, faults: list[str], hint: str
-    ) -> None:
+    def test_fault_is_retried_or_a_hint(self, cli: Cli, faults: list[str], hint: str) -> None:
         cli.box.token_faults = dict(enumerate(faults, 1))
-        result = cli()
-        assert (result.exit_code, bool(result.out)) == ((1, False) if hint else (0, True))
+        result = cli(ends=bool(hint))
+        assert bool(result.out) == (not hint)
         assert hint in result.last_line
         assert cli.box.stats.token_requests <= 3
         assert cli.box.stats.requests == (not hint)
@@ -368,8 +334,7 @@ class TestTokenTest:
     ) -> None:
         for name, value in sabotage.items():
             setattr(cli.box, name, value)
-        result = cli(write=cli.path if write else "")
-        assert result.exit_code == 1
+        result = cli(ends=1, write=cli.path if write else "")
         assert reason in result.last_line
         assert result.err.endswith("The refresh token is saved nevertheless\n")
         values = dotenv_values(cli.path) if write else result.values
@@ -377,48 +342,36 @@ class TestTokenTest:
         assert bool(result.out) != write
 
     def test_shares_the_rate_limit_of_other_runs(self, cli: Cli) -> None:
-        url = f"{cli.box.url}/rest/json/zv/logs"
         slots = SQLiteSlotStore(cli.box.config["client_id"], 60, cli.clock)
+        url = f"{cli.box.url}/rest/json/zv/logs"
+        many, one = (SlidingWindowLimiter(calls, 60, cli.clock, slots, url) for calls in (30, 2))
         for _ in range(29):
-            token, wait, _ = slots.try_acquire(url, 29, 60)
-            assert token is not None
-            assert wait == 0
-            slots.release(token, 0)
-        result = cli()
-        assert result.exit_code == 0
-        assert "At the limit of 30 requests in 60 s; waiting 60 s" in result.err
-        token, wait, _ = slots.try_acquire(url, 1, 60)
-        assert token is None
-        assert 0 < wait <= 60
+            many.acquire()
+            many.release()
+        assert "At the limit of 30 requests in 60 s; waiting 60 s" in cli().err
+        assert 0 < one.try_acquire()[0] <= 60
 
-    def test_uses_the_store_of_the_environment(
-        self, cli: Cli, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv(f"{PREFIX}RATE_LIMIT_STORE", "redis://:made-up-secret@127.0.0.1:1/0")
-        result = cli()
-        assert result.exit_code == 1
+    def test_uses_the_store_of_the_environment(self, cli: Cli) -> None:
+        cli.patch.setenv(f"{PREFIX}RATE_LIMIT_STORE", "redis://:made-up-secret@127.0.0.1:1/0")
+        result = cli(ends=1)
         assert "Cannot reach the rate-limit store: Connection refused; check" in result.err
         assert REFRESH_TOKEN in result.out
         assert cli.box.stats.requests == 0
 
     def test_warns_of_an_account_without_calls(self, cli: Cli) -> None:
-        with Sandbox(clock=cli.clock) as box:
-            result = cli(box)
-        assert result.exit_code == 0
         hint = "If there are calls, create the code as an administrator"
-        assert f"Zoho counts no calls. {hint}" in result.err
+        with Sandbox(clock=cli.clock) as box:
+            assert f"Zoho counts no calls. {hint}" in cli(box=box).err
 
     @pytest.mark.parametrize("total", ["absent", "minus_one", "words"])
     def test_missing_total_is_no_failure(self, cli: Cli, total: Any) -> None:
         cli.box.dialect = Dialect(total=total)
-        result = cli()
-        assert (result.exit_code, result.last_line) == (0, "The token works.")
+        assert cli().last_line == "The token works."
 
 
 class TestStreams:
     def test_scopes_are_shown_and_each_stream_is_tested(self, cli: Cli) -> None:
-        result = cli.run("--streams=users, queues,call_agents", *options(cli.box))
-        assert result.exit_code == 0
+        result = cli("--streams=users, queues,call_agents")
         scopes = "ZohoVoice.call.READ,ZohoVoice.agents.READ,zohovoice.queues.READ"
         assert f"Scopes for the code: {scopes}\n" in result.err
         assert result.err.endswith("users: works\nqueues: works\ncall_agents: works\n")
@@ -428,17 +381,15 @@ class TestStreams:
 
     def test_stream_whose_scope_is_missing_is_named(self, cli: Cli) -> None:
         cli.box.scopes = {"ZohoVoice.call.READ", "ZohoVoice.agents.READ"}
-        result = cli.run("--all-streams", *options(cli.box))
-        assert result.exit_code == 1
+        result = cli("--all-streams", ends=1)
         lines = result.err.splitlines()
         assert "users: works" in lines
-        missing = [line for line in lines if line.startswith("contacts: ")]
-        assert "create a new one with zohovoice.contacts.READ" in missing[0]
-        assert result.values["TAP_ZOHOVOICE_REFRESH_TOKEN"]  # it is saved all the same
+        (missing,) = [line for line in lines if line.startswith("contacts: ")]
+        assert "create a new one with zohovoice.contacts.READ" in missing
+        assert result.values[REFRESH_TOKEN]  # it is saved all the same
 
     def test_refused_code_names_all_scopes(self, cli: Cli) -> None:
-        result = cli.run("--streams=users", *options(cli.box, code="1000.another"))
-        assert result.exit_code == 1
+        result = cli("--streams=users", ends=1, code="1000.another")
         assert "scope ZohoVoice.call.READ,ZohoVoice.agents.READ)" in result.last_line
 
 
@@ -468,19 +419,13 @@ class TestUsage:
     )
     @pytest.mark.parametrize("stdin", [None, io.StringIO()], ids=["closed", "empty"])
     def test_invalid_input_costs_no_code(
-        self,
-        cli: Cli,
-        monkeypatch: Patch,
-        stdin: io.StringIO | None,
-        changes: dict[str, Any],
-        variable: str,
-        reason: str,
+        self, cli: Cli, stdin: Any, changes: dict[str, Any], variable: str, reason: str
     ) -> None:
-        monkeypatch.setattr(sys, "stdin", stdin)
+        cli.patch.setattr(sys, "stdin", stdin)
         name, _, value = variable.partition("=")
-        monkeypatch.setenv(PREFIX + name, value)
-        result = cli(**changes)
-        assert (result.exit_code, result.out) == (2, "")
+        cli.patch.setenv(PREFIX + name, value)
+        result = cli(ends=2, **changes)
+        assert not result.out
         assert reason in result.err
         assert len(result.err.splitlines()) == 1
         assert cli.box.stats.token_requests == 0
@@ -502,10 +447,8 @@ class TestUsage:
         self, cli: Cli, make: Callable[[Path], object], reason: str
     ) -> None:
         make(cli.path)
-        result = cli(write=cli.path)
-        assert (result.exit_code, result.out) == (1, "")
         error = f"Error: {cli.path} cannot be written: {reason}; nothing was sent to Zoho\n"
-        assert result.err == error
+        assert cli(ends=1, write=cli.path) == Result("", error)
         assert [file.name for file in cli.path.parent.iterdir()] == [".env"]
         assert cli.box.stats.token_requests == 0
 
@@ -513,10 +456,10 @@ class TestUsage:
 class TestPrompts:
     @pytest.mark.parametrize("is_meltano", [False, True])
     def test_asks_for_missing_values_and_hides_secrets(
-        self, real_box: Sandbox, path: Path, monkeypatch: Patch, *, is_meltano: bool
+        self, real_box: Sandbox, path: Path, monkeypatch: Patch, is_meltano: bool
     ) -> None:
-        given = {"client_id": "", "client_secret": "", "data_center": "", "code": ""}
-        command = [*PROGRAM, *options(real_box, **given, write=path)]
+        missing = dict.fromkeys(("client_id", "client_secret", "data_center", "code"), "")
+        command = [*PROGRAM, *options(real_box, **missing, write=path)]
         log = path.parent / "log"
         if is_meltano:  # it sets defaults, and does not leave standard error to the terminal
             monkeypatch.setenv("TAP_ZOHOVOICE_DATA_CENTER", "in")
@@ -599,15 +542,11 @@ class TestSignals:
         self, path: Path, fault: str, status: str, signum: signal.Signals, code: int
     ) -> None:
         path.write_text("TAP_ZOHOVOICE_REFRESH_TOKEN=old\n")
-        held = HeldClock()
-        faults: dict[str, Any] = {fault: {1: "slow"}}
+        held, faults = HeldClock(), dict[str, Any]({fault: {1: "slow"}})
         with Sandbox(clock=held, **faults) as box:
-            process = subprocess.Popen(
-                [*PROGRAM, *options(box, write=path)],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+            command = [*PROGRAM, *options(box, write=path)]
+            null, pipe = subprocess.DEVNULL, subprocess.PIPE
+            process = subprocess.Popen(command, stdin=null, stderr=pipe, text=True)
             assert held.asleep.wait(20)
             process.send_signal(signum)
             _, err = process.communicate(timeout=20)
@@ -622,10 +561,9 @@ class TestSignals:
             assert path.read_text() == "TAP_ZOHOVOICE_REFRESH_TOKEN=old\n"
         assert [file.name for file in path.parent.iterdir()] == [".env"]
 
-    def test_signal_while_saving_is_deferred(self, cli: Cli, monkeypatch: Patch) -> None:
-        monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGINT))
-        result = cli(write=cli.path)
-        assert result.exit_code == 130
+    def test_signal_while_saving_is_deferred(self, cli: Cli) -> None:
+        cli.patch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGINT))
+        result = cli(ends=130, write=cli.path)
         assert saved_token(cli.path) == cli.box.config["refresh_token"]
         message = "Stopped by SIGINT: the token was not tested, but it is saved\n"
         assert result.err.endswith(message)
