@@ -3,19 +3,19 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
 import trustme
 
-from tests.support.calls import assert_once, history, server_ids
-from tests.support.cli import FakeClock, Run, RunTap
+from tests.support.account import Account, Accounts
+from tests.support.cli import Run
 from tests.support.folders import files
 from tests.support.tls import Gate, Proxy, gate, tls
-from zoho_voice_sandbox import Sandbox
+
+Patch: TypeAlias = pytest.MonkeyPatch
 
 USER, PASSWORD = "jane.doe", "s3cret-of-the-proxy"
 OWN = ["127.0.0.1", "localhost"]
@@ -26,59 +26,61 @@ def plain_surroundings(plain_network: None) -> None:
     """Clear them before any fixture sets them."""
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
+class Bundles:
+    """Files of certificate authorities: own, other, and junk."""
+
+    authority = trustme.CA()
+
+    def __init__(self, folder: Path, patch: Patch) -> None:
+        self._folder, self._patch = folder, patch
+        self.authority.cert_pem.write_to_path(str(folder / "own.pem"))
+        trustme.CA().cert_pem.write_to_path(str(folder / "other.pem"))
+        (folder / "junk.pem").write_text("no certificate")
+
+    def use(self, name: str) -> None:
+        self._patch.setenv("REQUESTS_CA_BUNDLE", str(self._folder / f"{name}.pem"))
 
 
 @pytest.fixture
-def box(clock: FakeClock) -> Iterator[Sandbox]:
-    with Sandbox(history=history(40), clock=clock) as running:
+def bundles(tmp_path: Path, monkeypatch: Patch) -> Bundles:
+    return Bundles(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def box(account: Accounts) -> Iterator[Account]:
+    with account(40) as running:
         yield running
 
 
-@dataclass
 class Fronts:
-    """The two services behind TLS, by names of their own."""
+    """The two services of an account behind TLS, by names of their own."""
 
-    accounts: Gate
-    voice: Gate
-    config: dict[str, Any]
+    def __init__(self, box: Account, accounts: Gate, voice: Gate) -> None:
+        self.accounts, self.voice = accounts, voice
+        box.own["accounts_url"] = f"https://127.0.0.1:{accounts.port}"
+        box.own["api_url"] = f"https://localhost:{voice.port}"
 
 
 @pytest.fixture
-def fronts(
-    box: Sandbox, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Fronts]:
-    authority.cert_pem.write_to_path(str(tmp_path / "own.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "own.pem"))
-    context = tls(authority, *OWN)
+def fronts(box: Account, bundles: Bundles) -> Iterator[Fronts]:
+    bundles.use("own")
+    context = tls(bundles.authority, *OWN)
     with gate(box, context) as accounts, gate(box, context) as voice:
-        urls = {
-            "accounts_url": f"https://127.0.0.1:{accounts.port}",
-            "api_url": f"https://localhost:{voice.port}",
-        }
-        yield Fronts(accounts, voice, {**box.config, **urls})
+        yield Fronts(box, accounts, voice)
 
 
-def set_proxy(monkeypatch: pytest.MonkeyPatch, proxy: Proxy, no_proxy: str) -> None:
+def set_proxy(monkeypatch: Patch, proxy: Proxy, no_proxy: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
     monkeypatch.setenv("NO_PROXY", no_proxy)
 
 
 @pytest.mark.parametrize("no_proxy", ["", "localhost", "localhost,127.0.0.1"])
-def test_tokens_logs_and_files_come_by_tls_through_the_proxy(
-    run_tap: RunTap,
-    box: Sandbox,
-    fronts: Fronts,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    no_proxy: str,
+def test_tokens_logs_and_files_come_through_the_proxy(
+    box: Account, fronts: Fronts, monkeypatch: Patch, tmp_path: Path, no_proxy: str
 ) -> None:
     with Proxy() as proxy:
         set_proxy(monkeypatch, proxy, no_proxy)
-        run = run_tap({**fronts.config, "recordings_path": str(tmp_path / "files")})
-    assert_once(run, server_ids(box))
+        run = box.read(recordings_path=str(tmp_path / "files"))
     assert files(tmp_path / "files")
     assert not [row for row in run.rows("recordings") if row["error"]]
     opened = {"127.0.0.1": fronts.accounts, "localhost": fronts.voice}
@@ -110,11 +112,9 @@ PAST = {"not_before": TODAY - dt.timedelta(365), "not_after": TODAY - dt.timedel
 COMING = {"not_before": TODAY + dt.timedelta(7), "not_after": TODAY + dt.timedelta(365)}
 
 
+@pytest.mark.parametrize("setting", ["accounts_url", "api_url"])
 @pytest.mark.parametrize(
-    ("setting", "host"), [("accounts_url", "127.0.0.1"), ("api_url", "localhost")]
-)
-@pytest.mark.parametrize(
-    ("names", "validity", "bundled", "line"),
+    ("names", "validity", "bundle", "line"),
     [
         (OWN, {}, None, "is not trusted; if a proxy intercepts TLS, set"),
         (OWN, {}, "other", "certificate authority in REQUESTS_CA_BUNDLE"),
@@ -126,31 +126,18 @@ COMING = {"not_before": TODAY + dt.timedelta(7), "not_after": TODAY + dt.timedel
         (OWN, COMING, "own", "certificate is not valid yet; check the clock of this machine"),
     ],
 )
-def test_a_certificate_that_does_not_do_is_told_with_what_to_do(
-    run_tap: RunTap,
-    clock: FakeClock,
-    box: Sandbox,
-    authority: trustme.CA,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    setting: str,
-    host: str,
-    names: list[str],
-    validity: dict[str, Any],
-    bundled: str | None,
-    line: str,
+def test_unusable_certificate_is_told(
+    box: Account, bundles: Bundles, setting: str, names: Any, validity: Any, bundle: Any, line: str
 ) -> None:
-    authority.cert_pem.write_to_path(str(tmp_path / "own.pem"))
-    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
-    (tmp_path / "junk.pem").write_text("no certificate")
-    if bundled:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / f"{bundled}.pem"))
-    with gate(box, tls(authority, *(names or OWN), **validity)) as secured:
+    if bundle:
+        bundles.use(bundle)
+    with gate(box, tls(bundles.authority, *(names or OWN), **validity)) as secured:
+        host = "localhost" if setting == "api_url" else "127.0.0.1"
         url = f"https://{host}:{secured.port if names else urlsplit(box.url).port}"
-        run = run_tap({**box.config, setting: url})
+        run = box.run(**{setting: url})
     assert_told_once(run, line.format(setting))
     assert f"Zoho {'Voice' if setting == 'api_url' else 'Accounts'}: the " in run.log
-    assert not clock.slept  # to ask again would be of no use
+    assert not box.clock.slept  # to ask again would be of no use
 
 
 @pytest.mark.parametrize("service", ["accounts", "voice"])
@@ -162,10 +149,10 @@ def test_a_certificate_that_does_not_do_is_told_with_what_to_do(
         ("502 Bad Gateway", "(HTTP 502); allow this address", 8),
     ],
 )
-def test_a_proxy_that_refuses_is_told_without_its_password(
-    run_tap: RunTap,
+def test_refusal_of_a_proxy_is_told(
+    box: Account,
     fronts: Fronts,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: Patch,
     service: str,
     answer: str,
     line: str,
@@ -173,7 +160,7 @@ def test_a_proxy_that_refuses_is_told_without_its_password(
 ) -> None:
     with Proxy(answer) as proxy:
         set_proxy(monkeypatch, proxy, "127.0.0.1" if service == "voice" else "")
-        run = run_tap(fronts.config)
+        run = box.run()
     assert len(proxy.tunnels) == asked
     assert not fronts.voice.opened
     assert_told_once(run, f"Zoho {service.title()}: the proxy refused the connection {line}")
@@ -191,17 +178,10 @@ def test_a_proxy_that_refuses_is_told_without_its_password(
     ],
 )
 @pytest.mark.parametrize("setting", ["accounts_url", "api_url"])
-def test_a_proxy_that_is_none_is_told_without_its_password(
-    run_tap: RunTap,
-    clock: FakeClock,
-    box: Sandbox,
-    monkeypatch: pytest.MonkeyPatch,
-    setting: str,
-    url: str,
-    line: str,
-    waits: bool,
+def test_unusable_proxy_is_told_without_its_password(
+    box: Account, monkeypatch: Patch, setting: str, url: str, line: str, waits: bool
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
-    run = run_tap({**box.config, setting: "https://zoho.example.invalid"})
+    run = box.run(**{setting: "https://zoho.example.invalid"})
     assert_told_once(run, line, "example.invalid")
-    assert bool(clock.slept) == waits
+    assert bool(box.clock.slept) == waits
