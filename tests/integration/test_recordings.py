@@ -32,6 +32,7 @@ DAY = 86_400_000
 HOUR = 3600.0
 FILES = ("recordings",)
 LENGTHS = get_args(FileLength)
+MISSING = ("404", "400", "500", "200_error", "200_html", "204", "200_empty")
 
 
 @pytest.fixture
@@ -42,29 +43,28 @@ def account(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> FileAccounts:
 
 
 def test_each_named_file_is_one_row_of_its_kind(account: FileAccounts) -> None:
+    streams = ["call_logs", "recordings"]
     with account() as box:
         del box.own["recordings_path"]
         alone = box.run(streams=["call_logs"])
         requests = box.stats.requests
-        run = box.run(streams=["call_logs", "recordings"])
+        run = box.succeed(streams=streams)
         assert box.stats.files.requests == 0
         assert box.stats.requests <= 2 * requests + 2 * 6
         before = box.stats.requests
-        again = box.run(streams=["call_logs", "recordings"], state=run.state)
+        again = box.run(streams=streams, state=run.state)
         assert box.stats.requests <= before + 3 * 2  # a page each, and one that verifies its total
         assert file_names(run) == box.named
         logs = {log["logid"]: log for log in box.store.rows()}
     rows = run.rows("recordings")
-    assert run.exit_code == 0
     assert run.ids == alone.ids
     assert len(rows) == len(file_names(run))
     for row in rows:
-        key = "call_recording" if row["kind"] == "recording" else "voicemail"
-        file = logs[row["logid"]][key]
-        assert file["recording_filename"] == row["recording_filename"]
-        assert row["duration_seconds"] == file["recording_duration"]
-        assert row["size"] == file["recording_size_in_bytes"]
-        assert row["content_type"] == file["content_type"]
+        file = logs[row["logid"]]["call_recording" if row["kind"] == "recording" else "voicemail"]
+        sent = ("filename", "duration", "size_in_bytes")
+        names = ("recording_filename", "duration_seconds", "size", "content_type")
+        told = [*(file[f"recording_{name}"] for name in sent), file["content_type"]]
+        assert [row[name] for name in names] == told
         assert row["uri"] is row["error"] is row["sha256"] is None
     for kind, bookmark in run.bookmarks("recordings").items():
         starts = [row["start_time"] for row in rows if row["kind"] == kind]
@@ -86,9 +86,8 @@ def test_filter_drops_the_other_partition(
     account: FileAccounts, filters: dict[str, Any], kinds: set[str], sent: str
 ) -> None:
     with account() as box:
-        run = box.run(streams=FILES, recordings_path=None, filters=filters)
+        run = box.succeed(streams=FILES, recordings_path=None, filters=filters)
         names = {name for _, query, _ in box.stats.log for name in query}
-    assert run.exit_code == 0, run.log
     assert {row["kind"] for row in run.rows("recordings")} == kinds
     assert {sent} - {""} <= names
 
@@ -104,9 +103,7 @@ def test_recordings_are_selected_where_files_are_wanted(account: FileAccounts) -
 
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("size", ["exact", "absent", "text", "wrong"])
-def test_files_are_whole_with_any_length_and_size(
-    account: FileAccounts, length: str, size: str
-) -> None:
+def test_files_are_whole(account: FileAccounts, length: str, size: str) -> None:
     if (length, size) == ("close", "wrong"):
         pytest.skip("a log that lies is then the only word on where a file ends")
     with account(40, file_length=length, file_size=size) as box:
@@ -118,14 +115,14 @@ def test_files_are_whole_with_any_length_and_size(
         assert file_names(first) == box.named
         assert (box.stats.files.violations, box.stats.violations) == (0, 0)
         for _, params, _ in box.stats.files.log:
-            assert params == {"recording_filename": params["recording_filename"], "mode": "play"}
-            assert params["recording_filename"] in box.named
+            assert params.pop("recording_filename") in box.named
+            assert params == {"mode": "play"}
         second = box.run(lookback_days=3650, state=first.state)
         assert second.rows("recordings") == first.rows("recordings")
         assert box.stats.files.requests <= asked + doubted
 
 
-@pytest.mark.parametrize(("of_a_request", "number"), [(1, 1), (1, 7), (10, 1), (10, 2), (10, 3)])
+@pytest.mark.parametrize(("batch", "number"), [(1, 1), (1, 7), (10, 1), (10, 2), (10, 3)])
 @pytest.mark.parametrize(
     "fault",
     [
@@ -134,16 +131,16 @@ def test_files_are_whole_with_any_length_and_size(
     ],
 )
 def test_passing_fault_loses_no_file(
-    account: FileAccounts, fault: str, of_a_request: int, number: int
+    account: FileAccounts, fault: str, batch: int, number: int
 ) -> None:
     with account(None, file_faults={number: fault}) as box:
         box.add_files(31)
-        run = box.download(recordings_per_request=of_a_request)
+        run = box.download(recordings_per_request=batch)
         assert file_names(run) == box.named
         assert set(run.ids) == server_ids(box)
         assert box.stats.files.violations == box.stats.files.locked_calls == 0
-        least = 31 if of_a_request == 1 else 4
-        assert box.stats.files.requests == least + (fault not in {"slow", "drip:5"})
+        more = fault not in {"slow", "drip:5"}
+        assert box.stats.files.requests == (31 if batch == 1 else 4) + more
         assert box.stats.tokens == 1 + (fault == "token")
         assert run.bookmarks("recordings")["recording"] == run.rows("recordings")[-1]["start_time"]
 
@@ -163,9 +160,7 @@ def test_passing_fault_loses_no_file(
         ("array", 1, "no audio in the response"),
     ],
 )
-def test_lasting_fault_loses_a_file(
-    account: FileAccounts, fault: str, requests: int, told: str
-) -> None:
+def test_fault_loses_a_file(account: FileAccounts, fault: str, requests: int, told: str) -> None:
     with account(40, file_faults=dict.fromkeys(range(4, 4 + requests), fault)) as box:
         run = box.read()
         rows = run.rows("recordings")
@@ -177,9 +172,7 @@ def test_lasting_fault_loses_a_file(
     assert rows[3]["recording_filename"] not in run.log
 
 
-@pytest.mark.parametrize(
-    "missing", ["404", "400", "500", "200_error", "200_html", "204", "200_empty"]
-)
+@pytest.mark.parametrize("missing", MISSING)
 def test_logs_are_complete_while_every_file_fails(account: FileAccounts, missing: str) -> None:
     with account(80, file_missing=missing) as box:
         alone = box.run(streams=["call_logs"])
@@ -207,27 +200,24 @@ def test_logs_are_complete_while_every_file_fails(account: FileAccounts, missing
 
 
 @pytest.mark.parametrize(
-    ("of_a_request", "first", "requests"),
-    [
-        (1, 21, 20 + 3 * 3 + 57),
-        # Two for several, three for each of three files, and one for each of the others.
-        (10, 4, 3 + 2 + 3 * 3 + 56),
-    ],
+    ("batch", "first", "requests"),
+    # Two for several, three for each of three files, and one for each of the others.
+    [(1, 21, 20 + 3 * 3 + 57), (10, 4, 3 + 2 + 3 * 3 + 56)],
 )
 @pytest.mark.parametrize("fault", ["cut", "cut_body", "502_html"])
 def test_outage_keeps_bookmark_before_files(
-    account: FileAccounts, fault: str, of_a_request: int, first: int, requests: int
+    account: FileAccounts, fault: str, batch: int, first: int, requests: int
 ) -> None:
     with account(None, file_faults=dict.fromkeys(range(first, 1_000), fault)) as box:
         box.add_files(80)
-        run = box.read(recordings_per_request=of_a_request)
+        run = box.read(recordings_per_request=batch)
         rows = run.rows("recordings")
-        came = 20 if of_a_request == 1 else 21
+        came = 20 if batch == 1 else 21
         assert [row["error"] is None for row in rows] == [True] * came + [False] * (80 - came)
         assert run.bookmarks("recordings")["recording"] == rows[came - 1]["start_time"]
         assert box.stats.files.requests == requests
         box.file_faults.clear()
-        resumed = box.run(recordings_per_request=of_a_request, state=run.state)
+        resumed = box.run(recordings_per_request=batch, state=run.state)
         assert errors(resumed) == []
         assert file_names(resumed) >= {row["recording_filename"] for row in rows[came:]}
         assert len(files(box.folder)) == 80
@@ -255,9 +245,8 @@ def test_single_wrong_size_keeps_other_sizes_trusted(account: FileAccounts) -> N
     with account(None, file_length="close", file_faults=faults) as box:
         for number, size in enumerate((5, 100_012, 100_012)):
             box.audio.put(f"{number}.wav", AUDIO + bytes(100_000))
-            box.add_file(
-                f"{number}", f"{number}.wav", BEFORE + number, recording_size_in_bytes=size
-            )
+            name, start = f"{number}.wav", BEFORE + number
+            box.add_file(f"{number}", name, start, recording_size_in_bytes=size)
         first = box.run()
         assert [bool(row["error"]) for row in first.rows("recordings")] == [False, True, False]
         second = box.run(state=first.state)
@@ -316,17 +305,17 @@ def test_rejected_tokens_are_renewed_a_few_times(account: FileAccounts) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "of_a_request"), [(1, 1), (5, 1), (31, 1), (60, 1), (1, 10), (2, 10), (5, 10)]
+    ("number", "batch"), [(1, 1), (5, 1), (31, 1), (60, 1), (1, 10), (2, 10), (5, 10)]
 )
-def test_stopped_run_leaves_no_part(account: FileAccounts, number: int, of_a_request: int) -> None:
+def test_stopped_run_leaves_no_part(account: FileAccounts, number: int, batch: int) -> None:
     with account(130) as box:
-        box.own["recordings_per_request"] = of_a_request
+        box.own["recordings_per_request"] = batch
         box.before_file = lambda request: (
             os.kill(os.getpid(), signal.SIGTERM) if request == number else None
         )
         stopped = box.run()
         assert stopped.exit_code == 143
-        assert len(files(box.folder)) in {number - 1, number} or of_a_request > 1
+        assert len(files(box.folder)) in {number - 1, number} or batch > 1
         assert all(path.suffix == ".wav" for path in files(box.folder))
         box.before_file = None
         resumed = box.succeed(state=stopped.state)
@@ -337,14 +326,9 @@ def test_stopped_run_leaves_no_part(account: FileAccounts, number: int, of_a_req
         assert box.stats.files.requests <= len(box.named) + 1
 
 
-@pytest.mark.parametrize(("of_a_request", "number", "stored"), [(1, 5, 4), (10, 3, 11)])
+@pytest.mark.parametrize(("batch", "number", "stored"), [(1, 5, 4), (10, 3, 11)])
 def test_killed_run_leaves_no_part(
-    account: FileAccounts,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    of_a_request: int,
-    number: int,
-    stored: int,
+    account: FileAccounts, tmp_path: Path, batch: int, number: int, stored: int
 ) -> None:
     naps = itertools.count()
     parts: list[Path] = []
@@ -353,7 +337,7 @@ def test_killed_run_leaves_no_part(
         """Kill the run between two pieces of a response, of which the first one is stored."""
         if next(naps) == 0:
             return
-        while of_a_request == 1 and not parts:
+        while batch == 1 and not parts:
             assert process.poll() is None
             time.sleep(0.02)
             parts[:] = box.folder.rglob("*.part")
@@ -362,8 +346,8 @@ def test_killed_run_leaves_no_part(
 
     with account(None, limit_calls=10_000, file_faults={number: "drip:9"}) as box:
         box.add_files(31)
-        box.own["recordings_per_request"] = of_a_request
-        with monkeypatch.context() as patch:
+        box.own["recordings_per_request"] = batch
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(box.clock, "sleep", kill)
             process = box.start(tmp_path)
             assert process.wait(60) == -signal.SIGKILL
@@ -373,7 +357,7 @@ def test_killed_run_leaves_no_part(
         # The second run waits for slots of the first one.
         assert box.start(tmp_path, rate_limit_seconds=1).wait(60) == 0
         assert {path.name for path in files(box.folder)} == box.named
-        assert sum(box.requested) == 31 + of_a_request
+        assert sum(box.requested) == 31 + batch
 
 
 def test_memory_is_bounded_with_large_file(account: FileAccounts, tmp_path: Path) -> None:
@@ -428,7 +412,7 @@ def test_unusable_folder_stops_after_call_logs(account: FileAccounts, tmp_path: 
         run = box.run(recordings_path=str(tmp_path / "taken" / "calls"))
         assert set(run.ids) == server_ids(box)
     assert run.exit_code == 1
-    assert len([line for line in run.log.splitlines() if "recordings_path" in line]) == 1
+    assert run.log.count("recordings_path") == 1
     assert "Traceback" not in run.log
     assert run.bookmark
 
@@ -448,7 +432,7 @@ def test_changed_file_is_downloaded_again(account: FileAccounts) -> None:
         assert box.stats.files.requests == 3
 
 
-def test_two_legs_of_a_call_that_name_one_file_make_one_row(account: FileAccounts) -> None:
+def test_file_of_two_legs_is_one_row(account: FileAccounts) -> None:
     with account(None) as box:
         box.add_file("leg-1", "shared.wav")
         box.add_file("leg-2", "shared.wav", BEFORE + 5)
