@@ -5,11 +5,11 @@ import os
 import resource
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,6 +22,7 @@ from tests.unit.test_limiter import (
     URL,
     assert_limit_kept,
     make_limiter,
+    request_times,
     seconds_waited,
 )
 
@@ -107,9 +108,7 @@ def request_times_with_damage(clock: FakeClock, damage: Damage, number: int) -> 
 
     The file is damaged before the first request, or while a later one is in flight.
     """
-    first = make_limiter(clock, calls=3)  # a run before, so that there is a file
-    first.acquire()
-    first.release()
+    seconds_waited(make_limiter(clock, calls=3), clock)  # a run before, so that there is a file
     if not number:
         damage(store_path(CLIENT, URL))
     limiter = make_limiter(clock, calls=3)
@@ -171,64 +170,41 @@ def unprivileged() -> Generator[None]:
             os.seteuid(0)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="other permissions")
 @pytest.mark.parametrize("has_file", [True, False])
 def test_read_only_disk_warns_once(
     clock: FakeClock,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
     has_file: bool,
 ) -> None:
-    disk = tmp_path_factory.mktemp("disk")
-    monkeypatch.setenv("XDG_STATE_HOME", str(disk))
-    path = store_path(CLIENT, URL)
-    if has_file:
-        seconds_waited(make_limiter(clock), clock)
-        path.chmod(0o444)
-        path.parent.chmod(0o555)
-    disk.chmod(0o555)
-    above = [folder for folder in disk.parents if folder.stat().st_uid == os.geteuid()]
-    modes = {folder: folder.stat().st_mode for folder in above}
-    try:
-        for folder in above:
-            folder.chmod(modes[folder] | 0o055)
+    with TemporaryDirectory() as disk:  # in a folder that others may enter
+        monkeypatch.setenv("XDG_STATE_HOME", disk)
+        path = store_path(CLIENT, URL)
+        if has_file:
+            seconds_waited(make_limiter(clock), clock)
+            path.chmod(0o444)
+            path.parent.chmod(0o555)
+        Path(disk).chmod(0o555)
         limiter = make_limiter(clock, calls=3)
         with unprivileged():
-            seen = []
-            for _ in range(6):
-                limiter.acquire()
-                seen.append(clock.time)
-                limiter.release()
-    finally:
-        for folder, mode in modes.items():
-            folder.chmod(mode)
-        disk.chmod(0o755)
-        if has_file:
-            path.parent.chmod(0o755)
+            seen = request_times(limiter, clock, 6)
     assert_limit_kept(seen, 3, 60)
     assert len(warnings_of(caplog)) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such limits")
 def test_full_disk_warns_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
     limiter = make_limiter(clock, calls=3)
-    seen = []
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
     try:
-        for _ in range(6):
-            limiter.acquire()
-            seen.append(clock.time)
-            limiter.release()
+        seen = request_times(limiter, clock, 6)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert_limit_kept(seen, 3, 60)
     assert len(warnings_of(caplog)) == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_forked_process_shares_the_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     store = SQLiteSlotStore(CLIENT, 60, clock)
