@@ -212,7 +212,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     ) -> None:
         # The SDK has no public hook that keeps a bookmark from moving back in a lookback, or into
         # the future with a phone whose clock is ahead.
-        key = self.replication_key
+        key: Any = self.replication_key
         if not key or self.is_connection_test or not self.is_bookmark(latest_record[key]):
             return
         timestamp = min(latest_record[key], self.present)
