@@ -72,6 +72,7 @@ class RetryPolicy:
         max_attempts: int = MAX_ATTEMPTS,  # without a usable response
         max_unreachable: int = MAX_ATTEMPTS,  # attempts without a complete response; 1 in a trial
         max_lockouts: int = MAX_LOCKOUTS,  # consecutive ones to wait for
+        max_renewals: int = 1,  # of the access token
         earlier_attempts: int = 0,  # of an earlier request, which count too
     ) -> _T:
         """Call a function, which sends the request once, until it returns.
@@ -82,7 +83,10 @@ class RetryPolicy:
             RetriesExhaustedError: If no attempt got a usable response.
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
-        limits: dict[type, int] = {RateLimitedError: max_lockouts + 1, TokenRejectedError: 2}
+        limits: dict[type, int] = {
+            RateLimitedError: max_lockouts + 1,
+            TokenRejectedError: max_renewals + 1,
+        }
         failures: Counter[type] = Counter({RetryableError: earlier_attempts})
         waited_for: set[str] = set()
 
@@ -148,13 +152,11 @@ class RetryPolicy:
         elif self._failures:  # a request succeeds without a new token
             self._no_lockouts.add(self._words)
         self._failures, self._is_renewed = 0, False
-        self._useless.discard(TokenRejectedError)
         self._has_passed = self._may_narrow = True
 
     def _renew_token(self, error: TokenRejectedError) -> bool:
-        if TokenRejectedError in self._useless or not self.invalidate_token():
+        if not self.invalidate_token():
             return False
-        self._useless.add(TokenRejectedError)  # until a request succeeds
         _LOGGER.info("%s; requesting a new access token", error)
         return True
 
