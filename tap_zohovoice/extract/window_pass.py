@@ -30,7 +30,7 @@ class WindowPass:
         self.passed_start = False  # whether all further rows are too old: rows come newest first
         self._start = start  # timestamp; calls that started before are too old
         self._descends = True  # whether rows came newest first so far
-        self._first, self._last = "", "~"  # timestamps of the first and the last row so far
+        self._last = "~"  # timestamp of the last row so far
         self.stale_pages = 0  # consecutive last pages without a new row
         self.overlap = 1  # rows of the last page that are requested again
         self._repeats = 0  # rows received again without being requested again
@@ -54,12 +54,11 @@ class WindowPass:
         """Observe the rows of a page that were not on an earlier one, in their order."""
         if not timestamps:
             return
-        self._first = self._first or timestamps[0]
         descends = timestamps[0] <= self._last and timestamps == sorted(timestamps, reverse=True)
         self._descends = self._descends and descends
         self._last = timestamps[-1]
         # Calls of one millisecond are in any order: some row must be older than the first.
-        is_behind = timestamps[0] < min(self._first, self._start)
+        is_behind = timestamps[-1] < timestamps[0] < self._start
         is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
         self.passed_start = self._descends and is_behind and is_enough
 
