@@ -166,11 +166,7 @@ class PageFlow:
             return
         self._has_looked_ahead = True
         offset = int(TARGET_FILL * most) if is_longest else most
-        try:
-            page = yield from self._request_page(offset, has_rows=False)
-        except (InvalidParameterError, RetriesExhaustedError):
-            self.limits.reject_offset(offset)
-            return
+        page = yield from self._request_page(offset, has_rows=False)
         if any(row.logid not in self.rows for row in page.rows):
             raise WindowTooLargeError(None)
 

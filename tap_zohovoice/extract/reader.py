@@ -5,7 +5,6 @@ import logging
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 from tap_zohovoice._time import format_timestamp
@@ -177,7 +176,8 @@ class CallLogReader:
         is_short = self.limits.total_is_reliable and count < (total or 0)
         # A total that was wrong, or has changed, hides calls of no known type.
         if not (is_short or seen):
-            is_short = yield from self._has_more(window, count)
+            page = yield from self._windows.request_page(window, count, has_rows=False)
+            is_short = bool(page.rows)
         is_short = is_short or max(counts.values()) == len(seen) < count  # one type was cut off too
         # If a received row has none of these types, there may be more such rows.
         if not is_short and (was_stopped or seen.keys() <= calls.kept.keys()):
@@ -195,13 +195,6 @@ class CallLogReader:
         return Checkpoint(
             window, dict(call_types or {}), is_inclusive=is_inclusive, range_days=days
         )
-
-    def _has_more(self, window: DateWindow, rows: int) -> Generator[PageRequest, Page, bool]:
-        """Return whether a window has more rows, as far as offsets reach."""
-        with suppress(InvalidParameterError, RetriesExhaustedError):
-            page = yield from self._windows.request_page(window, rows, has_rows=False)
-            return bool(page.rows)
-        return False
 
     def _get_fresh(self, calls: CallRows) -> Rows:
         """Return the rows that no result of the current window has yet, or not with all legs."""

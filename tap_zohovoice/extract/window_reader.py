@@ -76,13 +76,20 @@ class WindowReader:
         call_type: str = "",
         has_rows: bool = True,
     ) -> PageGenerator:
-        """Request a page; `has_rows` says that an offset above 0 is certain to have rows."""
+        """Request a page; a later one has no rows if it fails, unless it `has_rows` for certain."""
+        has_rows = has_rows or not offset
         params = self.params_of(window) | ({"callType": call_type} if call_type else {})
-        limits = {} if has_rows or not offset else TRIAL_LIMITS  # a failure means an end
+        limits = {} if has_rows else TRIAL_LIMITS
         request = PageRequest(offset, 0, params, str(window), limits)
-        page = yield from self.pages.request(
-            request, has_rows=has_rows and offset > 0, is_long=window.days > SHORT_RANGE_DAYS
-        )
+        try:
+            page = yield from self.pages.request(
+                request, has_rows=has_rows and offset > 0, is_long=window.days > SHORT_RANGE_DAYS
+            )
+        except (InvalidParameterError, RetriesExhaustedError):
+            if has_rows:
+                raise
+            self.limits.reject_offset(offset)
+            return Page([], None, 0)
         self._on_page(window, page)
         return page
 
@@ -123,10 +130,7 @@ class WindowReader:
         if total <= self.limits.reachable_rows:
             return False
         self._has_verified_offset = True
-        try:
-            yield from self.request_page(window, total - 1, has_rows=False)
-        except (InvalidParameterError, RetriesExhaustedError):
-            return False
+        yield from self.request_page(window, total - 1, has_rows=False)
         return total <= self.limits.max_window_rows
 
     def params_of(self, window: DateWindow) -> dict[str, str]:
