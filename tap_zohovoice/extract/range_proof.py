@@ -17,7 +17,7 @@ from tap_zohovoice.singer.records import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 20
-"""Requests of a run that verify days without calls; up to three more if one returns calls."""
+"""Requests of a run that verify days without calls; up to two more if one returns calls."""
 _TRUSTED_DAYS = 7
 """Days of a range that are trusted without proof: a daily run requests no more."""
 _MIN_ROWS = 5
@@ -94,21 +94,20 @@ class RangeProof:
         # Calls that were added after the window was read do not count; the next run reads them.
         if all(row.logid in rows or row.start_time > self._arriving for row in page.rows):
             return False
-        yield from self._observe_days(probe, page)
-        longer = DateWindow(probe.last - (SHORT_RANGE_DAYS - 1) * DAY, probe.last)
+        self._observe(probe, page.rows)
         if self._proven_days < SHORT_RANGE_DAYS:  # the more days are proven, the fewer windows
+            longer = DateWindow(probe.last - (SHORT_RANGE_DAYS - 1) * DAY, probe.last)
             with suppress(InvalidParameterError, RetriesExhaustedError):
-                page = yield from self._windows.request_page(longer)
-                yield from self._observe_days(longer, page)
+                yield from self._observe_days(longer)
         return True
 
-    def _observe_days(self, window: DateWindow, page: Page) -> Generator[PageRequest, Page, None]:
-        """Observe how many days a window has, by its first page and its last row."""
-        rows = list(page.rows)
-        if page.total is not None and page.total > len(rows):
-            with suppress(InvalidParameterError, RetriesExhaustedError):
-                last = yield from self._windows.request_page(window, page.total - 1, has_rows=False)
-                rows += last.rows
+    def _observe_days(self, window: DateWindow) -> Generator[PageRequest, Page, None]:
+        """Observe how many days of a window are returned, by its first page and its last row."""
+        page = yield from self._windows.request_page(window)
+        rows = [*page.rows]
+        if page.total and page.total > len(rows):
+            last = yield from self._windows.request_page(window, page.total - 1, has_rows=False)
+            rows += last.rows
         self._observe(window, rows)
 
     def _silences(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
