@@ -40,7 +40,6 @@ class WindowPlanner:
         self._covering_day = self._last_day
         self._is_extending = False  # day by day, beyond the last day that the server accepted
         self._days = self.range_days = self._all_days  # of the next window, and of any
-        self._max_days: int | None = None  # of any, after rejections
         self._all_rows: int | None = None
         self._has_rows = False
 
@@ -68,8 +67,7 @@ class WindowPlanner:
         if self._next is None:
             return None
         left = max((self._last_day - self._next).days + 1, 1)
-        days = min(self._days, self._max_days or left, self.range_days)
-        days = max(days, self._min_days)
+        days = max(min(self._days, self.range_days), self._min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
 
     def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
@@ -89,14 +87,8 @@ class WindowPlanner:
         """Return the moment before which all calls are read after a window, in any time zone."""
         if window.last >= self._covering_day:
             return self._end
-        return min(midnight(window.last) - MAX_UTC_OFFSET, self._end)
-
-    def bookmark_limit(self, window: DateWindow) -> dt.datetime:
-        """Return the moment that the bookmark minus the lookback must not pass after a window."""
-        if window.last >= self._covering_day:
-            return window.near[1]
-        # If the clock of a phone is ahead, its call is listed on a day before its start.
-        return self.covered_until(window) + (DAY if self._is_inclusive else 0 * DAY)
+        end = window.last + DAY if self._is_inclusive else window.last
+        return min(midnight(end) - MAX_UTC_OFFSET, self._end)
 
     def shrink(self, window: DateWindow, rows: int | None) -> None:
         """Plan fewer days, since a window has too many rows, or an unknown number."""
@@ -134,16 +126,8 @@ class WindowPlanner:
         """Request half as many days, after a rejection; return whether there are fewer."""
         if window.days == 1:
             return False
-        self._max_days = (window.days + 1) // 2
+        self.range_days = (window.days + 1) // 2
         return True
-
-    def allow_long_windows(self) -> None:
-        """Undo `halve`: the window was rejected for another reason."""
-        self._max_days = None
-
-    def limit_days(self, days: int) -> None:
-        """Request no more days at once for the rest of the run."""
-        self.range_days = days
 
     def start_at(self, day: dt.date, last: dt.date | None = None) -> bool:
         """Begin at a later day, with a window until `last`; return whether the range has it."""
@@ -173,7 +157,7 @@ class WindowPlanner:
     @property
     def _is_inclusive(self) -> bool:
         """Whether `toDate` is inclusive, as it must be if the server accepts a single day."""
-        return self.boundary.is_inclusive or self._max_days == 1
+        return self.boundary.is_inclusive or self.range_days == 1
 
     @property
     def _min_days(self) -> int:

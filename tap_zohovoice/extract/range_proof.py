@@ -68,7 +68,7 @@ class RangeProof:
                 days = min(self._proven_days, SHORT_RANGE_DAYS)
                 problem = "Zoho returns only some of the calls of long date ranges"
             _LOGGER.warning("%s; reading windows of %d days", problem, days)
-            self._planner.limit_days(days)
+            self._planner.range_days = days
             return False
         return True
 

@@ -5,7 +5,6 @@ import logging
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import replace
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
@@ -57,7 +56,6 @@ class CallLogReader:
         self.limits, self.pages = self._windows.limits, self._windows.pages
         self.planner = WindowPlanner(start, end, now, self.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
-        self._covered_until = start
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else "~"  # sorts after all timestamps
         self._recovery = Recovery(self._windows, self.planner, now.date())
@@ -66,7 +64,6 @@ class CallLogReader:
         self._can_split_types = "callType" not in filters
         self._strays = 0
         self._previous: Mapping[str, str] = {}
-        self._differing_ids: set[str] = set()  # of the last window
         self._differing = 0
 
     def continue_at(self, checkpoint: Checkpoint) -> bool:
@@ -74,7 +71,7 @@ class CallLogReader:
         self._checkpoint = checkpoint
         self.planner.boundary.is_inclusive = checkpoint.is_inclusive
         if checkpoint.range_days:
-            self.planner.limit_days(checkpoint.range_days)
+            self.planner.range_days = checkpoint.range_days
         return self.planner.start_at(checkpoint.window.first, checkpoint.window.last)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
@@ -88,14 +85,13 @@ class CallLogReader:
                 calls = yield from self._read(window)
                 if calls is None or not (yield from self._proof.is_whole(window, calls.kept)):
                     continue
-                result = self._result(window, calls)
                 self.planner.mark_read(window, len(calls.kept))
                 upcoming = self.planner.next_window()
+                checkpoint = self._checkpoint_at(upcoming) if upcoming else None
+                result = self._result(window, calls, checkpoint, self.planner.covered_until(window))
                 self._previous = {row.logid: row.start_time for row in calls.kept.values()}
                 self._emitted = {}
                 del calls  # the rows are held once
-                if upcoming:
-                    result = replace(result, checkpoint=self._checkpoint_at(upcoming))
                 yield result
         finally:
             if self._differing:
@@ -170,8 +166,7 @@ class CallLogReader:
             calls.merge(found)
             counts[call_type] = len(found.kept) + len(found.legs)
             if emits_each_type and call_type != CALL_TYPES[-1]:
-                result = self._result(window, calls, is_partial=True)
-                yield replace(result, checkpoint=self._checkpoint_at(window, counts))
+                yield self._result(window, calls, self._checkpoint_at(window, **counts))
         count = sum(counts.values())
         is_short = self.limits.total_is_reliable and count < (total or 0)
         # A total that was wrong, or has changed, hides calls of no known type.
@@ -188,13 +183,9 @@ class CallLogReader:
             raise WindowTooLargeError(total)
         return (yield from self._windows.read(window))  # offsets may reach all rows
 
-    def _checkpoint_at(
-        self, window: DateWindow, call_types: Mapping[str, int] | None = None
-    ) -> Checkpoint:
+    def _checkpoint_at(self, window: DateWindow, **call_types: int) -> Checkpoint:
         is_inclusive, days = self.planner.boundary.is_inclusive, self.planner.range_days
-        return Checkpoint(
-            window, dict(call_types or {}), is_inclusive=is_inclusive, range_days=days
-        )
+        return Checkpoint(window, call_types, is_inclusive=is_inclusive, range_days=days)
 
     def _get_fresh(self, calls: CallRows) -> Rows:
         """Return the rows that no result of the current window has yet, or not with all legs."""
@@ -211,16 +202,21 @@ class CallLogReader:
             self.planner.boundary.observe(window, starts)
 
     def _result(
-        self, window: DateWindow, calls: CallRows, *, is_partial: bool = False
+        self,
+        window: DateWindow,
+        calls: CallRows,
+        checkpoint: Checkpoint | None,
+        covered_until: dt.datetime | None = None,
     ) -> WindowResult:
-        found = self._get_fresh(calls) if is_partial or self._emitted else calls.kept
+        found = self._get_fresh(calls) if self._emitted or not covered_until else calls.kept
         previous = self._previous  # a row of these that starts later is another leg of its call
         rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
         legs = sorted(calls.legs)
-        differing = {row.logid for row in legs}
-        differing.update(row.logid for row in rows if row.logid in previous)
-        self._differing += len(differing - self._differing_ids)
-        self._differing_ids = differing
+        if covered_until:
+            differing = {leg.logid for leg in legs if leg.logid not in previous}
+            self._differing += len(
+                differing.union(row.logid for row in rows if row.logid in previous)
+            )
         # The time zone of the days is not known, so calls of adjacent days are not strays.
         after, before = window.near[0], window.near[1] + DAY
         first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))
@@ -235,7 +231,4 @@ class CallLogReader:
             known = {row.logid for row in rows + strays}
             start, end = self._start, self._end
             legs = [leg for leg in legs if leg.logid in known or start <= leg.start_time < end]
-        limit = self.planner.bookmark_limit(window)
-        covered = self._covered_until if is_partial else self.planner.covered_until(window)
-        self._covered_until = covered
-        return WindowResult(window, rows, strays, legs, covered, limit, is_partial=is_partial)
+        return WindowResult(window, rows, strays, legs, covered_until, checkpoint)

@@ -30,14 +30,15 @@ class Recovery:
         self._recent = today - 3 * DAY
         self._refusals: set[str] = set()  # summaries of responses that do not name what is rejected
         self._retries_size = False
+        self._range_days = planner.range_days  # when a page was read last
         self._has_read = False
 
     def observe(self) -> None:
         """Observe that a page was read."""
         self._has_read = True
-        if self._retries_size:
-            self._planner.allow_long_windows()  # days were not the reason
-            self._retries_size = False
+        if self._retries_size:  # days were not the reason
+            self._planner.range_days = self._range_days
+        self._retries_size, self._range_days = False, self._planner.range_days
 
     def plan_retry(
         self, window: DateWindow, error: InvalidParameterError | RetriesExhaustedError
@@ -67,7 +68,7 @@ class Recovery:
         if not error.summary or not (yield from self._accepts(self._recent)):
             return False
         if window.days > SHORT_RANGE_DAYS:
-            self._planner.limit_days(SHORT_RANGE_DAYS)
+            self._planner.range_days = SHORT_RANGE_DAYS
             return True
         is_future = window.first > self._today
         is_less = self._planner.halve(window) or (is_future and self._planner.avoid_future(window))

@@ -93,12 +93,8 @@ class WindowResult:
     legs: list[SerializedRecord]
     """Rows that are not kept, of calls with several rows that differ; each call is in `rows` or
     `strays` once, or in an earlier window."""
-    covered_until: dt.datetime
-    """All calls before are read; the bookmark of a window without rows."""
-    bookmark_limit: dt.datetime
-    """The bookmark less the lookback must not pass it, even if rows start later, by clocks that are
-    ahead."""
-    checkpoint: Checkpoint | None = None
+    covered_until: dt.datetime | None
+    """All calls before are read, so the bookmark less the lookback must not pass it, even if rows
+    start later, by clocks that are ahead; None: calls of other types of the day follow."""
+    checkpoint: Checkpoint | None
     """Where the next run continues if this one stops here; None: all days are read."""
-    is_partial: bool = False
-    """Whether calls of other types of the day follow; the bookmark must not advance."""

@@ -132,22 +132,20 @@ class IncrementalStream(ZohoVoiceStream):
         self, window: WindowResult, start: dt.datetime, context: Context | None
     ) -> Iterator[Record]:
         """Emit the records of a window, then STATE."""
-        first, last = window.window.near
-        last = min(last, window.bookmark_limit + self.services.settings.lookback)
-        self._bounds = format_timestamp(first), format_timestamp(last)
-        if window.is_partial:  # earlier calls may follow, so none of these moves the bookmark
-            self._bounds = ("~", "")
+        self._bounds = ("~", "")  # earlier calls may follow, so none of these moves the bookmark
+        covered, lookback = window.covered_until, self.services.settings.lookback
+        if covered:
+            first, last = window.window.near
+            self._bounds = format_timestamp(first), format_timestamp(min(last, covered + lookback))
         yield from self.emit_window(window, context)
         state = self.get_context_state(context)
-        if window.rows and not window.is_partial:
+        if covered and window.rows:
             newest = window.rows[-1].start_time
             self.advance_bookmark(min(newest, self._bounds[1]), context)
             state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
-        elif not window.is_partial:  # calls may appear later
-            margin = max(self.services.settings.lookback, DAY)
-            covered_until = min(window.covered_until, self.services.present)
-            safe = max(covered_until - margin, start)
-            self.advance_bookmark(format_timestamp(safe), context)
+        elif covered:  # calls may appear later
+            safe = min(covered, self.services.present) - max(lookback, DAY)
+            self.advance_bookmark(format_timestamp(max(safe, start)), context)
         self.set_checkpoint(window.checkpoint, state)
         self.write_state()
 

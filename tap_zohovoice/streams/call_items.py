@@ -128,7 +128,7 @@ class CallItemStream(IncrementalStream):
             items = [item for item in items if item["start_time"] >= resumed.emitted_until]
         # Strays do not move the position in the checkpoint, so they come first.
         items = of_strays + items
-        if not window.is_partial:
+        if window.covered_until:
             self.set_checkpoint(Checkpoint(days), state)
         if not items:
             return
