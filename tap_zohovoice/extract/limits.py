@@ -10,7 +10,7 @@ run should repeat less than two minutes of requests."""
 ITEM_WINDOW_REQUESTS = 10
 """The same for streams with a request for each row: after a stop, they list the window again."""
 _MIN_CHECKPOINT_ROWS = 1_000
-"""Rows that a window may have at any page size: short windows repeat days, as they overlap."""
+"""Rows that any window of files may have: short windows repeat days, as they overlap."""
 LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 """Likely limits of `from` + `size`, most likely first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
@@ -46,8 +46,9 @@ class ServerLimits:
         """Rows after which records and STATE must be emitted: more take too many requests."""
         if not self.full_page_rows:
             return _MAX_ROWS
-        new_rows = self.full_page_rows - 1  # pages overlap by a row
-        return max(self.window_requests * new_rows, _MIN_CHECKPOINT_ROWS)
+        new_rows = max(self.full_page_rows - 1, 1)  # pages overlap by a row
+        most = _MAX_WINDOW_REQUESTS * new_rows
+        return max(self.window_requests * new_rows, min(_MIN_CHECKPOINT_ROWS, most))
 
     @property
     def max_window_rows(self) -> int:

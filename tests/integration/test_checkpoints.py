@@ -20,6 +20,7 @@ TWO_MINUTES = 58
 SERVERS: dict[str, dict[str, Any]] = {
     "pages of 50": {"max_size": 50},
     "pages of 30, oldest first": {"max_size": 30, "order": "oldest"},
+    "pages of 12": {"max_size": 12},
     "pages of 19": {"max_size": 19},
     "pages of 50, no total": {"max_size": 50, "total": "absent"},
     "pages of 19, no total": {"max_size": 19, "total": "absent", "order": "oldest"},
@@ -188,9 +189,19 @@ def test_window_takes_at_most_two_minutes(account: Accounts, server: dict[str, A
     assert max(counts) <= TWO_MINUTES
 
 
-@pytest.mark.parametrize("inclusive", [True, False])
-def test_dense_day_ends_in_stopped_runs(account: Accounts, inclusive: bool) -> None:
-    with account(DENSE, max_size=25, to_date_inclusive=inclusive) as box:
+@pytest.mark.parametrize(
+    ("calls", "server"),
+    [
+        (DENSE, {"max_size": 25}),
+        (DENSE, {"max_size": 25, "to_date_inclusive": False}),
+        (january(800, 20, 20), {"max_size": 10}),
+    ],
+    ids=str,
+)
+def test_dense_day_ends_in_stopped_runs(
+    account: Accounts, calls: History, server: dict[str, Any]
+) -> None:
+    with account(calls, **server) as box:
         runs = run_in_parts(box, "2026-01-15")
         ids = [logid for run in runs for logid in run.ids]
         assert set(ids) == server_ids(box)
