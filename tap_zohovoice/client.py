@@ -19,7 +19,7 @@ from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.body import ACCEPT_ENCODING
-from tap_zohovoice.progress.figures import RecordProgress
+from tap_zohovoice.progress import Progress
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.types import Field, build_schema
 from tap_zohovoice.services import Services
@@ -132,12 +132,8 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     def reporting(self) -> AbstractContextManager[None]:
         """Report the number of emitted records while a block runs."""
-        progress = RecordProgress(
-            self.name,
-            clock=self.services.clock,
-            limiter=self.services.limiter_for(self.get_url(None)),
-            records_written=lambda: self.services.writer.records_written,
-        )
+        limiter = self.services.limiter_for(self.get_url(None))
+        progress = Progress(self.name, limiter, self.services.writer)
         return self.services.reporter.task(progress.snapshot)
 
     @override

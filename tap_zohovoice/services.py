@@ -15,7 +15,7 @@ from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import ThrottledSession
-from tap_zohovoice.progress.reporter import Reporter
+from tap_zohovoice.progress import Reporter
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, SlotStore, Wait
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.singer.writer import MessageWriter

@@ -22,7 +22,7 @@ from tap_zohovoice.config.environment import parse_env, read_dotenv
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import clean_settings, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
-from tap_zohovoice.progress.figures import Snapshot
+from tap_zohovoice.progress import Snapshot
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.stream_maps import build_mapper

@@ -25,7 +25,7 @@ class Wait(NamedTuple):
     """A wait that is going on."""
 
     status: str  # what for, such as `at the limit`
-    until: float  # when it ends, in seconds of the monotonic clock
+    until: dt.datetime
 
 
 class Grant(NamedTuple):
@@ -155,7 +155,7 @@ class SlidingWindowLimiter:
         is_limit = reason.startswith(_AT_LIMIT)
         self.delay += 0 if is_limit else seconds
         status = "at the limit" if is_limit else "waiting"
-        self.current_wait = Wait(status, self.clock.monotonic() + seconds)
+        self.current_wait = Wait(status, until)
         part = self.seconds / _REFRESHES_PER_PERIOD
         try:
             while self.store and self.store.is_volatile and seconds > part:

@@ -16,7 +16,7 @@ from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import DAY
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
-from tap_zohovoice.progress.figures import Snapshot, WindowProgress
+from tap_zohovoice.progress import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.singer.state import NEWEST
@@ -70,15 +70,14 @@ class IncrementalStream(ZohoVoiceStream):
         self.reader = reader = self.get_reader(start, context)
         progress = WindowProgress(
             self.name,
-            clock=services.clock,
-            limiter=services.limiter_for(self.get_url(context)),
+            services.limiter_for(self.get_url(context)),
+            services.writer,
             share_done=reader.planner.share_done,
             tokens_fetched=lambda: services.tokens.fetched,
         )
         reader.on_page = lambda page, share: progress.add_page(
             (row.logid for row in page.rows), page.total, share
         )
-        written_before = services.writer.records_written
         with services.reporter.task(progress.snapshot):
             try:
                 for window in cast("Iterable[WindowResult]", self.request_records(context)):
@@ -92,7 +91,7 @@ class IncrementalStream(ZohoVoiceStream):
             finally:
                 self.converter.log_undeclared()
                 services.proven_page_size = reader.pages.proven
-                progress.finish(services.writer.records_written - written_before, self.item_label)
+                progress.finish(self.item_label)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Return a reader of the list of calls, which continues a run that was stopped."""

@@ -17,7 +17,7 @@ from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, POSITION, Checkpoint, WindowResult
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import ItemFailures
-from tap_zohovoice.progress.figures import DownloadProgress
+from tap_zohovoice.progress import DownloadProgress
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services
 from tap_zohovoice.streams.base import IncrementalStream
@@ -80,9 +80,9 @@ class CallItemStream(IncrementalStream):
     def _progress(self) -> DownloadProgress:
         return DownloadProgress(
             self.name,
-            self.item_label,
-            clock=self.services.clock,
-            limiter=self.services.limiter_for(self.item_api.url),
+            self.services.limiter_for(self.item_api.url),
+            self.services.writer,
+            item=self.item_label,
             results=self.results,
             bytes_received=lambda: self.item_api.bytes_received,
         )

@@ -3,23 +3,24 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.progress.figures import (
+from tap_zohovoice.progress import (
     DownloadProgress,
-    RecordProgress,
+    Progress,
+    Reporter,
     Snapshot,
     WindowProgress,
-    format_wait,
 )
-from tap_zohovoice.progress.reporter import Reporter
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
-from tests.support.cli import NOW, FakeClock
+from tests.support.cli import FakeClock
 
 
 @dataclass
@@ -29,14 +30,14 @@ class Stage:
     clock: FakeClock
     limiter: SlidingWindowLimiter
     caplog: pytest.LogCaptureFixture
+    writer: Any = field(default_factory=lambda: Mock(records_written=5))
 
     def windows(self, share_done: Callable[[int, float], float]) -> WindowProgress:
-        more: Any = {"clock": self.clock, "limiter": self.limiter}
-        return WindowProgress("call_logs", share_done, lambda: 1, **more)
+        return WindowProgress("call_logs", self.limiter, self.writer, share_done, lambda: 1)
 
     def downloads(self, results: Counter[str], received: int = 0) -> DownloadProgress:
-        more: Any = {"clock": self.clock, "limiter": self.limiter}
-        return DownloadProgress("recordings", "file", results, lambda: received, **more)
+        more: Any = ("file", results, lambda: received)
+        return DownloadProgress("recordings", self.limiter, self.writer, *more)
 
     def request(self, times: int = 1) -> None:
         for _ in range(times):
@@ -63,7 +64,8 @@ def test_window_progress_lines(stage: Stage) -> None:
         stage.request(requests)
         stage.clock.time += 90
         progress.update(f"window of {rows}", rows)
-    progress.finish(4000)
+    stage.writer.records_written += 4000
+    progress.finish("call")
     assert stage.logged() == [
         "window of 1000: 1,000 calls in 29 requests; 25 % done; about 4 min 30 s left",
         "window of 1: 1 call in 1 request; 25 % done; about 8 min 59 s left",
@@ -103,11 +105,9 @@ def test_pages_count_before_their_window_is_complete(stage: Stage) -> None:
 
 
 def test_records_without_a_known_number_are_counted(stage: Stage) -> None:
-    written = iter([5, 55])
-    progress = RecordProgress(
-        "users", lambda: next(written), clock=stage.clock, limiter=stage.limiter
-    )
+    progress = Progress("users", stage.limiter, stage.writer)
     stage.request()
+    stage.writer.records_written += 50
     stage.clock.time += 30
     snapshot = progress.snapshot()
     line = "50 records in 1 request, 100/min, waiting for 3 s"
@@ -170,23 +170,29 @@ def test_snapshot_is_safe_while_downloads_count(stage: Stage) -> None:
 
 
 def test_a_figure_of_the_live_line_moves_each_second() -> None:
-    still = Snapshot("call_logs", "0 calls", 0.0)
+    still = Snapshot("call_logs", "0 calls")
     assert [still.to_live_line("", second) for second in (59, 60, 3661)] == [
         "0 calls, 0:00:59 elapsed",
         "0 calls, 0:01:00 elapsed",
         "0 calls, 1:01:01 elapsed",
     ]
-    wait = Wait("waiting", 7_200.0)
-    waits = [format_wait(wait, second, NOW + second) for second in (0.0, 3_601.0, 7_201.0)]
-    assert [still.to_live_line(text, 5) for text in waits] == [
-        "0 calls, waiting for 2 h 0 min until 14:00:00 UTC, 0:00:05 elapsed",
-        "0 calls, waiting for 59 min 59 s until 14:00:00 UTC, 0:00:05 elapsed",
-        "0 calls, waiting for 0 s until 14:00:01 UTC, 0:00:05 elapsed",
+    wait = "waiting for 2 h 0 min until 14:00:00 UTC"
+    assert still.to_live_line(wait, 5) == f"0 calls, {wait}, 0:00:05 elapsed"
+
+
+def test_wait_is_shown_until_its_end(stage: Stage) -> None:
+    wait = Wait("waiting", stage.clock.utcnow() + timedelta(hours=2))
+    with Reporter(stage.clock, lambda: wait).task(lambda: Snapshot("x", "0 calls")):
+        stage.clock.sleep(7_271)
+    assert [stage.logged()[place] for place in (0, -4, -1)] == [
+        "0 calls, waiting for 1 h 59 min until 14:00:00 UTC",
+        "0 calls, waiting for 37 s until 14:00:00 UTC",
+        "0 calls, waiting for 0 s until 14:00:00 UTC",
     ]
 
 
 def test_time_left_is_not_less_than_the_wait(stage: Stage) -> None:
-    halfway = Snapshot("x", "1 of 2", 0.0, 0.5, seconds_left=10)  # by the pace so far
+    halfway = Snapshot("x", "1 of 2", 0.5, seconds_left=10)  # by the pace so far
     with Reporter(stage.clock, lambda: stage.limiter.current_wait).task(lambda: halfway):
         stage.limiter.wait(60, "HTTP 500")
         stage.limiter.wait(30, "HTTP 500")
@@ -201,7 +207,7 @@ def test_time_left_is_not_less_than_the_wait(stage: Stage) -> None:
 def test_a_line_comes_within_each_30_seconds_of_a_wait(stage: Stage) -> None:
     def take_snapshot(name: str, began: float) -> Snapshot:
         seconds = round(stage.clock.time - began)
-        return Snapshot(name, f"{seconds} s", 0.0, figures={"rows": seconds})
+        return Snapshot(name, f"{seconds} s", figures={"rows": seconds})
 
     reporter = Reporter(stage.clock, lambda: stage.limiter.current_wait)
     with reporter.task(partial(take_snapshot, "x", stage.clock.time)):

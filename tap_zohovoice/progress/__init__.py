@@ -1,1 +1,0 @@
-"""Progress of a run: a live line at a terminal, log lines elsewhere."""
