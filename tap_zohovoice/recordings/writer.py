@@ -5,7 +5,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from typing import IO
 
 from tap_zohovoice._time import Clock, format_timestamp
@@ -40,7 +40,6 @@ class FileWriter:
     """Writes files to the storage, if they are complete and not stored already."""
 
     storage: Storage
-    _: KW_ONLY
     max_bytes: int
     results: Counter[str]  # of files that were `fetched`, `skipped` or `failed`
     clock: Clock
@@ -142,11 +141,13 @@ class Rechecks:
 
     They may have been downloaded before they were complete. Calls come in the order of their start,
     so that a single timestamp shows which ones are done: the files of calls up to `verified_until`
-    need no further request. All timestamps are in the form of records.
+    need no further request. Those of calls before `oldest` are not requested again. All timestamps
+    are in the form of records.
     """
 
-    def __init__(self, verified_until: str, lookback: dt.timedelta) -> None:
-        self.verified_until = self._after = verified_until
+    def __init__(self, verified_until: str, oldest: str, lookback: dt.timedelta) -> None:
+        self.verified_until = verified_until
+        self._after = max(verified_until, oldest)
         self._lookback = lookback
         self._has_provisional = False
 

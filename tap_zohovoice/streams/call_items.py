@@ -38,15 +38,12 @@ class CallItemStream(IncrementalStream):
     item_headers: ClassVar[dict[str, str]] = {}
     continues_windows: ClassVar[bool] = True
     """Whether a run continues within the window in which the last one was stopped."""
-    _suppressed = 0
-    _bookmark_before = ""
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
         self.results: Counter[str] = Counter()
         self.failures = ItemFailures()
         self._emitted: dict[str, None] = {}
-        self._open_failures: dict[str, None] = {}
 
     @abstractmethod
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
@@ -101,9 +98,8 @@ class CallItemStream(IncrementalStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        state = self.get_context_state(context)
-        self._bookmark_before = str(state.get("replication_key_value") or "")
-        self._open_failures = dict.fromkeys(state.get(FAILURES) or ())
+        self._bookmark_before = self.get_context_state(context).get("replication_key_value") or ""
+        self._suppressed = 0
         yield from super().read_records(context)
         if self._suppressed:
             message = (
@@ -111,23 +107,19 @@ class CallItemStream(IncrementalStream):
                 "without an error"
             )
             self.logger.warning(message, self._suppressed)
-            self._suppressed = 0
         if context == self.partitions[-1]:
             self._progress.finish()
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
+        state, days, resumed = self.get_context_state(context), window.window, self.resumed
         # Items of a leg are emitted too, although another row of its call is kept.
         rows = sorted(window.rows + window.legs, key=attrgetter("start_time"))
-        items, of_strays = (
-            [item for row in group for item in self.convert_call(row.record, context)]
-            for group in (rows, window.strays)
-        )
-        state, days, resumed = self.get_context_state(context), window.window, self.resumed
         if resumed and days.last <= resumed.window.last:
-            items = [item for item in items if item["start_time"] >= resumed.emitted_until]
+            rows = [row for row in rows if row.start_time >= resumed.emitted_until]
         # Strays do not move the position in the checkpoint, so they come first.
-        items = of_strays + items
+        calls = (row.record for row in window.strays + rows)
+        items = [item for call in calls for item in self.convert_call(call, context)]
         if window.covered_until:
             self.set_checkpoint(Checkpoint(days), state)
         if not items:
@@ -159,16 +151,13 @@ class CallItemStream(IncrementalStream):
         """Return whether to emit a record: no error replaces what an earlier run emitted."""
         # The state keeps the keys that failed. Only for these, and for calls newer than the
         # bookmark, no earlier run has emitted a record without error.
-        key = self.record_key(record)
-        if not record["error"]:
-            self._open_failures.pop(key, None)
-        elif key not in self._open_failures and record["start_time"] <= self._bookmark_before:
+        key, failed = self.record_key(record), state.get(FAILURES) or []
+        if record["error"] and key not in failed and record["start_time"] <= self._bookmark_before:
             self._suppressed += 1
             return False
-        else:
-            self._open_failures[key] = None
-        state[FAILURES] = list(self._open_failures)[-_MAX_FAILURES:]
-        if not self._open_failures:
+        failed = [other for other in failed if other != key] + [key] * bool(record["error"])
+        state[FAILURES] = failed[-_MAX_FAILURES:]
+        if not failed:
             del state[FAILURES]
         return True
 

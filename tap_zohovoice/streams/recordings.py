@@ -67,24 +67,18 @@ class RecordingsStream(CallItemStream):
         settings = self.services.settings
         if not settings.recordings_path:
             return None
-        writer = FileWriter(
-            open_storage(settings.recordings_path),
-            max_bytes=settings.recordings_max_mb * 1024**2,
-            results=self.results,
-            clock=self.services.clock,
-        )
-        max_files = settings.recordings_per_request
-        return FileRequests(self.item_api, writer, max_files, self.failures)
+        storage = open_storage(settings.recordings_path)
+        max_bytes = settings.recordings_max_mb * 1024**2
+        writer = FileWriter(storage, max_bytes, self.results, self.services.clock)
+        return FileRequests(self.item_api, writer, settings.recordings_per_request, self.failures)
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
         lookback, state = self.services.settings.lookback, self.get_context_state(context)
-        verified_until = state.get(VERIFIED_UNTIL) or ""
-        if not state.get("replication_key_value"):
-            # The run lists all calls, of which those in the lookback are enough.
-            oldest = format_timestamp(self.services.started - lookback)
-            verified_until = max(verified_until, oldest)
-        self._rechecks = Rechecks(verified_until, lookback)
+        # A run without a bookmark lists all calls, not only those in the lookback.
+        is_first = not state.get("replication_key_value")
+        oldest = format_timestamp(self.services.started - lookback) if is_first else ""
+        self._rechecks = Rechecks(state.get(VERIFIED_UNTIL) or "", oldest, lookback)
         yield from super().read_records(context)
 
     @override
@@ -170,5 +164,5 @@ def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
 def _cast(field_type: FieldType, file: dict[str, Any], name: str) -> Any:  # noqa: ANN401
     """Cast a value; `call_logs` reports what does not fit."""
     with suppress(CastError, OverflowError):
-        return None if file.get(name) is None else field_type.cast(file[name])
+        return field_type.cast(file.get(name))
     return None

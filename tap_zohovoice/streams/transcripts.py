@@ -13,19 +13,6 @@ from tap_zohovoice.singer.json import loads, sanitize, within_depth
 from tap_zohovoice.streams.call_items import CallItemStream
 from tap_zohovoice.streams.recordings import FILE_FIELDS, iter_file_references
 
-TRANSCRIPT_SCHEMA: dict[str, Any] = build_schema(
-    Field("logid", FieldType.STRING, "Id of the call log.", required=True),
-    Field("kind", FieldType.STRING, "Source: recording or voicemail.", required=True),
-    Field("start_time", FieldType.TIMESTAMP, "When the call started."),
-    Field("provider", FieldType.STRING, "Provider of the transcription."),
-    Field("segments", FieldType.OBJECTS, "Segments of speech, in order, as Zoho returns them."),
-    Field("analytics", FieldType.OBJECT, "Analysis by feature, such as sentiment or summary."),
-    Field("additional_fields", FieldType.OBJECT, "Other members of the transcript."),
-    Field("raw", FieldType.STRING, "Raw text of a transcript that cannot be parsed."),
-    Field("error", FieldType.STRING, "Reason why there is no transcript."),
-)
-"""JSON schema of a transcript. The properties of a segment are not documented."""
-
 # Source of these names: documentation of call transcription, and clients.
 _PROVIDER, _SEGMENTS, _ANALYTICS = "transcriptionProvider", "transcriptJson", "callAnalytics"
 _MAX_ENCODINGS = 2  # how often JSON may be encoded as a string
@@ -39,7 +26,18 @@ class TranscriptsStream(CallItemStream):
     name = "transcripts"
     primary_keys = ("logid", "kind")
     selected_by_default = False
-    schema = TRANSCRIPT_SCHEMA
+    # The properties of a segment are not documented.
+    schema = build_schema(
+        Field("logid", FieldType.STRING, "Id of the call log.", required=True),
+        Field("kind", FieldType.STRING, "Source: recording or voicemail.", required=True),
+        Field("start_time", FieldType.TIMESTAMP, "When the call started."),
+        Field("provider", FieldType.STRING, "Provider of the transcription."),
+        Field("segments", FieldType.OBJECTS, "Segments of speech, in order, as Zoho returns them."),
+        Field("analytics", FieldType.OBJECT, "Analysis by feature, such as sentiment or summary."),
+        Field("additional_fields", FieldType.OBJECT, "Other members of the transcript."),
+        Field("raw", FieldType.STRING, "Raw text of a transcript that cannot be parsed."),
+        Field("error", FieldType.STRING, "Reason why there is no transcript."),
+    )
     item_path = "zv/transcribe"
     item_label = "transcript"
 
@@ -56,7 +54,7 @@ class TranscriptsStream(CallItemStream):
             params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
             attempts = self.failures.attempts
             try:
-                found = self.item_api.get_json(params, _parse, max_attempts=attempts)
+                found = self.item_api.get_json(params, parse_transcript, max_attempts=attempts)
                 self.failures.observe(None)
             except ZohoVoiceError as error:
                 self.failures.observe(error)
@@ -67,22 +65,16 @@ class TranscriptsStream(CallItemStream):
             yield {**item, **found}
 
 
-def _parse(body: dict[str, Any]) -> Record:
-    if body.get("transcribeObj") is None:
-        message = "transcribeObj not found"
-        raise UnexpectedResponseError(message)
-    return parse_transcript(body["transcribeObj"])
-
-
-def parse_transcript(transcribe_obj: object) -> Record:
+def parse_transcript(body: Record) -> Record:
     """Parse `transcribeObj`, an object or JSON in a string, to fields; if invalid, to `raw`."""
-    extra = _parse_nested(transcribe_obj)
-    if not within_depth(transcribe_obj):
-        message = "the transcript is nested too deeply"
+    sent = body.get("transcribeObj")
+    if sent is None or not within_depth(sent):
+        reason = "not found" if sent is None else "nested too deeply"
+        message = f"transcribeObj {reason}"
         raise UnexpectedResponseError(message)
+    extra = _parse_nested(sent)
     if not isinstance(extra, dict):
-        raw = transcribe_obj if isinstance(transcribe_obj, str) else json.dumps(transcribe_obj)
-        return {"raw": raw}
+        return {"raw": sent if isinstance(sent, str) else json.dumps(sent)}
     provider = extra.pop(_PROVIDER, None)
     segments, analytics = (_parse_nested(extra.pop(name, None)) for name in (_SEGMENTS, _ANALYTICS))
     if isinstance(segments, dict):

@@ -23,7 +23,7 @@ def groups_of(
     """Return the names of each group, and those of them that are requested together."""
     storage = LocalStorage(folder)
     results: Counter[str] = Counter()
-    writer = FileWriter(storage, max_bytes=max_mb * MEBI, results=results, clock=Clock())
+    writer = FileWriter(storage, max_mb * MEBI, results, Clock())
     downloads = (writer.prepare(name, START, size) for name, size in files)
     requests = FileRequests(Mock(), writer, limit, ItemFailures())
     requests.request_one(writer.prepare("first.wav", START, 1))  # which is requested alone
