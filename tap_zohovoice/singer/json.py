@@ -22,12 +22,11 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 @lru_cache(maxsize=4_096)
 def _parse_decimal(text: str) -> float | str:
     """Parse a number with a fraction or exponent; one that no float equals stays text."""
-    shortest = repr(float(text))
-    try:
-        is_exact = shortest == text or Decimal(shortest) == Decimal(text)
-    except ArithmeticError:  # an exponent beyond those of decimals
-        is_exact = False
-    return float(text) if is_exact else text
+    number = float(text)
+    with suppress(ArithmeticError):  # an exponent beyond those of decimals
+        if repr(number) == text or Decimal(repr(number)) == Decimal(text):
+            return number
+    return text
 
 
 def _parse_integer(text: str) -> int | str:
@@ -38,6 +37,9 @@ def _parse_integer(text: str) -> int | str:
 
 
 _DECODER = msgspec.json.Decoder(float_hook=_parse_decimal)
+_FALLBACK_DECODER = json.JSONDecoder(
+    strict=False, parse_constant=str, parse_float=_parse_decimal, parse_int=_parse_integer
+)
 
 
 def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
@@ -52,16 +54,8 @@ def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
     with suppress(msgspec.DecodeError, UnicodeError):
         return _DECODER.decode(text)
     if isinstance(text, bytes):
-        encoding, content = json.detect_encoding(text), text
-        text = content.decode(encoding, "replace")
-        with suppress(UnicodeError):
-            text = content.decode(encoding, "surrogatepass")
+        text = text.decode(json.detect_encoding(text), "replace")
     return _FALLBACK_DECODER.decode(text)
-
-
-_FALLBACK_DECODER = json.JSONDecoder(
-    strict=False, parse_constant=str, parse_float=_parse_decimal, parse_int=_parse_integer
-)
 
 
 def dumps(content: Mapping[str, Any]) -> bytes:
@@ -79,12 +73,11 @@ def ascii_json(text: bytes) -> bytes:
 
 def within_depth(value: object, levels: int = MAX_DEPTH) -> bool:
     """Return whether a parsed value has at most that many levels of lists and objects."""
-    if not isinstance(value, _CONTAINERS):
-        return True
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, _CONTAINERS) and not within_depth(item, levels - 1):
-            return False
-    return levels > 0
+    try:
+        sanitize(value, levels)
+    except RecursionError:
+        return False
+    return True
 
 
 def sanitize(value: Any, levels: int = 2 * MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON of any type
