@@ -169,7 +169,7 @@ def _try_expressions(
         try:
             evaluate_with_sdk(expr)
         except Exception as error:  # noqa: BLE001 - any other may depend on the values
-            if isinstance(error, InvalidExpression | AttributeError | TypeError):
+            if isinstance(error, ZohoVoiceError | InvalidExpression | AttributeError | TypeError):
                 errors.append(f"{places[expr]}: {_describe(error)}")
         return True  # no filter ends the check
 
@@ -188,10 +188,6 @@ def _try_expressions(
     return errors
 
 
-class _UnknownFieldError(InvalidExpression):  # type: ignore[misc]
-    """An expression names a property that an object never has."""
-
-
 class _Sample(dict[str, Any]):
     """A sample of an object; `missing` is the error for other properties, if it has none."""
 
@@ -200,7 +196,7 @@ class _Sample(dict[str, Any]):
     def __missing__(self, key: str) -> Any:  # noqa: ANN401
         if not self.missing:
             raise LookupError(key)  # the evaluator takes a `KeyError` for an unknown attribute
-        raise _UnknownFieldError(self.missing.format(key[:60]) + _suggest(key, self))
+        raise ZohoVoiceError(self.missing.format(key[:60]) + _suggest(key, self))
 
 
 def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
@@ -218,7 +214,7 @@ def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
 
 def _describe(error: Exception) -> str:
     """Describe an error without the expression or a value, which may be secret or personal."""
-    if isinstance(error, _UnknownFieldError):
+    if isinstance(error, ZohoVoiceError):
         return str(error)
     if isinstance(error, AttributeDoesNotExist):
         return f"unknown attribute {str(error.attr)[:60]} of a value, which may be null"

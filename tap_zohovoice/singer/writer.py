@@ -11,7 +11,6 @@ from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaM
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.singer.json import ascii_json, dumps, sanitize_json
-from tap_zohovoice.singer.records import SerializedRecord
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
@@ -24,26 +23,27 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     @override
     def serialize_message(self, message: Message) -> bytes:
-        if not isinstance(message, RecordMessage):
-            fields = message.to_dict()
-            if isinstance(message, SchemaMessage):
-                # Loaders that check for draft 4 reject its name, and nothing here is newer.
-                fields["schema"].pop("$schema", None)
-            return dumps(fields)
-        return _record_prefix(message) + sanitize_json(dumps(message.record)) + b"}"
+        fields = message.to_dict()
+        if isinstance(message, SchemaMessage):
+            # Loaders that check for draft 4 reject its name, and nothing here is newer.
+            fields["schema"].pop("$schema", None)
+        return dumps(fields)
 
     @override
     def write_message(self, message: Message) -> None:
-        self._write([self.format_message(message)], records=isinstance(message, RecordMessage))
+        if isinstance(message, RecordMessage):
+            self.write_records(message.stream, [dumps(message.record)], message.time_extracted)
+        else:
+            self._write([self.format_message(message)], records=False)
 
     def write_records(
-        self, stream: str, records: Iterable[SerializedRecord], extracted: dt.datetime
+        self, stream: str, records: Iterable[bytes], extracted: dt.datetime | None
     ) -> None:
-        """Write many records of one stream, all extracted at the same time in UTC."""
-        prefix = _record_prefix(RecordMessage(stream, {}, time_extracted=extracted))
-        self._write(
-            [prefix + sanitize_json(record.json) + b"}" for record in records], records=True
-        )
+        """Write many records of one stream as JSON, all extracted at the same time in UTC."""
+        time_extracted = extracted and extracted.isoformat()
+        fields = {"type": "RECORD", "stream": stream, "time_extracted": time_extracted}
+        prefix = dumps(fields)[:-1] + b',"record":'
+        self._write([prefix + sanitize_json(record) + b"}" for record in records], records=True)
 
     def _write(self, lines: list[bytes], *, records: bool) -> None:
         # A target reads in the encoding of the locale; where that is not UTF-8, escapes are safe.
@@ -61,12 +61,3 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
                 rest = rest[written:]
                 before, unwritten = unwritten, rest.count(b"\n")  # of mostly nothing, which is fast
                 self.records_written += before - unwritten if records else 0
-
-
-def _record_prefix(message: RecordMessage) -> bytes:
-    """Serialize a RECORD message up to its record, which may be serialized already."""
-    fields = message.to_dict()
-    del fields["record"]
-    if message.time_extracted:
-        fields["time_extracted"] = message.time_extracted.isoformat()
-    return dumps(fields)[:-1] + b',"record":'

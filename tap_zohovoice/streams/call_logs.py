@@ -68,7 +68,7 @@ class CallLogsStream(IncrementalStream):
             written_before = writer.records_written
             try:
                 for step in self.stream_maps:
-                    writer.write_records(step.stream_alias, batch, now)
+                    writer.write_records(step.stream_alias, [row.json for row in batch], now)
             finally:
                 written = writer.records_written - written_before
                 self._counter.increment(written // len(self.stream_maps))
