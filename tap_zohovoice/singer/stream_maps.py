@@ -31,8 +31,7 @@ def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.
     Raises:
         InvalidInputError: If a map is invalid, with one line for each error, without values.
     """
-    given = config.get("stream_maps", {})
-    maps = {key: None if _is_null(fields) else fields for key, fields in given.items()}
+    maps = _with_nulls(config.get("stream_maps", {}))
     errors = [*_find_invalid_maps(maps)]
     if not errors:
         for line in _find_unused(maps, catalog):
@@ -80,8 +79,10 @@ def _source(key: str, fields: Any) -> Any:  # noqa: ANN401 - any JSON
     return fields.get(_SOURCE, key) if isinstance(fields, dict) else key
 
 
-def _is_null(value: object) -> bool:
-    return value is None or value == sdk.NULL_STRING
+def _with_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        return {name: _with_nulls(member) for name, member in value.items()}
+    return None if value == sdk.NULL_STRING else value
 
 
 def _suggest(name: str, known: Any) -> str:  # noqa: ANN401 - names of any collection
@@ -107,17 +108,17 @@ def _find_invalid(fields: Json) -> Iterator[str]:
             names = value or () if isinstance(value, list | None) else [None]
             if not all(isinstance(key, str) for key in names):
                 yield f"{name} must be a list of names"
-        elif name == _ELSE and not _is_null(value):
+        elif name == _ELSE and value is not None:
             yield f"{name} must be null"
-        elif not isinstance(value, str | None) or (name == _ALIAS and _is_null(value)):
+        elif not isinstance(value, str | None) or (name == _ALIAS and value is None):
             yield f"{name[:60]} must be text{'' if name == _ALIAS else ' or null'}"
         elif name.startswith("__") and name not in _OPTIONS:
             yield f"{name[:60]} is not an option{_suggest(name, _OPTIONS)}"
-        elif name != _SOURCE and not _is_null(value) and not _is_expression(value):
+        elif name != _SOURCE and value is not None and not _is_expression(value):
             yield f"{name}: invalid syntax"
 
 
-def _is_expression(text: Any) -> bool:  # noqa: ANN401 - checked to be text
+def _is_expression(text: str) -> bool:
     try:
         (statement,) = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -140,7 +141,7 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
         for name, value in (fields or {}).items():
             twins = [field for field in known if _fold(field) == _fold(name)]
             is_new = name not in known and not name.startswith("__")
-            if is_new and (twins or _is_null(value)):
+            if is_new and (twins or value is None):
                 hint = _suggest(name, twins or known)
                 yield f"field {key}.{name[:60]} does not exist{hint}; it has no effect"
 
@@ -153,9 +154,11 @@ def _try_expressions(
     key: str, fields: Json, step: sdk.CustomStreamMap, record: dict[str, Any]
 ) -> list[str]:
     """Map a sample record and return the errors; simplify those of records from now on."""
-    places = {text: f"{key}.{name}" for name, text in fields.items() if isinstance(text, str)}
     evaluator: Any = step.expr_evaluator
     evaluate_with_sdk, errors = evaluator.eval, list[str]()
+
+    def place(expr: str) -> str:
+        return f"{key}.{', '.join(name for name, text in fields.items() if text == expr)}"
 
     def check(expr: str, previously_parsed: ast.stmt) -> bool:
         nodes = [node for node in ast.walk(previously_parsed) if isinstance(node, ast.Name)]
@@ -164,20 +167,20 @@ def _try_expressions(
         # Also in branches that are not evaluated.
         if unknown := [node.id for node in nodes if node.id not in known]:
             hint = _suggest(unknown[0], known)
-            errors.append(f"{places[expr]}: unknown name {unknown[0][:60]}{hint}")
+            errors.append(f"{place(expr)}: unknown name {unknown[0][:60]}{hint}")
             return True
         try:
             evaluate_with_sdk(expr)
         except Exception as error:  # noqa: BLE001 - any other may depend on the values
             if isinstance(error, ZohoVoiceError | InvalidExpression | AttributeError | TypeError):
-                errors.append(f"{places[expr]}: {_describe(error)}")
+                errors.append(f"{place(expr)}: {_describe(error)}")
         return True  # no filter ends the check
 
     def evaluate(expr: str, previously_parsed: ast.stmt) -> object:
         try:
             return evaluate_with_sdk(expr, previously_parsed=previously_parsed)
         except Exception as error:
-            message = f"stream_maps: {places[expr]}: {_describe(error)}"
+            message = f"stream_maps: {place(expr)}: {_describe(error)}"
             raise ZohoVoiceError(message) from error
 
     step.map_config = _Sample(step.map_config)

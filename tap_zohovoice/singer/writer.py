@@ -55,9 +55,6 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             output = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
             rest, unwritten = b"\n".join([*lines, b""]), len(lines)
             while rest:
-                written = output.write(rest)
-                if written is None:
-                    raise BlockingIOError
-                rest = rest[written:]
+                rest = rest[output.write(rest) :]
                 before, unwritten = unwritten, rest.count(b"\n")  # of mostly nothing, which is fast
                 self.records_written += before - unwritten if records else 0

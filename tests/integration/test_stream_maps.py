@@ -88,10 +88,10 @@ def test_filter_of_a_map_is_not_logged(
 
 
 def test_every_mistake_is_reported(box: Account) -> None:
-    maps = {"call_logs": {"a": "b", "c": "config['d']"}, "recordings": {"e": "f"}}
+    maps = {"call_logs": {"a": "b", "c": "config['d']", "g": "b"}, "recordings": {"e": "f"}}
     run = box.run(streams=["call_logs", "recordings"], stream_maps=maps)
     assert log_lines(run, "ERROR") == [
-        "stream_maps: call_logs.a: unknown name b",
+        "stream_maps: call_logs.a, g: unknown name b",
         "stream_maps: call_logs.c: d not found in stream_map_config",
         "stream_maps: recordings.e: unknown name f",
     ]
