@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.reading import Reading, read
-from tests.support.simulated_account import DAY, MINUTE, AccountSpec, Burst
-from tests.unit.test_windows import assert_complete, assert_once
-from zoho_voice_sandbox import Dialect
+from tests.support.reading import Reading
+from tests.support.simulated_account import DAY, MINUTE, account_of
+from tests.unit.test_windows import read_whole
 
 ROWS = 12_000
 BEHAVIOURS = ["cap", "refuse", "error500", "timeout", "cut", "empty"]
@@ -17,11 +16,9 @@ BEHAVIOURS = ["cap", "refuse", "error500", "timeout", "cut", "empty"]
 
 def read_calls(rows: int = ROWS, size: int | None = None, **habits: Any) -> Reading:
     """Read calls that are spread over the days whole, each call once."""
-    burst = Burst(10, rows, 300 * DAY // (rows + 1))
-    reading = read(AccountSpec((burst,), Dialect(**habits), size=size, days=300))
-    assert_complete(reading)
-    assert_once(reading)
-    return reading
+    return read_whole(
+        account_of([(10, rows, 300 * DAY // (rows + 1))], size=size, days=300, **habits)
+    )
 
 
 def ideal(size: int) -> int:
@@ -49,10 +46,8 @@ def test_thousand_rows_are_requested_where_they_are_granted(
 @pytest.mark.parametrize("days", [400, 2251])
 @pytest.mark.parametrize("granted", [100, 200])
 def test_windows_without_a_total_are_not_read_in_vain(order: Any, days: int, granted: int) -> None:
-    dialect = Dialect(order=order, total="absent", max_size=granted)
-    calls = Burst(60, 24_001, 24 * MINUTE)
-    reading = read(AccountSpec((calls,), dialect, size=None, days=days))
-    assert_complete(reading)
+    habits: dict[str, Any] = {"order": order, "total": "absent", "max_size": granted}
+    reading = read_whole(account_of([(60, 24_001, 24 * MINUTE)], size=None, days=days, **habits))
     # The days before the first call take the 30 requests of proofs, and 17 that find it.
     before = 30 + 17 if days > 400 else 0
     assert reading.requests <= 1.1 * math.ceil(24_001 / granted) + 12 + before
@@ -60,10 +55,8 @@ def test_windows_without_a_total_are_not_read_in_vain(order: Any, days: int, gra
 
 @pytest.mark.parametrize("rows", [2_503, 6_007])
 def test_end_of_a_list_in_no_order_needs_no_proof_at_a_length_that_is_not_round(rows: int) -> None:
-    calls = Burst(60, rows, 60 * MINUTE)
-    dialect = Dialect(order="logid", total="absent")
-    reading = read(AccountSpec((calls,), dialect, size=200, days=300))
-    assert_complete(reading)
+    habits: dict[str, Any] = {"size": 200, "days": 300, "order": "logid", "total": "absent"}
+    reading = read_whole(account_of([(60, rows, 60 * MINUTE)], **habits))
     assert reading.requests <= 1.1 * math.ceil(rows / 200) + 6
 
 
@@ -90,13 +83,6 @@ def test_smaller_pages_cost_no_more_than_pages_of_a_fixed_size(
     assert read_calls(rows, **habits).requests <= fixed + more
 
 
-@pytest.mark.parametrize("total", ["exact", "absent", "page"])
-@pytest.mark.parametrize("behaviour", BEHAVIOURS)
-@pytest.mark.parametrize("granted", [200, 437, 500, 999])
-def test_all_calls_are_read_without_a_total(total: str, behaviour: str, granted: int) -> None:
-    read_calls(2_161, max_size=granted, size_over=behaviour, total=total)
-
-
 @pytest.mark.parametrize("over", ["refuse", "empty", "error500", "cut"])
 @pytest.mark.parametrize("limit", [800, 1_000, 3_333, 5_000])
 @pytest.mark.parametrize("counts_size", [True, False])
@@ -116,26 +102,10 @@ def test_few_calls_are_requested_as_with_a_fixed_size(rows: int, total: str) -> 
     assert read_calls(rows, total=total).requests == fixed
 
 
-def test_day_is_read_as_far_as_offsets_reach() -> None:
-    # Pages of 1,000 rows would end at offset 4,000.
-    dialect = Dialect(max_offset=5_000, offset_over="error500")
-    reading = read(AccountSpec((Burst(300, 4_900, MINUTE // 100),), dialect, size=None, days=3))
-    assert_complete(reading)
-
-
-@pytest.mark.parametrize("limit", [512, 1_023, 1_024])
-@pytest.mark.parametrize("order", ["newest", "logid"])
-def test_rows_that_are_cut_at_a_binary_limit_are_read(limit: int, order: Any) -> None:
-    dialect = Dialect(order=order, total="absent", max_offset=limit, offset_over="cut")
-    for rows in (limit + 3, limit + 24):
-        reading = read(AccountSpec((Burst(60, rows, 60 * MINUTE),), dialect, size=200, days=300))
-        assert_complete(reading)
-
-
 def test_silent_windows_take_one_request_where_large_pages_are_granted() -> None:
-    calls = Burst(3650 * 1440, 1_500, 20 * MINUTE)
+    calls = [(3650 * 1440, 1_500, 20 * MINUTE)]
     few, many = (
-        read(AccountSpec((calls,), Dialect(max_range_days=31, max_size=size), None, days=3690))
+        read_whole(account_of(calls, size=None, days=3690, max_range_days=31, max_size=size))
         for size in (200, 1_000)
     )
     assert many.requests <= few.requests + 3

@@ -3,12 +3,14 @@
 import datetime as dt
 import json
 import math
-from itertools import groupby
+from collections.abc import Iterator
+from itertools import groupby, product
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
@@ -35,6 +37,14 @@ def assert_once(reading: Reading) -> None:
 def assert_complete(reading: Reading) -> None:
     assert reading.error is None
     assert not reading.missing, f"lost {len(reading.missing)} of {len(reading.expected)}"
+
+
+def read_whole(account: AccountSpec) -> Reading:
+    """Read an account whole, each call once."""
+    reading = read(account)
+    assert_complete(reading)
+    assert_once(reading)
+    return reading
 
 
 def assert_ordered(reading: Reading) -> None:
@@ -98,29 +108,30 @@ def accounts(**given: object) -> st.SearchStrategy[AccountSpec]:
     return st.builds(AccountSpec, **parts)  # type: ignore[arg-type]
 
 
-ANY = dialects(**ANY_SERVER)
+def is_told(account: AccountSpec) -> bool:
+    """Return whether something tells what is lost: not of a hidden end or a wrong total."""
+    return account.dialect.total == "exact" and account.dialect.offset_over != "empty"
+
+
+ANY = accounts(dialect=dialects(**ANY_SERVER))
+COME_AND_GO = accounts(
+    dialect=dialects(**ANY_SERVER), changes=changes("arrive", "late", "delete")
+).filter(is_told)
 
 
 @pytest.mark.simulation
-@given(accounts(dialect=ANY).filter(is_knowable))
-@settings(suppress_health_check=[HealthCheck.filter_too_much])
-def test_nothing_is_lost_in_silence_whatever_the_server_does(account: AccountSpec) -> None:
-    assert_sound(read(account))
+@pytest.mark.parametrize("examples", [ANY, COME_AND_GO], ids=["any server", "come and go"])
+def test_nothing_is_lost_in_silence(examples: st.SearchStrategy[AccountSpec]) -> None:
+    @given(examples.filter(is_knowable))
+    @settings(suppress_health_check=[HealthCheck.filter_too_much])
+    def check(account: AccountSpec) -> None:
+        assert_sound(read(account))
 
-
-@pytest.mark.simulation
-@given(accounts(dialect=ANY, changes=changes("arrive", "late", "delete")).filter(is_knowable))
-@settings(suppress_health_check=[HealthCheck.filter_too_much])
-def test_nothing_is_lost_in_silence_while_calls_come_and_go(account: AccountSpec) -> None:
-    # Deletions under a hidden end or a wrong total leave nothing to tell the loss by.
-    assume(account.dialect.total == "exact" and account.dialect.offset_over != "empty")
-    assert_sound(read(account))
+    check()
 
 
 # Rows in no order of time give no hint of where they begin; one request more is spent there.
 FRIENDLY = dialects(order=st.sampled_from(("newest", "oldest")))
-
-
 # Accounts of one or two times of even calls, with silence before, between and after.
 EVEN = st.lists(
     st.builds(
@@ -146,8 +157,7 @@ EVEN = st.lists(
 )
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_requests_keep_within_the_budget(account: AccountSpec) -> None:
-    reading = read(account)
-    assert_complete(reading)
+    reading = read_whole(account)
     assert_sound(reading)
     assert reading.requests <= budget(reading)
 
@@ -163,9 +173,7 @@ def test_days_of_30_000_calls_are_read_by_type_of_call(
     over: OffsetOver, order: Order, inclusive: bool
 ) -> None:
     dialect = Dialect(max_offset=10_000, offset_over=over, order=order, to_date_inclusive=inclusive)
-    reading = read(AccountSpec(DENSE, dialect, size=200))
-    assert_complete(reading)
-    assert_sound(reading)
+    assert_sound(read_whole(AccountSpec(DENSE, dialect, size=200)))
 
 
 @pytest.mark.parametrize("over", ["refuse", "empty", "error500"])
@@ -184,22 +192,31 @@ EXAMPLES = json.loads((Path(__file__).parent / "windows.json").read_text(encodin
 """What was read in part once, and what was taken for the whole."""
 
 
-@pytest.mark.parametrize("name", EXAMPLES["whole"])
+def examples(name: str, *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the examples of a name with their kind, for each combination of values in lists."""
+    for kind in kinds:
+        for example in EXAMPLES[kind].get(name, ()):
+            values = [
+                value if isinstance(value, list) and key not in {"calls", "changes"} else [value]
+                for key, value in example.items()
+            ]
+            for chosen in product(*values):
+                yield kind, dict(zip(example, chosen, strict=True))
+
+
+@pytest.mark.parametrize("name", EXAMPLES["whole"] | EXAMPLES["once"])
 def test_example_that_is_read_whole(name: str) -> None:
-    for case in EXAMPLES["whole"][name]:
-        example = {**case}
+    for kind, example in examples(name, "whole", "once"):
         most_requests = example.pop("most_requests", math.inf)
-        reading = read(account_of(**example))
-        assert_complete(reading)
-        assert_sound(reading)
+        reading = read_whole(account_of(**example))
         assert reading.requests <= most_requests
+        if kind == "whole":
+            assert_sound(reading)
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind in ("sound", "error") for name in EXAMPLES[kind]]
-)
-def test_example_that_is_not_taken_for_the_whole(kind: str, name: str) -> None:
-    for example in EXAMPLES[kind][name]:
+@pytest.mark.parametrize("name", EXAMPLES["sound"] | EXAMPLES["error"])
+def test_example_that_is_not_taken_for_the_whole(name: str) -> None:
+    for kind, example in examples(name, "sound", "error"):
         reading = read(account_of(**example))
         assert_sound(reading)
         assert reading.error is not None or kind == "sound"
@@ -207,9 +224,7 @@ def test_example_that_is_not_taken_for_the_whole(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("total", ["exact", "absent"])
 @pytest.mark.parametrize("rows", [100, 250])
-def test_example_a_server_that_always_starts_at_the_first_row_is_not_asked_for_ever(
-    total: Total, rows: int
-) -> None:
+def test_server_that_always_starts_at_the_first_row_is_an_error(total: Total, rows: int) -> None:
     reading = read(AccountSpec((Burst(60, rows, SECOND),), Dialect(total=total, from_ignored=True)))
     assert "at every offset" in str(reading.error)
     assert reading.requests < 50
