@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zoho_voice_sandbox.date_filter import TimeRange
     from zoho_voice_sandbox.dialect import Dialect
     from zoho_voice_sandbox.files import AudioFiles
-    from zoho_voice_sandbox.query import LogQuery, Rows
+    from zoho_voice_sandbox.query import LogQuery, Page, Rows
     from zoho_voice_sandbox.store import Store
 
 _CACHE_SIZE = 8
@@ -51,13 +51,7 @@ class LogsHandler:
         """Respond to a request with these parameters."""
         try:
             query = parse_query(params, dialect)
-            page = run_query(
-                query,
-                dialect,
-                self._store.now_ms(),
-                lambda selected: self._select(selected, query, dialect),
-                next(self._numbers),
-            )
+            page = self.query(query, dialect)
         except InvalidParameterError as error:
             return error_response(error.code, error.message)
         except QueryFailedError as error:
@@ -70,6 +64,21 @@ class LogsHandler:
         fields = FileFields(dialect, query.hidden_keys(dialect), self._audio)
         rows = [self._encode(handle, fields) for handle in page.rows]
         return list_response([row for row in rows if row], page.total, dialect)
+
+    def query(self, query: LogQuery, dialect: Dialect) -> Page[int]:
+        """Return the handles of a page of calls.
+
+        Raises:
+            InvalidParameterError: As `run_query`.
+            QueryFailedError: As `run_query`.
+        """
+        return run_query(
+            query,
+            dialect,
+            self._store.now_ms(),
+            lambda selected: self._select(selected, query, dialect),
+            next(self._numbers),
+        )
 
     def _encode(self, handle: int, fields: FileFields) -> bytes:
         """Return a row as JSON, empty if it was removed."""
@@ -93,6 +102,7 @@ class LogsHandler:
             now = self._store.now_ms()
             latest = self._store.start_ms(calls[len(calls) - 1])
             is_settled = latest + LONGEST_MS + _LATE_MS < now
+            is_settled = is_settled or not query.filters
             key = (selected, query.filters, by_id, version, is_settled or now)
             if key not in self._cache:
                 self._cache[key] = self._filter(calls, query, by_id=by_id)

@@ -64,9 +64,9 @@ class Sandbox:
         before_list: The same for requests for the other lists, with the name of the list.
         clock: Source of time, by default the system clock.
         history: The calls at the start, None for an empty account.
+        store: The calls, by default those of the history.
         directory: Number of rows of the other lists, by default a few dozen.
         scopes: The scopes of all tokens, None for every scope.
-        store: The calls.
         lists: The rows of the other lists, by name of the list.
         statuses: The changes of status of the agents, which `status_audit` lists.
         audio: The files of the calls.
@@ -79,6 +79,7 @@ class Sandbox:
         self,
         *,
         history: History | None = None,
+        store: Store | None = None,
         directory: Directory | None = None,
         dialect: Dialect | None = None,
         clock: Clock | None = None,
@@ -117,7 +118,9 @@ class Sandbox:
         self.scopes = scopes
         self.history = history
         self.directory = directory or Directory()
-        self.store = Store(history, self.clock, grow_per_hour=grow_per_hour)
+        if store is None:
+            store = Store(history, self.clock, grow_per_hour=grow_per_hour)
+        self.store = store
         self.stats = Stats()
         self.accounts = TokenEndpoint(self.clock)
         self.audio = AudioFiles(self.store)

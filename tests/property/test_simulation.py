@@ -362,9 +362,9 @@ def test_files_named_only_where_filtered_for_are_found_in_each_run(tmp_path: Pat
     last = [message["value"] for message in first if message["type"] == "STATE"][-1]
     (tmp_path / "state.json").write_text(json.dumps(last))
     for number in range(60):
-        run.account.add(account.end - number * 1000)
+        run.account.start_call(account.end - number * 1000)
     _, _, second = run.call_tap("--state", str(tmp_path / "state.json"))
     rows = [message for message in first + second if message.get("stream") == "recordings"]
     out = {row["record"]["recording_filename"] for row in rows if row["type"] == "RECORD"}
-    named = [keys_of(row[1], "recordings", "filtered") for row in run.account.rows]
+    named = [keys_of(row[1], "recordings", "filtered") for row in run.account.calls]
     assert out == {name for names in named for name in names}

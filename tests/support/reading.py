@@ -4,7 +4,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
@@ -20,6 +20,8 @@ from tests.support.simulated_account import (
     build_rows,
     readable_until,
 )
+from zoho_voice_sandbox.files import AudioFiles
+from zoho_voice_sandbox.logs import LogsHandler
 from zoho_voice_sandbox.params import InvalidParameterError as RejectedError
 from zoho_voice_sandbox.query import LogQuery, QueryFailedError
 
@@ -54,12 +56,12 @@ class Reading:
 
 def read(account: AccountSpec) -> Reading:
     """Read an account to its end, or until an error."""
-    server = SimulatedAccount(account.dialect, build_rows(account), list(account.changes))
+    server = SimulatedAccount(account.dialect, build_rows(account), account.changes)
     # What the server answers: not today, if it excludes and limits `toDate`.
     end = min(account.end, readable_until(account.dialect, NOW))
     held = server.between(account.start, end)
     days = math.ceil(account.days / min(account.dialect.max_range_days or 30, 30))
-    server.max_requests = 50 * (len(server.rows) / max(account.page - 1, 1) + days + 20)
+    server.max_requests = 50 * (len(server.calls) / max(account.page - 1, 1) + days + 20)
     reader = CallLogReader(
         start=_moment(account.start),
         end=None if account.end_minutes is None else _moment(account.end),
@@ -68,8 +70,9 @@ def read(account: AccountSpec) -> Reading:
         filters={},
     )
     chunks, error = [], None
+    respond = partial(_respond, server, LogsHandler(server, AudioFiles(server)))
     try:
-        for chunk in _drive(reader.read_windows(), lambda request: _respond(server, request)):
+        for chunk in _drive(reader.read_windows(), respond):
             chunks.append(chunk)  # noqa: PERF402 - what came before an error counts too
     except ZohoVoiceError as problem:
         error = problem
@@ -97,14 +100,15 @@ def _drive(
             return
 
 
-def _respond(server: SimulatedAccount, request: PageRequest) -> Page:
+def _respond(server: SimulatedAccount, handler: LogsHandler, request: PageRequest) -> Page:
     """Respond to the tap's request as its reader of responses would."""
     params = dict(request.params)
     first, last = (dt.date.fromisoformat(params.pop(name)) for name in ("fromDate", "toDate"))
     query = LogQuery(request.offset, request.size, first, last, tuple(params.items()))
     server.clock.time += _REQUEST_SECONDS
+    server.count_request()
     try:
-        page = server.run(query)
+        page = handler.query(query, server.dialect)
     except RejectedError as error:
         rejected_param = _REJECTED.get(error.parameter, "")
         message = "refused"
@@ -119,7 +123,8 @@ def _respond(server: SimulatedAccount, request: PageRequest) -> Page:
         message = f"no rows although there are {page.total}"
         raise RetriesExhaustedError(message)
     total = None if page.rows and not page.total else page.total
-    records = [_record(server.sent_start(row), row[1]) for row in page.rows]
+    rows = [server.calls[handle] for handle in page.rows]
+    records = [_record(server.sent_start(row), row[1]) for row in rows]
     return Page(records, total, query.size)
 
 

@@ -39,7 +39,7 @@ from tests.support.simulated_account import (
     keys_of,
     readable_until,
 )
-from tests.support.simulated_api import HOST, SECRETS, Fault, Pipe, SimulatedApi, Stop
+from tests.support.simulated_api import HOST, SECRETS, TIMEOUT, Fault, Pipe, SimulatedApi, Stop
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 
 KEYS = {
@@ -103,9 +103,15 @@ class ScenarioRun:
         scenario = self.scenario
         clock = SimulatedClock(NOW + scenario.minutes * 60, scenario.ahead)
         rows = build_rows(scenario.account)
-        dialect = replace(scenario.account.dialect, limit_calls=scenario.calls)
-        self.account = SimulatedAccount(dialect, rows, clock=clock)
-        self.api = SimulatedApi(self.account, scenario.files, scenario.latency)
+        dialect = replace(
+            scenario.account.dialect,
+            limit_calls=scenario.calls,
+            file_keys="filtered" if scenario.files == "filtered" else "always",
+            give_up_seconds=TIMEOUT,
+        )
+        has_files = scenario.files != "none"
+        self.account = SimulatedAccount(dialect, rows, clock=clock, has_files=has_files)
+        self.api = SimulatedApi(self.account, scenario.latency)
         self.clock = clock
         self.tap = type("SimulatedTap", (TapZohoVoice,), {"clock": clock})
         self.recordings = self.folder / "files"
@@ -222,7 +228,7 @@ class ScenarioRun:
         account = self.scenario.account
         days = account.days + (self.clock.time - NOW) / 86_400
         windows = days / min(account.dialect.max_range_days or 30, 30)
-        pages = len(self.account.rows) / max(account.page - 1, 1)
+        pages = len(self.account.calls) / max(account.page - 1, 1)
         times = 10 if self._is_plain else 50
         return times * (pages + windows + 20) * len(self.scenario.streams)
 
@@ -243,9 +249,9 @@ class ScenarioRun:
             return
         if spec.changes or scenario.streams != ("call_logs",) or scenario.call_type:
             return
-        rows = len(self.account.between(earliest - 2 * DAY, self.account.now + 2 * DAY))
+        rows = len(self.account.between(earliest - 2 * DAY, self.account.now_ms() + 2 * DAY))
         budget = math.floor(math.ceil(rows / max(scenario.account.page - 1, 1)) * 1.05 + 12)
-        budget += 30 * (self.account.now - earliest > 30 * DAY)  # silent ranges are verified
+        budget += 30 * (self.account.now_ms() - earliest > 30 * DAY)  # silent ranges are verified
         budget += 50 * (rows in {100, 200, 500, 1_000})  # a list may be cut off there
         twice = 1 if dialect.rows_form == "list" else 2
         assert api.listed <= twice * budget + mishaps + api.locks, f"{api.listed}: {budget}"
@@ -274,18 +280,18 @@ class Output:
         self._given = {name: max(_bookmarks(state, name)) for name in run.scenario.streams}
         self._starts = {}
         # What is older when the run ends need not be there.
-        self._first = max(account.start, kept_since(account.dialect, run.account.now))
+        self._first = max(account.start, kept_since(account.dialect, run.account.now_ms()))
         for name, given in self._given.items():
             moment = min(given, self._started)
             back = milliseconds(moment) - run.scenario.lookback * DAY if moment else 0
             self._starts[name] = max(self._first, back)
-        rows = run.account.rows
+        rows = run.account.calls
         self._rows = [
             row
             for row in rows[bisect_left(rows, (account.start,)) :]
             if run.due(row) and run.account.appeared.get(row[1], 0) < self._began
         ]
-        self._moments = {row[1]: run.account.sent_start(row) for row in run.account.rows}
+        self._moments = {row[1]: run.account.sent_start(row) for row in run.account.calls}
         self._schemas: set[str] = set()
 
     @property
@@ -338,7 +344,7 @@ class Output:
     def finish(self, *, is_complete: bool) -> None:
         """Check what has come out in all."""
         account, ahead = self._run.scenario.account, round(min(self._ahead, 0) * 1000)
-        for row in self._run.account.rows:
+        for row in self._run.account.calls:
             self._moments.setdefault(row[1], self._run.account.sent_start(row))
         if not is_complete:
             return

@@ -1,7 +1,8 @@
-"""An account in virtual time behind the sandbox's query core: its clock, its calls, their rows."""
+"""The calls of an account in virtual time, as a store of the sandbox, and the clocks of both."""
 
 import datetime as dt
 import math
+from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -14,17 +15,17 @@ from tap_zohovoice._time import Clock
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from zoho_voice_sandbox import Dialect
-from zoho_voice_sandbox.calls import has_wrong_start, reset_to_2000
+from zoho_voice_sandbox.audio_fixtures import duration, wav_size
+from zoho_voice_sandbox.calls import COMPLETED, FILE_KEYS, has_wrong_start, reset_to_2000
 from zoho_voice_sandbox.date_filter import TimeRange, midnight, today
-from zoho_voice_sandbox.query import LogQuery, Page, run_query
 from zoho_voice_sandbox.row_forms import encode
+from zoho_voice_sandbox.store import CallRange, Store
 
 SECOND, MINUTE, DAY = 1_000, 60_000, 86_400_000
 NOW = 1_772_366_400_000
 """2026-03-01 12:00:00 UTC, when the first run or reading starts."""
-FILES = {"isRecording": ("call_recording", 3), "isVoiceMail": ("voicemail", 7)}
-"""Key of a kind of file, and the number of calls per call that has it."""
-AUDIO = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(64)
+_FILES = {"call_recording": ("recording", 3), "voicemail": ("voicemail", 7)}
+"""Key of a file: its kind in the stream of transcripts, and the calls per call that has one."""
 
 Row = tuple[int, str, str]
 """`start_time`, `logid`, `callType`."""
@@ -36,8 +37,8 @@ class KilledError(BaseException):
     """The process was killed."""
 
 
-class EndlessError(AssertionError):
-    """More requests came than anything can justify."""
+class RuleViolationError(BaseException):
+    """The tap did what it must not do; no handler of the tap may catch this."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class SimulatedClock(Clock):
 
 
 class ServerClock(Clock):
-    """True time."""
+    """True time; what the server waits, the client waits too."""
 
     def __init__(self, clock: SimulatedClock) -> None:
         self._clock = clock
@@ -189,51 +190,58 @@ class ServerClock(Clock):
     def monotonic(self) -> float:
         return self._clock.time
 
+    @override
+    def sleep(self, seconds: float) -> None:
+        self._clock.time += seconds
 
-@dataclass
-class SimulatedAccount:
-    dialect: Dialect  # how the server responds
-    rows: list[Row]  # the calls, by start
-    changes: list[Change] = field(default_factory=list)
-    clock: SimulatedClock = field(default_factory=SimulatedClock)
-    requests: int = 0
-    max_requests: float = math.inf  # number after which a reading is considered endless
-    deleted: set[str] = field(default_factory=set)
-    # When a call that was not there from the start could be seen, in milliseconds.
-    appeared: dict[str, int] = field(default_factory=dict)
-    listed_at: int = 0  # time of the last request for call logs, in milliseconds
-    _selected: dict[tuple[TimeRange, tuple[tuple[str, str], ...]], list[Row]] = field(
-        default_factory=dict
-    )
 
-    @property
-    def now(self) -> int:
-        return round(self.clock.time * 1000)
+class SimulatedAccount(Store):
+    """A store of few calls; a handle is the place of a call."""
 
-    def run(self, query: LogQuery) -> Page[Row]:
-        """Apply the changes that are due, and run a query."""
-        self._apply_changes()
+    def __init__(
+        self,
+        dialect: Dialect,
+        calls: list[Row],
+        changes: Iterable[Change] = (),
+        clock: SimulatedClock | None = None,
+        *,
+        has_files: bool = True,
+    ) -> None:
+        self.clock = clock or SimulatedClock()
+        super().__init__(None, ServerClock(self.clock))
+        self.dialect = dialect  # how the server responds
+        self.calls = calls  # by start
+        self.changes = list(changes)
+        self.requests = 0
+        self.max_requests = math.inf  # number after which a reading is considered endless
+        self.deleted: set[str] = set()
+        # When a call that was not there from the start could be seen, in milliseconds.
+        self.appeared: dict[str, int] = {}
+        self._has_files = has_files
+        self._listed_at = 0  # time of the last request for call logs, in milliseconds
+
+    def count_request(self) -> None:
+        """Count a request for call logs, after the changes that are due before it."""
+        for change in [change for change in self.changes if change.after <= self.requests]:
+            self.changes.remove(change)
+            self._apply(change)
         self.requests += 1
         if self.requests > self.max_requests:
-            message = f"{self.requests} requests, the last {query}"
-            raise EndlessError(message)
-        page = run_query(
-            query, self.dialect, self.now, lambda times: self._select(times, query), self.requests
-        )
-        self.listed_at = self.now
-        return page
+            message = f"{self.requests} requests"
+            raise RuleViolationError(message)
+        self._listed_at = self.now_ms()
 
     def between(self, start: int, end: int) -> list[Row]:
-        return self.rows[bisect_left(self.rows, (start,)) : bisect_left(self.rows, (end,))]
+        return self.calls[bisect_left(self.calls, (start,)) : bisect_left(self.calls, (end,))]
 
-    def add(self, start: int) -> None:
+    def start_call(self, start: int) -> None:
         """Add a call now, with any start."""
-        number = 1_000_000 + self.requests * 1000 + len(self.rows) + len(self.deleted)
-        row = (start, _logid(number), CALL_TYPES[number % 5])
-        insort(self.rows, row)
-        self._selected.clear()
+        number = 1_000_000 + self.requests * 1000 + len(self.calls) + len(self.deleted)
+        row, now = (start, _logid(number), CALL_TYPES[number % 5]), self.now_ms()
+        insort(self.calls, row)
+        self._version += 1
         # A call that is there now may as well have come right behind the last request.
-        self.appeared[row[1]] = self.now if start > self.now else max(start, self.listed_at + 1)
+        self.appeared[row[1]] = now if start > now else max(start, self._listed_at + 1)
 
     def sent_start(self, row: Row) -> int:
         """Return the start that is read from a row, in milliseconds since the epoch."""
@@ -243,59 +251,65 @@ class SimulatedAccount:
         is_seconds = self.dialect.wrong_start == "seconds"
         return start // SECOND * SECOND if is_seconds else reset_to_2000(start)
 
-    def _select(self, times: TimeRange, query: LogQuery) -> list[Row]:
-        key = (times, query.filters)
-        if key not in self._selected:
-            rows = self.between(*times)
-            for name, value in query.filters:
-                rows = [row for row in rows if _matches(row, name, value)]
-            if self.dialect.order == "logid":
-                rows.sort(key=lambda row: row[1])
-            self._selected[key] = rows
-        return self._selected[key]
+    @override
+    def select(self, selected: TimeRange | None = None) -> CallRange:
+        first, last = (bisect_left(self.calls, (moment,)) for moment in selected or TimeRange())
+        return CallRange(array("q"), (first, last), [], [])
 
-    def _apply_changes(self) -> None:
-        for change in [change for change in self.changes if change.after <= self.requests]:
-            self.changes.remove(change)
-            self._selected.clear()
-            if change.kind == "delete":
-                for _ in range(min(change.count, len(self.rows))):
-                    self.deleted.add(self.rows.pop(-1 - change.place % len(self.rows))[1])
-                continue
-            minutes = {"arrive": 0, "late": -change.place, "future": change.place}[change.kind]
-            for _ in range(change.count):
-                self.add(self.now + minutes * MINUTE)
+    @override
+    def row(self, handle: int) -> dict[str, Any]:
+        return _build_log(self.calls[handle], self._has_files)
 
+    @override
+    def encoded_row(self, handle: int) -> bytes:
+        return _encode_log(self.calls[handle], self._has_files)
 
-def _matches(row: Row, name: str, value: str) -> bool:
-    if name in FILES:
-        return value != "true" or has_file(row[1], name)
-    assert name == "callType", name
-    return row[2] == value
+    @override
+    def start_ms(self, handle: int) -> int:
+        return self.calls[handle][0]
 
+    @override
+    def logid(self, handle: int) -> str:
+        return self.calls[handle][1]
 
-def has_file(logid: str, media: str) -> bool:
-    return int(logid) % FILES[media][1] == 0
+    @override
+    def find(self, logid: str) -> dict[str, Any]:
+        del logid  # every call has transcripts
+        return _build_log((0, "0", ""), True)
+
+    @override
+    def has_file(self, name: str) -> bool:
+        logid, _, key = name.removesuffix(".wav").partition("_")
+        return logid.isdecimal() and key in _FILES and _has_file(logid, key)
+
+    def _apply(self, change: Change) -> None:
+        if change.kind == "delete":
+            self._version += 1
+            for _ in range(min(change.count, len(self.calls))):
+                self.deleted.add(self.calls.pop(-1 - change.place % len(self.calls))[1])
+            return
+        minutes = {"arrive": 0, "late": -change.place, "future": change.place}[change.kind]
+        for _ in range(change.count):
+            self.start_call(self.now_ms() + minutes * MINUTE)
 
 
 def keys_of(logid: str, stream: str, files: Files) -> list[object]:
     """Return the keys of the records that a call makes in a stream."""
     if stream == "call_logs":
         return [logid]
-    media = [name for name in FILES if has_file(logid, name)]
+    keys = [key for key in _FILES if _has_file(logid, key)]
     if stream == "recordings":
-        return [] if files == "none" else [_file_name(logid, name) for name in media]
-    words = {"isRecording": "recording", "isVoiceMail": "voicemail"}
-    return [(logid, words[name]) for name in media] if int(logid) % 5 == 0 else []
+        return [] if files == "none" else [f"{logid}_{key}.wav" for key in keys]
+    return [(logid, _FILES[key][0]) for key in keys] if int(logid) % 5 == 0 else []
 
 
-def _file_name(logid: str, media: str) -> str:
-    return f"{logid}_{media}.wav"
+def _has_file(logid: str, key: str) -> bool:
+    return int(logid) % _FILES[key][1] == 0
 
 
 @lru_cache(maxsize=100_000)
-def build_log(row: Row, shown: tuple[str, ...]) -> dict[str, Any]:
-    """Return a row as the API sends it, with these kinds of files."""
+def _build_log(row: Row, has_files: bool) -> dict[str, Any]:
+    """Return a row as the API sends it."""
     start, logid, call_type = row
     log: dict[str, Any] = {
         "logid": logid,
@@ -307,17 +321,16 @@ def build_log(row: Row, shown: tuple[str, ...]) -> dict[str, Any]:
         "undocumented": {"since": start},
     }
     if int(logid) % 5 == 0:
-        log["call_recording_transcription_status"] = "completed"
-    for media in shown:
-        if has_file(logid, media):
-            log[FILES[media][0]] = {
-                "recording_filename": _file_name(logid, media),
-                "recording_size_in_bytes": len(AUDIO),
-            }
+        log["call_recording_transcription_status"] = COMPLETED
+    for key in FILE_KEYS.values():
+        if _has_file(logid, key):
+            name = f"{logid}_{key}.wav"
+            size = wav_size(duration(name))
+            file = {"recording_filename": name, "recording_size_in_bytes": size}
+            log[key] = file if has_files else None
     return log
 
 
 @lru_cache(maxsize=100_000)
-def encode_log(row: Row, shown: tuple[str, ...]) -> bytes:
-    """Return a row as JSON; the arguments are those of `build_log`."""
-    return encode(build_log(row, shown))
+def _encode_log(row: Row, has_files: bool) -> bytes:
+    return encode(_build_log(row, has_files))

@@ -1,11 +1,9 @@
-"""Zoho Voice in virtual time: the sandbox's core in place of the transport of `requests`.
+"""Zoho Voice in virtual time: the sandbox in place of the transport of `requests`.
 
-All of the tap runs as it is. The server counts as the real one does, and stops the test at the
-first request that violates a rule.
+All of the tap runs as it is. The first request that violates a rule stops the test.
 """
 
 import io
-import json
 import math
 import os
 import signal
@@ -16,42 +14,25 @@ from typing import Literal, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from typing_extensions import Buffer
+from urllib3 import HTTPHeaderDict, HTTPResponse
 from werkzeug import Response
+from werkzeug.test import create_environ
 
 from tap_zohovoice._compat import override
 from tests.support.bad_responses import BadResponse
 from tests.support.cli import NOW
 from tests.support.simulated_account import (
-    AUDIO,
-    FILES,
-    EndlessError,
-    Files,
     KilledError,
+    RuleViolationError,
     ServerClock,
     SimulatedAccount,
-    build_log,
-    encode_log,
-    has_file,
 )
+from zoho_voice_sandbox import Sandbox
 from zoho_voice_sandbox.addresses import PATHS, EndpointName
-from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.faults import apply_fault
-from zoho_voice_sandbox.files import several_files_response
-from zoho_voice_sandbox.logs import list_response
-from zoho_voice_sandbox.params import InvalidParameterError
-from zoho_voice_sandbox.query import QueryFailedError, parse_query
-from zoho_voice_sandbox.rate_limit import RateLimiter
-from zoho_voice_sandbox.responses import (
-    error_response,
-    invalid_token_response,
-    json_response,
-    rate_limit_response,
-    set_date,
-)
-from zoho_voice_sandbox.row_forms import encode
-from zoho_voice_sandbox.stats import EndpointStats
-from zoho_voice_sandbox.token_endpoint import TokenEndpoint
+from zoho_voice_sandbox.responses import json_response
 
 HOST = "https://voice.invalid"
 TIMEOUT = 60.0
@@ -61,12 +42,10 @@ _MAX_FILES = 2_000
 """More requests than all files and transcripts of a scenario take."""
 _ROUNDING = 1e-6  # seconds that floats lose in the sums of a clock
 _PARAMETERS = {"fromDate", "toDate", "from", "size", "callType", "isRecording", "isVoiceMail"}
+_OF_SANDBOX = {"", "timeout", "cut", "lock", "token"}
+"""Faults that leave the response as the sandbox makes it."""
 Fault = str | BadResponse
 """Name of a fault, or the response to send instead of the right one."""
-
-
-class RuleViolationError(BaseException):
-    """The tap did what it must not do; no handler of the tap may catch this."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +60,20 @@ class Stop:
 class SimulatedApi:
     """Zoho Accounts and Zoho Voice, used by one machine."""
 
-    def __init__(self, account: SimulatedAccount, files: Files, latency: float) -> None:
+    def __init__(self, account: SimulatedAccount, latency: float) -> None:
         self.clock = account.clock
         self.clock.before_sleep = self._sleep
         self.account = account
-        self._dialect = account.dialect
-        self._files = files
         self._latency = latency
-        self._tokens = TokenEndpoint(ServerClock(self.clock))
         self.reset_limits()
         self.start_run({}, {}, None)
 
     def reset_limits(self) -> None:
         """Forget earlier runs, for a machine whose runs do not share their counts."""
-        clock = ServerClock(self.clock)
-        self._stats: dict[str, EndpointStats] = defaultdict(EndpointStats)
-        self._limiters = {name: RateLimiter(clock, self._stats[name]) for name in PATHS.values()}
+        dialect, clock = self.account.dialect, ServerClock(self.clock)
+        self._box = Sandbox(store=self.account, dialect=dialect, clock=clock)
+        stats = self._box.stats
+        self._stats = {"logs": stats, "files": stats.files, "transcripts": stats.transcripts}
         self._arrivals: dict[str, list[float]] = defaultdict(list)
         self._locked_until: dict[str, float] = {}
 
@@ -129,151 +106,108 @@ class SimulatedApi:
             self.fail("a request without a time limit")
         url = urlsplit(str(request.url))
         name = PATHS.get(url.path)
-        params = dict(parse_qsl(url.query))
-        sent = self._api(name, params, request) if name else self._token(request)
-        if "Date" not in sent.headers:
-            set_date(sent, self._dialect, self.clock.time)
-        if not sent.headers["Date"]:
-            del sent.headers["Date"]
-        response = requests.Response()
-        response.status_code = sent.status_code
-        response.headers.update(sent.headers)
-        response.request, response.url = request, str(request.url)
-        response.raw = _Raw(sent.get_data())
-        return response
+        fault = self._count(name)
+        sent = self.clock.time
+        if fault == "unreachable":
+            self.clock.time += 1
+            raise requests.ConnectionError
+        self.clock.time += self._latency * (self.requests % 5 if name else 1) / 4
+        if name:
+            response = self._api(name, url.query, fault, request)
+        else:
+            response = self._damage(fault, self._ask(request))
+        if fault in {"timeout", "cut"}:
+            self.clock.time = max(self.clock.time, sent + (TIMEOUT if fault == "timeout" else 0))
+            raise requests.ReadTimeout if fault == "timeout" else requests.ConnectionError
+        self.clock.time = max(self.clock.time, sent + self._latency)
+        raw = HTTPResponse(
+            io.BytesIO(response.get_data()),
+            HTTPHeaderDict((key, text) for key, text in response.headers if text),
+            response.status_code,
+            preload_content=False,
+        )
+        return HTTPAdapter().build_response(request, raw)
 
     def fail(self, violation: str) -> NoReturn:
         message = f"{violation}, {self.clock.time - NOW:.3f} s after the beginning"
         raise RuleViolationError(message)
 
-    def _api(
-        self, name: EndpointName, params: dict[str, str], request: requests.PreparedRequest
-    ) -> Response:
+    def _count(self, name: EndpointName | None) -> Fault:
+        """Count a request, and return its fault."""
+        if not name:
+            self.tokens += 1
+            fault = self._token_faults.get(self.tokens, "")
+            self.tokens_failed += [fault] * bool(fault)
+            return fault
         self.requests += 1
         if self.requests > self.account.max_requests - self._listed_before + _MAX_FILES:
             self.fail(f"{self.requests} requests")
-        self.listed += name == "logs"
         fault = self._faults.get(self.requests, "")
         if fault:
             self.fired[self.requests] = fault
-        sent = self.clock.time
-        if fault == "unreachable":
-            self.clock.time += 1
-            raise requests.ConnectionError
-        self.clock.time += self._latency * (self.requests % 5) / 4
-        self._check_rate(name, fault)
-        self.is_misled |= name == "logs" and isinstance(fault, BadResponse) and fault.may_pass
-        moment = self.clock.time
-        seconds = self._limiters[name].hit(self._dialect)
-        if self._stats[name].violations:
+        return fault
+
+    def _api(
+        self, name: EndpointName, query: str, fault: Fault, request: requests.PreparedRequest
+    ) -> Response:
+        now, stats = self.clock.time, self._stats[name]
+        self._check_rate(name)
+        if name == "logs":
+            self.listed += 1
+            self.is_misled |= isinstance(fault, BadResponse) and fault.may_pass
+            params = dict(parse_qsl(query))
+            if not params.keys() <= _PARAMETERS or {"isRecording", "isVoiceMail"} <= params.keys():
+                self.fail(f"unexpected parameters: {sorted(params)}")
+            self.account.count_request()
+        if fault == "lock":
+            self._box.lock(name)
+        if fault == "token":
+            self._box.expire_tokens()
+        locked = stats.locked_calls
+        response = self._ask(request)
+        if stats.violations:
             self.fail("more requests than are allowed")
         self._stop("request", self.requests)
-        if seconds:
-            response = rate_limit_response(self._dialect, seconds)
-        else:
-            authorization = request.headers.get("Authorization", "")
-            response = self._respond(fault, name, params, authorization)
-        if fault in {"timeout", "cut"}:
-            self.clock.time = max(self.clock.time, sent + (TIMEOUT if fault == "timeout" else 0))
-            raise requests.ReadTimeout if fault == "timeout" else requests.ConnectionError
-        self.clock.time = max(self.clock.time, sent + self._latency)
-        if seconds:
-            self.locks += 1
-            self._locked_until[name] = moment + seconds
+        if stats.locked_calls == locked:
+            return self._damage(fault, response)
+        self.locks += 1
+        self._locked_until[name] = now + self.account.dialect.lock_seconds
         return response
 
-    def _check_rate(self, name: EndpointName, fault: Fault) -> None:
-        arrivals = self._arrivals[name]
+    def _check_rate(self, name: EndpointName) -> None:
+        arrivals, most = self._arrivals[name], self.account.dialect.limit_calls
         arrivals.append(self.clock.time)
-        most = self._dialect.limit_calls
         seconds = arrivals[-1] - arrivals[-most] if len(arrivals) >= most else math.inf
-        if seconds < self._dialect.limit_seconds - _ROUNDING:
+        if seconds < self.account.dialect.limit_seconds - _ROUNDING:
             self.fail(f"{most} requests in {seconds:.3f} s")
         if self.clock.time < self._locked_until.get(name, -math.inf):
             self.fail("a request during a lock that the tap knows of")
-        if fault == "lock":
-            self._limiters[name].lock(self._dialect)
 
-    def _respond(
-        self, fault: Fault, name: EndpointName, params: dict[str, str], authorization: str
-    ) -> Response:
+    def _ask(self, request: requests.PreparedRequest) -> Response:
+        """Ask the sandbox."""
+        environ = create_environ(
+            request.path_url,
+            "http://localhost",
+            method=str(request.method),
+            headers=dict(request.headers),
+            data=request.body,
+        )
+        return Response.from_app(self._box, environ | {"werkzeug.socket": _Socket()}, buffered=True)
+
+    def _damage(self, fault: Fault, response: Response) -> Response:
+        date = response.headers["Date"]
         if isinstance(fault, BadResponse):
-            return _to_response(fault)
-        if fault == "token":
-            self._tokens.expire_tokens()
-        if not self._tokens.accepts(authorization):
-            return invalid_token_response(self._dialect)
-        if fault == "nothing":
-            return Response(b"")
-        handlers = {"logs": self._logs, "files": self._file, "transcripts": self._transcript}
-        response = handlers[name](params)
+            response = Response(fault.body, fault.status, list(fault.headers))
+        elif fault == "nothing":
+            response = Response(b"")
+        elif fault == "denied":
+            response = json_response({"error": "Access Denied", "status": "failure"})
         # A damaged error is another error.
-        is_whole = fault in {"timeout", "cut", "lock", "token"} or response.status_code >= 300
-        kind = "" if is_whole else fault
-        return apply_fault(kind, {}, ServerClock(self.clock), lambda: response)
-
-    def _logs(self, params: dict[str, str]) -> Response:
-        media = [name for name in FILES if params.get(name) == "true"]
-        if not params.keys() <= _PARAMETERS or len(media) > 1:
-            self.fail(f"unexpected parameters: {sorted(params)}")
-        try:
-            query = parse_query(params, self._dialect)
-            page = self.account.run(query)
-        except InvalidParameterError as error:
-            return error_response(error.code, error.message)
-        except QueryFailedError as error:
-            if error.failure == "error500":
-                return error_response("500", "failed", 500)
-            if error.failure == "timeout":
-                self.clock.time += TIMEOUT
-                raise requests.ReadTimeout from error
-            raise requests.ConnectionError from error
-        except EndlessError as error:
-            self.fail(str(error))
-        named = {"none": (), "always": tuple(FILES), "filtered": tuple(media)}[self._files]
-        logs = [encode_log(row, named) for row in page.rows]
-        if self._dialect.wrong_start != "none":
-            rows = (build_log(row, named) for row in page.rows)
-            logs = [encode(rewrite_times(row, self._dialect)) for row in rows]
-        return list_response(logs, page.total, self._dialect)
-
-    def _file(self, params: dict[str, str]) -> Response:
-        names = params["recording_filename"].split(",")
-        files = {name: _audio(name) for name in names}
-        try:
-            content = (
-                several_files_response(files, self._dialect) if len(names) > 1 else files[names[0]]
-            )
-        except InvalidParameterError as error:
-            return error_response(error.code, error.message)
-        if content is None:
-            return error_response("404", "no such file", 404)
-        if isinstance(content, Response):
-            return content
-        return Response(content, content_type="application/octet-stream")
-
-    def _transcript(self, params: dict[str, str]) -> Response:
-        text = json.dumps({"transcriptionProvider": "made up", "logId": params["logId"]})
-        return json_response({"transcribeObj": text, "status": "SUCCESS"})
-
-    def _token(self, request: requests.PreparedRequest) -> Response:
-        self.tokens += 1
-        fault = self._token_faults.get(self.tokens, "")
-        if fault:
-            self.tokens_failed.append(fault)
-        if fault in {"unreachable", "cut"}:
-            raise requests.ConnectionError
-        if fault == "timeout":
-            self.clock.time += TIMEOUT
-            raise requests.ReadTimeout
-        self.clock.time += self._latency / 4
-        if isinstance(fault, BadResponse):
-            return _to_response(fault)
-        if fault == "denied":
-            return json_response({"error": "Access Denied", "status": "failure"})
-        form = dict(parse_qsl(str(request.body)))
-        clock = ServerClock(self.clock)
-        return apply_fault(fault, {}, clock, lambda: self._tokens.token(form, self._dialect))
+        elif fault not in _OF_SANDBOX and response.status_code < 300:
+            right = response
+            response = apply_fault(fault, {}, ServerClock(self.clock), lambda: right)
+        response.headers.setdefault("Date", date)
+        return response
 
     def _sleep(self) -> None:
         self._sleeps += 1
@@ -293,25 +227,11 @@ class SimulatedApi:
         raise KilledError
 
 
-def _audio(name: str) -> bytes | None:
-    logid, _, media = name.removesuffix(".wav").partition("_")
-    return AUDIO if has_file(logid, media) else None
+class _Socket:
+    """A connection that the sandbox may cut."""
 
-
-class _Raw(io.BytesIO):
-    """A body that is read as it arrives."""
-
-    @override
-    def read1(self, size: int | None = -1, *, decode_content: bool = False) -> bytes:
-        del decode_content
-        return super().read1(size)
-
-    def release_conn(self) -> None:
-        """Do nothing: there is no connection."""
-
-
-def _to_response(bad: BadResponse) -> Response:
-    return Response(bad.body, bad.status, list(bad.headers))
+    def shutdown(self, _how: int) -> None:
+        raise requests.ConnectionError
 
 
 class Pipe(io.BytesIO):
