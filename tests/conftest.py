@@ -3,6 +3,7 @@
 import gc
 import io
 import json
+import os
 from collections.abc import Iterator
 from functools import cache, partial
 from importlib import metadata
@@ -12,10 +13,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import Phase, settings
 
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.account import Account, Accounts
 from tests.support.cli import FakeClock, Run, RunTap, call_cli
+
+# The default is the same every time, so that CI fails for changes alone.
+settings.register_profile("default", max_examples=200, deadline=None, derandomize=True)
+settings.register_profile("nightly", max_examples=20_000, deadline=None)
+# Reports the first failing example as it is, at once.
+settings.register_profile(
+    "unshrunk", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Several times as fast as `json`; it refuses NaN.
 _MESSAGE = msgspec.json.Decoder()

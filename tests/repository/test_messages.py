@@ -7,13 +7,13 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
+from zlib import crc32
 
 import pytest
 import redis
@@ -22,10 +22,11 @@ import requests_mock
 import trustme
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
+from tests.support.account import Account
 from tests.support.calls import call, history
 from tests.support.cli import NOW, FakeClock, Run, RunTap
 from tests.support.tls import Proxy, Stub, gate, tls
-from zoho_voice_sandbox import Dialect, Sandbox
+from zoho_voice_sandbox import Sandbox
 
 Meet = Callable[["Stage"], Run]
 
@@ -47,15 +48,15 @@ class Stage:
         self,
         *args: str,
         state: dict[str, Any] | None = None,
-        files: Callable[[Sandbox], object] = bool,
+        rows: Callable[[Sandbox], object] = bool,
         box: dict[str, Any] | None = None,
         **settings: Any,
     ) -> Run:
         """Run the tap against a sandbox, with these settings and these habits of the server."""
-        habits: dict[str, Any] = {"history": history(30), **(box or {})}
-        with Sandbox(clock=self.clock, **habits) as server:
-            files(server)
-            return self.run_tap({**server.config, **settings}, *args, state=state)
+        with Account(self.run_tap, self.clock, **{"calls": 30, **(box or {})}) as server:
+            rows(server)
+            server.own |= settings
+            return server.run(*args, state=state)
 
     def answered(self, status: str, body: str = "", setting: str = "api_url") -> Run:
         """Run the tap against a server that always says the same."""
@@ -134,7 +135,7 @@ def failing_again(stage: Stage) -> Run:
     field = {"replication_key": "start_time", "replication_key_value": "2026-03-01T11:00:00Z"}
     return stage.run(
         state={"bookmarks": {"recordings": field}},
-        files=odd(call_recording={"recording_filename": "x.wav"}),
+        rows=odd(call_recording={"recording_filename": "x.wav"}),
         box={"file_faults": dict.fromkeys(ALWAYS, "error_200")},
         recordings_path=str(stage.path / "calls"),
     )
@@ -185,15 +186,11 @@ def refused_by_proxy(stage: Stage) -> Run:
         return stage.proxied(f"http://127.0.0.1:{proxy.port}")
 
 
-def several_legs(stage: Stage) -> Run:
-    """Meet a call of two rows that differ."""
+def several_legs(box: Sandbox) -> None:
+    """Add a call of two rows that differ."""
     start = round(NOW * 1000) - DAY
-
-    def add(box: Sandbox) -> None:
-        for end in (start + 1_000, start + 2_000):
-            box.store.add(call(box, "legs", start, end_time=str(end)), is_leg=True)
-
-    return stage.run(files=add)
+    for end in (start + 1_000, start + 2_000):
+        box.store.add(call(box, "legs", start, end_time=str(end)), is_leg=True)
 
 
 def without_redis(stage: Stage) -> Run:
@@ -229,30 +226,11 @@ def listed_campaigns(stage: Stage) -> Run:
         return stage.run(streams=["campaigns"])
 
 
-def changes_with_a_gap(stage: Stage) -> Run:
-    """Meet a change of an agent's status that does not follow the one before."""
-    moments = [round(NOW * 1000) - days * DAY for days in (3, 2, 1)]
-    hits = [
-        {"previous_action_time": moments[0] - 1, "current_action_time": moments[0]},
-        {"previous_action_time": moments[1], "current_action_time": moments[2]},
-    ]
-
-    def respond(request: Any, _context: Any) -> dict[str, Any]:
-        first, last = (int(request.qs[name][0]) for name in ("fromepoch", "toepoch"))
-        found = [hit for hit in hits if first <= hit["current_action_time"] < last]
-        is_first = request.qs["from"] == ["0"]
-        status: dict[str, Any] = {"agent_id": "7", "dates": [{"hits": found if is_first else []}]}
-        if before := [hit for hit in hits if hit["current_action_time"] < first]:
-            status["previousResult"] = before[-1]
-        return {"code": "200", "list": {"agentStatus": [status]}}
-
-    with requests_mock.Mocker(real_http=True) as mock:
-        users = {"users": [{"userid": "1", "agentId": "7"}]}
-        mock.get(
-            re.compile("zv/api/users"), [{"json": users}, {"json": users}, {"json": {"users": []}}]
-        )
-        mock.get(re.compile("zv/metrics/statusaudit/list"), json=respond)
-        return stage.run(streams=["agent_status_changes"], start_date="2026-02-01")
+def drop_a_change(box: Sandbox) -> None:
+    """Leave a gap in the changes of an agent's status."""
+    agent, now = box.lists["users"].rows()[0]["agentId"], round(NOW * 1000)
+    change = next(box.statuses.changes(agent, now - 20 * DAY, now))
+    box.statuses.drop(agent, change.changed_ms)
 
 
 SILENT_DAYS_FAIL = dict.fromkeys(range(3, 10), "500")
@@ -263,26 +241,30 @@ STOPPED = "Stopped by …"
 WRITE = "singer.writer.MessageWriter.write_message"
 
 
-def users(*pages: Iterable[str], **meta: int) -> Meet:
-    """Read a list of users from pages of ids, the last of which comes again and again."""
-    numbers = count()
-    bodies = [
-        {"users": [{"userid": id_, "name": next(numbers)} for id_ in page], "meta": meta}
-        for page in pages
-    ]
+def repeat_a_user(**changes: Any) -> Callable[[Sandbox], object]:
+    def add(box: Sandbox) -> None:
+        users = box.lists["users"]
+        users.add({**users.rows()[0], **changes}, place=1)
 
-    def read(stage: Stage) -> Run:
-        with requests_mock.Mocker(real_http=True) as mock:
-            mock.get(re.compile("/rest/json/zv/api/users"), [{"json": body} for body in bodies])
-            return stage.run(streams=["users"])
-
-    return read
+    return add
 
 
-def dense(dialect: Dialect, calls: int) -> Meet:
+def reorder_users(box: Sandbox) -> None:
+    """Change the order before each request."""
+    users = box.lists["users"]
+
+    def reorder(_: str, number: int) -> None:
+        for row in sorted(users.rows(), key=lambda row: crc32(f"{number}{row}".encode())):
+            users.remove(row["userid"])
+            users.add(row)
+
+    box.before_list = reorder
+
+
+def dense(calls: int, **habits: Any) -> Meet:
     """Read a day of many calls."""
     day = dt.date(2026, 2, 25)
-    box = {"history": history(calls, first=day, last=day), "dialect": dialect}
+    box = {"calls": history(calls, first=day, last=day), **habits}
     return settings(box=box, page_size=100)
 
 
@@ -325,12 +307,20 @@ MESSAGES: dict[str, Meet] = {
         box={"scopes": ["ZohoVoice.call.READ"]}, streams=["users"]
     ),
     "The setting streams is ignored": meet(Stage.catalog, streams=["users"]),
-    "… calls have several rows that differ": several_legs,
-    "The order of the list of … changes": users([], *8 * ["01", "21", []]),
-    "… rows have a duplicate id, but other values": users("11", "11", []),
-    "meta.total is … but only": users("1", "1", [], total=3),
+    "… calls have several rows that differ": settings(rows=several_legs),
+    "The order of the list of … changes": settings(
+        streams=["users"],
+        rows=reorder_users,
+        box={"list_max_size": 7, "list_size_over": "cap", "list_total": "absent"},
+    ),
+    "… rows have a duplicate id, but other values": settings(
+        streams=["users"], rows=repeat_a_user(name="other")
+    ),
+    "meta.total is … but only": settings(streams=["users"], rows=repeat_a_user()),
     "Zoho returned … campaigns": listed_campaigns,
-    "… status changes do not follow": changes_with_a_gap,
+    "… status changes do not follow": settings(
+        streams=["agent_status_changes"], rows=drop_a_change, start_date="2026-02-01"
+    ),
     "… must be of type …": settings(page_size="many"),
     "… must be a URL such as …": settings(api_url="voice.zoho.com"),
     "… must be a URL without …": settings(api_url="https://a.example/?b=c"),
@@ -364,7 +354,7 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Accounts: HTTP …, invalid_code: …": settings(refresh_token="1000.x"),
     "Zoho Accounts: HTTP …, invalid_client: …": settings(client_id="1000.X"),
     "Zoho Accounts: HTTP …, invalid_client_secret: …": settings(client_secret="x"),
-    "Zoho Accounts: HTTP …, Access Denied": on_server(dialect=Dialect(tokens_limit=0)),
+    "Zoho Accounts: HTTP …, Access Denied": on_server(tokens_limit=0),
     "Zoho Accounts: HTTP …, no token; check": accounts("404 Not Found"),
     "Zoho Accounts: HTTP …, an HTML page": accounts("403 Forbidden", "<html>"),
     "Zoho Accounts: HTTP …, no token in": accounts("503 Busy"),
@@ -380,7 +370,7 @@ MESSAGES: dict[str, Meet] = {
     "… the proxy cannot be reached": proxied("http://127.0.0.1:1"),
     "… HTTPS_PROXY is invalid": proxied("http://"),
     "… HTTPS_PROXY names a SOCKS proxy": proxied("socks5://127.0.0.1:1"),
-    "Zoho Voice: HTTP …, ZVT022": on_server(dialect=Dialect(scope_missing=True)),
+    "Zoho Voice: HTTP …, ZVT022": on_server(scope_missing=True),
     "Zoho Voice: HTTP …: a new access token": on_server(faults=dict.fromkeys(ALWAYS, "token")),
     "Zoho Voice: HTTP …: the API is locked": on_server(faults={1: "lock"}),
     "Zoho Voice: HTTP …: the lockout lasts": on_server(faults=dict.fromkeys(ALWAYS, "lock")),
@@ -399,27 +389,23 @@ MESSAGES: dict[str, Meet] = {
         "200 OK", '{"calls": [{"logid": "1"}], "meta": {"total": 1}, "logs": null}'
     ),
     "Zoho Voice: HTTP …, not the requested JSON": answered("200 OK", "<html>Welcome</html>"),
-    "Zoho Voice: row … of … has no valid …": settings(files=odd(logid=None)),
-    "Zoho Voice: row … of … has a field": settings(files=odd(new=json.loads("[" * 60 + "]" * 60))),
+    "Zoho Voice: row … of … has no valid …": settings(rows=odd(logid=None)),
+    "Zoho Voice: row … of … has a field": settings(rows=odd(new=json.loads("[" * 60 + "]" * 60))),
     "Zoho returns the same calls": repeated,
-    "Too many calls on …": dense(Dialect(max_offset=100, offset_over="empty"), 2_000),
-    "Zoho returned calls of other days": on_server(
-        dialect=Dialect(wrong_start="year_2000", wrong_start_every=1)
-    ),
-    "The order of calls on … changes": dense(Dialect(order="shifting", total="absent"), 900),
-    "Zoho returns only some of the calls": on_server(dialect=Dialect(answered_days=30)),
+    "Too many calls on …": dense(2_000, max_offset=100, offset_over="empty"),
+    "Zoho returned calls of other days": on_server(wrong_start="year_2000", wrong_start_every=1),
+    "The order of calls on … changes": dense(300, order="shifting", total="absent"),
+    "Zoho returns only some of the calls": on_server(answered_days=30),
     "Requests for … alone fail": settings(
-        box={"history": history(150, first=dt.date(2026, 1, 15)), "faults": SILENT_DAYS_FAIL},
+        box={"calls": 150, "first": dt.date(2026, 1, 15), "faults": SILENT_DAYS_FAIL},
         start_date="2025-06-01",
     ),
-    "Zoho rejects days before …": on_server(dialect=Dialect(retention_days=90)),
-    "… calls start more than two days": on_server(
-        dialect=Dialect(wrong_start="year_2000", wrong_start_every=10)
-    ),
+    "Zoho rejects days before …": on_server(retention_days=90),
+    "… calls start more than two days": on_server(wrong_start="year_2000", wrong_start_every=10),
     "recordings_path is set, but": lambda stage: stage.catalog(recordings_path=str(stage.path)),
     "… error records are not emitted": failing_again,
     "recordings_path: …": lambda stage: stage.run(recordings_path=str(stage.file() / "calls")),
-    "…: meta.total is … but only": on_server(dialect=Dialect(total="stale_high", total_error=2)),
+    "…: meta.total is … but only": on_server(total="stale_high", total_error=2),
     "Cannot open the shared rate-limit file": lambda stage: stage.env(
         XDG_STATE_HOME=str(stage.file() / "more")
     ),
@@ -429,9 +415,9 @@ MESSAGES: dict[str, Meet] = {
     "The bookmark of … has another": settings(
         state=bookmark(replication_key="logid", replication_key_value="7")
     ),
-    "…: value does not match its type": settings(files=odd(feedback="five stars")),
+    "…: value does not match its type": settings(rows=odd(feedback="five stars")),
     "The call log declares": lambda stage: stage.run(
-        files=odd(call_recording={"recording_filename": "x.wav", "recording_size_in_bytes": 5}),
+        rows=odd(call_recording={"recording_filename": "x.wav", "recording_size_in_bytes": 5}),
         recordings_path=str(stage.path / "calls"),
     ),
     STOPPED: on_server(before_request=stop),

@@ -1,22 +1,11 @@
 """Hypothesis strategies: accounts, servers, and what happens while they are read."""
 
-import os
 from typing import Any
 
-from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from tests.support.simulated_account import DAY, MINUTE, SECOND, AccountSpec, Burst, Change
 from zoho_voice_sandbox import Dialect
-
-# The default is the same every time, so that CI fails for changes alone.
-settings.register_profile("default", max_examples=200, deadline=None, derandomize=True)
-settings.register_profile("nightly", max_examples=20_000, deadline=None)
-# Reports the first failing example as it is, at once.
-settings.register_profile(
-    "unshrunk", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 _YEAR = 365 * 1440
 _MAX_UTC_OFFSET = 840

@@ -362,7 +362,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(NAMES | st.text(), VALUES, max_size=12))
 def test_any_log_converts_without_loss(log: dict[str, Any]) -> None:
     # Parsed responses have no NaN and no infinity, which JSON lacks.

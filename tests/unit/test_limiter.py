@@ -74,7 +74,6 @@ REQUESTS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(REQUESTS, st.integers(2, 6), st.sampled_from([1, 10, 60]))
 def test_no_period_holds_all_allowed_requests(
     plan: list[tuple[int, float, float, float]], calls: int, seconds: int
@@ -92,7 +91,7 @@ def test_no_period_holds_all_allowed_requests(
     assert limiter.requests == len(plan)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(REQUESTS, st.integers(2, 5), st.booleans())
 def test_two_processes_share_the_limit(
     plan: list[tuple[int, float, float, float]], calls: int, overlap: bool

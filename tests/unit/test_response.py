@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_zohovoice.exceptions import (
@@ -323,7 +323,6 @@ def test_documented_messages_are_kept(message: str) -> None:
     assert message in classify(400, zvt("ZVT099", message)).message
 
 
-@settings(deadline=None)
 @given(st.text(max_size=500))
 def test_redacted_text_is_one_short_line(text: str) -> None:
     redacted = redact(text)
@@ -331,7 +330,6 @@ def test_redacted_text_is_one_short_line(text: str) -> None:
     assert all(" " <= letter <= "~" for letter in redacted)
 
 
-@settings(deadline=None)
 @given(st.integers(100, 599), st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_response_is_classified(status: int, body: bytes) -> None:
     resolution = classify_response(status, {"Retry-After": "1"}, body)

@@ -99,7 +99,7 @@ JSON = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
 def test_any_json_can_be_parsed(sent: Any) -> None:
     parse(json.dumps(sent))
