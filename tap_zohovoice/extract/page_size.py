@@ -111,12 +111,12 @@ class PageRequester:
 
     def _request_granted(self, request: PageRequest) -> Generator[PageRequest, Page, Page]:
         """Request a page, and smaller ones as long as the size may be the reason of a failure."""
-        attempts, renewals = 0, 1
+        attempts = 0
         while True:
             size = self._clip(request.offset, self._size)
             if not request.offset and self._was_silent:  # a small page is enough
                 size = _LEAST_SIZE if self._is_unproven else self._least
-            limits = {"earlier_attempts": attempts, "max_renewals": renewals}
+            limits = {"earlier_attempts": attempts}
             if self._is_unproven:
                 attempts = min(attempts + SIZE_ATTEMPTS, MAX_ATTEMPTS - 1)
                 limits["max_attempts"] = attempts
@@ -128,7 +128,6 @@ class PageRequester:
                 if not self._lower(request.offset, size, error):
                     raise
                 has_failed = isinstance(error, RetriesExhaustedError)
-                renewals = int(has_failed or isinstance(error, InvalidParameterError))
                 attempts = (attempts or MAX_ATTEMPTS // 2) if has_failed else 0
             else:
                 break

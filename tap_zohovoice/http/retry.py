@@ -72,7 +72,6 @@ class RetryPolicy:
         max_attempts: int = MAX_ATTEMPTS,  # without a usable response
         max_unreachable: int = MAX_ATTEMPTS,  # attempts without a complete response; 1 in a trial
         max_lockouts: int = MAX_LOCKOUTS,  # consecutive ones to wait for
-        max_renewals: int = 1,  # of the access token
         earlier_attempts: int = 0,  # of an earlier request, which count too
     ) -> _T:
         """Call a function, which sends the request once, until it returns.
@@ -83,10 +82,7 @@ class RetryPolicy:
             RetriesExhaustedError: If no attempt got a usable response.
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
-        limits: dict[type, int] = {
-            RateLimitedError: max_lockouts + 1,
-            TokenRejectedError: max_renewals + 1,
-        }
+        limits: dict[type, int] = {RateLimitedError: max_lockouts + 1, TokenRejectedError: 2}
         failures: Counter[type] = Counter({RetryableError: earlier_attempts})
         waited_for: set[str] = set()
 
