@@ -32,7 +32,8 @@ from urllib3 import HTTPResponse
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.auth import OAuthTokens, TokenEndpoint
+from tap_zohovoice.auth import OAuthTokens
+from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 from zoho_voice_sandbox import Dialect, History
@@ -156,9 +157,10 @@ def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
     starts = History(seed=1, calls=calls, first=FIRST, last=LAST).starts(NOW)
     server = SimulatedServer(starts, clock, granted, lock_at)
     services = tap.services
-    endpoint = TokenEndpoint(accounts_url="", clock=clock, timeout=0, user_agent="")
+    policy = RetryPolicy(services.limiter_for(""), lambda: False, 0)
+    names = ("accounts_url", "user_agent", "client_id", "client_secret", "refresh_token")
     services.tokens = MadeUpTokens(
-        endpoint=endpoint, client_id="", client_secret="", refresh_token=""
+        session=services.session, policy=policy, **dict.fromkeys(names, "")
     )
     services.session.mount(services.settings.api_url, server)
     stream = tap.streams["call_logs"]

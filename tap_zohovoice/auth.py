@@ -1,19 +1,16 @@
 """OAuth 2.0 of Zoho Accounts: token endpoint, access token, authenticator of requests."""
 
-import logging
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 import requests
-import tenacity
 from requests.auth import AuthBase
 
 from tap_zohovoice._compat import override
-from tap_zohovoice._time import Clock
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
     OAuthError,
@@ -21,17 +18,15 @@ from tap_zohovoice.exceptions import (
     RetryableError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.body import ACCEPT_ENCODING
+from tap_zohovoice.http.body import ACCEPT_ENCODING, read_whole
 from tap_zohovoice.http.redaction import redact
+from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.http.transport import network_errors
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.singer.json import loads
 
-_LOGGER = logging.getLogger("tap-zohovoice.auth")
-
-MAX_WAITS = (1, 2, 4, 8, 16, 32, 60)  # seconds; an outage of Zoho Accounts may last minutes
-FEW_WAITS = MAX_WAITS[:2]  # while a user waits at the terminal
+MAX_ATTEMPTS = 7  # in two minutes; an outage of Zoho Accounts may last that long
 # Zoho issues ten tokens in this time. Source: OAuth documentation of Zoho Accounts.
 MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
 EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
@@ -64,18 +59,44 @@ _LATER = "temporary error of Zoho Accounts; run again later"
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class TokenEndpoint:
-    """Client of the token endpoint of Zoho Accounts."""
+class OAuthTokens:
+    """Client of the token endpoint, and the access token of a refresh token until it expires."""
 
     accounts_url: str
-    clock: Clock
-    timeout: float
+    session: PlainSession
+    policy: RetryPolicy
     user_agent: str
-    requested_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
-    failed_attempts = 0  # attempts without a usable response, which were retried
-    first_date = ""  # `Date` of the first response; empty before there is one
-    waits: Sequence[int] = FEW_WAITS  # seconds between attempts
-    _has_issued = False
+    client_id: str
+    client_secret: str
+    refresh_token: str
+    max_attempts = MAX_ATTEMPTS  # of a request for a token
+    attempts = 0  # so far
+    fetched = 0  # tokens so far
+    _token = ""
+    _renew_at = float("-inf")
+    _invalidated: list[float] = field(default_factory=list, init=False)
+
+    @property
+    def secrets(self) -> Collection[str]:
+        """Values that must not be logged."""
+        return [*filter(None, (self._token, self.refresh_token, self.client_secret))]
+
+    def access_token(self) -> str:
+        """Return a token that is valid for a while; fetch one if necessary."""
+        if self._token and self.session.clock.monotonic() < self._renew_at:
+            return self._token
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": self.refresh_token,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+        }
+        response = self.request_token(form, _HINTS)
+        self._token = str(response["access_token"])
+        lifetime = _expires_in(response)
+        self._renew_at = self.session.sent_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
+        self.fetched += 1
+        return self._token
 
     def request_token(self, form: Mapping[str, str], hints: Mapping[str, str]) -> dict[str, Any]:
         """Return the response to a grant, which has an access token.
@@ -87,57 +108,39 @@ class TokenEndpoint:
             RetriesExhaustedError: If no response is usable.
             ZohoVoiceError: If the URL is not that of Zoho Accounts.
         """
+        url = f"{self.accounts_url}/oauth/v2/token"
+        headers = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
+        request = requests.Request("POST", url, headers, data=form).prepare()
 
+        @network_errors("Zoho Accounts", "accounts_url", url, _CHECK_NETWORK)
         def attempt() -> dict[str, Any]:
-            status, body = self._post(form)
-            response = _parse(body)
-            if "access_token" in response:
-                self._has_issued = True
-                return response
-            error = _error_of(status, body, form, hints)
-            if self._has_issued and type(error) is ZohoVoiceError:  # it is Zoho Accounts
+            self.attempts += 1
+            with closing(self.session.send(request)) as response:
+                body = read_whole(response, self.session.iter_body(response))
+            content = _parse(body)
+            if "access_token" in content:
+                return content
+            error = _error_of(response.status_code, body, form, hints)
+            if self.fetched and type(error) is ZohoVoiceError:  # it is Zoho Accounts
                 raise RetryableError(str(error))
             raise error
 
-        give_up_at = self.clock.utcnow() + timedelta(seconds=sum(self.waits))
-
-        def log(state: tenacity.RetryCallState) -> None:
-            self.failed_attempts += 1
-            error = state.outcome and state.outcome.exception()
-            text = "%s; retrying in %.0f s, until %s UTC at most"
-            _LOGGER.warning(text, error, state.upcoming_sleep, f"{give_up_at:%H:%M:%S}")
-
-        retrying = tenacity.Retrying(
-            sleep=self.clock.sleep,
-            stop=tenacity.stop_after_attempt(len(self.waits) + 1),
-            wait=tenacity.wait_chain(*map(tenacity.wait_fixed, self.waits)),
-            retry=tenacity.retry_if_exception_type(RetryableError),
-            before_sleep=log,
-            reraise=True,
-        )
+        most = self.max_attempts
         try:
-            return retrying(attempt)
-        except RetryableError as error:
+            return self.policy.call(attempt, max_attempts=most, max_unreachable=most)
+        except RetriesExhaustedError as error:  # without a summary: no smaller request can help
             raise RetriesExhaustedError(str(error)) from error
 
-    def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
-        self.requested_at = self.clock.monotonic()
-        url = f"{self.accounts_url}/oauth/v2/token"
-        headers = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
-        with (
-            network_errors("Zoho Accounts", "accounts_url", url, _CHECK_NETWORK),
-            PlainSession(self.clock) as session,
-        ):
-            response = session.post(
-                url,
-                data=form,
-                headers=headers,
-                timeout=self.timeout,
-                allow_redirects=False,
-                auth=lambda request: request,  # no .netrc file either
-            )
-        self.first_date = self.first_date or session.first_date
-        return response.status_code, response.content
+    def invalidate(self) -> bool:
+        """Discard a token that the API rejected; return whether a new one may be fetched."""
+        # Several within ten minutes would use up the tokens that Zoho issues.
+        now = self.session.clock.monotonic()
+        self._invalidated = [at for at in self._invalidated if at > now - INVALIDATION_SECONDS]
+        if len(self._invalidated) >= MAX_INVALIDATIONS:
+            return False
+        self._invalidated.append(now)
+        self._token = ""
+        return True
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -177,53 +180,6 @@ def _error_of(
     return RetryableError(f"{prefix}{_LATER}; if it persists, {hints['']}")
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
-class OAuthTokens:
-    """Access token of a refresh token, used until it expires."""
-
-    endpoint: TokenEndpoint
-    client_id: str
-    client_secret: str
-    refresh_token: str
-    fetched = 0  # tokens so far
-    _token = ""
-    _renew_at = float("-inf")
-    _invalidated: list[float] = field(default_factory=list, init=False)
-
-    @property
-    def secrets(self) -> Collection[str]:
-        """Values that must not be logged."""
-        return [*filter(None, (self._token, self.refresh_token, self.client_secret))]
-
-    def access_token(self) -> str:
-        """Return a token that is valid for a while; fetch one if necessary."""
-        if self._token and self.endpoint.clock.monotonic() < self._renew_at:
-            return self._token
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": self.refresh_token,
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-        }
-        response = self.endpoint.request_token(form, _HINTS)
-        self._token = str(response["access_token"])
-        lifetime = _expires_in(response)
-        self._renew_at = self.endpoint.requested_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
-        self.fetched += 1
-        return self._token
-
-    def invalidate(self) -> bool:
-        """Discard a token that the API rejected; return whether a new one may be fetched."""
-        # Several within ten minutes would use up the tokens that Zoho issues.
-        now = self.endpoint.clock.monotonic()
-        self._invalidated = [at for at in self._invalidated if at > now - INVALIDATION_SECONDS]
-        if len(self._invalidated) >= MAX_INVALIDATIONS:
-            return False
-        self._invalidated.append(now)
-        self._token = ""
-        return True
-
-
 def _expires_in(response: Mapping[str, Any]) -> float:
     """Return seconds; `expires_in` may be in milliseconds beside `expires_in_sec`."""
     texts = (str(response.get(name)) for name in ("expires_in_sec", "expires_in"))
@@ -233,7 +189,7 @@ def _expires_in(response: Mapping[str, Any]) -> float:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ThrottledAuthenticator(AuthBase):
-    """Waits for a slot and until a lockout ends, then signs; the sender releases the slot."""
+    """Waits for a slot and until a lockout ends, then signs; `ApiClient` releases the slot."""
 
     tokens: OAuthTokens
     limiter: SlidingWindowLimiter
@@ -242,9 +198,5 @@ class ThrottledAuthenticator(AuthBase):
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
         self.tokens.access_token()  # fetching one can take long and must not hold a slot meanwhile
         self.limiter.acquire()  # also waits for the end of a lockout
-        try:
-            r.headers["Authorization"] = f"Zoho-oauthtoken {self.tokens.access_token()}"
-        except BaseException:
-            self.limiter.cancel()
-            raise
+        r.headers["Authorization"] = f"Zoho-oauthtoken {self.tokens.access_token()}"
         return r

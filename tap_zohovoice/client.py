@@ -98,7 +98,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     @property
     @override
     def timeout(self) -> int:
-        return self.api.timeout
+        return self.services.settings.request_timeout
 
     @cached_property
     def converter(self) -> RecordConverter:

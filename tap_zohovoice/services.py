@@ -5,16 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from tap_zohovoice._time import Clock, parse_date
-from tap_zohovoice.auth import MAX_WAITS, OAuthTokens, ThrottledAuthenticator, TokenEndpoint
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import DEFAULT_START_DATE, Settings
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
-from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.progress import Reporter
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, SlotStore, Wait
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
@@ -49,27 +48,28 @@ class Services:
     @property
     def present(self) -> dt.datetime:
         """When the tap started, by the clock of the machine or the server, whichever is earlier."""
-        dates = map(parse_http_date, (self.tokens.endpoint.first_date, self.session.first_date))
-        moments = [dt.datetime.fromtimestamp(date, dt.UTC) for date in dates if date is not None]
+        date = parse_http_date(self.session.first_date) or 0.0
         # A clock that was never set shows 1970, or the time of its firmware.
-        return min([self.started, *(at for at in moments if at > parse_date(DEFAULT_START_DATE))])
+        is_set = date > parse_date(DEFAULT_START_DATE).timestamp()
+        return (
+            min(self.started, dt.datetime.fromtimestamp(date, dt.UTC)) if is_set else self.started
+        )
 
     @cached_property
-    def session(self) -> ThrottledSession:
+    def session(self) -> PlainSession:
         """The session, for all URLs."""
-        return ThrottledSession(self.limiter_for, self.clock)
+        return PlainSession(self.clock, self.settings.request_timeout)
 
     @cached_property
     def tokens(self) -> OAuthTokens:
         """The access token, for all URLs."""
+        url = self.settings.accounts_url
+        limiter = self._limiters[url] = SlidingWindowLimiter(1, 1, self.clock)  # only waits
         return OAuthTokens(
-            endpoint=TokenEndpoint(
-                accounts_url=self.settings.accounts_url,
-                clock=self.clock,
-                timeout=self.settings.request_timeout,
-                user_agent=self.user_agent,
-                waits=MAX_WAITS,
-            ),
+            accounts_url=url,
+            session=self.session,
+            policy=RetryPolicy(limiter, lambda: False, self.settings.lock_seconds),
+            user_agent=self.user_agent,
             client_id=self.config["client_id"],
             client_secret=self.config["client_secret"],
             refresh_token=self.config["refresh_token"],
@@ -81,26 +81,25 @@ class Services:
 
     def limiter_for(self, url: str) -> SlidingWindowLimiter:
         """Return the limiter of a URL: Zoho counts the requests of each URL separately."""
-        path = urlsplit(url).path
-        if path not in self._limiters:
-            self._limiters[path] = SlidingWindowLimiter(
-                self.settings.rate_limit_calls,
-                self.settings.rate_limit_seconds,
+        if url not in self._limiters:
+            settings = self.settings
+            self._limiters[url] = SlidingWindowLimiter(
+                settings.rate_limit_calls,
+                settings.rate_limit_seconds,
                 self.clock,
-                self._slot_store,
-                url.partition("?")[0],
+                self._slot_store(url, settings.request_timeout, settings.lock_seconds),
             )
-        return self._limiters[path]
+        return self._limiters[url]
 
-    @cached_property
-    def _slot_store(self) -> SlotStore:
-        client_id, timeout = self.config["client_id"], self.settings.request_timeout
-        url, patience = self.config.get("rate_limit_store"), self.settings.lock_seconds
-        if not url:
-            return SQLiteSlotStore(client_id, timeout, self.clock)
+    def _slot_store(self, url: str, timeout: float, patience: float) -> SlotStore:
+        client_id, server = self.config["client_id"], self.config.get("rate_limit_store")
+        if not server:
+            return SQLiteSlotStore(client_id, url, timeout, self.clock)
         from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-        return RedisStore(url, client_id, timeout=timeout, patience=patience, clock=self.clock)
+        return RedisStore(
+            server, client_id, url, timeout=timeout, patience=patience, clock=self.clock
+        )
 
     def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
         """Return a client of a URL without a query."""
@@ -111,8 +110,6 @@ class Services:
             session=self.session,
             authenticator=ThrottledAuthenticator(tokens=tokens, limiter=limiter),
             policy=RetryPolicy(limiter, tokens.invalidate, settings.lock_seconds),
-            clock=self.clock,
-            timeout=settings.request_timeout,
             redact=lambda: [*tokens.secrets, *settings.filters.values()],
             scope=scope,
         )

@@ -12,7 +12,6 @@ import click
 from click.core import ParameterSource
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.auth import FEW_WAITS
 from tap_zohovoice.cli import token_setup
 from tap_zohovoice.cli.command import TapCommand, drop_invalid_log_levels
 from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
@@ -134,11 +133,11 @@ def authorize(
         _prompt_for_missing(ctx, values, scope)
         code = values.pop("code")
         config |= values
-        endpoint = ctx.obj(config=config).services.tokens.endpoint
-        endpoint.waits = FEW_WAITS
+        tokens = ctx.obj(config=config).services.tokens
+        tokens.max_attempts = token_setup.MAX_ATTEMPTS
         shutdown.install()  # in place of the tap's own
         status = "the code may be used up; create a new one"
-        config["refresh_token"] = token_setup.exchange_code(endpoint, values, code, scope)
+        config["refresh_token"] = token_setup.exchange_code(tokens, values, code, scope)
         names = ("client_id", "client_secret", "refresh_token", "data_center", *urls)
         with shutdown.deferred():  # saved before it is tested, as a code works only once
             is_saved = token_setup.save_token(path, {name: config[name] for name in names})

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tap_zohovoice.auth import TokenEndpoint
+from tap_zohovoice.auth import OAuthTokens
 from tap_zohovoice.cli.command import silence_stdout
 from tap_zohovoice.cli.dotenv import update_dotenv
 from tap_zohovoice.client import ZohoVoiceStream
@@ -26,7 +26,7 @@ from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
 
-_MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 echo = partial(click.echo, err=True)
 
 
@@ -49,7 +49,7 @@ def scopes_of(streams: Sequence[str]) -> str:
     return ",".join(dict.fromkeys([SCOPE, *scopes]))
 
 
-def exchange_code(endpoint: TokenEndpoint, client: Mapping[str, str], code: str, scope: str) -> str:
+def exchange_code(tokens: OAuthTokens, client: Mapping[str, str], code: str, scope: str) -> str:
     """Exchange a code for a refresh token, or raise an error that says what to do."""
     data_center = client["data_center"]
     console = api_console_url(data_center)
@@ -77,12 +77,12 @@ def exchange_code(endpoint: TokenEndpoint, client: Mapping[str, str], code: str,
     }
     form = {name: client[name] for name in ("client_id", "client_secret")}
     try:
-        response = endpoint.request_token(
+        response = tokens.request_token(
             {"grant_type": "authorization_code", "code": code, **form}, hints
         )
     except OAuthError as error:
         message = str(error)
-        if endpoint.failed_attempts:
+        if tokens.attempts > 1:
             message += "; an earlier response was lost; the code may already be used"
         raise ZohoVoiceError(message) from error
     except RetriesExhaustedError as error:
@@ -129,7 +129,7 @@ def check_token(tap: TapZohoVoice, streams: Sequence[str]) -> bool:
         total = CallLogsStream(tap, tap.services).api.get_json(
             {"from": "0", "size": "1"},
             lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
-            max_attempts=_MAX_ATTEMPTS,
+            max_attempts=MAX_ATTEMPTS,
         )
     except ZohoVoiceError as error:
         message = f"{error}. The refresh token is saved nevertheless"

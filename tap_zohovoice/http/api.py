@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import requests
 from requests.auth import AuthBase
 
-from tap_zohovoice._time import Clock
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import AmbiguousResponseError, UnexpectedResponseError
-from tap_zohovoice.http.body import iter_body
+from tap_zohovoice.http.body import read_whole
 from tap_zohovoice.http.response import validate_response
 from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.http.transport import network_errors
 
 _T = TypeVar("_T")
@@ -23,54 +23,44 @@ _T = TypeVar("_T")
 class ApiClient:
     """Requests to one URL: the SDK's request loop sends through `retry`, all others through `get`.
 
-    For each attempt, the authenticator waits for a slot and signs; the session sends, and releases
-    the slot. `redact` returns what must not be in an error: secrets and filters.
+    For each attempt, the authenticator waits for a slot and signs, and the session sends. The slot
+    is released after the body. `redact` returns what must not be in an error: secrets and filters.
     """
 
     url: str
     headers: Mapping[str, str]
-    session: requests.Session
+    session: PlainSession
     authenticator: AuthBase
     policy: RetryPolicy
-    clock: Clock
-    timeout: int
     redact: Callable[[], Collection[str]]
     scope: str = SCOPE
 
     bytes_received = 0  # in all bodies so far, decompressed
-    _requested_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
     _was_ambiguous = False
 
     def get(
         self,
         params: Mapping[str, str],
         handle: Callable[[requests.Response], _T],
-        *,
-        stream: bool = False,
         **limits: int,
     ) -> _T:
         """Send a GET request with retries; return what `handle` returns.
 
-        `handle` may raise `RetryableError`; with `stream`, it reads the body from the connection.
-        See `RetryPolicy.call` for the limits and for other errors.
+        `handle` reads the body by `iter_body`, and may raise `RetryableError`. See
+        `RetryPolicy.call` for the limits and for other errors.
         """
         request = requests.Request("GET", self.url, params=dict(params), headers=self.headers)
         prepared = request.prepare()  # without a signature, which each attempt adds
 
         def attempt() -> _T:
-            signed = self.authenticator(prepared)
-            self._requested_at = self.clock.monotonic()
-            response = self.session.send(
-                signed, timeout=self.timeout, allow_redirects=False, stream=stream
-            )
-            with closing(response):
+            with closing(self.session.send(self.authenticator(prepared))) as response:
                 return handle(response)
 
         return self.retry(attempt, **limits)
 
     def iter_body(self, response: requests.Response) -> Iterator[bytes]:
-        """Iterate over the body of a streamed response; see `http.body.iter_body`."""
-        for chunk in iter_body(response, self.clock, self.timeout, self._requested_at):
+        """Iterate over the body of the last response; see `http.body.iter_body`."""
+        for chunk in self.session.iter_body(response):
             self.bytes_received += len(chunk)
             yield chunk
 
@@ -78,19 +68,18 @@ class ApiClient:
         self, params: Mapping[str, str], parse: Callable[[dict[str, Any]], _T], **limits: int
     ) -> _T:
         """Get a JSON object and parse it; see `get` and `parse_json`."""
-        return self.get(
-            params, lambda response: self.parse_json(response, parse), stream=False, **limits
-        )
+        return self.get(params, lambda response: self.parse_json(response, parse), **limits)
 
     def parse_json(self, response: requests.Response, parse: Callable[[dict[str, Any]], _T]) -> _T:
-        """Validate a response and parse its JSON object; see `validate` for errors.
+        """Read and validate a response, and parse its JSON object; see `validate` for errors.
 
         `parse` raises `UnexpectedResponseError` if it cannot.
         """
-        self.bytes_received += len(response.content)
-        body = self.validate(response, response.content)
+        with closing(response):
+            body = read_whole(response, self.iter_body(response))
+        content = self.validate(response, body)
         try:
-            return parse(body)
+            return parse(content)
         except UnexpectedResponseError as error:
             summary = f"unexpected response: {error}"
             message = f"Zoho Voice: {summary}"
@@ -103,7 +92,7 @@ class ApiClient:
         try:
             hidden = [*self.redact(), *redact]
             return validate_response(
-                response, body, now=self.clock.now(), redact=hidden, scope=self.scope
+                response, body, now=self.session.clock.now(), redact=hidden, scope=self.scope
             )
         except AmbiguousResponseError as error:
             if not self._was_ambiguous:  # one empty response must not move a bookmark
@@ -113,6 +102,13 @@ class ApiClient:
 
     def retry(self, func: Callable[[], _T], **limits: int) -> _T:
         """Call a function that makes one attempt, with retries; see `get`."""
+
+        @network_errors("Zoho Voice", "api_url", self.url)
+        def attempt() -> _T:
+            try:
+                return func()
+            finally:
+                self.policy.limiter.release()
+
         self._was_ambiguous = False
-        attempt = network_errors("Zoho Voice", "api_url", self.url)(func)
         return self.policy.call(attempt, **limits)

@@ -1,10 +1,8 @@
-"""HTTP session that reads bounded bodies and releases the slot of each request."""
+"""HTTP session whose bodies are read within a deadline."""
 
 import http.client
-import io
 import os
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -15,8 +13,7 @@ from urllib3.exceptions import LocationParseError
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.http.body import read_body
-from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.http.body import iter_body
 
 _MAX_INTERIM = 20
 
@@ -47,7 +44,7 @@ class _Adapter(HTTPAdapter):
 
 
 class PlainSession(requests.Session):
-    """A session without redirects, cookies and interim responses, which limits bodies.
+    """A session without redirects, cookies and interim responses, which leaves bodies unread.
 
     Even with `allow_redirects=False`, requests reads the body of a redirect without bound, and
     parses the address in it.
@@ -55,10 +52,13 @@ class PlainSession(requests.Session):
 
     first_date = ""
     """`Date` of the first response."""
+    sent_at = 0.0
+    """When the last request was sent, in seconds of the monotonic clock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, timeout: float) -> None:
         super().__init__()
-        self._clock = clock
+        self.clock = clock
+        self.timeout = timeout
         # Of the environment, `send` uses only proxies.
         env = os.environ
         self.verify = env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or True
@@ -68,41 +68,20 @@ class PlainSession(requests.Session):
 
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a request and read the body, within a deadline and a maximum size.
-
-        `timeout` is required; with `stream`, the caller reads.
-
-        Raises:
-            requests.RequestException: If there is no response, or its body is cut off, too slow
-                or too large; then its `response` is that response.
-        """
-        stream = kwargs.pop("stream", False)
+        """Send a request, and leave its body to `iter_body`."""
+        kwargs |= {"timeout": self.timeout, "stream": True, "allow_redirects": False}
+        self.sent_at = self.clock.monotonic()
         try:
-            response = super().send(request, stream=True, **kwargs)
+            response = super().send(request, **kwargs)
         except LocationParseError as error:  # a host name that only the connection rejects
             raise requests.exceptions.InvalidURL from error
         self.first_date = self.first_date or response.headers.get("Date", "")
-        if not stream:
-            with closing(response):
-                body = read_body(response, self._clock, float(kwargs["timeout"]))
-            response.raw = io.BytesIO(body)
         return response
+
+    def iter_body(self, response: requests.Response) -> Iterator[bytes]:
+        """Iterate over the body of the last response; see `http.body.iter_body`."""
+        return iter_body(response, self.clock, self.sent_at + self.timeout)
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
-
-
-class ThrottledSession(PlainSession):
-    """Releases the slot that `ThrottledAuthenticator` acquired, also after a failure."""
-
-    def __init__(self, limiter_for: Callable[[str], SlidingWindowLimiter], clock: Clock) -> None:
-        super().__init__(clock)
-        self._limiter_for = limiter_for
-
-    @override
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        try:
-            return super().send(request, **kwargs)
-        finally:
-            self._limiter_for(str(request.url)).release()

@@ -4,16 +4,13 @@ import datetime as dt
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tap_zohovoice._time import Clock
 
-SlotToken = tuple[str, int | str]
-"""A slot of a shared store: its URL, and its name there."""
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 ROUNDING_MARGIN = 0.001  # seconds, so that no rounded wait ends before the slot is free
 LOG_WAIT_FROM = 1.0  # seconds from which a wait is logged at INFO; shorter ones are common
-_LONG_AGO = 1e9  # seconds, in which each slot is freed
 _REFRESHES_PER_PERIOD = 3
 """Refreshes while it waits; a store that lost a lockout grants no slot for a period."""
 _AT_LIMIT = "At the limit"
@@ -31,24 +28,25 @@ class Wait(NamedTuple):
 class Grant(NamedTuple):
     """What a store replies to a request for a slot."""
 
-    token: SlotToken | None  # None where there is no slot, or the store is not usable
+    slot: int | str | None = None  # its name; None if there is none, or the store is not usable
     seconds: float = 0.0  # to wait before the next try; zero if the slot is granted
     reason: str = ""  # empty if all slots are taken
 
 
-class SlotStore(Protocol):
-    """Slots and lockouts of all URLs, shared by processes."""
+class SlotStore:
+    """Slots and lockouts of a URL, for the processes that share them; here, for none."""
 
-    is_volatile: bool = False
+    is_volatile = False
     """Whether it may lose lockouts, so that a waiting process must refresh them."""
 
-    def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
+    def try_acquire(self, slots: int, seconds: float) -> Grant:  # noqa: ARG002
         """Acquire one of some slots, each free `seconds` after its release, unless locked."""
+        return Grant()
 
-    def release(self, token: SlotToken, age: float) -> None:
-        """Record that the response to a slot's request came some seconds ago."""
+    def release(self, slot: int | str) -> None:
+        """Record that the response to the request of a slot came just now."""
 
-    def lock_for(self, url: str, seconds: float) -> None:
+    def lock_for(self, seconds: float) -> None:
         """Refuse slots to all processes for some seconds from now."""
 
     def refresh(self) -> None:
@@ -67,14 +65,13 @@ class SlidingWindowLimiter:
     calls: int  # that the server allows in a period
     seconds: float  # of the period
     clock: Clock
-    store: SlotStore | None = None
-    url: str = ""  # what the server's limit counts
+    store: SlotStore = field(default_factory=SlotStore)
     requests = 0  # that got a slot
     waits = 0  # of `LOG_WAIT_FROM` seconds or more
     delay = 0.0  # seconds of all waits for another reason than the limit
     current_wait: Wait | None = field(default=None, init=False)
     _released: deque[float] = field(default_factory=deque, init=False)
-    _in_flight: list[SlotToken | None] = field(default_factory=list, init=False)
+    _in_flight: list[int | str | None] = field(default_factory=list, init=False)
     _locked_until = float("-inf")
     _lock_reason = ""
 
@@ -107,29 +104,19 @@ class SlidingWindowLimiter:
         limit = f"{_AT_LIMIT} of {self.calls} requests in {self.seconds:.0f} s"
         if len(self._released) + len(self._in_flight) >= self._slots:
             return (self._released or [now])[0] + self.seconds - now, limit
-        token = None
-        if self.store:
-            token, seconds, reason = self.store.try_acquire(self.url, self._slots, self.seconds)
-            if seconds > 0:
-                return seconds, reason or limit
-        self._in_flight.append(token)
+        slot, seconds, reason = self.store.try_acquire(self._slots, self.seconds)
+        if seconds > 0:
+            return seconds, reason or limit
+        self._in_flight.append(slot)
         self.requests += 1
         return 0.0, ""
 
     def release(self) -> None:
-        """Release a slot after the response or the failure; it is free a period from now."""
-        self._released.append(self.clock.monotonic())
-        self._release_shared(0.0)
-
-    def cancel(self) -> None:
-        """Return a slot whose request was never sent; it is free at once."""
-        self.requests -= 1
-        self._release_shared(_LONG_AGO)
-
-    def _release_shared(self, age: float) -> None:
-        token = self._in_flight.pop()
-        if self.store and token is not None:
-            self.store.release(token, age)
+        """Release the slot, if there is one, after a response or failure; see the class."""
+        while self._in_flight:
+            self._released.append(self.clock.monotonic())
+            if (slot := self._in_flight.pop()) is not None:
+                self.store.release(slot)
 
     def lock_for(self, seconds: float, reason: str) -> None:
         """Grant no slot for some seconds, here and in other processes; `acquire` waits.
@@ -139,8 +126,7 @@ class SlidingWindowLimiter:
         seconds += 1 + seconds * 0.01
         self._locked_until = max(self._locked_until, self.clock.monotonic() + seconds)
         self._lock_reason = reason
-        if self.store:
-            self.store.lock_for(self.url, seconds)
+        self.store.lock_for(seconds)
 
     def wait(self, seconds: float, reason: str) -> None:
         """Log why and until when, then sleep."""
@@ -158,7 +144,7 @@ class SlidingWindowLimiter:
         self.current_wait = Wait(status, until)
         part = self.seconds / _REFRESHES_PER_PERIOD
         try:
-            while self.store and self.store.is_volatile and seconds > part:
+            while self.store.is_volatile and seconds > part:
                 self.clock.sleep(part)
                 self.store.refresh()
                 seconds -= part

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.exceptions import RateLimitStoreError
-from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore, SlotToken
+from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
 from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
 
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
@@ -30,12 +30,12 @@ _REASONS = {
 
 
 class RedisStore(SlotStore):
-    """Slots and lockouts of an OAuth client on a Redis server.
+    """Slots and lockouts of an OAuth client and a URL on a Redis server.
 
     If the store is lost during a run, the process waits for it for `patience` seconds: requests
     without the store could exceed the limit. What could not be reported in the meantime is reported
     with the next call. A request of a killed process may be in flight for `timeout` seconds. No
-    error and no log line quotes any of the URL.
+    error and no log line quotes any of `server`.
 
     Raises:
         RateLimitStoreError: If the server cannot be reached, or later is lost for longer.
@@ -43,18 +43,26 @@ class RedisStore(SlotStore):
 
     is_volatile = True
 
-    def __init__(
-        self, url: str, client_id: str, *, timeout: float, patience: float, clock: Clock
+    def __init__(  # noqa: PLR0913
+        self,
+        server: str,
+        client_id: str,
+        url: str,
+        *,
+        timeout: float,
+        patience: float,
+        clock: Clock,
     ) -> None:
         self._key = f"tap-zohovoice:{_digest(client_id)}"
+        self._url = _digest(url)
         self._timeout = timeout
         self._patience = patience
         self._clock = clock
         self._lost: tuple[float, str] | None = None  # since when, and the message
-        self._lockouts: dict[str, float] = {}  # until when
-        self._answered: list[tuple[SlotToken, float]] = []
+        self._locked_until = float("-inf")
+        self._answered: list[tuple[int | str, float]] = []  # slots, and when they were released
         self._client = redis.Redis.from_url(
-            url,
+            server,
             socket_timeout=_SOCKET_TIMEOUT,
             socket_connect_timeout=_SOCKET_TIMEOUT,
             # A server may close an idle connection. A repeated call has no further effect.
@@ -67,29 +75,29 @@ class RedisStore(SlotStore):
             raise RateLimitStoreError(message) from error
 
     @override
-    def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
-        token = _digest(url), uuid.uuid4().hex
+    def try_acquire(self, slots: int, seconds: float) -> Grant:
+        slot = uuid.uuid4().hex
         while True:
             try:
-                outcome, wait = self._call(wanted=token, slots=slots, seconds=seconds)
+                outcome, wait = self._call(wanted=slot, slots=slots, seconds=seconds)
             except redis.RedisError as error:
                 self._wait_until_back(error)
             else:
                 break
         if not wait:
-            return Grant(token)
+            return Grant(slot)
         if outcome == "locked":
-            self._remember_lockout(url, wait)
+            self._remember_lockout(wait)
         return Grant(None, wait, _REASONS[outcome])
 
     @override
-    def release(self, token: SlotToken, age: float) -> None:
-        self._answered.append((token, self._clock.monotonic() - age))
+    def release(self, slot: int | str) -> None:
+        self._answered.append((slot, self._clock.monotonic()))
         self.refresh()
 
     @override
-    def lock_for(self, url: str, seconds: float) -> None:
-        self._remember_lockout(url, seconds)
+    def lock_for(self, seconds: float) -> None:
+        self._remember_lockout(seconds)
         self.refresh()
 
     @override
@@ -103,10 +111,11 @@ class RedisStore(SlotStore):
         """Run the script; return the outcome and how many seconds to wait."""
         now = self._clock.monotonic()
         request = {
+            "url": self._url,
             "timeout": self._timeout,
             "max_lockout": MAX_LOCKOUT,
-            "lockouts": {url: end - now for url, end in self._lockouts.items() if end > now},
-            "answered": [(*token, now - at) for token, at in self._answered],
+            "lockout": max(self._locked_until - now, 0),
+            "answered": [(slot, now - at) for slot, at in self._answered],
             **wanted,
         }
         reply: Any = self._client.eval(_SCRIPT, 1, self._key, json.dumps(request))
@@ -117,9 +126,8 @@ class RedisStore(SlotStore):
         outcome, microseconds = reply
         return str(outcome, "ascii"), microseconds / 1e6
 
-    def _remember_lockout(self, url: str, seconds: float) -> None:
-        name, until = _digest(url), self._clock.monotonic() + seconds
-        self._lockouts[name] = max(until, self._lockouts.get(name, until))
+    def _remember_lockout(self, seconds: float) -> None:
+        self._locked_until = max(self._locked_until, self._clock.monotonic() + seconds)
 
     def _note_loss(self, error: redis.RedisError) -> tuple[float, str]:
         if self._lost is None:

@@ -29,17 +29,18 @@ if redis.call('HGET', key, 'run_id') ~= run_id then
   redis.call('HSET', key, 'run_id', run_id)
   put('since', now)
 end
-for url, left in pairs(request.lockouts) do
+local wanted_url = request.url
+if request.lockout > 0 then
   -- A shorter lockout must not end a longer one.
-  put(url .. '/lock', now, math.max(left, lockout(redis.call('HGET', key, url .. '/lock'))))
+  local left = lockout(redis.call('HGET', key, wanted_url .. '/lock'))
+  put(wanted_url .. '/lock', now, math.max(request.lockout, left))
 end
 for _, slot in ipairs(request.answered) do
-  local url, token, age = unpack(slot)
-  redis.call('HDEL', key, url .. '/taken/' .. token)
-  put(url .. '/answered/' .. token, now - age)
+  local token, age = unpack(slot)
+  redis.call('HDEL', key, wanted_url .. '/taken/' .. token)
+  put(wanted_url .. '/answered/' .. token, now - age)
 end
 if not request.wanted then return {'noted', 0} end
-local wanted_url, wanted_token = unpack(request.wanted)
 
 local ends, locked = {}, 0
 local stored = redis.call('HGETALL', key)
@@ -69,7 +70,7 @@ local function wait(reason, seconds) return {reason, math.ceil(seconds * 1000000
 local forgotten = math.min(redis.call('HGET', key, 'since'), now) + request.seconds - now
 if locked > 0 and locked >= forgotten then return wait('locked', locked) end
 if forgotten > 0 then return wait('forgotten', forgotten) end
-local field = wanted_url .. '/taken/' .. wanted_token
+local field = wanted_url .. '/taken/' .. request.wanted
 if redis.call('HEXISTS', key, field) == 0 then -- otherwise the reply to an earlier call was lost
   if #ends >= request.slots then
     table.sort(ends)

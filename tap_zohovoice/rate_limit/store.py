@@ -5,8 +5,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +13,7 @@ from platformdirs import user_state_path
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore, SlotToken
+from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
@@ -38,14 +37,10 @@ def store_path(client_id: str, url: str) -> Path:
     """Return the file for one OAuth client and one rate-limited URL; its name reveals neither.
 
     Raises:
-        OSError: If the user has no state folder.
+        RuntimeError: If the user has no home folder.
     """
     name = hashlib.sha256(f"{client_id}\n{url}".encode()).hexdigest()[:24]
-    try:
-        folder = user_state_path("tap-zohovoice", appauthor=False).expanduser()
-    except RuntimeError as error:
-        message = "home folder not found"
-        raise OSError(message) from error
+    folder = user_state_path("tap-zohovoice", appauthor=False).expanduser()
     if not folder.is_absolute():  # XDG ignores such a path; each working folder would have a count
         folder = Path.home() / ".local" / "state" / "tap-zohovoice"
     return folder / f"{name}.sqlite3"
@@ -53,32 +48,29 @@ def store_path(client_id: str, url: str) -> Path:
 
 @dataclass(eq=False, repr=False)
 class SQLiteSlotStore(SlotStore):
-    """Slots of each URL in a file, safe for several processes and for a kill at any moment.
+    """Slots of a URL in a file, safe for several processes and for a kill at any moment.
 
-    If a file cannot be used, or its content is invalid, one warning is logged and every slot is
+    If the file cannot be used, or its content is invalid, one warning is logged and every slot is
     free, so that only the limiter's own window in memory counts.
     """
 
     client_id: str
+    url: str
     timeout: float  # seconds that a request of a killed process may still be in flight
     clock: Clock  # its wall clock is the only one that processes share
-    _unusable: set[str] = field(default_factory=set, init=False)  # URLs
-    _paths: dict[str, Path] = field(default_factory=dict, init=False)  # by URL
+    _is_unusable = False
 
     @override
-    def try_acquire(self, url: str, slots: int, seconds: float) -> Grant:
-        acquire = partial(self._acquire, url, slots, seconds)
-        return self._transaction(url, acquire, Grant(None))
+    def try_acquire(self, slots: int, seconds: float) -> Grant:
+        return self._transaction(lambda file: self._acquire(slots, seconds, file)) or Grant()
 
     @override
-    def release(self, token: SlotToken, age: float) -> None:
-        url, slot = token
-        values = [self.clock.now() - age, slot]
+    def release(self, slot: int | str) -> None:
         sql = "UPDATE slot SET answered = ? WHERE id = ?"
-        self._transaction(url, lambda file: file.execute(sql, values), None)
+        self._transaction(lambda file: file.execute(sql, [self.clock.now(), slot]))
 
     @override
-    def lock_for(self, url: str, seconds: float) -> None:
+    def lock_for(self, seconds: float) -> None:
         # A shorter lockout must not end a longer one.
         sql = """
             INSERT INTO lock VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET
@@ -87,13 +79,9 @@ class SQLiteSlotStore(SlotStore):
                 excluded.seconds, MIN(lock.since, excluded.since) + lock.seconds - excluded.since
             )
         """
-        self._transaction(url, lambda file: file.execute(sql, [self.clock.now(), seconds]), None)
+        self._transaction(lambda file: file.execute(sql, [self.clock.now(), seconds]))
 
-    @override
-    def refresh(self) -> None:
-        pass  # the file does not forget lockouts
-
-    def _acquire(self, url: str, slots: int, seconds: float, file: sqlite3.Connection) -> Grant:
+    def _acquire(self, slots: int, seconds: float, file: sqlite3.Connection) -> Grant:
         now = self.clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
         sql = """
@@ -117,16 +105,15 @@ class SQLiteSlotStore(SlotStore):
             sql = f"SELECT {ends} FROM slot ORDER BY 1 LIMIT 1 OFFSET ?"  # noqa: S608 - no input
             ((end,),) = file.execute(sql, [self.timeout, used - slots])
             return Grant(None, end + seconds - now)
-        slot = file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid
-        return Grant((url, slot or 0))
+        return Grant(file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid)
 
-    def _transaction(self, url: str, work: Callable[[sqlite3.Connection], _T], default: _T) -> _T:
-        """Run one transaction; return the default where the file is not usable."""
-        if url in self._unusable:
-            return default
-        path: Path | str = ""
+    def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        """Run one transaction; return None where the file is not usable."""
+        if self._is_unusable:
+            return None
+        path = None
         try:
-            path = self._paths[url] = self._paths.get(url) or store_path(self.client_id, url)
+            path = store_path(self.client_id, self.url)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The file is opened anew each time, so that damage, deletion and forks do no harm.
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
@@ -137,8 +124,9 @@ class SQLiteSlotStore(SlotStore):
                 for table in _TABLES:
                     file.execute(table)
                 return work(file)
-        except (sqlite3.Error, OSError, TypeError) as error:  # a column is null in another version
-            self._unusable.add(url)
-            text = "Cannot open the shared rate-limit file (%s); limiting this process only"
-            _LOGGER.warning(text, ", ".join(filter(None, (type(error).__name__, str(path)))))
-            return default
+        # A column is null in another version of the tap.
+        except (sqlite3.Error, OSError, RuntimeError, TypeError) as error:
+            self._is_unusable = True
+            text = "Cannot open the shared rate-limit file (%s, %s); limiting this process only"
+            _LOGGER.warning(text, type(error).__name__, path or "no home folder")
+            return None

@@ -160,7 +160,7 @@ class FileRequests:
         receive = partial(self._receive, names, handle)
         limits = {"max_attempts": self.failures.attempts if is_single else _MAX_ATTEMPTS}
         try:
-            result = self.api.get(params, receive, stream=True, max_lockouts=1, **limits)
+            result = self.api.get(params, receive, max_lockouts=1, **limits)
         except ZohoVoiceError as error:
             self.failures.observe(error, is_single=is_single)
             is_mode = isinstance(error, InvalidParameterError) and not self._is_mode_accepted

@@ -301,8 +301,8 @@ class TestExchange:
         [
             (["lock"], "Access Denied: too many tokens were requested; wait ten minutes, then"),
             (["redirect"], "HTTP 302, no token; check data_center, or accounts_url if it is set"),
-            (["html"] * 3, "HTTP 200, no token in the response; try again at once"),
-            (["cut"] * 3, "check accounts_url if it is set, else the network; try again at once"),
+            (["html"] * 3, "HTTP 200, no token in the response; gave up after 3 attempts; try"),
+            (["cut"] * 3, "check accounts_url if it is set, else the network; gave up after 3"),
             (["truncated"], "an earlier response was lost; the code may already be used"),
             (["slow:50"], ""),
         ],
@@ -342,9 +342,9 @@ class TestTokenTest:
         assert bool(result.out) != write
 
     def test_shares_the_rate_limit_of_other_runs(self, cli: Cli) -> None:
-        slots = SQLiteSlotStore(cli.box.config["client_id"], 60, cli.clock)
         url = f"{cli.box.url}/rest/json/zv/logs"
-        many, one = (SlidingWindowLimiter(calls, 60, cli.clock, slots, url) for calls in (30, 2))
+        slots = SQLiteSlotStore(cli.box.config["client_id"], url, 60, cli.clock)
+        many, one = (SlidingWindowLimiter(calls, 60, cli.clock, slots) for calls in (30, 2))
         for _ in range(29):
             many.acquire()
             many.release()

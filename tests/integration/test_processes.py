@@ -162,7 +162,7 @@ def test_limit_is_kept_by_killed_runs_in_a_row(account: Accounts, start: Start) 
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
 
 
-# Its clock stops in the middle of a transaction, when it is asked for the third time.
+# Its clock stops in the middle of a transaction, when it is asked for the second time.
 HOLDING = """
 import sys, time
 from tap_zohovoice._time import Clock
@@ -173,7 +173,7 @@ class HoldingClock(Clock):
 
     def now(self):
         self.asked += 1
-        if self.asked == 3:
+        if self.asked == 2:
             sys.stderr.write("holding\\n")
             sys.stderr.flush()
             time.sleep(60)

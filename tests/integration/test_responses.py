@@ -361,5 +361,5 @@ def test_outage_of_accounts_is_waited_out(
     ):
         mock.post(f"{box.url}/oauth/v2/token", additional_matcher=fails, **response)
         run = box.read(page_size=50)
-        assert next(count) >= 8 + number
-    assert re.search(r"retrying in 60 s, until 12:\d\d:\d\d UTC at most", run.log)
+        assert next(count) >= 7 + number
+    assert re.search(r"waiting 64 s, until 2026-03-01 12:\d\d:\d\d UTC", run.log)

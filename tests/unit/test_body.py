@@ -3,7 +3,6 @@
 import gzip
 import io
 import tracemalloc
-import zlib
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import requests
 from urllib3 import HTTPResponse
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.http.body import content_length, iter_body, read_body
+from tap_zohovoice.http.body import content_length, iter_body, read_whole
 from tap_zohovoice.http.session import PlainSession
 from tests.support.cli import FakeClock
 from tests.support.raw_server import raw_server
@@ -27,6 +26,10 @@ def response_of(raw: io.BufferedIOBase, **headers: str) -> requests.Response:
     return response
 
 
+def read_body(response: requests.Response, clock: FakeClock, timeout: float) -> bytes:
+    return read_whole(response, iter_body(response, clock, clock.monotonic() + timeout))
+
+
 def fetch(body: bytes, **headers: str) -> bytes:
     """Read a body with these headers by the tap's reader."""
     return read_body(response_of(io.BytesIO(body), **headers), FakeClock(), 60)
@@ -37,8 +40,9 @@ def fetch(body: bytes, **headers: str) -> bytes:
     [
         *[(name, CONTENT) for name in ("identity", "UTF-8", "none", "aws-chunked", "")],
         *[(name, GZIPPED) for name in ("gzip", "X-GZip", "aws-chunked, gzip", "gzip;q=1.0")],
-        *[('"gzip"', GZIPPED), ("deflate", zlib.compress(CONTENT))],
-        ("deflate, gzip", gzip.compress(zlib.compress(CONTENT))),
+        ('"gzip"', GZIPPED),
+        # Codings that were not asked for are left, for those that parse the body.
+        *[(name, CONTENT) for name in ("br", "zstd", "deflate")],
     ],
 )
 def test_body_is_decompressed_if_coding_is_known(encoding: str, body: bytes) -> None:
@@ -78,7 +82,7 @@ def test_slow_body_may_take_the_time_of_its_size() -> None:
     assert len(clock.slept) > 100
 
 
-@pytest.mark.parametrize("rest", [b"", bytes(512), b"\r\n"])
+@pytest.mark.parametrize("rest", [b"", bytes(512)])
 @pytest.mark.parametrize("sizes", [(70_000,), (0, 1, 300_000), (65_536, 65_536)])
 def test_all_members_of_a_gzip_body_are_read(sizes: tuple[int, ...], rest: bytes) -> None:
     file = io.BytesIO(CONTENT)
@@ -92,7 +96,7 @@ def test_members_are_found_where_reads_divide_them() -> None:
         def read1(self, size: int | None = -1) -> bytes:
             return super().read1(1)
 
-    body = gzip.compress(CONTENT[:5000]) + gzip.compress(CONTENT[5000:6000]) + b"\0\x1f\x8b"
+    body = gzip.compress(CONTENT[:5000]) + gzip.compress(CONTENT[5000:6000]) + bytes(3)
     response = response_of(Bytewise(body), Content_Encoding="gzip")
     assert read_body(response, FakeClock(), 60) == CONTENT[:6000]
 
@@ -100,9 +104,10 @@ def test_members_are_found_where_reads_divide_them() -> None:
 @pytest.mark.parametrize(
     ("encoding", "body", "missing"),
     [
-        *[("gzip", GZIPPED[:kept], 0) for kept in (0, 5, 1000, -1)],
+        *[("gzip", GZIPPED[:kept], 0) for kept in (5, 1000, -1)],
         *[("gzip", GZIPPED + GZIPPED[:kept], 0) for kept in (1, 5, 1000, -1)],
-        *[(encoding, CONTENT, 0) for encoding in ("br", "zstd", "gzip", "gzip, br")],
+        ("gzip", GZIPPED[:-8] + bytes(8), 0),
+        *[(encoding, CONTENT, 0) for encoding in ("gzip", "gzip, br")],
         *[("", CONTENT, missing) for missing in (1, 1000)],
     ],
     ids=lambda value: str(len(value)) if isinstance(value, bytes) else value,
@@ -159,11 +164,8 @@ def test_content_length_is_of_valid_uncompressed_bodies_alone(
 )
 def test_redirect_is_neither_followed_nor_read(location: bytes) -> None:
     head = b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: " + location + b"\r\n\r\n"
-    session = PlainSession(FakeClock())
-    with (
-        raw_server(head, bytes(20_000_000)) as server,
-        session.get(server.url, stream=True, timeout=10, allow_redirects=False) as response,
-    ):
+    session = PlainSession(FakeClock(), 10)
+    with raw_server(head, bytes(20_000_000)) as server, session.get(server.url) as response:
         assert response.status_code == 302
         assert response.raw.tell() == 0
         assert response.next is None

@@ -10,11 +10,11 @@ import pytest
 import requests
 from requests_mock import Mocker
 
-from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator, TokenEndpoint
+from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.exceptions import RetriesExhaustedError, RetryableError, ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import RetryPolicy
-from tap_zohovoice.http.session import ThrottledSession
+from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
 
@@ -37,16 +37,19 @@ class Stack:
             [{"json": {"access_token": f"token-{number}"}} for number in range(20)],
         )
         self.limiter = SlidingWindowLimiter(30, 60, clock)
-        endpoint = TokenEndpoint(accounts_url=ACCOUNTS, clock=clock, timeout=9, user_agent="x")
-        tokens = OAuthTokens(endpoint=endpoint, client_id="a", client_secret="b", refresh_token="c")
+        session = PlainSession(clock, 9)
+        tokens = OAuthTokens(
+            accounts_url=ACCOUNTS,
+            session=session,
+            policy=RetryPolicy(self.limiter, lambda: False, 600),
+            **dict.fromkeys(("user_agent", "client_id", "client_secret", "refresh_token"), "x"),
+        )
         self.client = ApiClient(
             url=url,
             headers={"X-Test": "1"},
-            session=ThrottledSession(lambda _: self.limiter, clock),
+            session=session,
             authenticator=ThrottledAuthenticator(tokens=tokens, limiter=self.limiter),
             policy=RetryPolicy(self.limiter, tokens.invalidate, 600),
-            clock=clock,
-            timeout=9,
             redact=lambda: ["secret"],
         )
 
@@ -57,7 +60,6 @@ class Stack:
         return self.client.get(
             {"fromDate": "2026-01-01", "toDate": "2026-01-31"},
             lambda response: self.client.parse_json(response, dict),
-            stream=False,
             **limits,
         )
 
@@ -68,9 +70,9 @@ class Stack:
         return error.value
 
     def assert_released(self) -> None:
-        """Check that no slot is left in flight."""
-        with pytest.raises(IndexError):
-            self.limiter.release()
+        """Check that no slot is left in flight: a period later, all are free."""
+        self.clock.time += 600
+        assert [self.limiter.try_acquire() for _ in range(29)] == [(0.0, "")] * 29
 
 
 @pytest.fixture

@@ -150,8 +150,6 @@ def test_repairable_file_is_used_silently(
 def test_lockout_applies_without_a_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     store_path(CLIENT, URL).mkdir(parents=True)
     limiter = make_limiter(clock)
-    limiter.acquire()
-    limiter.cancel()
     limiter.lock_for(600, "locked")
     assert seconds_waited(limiter, clock) >= 600
     assert len(warnings_of(caplog)) == 1
@@ -207,20 +205,20 @@ def test_full_disk_warns_once(clock: FakeClock, caplog: pytest.LogCaptureFixture
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_forked_process_shares_the_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    store = SQLiteSlotStore(CLIENT, 60, clock)
-    assert store.try_acquire(URL, 3, 60).token is not None
+    store = SQLiteSlotStore(CLIENT, URL, 60, clock)
+    assert store.try_acquire(3, 60).slot is not None
     if not (child := os.fork()):
-        os._exit(store.try_acquire(URL, 3, 60).token is None)
+        os._exit(store.try_acquire(3, 60).slot is None)
     assert os.waitpid(child, 0)[1] == 0
-    assert store.try_acquire(URL, 3, 60).token is not None
-    assert store.try_acquire(URL, 3, 60) == Grant(None, 120)
+    assert store.try_acquire(3, 60).slot is not None
+    assert store.try_acquire(3, 60) == Grant(None, 120)
     assert not warnings_of(caplog)
 
 
 def test_threads_share_the_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    store = SQLiteSlotStore(CLIENT, 60, clock)
+    store = SQLiteSlotStore(CLIENT, URL, 60, clock)
     with ThreadPoolExecutor(4) as threads:
-        grants = list(threads.map(lambda _: store.try_acquire(URL, 20, 60), range(40)))
-    tokens = [grant.token for grant in grants if grant.token is not None]
-    assert len(set(tokens)) == len(tokens) == 20
+        grants = list(threads.map(lambda _: store.try_acquire(20, 60), range(40)))
+    slots = [grant.slot for grant in grants if grant.slot is not None]
+    assert len(set(slots)) == len(slots) == 20
     assert not warnings_of(caplog)
