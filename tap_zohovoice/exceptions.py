@@ -1,6 +1,6 @@
 """Exceptions of the tap, derived from those of the SDK where they end a sync or a request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
@@ -8,21 +8,27 @@ from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, Retriabl
 
 
 @dataclass(eq=False, repr=False)
-class ZohoVoiceError(FatalAPIError):
-    """Ends the sync; the text is one line that says what to do."""
+class _RequestError(Exception):
+    """What is known of a failed request."""
 
-    text: str = ""
+    text: str = ""  # one line that says what to do
     _: KW_ONLY
     summary: str = ""  # text of a single response, without advice; empty if there was none
-    is_unreachable: bool = False  # whether no service responded
+    is_unreachable: bool = False  # whether there was no response, or an incomplete one
     may_be_token: bool = False  # whether an invalid access token may be the reason
+    wait: float | None = None  # seconds to wait, if the response states them
+    is_uncertain: bool = False  # whether the request may be rejected, rather than the API locked
+    rejected_param: str = ""  # `size` or `dates`, where the response names it
+    is_invalid_value: bool = False  # whether the response says so, as `ZVT015` does
+    scope: str = ""  # that is missing; empty if there are several
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
+class ZohoVoiceError(_RequestError, FatalAPIError):
+    """Ends the sync."""
+
+
 class MissingScopeError(ZohoVoiceError):
     """The refresh token lacks the scope that a request needs."""
-
-    scope: str = ""  # empty if several are missing
 
 
 class RetriesExhaustedError(ZohoVoiceError):
@@ -33,16 +39,8 @@ class RateLimitLockoutError(ZohoVoiceError):
     """The API is locked for longer, or more often, than the tap waits."""
 
 
-class RateLimitStoreError(ZohoVoiceError):
-    """The store that the setting `rate_limit_store` names cannot be reached."""
-
-
-@dataclass(eq=False, repr=False, kw_only=True)
 class InvalidParameterError(ZohoVoiceError):
     """The API rejects a value of the request: a page size, an offset, dates."""
-
-    rejected_param: str = ""  # `size` or `dates`, where the response names it
-    is_invalid_value: bool = False  # whether the response says so, as `ZVT015` does
 
 
 class OAuthError(ZohoVoiceError):
@@ -61,26 +59,16 @@ class InvalidInputError(ConfigValidationError):
 
 
 @dataclass(eq=False, repr=False)
-class RetryableError(RetriableAPIError):
+class RetryableError(_RequestError, RetriableAPIError):
     """A failed attempt that a retry may fix."""
-
-    text: str
-    _: KW_ONLY
-    summary: str = ""  # what happened, without advice
-    is_unreachable: bool = False  # whether there was no response, or an incomplete one
-    may_be_token: bool = False  # whether an invalid access token may be the reason
-    wait: float | None = None  # seconds to wait, if the response states them
 
     def __post_init__(self) -> None:
         """Use the text where no summary is given."""
         self.summary = self.summary or self.text
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
 class RateLimitedError(RetryableError):
     """The API is locked, because of too many requests."""
-
-    is_uncertain: bool = False  # whether the request itself may be rejected instead
 
 
 class TokenRejectedError(RetryableError):
@@ -119,3 +107,15 @@ class ShutdownRequested(BaseException):
 
     signum: int
     on_shutdown: Callable[[], None]  # writes what must still be emitted
+
+
+def iter_causes(error: BaseException) -> Iterator[BaseException]:
+    """Iterate from an error to those it wraps: its `reason`, an argument, or by chaining."""
+    seen: list[BaseException] = []
+    current: BaseException | None = error
+    while current and current not in seen:
+        seen.append(current)
+        yield current
+        inner = (getattr(current, "reason", None), *current.args)
+        wrapped = next((item for item in inner if isinstance(item, BaseException)), None)
+        current = wrapped or current.__cause__ or current.__context__

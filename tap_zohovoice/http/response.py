@@ -101,17 +101,16 @@ def validate_response(
     is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
     is_uncertain = wait is None and not is_surely_throttled(status, error.words)
     is_clear = is_invalid_value or code in _CODES or kind in {RateLimitedError, TokenRejectedError}
-    details: dict[type, dict[str, Any]] = {
-        RateLimitedError: {"wait": wait, "is_uncertain": is_uncertain},
-        RetryableError: {"wait": wait, "is_unreachable": is_gateway or advice == _FOREIGN},
-        InvalidParameterError: {"rejected_param": param, "is_invalid_value": is_invalid_value},
-        MissingScopeError: {"scope": scope},
-    }
     raise kind(
         "Zoho Voice: " + ": ".join(filter(None, (summary, advice.format(scope=scope)))),
         summary=summary,
+        is_unreachable=kind is RetryableError and (is_gateway or advice == _FOREIGN),
         may_be_token=not (is_clear or is_gateway),
-        **details.get(kind, {}),
+        wait=wait,
+        is_uncertain=is_uncertain,
+        rejected_param=param,
+        is_invalid_value=is_invalid_value,
+        scope=scope,
     )
 
 

@@ -8,14 +8,14 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import requests
 
-from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
+from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError, iter_causes
 
 _CA_ENV = "REQUESTS_CA_BUNDLE"
 _PROXY_ENV = "HTTPS_PROXY and NO_PROXY"
@@ -59,7 +59,7 @@ def network_errors(service: str, setting: str, url: str, advice: str = "") -> Ge
 
 def _explain(error: OSError, setting: str, url: str, advice: str) -> tuple[str, bool]:
     """Return why a request failed, what to do, and whether retries are useless."""
-    causes = list(_iter_causes(error))
+    causes = list(iter_causes(error))
     if text := _explain_tls_error(causes):
         return text.format(setting=setting), True
     match error:
@@ -95,18 +95,6 @@ def _explain_network_error(error: OSError, causes: list[BaseException], url: str
     codes = [cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno]
     reason = os.strerror(codes[-1]) if codes else type(error).__name__
     return f"connection failed: {next(texts, f'{server} ({reason})')}"
-
-
-def _iter_causes(error: BaseException) -> Iterator[BaseException]:
-    """Iterate from an error to those it wraps: its `reason`, an argument, or by chaining."""
-    seen: list[BaseException] = []
-    current: BaseException | None = error
-    while current and current not in seen:
-        seen.append(current)
-        yield current
-        inner = (getattr(current, "reason", None), *current.args)
-        wrapped = next((item for item in inner if isinstance(item, BaseException)), None)
-        current = wrapped or current.__cause__ or current.__context__
 
 
 def _explain_proxy_error(causes: list[BaseException]) -> tuple[str, bool]:

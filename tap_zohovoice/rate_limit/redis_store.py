@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.exceptions import RateLimitStoreError
+from tap_zohovoice.exceptions import ZohoVoiceError, iter_causes
 from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
 from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
 
@@ -38,7 +38,7 @@ class RedisStore(SlotStore):
     error and no log line quotes any of `server`.
 
     Raises:
-        RateLimitStoreError: If the server cannot be reached, or later is lost for longer.
+        ZohoVoiceError: If the server cannot be reached, or later is lost for longer.
     """
 
     is_volatile = True
@@ -72,7 +72,7 @@ class RedisStore(SlotStore):
             self._call()
         except redis.RedisError as error:
             message = f"Cannot reach the rate-limit store: {_reason(error)}; check rate_limit_store"
-            raise RateLimitStoreError(message) from error
+            raise ZohoVoiceError(message) from error
 
     @override
     def try_acquire(self, slots: int, seconds: float) -> Grant:
@@ -80,10 +80,9 @@ class RedisStore(SlotStore):
         while True:
             try:
                 outcome, wait = self._call(wanted=slot, slots=slots, seconds=seconds)
+                break
             except redis.RedisError as error:
                 self._wait_until_back(error)
-            else:
-                break
         if not wait:
             return Grant(slot)
         if outcome == "locked":
@@ -143,7 +142,7 @@ class RedisStore(SlotStore):
             text += (
                 f", longer than lock_seconds ({self._patience:.0f} s); run again when it is back"
             )
-            raise RateLimitStoreError(text) from error
+            raise ZohoVoiceError(text) from error
         self._clock.sleep(RETRY_SECONDS)
 
 
@@ -155,11 +154,9 @@ def _reason(error: BaseException) -> str:
     """Describe an error without its text, which may quote the URL."""
     if isinstance(error, redis.AuthenticationError):
         return "user or password rejected"
-    cause: BaseException | None = error
-    while cause:
+    for cause in iter_causes(error):
         if isinstance(cause, ssl.SSLError):
             return f"TLS: {cause.reason or 'failed'}"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
-        cause = cause.__cause__ or cause.__context__
     return type(error).__name__

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import validation_errors
-from tap_zohovoice.exceptions import RateLimitStoreError
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.redis_store import RETRY_SECONDS, RedisStore
 from tests.support.account import Account, Accounts
@@ -323,7 +323,7 @@ def test_store_lost_for_lock_seconds_ends_the_run(machines: Machines) -> None:
     machines.server.kill()
     clock.sleep = partial(FakeClock.sleep, clock)  # type: ignore[method-assign]
     try:
-        with pytest.raises(RateLimitStoreError) as caught:
+        with pytest.raises(ZohoVoiceError) as caught:
             limiter.acquire()
     finally:
         machines.server.start()
@@ -400,7 +400,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
         machines = Machines(server, ServerClock(server))
         server.client.config_set("tls-port", str(port := free_port()))
         url = f"rediss://:{PASSWORD}@{HOST}:{port}/0"
-        with pytest.raises(RateLimitStoreError, match="TLS: CERTIFICATE_VERIFY_FAILED; check"):
+        with pytest.raises(ZohoVoiceError, match="TLS: CERTIFICATE_VERIFY_FAILED; check"):
             machines.store(server=url)
         store = machines.store(server=f"{url}?ssl_ca_certs={ca}")
         assert store.try_acquire(29, 60).seconds == about(60)
