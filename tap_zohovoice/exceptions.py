@@ -31,7 +31,11 @@ class MissingScopeError(ZohoVoiceError):
     """The refresh token lacks the scope that a request needs."""
 
 
-class RetriesExhaustedError(ZohoVoiceError):
+class RequestFailedError(ZohoVoiceError):
+    """A request failed; one for fewer rows or days may succeed."""
+
+
+class RetriesExhaustedError(RequestFailedError):
     """No attempt got a usable response."""
 
 
@@ -39,7 +43,7 @@ class RateLimitLockoutError(ZohoVoiceError):
     """The API is locked for longer, or more often, than the tap waits."""
 
 
-class InvalidParameterError(ZohoVoiceError):
+class InvalidParameterError(RequestFailedError):
     """The API rejects a value of the request: a page size, an offset, dates."""
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
-    RetriesExhaustedError,
+    RequestFailedError,
     WindowTooLargeError,
     ZohoVoiceError,
 )
@@ -173,15 +173,11 @@ class PageFlow:
     def _get(self, offset: int) -> PageGenerator:
         try:
             page = yield from self._request_page(offset)
-        except InvalidParameterError as error:
-            if not offset:
-                raise
-            raise self._offset_limit_hit(offset) from error
-        except RetriesExhaustedError as error:
+        except RequestFailedError as error:
             # Some search engines respond with a server error beyond their limit, even if the rows
             # end before it.
-            is_within = offset + self.limits.size <= self.limits.confirmed_end
-            if not offset or is_within:
+            is_beyond = offset + self.limits.size > self.limits.confirmed_end
+            if not offset or not (is_beyond or isinstance(error, InvalidParameterError)):
                 raise
             raise self._offset_limit_hit(offset) from error
         self._longest = max(self._longest, len(page.rows))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from tap_zohovoice.exceptions import (
     InvalidParameterError,
     RateLimitLockoutError,
+    RequestFailedError,
     RetriesExhaustedError,
     ZohoVoiceError,
 )
@@ -144,7 +145,7 @@ class PageRequester:
     def _lower(self, offset: int, size: int, error: ZohoVoiceError) -> bool:
         """Lower the size if it may have caused a failure; return whether it could be."""
         is_value, may_be_size = False, True
-        if not isinstance(error, InvalidParameterError | RetriesExhaustedError):
+        if not isinstance(error, RequestFailedError):
             is_unclear = type(error) is ZohoVoiceError and error.summary  # such as a redirect
             if is_unclear and self._is_unproven and self._least > _DOCUMENTED_SIZE:
                 self._least, self._failed, self._larger = _DOCUMENTED_SIZE, [], []
@@ -175,7 +176,7 @@ class PageRequester:
             try:
                 page = yield replace(request, size=size, retry_limits=TRIAL_LIMITS)
             except ZohoVoiceError as error:
-                has_failed = isinstance(error, InvalidParameterError | RetriesExhaustedError)
+                has_failed = isinstance(error, RequestFailedError)
                 if isinstance(error, RateLimitLockoutError) or not (has_failed or error.summary):
                     raise
             if not self._granted:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
+from tap_zohovoice.exceptions import InvalidParameterError, RequestFailedError
 from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS, WindowPlanner
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
 from tap_zohovoice.extract.windows import DAY, MAX_UTC_OFFSET, MIN_UTC_OFFSET, DateWindow, midnight
@@ -59,7 +59,7 @@ class RangeProof:
         for probe in self._probes_of(silences, window):
             try:
                 is_silent = not (yield from self._has_new_rows(probe, rows))
-            except RetriesExhaustedError:
+            except RequestFailedError:
                 days = SHORT_RANGE_DAYS if window.days > SHORT_RANGE_DAYS else self._proven_days
                 problem = f"Requests for {probe} alone fail"
             else:
@@ -97,18 +97,15 @@ class RangeProof:
         self._observe(probe, page.rows)
         if self._proven_days < SHORT_RANGE_DAYS:  # the more days are proven, the fewer windows
             longer = DateWindow(probe.last - (SHORT_RANGE_DAYS - 1) * DAY, probe.last)
-            with suppress(InvalidParameterError, RetriesExhaustedError):
-                yield from self._observe_days(longer)
+            with suppress(RequestFailedError):
+                page = yield from self._windows.request_page(longer)
+                ends = page.rows
+                if page.total and page.total > len(ends):
+                    last = page.total - 1
+                    page = yield from self._windows.request_page(longer, last, has_rows=False)
+                    ends = ends + page.rows
+                self._observe(longer, ends)
         return True
-
-    def _observe_days(self, window: DateWindow) -> Generator[PageRequest, Page, None]:
-        """Observe how many days of a window are returned, by its first page and its last row."""
-        page = yield from self._windows.request_page(window)
-        rows = [*page.rows]
-        if page.total and page.total > len(rows):
-            last = yield from self._windows.request_page(window, page.total - 1, has_rows=False)
-            rows += last.rows
-        self._observe(window, rows)
 
     def _silences(self, window: DateWindow, starts: list[dt.datetime]) -> list[DateWindow]:
         """Return the days before and after all rows, if a gap of that length is unusual."""

@@ -8,12 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
-from tap_zohovoice.exceptions import (
-    InvalidParameterError,
-    RetriesExhaustedError,
-    WindowTooLargeError,
-    ZohoVoiceError,
-)
+from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError, ZohoVoiceError
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.range_proof import RangeProof
@@ -28,14 +23,9 @@ _TOLERATED_STRAYS = 10  # calls far outside the days of their window
 
 
 class CallLogReader:
-    """Reads all calls from a moment until before another one, as a flow for `SeamPaginator`.
+    """Reads all calls from `start` until before `end`, as a flow for `SeamPaginator`.
 
-    Args:
-        start: Start of the range.
-        end: End of the range; None: no end.
-        now: Current time.
-        page_size: Rows to request at once; None: as many as the server grants.
-        filters: Query parameters.
+    Without a `page_size`, it requests as many rows at once as the server grants.
     """
 
     def __init__(
@@ -129,7 +119,7 @@ class CallLogReader:
                 return (yield from self._read_by_call_type(window, error.total))
             except WindowTooLargeError:
                 raise self._too_many_calls(window) from error
-        except (InvalidParameterError, RetriesExhaustedError) as error:
+        except RequestFailedError as error:
             if not (yield from self._recovery.plan_retry(window, error)):
                 raise
         return None

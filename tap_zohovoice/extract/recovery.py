@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 from collections.abc import Generator
 
-from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError
+from tap_zohovoice.exceptions import InvalidParameterError, RequestFailedError
 from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS, WindowPlanner
 from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, DateWindow
@@ -41,10 +41,10 @@ class Recovery:
         self._retries_size, self._range_days = False, self._planner.range_days
 
     def plan_retry(
-        self, window: DateWindow, error: InvalidParameterError | RetriesExhaustedError
+        self, window: DateWindow, error: RequestFailedError
     ) -> Generator[PageRequest, Page, bool]:
         """Plan fewer days or rows after a failure; return whether to request the window again."""
-        if isinstance(error, RetriesExhaustedError):
+        if not isinstance(error, InvalidParameterError):
             return (yield from self._request_fewer_days(window, error))
         if not error.is_invalid_value and error.summary not in self._refusals:
             self._refusals.add(error.summary)  # if the same request is rejected again
@@ -61,7 +61,7 @@ class Recovery:
         return self._retries_size
 
     def _request_fewer_days(
-        self, window: DateWindow, error: RetriesExhaustedError
+        self, window: DateWindow, error: RequestFailedError
     ) -> Generator[PageRequest, Page, bool]:
         """Request fewer days, or rows, if the server does not fail to return a few."""
         # Without a summary, there was no response: no access token could be fetched.
@@ -102,8 +102,8 @@ class Recovery:
         params, limits = self._windows.params_of(window), {"max_attempts": attempts}
         try:
             yield PageRequest(0, _FEW_ROWS, params, str(window), limits)
-        except (InvalidParameterError, RetriesExhaustedError) as error:
-            if attempts > _FEW_ATTEMPTS and isinstance(error, RetriesExhaustedError):
+        except RequestFailedError as error:
+            if attempts > _FEW_ATTEMPTS and not isinstance(error, InvalidParameterError):
                 raise  # a day that fails may have calls
             return False
         return True

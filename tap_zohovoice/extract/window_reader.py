@@ -3,11 +3,7 @@
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
-from tap_zohovoice.exceptions import (
-    InvalidParameterError,
-    RetriesExhaustedError,
-    WindowTooLargeError,
-)
+from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, PageGenerator, Split
 from tap_zohovoice.extract.page_size import PageRequester
@@ -85,7 +81,7 @@ class WindowReader:
             page = yield from self.pages.request(
                 request, has_rows=has_rows and offset > 0, is_long=window.days > SHORT_RANGE_DAYS
             )
-        except (InvalidParameterError, RetriesExhaustedError):
+        except RequestFailedError:
             if has_rows:
                 raise
             self.limits.reject_offset(offset)
