@@ -1,8 +1,8 @@
 """Pages: what to request, how to parse a response, and the SDK's paginators over them."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import requests
@@ -75,6 +75,20 @@ class PageRequest:
         """Return all query parameters."""
         return {"from": str(self.offset), "size": str(self.size), **self.params}
 
+    def parse(self, body: Mapping[str, Any], convert: Callable[[object], dict[str, Any]]) -> "Page":
+        """Parse the response.
+
+        Raises:
+            UnexpectedResponseError: If there are no rows, but there may be some.
+            ZohoVoiceError: If a row is unusable.
+        """
+        logs, total = parse_rows(body, "logs", self.offset)
+        rows = [
+            SerializedRecord.from_record(convert_row(log, convert, index, self.name))
+            for index, log in enumerate(logs, self.offset)
+        ]
+        return Page(rows, total, self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -83,26 +97,6 @@ class Page:
     rows: list[SerializedRecord]  # in the order of the response
     total: int | None  # `meta.total`; None if it is missing or unusable
     size: int  # number of rows that were requested
-
-    @classmethod
-    def from_body(
-        cls,
-        body: Mapping[str, Any],
-        request: PageRequest,
-        convert: Callable[[object], dict[str, Any]],
-    ) -> "Page":
-        """Parse a response.
-
-        Raises:
-            UnexpectedResponseError: If there are no rows, but there may be some.
-            ZohoVoiceError: If a row is unusable.
-        """
-        logs, total = parse_rows(body, "logs", request.offset)
-        rows = [
-            SerializedRecord.from_record(convert_row(log, convert, index, request.name))
-            for index, log in enumerate(logs, request.offset)
-        ]
-        return cls(rows, total, request.size)
 
 
 def parse_total(meta: object, rows: int) -> int | None:
@@ -124,9 +118,8 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
 
     def __init__(self, flow: Generator[PageRequest | _Result, Page, None]) -> None:
         self._flow = flow
-        self._upcoming: PageRequest | None = None
-        for _ in self._step(partial(next, flow)):  # no results before the first page
-            pass
+        first = next(flow, None)
+        self._upcoming = first if isinstance(first, PageRequest) else None
         super().__init__(self._upcoming or PageRequest(0, 0, {}, ""))
 
     @property
@@ -143,21 +136,13 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
         Raises:
             Exception: `page`, if the flow cannot recover from it.
         """
-        if isinstance(page, Exception):
-            yield from self._step(partial(self._flow.throw, page))
-        else:
-            yield from self._step(partial(self._flow.send, page))
-
-    def _step(self, step: Callable[[], PageRequest | _Result]) -> Iterator[_Result]:
         self._upcoming = None
-        try:
-            item = step()
+        with suppress(StopIteration):
+            item = self._flow.throw(page) if isinstance(page, Exception) else self._flow.send(page)
             while not isinstance(item, PageRequest):
                 yield item
                 item = next(self._flow)
-        except StopIteration:
-            return
-        self._upcoming = item
+            self._upcoming = item
 
     @override
     def continue_if_empty(self, response: requests.Response) -> bool:

@@ -58,7 +58,8 @@ class IncrementalStream(ZohoVoiceStream):
     def read_sample(self, context: Context | None) -> Iterator[Record]:
         size = (self.ABORT_AT_RECORD_COUNT or 0) + 1
         request = PageRequest(0, size, self.get_list_filters(context), "the sample")
-        page = self.api.get_json(request.to_query_params(), partial(self._parse_page, request))
+        parse = partial(request.parse, convert=self.converter.convert)
+        page = self.api.get_json(request.to_query_params(), parse)
         for row in sorted(page.rows):
             yield from self.convert_call(row.record, context)
 
@@ -188,16 +189,13 @@ class IncrementalStream(ZohoVoiceStream):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
-        parse = partial(self._parse_page, self._paginator.current_value)
+        parse = partial(self._paginator.current_value.parse, convert=self.converter.convert)
         self._page = self.api.parse_json(response, parse)
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[Any]:
         # Windows, not records: `read_records` unpacks them, so that STATE follows each.
         yield from self._paginator.receive(self._page)
-
-    def _parse_page(self, request: PageRequest, body: Mapping[str, Any]) -> Page:
-        return Page.from_body(body, request, self.converter.convert)
 
     @cached_property
     @override

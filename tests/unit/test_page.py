@@ -16,7 +16,7 @@ def parse(body: dict[str, Any]) -> Page:
         assert isinstance(row, dict)
         return row
 
-    return Page.from_body(body, REQUEST, convert)
+    return REQUEST.parse(body, convert)
 
 
 @pytest.mark.parametrize("meta", [{}, {"total": 1}, {"total": "1"}])
