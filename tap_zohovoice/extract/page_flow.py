@@ -94,20 +94,17 @@ class PageFlow:
             if before is not None:
                 is_repeated = before.is_firm and this.seen.keys() == before.seen.keys()
                 if keeps_order and is_repeated and this.totals:
-                    self._ignore_totals()
+                    self.limits.total_is_reliable = False
+                    _LOGGER.warning(
+                        "%s: meta.total is %d but only %d distinct calls were returned, twice; "
+                        "continuing and ignoring meta.total",
+                        *(self._name, min(this.totals), len(self.rows)),
+                    )
                     return self.calls
                 if not this.is_firm or self.limits.needs_single_pages:
                     break
             before = this
         raise self._order_changes()
-
-    def _ignore_totals(self) -> None:
-        self.limits.total_is_reliable = False
-        _LOGGER.warning(
-            "%s: meta.total is %d but only %d distinct calls were returned, twice; "
-            "continuing and ignoring meta.total",
-            *(self._name, min(self._pass.totals), len(self.rows)),
-        )
 
     def _order_changes(self) -> WindowTooLargeError:
         self.limits.require_single_pages()
@@ -229,19 +226,16 @@ class PageFlow:
         if not back.rows:
             return offset, None
         self._pass.check_order(back)
-        if not page.rows:
-            # If there is a row now, there may be more after it; but a server that returns nothing
-            # at an offset does so each time.
-            if lower + len(back.rows) <= offset or offset not in self._pass.empty_offsets:
-                self._pass.empty_offsets.add(offset)
-                return lower, back
-            self._add(back, lower)
-            self._check_unexpected_end(offset, page)
-            return offset, None
-        if any(row.logid == back.rows[-1].logid for row in page.rows):
-            self._add(back, lower)
-            return offset, page
-        return lower, back  # what lies between the two pages is not known
+        if page.rows:
+            return lower, back  # what lies between the two pages is not known
+        # If there is a row now, there may be more after it; but a server that returns nothing at
+        # an offset does so each time.
+        if lower + len(back.rows) <= offset or offset not in self._pass.empty_offsets:
+            self._pass.empty_offsets.add(offset)
+            return lower, back
+        self._add(back, lower)
+        self._check_unexpected_end(offset, page)
+        return offset, None
 
     def _check_unexpected_end(self, offset: int, page: Page) -> None:
         """Check an empty page whose offset is below the total.

@@ -67,7 +67,7 @@ class WindowPlanner:
         if self._next is None:
             return None
         left = max((self._last_day - self._next).days + 1, 1)
-        days = max(min(self._days, self.range_days), self._min_days)
+        days = max(min(self._days, self.range_days), self.min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
 
     def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
@@ -78,10 +78,6 @@ class WindowPlanner:
     def is_whole_range(self, window: DateWindow) -> bool:
         """Return whether a window has all days of the range."""
         return window.first == self._first_day and window.last >= self._covering_day
-
-    def can_split(self, window: DateWindow) -> bool:
-        """Return whether fewer days can be requested."""
-        return window.days > self._min_days
 
     def covered_until(self, window: DateWindow) -> dt.datetime:
         """Return the moment before which all calls are read after a window, in any time zone."""
@@ -160,6 +156,6 @@ class WindowPlanner:
         return self.boundary.is_inclusive or self.range_days == 1
 
     @property
-    def _min_days(self) -> int:
+    def min_days(self) -> int:
         """Fewest days of a window: with an exclusive `toDate`, one day is empty."""
         return 1 if self._is_inclusive else 2

@@ -5,6 +5,7 @@ import logging
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
@@ -101,7 +102,7 @@ class CallLogReader:
         self, window: DateWindow
     ) -> Generator[PageRequest | WindowResult, Page, CallRows | None]:
         """Read a window; None: the planner has another one to read first."""
-        by_days = self.planner.can_split(window)
+        by_days = window.days > self.planner.min_days
         # Of a day before the start, only a part is read, so its total cannot be compared.
         is_after_start = self._start <= format_timestamp(midnight(window.first))
         by_type = self._can_split_types and self.emits_types and is_after_start
@@ -152,7 +153,8 @@ class CallLogReader:
             counts.update(stopped.call_types)
         was_stopped = bool(counts)
         for call_type in (name for name in CALL_TYPES if name not in counts):
-            found = yield from self._windows.read(window, call_type=call_type, seen=len(seen))
+            of_type = replace(window, call_type=call_type)
+            found = yield from self._windows.read(of_type, seen=len(seen))
             calls.merge(found)
             counts[call_type] = len(found.kept) + len(found.legs)
             if emits_each_type and call_type != CALL_TYPES[-1]:

@@ -40,18 +40,17 @@ class WindowReader:
         self._has_verified_offset = False
 
     def read(
-        self, window: DateWindow, split: Split = "nothing", *, call_type: str = "", seen: int = 0
+        self, window: DateWindow, split: Split = "nothing", *, seen: int = 0
     ) -> CallsGenerator:
-        """Read a window, or the calls of one type, where `seen` rows of any type were too many.
+        """Read a window; if it has calls of one type, `seen` rows of any type were too many.
 
         Raises:
             WindowTooLargeError: If fewer days, or one type of calls, must be requested.
             InvalidParameterError: If the server rejects the window or the size.
         """
-        request_page = partial(self.request_page, window, call_type=call_type)
-        name = f"{window} {call_type}".strip()
-        flow = PageFlow(request_page, self.limits, split=split, name=name, start=self._cutoff)
-        if not call_type:
+        request = partial(self.request_page, window)
+        flow = PageFlow(request, self.limits, split=split, name=str(window), start=self._cutoff)
+        if not window.call_type:
             self.rows = flow.rows
         calls = yield from flow.read_window()
         if not flow.is_end_certain:
@@ -60,23 +59,17 @@ class WindowReader:
             # Without totals, a type that has all there is may have been cut off as well.
             elif len(calls.kept) >= 0.9 * seen:
                 raise WindowTooLargeError(None)
-        if not call_type:
+        if not window.call_type:
             self.limits.observe_window(len(calls.kept))
         return calls
 
     def request_page(
-        self,
-        window: DateWindow,
-        offset: int = 0,
-        *,
-        call_type: str = "",
-        has_rows: bool = True,
+        self, window: DateWindow, offset: int = 0, *, has_rows: bool = True
     ) -> PageGenerator:
         """Request a page; a later one has no rows if it fails, unless it `has_rows` for certain."""
         has_rows = has_rows or not offset
-        params = self.params_of(window) | ({"callType": call_type} if call_type else {})
         limits = {} if has_rows else TRIAL_LIMITS
-        request = PageRequest(offset, 0, params, str(window), limits)
+        request = PageRequest(offset, 0, self.params_of(window), str(window), limits)
         try:
             page = yield from self.pages.request(
                 request, has_rows=has_rows and offset > 0, is_long=window.days > SHORT_RANGE_DAYS
@@ -132,4 +125,5 @@ class WindowReader:
     def params_of(self, window: DateWindow) -> dict[str, str]:
         """Return the query parameters of a window."""
         first, last = window.first.isoformat(), window.last.isoformat()
-        return {"fromDate": first, "toDate": last, **self._filters}
+        call_type = {"callType": window.call_type} if window.call_type else {}
+        return {"fromDate": first, "toDate": last, **self._filters, **call_type}

@@ -22,6 +22,7 @@ class DateWindow:
 
     first: dt.date
     last: dt.date
+    call_type: str = ""  # of its calls; empty for all
 
     @property
     def days(self) -> int:
@@ -36,7 +37,7 @@ class DateWindow:
     @override
     def __str__(self) -> str:
         """Return the window as it is logged."""
-        return f"{self.first}..{self.last}"
+        return f"{self.first}..{self.last} {self.call_type}".rstrip()
 
 
 class ToDateBoundary:
