@@ -193,12 +193,11 @@ class FileRequests:
         try:
             if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
                 self.api.validate(response, body, redact=names)
-        except AmbiguousResponseError:
-            pass
         except RetryableError as error:
-            is_page = response.ok and body.lstrip()[:1] not in {b"{", b"["}
-            # A retry would return the same page.
-            if not is_page or isinstance(error, RateLimitedError | TokenRejectedError):
+            is_page = isinstance(error, AmbiguousResponseError) or body.lstrip()[:1] not in b"{["
+            is_clear = isinstance(error, RateLimitedError | TokenRejectedError)
+            # Zoho may respond to all requests for several files like this.
+            if len(names) == 1 or not response.ok or not is_page or is_clear:
                 raise
             may_be_token = error.may_be_token
         expected = "audio" if len(names) == 1 else "archive"

@@ -155,9 +155,9 @@ def test_passing_fault_loses_no_file(
         ("error_200", 3, "HTTP 200"),
         ("token", 2, "HTTP 401"),
         ("drip:900", 3, "the file is incomplete"),
-        ("html", 1, "no audio in the response"),  # it would be the same again
+        ("html", 3, "HTTP 200, an HTML page"),
         ("redirect", 1, "HTTP 302"),
-        ("array", 1, "no audio in the response"),
+        ("array", 2, "no audio in the response"),
     ],
 )
 def test_fault_loses_a_file(account: FileAccounts, fault: str, requests: int, told: str) -> None:
