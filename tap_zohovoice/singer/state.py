@@ -35,6 +35,9 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
         for stream in streams:
             if stream.name in loaded:
                 _use_own_definition(loaded[stream.name], stream)
+        for metadata in (each for entry in loaded.values() for each in entry.metadata.values()):
+            if isinstance(metadata.selected, str):  # any text would select, `false` too
+                metadata.selected = metadata.selected.lower() == "true"
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         message = "The catalog is invalid; create one with --discover"
         raise InvalidInputError(message) from error

@@ -92,13 +92,17 @@ def test_connection_test_makes_one_request_for_each_list(
     assert "replication_key_value" not in str(run.states)
 
 
-def test_deselected_properties_are_not_emitted(run_tap: RunTap, box: Sandbox) -> None:
+@pytest.mark.parametrize("words", [{}, {True: "true", False: "false"}])
+def test_deselected_properties_are_not_emitted(
+    run_tap: RunTap, box: Sandbox, words: dict[bool, str]
+) -> None:
     catalog = catalog_of(run_tap({}, "--discover"))
     (stream,) = [entry for entry in catalog["streams"] if entry["tap_stream_id"] == "call_logs"]
     for entry in stream["metadata"]:
         path = entry["breadcrumb"][1::2]
         deselected = (["contact_name"], ["start_time"], ["voice_credits", "total"])
-        entry["metadata"]["selected"] = path not in deselected
+        selected = path not in deselected
+        entry["metadata"]["selected"] = words.get(selected, selected)
     del stream["schema"]["properties"]["additional_fields"]
     run = run_tap(box.config, catalog=catalog)
     assert_once(run, server_ids(box))
