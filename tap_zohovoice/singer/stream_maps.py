@@ -19,6 +19,7 @@ Json = Mapping[str, Any]
 
 _ALIAS, _ELSE, _FILTER = sdk.MAPPER_ALIAS_OPTION, sdk.MAPPER_ELSE_OPTION, sdk.MAPPER_FILTER_OPTION
 _KEYS, _SOURCE = sdk.MAPPER_KEY_PROPERTIES_OPTION, sdk.MAPPER_SOURCE_OPTION
+_TYPES = {str: ["string"], bool: ["boolean"], int: ["number", "integer"], float: ["number"]}
 _OPTIONS = {_ALIAS, _ELSE, _FILTER, _KEYS, _SOURCE}
 
 
@@ -157,8 +158,11 @@ def _try_expressions(
     evaluator: Any = step.expr_evaluator
     evaluate_with_sdk, errors = evaluator.eval, list[str]()
 
+    def names_of(expr: str) -> list[str]:
+        return [name for name, text in fields.items() if text == expr]
+
     def place(expr: str) -> str:
-        return f"{key}.{', '.join(name for name, text in fields.items() if text == expr)}"
+        return f"{key}.{', '.join(names_of(expr))}"
 
     def check(expr: str, previously_parsed: ast.stmt) -> bool:
         nodes = [node for node in ast.walk(previously_parsed) if isinstance(node, ast.Name)]
@@ -170,7 +174,7 @@ def _try_expressions(
             errors.append(f"{place(expr)}: unknown name {unknown[0][:60]}{hint}")
             return True
         try:
-            evaluate_with_sdk(expr)
+            _declare(step.transformed_schema["properties"], names_of(expr), evaluate_with_sdk(expr))
         except Exception as error:  # noqa: BLE001 - any other may depend on the values
             if isinstance(error, ZohoVoiceError | InvalidExpression | AttributeError | TypeError):
                 errors.append(f"{place(expr)}: {_describe(error)}")
@@ -189,6 +193,14 @@ def _try_expressions(
     step.transform(record)
     evaluator.eval = evaluate
     return errors
+
+
+def _declare(properties: dict[str, Any], names: list[str], value: object) -> None:
+    """Declare the type of a value, where the SDK takes its expression for text."""
+    kinds = _TYPES.get(type(value), [])
+    for name in properties.keys() & names:
+        if kinds and not {*kinds} & {*properties[name].get("type", kinds)}:
+            properties[name] = {"type": [kinds[0], "null"]}
 
 
 class _Sample(dict[str, Any]):

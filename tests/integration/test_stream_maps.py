@@ -123,6 +123,25 @@ def test_map_that_hides_nothing_is_told(box: Account, maps: dict[str, Any], warn
     assert line.startswith(f"stream_maps: {warning}")
 
 
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [
+        ("voice_credits['total']", "number"),
+        ("record['voice_credits']['total'] * 2 if voice_credits else None", "number"),
+        ("duration_seconds / 60", "number"),
+        ("duration_seconds > 60", "boolean"),
+        ("call_type + '!'", "string"),
+    ],
+)
+@pytest.mark.parametrize("field", ["added", "duration_seconds", "call_type"])
+def test_type_of_an_expression_is_declared(
+    box: Account, field: str, expression: str, kind: str
+) -> None:
+    run = succeed(box, {"call_logs": {field: expression}})
+    (schema,) = run.of("SCHEMA")
+    assert schema["schema"]["properties"][field]["type"] == [kind, "null"]
+
+
 @pytest.mark.parametrize("null", ["__NULL__", None])
 def test_unmapped_streams_and_fields_can_be_left_out(box: Account, null: str | None) -> None:
     maps = {"call_logs": {"logid": "logid", "__else__": null}, "__else__": null}
