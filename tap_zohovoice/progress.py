@@ -33,8 +33,7 @@ class Snapshot:
     done: str  # such as `7,400 of about 24,000 calls`
     share: float | None = None  # of the work that is done, 0 to 1; None if that is unknown
     seconds_left: float | None = None
-    pace: str = ""
-    results: str = ""  # numbers of items by result
+    details: str = ""  # numbers of items by result, and the pace
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,13 +46,13 @@ class Snapshot:
     def to_log_line(self, wait: str) -> str:
         """Describe it in a log line."""
         percent = f" ({self.share * 100:.0f} %)" if self.share else ""
-        return _join(self.done + percent, self.results, self.pace, wait, self.time_left)
+        return _join(self.done + percent, self.details, wait, self.time_left)
 
     def to_live_line(self, wait: str, elapsed: float) -> str:
         """Describe it for a terminal, which may cut off the end."""
         # A figure that changes each second, even if no response arrives for a minute.
         clock = f"{dt.timedelta(seconds=int(elapsed))} elapsed"
-        return _join(self.done, wait, self.time_left, clock, self.pace)
+        return _join(self.done, wait, self.time_left, clock, self.details)
 
     @property
     def time_left(self) -> str:
@@ -104,7 +103,7 @@ class Progress:
         pace = f"{60 * count / max(self._elapsed, 1.0):,.0f}/min" if count else ""
         if received := figures.get("bytes_received"):
             pace = _join(pace, tqdm.format_sizeof(received, "B"))
-        return Snapshot(self.name, done, share, left, pace, results, figures)
+        return Snapshot(self.name, done, share, left, _join(results, pace), figures)
 
     def _log_summary(self, count: int, item: str, details: str, **figures: int) -> None:
         text = f"{_plural(count, item)} in {_format_duration(self._elapsed)}: {details}"
@@ -176,13 +175,10 @@ class DownloadProgress(Progress):
     @override
     def snapshot(self) -> Snapshot:
         results = dict(self.results)  # at once: the timer reads them while downloads count
-        count, received = sum(results.values()), self.bytes_received()
-        done, share = _plural(count, self.item), None
-        if self._total:
-            done = f"{count:,} of {_plural(self._total, self.item)}"
-            share = count / self._total
-        listed = _format(results)
-        return self._snapshot(done, count, share, listed, bytes_received=received, **results)
+        count, figures = sum(results.values()), {"bytes_received": self.bytes_received()}
+        done = f"{count:,} of {_plural(self._total, self.item)}"
+        share = count / self._total
+        return self._snapshot(done, count, share, _format(results), **figures, **results)
 
     def finish(self) -> None:
         """Log a summary of all results."""

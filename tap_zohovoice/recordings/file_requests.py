@@ -6,7 +6,7 @@ Several names in a request are documented. The form of the response is not.
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -98,9 +98,10 @@ class FileRequests:
         if group:
             yield group, names
 
-    def request_one(self, download: Download) -> Record:
-        """Request a file, and store it; return fields of its record."""
-        return self._request([download.name], partial(self._store, download))
+    def download(self, download: Download, archive: Archive | None = None) -> Record:
+        """Store a file, of an archive or by a request of its own; return fields of its record."""
+        fields = self._take(download, archive) if archive else None
+        return fields or self._request([download.name], partial(self._store, download))
 
     def request_several(self, names: Sequence[str], stack: ExitStack) -> Archive | None:
         """Request files at once, if there are several; None if this fails.
@@ -134,20 +135,15 @@ class FileRequests:
             self._stop("most of the files are missing in the archive")
         return archive
 
-    def take(self, download: Download, archive: Archive) -> Record | None:
+    def _take(self, download: Download, archive: Archive) -> Record | None:
         """Store a file of an archive; None if it must be requested separately."""
-        entry = archive.entries.get(download.name)
-        if not entry or entry.file_size != (self.writer.expected_size(download) or entry.file_size):
-            return None
-        try:
-            head, chunks = _peek(archive.read(entry))
-            kind = guess_audio_type(head)
-            if kind and kind != UNKNOWN:
-                return self.writer.write(download, chunks, kind, is_whole=True)
-        except StorageError:
-            raise
-        except (RetryableError, ZohoVoiceError):
-            pass
+        entry, size = archive.entries.get(download.name), self.writer.expected_size(download)
+        if entry and entry.file_size == (size or min(entry.file_size, self.writer.max_bytes)):
+            with suppress(RetryableError):
+                head, chunks = _peek(archive.read(entry))
+                kind = guess_audio_type(head)
+                if kind and kind != UNKNOWN:
+                    return self.writer.write(download, chunks, kind, is_whole=True)
         return None
 
     def _stop(self, reason: str) -> None:
@@ -212,7 +208,7 @@ class FileRequests:
         if not kind:
             return None
         length, writer = content_length(response), self.writer
-        if writer.is_stored(download, length):
+        if length is not None and writer.is_stored(download, length):
             return writer.already_stored(download)
         if length is not None and length > writer.max_bytes:
             raise writer.too_big()

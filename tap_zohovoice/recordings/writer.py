@@ -26,9 +26,9 @@ _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 class Download:
     """A file to download, and what its responses show."""
 
+    item: Record  # with the values of the call log
     name: str
     path: str
-    start_time: str  # of its call, in the form of records
     declared_size: int | None
     stored: StoredFile
     short_digest: str = ""  # SHA-256 of the last response that was shorter than declared
@@ -45,13 +45,13 @@ class FileWriter:
     clock: Clock
     _sizes: Counter[bool] = field(default_factory=Counter, init=False)  # by whether one was right
 
-    def prepare(self, name: str, start_time: str, declared_size: int | None) -> Download:
-        """Look up whether a file is stored; `declared_size` is that of its log, in bytes."""
-        if not 0 < (declared_size or 0) <= MAX_DECLARED_SIZE:
-            declared_size = None
-        path = storage_path(start_time, name)
+    def prepare(self, item: Record) -> Download:
+        """Look up whether a file is stored."""
+        name, size = item["recording_filename"], item["size"] or 0
+        path = storage_path(item["start_time"], name)
         name = name.encode("utf-8", "backslashreplace").decode()  # URLs have no lone surrogates
-        return Download(name, path, start_time, declared_size, self.storage.stat(path))
+        declared_size = size if 0 < size <= MAX_DECLARED_SIZE else None
+        return Download(item, name, path, declared_size, self.storage.stat(path))
 
     def is_unchanged(self, download: Download) -> bool:
         """Return whether a file is stored, with the size that its log declares."""
@@ -82,17 +82,17 @@ class FileWriter:
                 raise RetryableError(message, is_unreachable=True)
             if is_whole:
                 self._compare_size(download.declared_size, size)
-            downloaded_at = self.clock.utcnow()
-            self.storage.publish(file, download.path, downloaded_at)
+            now = self.clock.utcnow()
+            self.storage.publish(file, download.path, now)
+            download.stored = StoredFile(size, now)
         download.is_provisional &= self.expected_size(download) is None
         self.results["fetched"] += 1
-        return self._fields(download, size, digest, kind, downloaded_at)
+        return self._fields(download, digest, kind)
 
-    def is_stored(self, download: Download, size: int | None) -> bool:
+    def is_stored(self, download: Download, size: int) -> bool:
         """Return whether the stored file has this size, or should not be replaced by a part."""
-        stored = download.stored.size
-        is_part = self.expected_size(download) is None
-        if not size or not (size == stored or (is_part and size < stored)):
+        stored, expected = download.stored.size, self.expected_size(download)
+        if not size or size > stored or (expected is not None and size < stored):
             return False
         self._compare_size(download.declared_size, size)
         # A part, or the header of a WAV file alone, may be followed by more.
@@ -121,18 +121,16 @@ class FileWriter:
             sha256 = hashlib.sha256(head)
             while chunk := file.read(CHUNK_SIZE):
                 sha256.update(chunk)
-        kind, stored = guess_audio_type(head), download.stored
-        return self._fields(download, stored.size, sha256.hexdigest(), kind, stored.modified)
+        return self._fields(download, sha256.hexdigest(), guess_audio_type(head))
 
-    def _fields(
-        self, download: Download, size: int, digest: str, kind: str | None, at: dt.datetime | None
-    ) -> Record:
+    def _fields(self, download: Download, digest: str, kind: str | None) -> Record:
+        size, modified = download.stored
         return {
             "uri": self.storage.uri(download.path),
             "bytes": size,
             "sha256": digest,
             "content_type": kind,
-            "downloaded_at": format_timestamp(at) if at else None,
+            "downloaded_at": format_timestamp(modified) if modified else None,
         }
 
 

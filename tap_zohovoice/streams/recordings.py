@@ -91,30 +91,26 @@ class RecordingsStream(CallItemStream):
 
     @override
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
-        files, rechecks, pending = self._files, self._rechecks, iter(items)
+        files, rechecks = self._files, self._rechecks
         if files is None:
             yield from items
             return
         state = self.get_context_state({"kind": items[0]["kind"]})
-        downloads = (
-            files.writer.prepare(item["recording_filename"], item["start_time"], item["size"])
-            for item in items
-        )
-        for group, names in files.iter_groups(downloads):
+        for group, names in files.iter_groups(map(files.writer.prepare, items)):
             with ExitStack() as stack:
                 archive = files.request_several(names, stack)
                 for download in group:
-                    fields = self._download(download, files, archive)
+                    item, fields = download.item, self._download(download, files, archive)
                     if "error" not in fields:
                         is_provisional = download.is_provisional
-                        rechecks.record(download.start_time, is_provisional=is_provisional)
+                        rechecks.record(item["start_time"], is_provisional=is_provisional)
                     if rechecks.verified_until:
                         state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
-                    yield {**next(pending), **fields}
+                    yield {**item, **fields}
 
     def _download(self, download: Download, files: FileRequests, archive: Archive | None) -> Record:
         """Download a file that is not stored, or may have grown; return fields of its record."""
-        rechecks, writer, start = self._rechecks, files.writer, download.start_time
+        rechecks, writer, start = self._rechecks, files.writer, download.item["start_time"]
         now, stored_at = self.services.clock.utcnow(), download.stored.modified
         is_stored = writer.is_unchanged(download)
         if is_stored:
@@ -124,10 +120,8 @@ class RecordingsStream(CallItemStream):
                 return writer.already_stored(download)
         else:
             download.is_provisional = rechecks.was_in_lookback(start, now)
-            if archive and (fields := files.take(download, archive)):
-                return fields
         try:
-            return files.request_one(download)
+            return files.download(download, archive)
         except ZohoVoiceError as error:
             if self.failures.concerns_others(error):
                 raise

@@ -24,9 +24,12 @@ def groups_of(
     storage = LocalStorage(folder)
     results: Counter[str] = Counter()
     writer = FileWriter(storage, max_mb * MEBI, results, Clock())
-    downloads = (writer.prepare(name, START, size) for name, size in files)
+    first, *downloads = (
+        writer.prepare({"recording_filename": name, "start_time": START, "size": size})
+        for name, size in [("first.wav", 1), *files]
+    )
     requests = FileRequests(Mock(), writer, limit, ItemFailures())
-    requests.request_one(writer.prepare("first.wav", START, 1))  # which is requested alone
+    requests.download(first)  # which is requested alone
     return [
         ([download.name for download in group], names)
         for group, names in requests.iter_groups(downloads)
