@@ -102,15 +102,15 @@ def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[
     return {"bookmarks": loaded}
 
 
-def _unwrap(state: Any, levels: int = 5) -> Any:  # noqa: ANN401 - any JSON
+def _unwrap(state: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return the bookmarks of a state; `KeyError` if it has none in a known place."""
     if not state and isinstance(state, dict | None):
         return {}
     if state.get("type") == "STATE":
-        return _unwrap(state["value"], levels - 1)
+        return _unwrap(state["value"])
     if "bookmarks" in state:
         return {} if state["bookmarks"] is None else state["bookmarks"]
-    found = [_unwrap(state[name], levels - 1) for name in _WRAPPERS if name in state and levels]
+    found = [_unwrap(state[name]) for name in _WRAPPERS if name in state]
     if not found:
         raise KeyError
     return {name: value for bookmarks in found for name, value in bookmarks.items()}
@@ -171,13 +171,13 @@ def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  #
 def lower_future_bookmark(stream: str, bookmark: Bookmark, now: dt.datetime) -> None:
     """Lower a bookmark of the future to the newest call that was emitted."""
     # The clock was ahead when it was written, and calls may have been added since.
-    value, newest = bookmark.get(_VALUE), bookmark.get(NEWEST)
-    if value is None or value <= format_timestamp(now):
+    value, newest, latest = bookmark.get(_VALUE), bookmark.get(NEWEST), format_timestamp(now)
+    if value is None or value <= latest:
         return
     if value <= format_timestamp(now + _CLOCK_SKEW):
-        bookmark[_VALUE] = format_timestamp(now)
+        bookmark[_VALUE] = latest
         return
-    if isinstance(newest, str) and newest <= format_timestamp(now):
+    if newest and newest <= latest:
         bookmark[_VALUE] = newest
         start = "the newest call that was emitted"
     else:
