@@ -127,3 +127,10 @@ def run_tap(clock: FakeClock, tmp_path: Path) -> RunTap:
 def account(run_tap: RunTap, clock: FakeClock) -> Accounts:
     """Make accounts of the sandbox that the tap reads by the test's clock."""
     return partial(Account, run_tap, clock)
+
+
+@pytest.fixture
+def box(account: Accounts) -> Iterator[Account]:
+    """Run an account of 40 calls."""
+    with account(40) as running:
+        yield running

@@ -6,24 +6,21 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from tap_zohovoice.tap import TapZohoVoice
-from tests.support.calls import assert_once, call, history, server_ids
+from tests.support.account import Account, Accounts
+from tests.support.calls import call, history
 from tests.support.catalog import selecting
-from tests.support.cli import NOW, FakeClock, Run, RunTap
-from zoho_voice_sandbox import Dialect, Sandbox
+from tests.support.cli import NOW, Run, RunTap
+from zoho_voice_sandbox import Sandbox
 
-
-@pytest.fixture
-def box(clock: FakeClock) -> Iterator[Sandbox]:
-    with Sandbox(history=history(30), clock=clock) as box:
-        yield box
+Patch: TypeAlias = pytest.MonkeyPatch
 
 
 def catalog_of(run: Run) -> dict[str, Any]:
@@ -31,7 +28,7 @@ def catalog_of(run: Run) -> dict[str, Any]:
 
 
 def test_discover_needs_no_settings(
-    run_tap: RunTap, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
+    run_tap: RunTap, monkeypatch: Patch, snapshot: SnapshotAssertion
 ) -> None:
     monkeypatch.setenv("TAP_ZOHOVOICE_PAGE_SIZE", "many")
     run = run_tap({}, "--discover")
@@ -65,38 +62,33 @@ def test_about_and_help(run_tap: RunTap) -> None:
     assert "README.md and docs/" in text
 
 
-def test_connection_test_reports_a_missing_scope(run_tap: RunTap, clock: FakeClock) -> None:
-    with Sandbox(history=history(), dialect=Dialect(scope_missing=True), clock=clock) as box:
-        run = run_tap(box.config, "--test")
-    assert run.exit_code == 1
-    assert "ZVT022" in run.log.splitlines()[-1]
+def test_connection_test_reports_a_missing_scope(account: Accounts) -> None:
+    with account(scope_missing=True) as box:
+        run = box.fail("ZVT022", options=["--test"])
     assert "successful" not in run.log
 
 
-@pytest.mark.parametrize("has_files", [False, True])
-@pytest.mark.parametrize("calls", [0, 1, 300, 5_000])
-def test_connection_test_makes_one_request_for_each_list(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, calls: int, *, has_files: bool
+@pytest.mark.parametrize("files", ["files", None])
+@pytest.mark.parametrize("calls", [0, 1, 300])
+def test_connection_test_makes_one_request_a_list(
+    account: Accounts, tmp_path: Path, calls: int, files: str | None
 ) -> None:
-    more = {"recordings_path": str(tmp_path / "files")} if has_files else {}
-    with Sandbox(history=history(calls) if calls else None, clock=clock) as box:
-        run = run_tap({**box.config, "start_date": "2000-01-01", **more}, "--test")
-        assert box.stats.requests <= (3 if has_files else 1)
+    path = str(tmp_path / files) if files else None
+    with account(calls or None) as box:
+        run = box.succeed("--test", start_date="2000-01-01", recordings_path=path)
+        assert box.stats.requests <= (3 if files else 1)
         assert box.stats.token_requests == 1
         assert box.stats.files.requests == box.stats.transcripts.requests == 0
-    assert run.exit_code == 0
     assert len(run.records) == min(calls, 1)
-    assert len(run.rows("recordings")) <= has_files
+    assert len(run.rows("recordings")) <= bool(files)
     assert '"status":"failed"' not in run.log
     assert "The test was successful" in run.log.splitlines()[-1]
     assert "replication_key_value" not in str(run.states)
 
 
 @pytest.mark.parametrize("words", [{}, {True: "true", False: "false"}])
-def test_deselected_properties_are_not_emitted(
-    run_tap: RunTap, box: Sandbox, words: dict[bool, str]
-) -> None:
-    catalog = catalog_of(run_tap({}, "--discover"))
+def test_deselected_properties_are_not_emitted(box: Account, words: dict[bool, str]) -> None:
+    catalog = catalog_of(box.run("--discover"))
     (stream,) = [entry for entry in catalog["streams"] if entry["tap_stream_id"] == "call_logs"]
     for entry in stream["metadata"]:
         path = entry["breadcrumb"][1::2]
@@ -104,8 +96,7 @@ def test_deselected_properties_are_not_emitted(
         selected = path not in deselected
         entry["metadata"]["selected"] = words.get(selected, selected)
     del stream["schema"]["properties"]["additional_fields"]
-    run = run_tap(box.config, catalog=catalog)
-    assert_once(run, server_ids(box))
+    run = box.read(catalog=catalog)
     names = set(run.of("SCHEMA")[0]["schema"]["properties"])
     assert not {"contact_name", "additional_fields"} & names
     for record in run.records:
@@ -116,38 +107,40 @@ def test_deselected_properties_are_not_emitted(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
-def test_names_survive_any_output_encoding(run_tap: RunTap, box: Sandbox, encoding: str) -> None:
-    name = "Zoë Øçhæ 丽 🌻 \u2028"
+def test_names_survive_any_output_encoding(box: Account, encoding: str) -> None:
+    names = {"contact_name": "Zoë Øçhæ 丽 🌻 \u2028", "agent_number": "\\u0000 \\ud800"}
+    unstorable = {"caller_id_name": "a\0b\ud83c", "new": {"x\0": ["\udf3b"], "x\ufffd": 1}}
     start = round((NOW - 86_400) * 1000)
-    box.store.add(call(box, "odd", start, contact_name=name), at_ms=start)
-    run = run_tap(box.config, encoding=encoding)
+    box.store.add(call(box, "odd", start, **names, **unstorable), at_ms=start)
+    run = box.run_tap(box.config, encoding=encoding)
     (record,) = [record for record in run.records if record["logid"] == "odd"]
-    assert record["contact_name"] == name
+    assert record.items() >= {**names, "caller_id_name": "a\ufffdb\ufffd"}.items()
+    assert record["additional_fields"]["new"] == {"x\ufffd": ["\ufffd"], "x\ufffd_": 1}
     assert run.stdout.isascii() == (encoding != "utf-8")
 
 
-def test_record_count_metric_is_complete(run_tap: RunTap, clock: FakeClock) -> None:
-    with Sandbox(history=history(), clock=clock) as box:
-        run = run_tap(box.config, catalog=selecting("call_logs", "recordings"))
+def test_record_count_metric_is_complete(account: Accounts) -> None:
+    with account() as box:
+        run = box.run(streams=["call_logs", "recordings"])
     counts = re.findall(r'"metric":"record_count","value":(\d+)', run.log)
     assert sum(map(int, counts)) == len(run.of("RECORD")) > 900
 
 
-def test_records_are_equal_with_and_without_stream_maps(run_tap: RunTap, box: Sandbox) -> None:
-    plain = run_tap(box.config)
-    mapped = run_tap({**box.config, "stream_maps": {"call_logs": {"new": "1"}}})
+def test_records_are_equal_with_and_without_stream_maps(box: Account) -> None:
+    plain = box.run()
+    mapped = box.run(stream_maps={"call_logs": {"new": "1"}})
     assert [{**record, "new": 1} for record in plain.records] == mapped.records
-    assert len(plain.records) == 30
+    assert len(plain.records) == 40
     assert list(map(set, plain.of("RECORD"))) == list(map(set, mapped.of("RECORD")))
 
 
 @pytest.mark.parametrize(
     ("option", "content", "line"),
     [
-        ("--config", "{", "The --config file is not valid JSON (line 1)"),
-        ("--config", "[1]", "The --config file is not a JSON object"),
-        ("--config", "5", "The --config file is not a JSON object"),
-        ("--config", '"text"', "The --config file is not a JSON object"),
+        *[
+            ("--config", text, "The --config file is not a JSON object")
+            for text in ("[1]", "5", '"text"')
+        ],
         *[
             (option, text, f"The {option} file {reason}")
             for option in ("--config", "--state", "--catalog")
@@ -158,21 +151,15 @@ def test_records_are_equal_with_and_without_stream_maps(run_tap: RunTap, box: Sa
                 "\udcff\udcfe{": "is not UTF-8 text",
             }.items()
         ],
-        ("--state", "[1]", "The state is invalid"),
-        ("--state", '{"bookmarks": {"call_logs": 3}}', "The state is invalid"),
-        ("--state", "nonsense", "The --state file is not valid JSON (line 1)"),
-        ("--catalog", "[1]", "The catalog is invalid"),
-        ("--catalog", "{}", "The catalog is invalid"),
     ],
 )
 def test_invalid_input_file_is_one_line(
-    run_tap: RunTap, clock: FakeClock, tmp_path: Path, option: str, content: str, line: str
+    box: Account, tmp_path: Path, option: str, content: str, line: str
 ) -> None:
-    (tmp_path / "odd.json").write_text(content, encoding="utf-8", errors="surrogateescape")
-    with Sandbox(history=None, clock=clock) as box:
-        config = {} if option == "--config" else box.config
-        run = run_tap(config, option, str(tmp_path / "odd.json"))
-        assert box.stats.token_requests == 0
+    path = tmp_path / "odd.json"
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
+    run = box.run_tap({} if option == "--config" else box.config, option, str(path))
+    assert box.stats.token_requests == 0
     assert run.exit_code == 1
     assert line in run.log
     assert run.log.count("ERROR") == 1
@@ -180,12 +167,10 @@ def test_invalid_input_file_is_one_line(
 
 
 @pytest.mark.parametrize("option", ["--state", "--catalog"])
-def test_byte_order_mark_is_ignored(
-    run_tap: RunTap, box: Sandbox, tmp_path: Path, option: str
-) -> None:
-    content = {"--state": "{}", "--catalog": run_tap({}, "--discover").stdout}[option]
+def test_byte_order_mark_is_ignored(box: Account, tmp_path: Path, option: str) -> None:
+    content = "{}" if option == "--state" else box.run("--discover").stdout
     (tmp_path / "marked.json").write_text(content, encoding="utf-8-sig")
-    assert len(run_tap(box.config, option, str(tmp_path / "marked.json")).ids) == 30
+    assert len(box.run(option, str(tmp_path / "marked.json")).ids) == 40
 
 
 @pytest.mark.parametrize("options", [["--state", "/no.json"], ["--catalog", "/no"], ["--nonsense"]])
@@ -193,9 +178,7 @@ def test_missing_file_and_unknown_option(run_tap: RunTap, options: list[str]) ->
     assert run_tap({}, *options).exit_code == 2
 
 
-def test_log_holds_nothing_secret_or_personal(
-    run_tap: RunTap, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_holds_nothing_secret_or_personal(account: Accounts, monkeypatch: Patch) -> None:
     monkeypatch.setenv("LOGLEVEL", "DEBUG")
     filters = {"userNumber": "15550100", "contact_name": "Zoë Example"}
     private = {
@@ -205,12 +188,11 @@ def test_log_holds_nothing_secret_or_personal(
         "feedback": "not a number: +1 5550100999",
     }
     faults = {2: "error_200", 3: "html", 4: "lock", 5: "token", 7: "truncated"}
-    with Sandbox(history=history(300), clock=clock, faults=faults) as box:
+    with account(300, faults=faults) as box:
         box.store.add(call(box, "private", round(NOW * 1000) - 5000, **private))
-        runs = [run_tap(box.config), run_tap({**box.config, "filters": filters})]
+        runs = [box.succeed(), box.succeed(filters=filters)]
         secrets = [box.config["client_secret"], box.config["refresh_token"], "Zoho-oauthtoken"]
     log = "".join(run.log for run in runs)
-    assert [run.exit_code for run in runs] == [0, 0]
     for text in [*secrets, *filters.values(), *map(str, private.values()), "5550100", "shoes"]:
         assert text not in log
     names = {record["caller_id_name"] for record in runs[0].records} - {None, "", "Zoho"}
@@ -233,18 +215,15 @@ DRIVERS = (
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO, logging.WARNING])
-def test_loggers_of_drivers_are_silent(
-    run_tap: RunTap, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, level: int
-) -> None:
+def test_loggers_of_drivers_are_silent(box: Account, monkeypatch: Patch, level: int) -> None:
     monkeypatch.setenv("LOGLEVEL", "DEBUG")
 
     def log(_request: int) -> None:
         for name in DRIVERS:
             logging.getLogger(name).log(level, "signature of %s", name)
 
-    with Sandbox(history=history(30), clock=clock, before_request=log) as box:
-        run = run_tap(box.config)
-    assert run.exit_code == 0
+    box.before_request = log
+    run = box.succeed()
     assert "DEBUG" in run.log
     assert "signature" not in run.log
 
@@ -252,32 +231,17 @@ def test_loggers_of_drivers_are_silent(
 @pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_ZOHOVOICE_LOGLEVEL"])
 @pytest.mark.parametrize("level", ["", " ", "verbose", "10", "debug", " info\n"])
 def test_log_level_of_the_environment(
-    run_tap: RunTap, box: Sandbox, monkeypatch: pytest.MonkeyPatch, variable: str, level: str
+    box: Account, monkeypatch: Patch, variable: str, level: str
 ) -> None:
     monkeypatch.setenv(variable, level)
-    run = run_tap(box.config)
-    assert (run.exit_code, len(run.ids)) == (0, 30)
+    run = box.read()
     warnings = run.log.count(f"{variable} is not a log level; use DEBUG, INFO, ")
     assert warnings == (level in {"verbose", "10"})
     assert ("DEBUG    |" in run.log) == (level == "debug")
     assert "INFO     |" in run.log
 
 
-def run_shell(
-    box: Sandbox, tmp_path: Path, script: str, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the tap in a shell, as `$TAP`, with a configuration of its own."""
-    (tmp_path / "config.json").write_text(json.dumps(box.config))
-    tap = f"{sys.executable} -m tap_zohovoice --config {tmp_path / 'config.json'}"
-    return subprocess.run(
-        ["/bin/sh", "-c", script, *arguments],
-        env={**os.environ, "TAP": tap, **environment},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -286,14 +250,29 @@ def real_box() -> Iterator[Sandbox]:
         yield box
 
 
+@pytest.fixture
+def run_shell(real_box: Sandbox, tmp_path: Path) -> Shell:
+    """Run the tap in a shell, as `$TAP`, with a configuration of its own."""
+    (tmp_path / "config.json").write_text(json.dumps(real_box.config))
+    tap = f"{sys.executable} -m tap_zohovoice --config {tmp_path / 'config.json'}"
+
+    def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "TAP": tap, **environment}
+        command = ["/bin/sh", "-c", script]
+        return subprocess.run(
+            command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    return run
+
+
 @pytest.mark.parametrize("text", [None, "version: 1", "a: [", "{}", "", "- 1"])
 def test_invalid_config_of_the_logs_is_one_line(
-    real_box: Sandbox, tmp_path: Path, text: str | None
+    run_shell: Shell, tmp_path: Path, text: str | None
 ) -> None:
     path = tmp_path / "logs.yml"
     path.write_text(text or "")
-    config = "" if text is None else str(path)
-    run = run_shell(real_box, tmp_path, "$TAP --discover", SINGER_SDK_LOG_CONFIG=config)
+    run = run_shell("$TAP --discover", SINGER_SDK_LOG_CONFIG="" if text is None else str(path))
     is_valid = text in {None, "version: 1"}
     assert run.returncode == (not is_valid)
     assert bool(run.stdout) == is_valid
@@ -313,9 +292,9 @@ def test_invalid_config_of_the_logs_is_one_line(
     ],
 )
 def test_unusable_standard_output_is_named(
-    real_box: Sandbox, tmp_path: Path, arguments: str, line: str
+    run_shell: Shell, real_box: Sandbox, arguments: str, line: str
 ) -> None:
-    run = run_shell(real_box, tmp_path, f"$TAP {arguments}")
+    run = run_shell(f"$TAP {arguments}")
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].endswith(f" | {line}")
     if arguments == ">&-":
@@ -327,11 +306,11 @@ def test_unusable_standard_output_is_named(
     ("stream", "count"), [("call_logs", 1), ("call_logs", 7), ("call_logs", 40), ("recordings", 3)]
 )
 def test_closed_pipe_is_one_line_and_the_summary_counts(
-    real_box: Sandbox, tmp_path: Path, stream: str, count: int
+    run_shell: Shell, tmp_path: Path, stream: str, count: int
 ) -> None:
     (tmp_path / "catalog.json").write_text(json.dumps(selecting(stream)))
     script = "{ $TAP --catalog catalog.json; echo $? > code; } | head -n $COUNT > read"
-    run = run_shell(real_box, tmp_path, script, COUNT=str(count))
+    run = run_shell(script, COUNT=str(count))
     assert (tmp_path / "code").read_text() == "1\n"
     assert "Standard output is closed: its reader has ended" in run.stderr.splitlines()[-1]
     assert run.stderr.count("ERROR") == 1
@@ -341,8 +320,8 @@ def test_closed_pipe_is_one_line_and_the_summary_counts(
     assert written <= int(counted.replace(",", "")) < 900
 
 
-def test_full_disk_is_named_and_the_summary_counts(real_box: Sandbox, tmp_path: Path) -> None:
-    run = run_shell(real_box, tmp_path, "trap '' XFSZ; ulimit -f 64; $TAP > out")
+def test_full_disk_is_named_and_the_summary_counts(run_shell: Shell, tmp_path: Path) -> None:
+    run = run_shell("trap '' XFSZ; ulimit -f 64; $TAP > out")
     assert run.returncode == 1
     assert "File too large: standard output" in run.stderr.splitlines()[-1]
     lines = (tmp_path / "out").read_bytes().split(b"\n")[:-1]
@@ -351,10 +330,9 @@ def test_full_disk_is_named_and_the_summary_counts(real_box: Sandbox, tmp_path: 
     assert 0 < written == int(counted) < 900
 
 
-def test_relative_state_home_is_one_count(real_box: Sandbox, tmp_path: Path) -> None:
-    home = {"XDG_STATE_HOME": "state", "HOME": str(tmp_path / "home")}
+def test_relative_state_home_is_one_count(run_shell: Shell, tmp_path: Path) -> None:
     script = "mkdir one two; (cd one; $TAP --test); (cd two; $TAP --test)"
-    run = run_shell(real_box, tmp_path, script, **home)
+    run = run_shell(script, XDG_STATE_HOME="state", HOME=str(tmp_path / "home"))
     assert run.returncode == 0, run.stderr
     (path,) = tmp_path.rglob("*.sqlite3")
     assert path.is_relative_to(tmp_path / "home")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -71,10 +73,32 @@ class Account(Sandbox):
         assert run.exit_code == 0, run.log
         return run
 
+    def fail(self, *patterns: str, options: Any = (), **settings: Any) -> Run:
+        """Run the tap, and check that it ends by one line that has these patterns."""
+        run = self.run(*options, **settings)
+        assert run.exit_code == 1
+        (error,) = run.logged("ERROR")
+        assert all(re.search(pattern, error) for pattern in patterns), error
+        assert "Traceback" not in run.log
+        return run
+
     def read(self, *options: str, **settings: Any) -> Run:
         """Run the tap, and check that each call of the account came out, and none twice."""
         run = self.run(*options, **settings)
         assert_once(run, server_ids(self))
+        return run
+
+    def stop_after(
+        self, requests: int, signum: signal.Signals = signal.SIGTERM, **settings: Any
+    ) -> Run:
+        """Run the tap, and stop it by a signal at a request for logs."""
+        last = self.stats.requests + requests
+        self.before_request = lambda _: (
+            os.kill(os.getpid(), signum) if self.stats.requests == last else None
+        )
+        run = self.run(**settings)
+        self.before_request = None
+        assert run.exit_code in {0, 128 + signum}, run.log
         return run
 
     def start(

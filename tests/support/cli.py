@@ -1,6 +1,7 @@
 """The tap's command line, run in this process by a clock that takes no time."""
 
 import logging
+import re
 import signal
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -95,6 +96,15 @@ class Run:
     @property
     def bookmark(self) -> str:
         return bookmark(self.state)
+
+    def lines(self, pattern: str) -> list[str]:
+        """Return the log lines that have a pattern."""
+        return [line for line in self.log.splitlines() if re.search(pattern, line)]
+
+    def logged(self, level: str) -> list[str]:
+        """Return the texts of the log lines of a level."""
+        lines = [line.split(" | ", 3) for line in self.log.splitlines()]
+        return [parts[-1] for parts in lines if len(parts) == 4 and parts[1].strip() == level]
 
     def bookmarks(self, stream: str) -> dict[str, str]:
         """Return the bookmarks of a stream's partitions, by the value of their context."""
