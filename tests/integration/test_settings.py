@@ -1,6 +1,7 @@
 """Settings: validation before any request, defaults, and query parameters."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,14 +16,15 @@ from tap_zohovoice.config.filters import CALL_TYPES, FILTERS, RESERVED_PARAMS, t
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, Settings
 from tap_zohovoice.config.validation import clean_settings, validation_errors
 from tap_zohovoice.tap import TapZohoVoice
-from tests.support.cli import FakeClock, Run, RunTap
-from zoho_voice_sandbox import History, Sandbox
+from tests.support.account import Account, Accounts
+from tests.support.calls import history
+from tests.support.cli import Run
 
-SetEnv = Callable[[dict[str, Any]], None]
+RunInEnv = Callable[..., Run]
 PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
 OPTIONAL = sorted(TapZohoVoice.config_jsonschema["properties"].keys() - KEYS.keys())
-HISTORY = History(seed=1, calls=12, first=date(2026, 2, 1), last=date(2026, 2, 20))
+HISTORY = history(12, seed=1, first=date(2026, 2, 1), last=date(2026, 2, 20))
 INVALID_DATE = "not a valid date: use 2024-01-31 or 2024-01-31T08:00:00Z"
 INVALID_URL = "must be a URL such as https://{}.zoho.com"
 
@@ -35,6 +37,14 @@ INVALID_URLS = (
     *("voice.zoho.com", "ftp://voice.zoho.com", "https://", "http://[::1", "http://exa mple.b"),
     *("http://localhost:99999", "http://localhost:0", "http://.example.b", "http://voice..b"),
 )
+INVALID_STORE = "must be a URL such as redis://:password@redis.example.com:6379/0"
+INVALID_STORES = (
+    *("localhost:6379", "http://hush@localhost", "unix:///run/hush.sock", "redis://"),
+    *("redis:///hush", "redis://localhost/hush", "redis://:hush@localhost:0"),
+    *("redis://:hush@localhost:99999", "redis://:hu/sh@localhost:6379", "redis://localhost?hush=1"),
+    *("redis://localhost?socket_timeout=hush", "redis://local\nhost:6379/hush"),
+    f"redis://{'hush' * 20}:6379/0",
+)
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"pagesize": 5}, "unknown setting 'pagesize': did you mean page_size?"),
     ({"zzz": 5}, "unknown setting 'zzz': valid names are client_id, "),
@@ -44,6 +54,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     *[({name: 5}, f"{name} must be of type string") for name in KEYS],
     ({"data_center": "mars"}, "data_center must be one of us, eu, in, "),
     ({"data_center": 5}, "data_center must be "),
+    ({"streams": ["calls"]}, "streams.0 must be one of call_logs"),
     *[
         ({name: value}, f"{name} must be of type integer")
         for name in (*NUMBERS, "lookback_days", "rate_limit_calls")
@@ -89,6 +100,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"api_url": 5}, "api_url must be of type string"),
     ({"user_agent": "two\nlines"}, "user_agent "),
     ({"user_agent": "tap \N{RIGHTWARDS ARROW}"}, "user_agent "),
+    *[({"rate_limit_store": url}, f"rate_limit_store {INVALID_STORE}") for url in INVALID_STORES],
     ({"recordings_path": 5}, "recordings_path must be of type string"),
     ({"recordings_path": "two\nlines"}, "recordings_path must be a path or a URL on one line"),
     *[
@@ -123,64 +135,60 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.fixture
-def box(clock: FakeClock) -> Iterator[Sandbox]:
-    with Sandbox(clock=clock, history=HISTORY) as box:
-        yield box
+def box(account: Accounts) -> Iterator[Account]:
+    with account(HISTORY) as running:
+        yield running
 
 
 @pytest.fixture
-def set_env(monkeypatch: pytest.MonkeyPatch) -> SetEnv:
-    def set_env(config: dict[str, Any]) -> None:
+def run_in_env(box: Account, monkeypatch: pytest.MonkeyPatch) -> RunInEnv:
+    """Run the tap with settings from the environment, and some from a file."""
+
+    def run(config: dict[str, Any], from_file: dict[str, Any] | None = None) -> Run:
         for name, value in config.items():
             text = value if isinstance(value, str) else json.dumps(value)
             monkeypatch.setenv(PREFIX + name.upper(), text)
+        return box.run_tap(from_file, "--config=ENV")
 
-    return set_env
-
-
-def logged_errors(run: Run) -> list[str]:
-    lines = [line.split(" | ", 3) for line in run.log.splitlines()]
-    return [parts[3] for parts in lines if parts[1].strip() == "ERROR"]
+    return run
 
 
-def assert_refused(run: Run, box: Sandbox, *expected: str) -> None:
-    lines = logged_errors(run)
+def assert_refused(run: Run, box: Account, *expected: str) -> None:
+    lines = run.logged("ERROR")
     assert run.exit_code == 1
     assert len(lines) == len(expected)
     for start in expected:
         assert sum(line.startswith(start) for line in lines) == 1, lines
     assert not run.stdout
-    assert "Traceback" not in run.log
+    assert not re.search("Traceback|hu/?sh", run.log)
     assert not any(box.stats.summary().values())
 
 
 @pytest.mark.parametrize(("change", "line"), INVALID, ids=lambda value: str(value)[:60])
 def test_invalid_setting_is_one_line_and_no_request(
-    run_tap: RunTap, box: Sandbox, change: dict[str, Any], line: str
+    box: Account, change: dict[str, Any], line: str
 ) -> None:
-    assert_refused(run_tap({**box.config, **change}), box, line)
+    assert_refused(box.run_tap({**box.config, **change}), box, line)
 
 
-def test_all_errors_are_reported_at_once_without_secrets(run_tap: RunTap, box: Sandbox) -> None:
+def test_all_errors_are_reported_at_once_without_secrets(box: Account) -> None:
     secrets = {"client_secret": "hush-hush", "refresh_token": ["1000.hush"]}
     filters = {"contact_name": 5550100, "userNumber": "555 0199", "feedback": "Ann Example"}
     bad = {"page_size": 0, "start_date": "soon", "api_url": "ftp://x", "typo": "Bob", **secrets}
-    run = run_tap({**box.config, **bad, "client_id": " ", "filters": filters})
+    run = box.run(**bad, client_id=" ", filters=filters)
     assert_refused(
         run,
         box,
-        "unknown setting 'typo'",
-        "client_id is empty",
-        "refresh_token must be of type string",
-        "page_size must be at least 1",
-        "filters.contact_name must be of type string",
-        "filters.feedback must be of type integer",
+        *["unknown setting 'typo'", "client_id is empty", "refresh_token must be of type string"],
+        *[
+            "page_size must be at least 1",
+            "start_date is not a valid date",
+            "api_url must be a URL",
+        ],
+        *[f"filters.{name} must be of type" for name in ("contact_name", "feedback")],
         "filters.userNumber must contain digits only",
-        "start_date is not a valid date",
-        "api_url must be a URL",
     )
-    for value in ("hush", "5550100", "555 0199", "Ann", "Bob"):
-        assert value not in run.log
+    assert not re.search("5550100|555 0199|Ann|Bob", run.log)
 
 
 @pytest.mark.parametrize(
@@ -200,32 +208,24 @@ def test_all_errors_are_reported_at_once_without_secrets(run_tap: RunTap, box: S
     ids=lambda value: str(value)[:60],
 )
 def test_invalid_environment_is_reported(
-    run_tap: RunTap, box: Sandbox, set_env: SetEnv, change: dict[str, Any], expected: list[str]
+    box: Account, run_in_env: RunInEnv, change: dict[str, Any], expected: list[str]
 ) -> None:
-    set_env({**box.config, **change})
-    assert_refused(run_tap(None, "--config=ENV"), box, *expected)
+    assert_refused(run_in_env({**box.config, **change}), box, *expected)
 
 
-def test_environment_settings_reach_the_server(
-    run_tap: RunTap, box: Sandbox, set_env: SetEnv
-) -> None:
+def test_environment_settings_reach_the_server(box: Account, run_in_env: RunInEnv) -> None:
     filters = {"callType": "missed", "isRecording": False, "numberIds": [198000002125031, "7"]}
     dates = {"start_date": "2026-02-03", "end_date": "2026-02-10T00:00:00+00:00"}
     numbers = {"page_size": 7, "lookback_days": 0, "rate_limit_calls": 20, "lock_seconds": 60}
-    set_env({**box.config, **dates, **numbers, "filters": filters, "data_center": "eu"})
-    run = run_tap(None, "--config=ENV")
+    others = {"filters": filters, "data_center": "eu"}
+    run = run_in_env({**box.config, **dates, **numbers, **others})
     assert run.exit_code == 0, run.log
     _, params, status = box.stats.log[0]
     assert status == 200
     assert params.pop("fromDate") <= "2026-02-03"
     assert params.pop("toDate") >= "2026-02-10"
-    assert params == {
-        "from": "0",
-        "size": "7",
-        "callType": "missed",
-        "isRecording": "false",
-        "numberIds": "198000002125031,7",
-    }
+    sent = {"callType": "missed", "isRecording": "false", "numberIds": "198000002125031,7"}
+    assert params == {"from": "0", "size": "7", **sent}
     assert box.config["client_secret"] not in run.log
     assert "198000002125031" not in run.log
 
@@ -237,21 +237,17 @@ AROUND += ["'{}'", '"{}"', "\u201c{}\u201d", "' {}\n'", "\u2018{}\u2019 "]
 @pytest.mark.parametrize("name", KEYS)
 @pytest.mark.parametrize("around", AROUND, ids=ascii)
 def test_blanks_and_quotes_around_credentials_are_stripped(
-    run_tap: RunTap, box: Sandbox, set_env: SetEnv, name: str, around: str
+    box: Account, run_in_env: RunInEnv, name: str, around: str
 ) -> None:
     config = {**box.config, name: around.format(box.config[name])}
-    assert len(run_tap(config).ids) == 12
+    assert len(box.run_tap(config).ids) == 12
     if "\0" not in around:
-        set_env(config)
-        assert len(run_tap(None, "--config=ENV").ids) == 12
+        assert len(run_in_env(config).ids) == 12
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t"])
-def test_empty_variable_counts_as_missing(
-    run_tap: RunTap, box: Sandbox, set_env: SetEnv, text: str
-) -> None:
-    set_env(dict.fromkeys(OPTIONAL, text))
-    run = run_tap(box.config, "--config=ENV")
+def test_empty_variable_counts_as_missing(box: Account, run_in_env: RunInEnv, text: str) -> None:
+    run = run_in_env(dict.fromkeys(OPTIONAL, text), box.config)
     assert (run.exit_code, len(run.ids)) == (0, 12), run.log
 
 
@@ -259,7 +255,7 @@ def test_empty_variable_counts_as_missing(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"]
 )
 def test_dotenv_file_is_read_if_it_is_utf_8(
-    run_tap: RunTap, box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+    box: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     names = ("PAGE_SIZE", "FILTERS", "LOCK_SECONDS")
     for name in names:
@@ -269,7 +265,7 @@ def test_dotenv_file_is_read_if_it_is_utf_8(
     texts = zip(names, ("'5'", "", "  # Zo\u00eb"), strict=True)
     path.write_text("\n".join(f"{PREFIX}{name}={text}" for name, text in texts), encoding)
     monkeypatch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: path)
-    run = run_tap(box.config, "--config=ENV")
+    run = box.run("--config=ENV")
     if encoding.startswith("utf-8"):
         assert run.exit_code == 0, run.log
         assert box.stats.log[0][1]["size"] == "5"
@@ -292,18 +288,25 @@ def test_null_or_empty_setting_counts_as_missing(change: dict[str, Any]) -> None
     assert Settings.from_config(config) == Settings.from_config(KEYS)
 
 
-@pytest.mark.parametrize(
-    "path", ["calls", "/srv/calls", "~/calls", "C:\\calls", "file:///srv/calls", "memory://calls"]
+PATHS = ("calls", "/srv/calls", "~/calls", "C:\\calls", "file:///srv/calls", "memory://calls")
+STORES = (
+    *("redis://localhost", "redis://localhost:6379/", "redis://:x@10.0.0.5:6380/3"),
+    *("rediss://user:x@redis.example.com/0?ssl_ca_certs=/etc/ca.pem", "redis://[::1]:6379/0"),
 )
-def test_path_or_supported_url_is_valid(path: str) -> None:
-    assert validation_errors({**KEYS, "recordings_path": path}, CONFIG_SCHEMA) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("store", STORES)
+def test_path_or_supported_url_is_valid(path: str, store: str) -> None:
+    urls = {"recordings_path": path, "rate_limit_store": store}
+    assert validation_errors({**KEYS, **urls}, CONFIG_SCHEMA) == []
 
 
 @pytest.mark.parametrize("start", ["0001-01-01", "0001-01-03T00:00:00Z", "9999-12-31"])
-def test_start_at_the_edge_of_the_calendar(run_tap: RunTap, box: Sandbox, start: str) -> None:
-    run = run_tap({**box.config, "start_date": start})
+def test_start_at_the_edge_of_the_calendar(box: Account, start: str) -> None:
+    run = box.run(start_date=start)
     assert "Unexpected" not in run.log
-    assert run.exit_code == 0 or any("start_date" in line for line in logged_errors(run))
+    assert run.exit_code == 0 or any("start_date" in line for line in run.logged("ERROR"))
 
 
 @pytest.mark.parametrize("name", DATA_CENTERS)
@@ -311,9 +314,8 @@ def test_data_center_determines_both_hosts(name: str) -> None:
     settings = Settings.from_config({**KEYS, "data_center": name})
     assert settings.accounts_url.startswith("https://accounts.zoho")
     assert settings.api_url == settings.accounts_url.replace("//accounts.", "//voice.")
-    config = {**KEYS, "data_center": name, "api_url": "http://127.0.0.1:8080/"}
-    changed = Settings.from_config(config)
-    assert changed == replace(settings, api_url="http://127.0.0.1:8080")
+    changed = Settings.from_config({**KEYS, "data_center": name, "api_url": "http://x.invalid/"})
+    assert changed == replace(settings, api_url="http://x.invalid")
 
 
 def test_defaults() -> None:

@@ -76,6 +76,10 @@ class RedisServer:
             else:
                 return
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def kill(self) -> None:
         """End the server at once; it saves nothing."""
         if self._process:
@@ -102,9 +106,13 @@ class ServerClock(FakeClock):
 
     def __init__(self, server: RedisServer) -> None:
         super().__init__()
+        self.after: dict[int, Any] = {}
+        """What is called after some sleeps, by their number."""
         self._server = server
 
     @override
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
-        self._server.let_pass(seconds)
+        if self._server.is_running:
+            self._server.let_pass(seconds)
+        self.after.get(len(self.slept), bool)()
