@@ -32,7 +32,7 @@ def scenario(
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_nasty_answer_is_an_error_or_what_it_says(name: str) -> None:
+def test_nasty_answer_is_error_or_plain_meaning(name: str) -> None:
     runs = [RunSpec(gap=700, faults=((number, NASTY[name]),)) for number in (1, 3)]
     simulate(scenario(*runs, streams=("call_logs",)))
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
-from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, simulate
+from tests.support.scenarios import RunSpec, Scenario, simulate
 from tests.support.simulated_account import (
     MINUTE,
     SECOND,
@@ -21,7 +21,6 @@ from tests.support.simulated_account import (
     Change,
     account_of,
     build_rows,
-    keys_of,
 )
 from tests.support.simulated_api import Stop
 from tests.support.strategies import (
@@ -328,7 +327,7 @@ PROPERTIES: dict[str, tuple[float, st.SearchStrategy[Scenario]]] = {
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("name", PROPERTIES)
-def test_no_call_is_lost_and_no_rule_is_broken(name: str) -> None:
+def test_no_call_lost_and_no_rule_broken(name: str) -> None:
     share, examples = PROPERTIES[name]
     check_examples(examples, simulate, share)
 
@@ -347,24 +346,8 @@ def run_of(
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_named(name: str) -> None:
+def test_named_scenario_breaks_no_rule(name: str) -> None:
     given: dict[str, Any] = {"runs": [{}], "streams": ["call_logs"], **SCENARIOS[name]}
     account = account_of(**given.pop("account"))
     runs = tuple(run_of(**run) for run in given.pop("runs"))
     simulate(Scenario(account, runs, tuple(given.pop("streams")), **given))
-
-
-def test_files_named_only_where_filtered_for_are_found_in_each_run(tmp_path: Path) -> None:
-    account = AccountSpec((Burst(20_000, 40, SECOND),), size=20)
-    scenario = Scenario(account, streams=("call_logs", "recordings"), files="filtered", lookback=0)
-    run = ScenarioRun(scenario, tmp_path)
-    _, _, first = run.call_tap()
-    last = [message["value"] for message in first if message["type"] == "STATE"][-1]
-    (tmp_path / "state.json").write_text(json.dumps(last))
-    for number in range(60):
-        run.account.start_call(account.end - number * 1000)
-    _, _, second = run.call_tap("--state", str(tmp_path / "state.json"))
-    rows = [message for message in first + second if message.get("stream") == "recordings"]
-    out = {row["record"]["recording_filename"] for row in rows if row["type"] == "RECORD"}
-    named = [keys_of(row[1], "recordings", "filtered") for row in run.account.calls]
-    assert out == {name for names in named for name in names}

@@ -119,7 +119,7 @@ def test_drifts_of_each_file_are_told_and_mended(project: Project) -> None:
     assert project.files() == before
 
 
-def test_drift_of_the_environment_is_told_for_people_to_mend(project: Project) -> None:
+def test_drift_of_the_environment_is_told(project: Project) -> None:
     drifts = (
         ("#TAP_ZOHOVOICE_END_DATE='2026-01-01T00:00:00Z'\n", "", "lacks TAP_ZOHOVOICE_END_DATE"),
         ("LOOKBACK_DAYS='3'", "LOOKBACK_DAYS='1'", "but the default is 3"),
@@ -136,7 +136,7 @@ def test_drift_of_the_environment_is_told_for_people_to_mend(project: Project) -
             assert line in told
 
 
-def test_change_of_the_tap_makes_all_that_repeats_it_stale(project: Project) -> None:
+def test_change_of_the_tap_makes_files_stale(project: Project) -> None:
     tap = project.tap
     tap.settings["lookback_days"]["description"] = "Rows | calls of one request."
     tap.settings["lookback_days"]["default"] = 300

@@ -119,7 +119,7 @@ def test_every_page_is_listed(page: Path) -> None:
     assert set(DOCS) - {page} <= links
 
 
-def test_site_has_every_page_and_loads_nothing_from_elsewhere() -> None:
+def test_site_has_every_page_and_loads_nothing() -> None:
     text = (ROOT / "zensical.toml").read_text(encoding="utf-8")
     nav = re.search(r"^nav = \[$(.*?)^\]$", text, re.MULTILINE | re.DOTALL)
     assert nav
@@ -225,7 +225,7 @@ def test_options_of_the_commands_exist(
     assert used <= set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
 
 
-def test_from_the_sandbox_to_duckdb_by_copy_and_paste(tmp_path: Path) -> None:
+def test_readme_leads_from_sandbox_to_duckdb(tmp_path: Path) -> None:
     """The block of the README, without the installation."""
     pytest.importorskip("duckdb")  # the group demo: not for Python 3.14
     text = README.read_text(encoding="utf-8")

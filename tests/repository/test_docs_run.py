@@ -77,7 +77,7 @@ def test_token_by_curl(box: Sandbox, sh: Callable[..., str]) -> None:
     assert json.loads(sh(script, CODE=OAuthClient.code, **client))["refresh_token"]
 
 
-def test_recordings(sh: Callable[..., str], tmp_path: Path) -> None:
+def test_block_for_recordings_stores_files(sh: Callable[..., str], tmp_path: Path) -> None:
     folder = tmp_path / "files"
     sh(block("recordings.md", "sh", "RECORDINGS_PATH").replace("/srv/calls", str(folder)))
     named = {
@@ -89,12 +89,12 @@ def test_recordings(sh: Callable[..., str], tmp_path: Path) -> None:
         assert re.fullmatch(r"\d{4}/\d\d/\d\d", str(path.relative_to(folder).parent))
 
 
-def test_transcripts(sh: Callable[..., str], tmp_path: Path) -> None:
+def test_block_for_transcripts_runs(sh: Callable[..., str], tmp_path: Path) -> None:
     sh(block("recordings.md", "sh", "transcripts"))
     assert records(tmp_path / "calls.jsonl", "transcripts")
 
 
-def test_more_streams(sh: Callable[..., str], tmp_path: Path) -> None:
+def test_block_for_more_streams_runs(sh: Callable[..., str], tmp_path: Path) -> None:
     page = (DOCS / "streams.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"`(TAP_ZOHOVOICE_STREAMS=[^`]*)`", page)
     sh(command)
@@ -102,7 +102,7 @@ def test_more_streams(sh: Callable[..., str], tmp_path: Path) -> None:
     assert records(tmp_path / "account.jsonl", "call_queues")
 
 
-def test_stream_maps(sh: Callable[..., str], tmp_path: Path) -> None:
+def test_block_for_stream_maps_hides_people(sh: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "maps.json").write_text(block("privacy.md", "json", "stream_maps"))
     page = (DOCS / "privacy.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"`(tap-zohovoice --config config.json --config [^`]*)`", page)

@@ -467,9 +467,7 @@ def test_message_of_the_page_is_really_met(
     assert "Traceback" not in run.log
 
 
-def test_days_around_a_row_that_cannot_be_stored_can_be_read(
-    run_tap: RunTap, clock: FakeClock
-) -> None:
+def test_days_around_an_unstorable_row_can_be_read(run_tap: RunTap, clock: FakeClock) -> None:
     day = dt.date(2026, 2, 10)
     noon = round(dt.datetime.combine(day, dt.time(12), dt.UTC).timestamp() * 1000)
     with Sandbox(history=history(200), clock=clock) as box:

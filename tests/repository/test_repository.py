@@ -38,12 +38,12 @@ def project() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_the_container_takes_the_versions_that_the_tests_take(part: str) -> None:
+def test_container_takes_versions_of_the_tests(part: str) -> None:
     all_pins = pins("constraints")
     assert {name: all_pins.get(name) for name in pins(part)} == pins(part)
 
 
-def test_the_container_has_all_that_the_tap_and_its_build_need() -> None:
+def test_container_has_what_tap_and_build_need() -> None:
     table = project()
     names = {re.split(r"[^\w.-]", need)[0] for need in table["project"]["dependencies"]}
     assert {*names, *project()["project"]["optional-dependencies"]} <= set(pins("runtime"))
@@ -51,7 +51,7 @@ def test_the_container_has_all_that_the_tap_and_its_build_need() -> None:
     assert builders <= set(pins("build"))
 
 
-def test_make_help_lists_each_target_with_its_whole_line() -> None:
+def test_make_help_lists_each_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     lines = re.findall(r"^([a-z0-9]+):.*?## (.*)$", makefile, re.MULTILINE)
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
@@ -71,9 +71,7 @@ def test_make_help_lists_each_target_with_its_whole_line() -> None:
         ("budget", {"build", "sandbox"}),
     ],
 )
-def test_make_installs_what_a_target_needs_and_says_how_long_it_takes(
-    target: str, groups: set[str]
-) -> None:
+def test_make_installs_and_announces_what_targets_need(target: str, groups: set[str]) -> None:
     output = output_of("make", "--no-print-directory", "--dry-run", "--always-make", target)
     assert set(re.findall(r"--group (\S+)", output)) == groups
     assert groups <= project()["dependency-groups"].keys()
@@ -82,7 +80,7 @@ def test_make_installs_what_a_target_needs_and_says_how_long_it_takes(
     assert len(announced) == len(installs) > 0
 
 
-def test_the_example_of_the_environment_has_the_connections_of_the_models() -> None:
+def test_example_of_environment_has_connections_of_models() -> None:
     profiles = (ROOT / "dbt" / "profiles.yml").read_text(encoding="utf-8")
     names = set(re.findall(r"env_var\('(TARGET_\w+)'", profiles))
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
@@ -98,7 +96,7 @@ def test_pins_name_no_host(part: str) -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_actions_are_pinned_by_the_hash_of_their_commit(workflow: Path) -> None:
+def test_actions_are_pinned_by_hash_of_commit(workflow: Path) -> None:
     used = re.findall(r"uses: (\S+)(.*)", workflow.read_text(encoding="utf-8"))
     assert used
     for action, comment in used:

@@ -93,9 +93,7 @@ def cron_command(folder: Path) -> str:
     return str(commands[0]).replace("/opt/zoho", str(folder))
 
 
-def test_cron_runs_the_script_and_gets_its_exit_code(
-    run: Callable[..., int], tmp_path: Path
-) -> None:
+def test_cron_gets_the_exit_code_of_script(run: Callable[..., int], tmp_path: Path) -> None:
     command = cron_command(tmp_path)
     assert run(f"{GOOD_TAP}; echo problem >&2", GOOD_TARGET, command) == 0
     assert (tmp_path / "states.jsonl").read_text().splitlines()[-1] == STATE

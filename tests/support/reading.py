@@ -72,7 +72,7 @@ def read(account: AccountSpec) -> Reading:
     chunks, error = [], None
     respond = partial(_respond, server, LogsHandler(server, AudioFiles(server)))
     try:
-        for chunk in _drive(reader.read_windows(), respond):
+        for chunk in drive(reader.read_windows(), respond):
             chunks.append(chunk)  # noqa: PERF402 - what came before an error counts too
     except ZohoVoiceError as problem:
         error = problem
@@ -80,8 +80,9 @@ def read(account: AccountSpec) -> Reading:
     return Reading(account, chunks, error, server, expected)
 
 
-def _drive(
-    flow: Generator[PageRequest | WindowResult, Page, None], respond: Callable[[PageRequest], Page]
+def drive(
+    flow: Generator[PageRequest | WindowResult, Page, object],
+    respond: Callable[[PageRequest], Page],
 ) -> Iterator[WindowResult]:
     item = next(flow, None)
     while item is not None:

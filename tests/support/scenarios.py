@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 
 from tap_zohovoice._time import format_epoch_ms, format_timestamp
 from tap_zohovoice.streams.call_items import LIST_FILTERS
-from tap_zohovoice.tap import TapZohoVoice
+from tap_zohovoice.tap import STREAMS, TapZohoVoice
 from tests.support.bad_responses import BadResponse
 from tests.support.calls import milliseconds
 from tests.support.catalog import selecting
@@ -42,11 +42,7 @@ from tests.support.simulated_account import (
 from tests.support.simulated_api import HOST, SECRETS, TIMEOUT, Fault, Pipe, SimulatedApi, Stop
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 
-KEYS = {
-    "call_logs": ("logid",),
-    "recordings": ("recording_filename",),
-    "transcripts": ("logid", "kind"),
-}
+KEYS = {stream.name: stream.primary_keys for stream in STREAMS}
 _UNREADABLE = "Too many calls on"
 _RETRIED = {"500", "502_html", "503_retry_after", "truncated", "error_200", "html", "array"}
 _RETRIED |= {"hollow", "renamed", "cut", "timeout", "unreachable"}

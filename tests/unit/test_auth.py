@@ -196,7 +196,7 @@ class TestTokenEndpoint:
         ("status", "kind"), [(400, ZohoVoiceError), (200, RetriesExhaustedError)]
     )
     @pytest.mark.parametrize("error", [{"details": "odd"}, {"code": None, "message": None}])
-    def test_error_object_without_code_and_message_is_a_response_without_a_token(
+    def test_error_object_without_words_is_no_token(
         self, accounts: Accounts, status: int, kind: type[ZohoVoiceError], error: dict[str, Any]
     ) -> None:
         accounts.respond(json={"error": error}, status_code=status)

@@ -69,7 +69,7 @@ def test_body_that_drips_ends_by_its_deadline() -> None:
     assert 60 <= sum(clock.slept) <= 62
 
 
-def test_slow_body_may_take_the_time_of_its_size() -> None:
+def test_slow_body_may_take_time_by_size() -> None:
     clock = FakeClock()
 
     class Steady(io.BytesIO):

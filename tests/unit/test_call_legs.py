@@ -1,7 +1,7 @@
 """Rows of one call that differ: which is kept, and how the calls are counted."""
 
-import itertools
 from collections.abc import Generator, Sequence
+from itertools import permutations
 
 import pytest
 
@@ -9,6 +9,7 @@ from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import PageFlow
 from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.records import SerializedRecord
+from tests.support.reading import drive
 
 START = "2026-02-10T08:00:00.000000+00:00"
 
@@ -24,21 +25,18 @@ def read(rows: Sequence[SerializedRecord], size: int) -> tuple[PageFlow, int, se
     def request_page(offset: int) -> Generator[PageRequest, Page, Page]:
         return (yield PageRequest(offset, size, {}, "2026-02-10"))
 
-    limits = ServerLimits(size)
-    flow = PageFlow(request_page, limits, split="nothing", name="day")
-    reading, page = flow.read_window(), None
-    for requests in itertools.count():
-        try:
-            request = reading.send(page) if page else next(reading)
-        except StopIteration:
-            return flow, requests, {leg.logid for leg in flow.calls.legs}
-        found = list(rows[request.offset : request.offset + size])
-        page = Page(found, len(rows), size)
-    raise AssertionError
+    def respond(request: PageRequest) -> Page:
+        requests.append(request)
+        return Page(list(rows[request.offset : request.offset + size]), len(rows), size)
+
+    requests: list[PageRequest] = []
+    flow = PageFlow(request_page, ServerLimits(size), split="nothing", name="day")
+    assert not [*drive(flow.read_window(), respond)]
+    return flow, len(requests), {leg.logid for leg in flow.calls.legs}
 
 
-@pytest.mark.parametrize("ends", list(itertools.permutations(["08:05", "08:10", "08:20"])))
-def test_row_with_the_latest_end_of_a_response_is_kept(ends: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("ends", list(permutations(["08:05", "08:10", "08:20"])))
+def test_row_with_latest_end_in_response_is_kept(ends: tuple[str, ...]) -> None:
     flow, requests, legs = read([row("a"), *(row("call", end) for end in ends), row("b")], 100)
     assert flow.rows["call"].record["end_time"] == "08:20"
     assert legs == {"call"}
@@ -46,20 +44,20 @@ def test_row_with_the_latest_end_of_a_response_is_kept(ends: tuple[str, ...]) ->
     assert requests <= 2
 
 
-@pytest.mark.parametrize("ends", [("08:05", None), (None, "08:05")])
-def test_row_without_an_end_is_not_kept(ends: tuple[str | None, ...]) -> None:
-    flow, _, _ = read([row("call", end) for end in ends], 100)
-    assert flow.rows["call"].record["end_time"] == "08:05"
-
-
-@pytest.mark.parametrize("end", [None, "08:05"])
-def test_last_row_is_kept_where_ends_are_equal(end: str | None) -> None:
-    flow, _, _ = read([row("call", end, number) for number in range(3)], 100)
-    assert flow.rows["call"].record["number"] == 2
+@pytest.mark.parametrize(
+    ("ends", "kept"),
+    [
+        *[(("08:05", None), 0), ((None, "08:05"), 1)],  # not the row without an end
+        *[((end, end, end), 2) for end in (None, "08:05")],
+    ],
+)
+def test_last_of_rows_with_equal_ends_is_kept(ends: tuple[str | None, ...], kept: int) -> None:
+    flow, _, _ = read([row("call", end, number) for number, end in enumerate(ends)], 100)
+    assert flow.rows["call"].record["number"] == kept
 
 
 @pytest.mark.parametrize("distance", [6, 7, 12, 20])
-def test_row_of_the_later_response_is_kept_whatever_its_end(distance: int) -> None:
+def test_row_of_later_response_is_kept(distance: int) -> None:
     others = [row(f"other-{number:02}") for number in range(distance)]
     flow, _, legs = read([row("call", "09:00"), *others, row("call", "08:30"), row("last")], 5)
     assert flow.rows["call"].record["end_time"] == "08:30"

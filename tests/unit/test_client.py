@@ -143,7 +143,7 @@ class TestFailureAfterSuccess:
         ],
         ids=str,
     )
-    def test_is_final_where_the_new_token_does_not_help(
+    def test_is_final_where_new_token_is_no_help(
         self, stack: Stack, response: dict[str, Any]
     ) -> None:
         sent = stack.respond(OK, response, response, OK, response)

@@ -131,35 +131,28 @@ def convert(log: object, converter: CallLogConverter | None = None) -> dict[str,
     return record
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "expected"),
-    [(path, *pair) for path, kind in OTHER_LEAVES for pair in [*VALID[kind], (None, None)]],
-)
-def test_valid_value_gets_its_type(path: tuple[str, ...], value: object, expected: object) -> None:
+@pytest.mark.parametrize(("path", "kind"), OTHER_LEAVES)
+def test_valid_value_gets_its_type(path: tuple[str, ...], kind: FieldType) -> None:
     converter = CallLogConverter()
-    record = convert(sent(path, value), converter)
-    assert at(record, path) == expected
-    assert type(at(record, path)) is type(expected)
-    assert record["additional_fields"] is None
+    for value, expected in [*VALID[kind], (None, None)]:
+        record = convert(sent(path, value), converter)
+        assert at(record, path) == expected, value
+        assert type(at(record, path)) is type(expected), value
+        assert record["additional_fields"] is None, value
     assert not converter.cast_failures
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [(path, value) for path, kind in OTHER_LEAVES for value in INVALID[kind]],
-    ids=repr,
-)
+@pytest.mark.parametrize(("path", "kind"), OTHER_LEAVES)
 def test_invalid_value_becomes_null_with_one_warning(
-    path: tuple[str, ...], value: object, caplog: pytest.LogCaptureFixture
+    path: tuple[str, ...], kind: FieldType, caplog: pytest.LogCaptureFixture
 ) -> None:
     converter, name = CallLogConverter(), ".".join(path)
-    for count in (1, 2):
+    for count, value in enumerate(INVALID[kind], 1):
         record = convert(sent(path, value), converter)
-        assert at(record, path) is None
+        assert at(record, path) is None, value
         assert record["additional_fields"] == {name: sanitize(value)}
-        assert converter.cast_failures == {name: count}
-    warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
-    assert warnings == [MISMATCH.format(name) + "additional_fields"]
+        assert converter.cast_failures == {name: count}, value
+    assert caplog.messages == [MISMATCH.format(name) + "additional_fields"]
 
 
 @pytest.mark.parametrize("name", OBJECTS)
@@ -274,7 +267,7 @@ def test_row_without_key_or_start_is_rejected(log: object, reason: str) -> None:
 
 
 @pytest.mark.parametrize("value", UNSET_CLOCKS)
-def test_start_by_a_clock_that_was_never_set_is_the_epoch(value: object) -> None:
+def test_start_by_an_unset_clock_is_the_epoch(value: object) -> None:
     assert convert({**LOG, "start_time": value})["start_time"] == format_epoch_ms(0)
 
 
@@ -320,7 +313,7 @@ def test_undeclared_field_has_fifty_levels_at_most() -> None:
         ],
     ],
 )
-def test_large_number_is_text_in_open_objects_and_float_elsewhere(
+def test_large_number_is_text_in_open_objects_alone(
     number: str, total: object, new: object
 ) -> None:
     row = f'{{"logid":"1","start_time":1,"voice_credits":{{"total":{number}}},"new":[{number}]}}'
@@ -345,7 +338,7 @@ def test_plans_beyond_the_cache_convert_alike() -> None:
     converter = CallLogConverter()
     for number in [*range(2_500), *range(5)]:
         value = str(number) if number % 2 else number
-        record = convert({**LOG, "service": value, f"new_{number}": number}, converter)
+        record = converter.convert({**LOG, "service": value, f"new_{number}": number})
         assert record["service"] == str(number)
         assert record["additional_fields"] == {f"new_{number}": number}
     assert convert(LOG, converter) == convert(LOG)

@@ -334,7 +334,7 @@ def test_requests_name_agent_and_period(read: Read, mock: Mocker) -> None:
     assert len(first["toepoch"][0]) == len(first["fromepoch"][0])
 
 
-def test_change_at_the_end_of_a_period_comes_once(read: Read, mock: Mocker) -> None:
+def test_change_at_end_of_period_comes_once(read: Read, mock: Mocker) -> None:
     start = NOW_MS - 400 * DAY
     end_of_first = start + 366 * DAY
     server = serve_changes(mock, [start, end_of_first, end_of_first + 1])
@@ -348,7 +348,7 @@ def test_change_at_the_end_of_a_period_comes_once(read: Read, mock: Mocker) -> N
     [({"longest": 8 * DAY}, 20, False), ({"lost": 10}, 19, True)],
     ids=["read again in halves", "stays"],
 )
-def test_gap_is_read_again_and_told_if_it_stays(
+def test_gap_is_read_again_and_told(
     read: Read, mock: Mocker, caplog: pytest.LogCaptureFixture, gap: Any, count: int, told: bool
 ) -> None:
     serve_changes(mock, one_a_day(20), **gap)

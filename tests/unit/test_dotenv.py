@@ -102,7 +102,7 @@ def test_file_becomes_private_and_keeps_its_owner(tmp_path: Path, mode: int) -> 
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
-def test_failure_of_the_last_steps_leaves_the_old_file(
+def test_failure_of_last_steps_leaves_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     path = tmp_path / ".env"

@@ -86,7 +86,7 @@ def test_some_names_are_requested_alone(tmp_path: Path, name: str) -> None:
     assert groups_of(tmp_path, files) == [(["1.wav", sent, "2.wav"], ["1.wav", "2.wav"])]
 
 
-def test_file_that_is_too_big_by_its_log_is_requested_alone(tmp_path: Path) -> None:
+def test_file_declared_too_big_is_requested_alone(tmp_path: Path) -> None:
     files: Files = [("1.wav", 1), ("big.wav", 201 * MEBI), ("2.wav", 1)]
     assert [names for _, names in groups_of(tmp_path, files)] == [["1.wav", "2.wav"]]
 

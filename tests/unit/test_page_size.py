@@ -45,7 +45,7 @@ def test_thousand_rows_are_requested_where_they_are_granted(
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 @pytest.mark.parametrize("days", [400, 2251])
 @pytest.mark.parametrize("granted", [100, 200])
-def test_windows_without_a_total_are_not_read_in_vain(order: Any, days: int, granted: int) -> None:
+def test_windows_without_total_are_not_read_twice(order: Any, days: int, granted: int) -> None:
     habits: dict[str, Any] = {"order": order, "total": "absent", "max_size": granted}
     reading = read_whole(account_of([(60, 24_001, 24 * MINUTE)], size=None, days=days, **habits))
     # The days before the first call take the 30 requests of proofs, and 17 that find it.
@@ -54,7 +54,7 @@ def test_windows_without_a_total_are_not_read_in_vain(order: Any, days: int, gra
 
 
 @pytest.mark.parametrize("rows", [2_503, 6_007])
-def test_end_of_a_list_in_no_order_needs_no_proof_at_a_length_that_is_not_round(rows: int) -> None:
+def test_unordered_list_of_odd_length_needs_no_proof(rows: int) -> None:
     habits: dict[str, Any] = {"size": 200, "days": 300, "order": "logid", "total": "absent"}
     reading = read_whole(account_of([(60, rows, 60 * MINUTE)], **habits))
     assert reading.requests <= 1.1 * math.ceil(rows / 200) + 6
@@ -74,7 +74,7 @@ def test_largest_size_is_found(behaviour: str, granted: int) -> None:
         *product([3_000], ["exact", "absent"], ["cap", "refuse"], [20, 37, 100, 150], [0]),
     ],
 )
-def test_smaller_pages_cost_no_more_than_pages_of_a_fixed_size(
+def test_smaller_pages_cost_as_pages_of_fixed_size(
     rows: int, total: str, behaviour: str, granted: int, more: int
 ) -> None:
     """The model counts one request for all attempts."""
@@ -97,12 +97,12 @@ def test_limit_of_offsets_is_no_limit_of_sizes(over: str, limit: int, *, counts_
 
 @pytest.mark.parametrize("rows", [1, 150, 200])
 @pytest.mark.parametrize("total", ["exact", "absent"])
-def test_few_calls_are_requested_as_with_a_fixed_size(rows: int, total: str) -> None:
+def test_few_calls_are_requested_as_with_fixed_size(rows: int, total: str) -> None:
     fixed = read_calls(rows, 200, total=total).requests
     assert read_calls(rows, total=total).requests == fixed
 
 
-def test_silent_windows_take_one_request_where_large_pages_are_granted() -> None:
+def test_silent_windows_take_one_request_with_large_pages() -> None:
     calls = [(3650 * 1440, 1_500, 20 * MINUTE)]
     few, many = (
         read_whole(account_of(calls, size=None, days=3690, max_range_days=31, max_size=size))

@@ -31,7 +31,7 @@ LONG_AGO = 2251
         *product([60], [7, 14, 21], ["exact"]),  # the last days prove how many are answered
     ],
 )
-def test_range_answered_in_part_is_read_and_told_once(
+def test_range_answered_in_part_is_told_once(
     caplog: pytest.LogCaptureFixture, ago: int, days: int, total: str, end: str
 ) -> None:
     answered: dict[str, Any] = {"answered_days": days, "answered_end": end, "total": total}
@@ -68,7 +68,7 @@ def test_true_total_costs_one_request_a_run() -> None:
 
 @pytest.mark.parametrize("order", ["shifting", "replicas"])
 @pytest.mark.parametrize("total", ["absent", "stale_high", "page"])
-def test_day_in_changing_order_is_an_error_that_names_it(order: str, total: str) -> None:
+def test_day_in_changing_order_is_named(order: str, total: str) -> None:
     habits: dict[str, Any] = {"order": order, "total": total, "total_error": 9}
     reading = read(account_of([(300, 1_500, 3000)], days=3, kinds=1, **habits))
     assert " on 2026-0" in str(reading.error)

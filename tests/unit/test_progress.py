@@ -12,13 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.progress import (
-    DownloadProgress,
-    Progress,
-    Reporter,
-    Snapshot,
-    WindowProgress,
-)
+from tap_zohovoice.progress import DownloadProgress, Progress, Reporter, Snapshot, WindowProgress
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 from tests.support.cli import FakeClock
 
@@ -116,7 +110,7 @@ def test_records_without_a_known_number_are_counted(stage: Stage) -> None:
     assert snapshot.fields == {"rows": 50, "requests": 1, **unknown}
 
 
-def test_download_progress(stage: Stage) -> None:
+def test_download_progress_is_counted_and_estimated(stage: Stage) -> None:
     results: Counter[str] = Counter()
     progress = stage.downloads(results, 12_345_678)
     progress.add_total(200, 200)
@@ -163,7 +157,7 @@ def test_snapshot_is_safe_while_downloads_count(stage: Stage) -> None:
     assert progress.snapshot().fields["fetched"] == 2
 
 
-def test_a_figure_of_the_live_line_moves_each_second() -> None:
+def test_figure_of_live_line_moves_each_second() -> None:
     still = Snapshot("call_logs", "0 calls")
     assert [still.to_live_line("", second) for second in (59, 60, 3661)] == [
         "0 calls, 0:00:59 elapsed",
@@ -198,7 +192,7 @@ def test_time_left_is_not_less_than_the_wait(stage: Stage) -> None:
     assert [left for (left,) in stage.fields("seconds_left") if left] == [31, 10, 10]
 
 
-def test_a_line_comes_within_each_30_seconds_of_a_wait(stage: Stage) -> None:
+def test_line_comes_every_30_seconds_of_a_wait(stage: Stage) -> None:
     def take_snapshot(name: str, began: float) -> Snapshot:
         seconds = round(stage.clock.time - began)
         return Snapshot(name, f"{seconds} s", figures={"rows": seconds})

@@ -213,7 +213,7 @@ def test_other_responses_are_retried_rejected_or_fail(
 
 
 @pytest.mark.parametrize("skew", [-90_000, -18_000, 18_000, 90_000])
-def test_retry_after_is_measured_by_the_date_of_the_response(skew: int) -> None:
+def test_retry_after_is_measured_by_server_date(skew: int) -> None:
     """Both dates are by the server's clock, which may differ from that of this machine."""
     dates = {
         "DATE": formatdate(NOW + skew, usegmt=True),
@@ -226,7 +226,7 @@ def test_retry_after_is_measured_by_the_date_of_the_response(skew: int) -> None:
 
 
 @pytest.mark.parametrize("retry_after", ["0", "-1", formatdate(NOW - 5), str(round(NOW)), "x"])
-def test_unusable_retry_after_leaves_the_wait_of_the_text(retry_after: str) -> None:
+def test_unusable_retry_after_leaves_wait_of_text(retry_after: str) -> None:
     assert classify(400, ROLLING, Retry_After=retry_after).wait == 22 * 60
     assert classify(400, CLIQ, Retry_After=retry_after).wait is None
     assert classify(400, zvt("400", "Locked. Try again after 0 minutes")).wait is None
@@ -255,7 +255,7 @@ def test_nearly_json_is_read(raw: bytes) -> None:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_words_in_rows_are_neither_a_throttle_nor_a_token(status: int, body: object) -> None:
+def test_words_in_rows_mean_no_error(status: int, body: object) -> None:
     assert classify(status, body).action not in {WAIT, RENEW, STOP}
 
 

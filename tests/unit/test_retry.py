@@ -134,7 +134,7 @@ def test_uncertain_lockout_of_one_request_is_a_refusal(clock: FakeClock) -> None
     assert script.attempts == 3 + 2 + 4
 
 
-def test_uncertain_lockout_that_a_wait_ended_is_waited_out_again(clock: FakeClock) -> None:
+def test_uncertain_lockout_that_ended_is_waited_out_again(clock: FakeClock) -> None:
     unsure = RateLimitedError('HTTP 400, "limit exceeded"', is_uncertain=True)
     script = Script(clock, unsure)
     for waits in (1, 2):
@@ -143,7 +143,7 @@ def test_uncertain_lockout_that_a_wait_ended_is_waited_out_again(clock: FakeCloc
         script.errors = [unsure]
 
 
-def test_refusal_that_is_known_is_not_waited_for_again(clock: FakeClock) -> None:
+def test_known_refusal_is_not_waited_for_again(clock: FakeClock) -> None:
     refusals = [
         RateLimitedError(f'HTTP 400, "limit exceeded at {place}"', is_uncertain=True)
         for place in (10, 10, 20)
@@ -175,7 +175,7 @@ def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCapt
     assert (script.renewals, script.attempts) == (2, 5)
 
 
-def test_token_that_may_not_be_renewed_ends_the_request(clock: FakeClock) -> None:
+def test_token_that_cannot_be_renewed_ends_request(clock: FakeClock) -> None:
     script = Script(clock, REJECTED)
     script.may_renew = False
     with pytest.raises(ZohoVoiceError, match="rejected too"):

@@ -36,7 +36,7 @@ NAMES = st.text() | st.text(alphabet="./\\~: ab\0\n\ud800*", max_size=300)
 
 
 @given(NAMES)
-def test_path_is_one_name_in_the_folder_of_its_day(name: str) -> None:
+def test_path_is_one_name_in_its_day(name: str) -> None:
     path = PurePosixPath(storage_path(START, name))
     assert path.parts[:3] == ("2026", "02", "28")
     assert len(path.parts) == 4
@@ -146,10 +146,7 @@ def test_committed_file_replaces_older_one(storage: Storage, tmp_path: Path) -> 
 def test_uncommitted_file_leaves_nothing(
     temp_folder: Path, storage: Storage, tmp_path: Path, error: type[BaseException] | None
 ) -> None:
-    with (
-        pytest.raises(error) if error else nullcontext(),
-        storage.open_temporary() as file,
-    ):
+    with pytest.raises(error) if error else nullcontext(), storage.open_temporary() as file:
         file.write(b"half")
         (part,) = files(tmp_path)
         assert stat.S_IMODE(part.stat().st_mode) == 0o600
@@ -200,7 +197,7 @@ def test_parts_of_killed_runs_are_removed(temp_folder: Path, tmp_path: Path, url
     assert files(tmp_path) == mine
 
 
-def test_pipe_with_name_of_temporary_file_does_not_block(tmp_path: Path) -> None:
+def test_pipe_named_like_a_part_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".tap-zohovoice-0.part")
     assert LocalStorage(tmp_path).stat("a/x.wav") == StoredFile(0)
 

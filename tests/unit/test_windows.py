@@ -16,14 +16,7 @@ from hypothesis import strategies as st
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tests.support.reading import Reading, read
-from tests.support.simulated_account import (
-    DAY,
-    MINUTE,
-    SECOND,
-    AccountSpec,
-    Burst,
-    account_of,
-)
+from tests.support.simulated_account import DAY, MINUTE, SECOND, AccountSpec, Burst, account_of
 from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.dialect import OffsetOver, Order, Total
@@ -169,7 +162,7 @@ DENSE = tuple(Burst(1440 * ago + 300, 30_000, 1000) for ago in (1, 9))
 @pytest.mark.parametrize("over", ["refuse", "empty", "error500"])
 @pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
 @pytest.mark.parametrize("inclusive", [True, False])
-def test_days_of_30_000_calls_are_read_by_type_of_call(
+def test_dense_days_are_read_by_type_of_call(
     over: OffsetOver, order: Order, inclusive: bool
 ) -> None:
     dialect = Dialect(max_offset=10_000, offset_over=over, order=order, to_date_inclusive=inclusive)
@@ -224,7 +217,7 @@ def test_example_that_is_not_taken_for_the_whole(name: str) -> None:
 
 @pytest.mark.parametrize("total", ["exact", "absent"])
 @pytest.mark.parametrize("rows", [100, 250])
-def test_server_that_always_starts_at_the_first_row_is_an_error(total: Total, rows: int) -> None:
+def test_same_rows_at_every_offset_are_an_error(total: Total, rows: int) -> None:
     reading = read(AccountSpec((Burst(60, rows, SECOND),), Dialect(total=total, from_ignored=True)))
     assert "at every offset" in str(reading.error)
     assert reading.requests < 50
