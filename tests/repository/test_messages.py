@@ -25,7 +25,8 @@ from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tests.support.account import Account
 from tests.support.calls import call, history
 from tests.support.cli import NOW, FakeClock, Run, RunTap
-from tests.support.tls import Proxy, Stub, gate, tls
+from tests.support.raw_server import raw_server
+from tests.support.tls import Proxy, gate, tls
 from zoho_voice_sandbox import Sandbox
 
 Meet = Callable[["Stage"], Run]
@@ -60,8 +61,9 @@ class Stage:
 
     def answered(self, status: str, body: str = "", setting: str = "api_url") -> Run:
         """Run the tap against a server that always says the same."""
-        with Stub(status, body) as stub:
-            settings: dict[str, Any] = {setting: stub.url}
+        response = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        with raw_server(response.encode()) as server:
+            settings: dict[str, Any] = {setting: server.url}
             return self.run(**settings)
 
     def file(self, text: str = "", encoding: str = "utf-8") -> Path:
@@ -376,7 +378,7 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Voice: HTTP …: the lockout lasts": on_server(faults=dict.fromkeys(ALWAYS, "lock")),
     "Zoho Voice: HTTP …: access denied": answered("403 Forbidden"),
     "Zoho Voice: HTTP …: URL not found": answered("404 Not Found"),
-    "Zoho Voice: HTTP …: the server redirects": on_server(faults={1: "redirect"}),
+    "Zoho Voice: HTTP …: the server redirects": on_server(faults=dict.fromkeys(ALWAYS, "redirect")),
     "Zoho Voice: HTTP …, ZVT011": answered("400 Bad Request", zvt("ZVT011")),
     "Zoho Voice: HTTP …, ZVT010": answered("400 Bad Request", zvt("ZVT010")),
     "Zoho Voice: HTTP …, ZVT015": answered("400 Bad Request", zvt("ZVT015")),

@@ -14,21 +14,23 @@ class RawServer:
 
 
 @contextmanager
-def raw_server(*pieces: bytes, repeat: int = 1, clients: int = 1) -> Generator[RawServer]:
+def raw_server(*pieces: bytes, repeat: int = 1) -> Generator[RawServer]:
     """Send pieces to each client, the last one many times, and close the connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = RawServer(f"http://127.0.0.1:{listener.getsockname()[1]}/")
 
         def serve() -> None:
-            for _ in range(clients):
-                client, _ = listener.accept()
-                with client, suppress(OSError):  # the client has had enough
-                    server.received.append(client.recv(65_536))
-                    for piece in [*pieces[:-1], *[pieces[-1]] * repeat]:
-                        client.sendall(piece)
+            with suppress(OSError):  # the block has ended
+                while True:
+                    client, _ = listener.accept()
+                    with client, suppress(OSError):  # the client has had enough
+                        server.received.append(client.recv(65_536))
+                        for piece in [*pieces[:-1], *[pieces[-1]] * repeat]:
+                            client.sendall(piece)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server
+        listener.shutdown(socket.SHUT_RDWR)
         thread.join(20)
         assert not thread.is_alive()

@@ -82,21 +82,6 @@ class Proxy(Gate):
         return super().open(client) if self._answer.startswith("200") else None
 
 
-class Stub(Gate):
-    """A server that gives every request the same answer."""
-
-    def __init__(self, status: str, body: str = "") -> None:
-        super().__init__()
-        self.url = f"http://127.0.0.1:{self.port}"
-        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close"
-        self._answer = f"{head}\r\n\r\n{body}".encode()
-
-    @override
-    def open(self, client: socket.socket, /) -> None:
-        client.recv(_PIECE)
-        client.sendall(self._answer)
-
-
 def tls(authority: trustme.CA, *names: str, **validity: Any) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names, **validity).configure_cert(context)

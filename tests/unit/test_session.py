@@ -56,7 +56,7 @@ def test_body_that_drips_ends_within_the_deadline() -> None:
 
 def test_cookies_are_not_kept(session: PlainSession) -> None:
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nSet-Cookie: tracking=1; Path=/\r\n\r\n"
-    with raw_server(head, clients=2) as server:
+    with raw_server(head) as server:
         for _ in range(2):
             session.get(server.url)
     assert len(server.received) == 2
