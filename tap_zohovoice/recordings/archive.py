@@ -13,6 +13,8 @@ from tap_zohovoice.exceptions import RetryableError
 from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import SNIFF_BYTES
 
+Archive = dict[str, tuple[int, Iterator[bytes]]]
+"""Size and content of the usable files, by their names."""
 _MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")
 """First bytes of an archive; the second form is that of an empty one."""
 _MAX_READ = 256 * 1024
@@ -32,37 +34,32 @@ def is_archive(head: bytes) -> bool:
     return bool(_MAGIC.search(head[:SNIFF_BYTES]))
 
 
-class Archive:
-    """An archive, with its usable entries by the names of their files.
+def open_archive(file: IO[bytes]) -> Archive:
+    """Open an archive, without the files that are encrypted or have no unique name.
 
-    Entries that are encrypted, or whose name is not unique, are not usable. `RetryableError` is
-    raised if the archive is invalid or truncated.
+    `RetryableError` is raised if it is damaged, for one file maybe only after its last chunk.
     """
+    try:
+        archive = ZipFile(_BoundedReader(file))
+    except _FAULTS as error:
+        raise RetryableError(_DAMAGED, is_unreachable=True) from error
+    counts = Counter(map(_file_name, archive.infolist()))
+    return {
+        _file_name(entry): (entry.file_size, _read(archive, entry))
+        for entry in archive.infolist()
+        if counts[_file_name(entry)] == 1
+        and entry.compress_type in _METHODS
+        and not entry.flag_bits & _ENCRYPTED
+    }
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.entries: dict[str, ZipInfo] = {}
-        try:
-            self._zip = ZipFile(_BoundedReader(file))
-        except _FAULTS as error:
-            raise RetryableError(_DAMAGED, is_unreachable=True) from error
-        names = [_file_name(entry) for entry in self._zip.infolist()]
-        counts = Counter(names)
-        for name, entry in zip(names, self._zip.infolist(), strict=True):
-            is_plain = entry.compress_type in _METHODS and not entry.flag_bits & _ENCRYPTED
-            if is_plain and counts[name] == 1:
-                self.entries[name] = entry
 
-    def read(self, entry: ZipInfo) -> Iterator[bytes]:
-        """Iterate over the content of an entry in chunks, up to the size that it declares.
-
-        `RetryableError` is raised if it is damaged, maybe only after the last chunk.
-        """
-        try:
-            with self._zip.open(entry) as content:
-                while chunk := content.read(CHUNK_SIZE):  # checks the CRC at the end
-                    yield chunk
-        except _FAULTS as error:
-            raise RetryableError(_DAMAGED, is_unreachable=True) from error
+def _read(archive: ZipFile, entry: ZipInfo) -> Iterator[bytes]:
+    try:
+        with archive.open(entry) as content:
+            while chunk := content.read(CHUNK_SIZE):  # checks the CRC at the end
+                yield chunk
+    except _FAULTS as error:
+        raise RetryableError(_DAMAGED, is_unreachable=True) from error
 
 
 def _file_name(entry: ZipInfo) -> str:

@@ -28,7 +28,7 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
-from tap_zohovoice.recordings.archive import Archive, is_archive
+from tap_zohovoice.recordings.archive import Archive, is_archive, open_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.writer import Download, FileWriter, save
 from tap_zohovoice.schemas.conversion import Record
@@ -57,7 +57,7 @@ class FileRequests:
     failures: ItemFailures
     _mode = "play"  # live servers and the documentation disagree about its values
     _is_mode_accepted = False  # whether a request succeeded, so that `mode` is no cause later
-    _is_proven = _is_failure_logged = False
+    _is_proven = False  # whether an archive came
     _poor = _failures = 0
 
     @property
@@ -98,18 +98,16 @@ class FileRequests:
         if group:
             yield group, names
 
-    def download(self, download: Download, archive: Archive | None = None) -> Record:
+    def download(self, download: Download, archive: Archive) -> Record:
         """Store a file, of an archive or by a request of its own; return fields of its record."""
-        fields = self._take(download, archive) if archive else None
+        found = archive.get(download.name)
+        fields = self._take(download, *found) if found else None
         return fields or self._request([download.name], partial(self._store, download))
 
-    def request_several(self, names: Sequence[str], stack: ExitStack) -> Archive | None:
-        """Request files at once, if there are several; None if this fails.
-
-        The stack closes the archive.
-        """
+    def request_several(self, names: Sequence[str], stack: ExitStack) -> Archive:
+        """Request files at once, if there are several; the stack closes the archive."""
         if len(names) <= 1:
-            return None
+            return {}
         try:
             file = stack.enter_context(self.writer.storage.open_scratch())
             archive = self._request(names, partial(self._spool, len(names), file))
@@ -121,26 +119,23 @@ class FileRequests:
             self._failures += 1
             if is_disk or not self._is_proven or self._failures >= _MAX_FAILURES:
                 self._stop(error.summary or str(error))
-            elif not self._is_failure_logged:
-                self._is_failure_logged = True
-                text = "Requesting the files of a failed request one by one: %s"
-                _LOGGER.info(text, error.summary)
-            return None
+            else:
+                _LOGGER.info("Requesting these files one by one: %s", error.summary)
+            return {}
         self._failures = 0
         if not self._is_proven:
             self._is_proven = True
             _LOGGER.info("Requesting up to %d files at once", self.max_files)
-        self._poor += 2 * len(archive.entries.keys() & names) < len(names)
+        self._poor += 2 * len(archive.keys() & names) < len(names)
         if self._poor >= _MAX_POOR:
             self._stop("most of the files are missing in the archive")
         return archive
 
-    def _take(self, download: Download, archive: Archive) -> Record | None:
+    def _take(self, download: Download, size: int, content: Iterator[bytes]) -> Record | None:
         """Store a file of an archive; None if it must be requested separately."""
-        entry, size = archive.entries.get(download.name), self.writer.expected_size(download)
-        if entry and entry.file_size == (size or min(entry.file_size, self.writer.max_bytes)):
+        if size == (self.writer.expected_size(download) or min(size, self.writer.max_bytes)):
             with suppress(RetryableError):
-                head, chunks = _peek(archive.read(entry))
+                head, chunks = _peek(content)
                 kind = guess_audio_type(head)
                 if kind and kind != UNKNOWN:
                     return self.writer.write(download, chunks, kind, is_whole=True)
@@ -229,7 +224,7 @@ class FileRequests:
         limit = min(count * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
         reason = "the archive exceeds the size limit"
         save(chunks, file, limit, ZohoVoiceError(reason, summary=reason))
-        return Archive(file)
+        return open_archive(file)
 
 
 def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

@@ -85,7 +85,6 @@ class FileWriter:
             now = self.clock.utcnow()
             self.storage.publish(file, download.path, now)
             download.stored = StoredFile(size, now)
-        download.is_provisional &= self.expected_size(download) is None
         self.results["fetched"] += 1
         return self._fields(download, digest, kind)
 
@@ -149,14 +148,10 @@ class Rechecks:
         self._lookback = lookback
         self._has_provisional = False
 
-    def may_grow(self, start_time: str, downloaded_at: dt.datetime | None) -> bool:
-        """Return whether a stored file may have grown since its download, if that is known."""
-        return start_time > self._after and self.was_in_lookback(start_time, downloaded_at)
-
-    def was_in_lookback(self, start_time: str, at: dt.datetime | None) -> bool:
-        """Return whether a call was in the lookback at a time; true if that is unknown."""
+    def may_grow(self, start_time: str, at: dt.datetime | None, *, is_new: bool = False) -> bool:
+        """Return whether a file that is downloaded at a time, if that is known, may grow later."""
         age = dt.timedelta(0) if at is None else at - dt.datetime.fromisoformat(start_time)
-        return age < self._lookback
+        return age < self._lookback and (is_new or start_time > self._after)
 
     def is_due(self, downloaded_at: dt.datetime | None, now: dt.datetime) -> bool:
         """Return whether the server has had the time to complete a file."""

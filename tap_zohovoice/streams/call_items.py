@@ -102,11 +102,8 @@ class CallItemStream(IncrementalStream):
         self._suppressed = 0
         yield from super().read_records(context)
         if self._suppressed:
-            message = (
-                "%d error records are not emitted: an earlier run may have emitted these items "
-                "without an error"
-            )
-            self.logger.warning(message, self._suppressed)
+            text = "%d error records are not emitted: an earlier run may have emitted these items"
+            self.logger.warning(text, self._suppressed)
         if context == self.partitions[-1]:
             self._progress.finish()
 

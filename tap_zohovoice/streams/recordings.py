@@ -108,18 +108,16 @@ class RecordingsStream(CallItemStream):
                         state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
                     yield {**item, **fields}
 
-    def _download(self, download: Download, files: FileRequests, archive: Archive | None) -> Record:
+    def _download(self, download: Download, files: FileRequests, archive: Archive) -> Record:
         """Download a file that is not stored, or may have grown; return fields of its record."""
-        rechecks, writer, start = self._rechecks, files.writer, download.item["start_time"]
-        now, stored_at = self.services.clock.utcnow(), download.stored.modified
-        is_stored = writer.is_unchanged(download)
-        if is_stored:
-            is_unknown = writer.expected_size(download) is None
-            download.is_provisional = is_unknown and rechecks.may_grow(start, stored_at)
-            if not (download.is_provisional and rechecks.is_due(stored_at, now)):
-                return writer.already_stored(download)
-        else:
-            download.is_provisional = rechecks.was_in_lookback(start, now)
+        rechecks, writer, now = self._rechecks, files.writer, self.services.clock.utcnow()
+        is_stored, start = writer.is_unchanged(download), download.item["start_time"]
+        at = download.stored.modified if is_stored else now
+        is_unknown = writer.expected_size(download) is None
+        may_grow = rechecks.may_grow(start, at, is_new=not is_stored)
+        download.is_provisional = is_unknown and may_grow
+        if is_stored and not (download.is_provisional and rechecks.is_due(at, now)):
+            return writer.already_stored(download)
         try:
             return files.download(download, archive)
         except ZohoVoiceError as error:

@@ -29,7 +29,7 @@ def groups_of(
         for name, size in [("first.wav", 1), *files]
     )
     requests = FileRequests(Mock(), writer, limit, ItemFailures())
-    requests.download(first)  # which is requested alone
+    requests.download(first, {})  # which is requested alone
     return [
         ([download.name for download in group], names)
         for group, names in requests.iter_groups(downloads)
