@@ -81,7 +81,7 @@ def _with_tables(file: str, text: str, tables: dict[str, str]) -> str:
 
 
 def _check_streams(text: str, plugin: Plugin) -> None:
-    for stream in set(_FIELDS.findall(text)) - set(plugin.streams):
+    for stream in sorted(set(_FIELDS.findall(text)) - set(plugin.streams)):
         message = f"{STREAMS} has fields of {stream}, which is not a stream"
         raise DefinitionError(message)
 

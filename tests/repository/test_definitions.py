@@ -210,7 +210,7 @@ def undescribed(project: Project) -> None:
             "setting api_url has types that Meltano does not support: ['string', 'integer']",
         ),
         (undescribed, "field voicemail.block_id of call_logs has no description"),
-        (lambda it: it.tap.catalog.update(streams=[]), "recordings, which is not a stream"),
+        (lambda it: it.tap.catalog.update(streams=[]), "call_logs, which is not a stream"),
     ],
 )
 def test_part_that_cannot_be_generated_is_told(
