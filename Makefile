@@ -23,7 +23,7 @@ UV_COMPILE = $(UV) pip compile --constraint $(PINS) --universal --python-version
 # One more than there are cores: some tests wait for processes of their own.
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1)
 # Tests that a newer singer-sdk may break; it is installed to a folder before .venv in the path.
-NEXT_TESTS := call_logs cli flattening rules sdk settings state stream_maps
+NEXT_TESTS := cli flattening progress rules sdk settings state stream_maps
 NEXT := $(CURDIR)/.cache/next-sdk
 DLT := .cache/bench/dlt
 DLT_PINS := requirements/bench/dlt.txt

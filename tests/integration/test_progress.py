@@ -1,49 +1,64 @@
-"""Progress of a run: a live line at a real terminal, and log lines elsewhere."""
+"""Progress of a run: a live line at a real terminal, log lines elsewhere, structured logs."""
 
 import json
 import logging
 import re
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from tap_zohovoice._compat import override
-from tests.support.calls import assert_once, history, server_ids
-from tests.support.catalog import selecting
-from tests.support.cli import NOW, FakeClock, RunTap
+from tests.support.account import Accounts
+from tests.support.calls import history, server_ids
+from tests.support.cli import NOW, FakeClock, Run
 from tests.support.pty import Terminal
 from zoho_voice_sandbox import Dialect, Sandbox
 
+AtTerminal: TypeAlias = Callable[..., Terminal]
+CONFIG = """
+version: 1
+disable_existing_loggers: false
+formatters: {json: {(): singer_sdk.logging.StructuredFormatter}}
+handlers:
+  stderr: {class: logging.StreamHandler, formatter: json, stream: ext://sys.stderr}
+root: {level: INFO, handlers: [stderr]}
+"""
+# Names that Meltano uses itself; some of them make it fail.
+RESERVED = {"event", "level", "logger", "message", "msg", "name", "stack", "timestamp"}
+
+WINDOW = re.compile(
+    r"(\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d): ([\d,]+) calls? in (\d+) requests?; (\d+) % done"
+    r"(?:; about (?:\d+ h \d+ min|\d+ min \d+ s|\d+ s) left)?"
+)
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d [\d:,]+ \| [A-Z]+ +\| ")
 CALLS = re.compile(
     r"[\d,]+ of about [\d,]+ calls \(\d+ %\)(, [\d,]+/min)?"
     r"(, (at the limit|waiting) for (\d+ min )?\d+ s until \d\d:\d\d:\d\d UTC)?"
     r"(, about (\d+ h \d+ min|(\d+ min )?\d+ s) left)?"
 )
-
-
 STATE = {"bookmarks": {"call_logs": {"replication_key_value": "2026-02-28T00:00:00+00:00"}}}
 
 
 class Watch(logging.Handler):
-    """Keeps the log records of progress."""
+    """Keeps the log records of progress, and when they came."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
         self.records: list[logging.LogRecord] = []
+        self.times = [clock.time]
         self._clock = clock
-        self._times = [clock.time]
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         if "wait_until" not in vars(record):
             self.records.append(record)
-            self._times.append(self._clock.time)
+            self.times.append(self._clock.time)
 
     @property
     def lines(self) -> list[str]:
@@ -51,7 +66,7 @@ class Watch(logging.Handler):
 
     @property
     def longest_pause(self) -> float:
-        return max(after - before for before, after in pairwise([*self._times, self._clock.time]))
+        return max(after - before for before, after in pairwise([*self.times, self._clock.time]))
 
 
 @pytest.fixture
@@ -62,12 +77,10 @@ def watch(clock: FakeClock) -> Iterator[Watch]:
     logger.removeHandler(handler)
 
 
-def test_a_line_at_least_every_30_seconds_of_calls(
-    run_tap: RunTap, clock: FakeClock, watch: Watch
-) -> None:
-    with Sandbox(history=history(3_000), clock=clock, faults={40: "lock"}) as box:
-        assert_once(run_tap({**box.config, "page_size": 20}), server_ids(box))
-    assert clock.time - NOW > 600  # a lock was waited out too
+def test_calls_log_a_line_every_30_seconds(account: Accounts, watch: Watch) -> None:
+    with account(3_000, faults={40: "lock"}) as box:
+        box.read(page_size=20)
+        assert box.clock.time - NOW > 600  # a lock was waited out too
     assert watch.longest_pause <= 30
     told = [line for line in watch.lines if CALLS.search(line)]
     assert len(told) > 20
@@ -82,18 +95,18 @@ def test_a_line_at_least_every_30_seconds_of_calls(
     assert max(totals) < 2 * 3_000 < 4 * min(totals)
 
 
-def test_a_line_at_least_every_30_seconds_of_downloads(
-    run_tap: RunTap, clock: FakeClock, watch: Watch, tmp_path: Path
+def test_downloads_log_a_line_every_30_seconds(
+    account: Accounts, watch: Watch, tmp_path: Path
 ) -> None:
     streams = ("recordings", "transcripts")
-    more = {"recordings_path": str(tmp_path / "files"), "recordings_per_request": 1}
-    with Sandbox(history=history(260), clock=clock) as box:
-        assert run_tap({**box.config, **more}, catalog=selecting(*streams)).exit_code == 0
-    assert clock.time - NOW > 120
+    files = {"recordings_path": str(tmp_path / "files"), "recordings_per_request": 1}
+    with account(260) as box:
+        box.succeed(streams=streams, **files)
+        assert box.clock.time - NOW > 120
     assert watch.longest_pause <= 30
     for stream in streams:
-        fields = [vars(record) for record in watch.records if record.name.endswith(stream)]
-        received = [each["bytes_received"] for each in fields if "bytes_received" in each]
+        told = [vars(record) for record in watch.records if record.name.endswith(stream)]
+        received = [each["bytes_received"] for each in told if "bytes_received" in each]
         assert len(received) > 1
         assert received == sorted(received)
         assert received[0] > 0
@@ -108,25 +121,133 @@ def test_a_line_at_least_every_30_seconds_of_downloads(
         ("call_logs", {"token_faults": {1: "slow:45"}}, "requesting an access token"),
     ],
 )
-def test_a_line_before_the_first_records(
-    run_tap: RunTap, clock: FakeClock, watch: Watch, stream: str, faults: Any, start: str
+def test_line_before_the_first_records(
+    account: Accounts, watch: Watch, stream: str, faults: Any, start: str
 ) -> None:
-    with Sandbox(history=history(30), clock=clock, **faults) as box:
-        run_tap(box.config, catalog=selecting(stream), state=STATE)
+    with account(30, **faults) as box:
+        box.run(streams=[stream], state=STATE)
     assert any(line.startswith(start) for line in watch.lines), watch.lines
 
 
-def test_a_run_of_one_window_logs_ten_lines(run_tap: RunTap, clock: FakeClock) -> None:
-    with Sandbox(history=history(60), clock=clock) as box:
-        run = run_tap(box.config)
-    assert run.exit_code == 0
-    lines = run.log.splitlines()
-    assert len(lines) <= 10, run.log
-    assert sum("not documented" in line for line in lines) == 1
+def test_estimated_time_left_is_accurate(account: Accounts, watch: Watch) -> None:
+    with account(3_000, max_range_days=31) as box:
+        box.read(page_size=10)
+        end = box.clock.time
+    moments = zip(watch.times[1:], watch.records, strict=True)
+    told = [(moment, getattr(record, "seconds_left", None)) for moment, record in moments]
+    late = [(moment, left) for moment, left in told if left and moment - NOW > (end - NOW) / 4]
+    assert len(late) > 3
+    for moment, left in late:
+        assert moment + left == pytest.approx(end, abs=0.2 * (end - NOW))
+
+
+def test_run_of_one_window_logs_ten_lines(account: Accounts) -> None:
+    with account(60) as box:
+        run = box.succeed()
+    assert len(run.log.splitlines()) <= 10, run.log
+    assert run.log.count("not documented") == 1
 
 
 @pytest.fixture
-def at_terminal(tmp_path: Path) -> Callable[..., Terminal]:
+def json_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set up logs in JSON, as people do, and undo it."""
+    path = tmp_path / "logging.yml"
+    path.write_text(CONFIG)
+    monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(path))
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def entries(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.log.splitlines()]
+
+
+def fields(run: Run, name: str) -> list[dict[str, Any]]:
+    """Return the fields of all lines that have a certain one."""
+    return [entry["extra"] for entry in entries(run) if name in entry["extra"]]
+
+
+@pytest.mark.usefixtures("json_logs")
+def test_windows_and_waits_are_structured_fields(account: Accounts) -> None:
+    with account(max_range_days=31) as box:
+        run = box.read(page_size=20)
+        requests = box.stats.requests
+    windows = fields(run, "window")
+    assert len(windows) > 5
+    assert sum(window["rows"] for window in windows) == len(run.records)
+    percents = [window["percent"] for window in windows]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert windows[-1]["seconds_left"] is None
+    assert all(window["seconds_left"] >= 0 for window in windows[:-1])
+    (summary,) = fields(run, "tokens")
+    assert summary["rows"] == len(run.records)
+    assert summary["requests"] == requests >= sum(window["requests"] for window in windows)
+    assert summary["tokens"] == 1
+    waits = fields(run, "wait_seconds")
+    assert summary["waits"] == len(waits) > 1
+    assert sum(wait["wait_seconds"] for wait in waits) == pytest.approx(
+        sum(box.clock.slept), abs=30
+    )
+    assert all(re.fullmatch(r"2026-03-01T1.:..:..\+00:00", wait["wait_until"]) for wait in waits)
+    told = [entry["message"] for entry in entries(run)]
+    lines = [found[0] for found in map(WINDOW.search, told) if found]
+    assert len(lines) == len(windows)
+    assert sum("left" in line for line in lines) == len(lines) - 1
+    for line in [line for line in told if "waiting" in line]:
+        assert "At the limit of 30 requests in 60 s; waiting " in line
+        assert "waiting 0 s" not in line
+
+
+@pytest.mark.usefixtures("json_logs")
+def test_errors_are_structured_lines(account: Accounts) -> None:
+    with account(30, faults={1: "500", 2: "error_200"}) as box:
+        run = box.run(client_secret="wrong")
+    assert run.exit_code == 1
+    (error,) = [entry for entry in entries(run) if entry["level"] == "error"]
+    assert error["message"].startswith("Zoho Accounts: HTTP 200, invalid_client_secret: ")
+    assert "exception" not in error
+
+
+@pytest.mark.usefixtures("json_logs")
+def test_structured_fields_avoid_reserved_names(account: Accounts, tmp_path: Path) -> None:
+    streams = ("call_logs", "recordings", "transcripts")
+    with account(60) as box:
+        run = box.succeed(streams=streams, recordings_path=str(tmp_path / "files"))
+    names = {name for entry in entries(run) for name in entry["extra"]}
+    assert {"window", "rows", "fetched", "named"} <= names
+    assert not names & RESERVED
+    assert {entry["stream_name"] for entry in entries(run)} >= {*streams}
+
+
+@pytest.mark.usefixtures("json_logs")
+def test_downloads_log_total_progress_and_summary(account: Accounts, tmp_path: Path) -> None:
+    with account(260) as box:
+        run = box.run(recordings_path=str(tmp_path / "files"), recordings_per_request=1)
+    rows = run.rows("recordings")
+    assert len(rows) > 60
+    kinds = Counter(row["kind"] for row in rows)
+    lines = [entry for entry in entries(run) if "named" in entry["extra"]]  # one for each kind
+    assert [line["extra"]["named"] for line in lines] == [kinds["recording"], kinds["voicemail"]]
+    told = fields(run, "fetched")
+    assert len(told) > 2
+    counts = [entry["fetched"] for entry in told]
+    assert counts == sorted(counts)
+    assert counts[-1] == len(rows)
+    assert all(0 < entry["percent"] <= 100 for entry in told[:-1])
+    for line in lines:
+        minutes, seconds = divmod(line["extra"]["seconds_left"], 60)
+        span = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        assert line["stream_name"] == "recordings"
+        named = line["extra"]["named"]
+        assert line["message"] == f"{named} files to download, about {span} at the rate limit"
+
+
+@pytest.fixture
+def at_terminal(tmp_path: Path) -> AtTerminal:
     """Run the tap at a terminal, with its records in a file."""
 
     def run(box: Sandbox, columns: int = 100, **environment: str) -> Terminal:
@@ -134,10 +255,8 @@ def at_terminal(tmp_path: Path) -> Callable[..., Terminal]:
         path.write_text(json.dumps({**box.config, "page_size": 50, "rate_limit_calls": 10_000}))
         script = f'stty cols {columns} rows 24; exec "$@" > {tmp_path / "out.jsonl"}'
         variables = [f"{name}={value}" for name, value in environment.items()]
-        program = [sys.executable, "-m", "tap_zohovoice", "--config", str(path)]
-        return Terminal(
-            ["/bin/sh", "-c", script, "sh", "/usr/bin/env", "TERM=xterm", *variables, *program]
-        )
+        shell = ["/bin/sh", "-c", script, "sh", "/usr/bin/env", "TERM=xterm", *variables]
+        return Terminal([*shell, sys.executable, "-m", "tap_zohovoice", "--config", str(path)])
 
     return run
 
@@ -170,9 +289,7 @@ def shown(screen: str) -> list[str]:
 DIALECT = Dialect(limit_calls=10_000)
 
 
-def test_a_terminal_has_one_line_that_moves(
-    at_terminal: Callable[..., Terminal], tmp_path: Path
-) -> None:
+def test_terminal_has_one_line_that_moves(at_terminal: AtTerminal, tmp_path: Path) -> None:
     gate = Gate(1, 4, 8)
     with (
         Sandbox(history=history(600), dialect=DIALECT, before_request=gate.hold) as box,
@@ -201,9 +318,7 @@ def test_a_terminal_has_one_line_that_moves(
 
 
 @pytest.mark.parametrize("term", ["dumb", "unknown"])
-def test_a_terminal_without_a_cursor_has_lines(
-    at_terminal: Callable[..., Terminal], term: str
-) -> None:
+def test_terminal_without_a_cursor_has_lines(at_terminal: AtTerminal, term: str) -> None:
     with Sandbox(history=history(60), dialect=DIALECT) as box, at_terminal(box, TERM=term) as user:
         screen = user.rest()
     assert user.exit_code == 0
