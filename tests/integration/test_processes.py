@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.account import Account, Accounts
 from tests.support.calls import server_ids
-from tests.support.cli import RunTap
+from tests.support.cli import Run, RunTap
 from zoho_voice_sandbox.clock import SystemClock
 
 # Windows of a month, so that a run has many; no limit, so that no process waits in real time.
@@ -52,28 +52,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
             process.communicate()
 
 
-def whole(output: bytes) -> list[dict[str, Any]]:
-    """Read the whole lines; a killed process may leave half of one."""
-    return [json.loads(line) for line in output.split(b"\n")[:-1]]
-
-
-def keys(messages: list[dict[str, Any]], stream: str = "call_logs", key: str = "logid") -> set[str]:
-    records = [message for message in messages if message["type"] == "RECORD"]
-    return {message["record"][key] for message in records if message["stream"] == stream}
-
-
-def states(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [message["value"] for message in messages if message["type"] == "STATE"]
-
-
-def ended(*processes: Any) -> list[tuple[list[dict[str, Any]], str]]:
-    """Wait for processes to end well; return what they wrote and what they logged."""
-    results = []
-    for process in processes:
-        output, log = process.communicate(timeout=60)
-        assert process.returncode == 0, log
-        results.append((whole(output), log.decode()))
-    return results
+def wait(process: Any, before: bytes = b"") -> Run:
+    """Wait for a process; a killed one may leave half of a line."""
+    output, log = process.communicate(timeout=60)
+    lines = (before + output).split(b"\n")[:-1]
+    return Run(process.returncode, [json.loads(line) for line in lines], log.decode())
 
 
 @pytest.mark.parametrize("number", [2, 9])
@@ -89,17 +72,17 @@ def test_killed_run_is_resumed(account: Accounts, start: Start, number: int) -> 
     with account(before_request=kill, **UNLIMITED) as box:
         process = start(box)
         is_started.set()
-        killed = whole(process.communicate()[0])
-        assert process.returncode == -signal.SIGKILL
+        killed = wait(process)
+        assert killed.exit_code == -signal.SIGKILL
         box.before_request = None
-        state = states(killed)[-1] if states(killed) else None
-        ((resumed, _),) = ended(start(box, state=state))
-        assert keys(killed) | keys(resumed) == server_ids(box)
+        resumed = wait(start(box, state=killed.state if killed.states else None))
+        assert resumed.exit_code == 0, resumed.log
+        assert {*killed.ids, *resumed.ids} == server_ids(box)
         assert box.stats.violations == 0
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_signal_while_nobody_reads_writes_its_state(
+def test_signal_while_nobody_reads_is_obeyed(
     account: Accounts, start: Start, unbuffered: str
 ) -> None:
     with account(**UNLIMITED) as box:
@@ -111,18 +94,17 @@ def test_signal_while_nobody_reads_writes_its_state(
             time.sleep(0.3)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        output, log = process.communicate()
-    assert process.returncode == 143, log
-    messages = whole(first + output)
-    bookmark = states(messages)[-1]["bookmarks"]["call_logs"].get("replication_key_value", "")
-    newest = [message["record"] for message in messages if message["type"] == "RECORD"][-1]
-    assert bookmark <= newest["start_time"]
+        run = wait(process, first)
+    assert run.exit_code == 143, run.log
+    assert run.bookmark <= run.records[-1]["start_time"]
 
 
 def test_lock_of_one_run_stops_the_other(account: Accounts, start: Start) -> None:
     with account(700, faults={6: "lock"}, **FAST) as box:
-        results = ended(*(start(box, page_size=80, **LIMITS) for _ in range(2)))
-        assert all(keys(messages) == server_ids(box) for messages, _ in results)
+        processes = [start(box, page_size=80, **LIMITS) for _ in range(2)]
+        runs = [wait(process) for process in processes]
+        assert [run.exit_code for run in runs] == [0, 0]
+        assert all(set(run.ids) == server_ids(box) for run in runs)
         assert box.stats.violations == 0
         assert box.stats.requests >= 20
         # The other one may have had one request under way when the lock began, and no more.
@@ -130,36 +112,7 @@ def test_lock_of_one_run_stops_the_other(account: Accounts, start: Start) -> Non
         moments = [moment for moment, _, _ in box.stats.log]
     locked = moments[5]
     assert not [moment for moment in moments[7:] if locked < moment < locked + 2]
-    assert any("waiting" in log and "lock" in log for _, log in results)
-
-
-def test_lock_outlives_a_killed_run(account: Accounts, start: Start) -> None:
-    # Long enough for a process to start, on a machine that has other things to do.
-    settings = {"page_size": 80, **LIMITS, "lock_seconds": 8}
-    with account(400, faults={3: "lock"}, **{**FAST, "lock_seconds": 8}) as box:
-        first = start(box, **settings)
-        while b"the API is locked; waiting" not in first.stderr.readline():
-            assert first.poll() is None
-        first.kill()
-        first.communicate()
-        ((messages, log),) = ended(start(box, **settings))
-        assert keys(messages) == server_ids(box)
-        assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
-    assert "A lockout reported by another run is in effect" in log
-
-
-def test_limit_is_kept_by_killed_runs_in_a_row(account: Accounts, start: Start) -> None:
-    settings = {"page_size": 40, "request_timeout": 1, **LIMITS}
-    with account(300, **FAST) as box:
-        for number in range(3):
-            process = start(box, **settings)
-            process.stdout.readline()
-            time.sleep(0.1 * number)
-            process.kill()
-            process.communicate()
-        ((messages, _),) = ended(start(box, **settings))
-        assert keys(messages) == server_ids(box)
-        assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
+    assert any("waiting" in run.log and "lock" in run.log for run in runs)
 
 
 # Its clock stops in the middle of a transaction, when it is asked for the second time.
@@ -204,6 +157,7 @@ def test_process_killed_in_a_transaction_holds_up_nobody(
         assert box.stats.requests == 0
         holder.kill()
         holder.communicate()
-        ((messages, log),) = ended(other)
-        assert keys(messages) == server_ids(box)
-    assert "shared rate-limit file" not in log
+        run = wait(other)
+        assert run.exit_code == 0, run.log
+        assert set(run.ids) == server_ids(box)
+    assert "shared rate-limit file" not in run.log
