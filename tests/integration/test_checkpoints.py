@@ -50,23 +50,16 @@ def run_for_two_minutes(box: Account, **settings: Any) -> list[Run]:
     return runs
 
 
-def stop_after(box: Account, requests: int, **settings: Any) -> Run:
-    last = box.stats.requests + requests
-    box.before_request = lambda _: stop() if box.stats.requests == last else None
-    run = box.run(**settings)
-    box.before_request = None
-    return run
-
-
 def run_in_parts(box: Account, start: str, *, pause: float = 0.0, most: int = 20) -> list[Run]:
     """Run until all is read, or so many times; each run is stopped after two minutes."""
     runs: list[Run] = []
     state = None
     while not runs or (runs[-1].exit_code == 143 and len(runs) < most):
-        runs.append(stop_after(box, TWO_MINUTES, start_date=start, state=state))
+        runs.append(box.stop_after(TWO_MINUTES, start_date=start, state=state))
         state = runs[-1].state if runs[-1].states else state
         box.clock.sleep(pause)
     assert runs[-1].exit_code == (0 if most > len(runs) else 143), runs[-1].log
+    assert most < 20 or {logid for run in runs for logid in run.ids} == server_ids(box)
     return runs
 
 
@@ -74,8 +67,16 @@ def run_in_parts(box: Account, start: str, *, pause: float = 0.0, most: int = 20
 def test_run_stopped_every_two_minutes_ends(account: Accounts, server: dict[str, Any]) -> None:
     with account(3_000, **server) as box:
         runs = run_in_parts(box, "2025-04-01")
-        assert all(run.states for run in runs[1:])
-        assert {logid for run in runs for logid in run.ids} == server_ids(box)
+    assert all(run.states for run in runs[1:])
+
+
+@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
+def test_window_takes_at_most_two_minutes(account: Accounts, server: dict[str, Any]) -> None:
+    with account(3_000, **server) as box:
+        run = box.read(start_date="2024-01-01")
+    counts = [int(count) for count in re.findall(r"calls in (\d+) requests?; ", run.log)]
+    assert len(counts) > 2
+    assert max(counts) <= TWO_MINUTES
 
 
 @pytest.mark.parametrize(
@@ -89,14 +90,13 @@ def test_run_stopped_in_a_window_continues_with_fewer_days(
     account: Accounts, calls: int, first: date, server: dict[str, Any]
 ) -> None:
     with account(calls, first=first, **server) as box:
-        runs = run_in_parts(box, first.isoformat())
-        assert {logid for run in runs for logid in run.ids} == server_ids(box)
+        run_in_parts(box, first.isoformat())
 
 
-def test_stopped_run_leaves_to_the_next_how_many_days_are_returned(account: Accounts) -> None:
+def test_checkpoint_keeps_how_many_days_are_returned(account: Accounts) -> None:
     server = {"answered_days": 90, "answered_end": "first", "total": "absent"}
     with account(120, first=date(2026, 2, 4), **server) as box:
-        stopped = stop_after(box, 9, start_date="2017-12-14")
+        stopped = box.stop_after(9, start_date="2017-12-14")
         assert stopped.exit_code == 143
         box.read(start_date="2017-12-14", state=stopped.state)
 
@@ -135,13 +135,11 @@ def test_stopped_run_does_not_repeat_the_lookback(account: Accounts, pause: floa
     calls = history(4_000, first=date(2026, 1, 10), last=date(2026, 2, 1))
     with account(calls, max_size=25) as box:
         runs = run_in_parts(box, "2026-01-10", pause=pause)
-        ids = [logid for run in runs for logid in run.ids]
-        assert set(ids) == server_ids(box)
+    ids = [logid for run in runs for logid in run.ids]
     # Two windows share a day; and what came before a stop comes once.
     assert len(ids) <= 1.1 * len(set(ids))
     assert "checkpoint" not in runs[-1].state["bookmarks"]["call_logs"]
-    (line,) = [line for line in runs[1].log.splitlines() if "Continuing at 2026-01-" in line]
-    assert "because the last run was stopped" in line
+    assert re.search("Continuing at 2026-01-.* because the last run was stopped", runs[1].log)
 
 
 def test_calls_read_young_are_read_again(account: Accounts) -> None:
@@ -169,24 +167,15 @@ def test_calls_read_young_are_read_again(account: Accounts) -> None:
 def test_checkpoint_must_fit_its_bookmark(
     account: Accounts, changes: dict[str, object], is_used: bool
 ) -> None:
-    value, day = "2026-01-20T00:00:00.000000+00:00", "2026-02-10"
-    read = {"read_at": "2026-03-01T11:50:00.000000+00:00", "next_day": day, "last_day": day}
-    checkpoint = {"replication_key_value": value, **read, "call_types": [], **changes}
-    saved = {"replication_key": "start_time", "replication_key_value": value}
-    state = {"bookmarks": {"call_logs": {**saved, "checkpoint": checkpoint}}}
+    saved = {"replication_key_value": "2026-01-20T00:00:00.000000+00:00"}
+    days = dict.fromkeys(("next_day", "last_day"), "2026-02-10")
+    read = {"read_at": "2026-03-01T11:50:00.000000+00:00", **days, "call_types": []}
+    bookmark = {"replication_key": "start_time", **saved, "checkpoint": saved | read | changes}
+    state = {"bookmarks": {"call_logs": bookmark}}
     with account(300, first=date(2026, 1, 10), last=date(2026, 2, 20)) as box:
         run = box.succeed(state=state)
     assert ("Continuing" in run.log) == is_used
     assert (min(row["start_time"] for row in run.records) > "2026-02-09") == is_used
-
-
-@pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
-def test_window_takes_at_most_two_minutes(account: Accounts, server: dict[str, Any]) -> None:
-    with account(3_000, **server) as box:
-        run = box.read(start_date="2024-01-01")
-    counts = [int(count) for count in re.findall(r"calls in (\d+) requests?; ", run.log)]
-    assert len(counts) > 2
-    assert max(counts) <= TWO_MINUTES
 
 
 @pytest.mark.parametrize(
@@ -198,13 +187,10 @@ def test_window_takes_at_most_two_minutes(account: Accounts, server: dict[str, A
     ],
     ids=str,
 )
-def test_dense_day_ends_in_stopped_runs(
-    account: Accounts, calls: History, server: dict[str, Any]
-) -> None:
+def test_dense_day_ends_in_stopped_runs(account: Accounts, calls: Any, server: Any) -> None:
     with account(calls, **server) as box:
         runs = run_in_parts(box, "2026-01-15")
-        ids = [logid for run in runs for logid in run.ids]
-        assert set(ids) == server_ids(box)
+    ids = [logid for run in runs for logid in run.ids]
     assert len(ids) <= 1.5 * len(set(ids))
     first = next(run for run in runs if run.ids)
     bookmarks = [state["bookmarks"]["call_logs"] for state in first.states]
@@ -248,8 +234,8 @@ def test_legs_of_two_types_are_kept_on_a_dense_day(account: Accounts) -> None:
 @pytest.mark.parametrize("requests", [45, 52])
 def test_later_end_date_loses_no_call(account: Accounts, end: str, requests: int) -> None:
     with account(january(2_500, 10, 20), max_size=30) as box:
-        stopped = stop_after(box, requests, start_date="2026-01-10", end_date=end)
-        assert stopped.exit_code == 143, stopped.log
+        stopped = box.stop_after(requests, start_date="2026-01-10", end_date=end)
+        assert stopped.exit_code == 143
         run = box.succeed(start_date="2026-01-10", state=stopped.state)
         assert {*stopped.ids, *run.ids} == server_ids(box)
 
