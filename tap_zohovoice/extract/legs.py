@@ -17,13 +17,13 @@ class CallRows:
 
     def __init__(self) -> None:
         self.kept: dict[str, SerializedRecord] = {}  # by `logid`, in the order of the responses
-        self._replaced: dict[str, set[SerializedRecord]] = {}
+        self._replaced: set[SerializedRecord] = set()
         self._legs: set[SerializedRecord] = set()
 
     @property
     def legs(self) -> set[SerializedRecord]:
         """The rows that are not kept, of calls with several rows that differ."""
-        return self._legs.difference(self.kept.values()) if self._legs else self._legs
+        return self._legs and self._legs.difference(self.kept.values())
 
     def add(self, rows: Iterable[SerializedRecord], is_leg: Callable[[str], bool]) -> None:
         """Add the rows of a response.
@@ -33,32 +33,28 @@ class CallRows:
         """
         picked: dict[str, SerializedRecord] = {}
         for sent in rows:
-            key, row = sent.logid, sent
-            if row in self._replaced.get(key, ()):  # it was read before, and replaced
-                row = self.kept.get(key, row)
+            key = sent.logid
+            # One that was read before, and replaced, is not newer than the one that is kept.
+            is_old = bool(self._replaced) and sent in self._replaced
+            row = self.kept.get(key, sent) if is_old else sent
             other = picked.setdefault(key, row)
             if row != other:
-                lost, picked[key] = sorted((other, row), key=_end_time)
-                self._replace(lost, is_leg=True)
+                both = sorted((other, row), key=lambda leg: leg.record["end_time"] or "")
+                lost, picked[key] = both
+                self._replaced.add(lost)
+                self._legs.add(lost)
         for key, row in picked.items():
             before = self.kept.get(key, row)
             if row != before:
-                self._replace(before, is_leg=is_leg(key))
+                self._replaced.add(before)
+                if is_leg(key):
+                    self._legs.add(before)
         self.kept.update(picked)
 
     def merge(self, others: "CallRows") -> None:
         """Add the rows of other responses, of other types of calls."""
         self.add(others.kept.values(), lambda _: True)
         self._legs |= others.legs
-
-    def _replace(self, row: SerializedRecord, *, is_leg: bool) -> None:
-        self._replaced.setdefault(row.logid, set()).add(row)
-        if is_leg:
-            self._legs.add(row)
-
-
-def _end_time(row: SerializedRecord) -> str:
-    return row.record["end_time"] or ""
 
 
 def add_other_rows(

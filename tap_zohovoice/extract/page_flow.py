@@ -238,11 +238,9 @@ class PageFlow:
         return offset, None
 
     def _check_unexpected_end(self, offset: int, page: Page) -> None:
-        """Check an empty page whose offset is below the total.
+        """Check that offsets do not end at an empty page: its offset may be below the total.
 
-        Raises:
-            WindowTooLargeError: If offsets may end here, since no deeper one returned rows, and
-                the first page had no room for more, or a round length.
+        They may if no deeper one returned rows, and pages had no room for more, or a round length.
         """
         total = page.total or min(self._pass.totals, default=None)
         if total is None or total <= offset or not self.limits.total_is_reliable:

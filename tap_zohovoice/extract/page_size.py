@@ -105,11 +105,6 @@ class PageRequester:
         """Whether a failure may be due to the size, since none was accepted."""
         return self.proven < self._least and self._least > _LEAST_SIZE
 
-    @property
-    def _end(self) -> int:
-        """Where offsets end for pages that are larger than the least size: `from` + `size`."""
-        return max(self._large_end, self.limits.confirmed_end)
-
     def _request_granted(self, request: PageRequest) -> Generator[PageRequest, Page, Page]:
         """Request a page, and smaller ones as long as the size may be the reason of a failure."""
         attempts = 0
@@ -194,7 +189,7 @@ class PageRequester:
             size = self._clip(offset, self._granted)
             return size if size > self._least and self._is_beyond(offset, size) else None
         sizes = self._failed or self._larger
-        is_possible = sizes and self._has_full_page and offset + sizes[0] <= self._end
+        is_possible = sizes and self._has_full_page and self._clip(offset, sizes[0]) == sizes[0]
         return sizes[0] if is_possible else None
 
     def _observe_trial(self, offset: int, page: Page) -> None:
@@ -212,8 +207,9 @@ class PageRequester:
             self._larger = self._larger[1:]
 
     def _clip(self, offset: int, size: int) -> int:
-        """Return the size of a page that does not pass `_end`, but at least the least one."""
-        return min(size, max(self._end - offset, self._least))
+        """Return the size of a page that ends where offsets may end, but at least the least one."""
+        end = max(self._large_end, self.limits.confirmed_end)
+        return min(size, max(end - offset, self._least))
 
     def _is_beyond(self, offset: int, size: int) -> bool:
         """Return whether no request that far has returned rows yet."""

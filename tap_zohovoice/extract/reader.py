@@ -5,6 +5,7 @@ import logging
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from tap_zohovoice._time import format_timestamp
@@ -116,10 +117,10 @@ class CallLogReader:
                 if not (yield from self._windows.verify_offset(window, error.total)):
                     self.planner.shrink(window, error.total)
                 return None
-            try:
-                return (yield from self._read_by_call_type(window, error.total))
-            except WindowTooLargeError:
-                raise self._too_many_calls(window) from error
+            if self._can_split_types:
+                with suppress(WindowTooLargeError):
+                    return (yield from self._read_by_call_type(window, error.total))
+            raise self._too_many_calls(window) from error
         except RequestFailedError as error:
             if not (yield from self._recovery.plan_retry(window, error)):
                 raise
@@ -136,13 +137,7 @@ class CallLogReader:
     def _read_by_call_type(
         self, window: DateWindow, total: int | None
     ) -> Generator[PageRequest | WindowResult, Page, CallRows]:
-        """Read one day, or two, that hold too many rows, one type of call after the other.
-
-        Raises:
-            WindowTooLargeError: If this does not return all of them either.
-        """
-        if not self._can_split_types:
-            raise WindowTooLargeError(total)
+        """Read a window that is too long by types of calls; raise if rows are still missing."""
         calls, seen = CallRows(), dict(self._windows.rows)
         counts: dict[str, int] = {}
         # If all types take too many requests, each is emitted at once; the total shows the end.

@@ -44,7 +44,8 @@ class WindowPass:
         """Add the rows of a page."""
         fresh = [row.start_time for row in page.rows if row.logid not in self.seen]
         self.stale_pages = 0 if fresh else self.stale_pages + 1
-        self._observe_order(fresh)
+        if fresh:
+            self._observe_order(fresh)
         self.row_count = offset + len(page.rows)
         for place, row in enumerate(page.rows, len(self.ids)):
             self.seen.setdefault(row.logid, place)
@@ -52,8 +53,6 @@ class WindowPass:
 
     def _observe_order(self, timestamps: list[str]) -> None:
         """Observe the rows of a page that were not on an earlier one, in their order."""
-        if not timestamps:
-            return
         descends = timestamps[0] <= self._last and timestamps == sorted(timestamps, reverse=True)
         self._descends = self._descends and descends
         self._last = timestamps[-1]

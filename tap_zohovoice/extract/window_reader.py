@@ -83,12 +83,11 @@ class WindowReader:
         return page
 
     def _verify_end(self, window: DateWindow, rows: Rows) -> Generator[PageRequest, Page, None]:
-        """Verify that a long window without a total was not cut off at the limit of offsets.
-
-        The days after the last row are requested separately.
+        """Verify that a long window was not cut off at the limit of offsets.
 
         Raises:
-            WindowTooLargeError: If they have rows that were not received before, or prove nothing.
+            WindowTooLargeError: If the days after the last row, requested separately, have rows
+                that were not received before, or prove nothing.
         """
 
         def request_page(days: DateWindow, offset: int, *, has_rows: bool = True) -> PageGenerator:
