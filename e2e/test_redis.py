@@ -193,7 +193,7 @@ def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
         machines.append(Machine(box, tmp_path / "newcomer", server.url))
         time.sleep(SECONDS + 1)
         client_id, url = box.config["client_id"], f"{box.url}/rest/json/zv/logs"
-        store = RedisStore(server.url, client_id, url, timeout=1, patience=1, clock=Clock())
+        store = RedisStore(client_id, url, 1, Clock(), server.url, 1)
         assert store.try_acquire(9, SECONDS).reason == SHARED_LOCKOUT
         for machine in machines:
             machine.assert_complete()

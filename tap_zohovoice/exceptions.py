@@ -6,6 +6,8 @@ from typing import Any
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
 
+from tap_zohovoice._compat import override
+
 
 @dataclass(eq=False, repr=False)
 class _RequestError(Exception):
@@ -87,7 +89,12 @@ class AmbiguousResponseError(RetryableError):
 
 
 class UnexpectedResponseError(RetryableError):
-    """A successful response with an unexpected body."""
+    """A successful response with an unexpected body, for a reason."""
+
+    @override
+    def __post_init__(self) -> None:
+        self.summary = f"unexpected response: {self.text}"
+        self.args = (f"Zoho Voice: {self.summary}",)
 
 
 @dataclass(eq=False, repr=False)

@@ -48,12 +48,11 @@ class Services:
     @property
     def present(self) -> dt.datetime:
         """When the tap started, by the clock of the machine or the server, whichever is earlier."""
-        date = parse_http_date(self.session.first_date) or 0.0
+        date = parse_http_date(self.session.first_date)
         # A clock that was never set shows 1970, or the time of its firmware.
-        is_set = date > parse_date(DEFAULT_START_DATE).timestamp()
-        return (
-            min(self.started, dt.datetime.fromtimestamp(date, dt.UTC)) if is_set else self.started
-        )
+        if date is None or date < parse_date(DEFAULT_START_DATE):
+            return self.started
+        return min(self.started, date)
 
     @cached_property
     def session(self) -> PlainSession:
@@ -82,24 +81,19 @@ class Services:
     def limiter_for(self, url: str) -> SlidingWindowLimiter:
         """Return the limiter of a URL: Zoho counts the requests of each URL separately."""
         if url not in self._limiters:
-            settings = self.settings
-            self._limiters[url] = SlidingWindowLimiter(
-                settings.rate_limit_calls,
-                settings.rate_limit_seconds,
-                self.clock,
-                self._slot_store(url, settings.request_timeout, settings.lock_seconds),
-            )
+            calls, seconds = self.settings.rate_limit_calls, self.settings.rate_limit_seconds
+            store = self._slot_store(url)
+            self._limiters[url] = SlidingWindowLimiter(calls, seconds, self.clock, store)
         return self._limiters[url]
 
-    def _slot_store(self, url: str, timeout: float, patience: float) -> SlotStore:
-        client_id, server = self.config["client_id"], self.config.get("rate_limit_store")
+    def _slot_store(self, url: str) -> SlotStore:
+        common = self.config["client_id"], url, self.settings.request_timeout, self.clock
+        server = self.config.get("rate_limit_store")
         if not server:
-            return SQLiteSlotStore(client_id, url, timeout, self.clock)
+            return SQLiteSlotStore(*common)
         from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra
 
-        return RedisStore(
-            server, client_id, url, timeout=timeout, patience=patience, clock=self.clock
-        )
+        return RedisStore(*common, server, self.settings.lock_seconds)
 
     def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
         """Return a client of a URL without a query."""

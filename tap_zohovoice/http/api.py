@@ -9,7 +9,7 @@ import requests
 from requests.auth import AuthBase
 
 from tap_zohovoice.config.data_centers import SCOPE
-from tap_zohovoice.exceptions import AmbiguousResponseError, UnexpectedResponseError
+from tap_zohovoice.exceptions import AmbiguousResponseError
 from tap_zohovoice.http.body import read_whole
 from tap_zohovoice.http.response import validate_response
 from tap_zohovoice.http.retry import RetryPolicy
@@ -77,13 +77,7 @@ class ApiClient:
         """
         with closing(response):
             body = read_whole(response, self.iter_body(response))
-        content = self.validate(response, body)
-        try:
-            return parse(content)
-        except UnexpectedResponseError as error:
-            summary = f"unexpected response: {error}"
-            message = f"Zoho Voice: {summary}"
-            raise UnexpectedResponseError(message, summary=summary) from error
+        return parse(self.validate(response, body))
 
     def validate(
         self, response: requests.Response, body: bytes, redact: Collection[str] = ()

@@ -3,6 +3,7 @@
 import email.utils
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -170,22 +171,19 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decis
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the wait in seconds; None if it is missing, in the past, or too long."""
-    text = headers.get("Retry-After", "").strip()
+    text, seconds = headers.get("Retry-After", "").strip(), 0.0
     if text.isdecimal():
         seconds = float(text)
-    else:
-        at = parse_http_date(text)
+    elif at := parse_http_date(text):
         sent = parse_http_date(headers.get("Date", ""))  # the clock that `text` was made by
-        seconds = at - (now if sent is None else sent) if at is not None else 0.0
+        seconds = at.timestamp() - (sent.timestamp() if sent else now)
     return seconds if 0 < seconds <= _MAX_RETRY_AFTER else None
 
 
-def parse_http_date(text: str) -> float | None:
+def parse_http_date(text: str) -> datetime | None:
     """Parse a date of HTTP or ISO 8601, in GMT if it has no zone."""
     for parse in (email.utils.parsedate_to_datetime, datetime.fromisoformat):
-        try:
+        with suppress(ValueError, TypeError, OverflowError):
             value = parse(text)
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, TypeError, OverflowError):
-            continue
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     return None

@@ -43,21 +43,14 @@ class RedisStore(SlotStore):
 
     is_volatile = True
 
-    def __init__(  # noqa: PLR0913
-        self,
-        server: str,
-        client_id: str,
-        url: str,
-        *,
-        timeout: float,
-        patience: float,
-        clock: Clock,
+    def __init__(  # noqa: PLR0913, PLR0917
+        self, client_id: str, url: str, timeout: float, clock: Clock, server: str, patience: float
     ) -> None:
         self._key = f"tap-zohovoice:{_digest(client_id)}"
         self._url = _digest(url)
         self._timeout = timeout
-        self._patience = patience
         self._clock = clock
+        self._patience = patience
         self._lost: tuple[float, str] | None = None  # since when, and the message
         self._locked_until = float("-inf")
         self._answered: list[tuple[int | str, float]] = []  # slots, and when they were released
@@ -77,12 +70,9 @@ class RedisStore(SlotStore):
     @override
     def try_acquire(self, slots: int, seconds: float) -> Grant:
         slot = uuid.uuid4().hex
-        while True:
-            try:
-                outcome, wait = self._call(wanted=slot, slots=slots, seconds=seconds)
-                break
-            except redis.RedisError as error:
-                self._wait_until_back(error)
+        while not (reply := self._try_call(wanted=slot, slots=slots, seconds=seconds)):
+            self._wait_until_back()
+        outcome, wait = reply
         if not wait:
             return Grant(slot)
         if outcome == "locked":
@@ -101,10 +91,7 @@ class RedisStore(SlotStore):
 
     @override
     def refresh(self) -> None:
-        try:
-            self._call()
-        except redis.RedisError as error:  # the next call reports it
-            self._note_loss(error)
+        self._try_call()  # if the store is lost, the next call reports it
 
     def _call(self, **wanted: Any) -> tuple[str, float]:  # noqa: ANN401 - any JSON
         """Run the script; return the outcome and how many seconds to wait."""
@@ -125,25 +112,28 @@ class RedisStore(SlotStore):
         outcome, microseconds = reply
         return str(outcome, "ascii"), microseconds / 1e6
 
+    def _try_call(self, **wanted: Any) -> tuple[str, float] | None:  # noqa: ANN401 - any JSON
+        """Run the script; return None if the store is lost."""
+        try:
+            return self._call(**wanted)
+        except redis.RedisError as error:
+            if self._lost is None:
+                since = f"{self._clock.utcnow():%Y-%m-%d %H:%M:%S} UTC"
+                text = f"The rate-limit store has been unreachable since {since} ({_reason(error)})"
+                _LOGGER.warning("%s; sending no requests until it is back", text)
+                self._lost = self._clock.monotonic(), text
+            return None
+
+    def _wait_until_back(self) -> None:
+        lost_at, text = self._lost or (0.0, "")
+        if self._clock.monotonic() - lost_at >= self._patience:
+            limit = f"longer than lock_seconds ({self._patience:.0f} s)"
+            message = f"{text}, {limit}; run again when it is back"
+            raise ZohoVoiceError(message)
+        self._clock.sleep(RETRY_SECONDS)
+
     def _remember_lockout(self, seconds: float) -> None:
         self._locked_until = max(self._locked_until, self._clock.monotonic() + seconds)
-
-    def _note_loss(self, error: redis.RedisError) -> tuple[float, str]:
-        if self._lost is None:
-            since = f"{self._clock.utcnow():%Y-%m-%d %H:%M:%S} UTC"
-            text = f"The rate-limit store has been unreachable since {since} ({_reason(error)})"
-            _LOGGER.warning("%s; sending no requests until it is back", text)
-            self._lost = self._clock.monotonic(), text
-        return self._lost
-
-    def _wait_until_back(self, error: redis.RedisError) -> None:
-        lost_at, text = self._note_loss(error)
-        if self._clock.monotonic() - lost_at >= self._patience:
-            text += (
-                f", longer than lock_seconds ({self._patience:.0f} s); run again when it is back"
-            )
-            raise ZohoVoiceError(text) from error
-        self._clock.sleep(RETRY_SECONDS)
 
 
 def _digest(text: str) -> str:

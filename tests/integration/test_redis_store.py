@@ -58,10 +58,16 @@ class Machines:
         self.clock = clock
 
     def store(
-        self, *, client: str = CLIENT, url: str = URL, server: str = "", **options: float
+        self,
+        *,
+        client: str = CLIENT,
+        url: str = URL,
+        timeout: float = 60,
+        server: str = "",
+        patience: float = 600,
     ) -> RedisStore:
-        waits = {"timeout": 60.0, "patience": 600.0, **options}
-        return RedisStore(server or self.server.url, client, url, clock=self.clock, **waits)
+        server = server or self.server.url
+        return RedisStore(client, url, timeout, self.clock, server, patience)
 
     def limiter(self, calls: int = 30, seconds: float = 60, **options: Any) -> SlidingWindowLimiter:
         return SlidingWindowLimiter(calls, seconds, self.clock, self.store(**options))
