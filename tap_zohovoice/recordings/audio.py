@@ -7,7 +7,7 @@ import re
 SNIFF_BYTES = 512  # from the start of a file, which are examined
 UNKNOWN = "application/octet-stream"
 
-_AUDIO_MAGIC = (
+_MAGIC = (
     (0, b"ID3", "audio/mpeg"),
     (8, b"WAVE", "audio/wav"),
     (0, b"OggS", "audio/ogg"),
@@ -18,10 +18,9 @@ _AUDIO_MAGIC = (
     (0, b"\x1a\x45\xdf\xa3", "audio/webm"),
     (8, b"AIFF", "audio/aiff"),
     (0, b"caff", "audio/x-caf"),
+    *((0, magic, None) for magic in (b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b")),
+    *((0, magic, None) for magic in (b"\x89PNG", b"GIF8", b"\xff\xd8\xff")),
 )
-_NON_AUDIO_MAGIC = (
-    b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b", b"\x89PNG", b"GIF8", b"\xff\xd8\xff",
-)  # fmt: skip
 _UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|[<{[]\0[\t-~]\0|\0[<{[]\0[\t-~]")
 _MARKUP = (b"<", b"{", b"[")
 _TEXT_TYPES = ("text/", "json", "xml")
@@ -36,11 +35,11 @@ def guess_audio_type(head: bytes, declared: str = "") -> str | None:
     audio: no bytes, text (HTML, JSON), archives, pictures.
     """
     head = head[:SNIFF_BYTES]
-    if not head or _is_text(head) or head.startswith(_NON_AUDIO_MAGIC):
+    if not head or _is_text(head):
         return None
-    for offset, magic, audio_type in _AUDIO_MAGIC:
-        if head[offset : offset + len(magic)] == magic:
-            return audio_type
+    for offset, magic, kind in _MAGIC:
+        if head.startswith(magic, offset):
+            return kind
     # Frames of MPEG audio have a few bits in common, and no magic bytes.
     frame = int.from_bytes(head[:2], "big")
     if frame & 0xFFF6 == 0xFFF0:  # noqa: PLR2004

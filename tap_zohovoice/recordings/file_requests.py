@@ -17,12 +17,9 @@ from urllib.parse import quote
 import requests
 
 from tap_zohovoice.exceptions import (
-    AmbiguousResponseError,
     InvalidParameterError,
-    RateLimitedError,
     RetryableError,
     StorageError,
-    TokenRejectedError,
     ZohoVoiceError,
 )
 from tap_zohovoice.http.api import ApiClient
@@ -180,20 +177,12 @@ class FileRequests:
         self, names: Sequence[str], response: requests.Response, body: bytes
     ) -> ZohoVoiceError:
         """Return an error for a response without files, or raise the error that it contains."""
-        declared_type, may_be_token = response.headers.get("Content-Type", ""), False
-        try:
-            if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
-                self.api.validate(response, body, redact=names)
-        except RetryableError as error:
-            is_page = isinstance(error, AmbiguousResponseError) or body.lstrip()[:1] not in b"{["
-            is_clear = isinstance(error, RateLimitedError | TokenRejectedError)
-            # Zoho may respond to all requests for several files like this.
-            if len(names) == 1 or not response.ok or not is_page or is_clear:
-                raise
-            may_be_token = error.may_be_token
+        declared_type = response.headers.get("Content-Type", "")
+        if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
+            self.api.validate(response, body, redact=names)
         expected = "audio" if len(names) == 1 else "archive"
         reason = f"HTTP {response.status_code}, no {expected} in the response"
-        return ZohoVoiceError(reason, summary=reason, may_be_token=may_be_token)
+        return ZohoVoiceError(reason, summary=reason)
 
     def _store(
         self, download: Download, response: requests.Response, head: bytes, chunks: Iterator[bytes]

@@ -80,7 +80,7 @@ def parse_transcript(body: Record) -> Record:
     if isinstance(segments, dict):
         segments = [segments]
     if isinstance(analytics, list):
-        analytics = _analytics_by_feature(analytics, extra)
+        analytics = _by_feature(analytics, extra)
     return {
         "provider": _accept(provider, str, extra, _PROVIDER),
         "segments": _accept(segments, list, extra, _SEGMENTS),
@@ -107,13 +107,13 @@ def _accept(value: object, expected: type, extra: Record, name: str) -> object:
     return None
 
 
-def _analytics_by_feature(analytics: list[Any], extra: Record) -> Record | None:
-    """Turn a list of `{feature, result}` into an object."""
+def _by_feature(analytics: list[Any], extra: Record) -> Record | None:
+    """Turn a list of `{feature, result}` into an object; keep what is more than that."""
     found: Record = {}
     for entry in analytics:
-        feature = entry.get("feature") if isinstance(entry, dict) else None
-        if not isinstance(feature, str) or feature in found:
-            extra.setdefault(_ANALYTICS, []).append(entry)
-        else:
-            found[feature] = entry.get("result")
+        if isinstance(entry, dict) and isinstance(entry.get("feature"), str):
+            found.setdefault(entry["feature"], entry.get("result"))
+    plain = [{"feature": name, "result": result} for name, result in found.items()]
+    if rest := [entry for entry in analytics if entry not in plain]:
+        extra[_ANALYTICS] = rest
     return found or None

@@ -38,7 +38,7 @@ REQUESTS = {
     "zip_cut": (1 + 2 + 79, "the archive is incomplete"),
     "first": (1 + 1 + 79, "no archive in the response"),
     "refuse": (1 + 1 + 79, "HTTP 400, ZVT015"),
-    "html": (1 + 1 + 79, "HTTP 200, no archive in the response"),
+    "html": (1 + 2 + 79, "HTTP 200, an HTML page, not the requested JSON"),
 }
 
 
@@ -220,7 +220,7 @@ FAILURES: dict[str, tuple[int, dict[int, str], list[int], str]] = {
             [1, 10, 10, *TEN, 10, 10, *TEN, 10, 10],
             "Requesting these files one by one",
         )
-        for form in ("refuse", "first", "html")
+        for form in ("refuse", "first")
     },
     "refuse in a row": (
         61,
@@ -251,9 +251,11 @@ FAILURES: dict[str, tuple[int, dict[int, str], list[int], str]] = {
         SINGLE,
     ),
     "token": (31, {3: "token", 4: "token"}, [1, 10, 10, 10, 1, *TEN, 10], "one by one"),
+    "redirect": (31, {3: "redirect"}, [1, 10, 10, *TEN, 10], "one by one"),
     **{
-        fault: (31, {3: fault}, [1, 10, 10, *TEN, 10], "one by one")
-        for fault in ("html", "redirect", "array")
+        f"{fault} once": (31, {number: fault}, [1, 10, 10, 10, 10], "")
+        for fault in ("html", "array")
+        for number in (2, 3)
     },
 }
 

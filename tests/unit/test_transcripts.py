@@ -20,7 +20,7 @@ CONTENT: dict[str, Any] = {
     "callAnalytics": [
         {"feature": "sentiment", "result": "good"},
         {"feature": "sentiment", "result": "bad"},
-        {"feature": "summary", "result": {"text": "short"}},
+        {"feature": "summary", "result": {"text": "short"}, "model": "m1"},
     ],
     "language": "en",
 }
@@ -30,7 +30,10 @@ PARSED: dict[str, Any] = {
     "analytics": {"sentiment": "good", "summary": {"text": "short"}},
     "additional_fields": {
         "language": "en",
-        "callAnalytics": [{"feature": "sentiment", "result": "bad"}],
+        "callAnalytics": [
+            {"feature": "sentiment", "result": "bad"},
+            {"feature": "summary", "result": {"text": "short"}, "model": "m1"},
+        ],
     },
 }
 
