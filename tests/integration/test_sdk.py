@@ -1,7 +1,6 @@
 """The SDK's own tests of a tap, against the sandbox, and the private member that is overridden."""
 
 import inspect
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import history
+from tests.support.redis_server import free_port
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 
@@ -19,14 +19,8 @@ from zoho_voice_sandbox.token_endpoint import OAuthClient
 pytestmark = pytest.mark.filterwarnings("ignore:No records were available to test")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 # The suite wants the settings before any fixture runs, so the port is chosen beforehand.
-_PORT = _free_port()
+_PORT = free_port()
 _URL = f"http://127.0.0.1:{_PORT}"
 _CLIENT = OAuthClient()
 
@@ -58,12 +52,8 @@ TestStandardSuite = get_tap_test_class(
 )
 
 
-def test_the_sdk_still_moves_bookmarks_where_the_tap_overrides_it() -> None:
+def test_sdk_moves_bookmarks_where_it_is_overridden() -> None:
     method = Stream._increment_stream_state  # noqa: SLF001
     assert list(inspect.signature(method).parameters) == ["self", "latest_record", "context"]
     source = inspect.getsource(Stream._sync_records)  # noqa: SLF001
-    written, moved = (
-        source.index("_write_record_message("),
-        source.index("_increment_stream_state("),
-    )
-    assert written < moved
+    assert source.index("_write_record_message(") < source.index("_increment_stream_state(")
