@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from itertools import islice
@@ -45,7 +45,6 @@ class ZohoVoiceStream(RESTStream[Any]):
     schema: ClassVar[dict[str, Any]] = {}
     fields: ClassVar[tuple[Field, ...]] = ()
     is_open: ClassVar[bool] = True  # whether rows may have other fields too
-    aliases: ClassVar[Mapping[str, str]] = {}  # other names of key fields
     _sampled = 0
 
     @override
@@ -104,7 +103,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     def converter(self) -> RecordConverter:
         """Converts rows to records."""
         required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
-        return RecordConverter(self.fields, required, self.aliases, self.logger)
+        return RecordConverter(self.fields, required, self.logger)
 
     @property
     def is_connection_test(self) -> bool:

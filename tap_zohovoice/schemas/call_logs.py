@@ -39,7 +39,10 @@ _CREDIT_FIELDS = (
 )
 # Those from `contact_name` on are not in the documentation's samples but were seen by clients.
 FIELDS: tuple[Field, ...] = (
-    Field("logid", ID, "Id of the call log, a UUID; `uuid` where Zoho sends only that."),
+    Field(
+        *("logid", ID, "Id of the call log, a UUID; `uuid` where Zoho sends only that."),
+        alias="uuid",
+    ),
     Field("call_type", STRING, "incoming, outgoing, missed, bridged or forward."),
     Field("start_time", FieldType.START, "When the call started."),
     Field("answer_time", TIMESTAMP, "When the call was answered; null if it was not."),
@@ -85,15 +88,14 @@ class CallLogConverter(RecordConverter):
 
     def __init__(self) -> None:
         logger = logging.getLogger("tap-zohovoice.call_logs")
-        super().__init__(FIELDS, ("logid", "start_time"), {"logid": "uuid"}, logger)
+        super().__init__(FIELDS, ("logid", "start_time"), logger)
 
     @override
     def convert(self, row: object) -> Record:
         record = super().convert(row)
-        extra = record.pop("additional_fields")
-        duration = record["duration"]
-        seconds = parse_duration(duration) if duration else None
+        extra, duration = record.pop("additional_fields"), record["duration"]
+        record["duration_seconds"] = seconds = parse_duration(duration) if duration else None
+        record["additional_fields"] = extra
         if duration and seconds is None:
             self.count_cast_failure("duration_seconds", "raw value kept in duration")
-        record |= {"duration_seconds": seconds, "additional_fields": extra}
         return record

@@ -16,6 +16,7 @@ from tap_zohovoice._time import format_epoch_ms, parse_date
 from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
 
+_Cast = Callable[[object], object]
 _BOOLEANS = {"true": True, "false": False}
 _MS_DIGITS = 13  # of milliseconds from 2001 to 2286
 _EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
@@ -29,15 +30,15 @@ _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,15}|\.\d{15,400}([eE][+-]?\d{1,3})?)?"
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
 
 
-def _string(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise CastError
+def _text(*types: type) -> _Cast:
+    """Return a cast of values of some types."""
 
+    def cast(value: object) -> str:
+        if type(value) in types:
+            return str(value)
+        raise CastError
 
-def _id(value: object) -> str:
-    # Some endpoints send the same id as a number and others as a string; 2^53 is exceeded.
-    return str(value) if type(value) is int else _string(value)
+    return cast
 
 
 def _timestamp(value: object) -> str:
@@ -98,12 +99,6 @@ def _boolean(value: object) -> bool:
     raise CastError
 
 
-def _duration(value: object) -> str:
-    # Clients have seen plain seconds too, as a number.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number else _string(value)
-
-
 def _object(_value: object) -> None:
     raise CastError  # objects are converted property by property
 
@@ -117,18 +112,19 @@ class FieldType(Enum):
 
     # A cast raises `CastError` or `OverflowError` if the value does not fit.
 
-    ID = (th.StringType, _id, str)
-    STRING = (th.StringType, _string, str)
+    # Some endpoints send the same id as a number and others as a string; 2^53 is exceeded.
+    ID = (th.StringType, _text(str, int), str)
+    STRING = (th.StringType, _text(str), str)
     TIMESTAMP = (th.DateTimeType, _timestamp)
     START = (th.DateTimeType, _start)
     NUMBER = (th.NumberType, _number, float)
     INTEGER = (th.IntegerType, _integer)
     BOOLEAN = (th.BooleanType, _boolean, bool)
-    DURATION = (th.StringType, _duration, str)
+    DURATION = (th.StringType, _text(str, int, float), str)  # clients have seen plain seconds too
     OBJECT = (th.CustomType({"type": "object"}), _object)
     OBJECTS = (th.ArrayType(th.CustomType(_OPEN_ITEM)), _object)
 
-    def __init__(self, json_type: Any, cast: Callable[[object], object], *exact: type) -> None:  # noqa: ANN401 - the SDK's types have no common base
+    def __init__(self, json_type: Any, cast: _Cast, *exact: type) -> None:  # noqa: ANN401 - the SDK's types have no common base
         self.json_type = json_type
         self.cast = cast
         self.exact_types = (*exact, NoneType)
@@ -143,6 +139,7 @@ class Field:
     description: str
     properties: "tuple[Field, ...]" = ()
     required: bool = False
+    alias: str = ""  # another name, under which some rows have it
 
     def to_property(self) -> th.Property[Any]:
         """Return the SDK's form of the field."""

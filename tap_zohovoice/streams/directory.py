@@ -164,7 +164,6 @@ class QueuesStream(ListStream):
     primary_keys = ("id",)
     envelope = "queues"
     fields = fields.QUEUE_FIELDS
-    aliases = {"id": "groupid"}  # noqa: RUF012
 
 
 class NumbersStream(ListStream):
@@ -176,7 +175,6 @@ class NumbersStream(ListStream):
     primary_keys = ("numberId",)
     envelope = "numberslist"
     fields = fields.NUMBER_FIELDS
-    aliases = {"numberId": "numberMapId"}  # noqa: RUF012
 
 
 class ContactsStream(ListStream):
