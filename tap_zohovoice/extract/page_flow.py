@@ -12,8 +12,8 @@ from tap_zohovoice.exceptions import (
 )
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.limits import ServerLimits
-from tap_zohovoice.extract.planner import TARGET_FILL
 from tap_zohovoice.extract.window_pass import WindowPass
+from tap_zohovoice.extract.windows import TARGET_FILL
 from tap_zohovoice.pagination import Page, PageRequest
 
 PageGenerator = Generator[PageRequest, Page, Page]

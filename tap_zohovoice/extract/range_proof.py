@@ -9,9 +9,16 @@ from itertools import pairwise
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, RequestFailedError
-from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS, WindowPlanner
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
-from tap_zohovoice.extract.windows import DAY, MAX_UTC_OFFSET, MIN_UTC_OFFSET, DateWindow, midnight
+from tap_zohovoice.extract.windows import (
+    DAY,
+    MAX_UTC_OFFSET,
+    MIN_UTC_OFFSET,
+    SHORT_RANGE_DAYS,
+    DateWindow,
+    WindowPlanner,
+    midnight,
+)
 from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.records import SerializedRecord
 

@@ -12,12 +12,11 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError, ZohoVoiceError
 from tap_zohovoice.extract.legs import CallRows
-from tap_zohovoice.extract.planner import WindowPlanner
 from tap_zohovoice.extract.range_proof import RangeProof
 from tap_zohovoice.extract.recovery import Recovery
 from tap_zohovoice.extract.results import Checkpoint, WindowResult
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
-from tap_zohovoice.extract.windows import DAY, DateWindow, midnight
+from tap_zohovoice.extract.windows import DAY, DateWindow, WindowPlanner, midnight
 from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")

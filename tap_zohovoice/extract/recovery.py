@@ -5,9 +5,8 @@ import logging
 from collections.abc import Generator
 
 from tap_zohovoice.exceptions import InvalidParameterError, RequestFailedError
-from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS, WindowPlanner
 from tap_zohovoice.extract.window_reader import WindowReader
-from tap_zohovoice.extract.windows import DAY, DateWindow
+from tap_zohovoice.extract.windows import DAY, SHORT_RANGE_DAYS, DateWindow, WindowPlanner
 from tap_zohovoice.http.retry import MAX_ATTEMPTS
 from tap_zohovoice.pagination import Page, PageRequest
 

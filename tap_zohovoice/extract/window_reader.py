@@ -7,8 +7,7 @@ from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, PageGenerator, Split
 from tap_zohovoice.extract.page_size import PageRequester
-from tap_zohovoice.extract.planner import SHORT_RANGE_DAYS
-from tap_zohovoice.extract.windows import DateWindow, days_after
+from tap_zohovoice.extract.windows import SHORT_RANGE_DAYS, DateWindow, days_after
 from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.records import SerializedRecord

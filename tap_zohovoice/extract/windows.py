@@ -1,15 +1,23 @@
-"""Date windows. Whether `toDate` is inclusive, and in which time zone, is not documented."""
+"""Date windows, and their planner: which days to request next.
+
+Whether `toDate` is inclusive, and in which time zone, is not documented.
+"""
 
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tap_zohovoice._compat import override
+from tap_zohovoice.extract.limits import ServerLimits
 
 DAY = dt.timedelta(days=1)
 MIN_UTC_OFFSET = dt.timedelta(hours=-12)
 MAX_UTC_OFFSET = dt.timedelta(hours=14)
 """Range of the world's time zones."""
+TARGET_FILL = 0.7
+"""Planned share of the rows that a window may hold."""
+SHORT_RANGE_DAYS = 30
+"""Days of a range that is likely to be complete where longer ones are not."""
 _MAX_DST_SHIFT = dt.timedelta(hours=2)
 """Change of a zone's UTC offset between two windows, and delay until a call is listed."""
 _MIN_EVIDENCE = 3
@@ -68,6 +76,149 @@ class ToDateBoundary:
             self._max_offset, midnight(window.last) - near[-_MIN_EVIDENCE] + _MAX_DST_SHIFT
         )
         self.is_inclusive = self.is_inclusive or self._min_offset > self._max_offset
+
+
+class WindowPlanner:
+    """Cuts a range of time into windows, oldest first, sized by the rows of those before.
+
+    Consecutive windows share a day until `toDate` is known to be inclusive.
+    """
+
+    def __init__(
+        self, start: dt.datetime, end: dt.datetime | None, now: dt.datetime, limits: ServerLimits
+    ) -> None:
+        self.boundary = ToDateBoundary()
+        self._limits = limits
+        self._end = now if end is None else min(now, end)
+        self._today = now.date()
+        self._earliest_today = (now + MIN_UTC_OFFSET).date()
+        self._start = start
+        self._first_day = (start + MIN_UTC_OFFSET).date()
+        self._next: dt.date | None = self._first_day if start <= self._end else None
+        # In UTC+14, with an exclusive `toDate`, only the day after tomorrow covers this moment.
+        self._last_day = (self._end + MAX_UTC_OFFSET).date() + DAY
+        self._covering_day = self._last_day
+        self._is_extending = False  # day by day, beyond the last day that the server accepted
+        self._days = self.range_days = self._all_days  # of the next window, and of any
+        self._all_rows: int | None = None
+        self._has_rows = False
+
+    def share_done(self, rows: int, partial: float = 0.0) -> float:
+        """Return the share of the rows that is read, or of the days if their total is not known.
+
+        `partial` is the share of the days that was read beyond the last complete window.
+        """
+        if self._next is None:
+            return 1.0
+        if self._all_rows:
+            return min(rows / self._all_rows, 1.0)
+        return min((self._next - self._first_day).days / self._all_days + partial, 1.0)
+
+    def share_of(self, window: DateWindow) -> float:
+        """Return the share of the days of the range that a window has."""
+        return min(window.days / self._all_days, 1.0)
+
+    @property
+    def _all_days(self) -> int:
+        return max((self._last_day - self._first_day).days + 1, 1)
+
+    def next_window(self) -> DateWindow | None:
+        """Return the days to request next; None: all are read."""
+        if self._next is None:
+            return None
+        left = max((self._last_day - self._next).days + 1, 1)
+        days = max(min(self._days, self.range_days), self.min_days)
+        return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
+
+    def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
+        """Return from when to when a window may have requested calls, by the days of UTC."""
+        first, last = midnight(window.first), midnight(window.last) + DAY
+        return max(first, self._start), min(last, self._end)
+
+    def is_whole_range(self, window: DateWindow) -> bool:
+        """Return whether a window has all days of the range."""
+        return window.first == self._first_day and window.last >= self._covering_day
+
+    def covered_until(self, window: DateWindow) -> dt.datetime:
+        """Return the moment before which all calls are read after a window, in any time zone."""
+        if window.last >= self._covering_day:
+            return self._end
+        end = window.last + DAY if self._is_inclusive else window.last
+        return min(midnight(end) - MAX_UTC_OFFSET, self._end)
+
+    def shrink(self, window: DateWindow, rows: int | None) -> None:
+        """Plan fewer days, since a window has too many rows, or an unknown number."""
+        if rows is None:
+            self._days = min(SHORT_RANGE_DAYS, max(window.days // 2, 1))
+            return
+        self._all_rows = self._all_rows or rows
+        fitting = self._fitting_days(window, rows)
+        # If most of these days would fit, the window is too long for another reason.
+        self._days = max(fitting if fitting < 0.75 * window.days else window.days // 2, 1)
+
+    def avoid_future(self, window: DateWindow) -> bool:
+        """After a rejection, request no day that may not have begun; return whether one has."""
+        if self._is_extending:
+            self._next = None
+            return True
+        if window.last > self._today:
+            last = self._today
+        elif window.last == self._today > self._earliest_today:
+            last = self._today - DAY
+        else:
+            return False
+        self._last_day = last
+        if window.first > last:
+            self._extend(window.first)
+        return True
+
+    def _extend(self, first: dt.date) -> None:
+        """Continue day by day: the server's day may be ahead, or it rejects something else."""
+        self._last_day = max(self._last_day + DAY, first)
+        self._is_extending = True
+        self._next = first if self._last_day <= self._covering_day else None
+
+    def halve(self, window: DateWindow) -> bool:
+        """Request half as many days, after a rejection; return whether there are fewer."""
+        if window.days == 1:
+            return False
+        self.range_days = (window.days + 1) // 2
+        return True
+
+    def start_at(self, day: dt.date, last: dt.date | None = None) -> bool:
+        """Begin at a later day, with a window until `last`; return whether the range has it."""
+        has_day = self._next is not None and self._first_day < day <= self._last_day
+        if has_day:
+            self._first_day = self._next = day
+        if last and self._next:
+            self._days = max((last - self._next).days + 1, 1)
+        return has_day
+
+    def mark_read(self, window: DateWindow, rows: int) -> None:
+        """Continue after a window that was read, with its number of rows."""
+        self._has_rows = self._has_rows or rows > 0
+        fitting = self._fitting_days(window, rows) if rows else 2 * window.days
+        self._days = max(min(fitting, 2 * window.days), 1)
+        self._next = window.last + DAY if self._is_inclusive else window.last
+        if window.last >= self._covering_day:
+            self._next = None
+        elif window.last >= self._last_day:
+            self._extend(self._next)
+
+    def _fitting_days(self, window: DateWindow, rows: int) -> int:
+        # Before the first rows, days are skipped: short windows would only cost requests.
+        most = self._limits.max_window_rows if self._has_rows else self._limits.reachable_rows
+        return int(TARGET_FILL * most * window.days / rows)
+
+    @property
+    def _is_inclusive(self) -> bool:
+        """Whether `toDate` is inclusive, as it must be if the server accepts a single day."""
+        return self.boundary.is_inclusive or self.range_days == 1
+
+    @property
+    def min_days(self) -> int:
+        """Fewest days of a window: with an exclusive `toDate`, one day is empty."""
+        return 1 if self._is_inclusive else 2
 
 
 def midnight(day: dt.date) -> dt.datetime:
