@@ -44,9 +44,7 @@ def test_refused_size_costs_few_requests(
 
 @pytest.mark.parametrize("granted", [100, 50])
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
-def test_size_comes_down_to_what_is_granted(
-    account: Accounts, behaviour: str, granted: int
-) -> None:
+def test_size_comes_down(account: Accounts, behaviour: str, granted: int) -> None:
     more = 6 if behaviour == "nothing" else 0  # silent days are verified
     requests = count(account, {"max_size": granted, "size_over": behaviour})
     assert requests <= ROWS / granted * 1.05 + 12 + more
@@ -55,7 +53,7 @@ def test_size_comes_down_to_what_is_granted(
 @pytest.mark.parametrize("granted", [150, 100, 60, 25])
 @pytest.mark.parametrize("total", ["exact", "absent"])
 @pytest.mark.parametrize("days", [1, 5, 20])
-def test_size_that_is_answered_by_no_rows_hides_no_call_of_a_few_days(
+def test_refusal_by_no_rows_hides_no_call(
     account: Accounts, granted: int, total: str, days: int
 ) -> None:
     habits = {"max_size": granted, "size_over": "nothing", "total": total}
@@ -71,25 +69,19 @@ def test_size_is_proved_once_for_all_streams(account: Accounts) -> None:
     assert set(sizes) == {"200"}
 
 
-@pytest.mark.parametrize(
-    ("habits", "most"),
+def test_granted_size_is_used(account: Accounts) -> None:
     # One of 200, two of 1,000, and those that find the days.
-    [({}, 8), ({"max_size": 500, "size_over": "error500"}, 11)],
-    ids=str,
-)
-def test_granted_size_is_used(account: Accounts, habits: dict[str, Any], most: int) -> None:
-    assert count(account, habits) <= most
+    assert count(account, {}) <= 8
+    assert count(account, {"max_size": 500, "size_over": "error500"}) <= 11
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
-@pytest.mark.parametrize("request_number", [4, 5, 6])
-def test_smaller_grant_later_loses_no_call(
-    account: Accounts, behaviour: Any, request_number: int
-) -> None:
+@pytest.mark.parametrize("at", [4, 5, 6])
+def test_smaller_grant_later_loses_no_call(account: Accounts, behaviour: Any, at: int) -> None:
     with account(6_000) as box:
 
         def change(number: int) -> None:
-            if number == request_number:
+            if number == at:
                 box.dialect = Dialect(max_size=200, size_over=behaviour)
 
         box.before_request = change
@@ -97,7 +89,7 @@ def test_smaller_grant_later_loses_no_call(
         assert box.stats.requests > 12
 
 
-def test_larger_page_that_is_answered_by_a_redirect_is_given_up(account: Accounts) -> None:
+def test_larger_page_that_is_redirected_is_given_up(account: Accounts) -> None:
     with account(ROWS, max_size=200) as box:
         box.read(**START)
         trial = [int(params["size"]) for _, params, _ in box.stats.log].index(1000) + 1
