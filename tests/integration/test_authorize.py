@@ -538,7 +538,7 @@ class TestSignals:
     @pytest.mark.parametrize(
         ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
     )
-    def test_file_has_the_new_token_once_it_is_issued(
+    def test_file_has_the_token_once_issued(
         self, path: Path, fault: str, status: str, signum: signal.Signals, code: int
     ) -> None:
         path.write_text("TAP_ZOHOVOICE_REFRESH_TOKEN=old\n")

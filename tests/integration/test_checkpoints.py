@@ -86,7 +86,7 @@ def test_window_takes_at_most_two_minutes(account: Accounts, server: dict[str, A
         (9_000, date(2026, 1, 30), {"max_size": 45, "total": "absent"}),
     ],
 )
-def test_run_stopped_in_a_window_continues_with_fewer_days(
+def test_run_stopped_in_a_window_requests_fewer_days(
     account: Accounts, calls: int, first: date, server: dict[str, Any]
 ) -> None:
     with account(calls, first=first, **server) as box:
@@ -205,7 +205,7 @@ def test_dense_day_ends_in_stopped_runs(account: Accounts, calls: Any, server: A
     ("others", "total"),
     [(3, {}), *((n, {"total": "stale_low", "total_error": n}) for n in (1, 20))],
 )
-def test_unknown_call_types_are_read_on_a_dense_day(
+def test_unknown_call_types_of_dense_day_are_read(
     account: Accounts, others: int, total: dict[str, Any]
 ) -> None:
     with account(DENSE, max_size=25, **total) as box:
@@ -215,7 +215,7 @@ def test_unknown_call_types_are_read_on_a_dense_day(
         box.read(start_date="2026-01-15")
 
 
-def test_legs_of_two_types_are_kept_on_a_dense_day(account: Accounts) -> None:
+def test_legs_of_two_types_are_kept(account: Accounts) -> None:
     with account(DENSE, max_size=25) as box:
         start = milliseconds("2026-01-20T08:00:00+00:00")
         for kind, seconds in (("incoming", 60), ("forward", 30)):
@@ -240,7 +240,7 @@ def test_later_end_date_loses_no_call(account: Accounts, end: str, requests: int
         assert {*stopped.ids, *run.ids} == server_ids(box)
 
 
-def test_day_that_is_not_over_is_read_again_without_a_lookback(account: Accounts) -> None:
+def test_unfinished_day_is_read_again_without_a_lookback(account: Accounts) -> None:
     calls = history(1_500, first=date(2026, 2, 26), last=date(2026, 3, 1))
     with account(calls, max_size=19) as box:
         box.own["lookback_days"] = 0

@@ -305,7 +305,7 @@ def test_unusable_standard_output_is_named(
 @pytest.mark.parametrize(
     ("stream", "count"), [("call_logs", 1), ("call_logs", 7), ("call_logs", 40), ("recordings", 3)]
 )
-def test_closed_pipe_is_one_line_and_the_summary_counts(
+def test_closed_pipe_is_one_line_with_a_count(
     run_shell: Shell, tmp_path: Path, stream: str, count: int
 ) -> None:
     (tmp_path / "catalog.json").write_text(json.dumps(selecting(stream)))

@@ -75,7 +75,7 @@ def test_links_name_each_call_of_each_owner(account: Accounts, stream: str) -> N
     assert {logid for of, logid in links if of == owner} == set(filtered.ids)
 
 
-def test_links_of_a_second_run_are_those_of_the_lookback(account: Accounts) -> None:
+def test_second_run_emits_links_of_the_lookback(account: Accounts) -> None:
     with account("call_agents") as box:
         first = box.run(lookback_days=2)
         second = box.succeed(lookback_days=2, state=first.state)
@@ -150,7 +150,7 @@ def test_missing_scopes_stop_the_run_before_any_record(account: Accounts) -> Non
     assert not run.of("RECORD")
 
 
-def test_access_to_a_list_is_checked_once_for_all_streams(account: Accounts) -> None:
+def test_access_to_a_list_is_checked_once(account: Accounts) -> None:
     streams = ("users", "call_agents", "agent_status_changes")
     with account(*streams, calls=20, directory=Directory()) as box:
         box.succeed(start_date="2026-02-28")

@@ -174,7 +174,7 @@ def test_lockout_applies_to_all(machines: Machines, caplog: Captured, seconds: i
     assert "A lockout reported by another run is in effect; waiting" in line
 
 
-def test_clock_of_the_server_set_back_adds_no_wait(machines: Machines) -> None:
+def test_server_clock_set_back_adds_no_wait(machines: Machines) -> None:
     limiter = machines.limiter(2)
     machines.waited(limiter)
     machines.server.let_pass(-3600)
@@ -250,7 +250,7 @@ def test_restarted_store_grants_nothing_for_a_period(machines: Machines, has_sav
     assert machines.waited(machines.limiter(5)) == about(60)
 
 
-def test_request_in_flight_during_a_restart_counts_from_its_response(machines: Machines) -> None:
+def test_request_during_a_restart_counts_from_its_response(machines: Machines) -> None:
     first = machines.limiter(2)
     first.acquire()
     machines.server.restart()
@@ -260,7 +260,7 @@ def test_request_in_flight_during_a_restart_counts_from_its_response(machines: M
     assert machines.waited(second) == about(60)
 
 
-def test_failover_to_a_replica_that_lags_grants_nothing_for_a_period(machines: Machines) -> None:
+def test_failover_grants_nothing_for_a_period(machines: Machines) -> None:
     """The data is there, but was written by another server."""
     machines.server.client.hset(machines.stored()[0], "run_id", "0" * 40)
     assert machines.waited(machines.limiter()) == about(60)

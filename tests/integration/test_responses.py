@@ -246,7 +246,7 @@ def test_only_refused_days_are_skipped(account: Accounts, status: int) -> None:
         assert run.states == []
 
 
-def test_days_that_fail_after_those_that_are_refused_are_not_skipped(account: Accounts) -> None:
+def test_days_that_fail_are_not_skipped_as_refused(account: Accounts) -> None:
     def first_day(request: Any) -> str:
         return str(request.qs["fromdate"][0])
 

@@ -254,7 +254,7 @@ def test_empty_variable_counts_as_missing(box: Account, run_in_env: RunInEnv, te
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"]
 )
-def test_dotenv_file_is_read_if_it_is_utf_8(
+def test_dotenv_file_must_be_utf_8(
     box: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
     names = ("PAGE_SIZE", "FILTERS", "LOCK_SECONDS")
@@ -318,7 +318,7 @@ def test_data_center_determines_both_hosts(name: str) -> None:
     assert changed == replace(settings, api_url="http://x.invalid")
 
 
-def test_defaults() -> None:
+def test_defaults_of_settings() -> None:
     settings = Settings.from_config(KEYS)
     assert settings.api_url == "https://voice.zoho.com"
     assert (settings.start, settings.end) == (datetime(2020, 1, 1, tzinfo=UTC), None)
