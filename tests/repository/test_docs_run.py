@@ -89,12 +89,9 @@ def test_block_for_recordings_stores_files(sh: Callable[..., str], tmp_path: Pat
         assert re.fullmatch(r"\d{4}/\d\d/\d\d", str(path.relative_to(folder).parent))
 
 
-def test_block_for_transcripts_runs(sh: Callable[..., str], tmp_path: Path) -> None:
+def test_blocks_for_more_streams_run(sh: Callable[..., str], tmp_path: Path) -> None:
     sh(block("recordings.md", "sh", "transcripts"))
     assert records(tmp_path / "calls.jsonl", "transcripts")
-
-
-def test_block_for_more_streams_runs(sh: Callable[..., str], tmp_path: Path) -> None:
     page = (DOCS / "streams.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"`(TAP_ZOHOVOICE_STREAMS=[^`]*)`", page)
     sh(command)

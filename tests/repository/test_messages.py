@@ -28,6 +28,7 @@ from tests.support.cli import NOW, FakeClock, Run, RunTap
 from tests.support.raw_server import raw_server
 from tests.support.tls import Proxy, gate, tls
 from zoho_voice_sandbox import Sandbox
+from zoho_voice_sandbox.directory import Directory
 
 Meet = Callable[["Stage"], Run]
 
@@ -321,7 +322,10 @@ MESSAGES: dict[str, Meet] = {
     "meta.total is … but only": settings(streams=["users"], rows=repeat_a_user()),
     "Zoho returned … campaigns": listed_campaigns,
     "… status changes do not follow": settings(
-        streams=["agent_status_changes"], rows=drop_a_change, start_date="2026-02-01"
+        streams=["agent_status_changes"],
+        rows=drop_a_change,
+        box={"directory": Directory(users=8)},
+        start_date="2026-02-01",
     ),
     "… must be of type …": settings(page_size="many"),
     "… must be a URL such as …": settings(api_url="voice.zoho.com"),

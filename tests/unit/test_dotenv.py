@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from dotenv import dotenv_values
@@ -107,11 +108,8 @@ def test_failure_of_last_steps_leaves_old_file(
 ) -> None:
     path = tmp_path / ".env"
     path.write_text("X=old\n")
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(step, fail)
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(step, Mock(side_effect=full))
     with pytest.raises(StorageError, match="No space"):
         update_dotenv(path, {"X": "new"})
     assert path.read_text() == "X=old\n"

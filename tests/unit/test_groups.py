@@ -1,6 +1,7 @@
 """Groups of files that one request may ask for."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -91,12 +92,15 @@ def test_file_declared_too_big_is_requested_alone(tmp_path: Path) -> None:
     assert [names for _, names in groups_of(tmp_path, files)] == [["1.wav", "2.wav"]]
 
 
-def test_stored_files_are_not_requested(tmp_path: Path) -> None:
-    day = tmp_path / "2026" / "02" / "28"
+def store(folder: Path, numbers: Iterable[int]) -> None:
+    day = folder / "2026" / "02" / "28"
     day.mkdir(parents=True)
-    for number in range(300):
-        if number % 3:
-            (day / f"{number}.wav").write_bytes(b"x")
+    for number in numbers:
+        (day / f"{number}.wav").write_bytes(b"x")
+
+
+def test_stored_files_are_not_requested(tmp_path: Path) -> None:
+    store(tmp_path, (number for number in range(300) if number % 3))
     files: Files = [(f"{number}.wav", 1) for number in range(300)]
     groups = groups_of(tmp_path, files)
     assert [name for names, _ in groups for name in names] == [name for name, _ in files]
@@ -105,10 +109,7 @@ def test_stored_files_are_not_requested(tmp_path: Path) -> None:
 
 
 def test_stored_files_hold_up_no_record_for_long(tmp_path: Path) -> None:
-    day = tmp_path / "2026" / "02" / "28"
-    day.mkdir(parents=True)
-    for number in range(1000):
-        (day / f"{number}.wav").write_bytes(b"x")
+    store(tmp_path, range(1000))
     files: Files = [("new.wav", 1), *((f"{number}.wav", 1) for number in range(1000))]
     groups = groups_of(tmp_path, files)
     assert [len(names) for names, _ in groups] == [100, *[1] * 901]

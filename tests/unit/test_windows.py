@@ -1,4 +1,4 @@
-"""Rules of correctness 1 to 6, by what comes out of the reading machine for any account."""
+"""Readings of any account without HTTP: whole, each call once, in order, in few requests."""
 
 import datetime as dt
 import json
@@ -16,10 +16,18 @@ from hypothesis import strategies as st
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from tests.support.reading import Reading, read
-from tests.support.simulated_account import DAY, MINUTE, SECOND, AccountSpec, Burst, account_of
-from tests.support.strategies import ANY_SERVER, bursts, changes, dialects, is_knowable
+from tests.support.simulated_account import DAY, MINUTE, AccountSpec, Burst, account_of
+from tests.support.strategies import (
+    ANY_SERVER,
+    CHANGING_ORDERS,
+    PAGE_TOTALS,
+    bursts,
+    changes,
+    dialects,
+    is_knowable,
+)
 from zoho_voice_sandbox import Dialect
-from zoho_voice_sandbox.dialect import OffsetOver, Order, Total
+from zoho_voice_sandbox.dialect import OffsetOver, Order
 
 
 def assert_once(reading: Reading) -> None:
@@ -123,6 +131,24 @@ def test_nothing_is_lost_in_silence(examples: st.SearchStrategy[AccountSpec]) ->
     check()
 
 
+@pytest.mark.simulation
+@given(
+    st.builds(
+        AccountSpec,
+        bursts=bursts(600),
+        dialect=dialects(**ANY_SERVER | CHANGING_ORDERS | PAGE_TOTALS),
+        size=st.sampled_from((20, 50, 100, 200)),
+        days=st.sampled_from((1, 3, 30, 400)),
+    ).filter(is_knowable)
+)
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+def test_no_call_is_lost_in_a_changing_order(account: AccountSpec) -> None:
+    reading = read(account)
+    assert_once(reading)
+    if reading.error is None:
+        assert_complete(reading)
+
+
 # Rows in no order of time give no hint of where they begin; one request more is spent there.
 FRIENDLY = dialects(order=st.sampled_from(("newest", "oldest")))
 # Accounts of one or two times of even calls, with silence before, between and after.
@@ -169,26 +195,14 @@ def test_dense_days_are_read_by_type_of_call(
     assert_sound(read_whole(AccountSpec(DENSE, dialect, size=200)))
 
 
-@pytest.mark.parametrize("over", ["refuse", "empty", "error500"])
-@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
-@pytest.mark.parametrize("total", ["exact", "absent"])
-def test_a_day_that_no_offset_reaches_is_named(
-    over: OffsetOver, order: Order, total: Total
-) -> None:
-    dialect = Dialect(max_offset=2_000, offset_over=over, order=order, total=total)
-    dense = Burst(1440 + 300, 6_000, 5 * SECOND)
-    reading = read(AccountSpec((dense,), dialect, size=200, kinds=1))
-    assert "2026-02-2" in str(reading.error)
-
-
 EXAMPLES = json.loads((Path(__file__).parent / "windows.json").read_text(encoding="utf-8"))
-"""What was read in part once, and what was taken for the whole."""
+"""What was read in part once, and what was taken for the whole; how each is read now."""
 
 
-def examples(name: str, *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def examples(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the examples of a name with their kind, for each combination of values in lists."""
-    for kind in kinds:
-        for example in EXAMPLES[kind].get(name, ()):
+    for kind, kinds in EXAMPLES.items():
+        for example in kinds.get(name, ()):
             values = [
                 value if isinstance(value, list) and key not in {"calls", "changes"} else [value]
                 for key, value in example.items()
@@ -197,27 +211,83 @@ def examples(name: str, *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield kind, dict(zip(example, chosen, strict=True))
 
 
-@pytest.mark.parametrize("name", EXAMPLES["whole"] | EXAMPLES["once"])
-def test_example_that_is_read_whole(name: str) -> None:
-    for kind, example in examples(name, "whole", "once"):
-        most_requests = example.pop("most_requests", math.inf)
-        reading = read_whole(account_of(**example))
-        assert reading.requests <= most_requests
-        if kind == "whole":
-            assert_sound(reading)
-
-
-@pytest.mark.parametrize("name", EXAMPLES["sound"] | EXAMPLES["error"])
-def test_example_that_is_not_taken_for_the_whole(name: str) -> None:
-    for kind, example in examples(name, "sound", "error"):
+@pytest.mark.parametrize("name", sorted({name for kind in EXAMPLES.values() for name in kind}))
+def test_example_is_whole_or_an_error(name: str) -> None:
+    for kind, example in examples(name):
+        most_requests, text = example.pop("most_requests", math.inf), example.pop("error", "")
         reading = read(account_of(**example))
-        assert_sound(reading)
-        assert reading.error is not None or kind == "sound"
+        assert_once(reading)
+        if kind in {"whole", "once"}:
+            assert_complete(reading)
+        if kind != "once":
+            assert_sound(reading)
+        assert reading.error is not None or kind != "error"
+        assert text in str(reading.error)
+        assert reading.requests <= most_requests
 
 
-@pytest.mark.parametrize("total", ["exact", "absent"])
-@pytest.mark.parametrize("rows", [100, 250])
-def test_same_rows_at_every_offset_are_an_error(total: Total, rows: int) -> None:
-    reading = read(AccountSpec((Burst(60, rows, SECOND),), Dialect(total=total, from_ignored=True)))
-    assert "at every offset" in str(reading.error)
-    assert reading.requests < 50
+@pytest.mark.parametrize("end", ["last", "first"])
+@pytest.mark.parametrize(
+    ("ago", "days", "total"),
+    [
+        *product([20 * 1440], [30, 31, 90, 180, 365], ["exact", "absent"]),
+        *product([60], [7, 14, 21], ["exact"]),  # the last days prove how many are answered
+    ],
+)
+def test_range_answered_in_part_is_told_once(
+    caplog: pytest.LogCaptureFixture, ago: int, days: int, total: str, end: str
+) -> None:
+    answered: dict[str, Any] = {"answered_days": days, "answered_end": end, "total": total}
+    # From the default `start_date` on.
+    read_whole(account_of([(ago, 900, DAY // 2)], size=200, days=2251, **answered))
+    lines = [line for line in caplog.messages if "only some of the calls" in line]
+    assert len(lines) == 1 or (total == "absent" and not lines)
+    if ago == 60:
+        assert int(lines[0].split()[-2]) in range(days - 3, days + 1)
+
+
+OVER = ["refuse", "empty", "error500", "cut"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "habits"),
+    [
+        *[
+            (12_000, 2, {"size_over": how, "max_size": size})
+            for how, size in product(["cap", "timeout", *OVER], [200, 300])
+        ],
+        *[
+            (3_000, 0, {"size_over": how, "max_size": size, "total": total})
+            for how, size, total in product(
+                ["cap", "refuse"], [20, 37, 100, 150], ["exact", "absent"]
+            )
+        ],
+        # A limit of offsets is no limit of sizes.
+        *[
+            (6_000, 0, {"offset_over": how, "max_offset": most, "offset_counts_size": counts})
+            for how, most, counts in product(OVER, [800, 1_000, 3_333, 5_000], [True, False])
+        ],
+        *[(rows, 0, {"total": how}) for rows, how in product([1, 150, 200], ["exact", "absent"])],
+    ],
+    ids=str,
+)
+def test_granted_pages_cost_no_more_than_fixed_ones(
+    rows: int, more: int, habits: dict[str, Any]
+) -> None:
+    """The model counts one request for all attempts."""
+    calls = [(10, rows, 300 * DAY // (rows + 1))]
+    fixed, granted = (
+        read_whole(account_of(calls, size=size, days=300, **habits)).requests
+        for size in (200, None)
+    )
+    assert granted <= fixed + more
+    assert granted == fixed or rows > 200
+
+
+def test_silent_windows_take_one_request_with_large_pages() -> None:
+    calls = [(3650 * 1440, 1_500, 20 * MINUTE)]
+    few, many = (
+        read_whole(account_of(calls, size=None, days=3690, max_range_days=31, max_size=size))
+        for size in (200, 1_000)
+    )
+    assert many.requests <= few.requests + 3
