@@ -29,10 +29,7 @@ _FILTERS: Any = (  # the SDK's types have no common base
     ("agent", _ID, "Id of the agent."),
     ("feedback", th.IntegerType(minimum=1, maximum=5), "Rating of the call."),
     ("contact_name", th.StringType, "Name of the contact."),
-    (
-        *("isAllCountry", th.BooleanType),
-        "Whether to search all countries; Zoho requires `false` with `userNumber`.",
-    ),
+    ("isAllCountry", th.BooleanType, "Whether to search all countries; `false` with `userNumber`."),
     ("isVoiceMail", th.BooleanType, "Whether to read only calls with a voicemail."),
     ("isRecording", th.BooleanType, "Whether to read only calls with a recording."),
     ("departmentId", _IDS, "Ids of departments."),

@@ -39,10 +39,7 @@ _CREDIT_FIELDS = (
 )
 # Those from `contact_name` on are not in the documentation's samples but were seen by clients.
 FIELDS: tuple[Field, ...] = (
-    Field(
-        *("logid", ID, "Id of the call log, a UUID; `uuid` where Zoho sends only that."),
-        alias="uuid",
-    ),
+    Field("logid", ID, "Id of the call log, a UUID; `uuid` if only that is sent.", alias="uuid"),
     Field("call_type", STRING, "incoming, outgoing, missed, bridged or forward."),
     Field("start_time", FieldType.START, "When the call started."),
     Field("answer_time", TIMESTAMP, "When the call was answered; null if it was not."),

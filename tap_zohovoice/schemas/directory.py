@@ -33,7 +33,7 @@ _WAIT_MUSIC = (
     Field("enableDefaultAnnouncements", _BOOLEAN, "Same as the field of the queue."),
 )
 QUEUE_FIELDS = (
-    Field("id", _ID, "Id of the queue; `groupid` where Zoho sends only that.", alias="groupid"),
+    Field("id", _ID, "Id of the queue; `groupid` if only that is sent.", alias="groupid"),
     Field("name", _STRING, "Name."),
     Field("emailId", _STRING, "E-mail address for notices of missed calls."),
     Field("queueStrategy", _STRING, "How calls are distributed, such as ring-all."),
@@ -43,10 +43,7 @@ QUEUE_FIELDS = (
 )
 # Source: one client, whose list of fields is known to be incomplete.
 NUMBER_FIELDS = (
-    Field(
-        *("numberId", _ID, "Id of the number; `numberMapId` where Zoho sends only that."),
-        alias="numberMapId",
-    ),
+    Field("numberId", _ID, "Id of the number, else its `numberMapId`.", alias="numberMapId"),
     Field("numberMapId", _ID, "Id of the assignment of the number."),
     Field("number", _ID, "Phone number, with a space after the country code."),
     Field("displayName", _STRING, "Name."),
