@@ -46,7 +46,8 @@ class ServerLimits:
         """Rows after which records and STATE must be emitted: more take too many requests."""
         if not self.full_page_rows:
             return _MAX_ROWS
-        new_rows = max(self.full_page_rows - 1, 1)  # pages overlap by a row
+        # Pages overlap by a row. Windows of a few rows would only repeat days, as they overlap too.
+        new_rows = max(self.full_page_rows - 1, 4)
         most = _MAX_WINDOW_REQUESTS * new_rows
         return max(self.window_requests * new_rows, min(_MIN_CHECKPOINT_ROWS, most))
 
