@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Generator
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
 from tap_zohovoice.exceptions import (
@@ -34,6 +35,7 @@ _ROUND_LIMITS = 100, 128
 """Limits of offsets are multiples of these or of 10: a list of such a length may be cut off."""
 
 
+@dataclass(eq=False)
 class PageFlow:
     """Reads one window to its end.
 
@@ -42,38 +44,30 @@ class PageFlow:
     before `start` (timestamp) are not needed, but windows have some.
     """
 
-    def __init__(
-        self,
-        request_page: Callable[..., PageGenerator],
-        limits: ServerLimits,
-        *,
-        split: Split,
-        name: str,
-        start: str = "",
-    ) -> None:
-        self.calls = CallRows()
-        self.rows = self.calls.kept
-        self._request_page = request_page
-        self.limits = limits
-        self._split = split
-        self._name = name
-        self._start = start
-        self._pass = WindowPass(limits, start)
-        self._longest = 1  # rows of a page
-        self._has_ended = self._has_looked_ahead = False
+    request_page: Callable[..., PageGenerator]
+    limits: ServerLimits
+    _: KW_ONLY
+    split: Split = "nothing"
+    name: str
+    start: str = ""
+    calls: CallRows = field(default_factory=CallRows, init=False)
+    _pass: WindowPass = field(init=False)
+    _longest = 1  # rows of a page
+    _has_ended = _has_looked_ahead = False
 
     @property
     def is_end_certain(self) -> bool:
         """Whether all rows were received, or the end is not likely to be a limit of offsets."""
         if self._pass.passed_start:
             return True
+        found = len(self.calls.kept)
         if self._pass.has_trusted_total:
-            is_suspect = len(self.rows) in self.limits.suspect_totals and self._split != "nothing"
-            return not is_suspect or len(self.rows) < self.limits.deepest_row
+            is_suspect = found in self.limits.suspect_totals and self.split != "nothing"
+            return not is_suspect or found < self.limits.deepest_row
         rows = self._pass.row_count  # a list may lack its last row, or have one that was added
         nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
         is_round = rows % 10 == 0 or not all(nearby)
-        return (self._has_ended and not is_round) or len(self.rows) < self.limits.proven_window_rows
+        return (self._has_ended and not is_round) or found < self.limits.proven_window_rows
 
     def read_window(self) -> Generator[PageRequest, Page, CallRows]:
         """Read the window, again if rows are missing or moved, and return its rows.
@@ -85,11 +79,11 @@ class PageFlow:
         """
         before: WindowPass | None = None
         for _ in range(1 + _MAX_REREADS):
-            this = self._pass = WindowPass(self.limits, self._start)
+            this = self._pass = WindowPass(self.limits, self.start)
             yield from self._read_pass()
             # Rows whose order changes may have the same order once, by chance.
             keeps_order = this.is_firm and (before is None or this.has_order_of(before))
-            if this.is_complete(len(self.rows), keeps_order=keeps_order):
+            if this.is_complete(len(self.calls.kept), keeps_order=keeps_order):
                 return self.calls
             if before is not None:
                 is_repeated = before.is_firm and this.seen.keys() == before.seen.keys()
@@ -98,7 +92,7 @@ class PageFlow:
                     _LOGGER.warning(
                         "%s: meta.total is %d but only %d distinct calls were returned, twice; "
                         "continuing and ignoring meta.total",
-                        *(self._name, min(this.totals), len(self.rows)),
+                        *(self.name, min(this.totals), len(self.calls.kept)),
                     )
                     return self.calls
                 if not this.is_firm or self.limits.needs_single_pages:
@@ -121,7 +115,7 @@ class PageFlow:
                 if self._pass.has_shifted:  # but a single page has all rows, in any order
                     raise self._order_changes()
                 message = (
-                    f"Zoho returns the same calls of {self._name} at every offset; "
+                    f"Zoho returns the same calls of {self.name} at every offset; "
                     "run again later, and report it to Zoho's support if it persists"
                 )
                 raise ZohoVoiceError(message)
@@ -138,7 +132,7 @@ class PageFlow:
         if not self._pass.has_trusted_total:
             if offset:  # so the page before it was a full one
                 self.limits.full_page_rows = self._longest
-            if self._split == "days":
+            if self.split == "days":
                 yield from self._check_length()
         # The last row is requested again: if it is not where it was, rows have moved.
         overlap = self._pass.choose_overlap(page)
@@ -148,7 +142,7 @@ class PageFlow:
         if overlap and not is_known:
             return (yield from self._step_back(offset, following))
         if following.rows:
-            self._pass.check_seam(page, following, self.rows)
+            self._pass.check_seam(page, following, self.calls.kept)
             return offset, following
         self._check_unexpected_end(offset, following)
         return offset, None
@@ -156,20 +150,20 @@ class PageFlow:
     def _check_length(self) -> Generator[PageRequest, Page, None]:
         """Check that a window without a total is not too large, by a request for a later row."""
         most = self.limits.max_window_rows
-        if len(self.rows) > most:
+        if len(self.calls.kept) > most:
             raise WindowTooLargeError(None)
-        is_longest = len(self.rows) > 2 * self.limits.proven_window_rows
-        if self._has_looked_ahead or not (is_longest or len(self.rows) > most // 10):
+        is_longest = len(self.calls.kept) > 2 * self.limits.proven_window_rows
+        if self._has_looked_ahead or not (is_longest or len(self.calls.kept) > most // 10):
             return
         self._has_looked_ahead = True
         offset = int(TARGET_FILL * most) if is_longest else most
-        page = yield from self._request_page(offset, has_rows=False)
-        if any(row.logid not in self.rows for row in page.rows):
+        page = yield from self.request_page(offset, has_rows=False)
+        if any(row.logid not in self.calls.kept for row in page.rows):
             raise WindowTooLargeError(None)
 
     def _get(self, offset: int) -> PageGenerator:
         try:
-            page = yield from self._request_page(offset)
+            page = yield from self.request_page(offset)
         except RequestFailedError as error:
             # Some search engines respond with a server error beyond their limit, even if the rows
             # end before it.
@@ -191,7 +185,7 @@ class PageFlow:
         total = page.total or 0
         is_capped = len(page.rows) < total == TRACK_TOTAL_HITS_CAP
         most = {"days": self.limits.max_window_rows, "types": self.limits.checkpoint_rows}
-        if is_capped or total > most.get(self._split, total):
+        if is_capped or total > most.get(self.split, total):
             raise WindowTooLargeError(total)
 
     def _add(self, page: Page, offset: int) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from tap_zohovoice.exceptions import (
-    InvalidParameterError,
     RateLimitLockoutError,
     RequestFailedError,
     RetriesExhaustedError,
@@ -139,21 +138,20 @@ class PageRequester:
 
     def _lower(self, offset: int, size: int, error: ZohoVoiceError) -> bool:
         """Lower the size if it may have caused a failure; return whether it could be."""
-        is_value, may_be_size = False, True
         if not isinstance(error, RequestFailedError):
             is_unclear = type(error) is ZohoVoiceError and error.summary  # such as a redirect
             if is_unclear and self._is_unproven and self._least > _DOCUMENTED_SIZE:
                 self._least, self._failed, self._larger = _DOCUMENTED_SIZE, [], []
                 return True  # one smaller page is tried
             return False
-        if isinstance(error, InvalidParameterError):
-            is_value, may_be_size = error.is_invalid_value, error.rejected_param == "size"
-            if may_be_size and self.proven < self._least and self.halve():
-                return True
+        is_size = error.rejected_param == "size"
+        if is_size and self.proven < self._least and self.halve():
+            return True
         # Days may be the reason of a value that is invalid. An error without a summary is a failure
         # to get a token.
-        if error.summary and not is_value and self.lower_unproven():
+        if error.summary and not error.is_invalid_value and self.lower_unproven():
             return True
+        may_be_size = is_size or isinstance(error, RetriesExhaustedError)
         return may_be_size and not self._is_beyond(offset, size) and self._lower_granted()
 
     def _lower_granted(self) -> bool:

@@ -12,6 +12,7 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.filters import CALL_TYPES
 from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError, ZohoVoiceError
 from tap_zohovoice.extract.legs import CallRows
+from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.extract.range_proof import RangeProof
 from tap_zohovoice.extract.recovery import Recovery
 from tap_zohovoice.extract.results import Checkpoint, WindowResult
@@ -43,8 +44,9 @@ class CallLogReader:
         # Called with each page, and the share of all days that its window has.
         self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
         self.emits_types = False  # one by one, with checkpoints, where a day takes long
-        self._windows = WindowReader(page_size, filters, cutoff, self._observe)
-        self.limits, self.pages = self._windows.limits, self._windows.pages
+        self.pages = PageRequester(page_size)
+        self.limits = self.pages.limits
+        self._windows = WindowReader(self.pages, filters, cutoff, self._observe)
         self.planner = WindowPlanner(start, end, now, self.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
         self._start = format_timestamp(start)

@@ -1,6 +1,7 @@
 """Reader of one date window: to its end, or until it is known to have too many rows."""
 
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError
@@ -17,26 +18,20 @@ Rows = dict[str, SerializedRecord]
 CallsGenerator = Generator[PageRequest, Page, CallRows]
 
 
+@dataclass(eq=False)
 class WindowReader:
     """Reads date windows with the documented parameters.
 
     Calls that started before `cutoff` (timestamp) are not needed.
     """
 
-    def __init__(
-        self,
-        page_size: int | None,
-        filters: Mapping[str, str],
-        cutoff: str,
-        on_page: Callable[[DateWindow, Page], None],
-    ) -> None:
-        self.rows: Rows = {}  # of the last window, even if it was not read to its end
-        self.pages = PageRequester(page_size)
-        self.limits = self.pages.limits
-        self._filters = filters
-        self._cutoff = cutoff
-        self._on_page = on_page
-        self._has_verified_offset = False
+    pages: PageRequester
+    filters: Mapping[str, str]
+    cutoff: str
+    on_page: Callable[[DateWindow, Page], None]
+    rows: Rows = field(default_factory=dict, init=False)
+    """Rows of the last window, even if it was not read to its end."""
+    _has_verified_offset = False
 
     def read(
         self, window: DateWindow, split: Split = "nothing", *, seen: int = 0
@@ -48,9 +43,11 @@ class WindowReader:
             InvalidParameterError: If the server rejects the window or the size.
         """
         request = partial(self.request_page, window)
-        flow = PageFlow(request, self.limits, split=split, name=str(window), start=self._cutoff)
+        flow = PageFlow(
+            request, self.pages.limits, split=split, name=str(window), start=self.cutoff
+        )
         if not window.call_type:
-            self.rows = flow.rows
+            self.rows = flow.calls.kept
         calls = yield from flow.read_window()
         if not flow.is_end_certain:
             if split == "days":
@@ -59,7 +56,7 @@ class WindowReader:
             elif len(calls.kept) >= 0.9 * seen:
                 raise WindowTooLargeError(None)
         if not window.call_type:
-            self.limits.observe_window(len(calls.kept))
+            self.pages.limits.observe_window(len(calls.kept))
         return calls
 
     def request_page(
@@ -76,9 +73,9 @@ class WindowReader:
         except RequestFailedError:
             if has_rows:
                 raise
-            self.limits.reject_offset(offset)
+            self.pages.limits.reject_offset(offset)
             return Page([], None, 0)
-        self._on_page(window, page)
+        self.on_page(window, page)
         return page
 
     def _verify_end(self, window: DateWindow, rows: Rows) -> Generator[PageRequest, Page, None]:
@@ -92,15 +89,13 @@ class WindowReader:
         def request_page(days: DateWindow, offset: int, *, has_rows: bool = True) -> PageGenerator:
             page = yield from self.request_page(days, offset, has_rows=has_rows)
             if any(row.logid not in rows for row in page.rows):
-                self.limits.reject_offset(len(rows))
+                self.pages.limits.reject_offset(len(rows))
                 raise WindowTooLargeError(None)
             return page
 
         for days in days_after(window, [row.start_time for row in rows.values()]):
             request = partial(request_page, days)
-            flow = PageFlow(
-                request, self.limits, split="nothing", name=str(days), start=self._cutoff
-            )
+            flow = PageFlow(request, self.pages.limits, name=str(days), start=self.cutoff)
             found = yield from flow.read_window()
             if len(found.kept) > 0.9 * len(rows):
                 raise WindowTooLargeError(None)  # it may be cut off too
@@ -114,14 +109,14 @@ class WindowReader:
         """
         if total is None or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
             return False
-        if total <= self.limits.reachable_rows:
+        if total <= self.pages.limits.reachable_rows:
             return False
         self._has_verified_offset = True
         yield from self.request_page(window, total - 1, has_rows=False)
-        return total <= self.limits.max_window_rows
+        return total <= self.pages.limits.max_window_rows
 
     def params_of(self, window: DateWindow) -> dict[str, str]:
         """Return the query parameters of a window."""
         first, last = window.first.isoformat(), window.last.isoformat()
         call_type = {"callType": window.call_type} if window.call_type else {}
-        return {"fromDate": first, "toDate": last, **self._filters, **call_type}
+        return {"fromDate": first, "toDate": last, **self.filters, **call_type}

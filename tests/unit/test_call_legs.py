@@ -38,7 +38,7 @@ def read(rows: Sequence[SerializedRecord], size: int) -> tuple[PageFlow, int, se
 @pytest.mark.parametrize("ends", list(permutations(["08:05", "08:10", "08:20"])))
 def test_row_with_latest_end_in_response_is_kept(ends: tuple[str, ...]) -> None:
     flow, requests, legs = read([row("a"), *(row("call", end) for end in ends), row("b")], 100)
-    assert flow.rows["call"].record["end_time"] == "08:20"
+    assert flow.calls.kept["call"].record["end_time"] == "08:20"
     assert legs == {"call"}
     assert flow.limits.total_is_reliable
     assert requests <= 2
@@ -53,21 +53,21 @@ def test_row_with_latest_end_in_response_is_kept(ends: tuple[str, ...]) -> None:
 )
 def test_last_of_rows_with_equal_ends_is_kept(ends: tuple[str | None, ...], kept: int) -> None:
     flow, _, _ = read([row("call", end, number) for number, end in enumerate(ends)], 100)
-    assert flow.rows["call"].record["number"] == kept
+    assert flow.calls.kept["call"].record["number"] == kept
 
 
 @pytest.mark.parametrize("distance", [6, 7, 12, 20])
 def test_row_of_later_response_is_kept(distance: int) -> None:
     others = [row(f"other-{number:02}") for number in range(distance)]
     flow, _, legs = read([row("call", "09:00"), *others, row("call", "08:30"), row("last")], 5)
-    assert flow.rows["call"].record["end_time"] == "08:30"
+    assert flow.calls.kept["call"].record["end_time"] == "08:30"
     assert legs == {"call"}
-    assert len(flow.rows) == distance + 2
+    assert len(flow.calls.kept) == distance + 2
     assert flow.limits.total_is_reliable
 
 
 def test_equal_rows_of_an_id_are_not_told() -> None:
     flow, _, legs = read([row("call", "08:05"), row("call", "08:05"), row("other")], 100)
-    assert set(flow.rows) == {"call", "other"}
+    assert set(flow.calls.kept) == {"call", "other"}
     assert not legs
     assert flow.limits.total_is_reliable
