@@ -90,7 +90,6 @@ class WindowPlanner:
         self.boundary = ToDateBoundary()
         self._limits = limits
         self._end = now if end is None else min(now, end)
-        self._today = now.date()
         self._earliest_today = (now + MIN_UTC_OFFSET).date()
         self._start = start
         self._first_day = (start + MIN_UTC_OFFSET).date()
@@ -161,14 +160,10 @@ class WindowPlanner:
         if self._is_extending:
             self._next = None
             return True
-        if window.last > self._today:
-            last = self._today
-        elif window.last == self._today > self._earliest_today:
-            last = self._today - DAY
-        else:
+        if window.last <= self._earliest_today:
             return False
-        self._last_day = last
-        if window.first > last:
+        self._last_day = self._earliest_today
+        if window.first > self._last_day:
             self._extend(window.first)
         return True
 
