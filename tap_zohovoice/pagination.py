@@ -99,6 +99,10 @@ class Page:
     size: int  # number of rows that were requested
 
 
+Flow = Generator[PageRequest, Page, _Result]
+"""Yields page requests, is sent pages or has errors of requests thrown in, and returns a result."""
+
+
 def parse_total(meta: object, rows: int) -> int | None:
     """Parse `meta.total`; None where it is missing, or not a count (contacts have -1)."""
     total = meta.get("total") if isinstance(meta, dict) else None

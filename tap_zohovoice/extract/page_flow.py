@@ -1,7 +1,7 @@
 """Pages of one window: which offset to request next, and whether all rows were received."""
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
@@ -15,13 +15,10 @@ from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.window_pass import WindowPass
 from tap_zohovoice.extract.windows import TARGET_FILL
-from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.pagination import Flow, Page
 
-PageGenerator = Generator[PageRequest, Page, Page]
 Split = Literal["days", "types", "nothing"]
 """What to request instead of a window: fewer days, or one type of calls of one day."""
-NextPage = tuple[int, Page | None]
-"""A page and its offset; None at the end."""
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_REREADS = 3
@@ -44,7 +41,7 @@ class PageFlow:
     before `start` (timestamp) are not needed, but windows have some.
     """
 
-    request_page: Callable[..., PageGenerator]
+    request_page: Callable[..., Flow[Page]]
     limits: ServerLimits
     _: KW_ONLY
     split: Split = "nothing"
@@ -69,7 +66,7 @@ class PageFlow:
         is_round = rows % 10 == 0 or not all(nearby)
         return (self._has_ended and not is_round) or found < self.limits.proven_window_rows
 
-    def read_window(self) -> Generator[PageRequest, Page, CallRows]:
+    def read_window(self) -> Flow[CallRows]:
         """Read the window, again if rows are missing or moved, and return its rows.
 
         Raises:
@@ -104,7 +101,7 @@ class PageFlow:
         self.limits.require_single_pages()
         return WindowTooLargeError(max(self._pass.totals, default=None))
 
-    def _read_pass(self) -> Generator[PageRequest, Page, None]:
+    def _read_pass(self) -> Flow[None]:
         """Read from the first row to the last."""
         first = yield from self._get(0)
         self._check_fits(first)
@@ -126,8 +123,8 @@ class PageFlow:
         if self._pass.is_single_page and not self._pass.passed_start:
             self.limits.proven_page_rows = max(self.limits.proven_page_rows, self._pass.row_count)
 
-    def _get_next(self, offset: int, page: Page) -> Generator[PageRequest, Page, NextPage]:
-        """Get the page after a page, if there is one."""
+    def _get_next(self, offset: int, page: Page) -> Flow[tuple[int, Page | None]]:
+        """Get the page after a page with its offset; None at the end."""
         end = offset + len(page.rows)
         if not self._pass.has_trusted_total:
             if offset:  # so the page before it was a full one
@@ -147,7 +144,7 @@ class PageFlow:
         self._check_unexpected_end(offset, following)
         return offset, None
 
-    def _check_length(self) -> Generator[PageRequest, Page, None]:
+    def _check_length(self) -> Flow[None]:
         """Check that a window without a total is not too large, by a request for a later row."""
         most = self.limits.max_window_rows
         if len(self.calls.kept) > most:
@@ -161,7 +158,7 @@ class PageFlow:
         if any(row.logid not in self.calls.kept for row in page.rows):
             raise WindowTooLargeError(None)
 
-    def _get(self, offset: int) -> PageGenerator:
+    def _get(self, offset: int) -> Flow[Page]:
         try:
             page = yield from self.request_page(offset)
         except RequestFailedError as error:
@@ -211,7 +208,7 @@ class PageFlow:
             offset + length == page.total and length % _ROUND_PAGE != 0 and not (is_full or is_own)
         )
 
-    def _step_back(self, offset: int, page: Page) -> Generator[PageRequest, Page, NextPage]:
+    def _step_back(self, offset: int, page: Page) -> Flow[tuple[int, Page | None]]:
         """Go back from a seam to a known row, after rows before the seam vanished."""
         lower, back, self._pass.has_shifted = offset, page, True
         while lower and not any(row.logid in self._pass.seen for row in back.rows):

@@ -1,6 +1,5 @@
 """Requests of pages, in the largest size that the server accepts."""
 
-from collections.abc import Generator
 from dataclasses import replace
 
 from tap_zohovoice.exceptions import (
@@ -11,7 +10,7 @@ from tap_zohovoice.exceptions import (
 )
 from tap_zohovoice.extract.limits import DEFAULT_SIZE, LIKELY_LIMITS, ServerLimits
 from tap_zohovoice.http.retry import MAX_ATTEMPTS, SIZE_ATTEMPTS, TRIAL_LIMITS
-from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.pagination import Flow, Page, PageRequest
 
 _DOCUMENTED_SIZE = 100
 """The size in the documentation's sample request; clients use larger ones."""
@@ -41,9 +40,7 @@ class PageRequester:
         self._large_end = LIKELY_LIMITS[0]  # likely, or observed by the last failure
         self.limits = ServerLimits(self._least)
 
-    def request(
-        self, request: PageRequest, *, has_rows: bool, is_long: bool
-    ) -> Generator[PageRequest, Page, Page]:
+    def request(self, request: PageRequest, *, has_rows: bool, is_long: bool) -> Flow[Page]:
         """Request a page, in a larger size only if `has_rows`: if rows are certain to be there.
 
         Other requests verify that a window has no rows if it `is_long`.
@@ -104,7 +101,7 @@ class PageRequester:
         """Whether a failure may be due to the size, since none was accepted."""
         return self.proven < self._least and self._least > _LEAST_SIZE
 
-    def _request_granted(self, request: PageRequest) -> Generator[PageRequest, Page, Page]:
+    def _request_granted(self, request: PageRequest) -> Flow[Page]:
         """Request a page, and smaller ones as long as the size may be the reason of a failure."""
         attempts = 0
         while True:
@@ -162,7 +159,7 @@ class PageRequester:
         self._granted, self._larger = next(smaller, None), []
         return True
 
-    def _try_larger(self, request: PageRequest) -> Generator[PageRequest, Page, Page | None]:
+    def _try_larger(self, request: PageRequest) -> Flow[Page | None]:
         """Request existing rows in a larger size; None: it is not accepted."""
         while size := self._larger_size(request.offset):
             page = Page([], None, size)

@@ -19,7 +19,7 @@ from tap_zohovoice.extract.windows import (
     WindowPlanner,
     midnight,
 )
-from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.pagination import Flow
 from tap_zohovoice.singer.records import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
@@ -53,7 +53,7 @@ class RangeProof:
         self._probes = 0
         self._follows_rows = False
 
-    def is_whole(self, window: DateWindow, rows: Rows) -> Generator[PageRequest, Page, bool]:
+    def is_whole(self, window: DateWindow, rows: Rows) -> Flow[bool]:
         """Return whether a window that was read is complete; if not, shorter ones are planned."""
         starts = self._observe(window, rows.values())
         follows_rows, self._follows_rows = self._follows_rows, len(starts) >= _MIN_ROWS
@@ -91,7 +91,7 @@ class RangeProof:
             self._proven_days = max(self._proven_days, days)
         return starts
 
-    def _has_new_rows(self, probe: DateWindow, rows: Rows) -> Generator[PageRequest, Page, bool]:
+    def _has_new_rows(self, probe: DateWindow, rows: Rows) -> Flow[bool]:
         """Return whether a window has rows that were not received before."""
         self._probes += 1
         try:

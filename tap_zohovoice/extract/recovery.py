@@ -2,13 +2,12 @@
 
 import datetime as dt
 import logging
-from collections.abc import Generator
 
 from tap_zohovoice.exceptions import InvalidParameterError, RequestFailedError
 from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, SHORT_RANGE_DAYS, DateWindow, WindowPlanner
 from tap_zohovoice.http.retry import MAX_ATTEMPTS
-from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.pagination import Flow, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _FEW_ROWS, _FEW_ATTEMPTS = 10, 2
@@ -39,9 +38,7 @@ class Recovery:
             self._planner.range_days = self._range_days
         self._retries_size, self._range_days = False, self._planner.range_days
 
-    def plan_retry(
-        self, window: DateWindow, error: RequestFailedError
-    ) -> Generator[PageRequest, Page, bool]:
+    def plan_retry(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
         """Plan fewer days or rows after a failure; return whether to request the window again."""
         if not isinstance(error, InvalidParameterError):
             return (yield from self._request_fewer_days(window, error))
@@ -59,9 +56,7 @@ class Recovery:
         self._retries_size = self._windows.pages.halve()
         return self._retries_size
 
-    def _request_fewer_days(
-        self, window: DateWindow, error: RequestFailedError
-    ) -> Generator[PageRequest, Page, bool]:
+    def _request_fewer_days(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
         """Request fewer days, or rows, if the server does not fail to return a few."""
         # Without a summary, there was no response: no access token could be fetched.
         if not error.summary or not (yield from self._accepts(self._recent)):
@@ -73,7 +68,7 @@ class Recovery:
         is_less = self._planner.halve(window) or (is_future and self._planner.avoid_future(window))
         return is_less or self._windows.pages.halve()
 
-    def _skip_rejected_past(self, window: DateWindow) -> Generator[PageRequest, Page, bool]:
+    def _skip_rejected_past(self, window: DateWindow) -> Flow[bool]:
         """Find the oldest day that the server accepts, if it rejects the first ones as too old."""
         rejected, accepted = window.first, self._recent
         if self._has_read or rejected >= accepted or not (yield from self._accepts(accepted)):
@@ -93,9 +88,7 @@ class Recovery:
         self._planner.start_at(accepted)
         return True
 
-    def _accepts(
-        self, day: dt.date, attempts: int = _FEW_ATTEMPTS
-    ) -> Generator[PageRequest, Page, bool]:
+    def _accepts(self, day: dt.date, attempts: int = _FEW_ATTEMPTS) -> Flow[bool]:
         """Return whether the server accepts a request for a few rows of a day."""
         window = DateWindow(day, day + DAY)
         params, limits = self._windows.params_of(window), {"max_attempts": attempts}

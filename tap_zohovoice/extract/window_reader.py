@@ -1,21 +1,20 @@
 """Reader of one date window: to its end, or until it is known to have too many rows."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError
 from tap_zohovoice.extract.legs import CallRows
-from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, PageGenerator, Split
+from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, Split
 from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.extract.windows import SHORT_RANGE_DAYS, DateWindow, days_after
 from tap_zohovoice.http.retry import TRIAL_LIMITS
-from tap_zohovoice.pagination import Page, PageRequest
+from tap_zohovoice.pagination import Flow, Page, PageRequest
 from tap_zohovoice.singer.records import SerializedRecord
 
 Rows = dict[str, SerializedRecord]
 """Rows by `logid`."""
-CallsGenerator = Generator[PageRequest, Page, CallRows]
 
 
 @dataclass(eq=False)
@@ -35,7 +34,7 @@ class WindowReader:
 
     def read(
         self, window: DateWindow, split: Split = "nothing", *, seen: int = 0
-    ) -> CallsGenerator:
+    ) -> Flow[CallRows]:
         """Read a window; if it has calls of one type, `seen` rows of any type were too many.
 
         Raises:
@@ -61,7 +60,7 @@ class WindowReader:
 
     def request_page(
         self, window: DateWindow, offset: int = 0, *, has_rows: bool = True
-    ) -> PageGenerator:
+    ) -> Flow[Page]:
         """Request a page; a later one has no rows if it fails, unless it `has_rows` for certain."""
         has_rows = has_rows or not offset
         limits = {} if has_rows else TRIAL_LIMITS
@@ -78,7 +77,7 @@ class WindowReader:
         self.on_page(window, page)
         return page
 
-    def _verify_end(self, window: DateWindow, rows: Rows) -> Generator[PageRequest, Page, None]:
+    def _verify_end(self, window: DateWindow, rows: Rows) -> Flow[None]:
         """Verify that a long window was not cut off at the limit of offsets.
 
         Raises:
@@ -86,7 +85,7 @@ class WindowReader:
                 that were not received before, or prove nothing.
         """
 
-        def request_page(days: DateWindow, offset: int, *, has_rows: bool = True) -> PageGenerator:
+        def request_page(days: DateWindow, offset: int, *, has_rows: bool = True) -> Flow[Page]:
             page = yield from self.request_page(days, offset, has_rows=has_rows)
             if any(row.logid not in rows for row in page.rows):
                 self.pages.limits.reject_offset(len(rows))
@@ -100,9 +99,7 @@ class WindowReader:
             if len(found.kept) > 0.9 * len(rows):
                 raise WindowTooLargeError(None)  # it may be cut off too
 
-    def verify_offset(
-        self, window: DateWindow, total: int | None
-    ) -> Generator[PageRequest, Page, bool]:
+    def verify_offset(self, window: DateWindow, total: int | None) -> Flow[bool]:
         """Return whether the last row of a large window can be requested, so that it fits.
 
         Without this, a dense day would be read twice, in two windows of two days.
