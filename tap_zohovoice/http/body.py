@@ -40,10 +40,7 @@ def read_whole(response: requests.Response, chunks: Iterable[bytes]) -> bytes:
 
 
 def iter_body(response: requests.Response, clock: Clock, deadline: float) -> Iterator[bytes]:
-    """Iterate over the decompressed chunks of a streamed body.
-
-    After the deadline, of the monotonic clock, it may take the time for its bytes at
-    `MIN_BYTES_PER_SECOND`.
+    """Iterate over the decompressed chunks of a body; after the deadline, see the minimum pace.
 
     Raises:
         requests.RequestException: If the body is too slow, truncated or cannot be decompressed.

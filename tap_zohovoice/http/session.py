@@ -50,10 +50,8 @@ class PlainSession(requests.Session):
     parses the address in it.
     """
 
-    first_date = ""
-    """`Date` of the first response."""
-    sent_at = 0.0
-    """When the last request was sent, in seconds of the monotonic clock."""
+    first_date = ""  # `Date` of the first response
+    sent_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
 
     def __init__(self, clock: Clock, timeout: float) -> None:
         super().__init__()

@@ -92,10 +92,7 @@ class SlidingWindowLimiter:
             self.wait(seconds + ROUNDING_MARGIN, reason)
 
     def try_acquire(self) -> tuple[float, str]:
-        """Acquire a slot if one is free; return the seconds to wait before the next try, and why.
-
-        Zero seconds mean that there is a slot.
-        """
+        """Acquire a slot and return zero, or the seconds to wait before the next try, and why."""
         now = self.clock.monotonic()
         if self._locked_until > now:
             return self._locked_until - now, self._lock_reason
@@ -119,11 +116,8 @@ class SlidingWindowLimiter:
                 self.store.release(slot)
 
     def lock_for(self, seconds: float, reason: str) -> None:
-        """Grant no slot for some seconds, here and in other processes; `acquire` waits.
-
-        Requests may prolong a lockout, so a margin is added; the log states the reason.
-        """
-        seconds += 1 + seconds * 0.01
+        """Grant no slot for some seconds, here and in other processes; `acquire` waits."""
+        seconds += 1 + seconds * 0.01  # an early request may prolong the lockout
         self._locked_until = max(self._locked_until, self.clock.monotonic() + seconds)
         self._lock_reason = reason
         self.store.lock_for(seconds)

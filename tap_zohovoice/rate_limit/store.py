@@ -34,11 +34,7 @@ _TABLES = (
 
 
 def store_path(client_id: str, url: str) -> Path:
-    """Return the file for one OAuth client and one rate-limited URL; its name reveals neither.
-
-    Raises:
-        RuntimeError: If the user has no home folder.
-    """
+    """Return the file for one OAuth client and one rate-limited URL; its name reveals neither."""
     name = hashlib.sha256(f"{client_id}\n{url}".encode()).hexdigest()[:24]
     folder = user_state_path("tap-zohovoice", appauthor=False).expanduser()
     if not folder.is_absolute():  # XDG ignores such a path; each working folder would have a count
