@@ -3,7 +3,6 @@
 import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any, ClassVar
@@ -19,19 +18,13 @@ from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.body import ACCEPT_ENCODING
-from tap_zohovoice.progress import Progress
-from tap_zohovoice.schemas.conversion import Record, RecordConverter
-from tap_zohovoice.schemas.types import Field, build_schema
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import lower_future_bookmark
 
 
 class ZohoVoiceStream(RESTStream[Any]):
-    """A stream of the REST API of Zoho Voice.
-
-    With `fields`, its schema is built from them, from the first line of its docstring and its
-    scope.
-    """
+    """A stream of the REST API of Zoho Voice."""
 
     allow_redirects = False  # the token must not be sent to another host
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
@@ -42,18 +35,8 @@ class ZohoVoiceStream(RESTStream[Any]):
     owner_scope: ClassVar[str] = ""  # of another list that the stream reads, if there is one
     fixed_partitions: ClassVar[Sequence[dict[str, str]] | None] = ()
     """Contexts of the partitions, if there are any; None if they are known only at run time."""
-    schema: ClassVar[dict[str, Any]] = {}
-    fields: ClassVar[tuple[Field, ...]] = ()
-    is_open: ClassVar[bool] = True  # whether rows may have other fields too
+    schema: ClassVar[dict[str, Any]]
     _sampled = 0
-
-    @override
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if cls.fields:
-            scope, first_line = cls.owner_scope or cls.scope, (cls.__doc__ or "").partition("\n")[0]
-            description = f"{first_line} Requires the scope {scope}."
-            cls.schema = build_schema(*cls.fields, is_open=cls.is_open, description=description)
 
     def __init__(self, tap: Tap, services: Services) -> None:
         self.tap = tap
@@ -99,12 +82,6 @@ class ZohoVoiceStream(RESTStream[Any]):
     def timeout(self) -> int:
         return self.services.settings.request_timeout
 
-    @cached_property
-    def converter(self) -> RecordConverter:
-        """Converts rows to records."""
-        required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
-        return RecordConverter(self.fields, required, self.logger)
-
     @property
     def is_connection_test(self) -> bool:
         """Whether a few records are enough: `--test`."""
@@ -129,16 +106,9 @@ class ZohoVoiceStream(RESTStream[Any]):
         """Return a few records, to test the connection."""
         return self.read_records(context)
 
-    def reporting(self) -> AbstractContextManager[None]:
-        """Report the number of emitted records while a block runs."""
-        limiter = self.services.limiter_for(self.get_url(None))
-        progress = Progress(self.name, limiter, self.services.writer)
-        return self.services.reporter.task(progress.snapshot)
-
     @override
     def build_prepared_request(self, *args: Any, **kwargs: Any) -> requests.PreparedRequest:
         # The SDK signs here and again when it sends, so that each request would take two slots.
-        kwargs.pop("json", None)
         return requests.Request(*args, **kwargs).prepare()
 
     @override

@@ -27,12 +27,10 @@ from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.singer.stream_maps import build_mapper
 from tap_zohovoice.singer.writer import MessageWriter
-from tap_zohovoice.streams.agent_status import AgentStatusChangesStream
 from tap_zohovoice.streams.call_logs import CallLogsStream
-from tap_zohovoice.streams.directory import DIRECTORY_STREAMS
-from tap_zohovoice.streams.owned import CALL_LINK_STREAMS
+from tap_zohovoice.streams.directory import DIRECTORY_STREAMS, SmsLogsStream
+from tap_zohovoice.streams.owned import CALL_LINK_STREAMS, AgentStatusChangesStream
 from tap_zohovoice.streams.recordings import RecordingsStream
-from tap_zohovoice.streams.sms_logs import SmsLogsStream
 from tap_zohovoice.streams.transcripts import TranscriptsStream
 
 STREAMS = (
@@ -101,6 +99,11 @@ class TapZohoVoice(Tap):
             self.logger.warning("The catalog selects no stream of the tap; nothing is read")
         if catalog is not None and settings.get("streams"):
             self.logger.warning("The setting streams is ignored because there is a catalog")
+        if settings.get("recordings_path") and not self.streams["recordings"].selected:
+            self.logger.warning(
+                "recordings_path is set, but the stream recordings is not selected: no file is "
+                "downloaded"
+            )
 
     @classmethod
     @override

@@ -17,7 +17,6 @@ from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.singer.json import MAX_INTEGER, MIN_INTEGER
 
 _Cast = Callable[[object], object]
-_BOOLEANS = {"true": True, "false": False}
 _MS_DIGITS = 13  # of milliseconds from 2001 to 2286
 _EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt ][\d:.,]{4,20}([Zz]|[+-][\d:]{2,6})\s*", re.ASCII)
@@ -94,8 +93,8 @@ def _integer(value: object) -> int:
 
 
 def _boolean(value: object) -> bool:
-    if isinstance(value, str) and value.lower() in _BOOLEANS:
-        return _BOOLEANS[value.lower()]
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
     raise CastError
 
 

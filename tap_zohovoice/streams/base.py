@@ -18,7 +18,7 @@ from tap_zohovoice.extract.windows import DAY
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import CallLogConverter
-from tap_zohovoice.schemas.conversion import Record, RecordConverter
+from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.singer.state import NEWEST
 
 _PAGE_SIZE = "page_size"  # member of a bookmark: the largest size that Zoho grants, and the week
@@ -198,6 +198,6 @@ class IncrementalStream(ZohoVoiceStream):
         yield from self._paginator.receive(self._page)
 
     @cached_property
-    @override
-    def converter(self) -> RecordConverter:
+    def converter(self) -> CallLogConverter:
+        """Converts rows to records."""
         return CallLogConverter()

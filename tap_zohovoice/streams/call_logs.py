@@ -27,36 +27,21 @@ class CallLogsStream(IncrementalStream):
     schema = CALL_LOG_SCHEMA
 
     @override
-    def read_records(self, context: Context | None) -> Iterator[Record]:
-        path, recordings = self.services.settings.recordings_path, self.tap.streams["recordings"]
-        if path and not recordings.selected:
-            self.logger.warning(
-                "recordings_path is set, but the stream recordings is not selected: no file is "
-                "downloaded"
-            )
-        yield from super().read_records(context)
-
-    @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
         if self._can_bulk_write():
-            for rows in (window.rows, window.strays):
-                self._bulk_write(add_other_rows(rows, window.legs) if window.legs else rows)
+            self._bulk_write(add_other_rows(window.rows + window.strays, window.legs))
         else:
             # What a selection or a map hides must not be emitted within `additional_fields`.
             yield from super().emit_window(window, context)
 
     def _can_bulk_write(self) -> bool:
         """Return whether records are emitted as they are: no field deselected, no map applied."""
-        declared = self.effective_schema["properties"]
-        return (
-            self.selected
-            and all(name in declared for name in self.schema["properties"])
-            and all(self.mask.values())
-            and all(
-                isinstance(step, SameRecordTransform) and not step.flattening_enabled
-                for step in self.stream_maps
-            )
+        is_plain = all(
+            isinstance(step, SameRecordTransform) and not step.flattening_enabled
+            for step in self.stream_maps
         )
+        is_whole = self.effective_schema["properties"].keys() >= self.schema["properties"].keys()
+        return is_plain and is_whole and all(self.mask.values())
 
     def _bulk_write(self, rows: list[SerializedRecord]) -> None:
         # One by one through the SDK, each record would take longer than everything else takes:

@@ -1,147 +1,16 @@
-"""Streams that read a whole list in each run."""
+"""Streams of lists: users, queues, contacts, messages and others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import requests
-from singer_sdk import Tap
-from singer_sdk.helpers.types import Context, RequestFunc
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.client import ZohoVoiceStream
-from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
-from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.schemas import directory as fields
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.services import Services
-
-_MAX_PASSES = 8  # over a list whose order changes, or that lacks rows
-
-
-class ListStream(ZohoVoiceStream):
-    """A stream that reads a whole list in each run; a subclass declares and describes the list."""
-
-    envelope: ClassVar[str]  # member of the response with the rows
-    size_param: ClassVar[str] = "offset"  # empty if the list has no pages of this kind
-    page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
-    rejects_end: ClassVar[bool] = False  # whether an offset after the last row may be rejected
-
-    _row_count = 0  # of the last page; 0 if no page follows
-    _total = 0
-    _is_accessible = _is_read = False
-    _has_moved = False  # whether rows changed their order in this pass
-
-    def __init__(self, tap: Tap, services: Services) -> None:
-        super().__init__(tap, services)
-        self._rows: list[Record] = []
-        self._emitted: dict[str, Record] = {}
-        self._seen: dict[str, None] = {}  # keys of this pass over the list
-
-    @override
-    def check_access(self) -> None:
-        if not self._is_accessible:  # other streams check it too
-            params = self.get_url_params(None, 0)
-            self.api.get_json(params | ({self.size_param: "1"} if params else {}), dict)
-            self._is_accessible = True
-
-    @override
-    def read_records(self, context: Context | None) -> Iterator[Record]:
-        """Return the records of the list, which is requested once a run."""
-        yield from self._emitted.values() if self._is_read else self.read_list(context)
-        self._is_read = True
-
-    def read_list(self, context: Context | None) -> Iterator[Record]:
-        """Request the list, and return its rows without duplicates."""
-        self._emitted = {}
-        self._total = duplicates = 0
-        with self.reporting():
-            for attempt in range(_MAX_PASSES):
-                before, self._seen, self._has_moved = len(self._emitted), {}, False
-                for record in self.request_records(context):
-                    known = self._emitted.setdefault(self.record_key(record), record)
-                    if known is record:
-                        yield record
-                    duplicates += known != record and not attempt
-                missing = self._total - len(self._emitted)
-                is_stuck = attempt and len(self._emitted) == before
-                if not missing or not (self._has_moved or (missing > 0 and not is_stuck)):
-                    break
-            else:
-                message = (
-                    f"The order of the list of {self.name} changes, or Zoho returns the same rows "
-                    "of the list again; run again later"
-                )
-                raise ZohoVoiceError(message)
-        self.converter.log_undeclared()
-        if duplicates:
-            message = "%d rows have a duplicate id, but other values; keeping the first row"
-            self.logger.warning(message, duplicates)
-        if missing > 0:
-            message = "meta.total is %d but only %d distinct rows were returned"
-            self.logger.warning(message, self._total, len(self._emitted))
-
-    def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
-        """Convert the rows of a page; an error names their place in the list."""
-        first, name, convert = (
-            len(self._emitted),
-            f"the list of {self.name}",
-            self.converter.convert,
-        )
-        return [convert_row(row, convert, index, name) for index, row in enumerate(rows, first)]
-
-    # --- the SDK's request loop ---
-
-    @override
-    def get_new_paginator(self) -> RowOffsetPaginator:
-        return RowOffsetPaginator(lambda: self._row_count, self.page_size)
-
-    @override
-    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
-        page = {"from": str(next_page_token), self.size_param: str(self.page_size)}
-        return page if self.size_param else {}
-
-    @override
-    def request_decorator(self, func: RequestFunc) -> RequestFunc:
-        decorated = super().request_decorator(func)
-
-        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
-            try:
-                return decorated(*args)
-            except InvalidParameterError as error:
-                if not (self.rejects_end and self._seen and error.is_invalid_value):
-                    raise
-                # It raises an error, unless it is the offset that is rejected.
-                self.api.get_json(self.get_url_params(args[1], 0), dict)
-                if not self.size_param:  # whether it has pages is not documented
-                    message = "Zoho returned %d %s and rejected the next page; there may be more"
-                    self.logger.warning(message, len(self._seen), self.name)
-                self._rows, self._row_count = [], 0
-                return requests.Response()
-
-        return request
-
-    @override
-    def validate_response(self, response: requests.Response) -> None:
-        self._rows = self.api.parse_json(response, self.parse_page)
-        keys = [self.record_key(record) for record in self._rows]
-        known = [key for key in self._seen if key in keys]
-        self._has_moved |= known != keys[: len(known)]  # a new row moves all others by one
-        if keys and len(known) == len(keys):
-            # If offsets count from 1, a single row may be the last row again.
-            self._has_moved |= keys != list(self._seen)[-1:]
-            self._rows = []
-        self._seen |= dict.fromkeys(keys)
-        self._row_count = len(self._rows) if self.size_param else 0
-
-    @override
-    def parse_response(self, response: requests.Response) -> Iterator[Record]:
-        yield from self._rows
-
-    def parse_page(self, body: dict[str, Any]) -> list[Record]:
-        """Parse a response to records, or raise `UnexpectedResponseError`."""
-        rows, total = parse_rows(body, self.envelope, len(self._emitted))
-        self._total = max(total or 0, self._total)
-        return self.convert_rows(rows)
+from tap_zohovoice.streams.lists import ListStream
 
 
 class UsersStream(ListStream):
@@ -250,3 +119,66 @@ DIRECTORY_STREAMS = (
     ScheduledSmsStream,
     CampaignsStream,
 )
+"""Those that are read as a whole in each run."""
+
+
+class SmsLogsStream(ListStream):
+    """Text messages, sent and received.
+
+    Archived ones have a separate partition. The format and the time zone of the date filters are
+    not documented, so none is sent. If the newest messages come first, the stream stops at messages
+    older than the bookmark minus the lookback. Otherwise it reads to the end.
+    """
+
+    name = "sms_logs"
+    path = "v1/sms/logs"
+    replication_key = "submittedTime"
+    primary_keys = ("logid",)
+    scope = "ZohoVoice.sms.READ"
+    fixed_partitions: ClassVar = [{"archived": "false"}, {"archived": "true"}]
+    partitions = fixed_partitions
+    envelope = "smsLogQuery"
+    fields = fields.SMS_FIELDS
+    size_param = "size"
+    page_size = 100
+
+    _start = ""
+    _last = "~"  # time of the last message while the newest ones come first, else empty
+    _complete_until = ""  # timestamp of the newest message, once all of a partition are emitted
+
+    @override
+    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
+        params = super().get_url_params(context, next_page_token)
+        return {**params, "optArchived": "true"} if _is_archived(context) else params
+
+    @override
+    def read_records(self, context: Context | None) -> Iterator[Record]:
+        self._start, self._last = format_timestamp(self.get_starting_time(context)), "~"
+        self._complete_until = newest = ""
+        emitted_before = self._emitted  # archived messages may be among the others too
+        for record in self.read_list(context):
+            if record["submittedTime"] >= self._start:
+                newest = max(newest, record["submittedTime"])
+                if self.record_key(record) not in emitted_before:
+                    yield {**record, "archived": _is_archived(context)}
+        self._complete_until = newest
+        if newest:
+            self.advance_bookmark(newest, context)
+
+    @override
+    def is_bookmark(self, timestamp: str) -> bool:
+        return timestamp == self._complete_until  # the newest messages come first
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        super().validate_response(response)
+        moments = [self._last, *(record["submittedTime"] for record in self._rows)]
+        # In another order, newer messages may follow older ones.
+        self._last = moments[-1] if moments == sorted(moments, reverse=True) else ""
+        # Only a row with the same timestamp may follow, and it is not needed.
+        if "" < self._last < self._start:
+            self._row_count = self._total = 0  # the total counts the older ones too
+
+
+def _is_archived(context: Context | None) -> bool:
+    return (context or {}).get("archived") == "true"

@@ -3,81 +3,39 @@
 A call log does not say which of them it belongs to, but the list of calls can be filtered by each.
 """
 
-from collections.abc import Iterator
-from typing import ClassVar
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.client import ZohoVoiceStream
+from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.exceptions import UnexpectedResponseError
+from tap_zohovoice.pagination import parse_rows
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.schemas.types import Field, FieldType
+from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
+from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.streams.base import IncrementalStream
-from tap_zohovoice.streams.directory import (
-    CampaignsStream,
-    ListStream,
-    QueuesStream,
-    UsersStream,
-)
+from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
+from tap_zohovoice.streams.lists import ListStream, OwnedStream
 
-
-class OwnedStream(ZohoVoiceStream):
-    """A stream with one partition and one bookmark for each owner, a row of another list."""
-
-    fixed_partitions = None
-    owner_key: ClassVar[str]
-    owner_stream: ClassVar[type[ListStream]]
-    owner_field: ClassVar[str]  # field of that stream with the id
-    filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
-
-    @property
-    def _owners(self) -> ListStream:
-        streams = self.tap.streams.values()
-        return next(stream for stream in streams if isinstance(stream, self.owner_stream))
-
-    @property
-    def _named_owners(self) -> str:
-        """Ids of the owners in the user's filters, separated by commas; empty for all."""
-        return self.services.settings.filters.get(self.filter_param, "")
-
-    @property
-    @override
-    def partitions(self) -> list[dict[str, str]]:
-        """One for each owner."""
-        if not self.is_connection_test:
-            self.services.check_scopes()
-        elif not self.selected_by_default:
-            return []
-        ids = self._named_owners.split(",")
-        if not self._named_owners:
-            ids = [record[self.owner_field] for record in self._owners.read_records(None)]
-        return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
-
-    @override
-    def check_access(self) -> None:
-        if not self._named_owners:
-            self._owners.check_access()
-
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        if context:  # without owners, the SDK requests records without a context
-            yield from super().get_records(context)
+_PERIOD, _SHORTEST_PERIOD = dt.timedelta(days=366), dt.timedelta(days=1)
 
 
 class CallLinkStream(OwnedStream, IncrementalStream):
     """One row for each call of each owner."""
 
-    is_open = False
-
     @override
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         cls.owner_scope, owner = cls.owner_stream.scope, cls.owner_key.removesuffix("_id")
-        cls.fields = (
+        cls.schema = build_schema(
             Field(cls.owner_key, FieldType.ID, f"Id of the {owner}."),
             Field("logid", FieldType.ID, "Id of the call log."),
             Field("start_time", FieldType.TIMESTAMP, "When the call started."),
+            description=f"{cls.__doc__} Requires the scope {cls.owner_scope}.",
         )
-        super().__init_subclass__()
 
     @override
     def get_list_filters(self, context: Context | None) -> dict[str, str]:
@@ -123,3 +81,100 @@ class CallCampaignsStream(CallLinkStream):
 
 
 CALL_LINK_STREAMS = (CallQueuesStream, CallAgentsStream, CallCampaignsStream)
+
+
+class AgentStatusChangesStream(OwnedStream, ListStream):
+    """Changes of status of each agent.
+
+    Each change carries the time of the one before. So a gap is detected, and its period is
+    requested again in halves. Whether `from` and `size` count agents or changes is not documented:
+    for a single agent, pages advance by the changes received, which is right for both.
+    """
+
+    name = "agent_status_changes"
+    path = "zv/metrics/statusaudit/list"
+    replication_key = "current_action_time"
+    primary_keys = ("agent_id", "current_action_time")
+    owner_key = "agent_id"
+    owner_stream = UsersStream
+    owner_field = "agentId"
+    scope = UsersStream.scope
+    fields = STATUS_CHANGE_FIELDS
+    size_param = "size"
+    page_size = 100
+    rejects_end = True  # it is after the only agent, if `from` counts agents
+
+    _params: Mapping[str, str]  # of the agent and the period
+    _previous = ""  # time of the change before the period, if it is known
+    _gaps = 0
+
+    @override
+    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
+        return {**super().get_url_params(context, next_page_token), **self._params}
+
+    @override
+    def read_records(self, context: Context | None) -> Iterator[Record]:
+        start, end = self.get_starting_time(context), self.services.present
+        first, self._gaps = format_timestamp(start), 0
+        while start < end:
+            until = min(start + _PERIOD, end)
+            changes = self._read_period((context or {})["agent_id"], start, until)
+            # Periods overlap, since it is not documented whether their ends are included.
+            last = format_timestamp(until) if until < end else "~"
+            for moment, record in sorted(changes.items()):
+                if first <= moment < last:
+                    yield record
+            self.write_state()
+            start, first = until, last
+        if self._gaps:
+            message = "%d status changes do not follow the previous one; Zoho may not have kept all"
+            self.logger.warning(message, self._gaps)
+
+    def _read_period(self, agent: str, start: dt.datetime, end: dt.datetime) -> dict[str, Record]:
+        """Return the changes of a period by their time; request halves if one is missing."""
+        # Whether the ends of a period are included is not documented.
+        first, last = round(start.timestamp() * 1000) - 1, round(end.timestamp() * 1000) + 1
+        period = {"fromEpoch": str(first), "toEpoch": str(last)}
+        self._params, self._previous = {**period, "agentIds": agent, "tz": "GMT"}, ""
+        changes = {record["current_action_time"]: record for record in self.read_list(None)}
+        previous, gaps = self._previous, 0
+        for moment, record in sorted(changes.items()):
+            began = record["previous_action_time"]
+            gaps += bool(previous and began and began != previous)
+            previous = moment
+        if not gaps or end - start <= _SHORTEST_PERIOD or self._gaps:
+            self._gaps += gaps
+            return changes
+        middle = start + (end - start) / 2
+        return self._read_period(agent, start, middle) | self._read_period(agent, middle, end)
+
+    @override
+    def parse_page(self, body: dict[str, Any]) -> list[Record]:
+        hits: list[Any] = []
+        for found in parse_rows({**body, "list": body.get("list") or None}, "list", 0)[0]:
+            agents = _get_list(found, "agentStatus")
+            if not agents and found.keys() - {"agentStatus"}:
+                message = "list has no agentStatus"
+                raise UnexpectedResponseError(message)
+            for agent in agents:
+                hits += [hit for day in _get_list(agent, "dates") for hit in _get_list(day, "hits")]
+                if previous := agent.get("previousResult"):
+                    (change,) = self.convert_rows([previous])
+                    self._previous = self._previous or change["current_action_time"]
+        return self.convert_rows(hits)
+
+    @override
+    def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
+        agent = self._params["agentIds"]
+        return super().convert_rows(
+            {**row, "agent_id": row.get("agent_id") or agent} if isinstance(row, dict) else row
+            for row in rows
+        )
+
+
+def _get_list(holder: Any, name: str) -> list[Any]:  # noqa: ANN401 - any JSON
+    found = (holder.get(name) or []) if isinstance(holder, dict) else None
+    if not isinstance(found, list):
+        message = f"{name} is not a list"
+        raise UnexpectedResponseError(message)
+    return found

@@ -1,0 +1,202 @@
+"""Base classes of the streams that read lists other than that of calls."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any, ClassVar
+
+import requests
+from singer_sdk import Tap
+from singer_sdk.helpers.types import Context, RequestFunc
+
+from tap_zohovoice._compat import override
+from tap_zohovoice.client import ZohoVoiceStream
+from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
+from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
+from tap_zohovoice.progress import Progress
+from tap_zohovoice.schemas.conversion import Record, RecordConverter
+from tap_zohovoice.schemas.types import Field, build_schema
+from tap_zohovoice.services import Services
+
+_MAX_PASSES = 8  # over a list whose order changes, or that lacks rows
+
+
+class ListStream(ZohoVoiceStream):
+    """A stream that reads a whole list in each run; a subclass declares and describes the list."""
+
+    fields: ClassVar[tuple[Field, ...]]
+    envelope: ClassVar[str]  # member of the response with the rows
+    size_param: ClassVar[str] = "offset"  # empty if the list has no pages of this kind
+    page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
+    rejects_end: ClassVar[bool] = False  # whether an offset after the last row may be rejected
+
+    _row_count = 0  # of the last page; 0 if no page follows
+    _total = 0
+    _is_accessible = _is_read = False
+    _has_moved = False  # whether rows changed their order in this pass
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        first_line = (cls.__doc__ or "").partition("\n")[0]
+        description = f"{first_line} Requires the scope {cls.scope}."
+        cls.schema = build_schema(*cls.fields, is_open=True, description=description)
+
+    def __init__(self, tap: Tap, services: Services) -> None:
+        super().__init__(tap, services)
+        self._rows: list[Record] = []
+        self._emitted: dict[str, Record] = {}
+        self._seen: dict[str, None] = {}  # keys of this pass over the list
+
+    @cached_property
+    def converter(self) -> RecordConverter:
+        """Converts rows to records."""
+        required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
+        return RecordConverter(self.fields, required, self.logger)
+
+    @override
+    def check_access(self) -> None:
+        if not self._is_accessible:  # other streams check it too
+            params = self.get_url_params(None, 0)
+            self.api.get_json(params | ({self.size_param: "1"} if params else {}), dict)
+            self._is_accessible = True
+
+    @override
+    def read_records(self, context: Context | None) -> Iterator[Record]:
+        """Return the records of the list, which is requested once a run."""
+        yield from self._emitted.values() if self._is_read else self.read_list(context)
+        self._is_read = True
+
+    def read_list(self, context: Context | None) -> Iterator[Record]:
+        """Request the list, and return its rows without duplicates."""
+        self._emitted = {}
+        self._total = duplicates = 0
+        limiter = self.services.limiter_for(self.get_url(None))
+        progress = Progress(self.name, limiter, self.services.writer)
+        with self.services.reporter.task(progress.snapshot):
+            for attempt in range(_MAX_PASSES):
+                before, self._seen, self._has_moved = len(self._emitted), {}, False
+                for record in self.request_records(context):
+                    known = self._emitted.setdefault(self.record_key(record), record)
+                    if known is record:
+                        yield record
+                    duplicates += known != record and not attempt
+                missing = self._total - len(self._emitted)
+                is_stuck = attempt and len(self._emitted) == before
+                if not missing or not (self._has_moved or (missing > 0 and not is_stuck)):
+                    break
+            else:
+                message = (
+                    f"The order of the list of {self.name} changes, or Zoho returns the same rows "
+                    "of the list again; run again later"
+                )
+                raise ZohoVoiceError(message)
+        self.converter.log_undeclared()
+        if duplicates:
+            message = "%d rows have a duplicate id, but other values; keeping the first row"
+            self.logger.warning(message, duplicates)
+        if missing > 0:
+            message = "meta.total is %d but only %d distinct rows were returned"
+            self.logger.warning(message, self._total, len(self._emitted))
+
+    def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
+        """Convert the rows of a page; an error names their place in the list."""
+        name, convert = f"the list of {self.name}", self.converter.convert
+        places = enumerate(rows, len(self._emitted))
+        return [convert_row(row, convert, index, name) for index, row in places]
+
+    # --- the SDK's request loop ---
+
+    @override
+    def get_new_paginator(self) -> RowOffsetPaginator:
+        return RowOffsetPaginator(lambda: self._row_count, self.page_size)
+
+    @override
+    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
+        page = {"from": str(next_page_token), self.size_param: str(self.page_size)}
+        return page if self.size_param else {}
+
+    @override
+    def request_decorator(self, func: RequestFunc) -> RequestFunc:
+        decorated = super().request_decorator(func)
+
+        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
+            try:
+                return decorated(*args)
+            except InvalidParameterError as error:
+                if not (self.rejects_end and self._seen and error.is_invalid_value):
+                    raise
+                # It raises an error, unless it is the offset that is rejected.
+                self.api.get_json(self.get_url_params(args[1], 0), dict)
+                if not self.size_param:  # whether it has pages is not documented
+                    message = "Zoho returned %d %s and rejected the next page; there may be more"
+                    self.logger.warning(message, len(self._seen), self.name)
+                self._rows, self._row_count = [], 0
+                return requests.Response()
+
+        return request
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        self._rows = self.api.parse_json(response, self.parse_page)
+        keys = [self.record_key(record) for record in self._rows]
+        known = [key for key in self._seen if key in keys]
+        self._has_moved |= known != keys[: len(known)]  # a new row moves all others by one
+        if keys and len(known) == len(keys):
+            # If offsets count from 1, a single row may be the last row again.
+            self._has_moved |= keys != list(self._seen)[-1:]
+            self._rows = []
+        self._seen |= dict.fromkeys(keys)
+        self._row_count = len(self._rows) if self.size_param else 0
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[Record]:
+        yield from self._rows
+
+    def parse_page(self, body: dict[str, Any]) -> list[Record]:
+        """Parse a response to records, or raise `UnexpectedResponseError`."""
+        rows, total = parse_rows(body, self.envelope, len(self._emitted))
+        self._total = max(total or 0, self._total)
+        return self.convert_rows(rows)
+
+
+class OwnedStream(ZohoVoiceStream):
+    """A stream with one partition and one bookmark for each owner, a row of another list."""
+
+    fixed_partitions = None
+    owner_key: ClassVar[str]
+    owner_stream: ClassVar[type[ListStream]]
+    owner_field: ClassVar[str]  # field of that stream with the id
+    filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
+
+    @property
+    def _owners(self) -> ListStream:
+        streams = self.tap.streams.values()
+        return next(stream for stream in streams if isinstance(stream, self.owner_stream))
+
+    @property
+    def _chosen(self) -> str:
+        """Ids of the owners in the user's filters, separated by commas; empty for all."""
+        return self.services.settings.filters.get(self.filter_param, "")
+
+    @property
+    @override
+    def partitions(self) -> list[dict[str, str]]:
+        """One for each owner."""
+        if not self.is_connection_test:
+            self.services.check_scopes()
+        elif not self.selected_by_default:
+            return []
+        ids = self._chosen.split(",")
+        if not self._chosen:
+            ids = [record[self.owner_field] for record in self._owners.read_records(None)]
+        return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
+
+    @override
+    def check_access(self) -> None:
+        if not self._chosen:
+            self._owners.check_access()
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        if context:  # without owners, the SDK requests records without a context
+            yield from super().get_records(context)
