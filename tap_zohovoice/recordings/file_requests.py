@@ -107,7 +107,8 @@ class FileRequests:
             return {}
         try:
             file = stack.enter_context(self.writer.storage.open_scratch())
-            archive = self._request(names, partial(self._spool, len(names), file))
+            most = min(len(names) * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
+            archive = self._request(names, partial(self._spool, file, most))
         except ZohoVoiceError as error:
             stack.close()
             is_disk = isinstance(error, StorageError)  # where a single file may still fit
@@ -166,23 +167,18 @@ class FileRequests:
             head, chunks = _peek(self.api.iter_body(response))
             is_ok = response.status_code == HTTPStatus.OK
             result = handle(response, head, chunks) if is_ok else None
-            if result is None:
-                raise self._unexpected_content(names, response, b"".join(islice(chunks, 2)))
+            body = b"".join(islice(chunks, 2)) if result is None else b""
         except requests.RequestException as error:
             message = "the file is incomplete"
             raise RetryableError(message, is_unreachable=True) from error
+        if result is None:
+            declared_type = response.headers.get("Content-Type", "")
+            if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
+                self.api.validate(response, body, redact=names)
+            expected = "audio" if len(names) == 1 else "archive"
+            reason = f"HTTP {response.status_code}, no {expected} in the response"
+            raise ZohoVoiceError(reason, summary=reason)
         return result
-
-    def _unexpected_content(
-        self, names: Sequence[str], response: requests.Response, body: bytes
-    ) -> ZohoVoiceError:
-        """Return an error for a response without files, or raise the error that it contains."""
-        declared_type = response.headers.get("Content-Type", "")
-        if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
-            self.api.validate(response, body, redact=names)
-        expected = "audio" if len(names) == 1 else "archive"
-        reason = f"HTTP {response.status_code}, no {expected} in the response"
-        return ZohoVoiceError(reason, summary=reason)
 
     def _store(
         self, download: Download, response: requests.Response, head: bytes, chunks: Iterator[bytes]
@@ -200,19 +196,13 @@ class FileRequests:
         return writer.write(download, chunks, kind, is_whole=is_whole)
 
     def _spool(
-        self,
-        count: int,
-        file: IO[bytes],
-        _response: requests.Response,
-        head: bytes,
-        chunks: Iterator[bytes],
+        self, file: IO[bytes], most: int, _: requests.Response, head: bytes, chunks: Iterator[bytes]
     ) -> Archive | None:
-        """Write an archive to a file, replacing its content; None for other bodies."""
+        """Write an archive of limited size to a file, replacing its content; None for others."""
         if not is_archive(head):
             return None
-        limit = min(count * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
         reason = "the archive exceeds the size limit"
-        save(chunks, file, limit, ZohoVoiceError(reason, summary=reason))
+        save(chunks, file, most, ZohoVoiceError(reason, summary=reason))
         return open_archive(file)
 
 

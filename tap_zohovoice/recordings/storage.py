@@ -53,12 +53,9 @@ class Storage:
     def stat(self, path: str) -> StoredFile:
         """Return size and time of a file."""
         target = self._full(path)
-        with storage_errors():
-            try:
-                size = int(self._fs.info(target)["size"])
-            except FileNotFoundError:
-                return StoredFile(0)
-            return StoredFile(size, self._modified(target))
+        with storage_errors(), suppress(FileNotFoundError):
+            return StoredFile(int(self._fs.info(target)["size"]), self._modified(target))
+        return StoredFile(0)
 
     def uri(self, path: str) -> str:
         """Return the URI of a file."""
@@ -189,12 +186,11 @@ def _lock(file: IO[bytes], *, wait: bool) -> None:
 
 def _remove_stale_files(folder: Path) -> None:
     """Remove the temporary files of killed runs: those that are not locked any more."""
-    for path in folder.glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}"):
-        with suppress(OSError):
-            if path.is_file():  # to open a pipe could block
-                with path.open("rb") as file:
-                    _lock(file, wait=False)
-                    path.unlink()
+    paths = folder.glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}")
+    for path in filter(Path.is_file, paths):  # to open a pipe could block
+        with suppress(OSError), path.open("rb") as file:
+            _lock(file, wait=False)
+            path.unlink()
 
 
 def _mkdir_private(folder: Path) -> None:

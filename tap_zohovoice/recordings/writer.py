@@ -100,12 +100,11 @@ class FileWriter:
 
     def _compare_size(self, declared: int | None, size: int) -> None:
         """Compare a declared size with the size of the whole file."""
-        if declared is None:
-            return
-        if size != declared and not self._sizes[False]:
+        is_right = size == declared
+        if declared and not (is_right or self._sizes[False]):
             text = "The call log declares %d bytes for a file of %d bytes; keeping the file"
             _LOGGER.warning(text, declared, size)
-        self._sizes[size == declared] += 1
+        self._sizes[is_right] += declared is not None
 
     def too_big(self) -> ZohoVoiceError:
         """Return the error of a file that is too big."""
@@ -134,12 +133,11 @@ class FileWriter:
 
 
 class Rechecks:
-    """Which files of unknown size to request once more, before their calls leave the lookback.
+    """Which files of unknown size to request once more, as they may not have been complete.
 
-    They may have been downloaded before they were complete. Calls come in the order of their start,
-    so that a single timestamp shows which ones are done: the files of calls up to `verified_until`
-    need no further request. Those of calls before `oldest` are not requested again. All timestamps
-    are in the form of records.
+    Calls come in the order of their start, so that the files of all calls up to `verified_until`
+    need no further request. Those of calls before `oldest` get none. All timestamps are in the form
+    of records.
     """
 
     def __init__(self, verified_until: str, oldest: str, lookback: dt.timedelta) -> None:

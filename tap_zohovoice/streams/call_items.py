@@ -4,6 +4,7 @@ import datetime as dt
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from singer_sdk import Tap
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
+from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.extract.limits import ITEM_WINDOW_REQUESTS
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, POSITION, Checkpoint, WindowResult
@@ -19,11 +21,15 @@ from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import ItemFailures
 from tap_zohovoice.progress import DownloadProgress
 from tap_zohovoice.schemas.conversion import Record
+from tap_zohovoice.schemas.types import FieldType
 from tap_zohovoice.services import Services
 from tap_zohovoice.streams.base import IncrementalStream
 
 LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
 """Kind, and the filter of `zv/logs` for the calls that have one. Source: documentation."""
+FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
+"""Kind, and the field of a call log that names the file."""
+STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
 _DEDUPE_WINDOW = 50_000  # keys that are remembered, as two legs of a call may have the same file
 _STATE_ITEMS = 10  # items after which STATE is written, where they take requests
 FAILURES = "open_failures"  # member of a bookmark: keys whose last record is an error
@@ -36,8 +42,7 @@ class CallItemStream(IncrementalStream):
     fixed_partitions: ClassVar = [{"kind": kind} for kind in LIST_FILTERS]
     item_path: ClassVar[str]  # path of the requests for items
     item_headers: ClassVar[dict[str, str]] = {}
-    continues_windows: ClassVar[bool] = True
-    """Whether a run continues within the window in which the last one was stopped."""
+    continues_windows: ClassVar[bool] = True  # whether a run continues within the last window
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
@@ -45,9 +50,24 @@ class CallItemStream(IncrementalStream):
         self.failures = ItemFailures()
         self._emitted: dict[str, None] = {}
 
-    @abstractmethod
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
-        """Return the items of a kind that a call log has, with the values of the log."""
+        """Return the files of a kind in a call log, each with its values in the log."""
+        field = FILE_FIELDS[kind]
+        value = record[field]
+        if value is None:
+            value = (record["additional_fields"] or {}).get(field)
+        for file in value if isinstance(value, list) else [value]:
+            found = {"recording_filename": file} if isinstance(file, str) else file
+            if isinstance(found, dict) and (name := _cast(STRING, found, "recording_filename")):
+                yield {
+                    "recording_filename": name,
+                    "logid": record["logid"],
+                    "kind": kind,
+                    "start_time": record["start_time"],
+                    "duration_seconds": _cast(NUMBER, found, "recording_duration"),
+                    "size": _cast(INTEGER, found, "recording_size_in_bytes"),
+                    "content_type": _cast(STRING, found, "content_type"),
+                }
 
     @abstractmethod
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
@@ -166,3 +186,10 @@ class CallItemStream(IncrementalStream):
     def set_checkpoint(self, checkpoint: Checkpoint | None, state: dict[str, Any]) -> None:
         if not (checkpoint and self.failures.outages):
             super().set_checkpoint(checkpoint, state)
+
+
+def _cast(field_type: FieldType, file: Record, name: str) -> Any:  # noqa: ANN401
+    """Cast a value; `call_logs` reports what does not fit."""
+    with suppress(CastError, OverflowError):
+        return field_type.cast(file.get(name))
+    return None

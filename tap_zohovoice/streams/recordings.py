@@ -1,21 +1,15 @@
 """Stream `recordings`: files of recordings and voicemails, `GET zv/logs/voicerecording`."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cached_property
-from typing import Any
 
 from singer_sdk import Tap
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.exceptions import (
-    CastError,
-    RateLimitLockoutError,
-    RetriesExhaustedError,
-    ZohoVoiceError,
-)
+from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import open_storage
@@ -26,8 +20,6 @@ from tap_zohovoice.services import Services
 from tap_zohovoice.streams.call_items import CallItemStream
 
 STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
-FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
-"""Kind of a file, and the field of a call log that names it."""
 VERIFIED_UNTIL = "files_verified_until"
 """Member of a bookmark: start of the call up to which all files are final."""
 
@@ -82,10 +74,6 @@ class RecordingsStream(CallItemStream):
         yield from super().read_records(context)
 
     @override
-    def get_items(self, record: Record, kind: str) -> Iterator[Record]:
-        yield from iter_file_references(record, kind)
-
-    @override
     def requests_for(self, count: int) -> int:
         return self._files.requests_for(count) if self._files else 0
 
@@ -129,32 +117,3 @@ class RecordingsStream(CallItemStream):
                 return writer.already_stored(download)
             self.results["failed"] += 1
             return {"error": error.summary}
-
-
-def iter_file_references(record: Record, kind: str) -> Iterator[Record]:
-    """Return the files of a kind in a call log, each with its values in the log."""
-    field = FILE_FIELDS[kind]
-    value = record[field]
-    if value is None:
-        value = (record["additional_fields"] or {}).get(field)
-    for file in value if isinstance(value, list) else [value]:
-        found = {"recording_filename": file} if isinstance(file, str) else file
-        if not isinstance(found, dict):
-            continue
-        if name := _cast(STRING, found, "recording_filename"):
-            yield {
-                "recording_filename": name,
-                "logid": record["logid"],
-                "kind": kind,
-                "start_time": record["start_time"],
-                "duration_seconds": _cast(NUMBER, found, "recording_duration"),
-                "size": _cast(INTEGER, found, "recording_size_in_bytes"),
-                "content_type": _cast(STRING, found, "content_type"),
-            }
-
-
-def _cast(field_type: FieldType, file: dict[str, Any], name: str) -> Any:  # noqa: ANN401
-    """Cast a value; `call_logs` reports what does not fit."""
-    with suppress(CastError, OverflowError):
-        return field_type.cast(file.get(name))
-    return None

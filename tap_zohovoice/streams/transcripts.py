@@ -10,8 +10,7 @@ from tap_zohovoice.exceptions import UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.singer.json import loads, sanitize, within_depth
-from tap_zohovoice.streams.call_items import CallItemStream
-from tap_zohovoice.streams.recordings import FILE_FIELDS, iter_file_references
+from tap_zohovoice.streams.call_items import FILE_FIELDS, CallItemStream
 
 # Source of these names: documentation of call transcription, and clients.
 _PROVIDER, _SEGMENTS, _ANALYTICS = "transcriptionProvider", "transcriptJson", "callAnalytics"
@@ -44,7 +43,7 @@ class TranscriptsStream(CallItemStream):
     @override
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
         status = record["call_recording_transcription_status"] or ""
-        is_named = record[FILE_FIELDS[kind]] is None or any(iter_file_references(record, kind))
+        is_named = record[FILE_FIELDS[kind]] is None or any(super().get_items(record, kind))
         if status.strip().lower() == "completed" and is_named:
             yield {"logid": record["logid"], "kind": kind, "start_time": record["start_time"]}
 
