@@ -56,7 +56,5 @@ def _is_text(head: bytes) -> bool:
         # Incremental: the last character may be cut in two.
         text = codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError:
-        text = head.decode("latin-1")
-        if not head.lstrip().startswith(_MARKUP):
-            return False
+        text = head.decode("latin-1") if head.lstrip().startswith(_MARKUP) else "\0"
     return _CONTROLS.isdisjoint(map(ord, text))

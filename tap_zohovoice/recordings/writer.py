@@ -17,7 +17,6 @@ from tap_zohovoice.schemas.conversion import Record
 
 MAX_DECLARED_SIZE = 2**40
 _WAV_HEADER_BYTES = 44
-_SETTLING_TIME = dt.timedelta(minutes=10)  # between a download and the next one, at the least
 MIN_WRONG_SIZES = 3  # after which declared sizes are ignored
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
@@ -150,10 +149,6 @@ class Rechecks:
         """Return whether a file that is downloaded at a time, if that is known, may grow later."""
         age = dt.timedelta(0) if at is None else at - dt.datetime.fromisoformat(start_time)
         return age < self._lookback and (is_new or start_time > self._after)
-
-    def is_due(self, downloaded_at: dt.datetime | None, now: dt.datetime) -> bool:
-        """Return whether the server has had the time to complete a file."""
-        return downloaded_at is None or now - downloaded_at >= _SETTLING_TIME
 
     def record(self, start_time: str, *, is_provisional: bool) -> None:
         """Record whether a later run must request a file of a call once more."""

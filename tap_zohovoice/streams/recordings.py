@@ -1,5 +1,6 @@
 """Stream `recordings`: files of recordings and voicemails, `GET zv/logs/voicerecording`."""
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -20,6 +21,7 @@ from tap_zohovoice.services import Services
 from tap_zohovoice.streams.call_items import CallItemStream
 
 STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
+_SETTLING_TIME = dt.timedelta(minutes=10)  # that the server has at the least to complete a file
 VERIFIED_UNTIL = "files_verified_until"
 """Member of a bookmark: start of the call up to which all files are final."""
 
@@ -101,10 +103,10 @@ class RecordingsStream(CallItemStream):
         rechecks, writer, now = self._rechecks, files.writer, self.services.clock.utcnow()
         is_stored, start = writer.is_unchanged(download), download.item["start_time"]
         at = download.stored.modified if is_stored else now
-        is_unknown = writer.expected_size(download) is None
         may_grow = rechecks.may_grow(start, at, is_new=not is_stored)
-        download.is_provisional = is_unknown and may_grow
-        if is_stored and not (download.is_provisional and rechecks.is_due(at, now)):
+        download.is_provisional = may_grow and writer.expected_size(download) is None
+        is_settled = at is None or now - at >= _SETTLING_TIME
+        if is_stored and not (download.is_provisional and is_settled):
             return writer.already_stored(download)
         try:
             return files.download(download, archive)

@@ -496,6 +496,17 @@ def test_header_of_a_file_is_requested_until_more_follows(account: FileAccounts)
     assert path.read_bytes() == WHOLE
 
 
+def test_file_gets_ten_minutes_to_be_completed(account: FileAccounts) -> None:
+    with account(None) as box:
+        box.add_file("new", "new.wav")
+        run, requests = box.succeed(), []
+        for minutes in (1, 5, 10, 60):
+            box.clock.time += 60 * minutes
+            run = box.succeed(state=run.state)
+            requests.append(box.stats.files.requests)
+    assert requests == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize("size", ["absent", "text", "exact"])
 def test_files_are_requested_once_more(account: FileAccounts, size: str) -> None:
     with account(60, first=date(2026, 2, 18), file_size=size) as box:

@@ -52,10 +52,3 @@ def test_file_downloaded_late_is_final(days: int, *, is_early: bool) -> None:
     assert Rechecks("", "", LOOKBACK).may_grow(begun, NOW) == is_early
     assert not Rechecks("", "", dt.timedelta(0)).may_grow(begun, NOW)
     assert not Rechecks("", "", dt.timedelta(0)).may_grow(begun, None)
-
-
-@pytest.mark.parametrize(("minutes", "is_due"), [(0, False), (9, False), (10, True), (-5, False)])
-def test_file_gets_time_to_be_completed(minutes: int, *, is_due: bool) -> None:
-    rechecks = Rechecks("", "", LOOKBACK)
-    assert rechecks.is_due(NOW, NOW + dt.timedelta(minutes=minutes)) == is_due
-    assert rechecks.is_due(None, NOW)
