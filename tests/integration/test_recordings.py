@@ -42,7 +42,7 @@ def account(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> FileAccounts:
     return partial(FileAccount, tmp_path / "deep" / "calls", own, run_tap, clock)
 
 
-def test_each_named_file_is_one_row_of_its_kind(account: FileAccounts) -> None:
+def test_each_file_is_one_row_of_its_kind(account: FileAccounts) -> None:
     streams = ["call_logs", "recordings"]
     with account() as box:
         del box.own["recordings_path"]
@@ -409,11 +409,9 @@ def test_too_big_file_is_an_error_row(account: FileAccounts, length: str) -> Non
 def test_unusable_folder_stops_after_call_logs(account: FileAccounts, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("no folder")
     with account(40) as box:
-        run = box.run(recordings_path=str(tmp_path / "taken" / "calls"))
+        run = box.fail("recordings_path", recordings_path=str(tmp_path / "taken" / "calls"))
         assert set(run.ids) == server_ids(box)
-    assert run.exit_code == 1
     assert run.log.count("recordings_path") == 1
-    assert "Traceback" not in run.log
     assert run.bookmark
 
 
@@ -484,7 +482,7 @@ def test_growing_file_is_replaced(
     assert requests == [2, 3, 3, 3]  # a file that has grown may do so again
 
 
-def test_header_of_a_file_is_requested_until_more_follows(account: FileAccounts) -> None:
+def test_header_is_requested_until_more_follows(account: FileAccounts) -> None:
     with account(None) as box:
         box.add_file("new", "new.wav")
         state = None

@@ -16,14 +16,7 @@ import pytest
 from tap_zohovoice._compat import override
 from tests.support.cli import NOW, FakeClock, Run, RunTap
 from tests.support.folders import files
-from tests.support.recordings import (
-    AUDIO,
-    BEFORE,
-    FileAccount,
-    FileAccounts,
-    errors,
-    file_names,
-)
+from tests.support.recordings import AUDIO, BEFORE, FileAccount, FileAccounts, errors
 from zoho_voice_sandbox.audio_fixtures import wav_size
 from zoho_voice_sandbox.dialect import SeveralFiles
 
@@ -49,8 +42,8 @@ def account(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> FileAccounts:
     def make(count: int, form: str = "zip", **options: Any) -> FileAccount:
         # The sandbox's bombs exceed this limit on the size of a file.
         options = {"several_files": form, "bomb_mb": 2, **options}
-        folder = tmp_path / "deep" / "calls"
-        box = FileAccount(folder, {"recordings_max_mb": 1}, run_tap, clock, None, **options)
+        own, folder = {"recordings_max_mb": 1}, tmp_path / "deep" / "calls"
+        box = FileAccount(folder, own, run_tap, clock, None, **options)
         box.add_files(count)
         return box
 
@@ -61,20 +54,13 @@ def names_from(first: int, count: int = 10) -> list[str]:
     return [f"{number:03}.wav" for number in range(first, first + count)]
 
 
-def lines(run: Run, text: str) -> list[str]:
-    return [line for line in run.log.splitlines() if text in line]
-
-
 def plain(run: Run) -> list[dict[str, Any]]:
     """Return the records without what two runs cannot have in common: folder and time."""
-    return [
-        {
-            **row,
-            "downloaded_at": bool(row["downloaded_at"]),
-            "uri": (row["uri"] or "").partition("/2026/")[2],
-        }
-        for row in run.rows("recordings")
-    ]
+    rows = run.rows("recordings")
+    paths = [(row["uri"] or "").partition("/2026/")[2] for row in rows]
+    times = [bool(row["downloaded_at"]) for row in rows]
+    differing = zip(rows, paths, times, strict=True)
+    return [{**row, "uri": path, "downloaded_at": at} for row, path, at in differing]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -88,8 +74,8 @@ def test_requests_for_eighty_files(account: FileAccounts, form: str) -> None:
         assert (box.stats.files.violations, box.stats.files.locked_calls) == (0, 0)
         assert {params.get("mode") for _, params, _ in box.stats.files.log} == {"play"}
     is_told = form.startswith("zip") and form != "zip_cut"
-    assert len(lines(run, "Requesting up to 10 files at once")) == is_told
-    assert [stopped in line for line in lines(run, SINGLE)] == [True] * bool(stopped)
+    assert len(run.lines("Requesting up to 10 files at once")) == is_told
+    assert [stopped in line for line in run.lines(SINGLE)] == [True] * bool(stopped)
     assert ".wav" not in run.log
 
 
@@ -107,10 +93,7 @@ def single_runs() -> dict[str, tuple[Run, Run]]:
     ],
 )
 def test_records_and_state_are_those_of_single_requests(
-    account: FileAccounts,
-    single_runs: dict[str, tuple[Run, Run]],
-    form: str,
-    size: str,
+    account: FileAccounts, single_runs: dict[str, tuple[Run, Run]], form: str, size: str
 ) -> None:
     def read(number: int) -> tuple[Run, Run]:
         # Servers that leave out what is missing answer with an archive all the same.
@@ -153,9 +136,7 @@ def test_entry_larger_than_its_file_is_unused(account: FileAccounts, form: str, 
 
 
 @pytest.mark.parametrize(("size", "again"), [(8_044 * 2, [1]), (12_345, [1]), (8_012, [])])
-def test_entry_of_another_size_is_unused(
-    account: FileAccounts, size: int, again: list[int]
-) -> None:
+def test_odd_size_is_unused(account: FileAccounts, size: int, again: list[int]) -> None:
     with account(10) as box:
         box.audio.put("odd.wav", AUDIO + bytes(8_000))
         box.audio.put("other", AUDIO + bytes(size - len(AUDIO)))
@@ -176,20 +157,18 @@ def put_archive(box: FileAccount, entries: dict[str, str], **more: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "number", "expected"),
+    ("count", "most", "sizes"),
     [
         *[(1, 10, [1]), (2, 10, [1, 1]), (3, 10, [1, 2]), (4, 10, [1, 3])],
         *[(23, 1, [1] * 23), (23, 2, [1, *[2] * 11]), (23, 4, [1, *[4] * 5, 2])],
         (23, 10, [1, 10, 10, 2]),
     ],
 )
-def test_setting_limits_a_request(
-    account: FileAccounts, count: int, number: int, expected: list[int]
-) -> None:
+def test_setting_is_kept(account: FileAccounts, count: int, most: int, sizes: list[int]) -> None:
     with account(count) as box:
-        run = box.download(recordings_per_request=number)
-        assert box.requested == expected
-    assert bool(lines(run, "Requesting")) == (number > 1 and count > 2)
+        run = box.download(recordings_per_request=most)
+        assert box.requested == sizes
+    assert bool(run.lines("Requesting")) == (most > 1 and count > 2)
 
 
 @pytest.mark.parametrize("mode", ["any", "none"])
@@ -206,7 +185,7 @@ def test_words_in_a_file_are_no_error(account: FileAccounts, words: bytes) -> No
             box.audio.put(name, b"ID3\x03\0" + words + bytes(wav_size(2)))
         run = box.run()
         assert (run.exit_code, box.requested) == (0, [1, 3, 1, 1, 1])
-    assert lines(run, f"{SINGLE}HTTP 200, no archive in the response")
+    assert run.lines(f"{SINGLE}HTTP 200, no archive in the response")
     assert max(box.clock.slept, default=0) < 61  # no lock; proofs wait for the limit
 
 
@@ -276,8 +255,8 @@ def test_request_for_several_that_fails_loses_no_file(
         box.before_file = change
         run = box.download()
         assert box.requested == expected
-    assert lines(run, told) or not told
-    assert bool(lines(run, SINGLE)) == told.startswith(SINGLE)
+    assert run.lines(told) or not told
+    assert bool(run.lines(SINGLE)) == told.startswith(SINGLE)
 
 
 def test_missing_file_costs_its_group_alone(account: FileAccounts) -> None:
@@ -291,10 +270,8 @@ def test_missing_file_costs_its_group_alone(account: FileAccounts) -> None:
 
 def test_endless_lockout_stops_after_call_logs(account: FileAccounts) -> None:
     with account(40, file_faults=dict.fromkeys(range(2, 100), "lock")) as box:
-        run = box.run()
-        assert run.exit_code == 1
+        run = box.fail("the lockout lasts too long")
         assert len(run.ids) == 40
-        assert "the lockout lasts too long" in run.log
         assert box.requested == [1, 10, 10, 1, 1]
         assert box.stats.files.locked_calls == 0
 
@@ -305,10 +282,10 @@ def test_endless_lockout_stops_after_call_logs(account: FileAccounts) -> None:
 def test_refusal_like_a_lockout_is_waited_out(
     account: FileAccounts, words: str, waits: int
 ) -> None:
-    body = {"code": "400", "message": words, "status": "ERROR"}
+    body = json.dumps({"code": "400", "message": words, "status": "ERROR"}).encode()
     with account(31) as box:
         for first in (2, 12, 22):
-            box.audio.put(",".join(names_from(first)), json.dumps(body).encode())
+            box.audio.put(",".join(names_from(first)), body)
         box.download()
         assert box.requested == [1, 10, 10, *TEN * 3]
     assert len([seconds for seconds in box.clock.slept if seconds > 500]) == waits
@@ -326,16 +303,14 @@ def test_hostile_paths_stay_in_folder(account: FileAccounts, path: str) -> None:
 
 @pytest.mark.parametrize("length", ["content_length", "chunked"])
 @pytest.mark.parametrize(("size", "expected"), [(4, [1, 4]), (6, [1, 4, 1, 1, 1, 1])])
-def test_archive_is_bounded(
-    account: FileAccounts, length: str, size: int, expected: list[int]
-) -> None:
+def test_archive_is_bounded(account: FileAccounts, length: str, size: int, expected: Any) -> None:
     # Four files of up to a megabyte each, and a megabyte for the rest of the archive.
     with account(5, file_length=length) as box:
         box.audio.put("padding", bytes(size * 1024 * 1024))
         put_archive(box, {name: name for name in names_from(2, 4)}, **{"padding.bin": "padding"})
         run = box.download()
         assert box.requested == expected
-    stops = lines(run, f"{SINGLE}the archive exceeds the size limit")
+    stops = run.lines(f"{SINGLE}the archive exceeds the size limit")
     assert len(stops) == (size == 6)
 
 
@@ -343,11 +318,7 @@ def test_archive_is_bounded(
     ("room", "expected"), [(None, [1] * 31), *((room, [1, 10, *TEN * 3]) for room in (0, 1, 500))]
 )
 def test_full_disk_means_one_file_at_a_time(
-    account: FileAccounts,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    room: int | None,
-    expected: list[int],
+    account: FileAccounts, tmp_path: Path, room: int | None, expected: list[int]
 ) -> None:
     """The last bytes are written when the file is flushed, and again when it is closed."""
 
@@ -367,27 +338,20 @@ def test_full_disk_means_one_file_at_a_time(
             raise OSError(errno.ENOSPC, "secret-name")
         return io.BufferedRandom(FullDisk(tmp_path / "scratch", "w+"), 16 * 1024**2)
 
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", open_full)
-    with account(31) as box:
+    with account(31) as box, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "NamedTemporaryFile", open_full)
         run = box.download()
         assert box.requested == expected
-    assert len(lines(run, f"{SINGLE}recordings_path: No space left")) == 1
+    assert len(run.lines(f"{SINGLE}recordings_path: No space left")) == 1
     assert "incomplete" not in run.log
 
 
-def test_whole_account_in_tens(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
-    folder = tmp_path / "calls"
-    with FileAccount(folder, {"lookback_days": 3650}, run_tap, clock, 400) as box:
-        first = box.download()
-        assert file_names(first) == box.named
+def test_known_archives_set_the_pace(run_tap: RunTap, clock: FakeClock, tmp_path: Path) -> None:
+    with FileAccount(tmp_path / "calls", {}, run_tap, clock, 400) as box:
+        run = box.download()
         count = len(box.named)
         assert count / 10 <= box.stats.files.requests <= count / 10 + 10
-        asked = box.stats.files.requests
-        second = box.run(state=first.state)
-        assert second.rows("recordings") == first.rows("recordings")
-        assert box.stats.files.requests == asked
-    # Once archives are known to come, they set the pace.
-    (told,) = re.findall(r"(\d+) files to download, about (\d+) s at", first.log)[-1:]
+    (told,) = re.findall(r"(\d+) files to download, about (\d+) s at", run.log)[-1:]
     assert int(told[1]) == pytest.approx(-(-int(told[0]) // 10) * 60 / 29, abs=1)
 
 
