@@ -134,13 +134,13 @@ def test_passing_fault_loses_no_file(
     account: FileAccounts, fault: str, batch: int, number: int
 ) -> None:
     with account(None, file_faults={number: fault}) as box:
-        box.add_files(31)
+        box.add_files(21)
         run = box.download(recordings_per_request=batch)
         assert file_names(run) == box.named
         assert set(run.ids) == server_ids(box)
         assert box.stats.files.violations == box.stats.files.locked_calls == 0
         more = fault not in {"slow", "drip:5"}
-        assert box.stats.files.requests == (31 if batch == 1 else 4) + more
+        assert box.stats.files.requests == (21 if batch == 1 else 3) + more
         assert box.stats.tokens == 1 + (fault == "token")
         assert run.bookmarks("recordings")["recording"] == run.rows("recordings")[-1]["start_time"]
 
@@ -444,7 +444,7 @@ def test_file_of_two_legs_is_one_row(account: FileAccounts) -> None:
 @pytest.mark.parametrize("keys", ["always", "filtered"])
 @pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
 def test_only_calls_with_files_are_read(account: FileAccounts, order: str, keys: str) -> None:
-    with account(2_000, order=order, file_keys=keys) as box:
+    with account(1_000, order=order, file_keys=keys) as box:
         run = box.succeed(streams=FILES, recordings_path=None, page_size=100)
         assert file_names(run) == box.named
         assert len(run.rows("recordings")) == len(box.named)
