@@ -1,10 +1,6 @@
 """Malformed responses and states: never a traceback, a hang or a wrong STATE."""
 
 import json
-import os
-import shutil
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,7 +11,7 @@ from tests.property.test_simulation import check_examples
 from tests.support.bad_responses import ANY_JSON, BAD_RESPONSES, NASTY, BadResponse
 from tests.support.calls import milliseconds
 from tests.support.cli import NOW
-from tests.support.scenarios import RunSpec, Scenario, ScenarioRun, simulate
+from tests.support.scenarios import RunSpec, Scenario, prepared, simulate
 from tests.support.simulated_account import DAY, SECOND, AccountSpec, Burst
 from tests.support.simulated_api import SECRETS
 from zoho_voice_sandbox import Dialect
@@ -143,12 +139,10 @@ def check_state(content: bytes) -> None:
         state, is_json = json.loads(content), True
     except (ValueError, RecursionError):
         state, is_json = None, False
-    with TemporaryDirectory() as folder:
-        run = ScenarioRun(Scenario(ACCOUNT), Path(folder))
-        path = Path(folder) / "given.json"
+    with prepared(Scenario(ACCOUNT)) as run:
+        path = run.folder / "given.json"
         path.write_bytes(content)
         code, log, messages = run.call_tap("--state", str(path))
-    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
     assert not any(word in log for word in ("Traceback", "Unexpected", *SECRETS)), log
     assert code in ({0, 1} if is_json else {1}), log
     if code:
