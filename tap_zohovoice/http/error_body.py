@@ -37,9 +37,11 @@ class ErrorBody:
     @classmethod
     def from_response(cls, status: int, content: object, body: bytes) -> Self:
         """Parse an error; `content` is the body as JSON, or None if it is not JSON."""
-        items = content if isinstance(content, list) and status >= HTTPStatus.BAD_REQUEST else []
+        items = content if isinstance(content, list) else []
         if items and all(isinstance(item, dict) and _is_error(item) for item in items):
-            content = {"errors": items}
+            # Rows, which only a success has, have other members too.
+            are_errors = all(_fold(item).keys() <= _ERROR_KEYS for item in items)
+            content = {"errors": items} if are_errors or status >= HTTPStatus.BAD_REQUEST else items
         if not isinstance(content, dict):
             start = body[:_MAX_CHARS].strip().removeprefix(b"\xef\xbb\xbf")
             # Text in rows, complete or truncated, is not an error.

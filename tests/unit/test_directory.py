@@ -158,6 +158,18 @@ def test_promised_rows_are_requested_again(read_keys: Any, mock: Mocker, missing
     assert read_keys(USERS) == server.keys
 
 
+@pytest.mark.parametrize("stream", DIRECTORY_STREAMS)
+@pytest.mark.parametrize("status", [200, 403])
+def test_page_of_something_in_between_is_requested_again(
+    read_keys: Any, mock: Mocker, stream: Any, status: int
+) -> None:
+    server, count = Server(mock, stream, 49), itertools.count(1)
+    odd = {"text": "<html><body>Firewall</body></html>", "status_code": status}
+    mock.get(server.url, additional_matcher=lambda _: next(count) in {1, 3, 5}, **odd)
+    assert read_keys(stream) == server.keys
+    assert next(count) > 4
+
+
 @pytest.mark.parametrize("stream", OFFSET_PAGED)
 def test_list_that_cannot_be_whole_is_an_error(read: Read, mock: Mocker, stream: Any) -> None:
     server = Server(mock, stream, 250)
