@@ -164,7 +164,7 @@ def test_page_of_something_in_between_is_requested_again(
     read_keys: Any, mock: Mocker, stream: Any, status: int
 ) -> None:
     server, count = Server(mock, stream, 49), itertools.count(1)
-    odd = {"text": "<html><body>Firewall</body></html>", "status_code": status}
+    odd: Any = {"text": "<html><body>Firewall</body></html>", "status_code": status}
     mock.get(server.url, additional_matcher=lambda _: next(count) in {1, 3, 5}, **odd)
     assert read_keys(stream) == server.keys
     assert next(count) > 4
