@@ -124,19 +124,17 @@ class RangeProof:
         if is_short and self._planner.is_whole_range(window):
             least_days = 2 if window.days <= 3 * _TRUSTED_DAYS else _TRUSTED_DAYS
         longest = max((after - before for before, after in pairwise(starts)), default=2 * DAY)
-
-        def is_suspicious(days: int, silence: dt.timedelta) -> bool:
-            is_usual = silence <= longest and (days == 1 or is_short)
-            return days >= least_days and not is_usual
-
         begin, end = self._planner.moments_of(window)
         first, last = starts[0].date(), starts[-1].date()
-        found = []
-        if is_suspicious((first - begin.date()).days, starts[0] - begin):
-            found.append(DateWindow(window.first, first - DAY))
-        if is_suspicious((end.date() - last).days, end - starts[-1]):
-            found.append(DateWindow(last + DAY, window.last))
-        return found
+        silences = (
+            (window.first, first - DAY, (first - begin.date()).days, starts[0] - begin),
+            (last + DAY, window.last, (end.date() - last).days, end - starts[-1]),
+        )
+        return [
+            DateWindow(first, last)
+            for first, last, days, silence in silences
+            if days >= least_days and (silence > longest or not (days == 1 or is_short))
+        ]
 
     def _probes_of(self, silences: list[DateWindow], window: DateWindow) -> list[DateWindow]:
         """Return windows that together have all days of a window without calls.

@@ -17,7 +17,7 @@ from tap_zohovoice.extract.range_proof import RangeProof
 from tap_zohovoice.extract.recovery import Recovery
 from tap_zohovoice.extract.results import Checkpoint, WindowResult
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
-from tap_zohovoice.extract.windows import DAY, DateWindow, WindowPlanner, midnight
+from tap_zohovoice.extract.windows import DateWindow, WindowPlanner, midnight
 from tap_zohovoice.pagination import Page, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
@@ -205,9 +205,7 @@ class CallLogReader:
             self._differing += len(
                 differing.union(row.logid for row in rows if row.logid in previous)
             )
-        # The time zone of the days is not known, so calls of adjacent days are not strays.
-        after, before = window.near[0], window.near[1] + DAY
-        first, last = (bisect_left(rows, (format_timestamp(at),)) for at in (after, before))
+        first, last = (bisect_left(rows, (format_timestamp(at),)) for at in window.near)
         strays = rows[:first] + rows[last:]
         if len(strays) > max(_TOLERATED_STRAYS, len(rows) // 2):
             message = f"Zoho returned calls of other days than {window}; they are not emitted"
