@@ -39,10 +39,7 @@ class ApiClient:
     _was_ambiguous = False
 
     def get(
-        self,
-        params: Mapping[str, str],
-        handle: Callable[[requests.Response], _T],
-        **limits: int,
+        self, params: Mapping[str, str], handle: Callable[[requests.Response], _T], **limits: int
     ) -> _T:
         """Send a GET request with retries; return what `handle` returns.
 

@@ -69,8 +69,8 @@ def validate_response(
     Sources of the forms: the documentation of `zv/logs`, and responses of Zoho's other products
     where Voice's own is not known.
 
-    `now` is the time in seconds since the epoch, where the response has no `Date`. The error
-    contains no text of `redact`. One of a missing scope names the `scope` that the request needs.
+    `now` is the time in seconds since the epoch, where the response has no `Date`. No text of
+    `redact` is in the error. `scope` is the one that the request needs.
 
     Raises:
         RetryableError: If another attempt may help.
