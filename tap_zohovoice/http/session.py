@@ -9,7 +9,6 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import LocationParseError
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
@@ -69,10 +68,7 @@ class PlainSession(requests.Session):
         """Send a request, and leave its body to `iter_body`."""
         kwargs |= {"timeout": self.timeout, "stream": True, "allow_redirects": False}
         self.sent_at = self.clock.monotonic()
-        try:
-            response = super().send(request, **kwargs)
-        except LocationParseError as error:  # a host name that only the connection rejects
-            raise requests.exceptions.InvalidURL from error
+        response = super().send(request, **kwargs)
         self.first_date = self.first_date or response.headers.get("Date", "")
         return response
 

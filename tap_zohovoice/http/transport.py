@@ -14,6 +14,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import LocationParseError
 
 from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError, iter_causes
 
@@ -49,7 +50,8 @@ def network_errors(service: str, setting: str, url: str, advice: str = "") -> Ge
     """
     try:
         yield
-    except OSError as error:  # includes the exceptions of requests
+    # Exceptions of requests, and of a host name that only the connection rejects.
+    except (OSError, LocationParseError) as error:
         text, is_final = _explain(error, setting, url, advice)
         message = f"{service}: {text}"
         if is_final:
@@ -57,7 +59,7 @@ def network_errors(service: str, setting: str, url: str, advice: str = "") -> Ge
         raise RetryableError(message, summary=text, is_unreachable=True) from error
 
 
-def _explain(error: OSError, setting: str, url: str, advice: str) -> tuple[str, bool]:
+def _explain(error: Exception, setting: str, url: str, advice: str) -> tuple[str, bool]:
     """Return why a request failed, what to do, and whether retries are useless."""
     causes = list(iter_causes(error))
     if text := _explain_tls_error(causes):
@@ -67,7 +69,7 @@ def _explain(error: OSError, setting: str, url: str, advice: str) -> tuple[str, 
             return _explain_proxy_error(causes)
         case requests.exceptions.InvalidSchema():
             return "HTTPS_PROXY names a SOCKS proxy; for those, install 'requests[socks]'", True
-        case requests.exceptions.InvalidURL():
+        case requests.exceptions.InvalidURL() | LocationParseError():
             return "HTTPS_PROXY is invalid; use http://host:port", True
         case requests.RequestException() | TimeoutError() | OSError(errno=int()):
             return _explain_network_error(error, causes, url) + advice, False

@@ -22,14 +22,8 @@ MAX_LOCKOUT = 7 * 3600.0
 """Seconds; no run waits longer than that, so a file with a longer lockout is damaged."""
 # Every version of the tap shares these files, so the names of the columns stay.
 _TABLES = (
-    """
-    CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, taken REAL NOT NULL, answered REAL)
-    """,
-    """
-    CREATE TABLE IF NOT EXISTS lock (
-        id INTEGER PRIMARY KEY CHECK (id = 1), since REAL NOT NULL, seconds REAL NOT NULL
-    )
-    """,
+    "slot (id INTEGER PRIMARY KEY, taken REAL NOT NULL, answered REAL)",
+    "lock (id INTEGER PRIMARY KEY CHECK (id = 1), since REAL NOT NULL, seconds REAL NOT NULL)",
 )
 
 
@@ -118,7 +112,7 @@ class SQLiteSlotStore(SlotStore):
                 file.execute("PRAGMA journal_mode = TRUNCATE")  # a new file each time takes long
                 file.execute("BEGIN IMMEDIATE")
                 for table in _TABLES:
-                    file.execute(table)
+                    file.execute(f"CREATE TABLE IF NOT EXISTS {table}")
                 return work(file)
         # A column is null in another version of the tap.
         except (sqlite3.Error, OSError, RuntimeError, TypeError) as error:
