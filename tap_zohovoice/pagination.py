@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import requests
-from singer_sdk.pagination import BaseAPIPaginator, OffsetPaginator
+from singer_sdk.pagination import BaseAPIPaginator
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidRecordError, UnexpectedResponseError, ZohoVoiceError
@@ -157,25 +157,22 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
         return self._upcoming
 
 
-class RowOffsetPaginator(OffsetPaginator):
+class RowOffsetPaginator(BaseAPIPaginator[int]):
     """Offset paginator that advances by the rows received, until a page has none.
 
     The SDK's own adds the size that was requested, and would lose rows where the server returns
     fewer. `count_rows` returns the number of rows of the last page.
     """
 
-    def __init__(self, count_rows: Callable[[], int], page_size: int) -> None:
-        super().__init__(start_value=0, page_size=page_size)
+    def __init__(self, count_rows: Callable[[], int]) -> None:
+        super().__init__(0)
         self._count_rows = count_rows
 
     @override
     def continue_if_empty(self, response: requests.Response) -> bool:
-        return True  # then `has_more` ends it, without a log line
+        return True  # then `get_next` ends it, without a log line
 
     @override
-    def has_more(self, response: requests.Response) -> bool:
-        return self._count_rows() > 0
-
-    @override
-    def get_next(self, response: requests.Response) -> int:
-        return self.current_value + self._count_rows()
+    def get_next(self, response: requests.Response) -> int | None:
+        count = self._count_rows()
+        return self.current_value + count if count else None

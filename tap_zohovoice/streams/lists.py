@@ -108,7 +108,7 @@ class ListStream(ZohoVoiceStream):
 
     @override
     def get_new_paginator(self) -> RowOffsetPaginator:
-        return RowOffsetPaginator(lambda: self._row_count, self.page_size)
+        return RowOffsetPaginator(lambda: self._row_count)
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:

@@ -150,17 +150,20 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
 
     @override
     def parse_page(self, body: dict[str, Any]) -> list[Record]:
-        hits: list[Any] = []
-        for found in parse_rows({**body, "list": body.get("list") or None}, "list", 0)[0]:
-            agents = _get_list(found, "agentStatus")
-            if not agents and found.keys() - {"agentStatus"}:
-                message = "list has no agentStatus"
-                raise UnexpectedResponseError(message)
-            for agent in agents:
-                hits += [hit for day in _get_list(agent, "dates") for hit in _get_list(day, "hits")]
-                if previous := agent.get("previousResult"):
-                    (change,) = self.convert_rows([previous])
-                    self._previous = self._previous or change["current_action_time"]
+        lists = parse_rows({**body, "list": body.get("list") or None}, "list", 0)[0]
+        try:
+            agents = [agent for found in lists for agent in found.get("agentStatus") or []]
+            days = [day for agent in agents for day in agent.get("dates") or []]
+            hits = [hit for day in days for hit in day.get("hits") or []]
+            before = [agent["previousResult"] for agent in agents if agent.get("previousResult")]
+            is_known = agents or not any(found.keys() - {"agentStatus"} for found in lists)
+        except (AttributeError, TypeError):
+            is_known = False
+        if not is_known:
+            message = "list has an unknown form"
+            raise UnexpectedResponseError(message)
+        for change in self.convert_rows(before):
+            self._previous = self._previous or change["current_action_time"]
         return self.convert_rows(hits)
 
     @override
@@ -170,11 +173,3 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
             {**row, "agent_id": row.get("agent_id") or agent} if isinstance(row, dict) else row
             for row in rows
         )
-
-
-def _get_list(holder: Any, name: str) -> list[Any]:  # noqa: ANN401 - any JSON
-    found = (holder.get(name) or []) if isinstance(holder, dict) else None
-    if not isinstance(found, list):
-        message = f"{name} is not a list"
-        raise UnexpectedResponseError(message)
-    return found
