@@ -11,12 +11,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from tap_zohovoice.exceptions import RetryableError
 from tap_zohovoice.http.body import CHUNK_SIZE
-from tap_zohovoice.recordings.audio import SNIFF_BYTES
 
 Archive = dict[str, tuple[int, Iterator[bytes]]]
 """Size and content of the usable files, by their names."""
-_MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")
-"""First bytes of an archive; the second form is that of an empty one."""
+MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")
+"""First bytes of an archive; a marker or white space may precede them."""
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
 """Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
@@ -27,11 +26,6 @@ _FAULTS = (
     *(BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError),
     *(struct.error, zlib.error),
 )
-
-
-def is_archive(head: bytes) -> bool:
-    """Return whether a body is an archive, also after a marker or white space."""
-    return bool(_MAGIC.search(head[:SNIFF_BYTES]))
 
 
 def open_archive(file: IO[bytes]) -> Archive:

@@ -25,7 +25,7 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
-from tap_zohovoice.recordings.archive import Archive, is_archive, open_archive
+from tap_zohovoice.recordings.archive import MAGIC, Archive, open_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.writer import Download, FileWriter, save
 from tap_zohovoice.schemas.conversion import Record
@@ -191,7 +191,7 @@ class FileRequests:
         if length is not None and writer.is_stored(download, length):
             return writer.already_stored(download)
         if length is not None and length > writer.max_bytes:
-            raise writer.too_big()
+            raise ZohoVoiceError(writer.too_big, summary=writer.too_big)
         is_whole = length is not None or "Transfer-Encoding" in response.headers
         return writer.write(download, chunks, kind, is_whole=is_whole)
 
@@ -199,10 +199,9 @@ class FileRequests:
         self, file: IO[bytes], most: int, _: requests.Response, head: bytes, chunks: Iterator[bytes]
     ) -> Archive | None:
         """Write an archive of limited size to a file, replacing its content; None for others."""
-        if not is_archive(head):
+        if not MAGIC.search(head[:SNIFF_BYTES]):
             return None
-        reason = "the archive exceeds the size limit"
-        save(chunks, file, most, ZohoVoiceError(reason, summary=reason))
+        save(chunks, file, most, "the archive exceeds the size limit")
         return open_archive(file)
 
 

@@ -71,7 +71,7 @@ class FileWriter:
         the file is incomplete, `ZohoVoiceError` if it is too big.
         """
         with self.storage.open_temporary() as file:
-            size, digest = save(chunks, file, self.max_bytes, self.too_big())
+            size, digest = save(chunks, file, self.max_bytes, self.too_big)
             if self.is_stored(download, size):
                 return self.already_stored(download)
             is_short = size < (self.expected_size(download) or 0)
@@ -105,10 +105,10 @@ class FileWriter:
             _LOGGER.warning(text, declared, size)
         self._sizes[is_right] += declared is not None
 
-    def too_big(self) -> ZohoVoiceError:
-        """Return the error of a file that is too big."""
-        reason = f"the file is larger than recordings_max_mb ({self.max_bytes // 1024**2})"
-        return ZohoVoiceError(reason, summary=reason)
+    @property
+    def too_big(self) -> str:
+        """Why a file is not stored that is too big."""
+        return f"the file is larger than recordings_max_mb ({self.max_bytes // 1024**2})"
 
     def already_stored(self, download: Download) -> Record:
         """Return the fields of the record of a file that is stored."""
@@ -160,9 +160,7 @@ class Rechecks:
             self.verified_until = max(self.verified_until, start_time)
 
 
-def save(
-    chunks: Iterable[bytes], file: IO[bytes], max_bytes: int, too_big: ZohoVoiceError
-) -> tuple[int, str]:
+def save(chunks: Iterable[bytes], file: IO[bytes], max_bytes: int, too_big: str) -> tuple[int, str]:
     """Write chunks to a file, replacing its content; return their size and SHA-256."""
     size, sha256 = 0, hashlib.sha256()
     with storage_errors():
@@ -171,7 +169,7 @@ def save(
     for chunk in chunks:
         size += len(chunk)
         if size > max_bytes:
-            raise too_big
+            raise ZohoVoiceError(too_big, summary=too_big)
         sha256.update(chunk)
         with storage_errors():
             file.write(chunk)
