@@ -70,10 +70,7 @@ class FileRequests:
     def iter_groups(
         self, downloads: Iterable[Download]
     ) -> Iterator[tuple[list[Download], list[str]]]:
-        """Iterate over groups of files, in their order, each with the names to request at once.
-
-        Each group is built after the one before is done, by the limit at that time.
-        """
+        """Iterate over groups of files, with the names to request at once by the limit then."""
         group, names, total = list[Download](), list[str](), 0
         for download in downloads:
             name, most = download.name, self.writer.max_bytes

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -21,6 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tap_zohovoice._compat import override
 from tap_zohovoice.config.validation import STORAGE_URL
 from tap_zohovoice.exceptions import StorageError
+from tap_zohovoice.http.body import CHUNK_SIZE
 
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -61,11 +62,10 @@ class Storage:
         """Return the URI of a file."""
         return str(self._fs.unstrip_protocol(self._full(path)))
 
-    @contextmanager
-    def open(self, path: str) -> Generator[IO[bytes]]:
-        """Open a file for reading."""
+    def read(self, path: str) -> Iterator[bytes]:
+        """Iterate over the content of a file."""
         with storage_errors(), self._fs.open(self._full(path), "rb") as file:
-            yield file
+            yield from iter(lambda: file.read(CHUNK_SIZE), b"")
 
     @contextmanager
     def open_temporary(self) -> Generator[IO[bytes]]:

@@ -10,7 +10,6 @@ from typing import IO
 
 from tap_zohovoice._time import Clock, format_timestamp
 from tap_zohovoice.exceptions import RetryableError, ZohoVoiceError
-from tap_zohovoice.http.body import CHUNK_SIZE
 from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.storage import Storage, StoredFile, storage_errors, storage_path
 from tap_zohovoice.schemas.conversion import Record
@@ -113,11 +112,10 @@ class FileWriter:
     def already_stored(self, download: Download) -> Record:
         """Return the fields of the record of a file that is stored."""
         self.results["skipped"] += 1
-        with self.storage.open(download.path) as file:
-            head = file.read(CHUNK_SIZE)
-            sha256 = hashlib.sha256(head)
-            while chunk := file.read(CHUNK_SIZE):
-                sha256.update(chunk)
+        sha256, head = hashlib.sha256(), b""
+        for chunk in self.storage.read(download.path):
+            head = head or chunk
+            sha256.update(chunk)
         return self._fields(download, sha256.hexdigest(), guess_audio_type(head))
 
     def _fields(self, download: Download, digest: str, kind: str | None) -> Record:

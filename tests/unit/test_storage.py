@@ -137,8 +137,7 @@ def test_committed_file_replaces_older_one(storage: Storage, tmp_path: Path) -> 
         write(storage, "a/b/c.wav", content)
         assert files(tmp_path) == {tmp_path / "calls/a/b/c.wav"}
         assert storage.stat("a/b/c.wav").size == len(content)
-        with storage.open("a/b/c.wav") as file:
-            assert file.read() == content
+        assert b"".join(storage.read("a/b/c.wav")) == content
     assert storage.uri("a/b/c.wav") == (tmp_path / "calls/a/b/c.wav").as_uri()
 
 
