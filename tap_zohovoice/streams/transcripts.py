@@ -14,7 +14,6 @@ from tap_zohovoice.streams.call_items import FILE_FIELDS, CallItemStream
 
 # Source of these names: documentation of call transcription, and clients.
 _PROVIDER, _SEGMENTS, _ANALYTICS = "transcriptionProvider", "transcriptJson", "callAnalytics"
-_MAX_ENCODINGS = 2  # how often JSON may be encoded as a string
 _TYPES = {"voicemail": "1", "recording": "2"}
 """`transcriptionType` of each kind. Source: documentation."""
 
@@ -92,8 +91,8 @@ def _parse_nested(value: object) -> Any:  # noqa: ANN401 - JSON of any type
     """Parse JSON in a string; return the value unchanged if it is invalid or nested too deeply."""
     content = value
     with suppress(ValueError, RecursionError):
-        for _ in range(_MAX_ENCODINGS):
-            content = loads(content) if isinstance(content, str) else content
+        while isinstance(content, str):  # it may be encoded several times
+            content = loads(content)
     return sanitize(content) if within_depth(content) else value
 
 
