@@ -95,7 +95,6 @@ BOOKMARK = st.fixed_dictionaries(
         "replication_key_signpost": ANY_JSON,
         "progress_markers": ANY_JSON,
         "partitions": ANY_JSON,
-        "named_by_filter_only": ANY_JSON,
         "version": ANY_JSON,
     },
 )

@@ -7,11 +7,10 @@ import io
 import math
 import os
 import signal
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -41,6 +40,7 @@ SECRETS = ("sandbox-client-secret", "1000.sandbox.refresh", "15550100", "Beebleb
 _MAX_FILES = 2_000
 """More requests than all files and transcripts of a scenario take."""
 _ROUNDING = 1e-6  # seconds that floats lose in the sums of a clock
+_BOTH_KINDS = {"isRecording", "isVoiceMail"}
 _PARAMETERS = {"fromDate", "toDate", "from", "size", "callType", "isRecording", "isVoiceMail"}
 _OF_SANDBOX = {"", "timeout", "cut", "lock", "token"}
 """Faults that leave the response as the sandbox makes it."""
@@ -74,7 +74,6 @@ class SimulatedApi:
         self._box = Sandbox(store=self.account, dialect=dialect, clock=clock)
         stats = self._box.stats
         self._stats = {"logs": stats, "files": stats.files, "transcripts": stats.transcripts}
-        self._arrivals: dict[str, list[float]] = defaultdict(list)
         self._locked_until: dict[str, float] = {}
 
     def start_run(
@@ -104,8 +103,7 @@ class SimulatedApi:
             raise KilledError
         if options["timeout"] != TIMEOUT:
             self.fail("a request without a time limit")
-        url = urlsplit(str(request.url))
-        name = PATHS.get(url.path)
+        name = PATHS.get(urlsplit(str(request.url)).path)
         fault = self._count(name)
         sent = self.clock.time
         if fault == "unreachable":
@@ -113,7 +111,7 @@ class SimulatedApi:
             raise requests.ConnectionError
         self.clock.time += self._latency * (self.requests % 5 if name else 1) / 4
         if name:
-            response = self._api(name, url.query, fault, request)
+            response = self._api(name, fault, request)
         else:
             response = self._damage(fault, self._ask(request))
         if fault in {"timeout", "cut"}:
@@ -147,17 +145,13 @@ class SimulatedApi:
             self.fired[self.requests] = fault
         return fault
 
-    def _api(
-        self, name: EndpointName, query: str, fault: Fault, request: requests.PreparedRequest
-    ) -> Response:
+    def _api(self, name: EndpointName, fault: Fault, request: requests.PreparedRequest) -> Response:
         now, stats = self.clock.time, self._stats[name]
-        self._check_rate(name)
+        if now < self._locked_until.get(name, -math.inf):
+            self.fail("a request during a lock that the tap knows of")
         if name == "logs":
             self.listed += 1
             self.is_misled |= isinstance(fault, BadResponse) and fault.may_pass
-            params = dict(parse_qsl(query))
-            if not params.keys() <= _PARAMETERS or {"isRecording", "isVoiceMail"} <= params.keys():
-                self.fail(f"unexpected parameters: {sorted(params)}")
             self.account.count_request()
         if fault == "lock":
             self._box.lock(name)
@@ -165,8 +159,7 @@ class SimulatedApi:
             self._box.expire_tokens()
         locked = stats.locked_calls
         response = self._ask(request)
-        if stats.violations:
-            self.fail("more requests than are allowed")
+        self._check_log(name)
         self._stop("request", self.requests)
         if stats.locked_calls == locked:
             return self._damage(fault, response)
@@ -174,14 +167,17 @@ class SimulatedApi:
         self._locked_until[name] = now + self.account.dialect.lock_seconds
         return response
 
-    def _check_rate(self, name: EndpointName) -> None:
-        arrivals, most = self._arrivals[name], self.account.dialect.limit_calls
-        arrivals.append(self.clock.time)
-        seconds = arrivals[-1] - arrivals[-most] if len(arrivals) >= most else math.inf
-        if seconds < self.account.dialect.limit_seconds - _ROUNDING:
-            self.fail(f"{most} requests in {seconds:.3f} s")
-        if self.clock.time < self._locked_until.get(name, -math.inf):
-            self.fail("a request during a lock that the tap knows of")
+    def _check_log(self, name: EndpointName) -> None:
+        """Check the last requests for an endpoint."""
+        log, dialect = self._stats[name].log, self.account.dialect
+        arrival, params, _ = log[-1]
+        if len(log) >= dialect.limit_calls:
+            seconds = arrival - log[-dialect.limit_calls][0]
+            if seconds < dialect.limit_seconds - _ROUNDING:
+                self.fail(f"{dialect.limit_calls} requests in {seconds:.3f} s")
+        is_known = params.keys() <= _PARAMETERS and not params.keys() >= _BOTH_KINDS
+        if name == "logs" and not is_known:
+            self.fail(f"unexpected parameters: {sorted(params)}")
 
     def _ask(self, request: requests.PreparedRequest) -> Response:
         """Ask the sandbox."""
