@@ -47,12 +47,11 @@ class Services:
 
     @property
     def present(self) -> dt.datetime:
-        """When the tap started, by the clock of the machine or the server, whichever is earlier."""
-        date = parse_http_date(self.session.first_date)
+        """When the tap started, by the clock of the machine or a server, whichever is earliest."""
+        dates = filter(None, map(parse_http_date, self.session.first_dates.values()))
         # A clock that was never set shows 1970, or the time of its firmware.
-        if date is None or date < parse_date(DEFAULT_START_DATE):
-            return self.started
-        return min(self.started, date)
+        set_after = parse_date(DEFAULT_START_DATE)
+        return min([self.started, *(date for date in dates if date > set_after)])
 
     @cached_property
     def session(self) -> PlainSession:

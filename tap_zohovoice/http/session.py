@@ -49,13 +49,13 @@ class PlainSession(requests.Session):
     parses the address in it.
     """
 
-    first_date = ""  # `Date` of the first response
     sent_at = 0.0  # when the last request was sent, in seconds of the monotonic clock
 
     def __init__(self, clock: Clock, timeout: float) -> None:
         super().__init__()
         self.clock = clock
         self.timeout = timeout
+        self.first_dates: dict[str, str] = {}  # `Date` of the first response of each URL
         # Of the environment, `send` uses only proxies.
         env = os.environ
         self.verify = env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or True
@@ -69,7 +69,8 @@ class PlainSession(requests.Session):
         kwargs |= {"timeout": self.timeout, "stream": True, "allow_redirects": False}
         self.sent_at = self.clock.monotonic()
         response = super().send(request, **kwargs)
-        self.first_date = self.first_date or response.headers.get("Date", "")
+        if date := response.headers.get("Date"):
+            self.first_dates.setdefault(str(request.url).partition("?")[0], date)
         return response
 
     def iter_body(self, response: requests.Response) -> Iterator[bytes]:

@@ -31,11 +31,17 @@ def prepare(url: str, method: str = "GET") -> requests.PreparedRequest:
 
 
 def test_body_is_left_to_the_caller(session: PlainSession, requests_mock: Mocker) -> None:
-    requests_mock.get("http://a/", content=b"body", headers={"Date": "now"})
+    requests_mock.get("http://a/", content=b"body")
     response = session.send(prepare("http://a/"))
     assert requests_mock.request_history[0].timeout == 9
     assert response.raw.read() == b"body"
-    assert session.first_date == "now"
+
+
+def test_first_date_of_each_url_is_kept(session: PlainSession, requests_mock: Mocker) -> None:
+    for date, path in enumerate(("tokens", "logs?from=0", "logs?from=1")):
+        requests_mock.get(f"http://a/{path}", headers={"Date": str(date)})
+        session.send(prepare(f"http://a/{path}"))
+    assert session.first_dates == {"http://a/tokens": "0", "http://a/logs": "1"}
 
 
 class TickingClock(FakeClock):
