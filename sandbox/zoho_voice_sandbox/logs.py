@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from zoho_voice_sandbox.calls import rewrite_times
 from zoho_voice_sandbox.file_fields import FileFields
-from zoho_voice_sandbox.history import LONGEST_MS
 from zoho_voice_sandbox.params import InvalidParameterError
 from zoho_voice_sandbox.query import QueryFailedError, parse_query, run_query
 from zoho_voice_sandbox.responses import (
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from zoho_voice_sandbox.store import Store
 
 _CACHE_SIZE = 8
-# Recordings appear within this time of a call's end.
-_LATE_MS = 5 * 60_000
 
 
 class LogsHandler:
@@ -101,7 +98,7 @@ class LogsHandler:
                 return calls
             now = self._store.now_ms()
             latest = self._store.start_ms(calls[len(calls) - 1])
-            is_settled = latest + LONGEST_MS + _LATE_MS < now
+            is_settled = latest + self._store.late_ms < now
             is_settled = is_settled or not query.filters
             key = (selected, query.filters, by_id, version, is_settled or now)
             if key not in self._cache:

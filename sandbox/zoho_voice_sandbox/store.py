@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zoho_voice_sandbox.calls import Row, build_row, encode_row, file_names
 from zoho_voice_sandbox.date_filter import END_OF_TIME, TimeRange
 from zoho_voice_sandbox.generator import LOGID_LENGTH, CallGenerator
+from zoho_voice_sandbox.history import LONGEST_MS
 from zoho_voice_sandbox.overrides import AddedRows, get_logid
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ class Store:
 
     A call is identified by its handle: its number in the generator, or a negative number if it
     was added.
+
+    Attributes:
+        late_ms: Time after the start of a call in which its row may change, in milliseconds.
+            Recordings appear within five minutes of a call's end.
     """
+
+    late_ms = LONGEST_MS + 5 * 60_000
 
     def __init__(
         self, history: History | None, clock: Clock, *, grow_per_hour: float = 0.0

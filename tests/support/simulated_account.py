@@ -196,7 +196,9 @@ class ServerClock(Clock):
 
 
 class SimulatedAccount(Store):
-    """A store of few calls; a handle is the place of a call."""
+    """A store of few calls, whose rows do not change; a handle is the place of a call."""
+
+    late_ms = 0
 
     def __init__(
         self,
