@@ -129,7 +129,7 @@ class PageFlow:
         if not self._pass.has_trusted_total:
             if offset:  # so the page before it was a full one
                 self.limits.full_page_rows = self._longest
-            if self.split == "days":
+            if self.split != "nothing":
                 yield from self._check_length()
         # The last row is requested again: if it is not where it was, rows have moved.
         overlap = self._pass.choose_overlap(page)
@@ -149,7 +149,9 @@ class PageFlow:
         most = self.limits.max_window_rows
         if len(self.calls.kept) > most:
             raise WindowTooLargeError(None)
-        is_longest = len(self.calls.kept) > 2 * self.limits.proven_window_rows
+        is_longest = (
+            len(self.calls.kept) > 2 * self.limits.proven_window_rows and self.split == "days"
+        )
         if self._has_looked_ahead or not (is_longest or len(self.calls.kept) > most // 10):
             return
         self._has_looked_ahead = True

@@ -118,6 +118,11 @@ class CallLogReader:
                 if not (yield from self._windows.verify_offset(window, error.total)):
                     self.planner.shrink(window, error.total)
                 return None
+            if by_type and error.total is None:
+                with suppress(WindowTooLargeError):
+                    return (yield from self._read_by_call_type(window, None, is_uncounted=True))
+                with suppress(WindowTooLargeError):
+                    return (yield from self._windows.read(window))
             if self._can_split_types:
                 with suppress(WindowTooLargeError):
                     return (yield from self._read_by_call_type(window, error.total))
@@ -136,21 +141,23 @@ class CallLogReader:
         return ZohoVoiceError(f"{message}; {advice}")
 
     def _read_by_call_type(
-        self, window: DateWindow, total: int | None
+        self, window: DateWindow, total: int | None, *, is_uncounted: bool = False
     ) -> Generator[PageRequest | WindowResult, Page, CallRows]:
         """Read a window that is too long by types of calls; raise if rows are still missing."""
         calls, seen = CallRows(), dict(self._windows.rows)
         counts: dict[str, int] = {}
         # If all types take too many requests, each is emitted at once; the total shows the end.
         is_long = (total or 0) > self.limits.checkpoint_rows and self.limits.total_is_reliable
-        emits_each_type = is_long and self.emits_types
+        emits_each_type = (is_long and self.emits_types) or is_uncounted
         stopped, self._checkpoint = self._checkpoint, None
         if emits_each_type and stopped and stopped.window == window:
             counts.update(stopped.call_types)
         was_stopped = bool(counts)
         for call_type in (name for name in CALL_TYPES if name not in counts):
             of_type = replace(window, call_type=call_type)
-            found = yield from self._windows.read(of_type, seen=len(seen))
+            # Offsets reach `deepest_row`, so a type with fewer rows was not cut off.
+            most = self.limits.deepest_row if is_uncounted else len(seen)
+            found = yield from self._windows.read(of_type, seen=most)
             calls.merge(found)
             counts[call_type] = len(found.kept) + len(found.legs)
             if emits_each_type and call_type != CALL_TYPES[-1]:
@@ -158,7 +165,7 @@ class CallLogReader:
         count = sum(counts.values())
         is_short = self.limits.total_is_reliable and count < (total or 0)
         # A total that was wrong, or has changed, hides calls of no known type.
-        if not (is_short or seen):
+        if is_uncounted or not (is_short or seen):
             page = yield from self._windows.request_page(window, count, has_rows=False)
             is_short = bool(page.rows)
         is_short = is_short or max(counts.values()) == len(seen) < count  # one type was cut off too
@@ -166,7 +173,7 @@ class CallLogReader:
         if not is_short and (was_stopped or seen.keys() <= calls.kept.keys()):
             return calls
         if was_stopped:
-            return (yield from self._read_by_call_type(window, total))
+            return (yield from self._read_by_call_type(window, total, is_uncounted=is_uncounted))
         if seen:
             raise WindowTooLargeError(total)
         return (yield from self._windows.read(window))  # offsets may reach all rows

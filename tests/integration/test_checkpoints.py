@@ -31,6 +31,7 @@ def january(calls: int, first: int, last: int) -> History:
     return history(calls, first=date(2026, 1, first), last=date(2026, 1, last))
 
 
+ORDERS = ("oldest", "logid")
 DENSE = january(1_750, 20, 20)
 
 
@@ -183,6 +184,7 @@ def test_checkpoint_must_fit_its_bookmark(
     [
         (DENSE, {"max_size": 25}),
         (DENSE, {"max_size": 25, "to_date_inclusive": False}),
+        *((DENSE, {"max_size": 25, "total": "absent", "order": order}) for order in ORDERS),
         (january(800, 20, 20), {"max_size": 10}),
     ],
     ids=str,
@@ -203,7 +205,11 @@ def test_dense_day_ends_in_stopped_runs(account: Accounts, calls: Any, server: A
 
 @pytest.mark.parametrize(
     ("others", "total"),
-    [(3, {}), *((n, {"total": "stale_low", "total_error": n}) for n in (1, 20))],
+    [
+        (3, {}),
+        (3, {"total": "absent"}),
+        *((n, {"total": "stale_low", "total_error": n}) for n in (1, 20)),
+    ],
 )
 def test_unknown_call_types_of_dense_day_are_read(
     account: Accounts, others: int, total: dict[str, Any]
