@@ -18,6 +18,7 @@ CHUNK_SIZE = 64 * 1024
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Limit of a body that is read whole; the largest page, of 1,000 calls, has about 2 MB."""
 MIN_BYTES_PER_SECOND = 4_000  # slower responses are aborted; telephone audio has 8,000
+_GZIP_START = b"\x1f"
 
 
 def content_length(response: requests.Response) -> int | None:
@@ -46,8 +47,10 @@ def iter_body(response: requests.Response, clock: Clock, deadline: float) -> Ite
         requests.RequestException: If the body is too slow, truncated or cannot be decompressed.
     """
     body = io.BufferedReader(_TimedBody(response, clock, deadline), CHUNK_SIZE)
-    file = gzip.GzipFile(fileobj=body) if _is_compressed(response) else body
     try:
+        # Some proxies decompress a body and keep its header.
+        is_compressed = _is_compressed(response) and body.peek(1).startswith(_GZIP_START)
+        file = gzip.GzipFile(fileobj=body) if is_compressed else body
         while chunk := file.read1(CHUNK_SIZE):
             yield chunk
     except HTTPError as error:
