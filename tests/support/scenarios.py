@@ -227,7 +227,8 @@ class ScenarioRun:
         # No waiting without need: the limit's pace, locks, slow answers, growing waits, and slots
         # of killed runs.
         seconds = 60 * (api.requests / max(scenario.calls - 1, 1) + 1) + 120
-        seconds += 610 * (api.locks + 1) + api.requests * scenario.latency + 130 * mishaps
+        seconds += 610 * (api.locks + 1) + 130 * mishaps
+        seconds += (api.requests + api.tokens) * scenario.latency
         seconds += 12 * api.requests * (scenario.account.dialect.offset_over == "error500")
         seconds += 6.1 * 3600 * _has_bad_response(api.fired.values()) * mishaps
         elapsed = self.clock.time - began
