@@ -242,7 +242,7 @@ class ScenarioRun:
         rows = len(self.account.between(earliest - 2 * DAY, self.account.now_ms() + 2 * DAY))
         budget = math.floor(math.ceil(rows / max(scenario.account.page - 1, 1)) * 1.05 + 12)
         budget += 30 * (self.account.now_ms() - earliest > 30 * DAY)  # silent ranges are verified
-        budget += 50 * (rows in {100, 200, 500, 1_000})  # a list may be cut off there
+        budget += 75 * (rows in {100, 200, 500, 1_000})  # a list may be cut off there
         twice = 1 if dialect.rows_form == "list" else 2
         assert api.listed <= twice * budget + mishaps + api.locks, f"{api.listed}: {budget}"
 
