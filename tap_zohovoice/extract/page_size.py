@@ -90,7 +90,9 @@ class PageRequester:
     @property
     def found(self) -> int:
         """The largest size that is granted; 0 while that is not known."""
-        return self.proven if self._granted or not (self._larger or self._failed) else 0
+        if self._granted:
+            return self._granted
+        return 0 if self._larger or self._failed else min(self.proven, self._least)
 
     @property
     def _size(self) -> int:
@@ -193,7 +195,7 @@ class PageRequester:
             self._least, self._failed = page.size, []
             self._has_full_page = False  # this one may have been the last
         elif rows > self._least:
-            self._granted = self.proven = page.size
+            self._granted = page.size
         elif rows and (page.total or 0) <= offset + rows:
             return  # it may be the end of the window
         elif self._failed:

@@ -129,6 +129,17 @@ def test_granted_size_is_remembered_for_a_week(
         assert "1000" in sizes(state=state, lookback_days=30)[1]
 
 
+def test_size_that_is_granted_no_more_is_not_remembered(account: Accounts) -> None:
+    def lower(number: int) -> None:
+        if number == 4:
+            box.dialect = Dialect(max_size=500, size_over="refuse")
+
+    with account(6_000, first=date(2026, 2, 26), before_request=lower) as box:
+        run = box.read(**START)
+        assert "1000" in {params["size"] for _, params, status in box.stats.log if status == 200}
+    assert run.state["bookmarks"]["call_logs"]["page_size"][0] == 500
+
+
 @pytest.mark.parametrize("wrong", [7, [200], [0, WEEK], ["200", WEEK], [200, "2026-W10"]])
 def test_remembered_size_that_is_wrong_is_ignored(account: Accounts, wrong: object) -> None:
     with account(900, first=date(2026, 2, 26)) as box:
