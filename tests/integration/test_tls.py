@@ -108,14 +108,14 @@ COMING = {"not_before": TODAY + dt.timedelta(7), "not_after": TODAY + dt.timedel
 @pytest.mark.parametrize(
     ("names", "validity", "bundle", "line"),
     [
-        (OWN, {}, None, "is not trusted; if a proxy intercepts TLS, set"),
-        (OWN, {}, "other", "certificate authority in REQUESTS_CA_BUNDLE"),
-        (OWN, {}, "junk", "REQUESTS_CA_BUNDLE contains no certificate in PEM"),
+        (OWN, {}, None, "certificate); if a proxy intercepts TLS, set the file with its"),
+        (OWN, {}, "other", "certificate authority in REQUESTS_CA_BUNDLE, else check {}"),
+        (OWN, {}, "junk", "is not trusted (NO_CERTIFICATE_OR_CRL_FOUND); if a proxy"),
         (OWN, {}, "missing", "named by REQUESTS_CA_BUNDLE cannot be read"),
-        (["127.0.0.2", "example.org"], {}, "own", "certificate is for another address; check {}"),
+        (["127.0.0.2", "example.org"], {}, "own", "mismatch, certificate is not valid for '"),
         ([], {}, None, "the server does not support TLS; check {}"),
-        (OWN, PAST, "own", "certificate has expired; check the clock of this machine"),
-        (OWN, COMING, "own", "certificate is not valid yet; check the clock of this machine"),
+        (OWN, PAST, "own", "certificate is not trusted (certificate has expired); if"),
+        (OWN, COMING, "own", "(certificate is not yet valid); if a proxy"),
     ],
 )
 def test_unusable_certificate_is_told(
@@ -136,9 +136,9 @@ def test_unusable_certificate_is_told(
 @pytest.mark.parametrize(
     ("answer", "line", "asked"),
     [
-        ("407 Proxy Authentication Required", "(HTTP 407); it requires a user", 1),
-        ("403 Forbidden", "(HTTP 403); allow this address", 1),
-        ("502 Bad Gateway", "(HTTP 502); allow this address", 8),
+        ("407 Authentication Required", "(HTTP 407); check HTTPS_PROXY (http://user:", 1),
+        ("403 Forbidden", "(HTTP 403); check HTTPS_PROXY", 1),
+        ("502 Bad Gateway", "(HTTP 502); check HTTPS_PROXY", 8),
     ],
 )
 def test_refusal_of_a_proxy_is_told(

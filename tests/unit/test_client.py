@@ -192,7 +192,7 @@ class TestNetworkError:
             (requests.ConnectionError(), "{} (ConnectionError)"),
             (PermissionError(13, "x"), "{} (Permission denied)"),
             (OSError(24, "x"), "{} (Too many open files)"),
-            (http.client.BadStatusLine("x"), "{} sent an invalid HTTP response"),
+            (http.client.BadStatusLine("x"), "{} (BadStatusLine)"),
         ],
         ids=repr,
     )
