@@ -14,6 +14,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
     OAuthError,
+    RequestError,
     RetriesExhaustedError,
     RetryableError,
     ZohoVoiceError,
@@ -125,9 +126,8 @@ class OAuthTokens:
                 raise RetryableError(str(error))
             raise error
 
-        most = self.max_attempts
         try:
-            return self.policy.call(attempt, max_attempts=most, max_unreachable=most)
+            return self.policy.call(attempt, max_attempts=self.max_attempts)
         except RetriesExhaustedError as error:  # without a summary: no smaller request can help
             raise RetriesExhaustedError(str(error)) from error
 
@@ -159,7 +159,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 def _error_of(
     status: int, body: bytes, form: Mapping[str, str], hints: Mapping[str, str]
-) -> ZohoVoiceError | RetryableError:
+) -> RequestError:
     """Return the error of a response without a token."""
     found, prefix = _parse(body).get("error"), f"Zoho Accounts: HTTP {status}"
     named = (found.get("code") or found.get("message")) if isinstance(found, dict) else found

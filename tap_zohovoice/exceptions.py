@@ -10,22 +10,21 @@ from tap_zohovoice._compat import override
 
 
 @dataclass(eq=False, repr=False)
-class _RequestError(Exception):
+class RequestError(Exception):
     """What is known of a failed request."""
 
     text: str = ""  # one line that says what to do
     _: KW_ONLY
     summary: str = ""  # text of a single response, without advice; empty if there was none
     is_unreachable: bool = False  # whether there was no response, or an incomplete one
-    may_be_token: bool = False  # whether an invalid access token may be the reason
     wait: float | None = None  # seconds to wait, if the response states them
-    is_uncertain: bool = False  # whether the request may be rejected, rather than the API locked
+    is_uncertain: bool = False  # whether the reason may be another one, such as a lockout
     rejected_param: str = ""  # `size` or `dates`, where the response names it
     is_invalid_value: bool = False  # whether the response says so, as `ZVT015` does
     scope: str = ""  # that is missing; empty if there are several
 
 
-class ZohoVoiceError(_RequestError, FatalAPIError):
+class ZohoVoiceError(RequestError, FatalAPIError):
     """Ends the sync."""
 
 
@@ -65,7 +64,7 @@ class InvalidInputError(ConfigValidationError):
 
 
 @dataclass(eq=False, repr=False)
-class RetryableError(_RequestError, RetriableAPIError):
+class RetryableError(RequestError, RetriableAPIError):
     """A failed attempt that a retry may fix."""
 
     def __post_init__(self) -> None:

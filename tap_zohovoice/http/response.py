@@ -17,6 +17,7 @@ from tap_zohovoice.exceptions import (
     InvalidParameterError,
     MissingScopeError,
     RateLimitedError,
+    RequestError,
     RetryableError,
     TokenRejectedError,
     ZohoVoiceError,
@@ -34,7 +35,7 @@ from tap_zohovoice.http.error_patterns import (
 )
 from tap_zohovoice.singer.json import loads
 
-_Decision = tuple[type[ZohoVoiceError | RetryableError], str]
+_Decision = tuple[type[RequestError], str]
 _CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}  # whose meaning is known
 _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}
@@ -100,15 +101,15 @@ def validate_response(
     code, param = error.code.upper(), rejected_param(error.words)
     is_gateway = status in {502, 503, 504}
     is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
-    is_uncertain = wait is None and not is_surely_throttled(status, error.words)
-    is_clear = is_invalid_value or code in _CODES or kind in {RateLimitedError, TokenRejectedError}
+    is_clear = is_gateway or is_invalid_value or code in _CODES or kind is TokenRejectedError
+    if kind is RateLimitedError:
+        is_clear = wait is not None or is_surely_throttled(status, error.words)
     raise kind(
         "Zoho Voice: " + ": ".join(filter(None, (summary, advice.format(scope=scope)))),
         summary=summary,
         is_unreachable=kind is RetryableError and (is_gateway or advice == _FOREIGN),
-        may_be_token=not (is_clear or is_gateway),
         wait=wait,
-        is_uncertain=is_uncertain,
+        is_uncertain=not is_clear,
         rejected_param=param,
         is_invalid_value=is_invalid_value,
         scope=scope,

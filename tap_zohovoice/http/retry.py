@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import tenacity
 
@@ -14,6 +14,7 @@ from tap_zohovoice.exceptions import (
     InvalidParameterError,
     RateLimitedError,
     RateLimitLockoutError,
+    RequestError,
     RetriesExhaustedError,
     RetryableError,
     TokenRejectedError,
@@ -22,10 +23,11 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 _T = TypeVar("_T")
+_Kind: TypeAlias = type[RequestError]
 _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6  # of a request without a usable response
 SIZE_ATTEMPTS = 2  # with a page size that may be the cause, before a smaller one is tried
-TRIAL_LIMITS = {"max_attempts": 2, "max_unreachable": 1}
+TRIAL_LIMITS = {"max_attempts": 2, "is_trial": True}
 """Limits of a request that is expected to fail; see `RetryPolicy.call`."""
 FAIL_FAST_AFTER = 3  # consecutive items without a usable response; then each gets one attempt
 LASTING_OUTAGE = 10  # consecutive items without a response; the bookmark stays before them
@@ -37,8 +39,6 @@ _FAILURES_OF_LOCKOUT = 2
 """Failed requests after a new token failed too, after which a lockout is assumed."""
 _MAX_RETRY_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _TOO_LONG = "the lockout lasts too long; run again later"
-_IMMEDIATE = (RateLimitedError, TokenRejectedError, AmbiguousResponseError)
-"""Retried at once; after a lockout, the limiter makes the request wait."""
 
 
 @dataclass(eq=False, repr=False)
@@ -48,7 +48,8 @@ class RetryPolicy:
     A lockout is not a failed attempt: it locks the limiter, where the next attempt waits.
     A rejected access token is renewed once: `invalidate_token` returns whether that is possible.
     After a success, a failure with an unknown text may have either cause. The token is renewed
-    first; if all other requests fail too, the API may be locked.
+    first; if all other requests fail too, the API may be locked. What does not help is not tried
+    again after failures with the same text.
     """
 
     limiter: SlidingWindowLimiter
@@ -57,20 +58,17 @@ class RetryPolicy:
     failures_before_renewal: int = 1
     """Consecutive failures after a success; the last one is retried with a new access token."""
     _has_passed = False  # whether any request succeeded
-    _failures = 0  # consecutive failures that may be due to the access token
-    _is_renewed = False  # whether the last failure is retried with a new token
-    _useless: set[type] = field(default_factory=set, init=False)  # errors a new token cannot fix
-    _words = ""  # of the last failure
-    _no_lockouts: set[str] = field(default_factory=set, init=False)
-    """Texts of failures that a wait did not end, or that ended without a wait."""
-    _may_narrow = True  # a smaller request may show that an error is no lockout
+    _failures: list[str] = field(default_factory=list, init=False)
+    """Texts of the failures since the last success that may be due to the token or a lockout."""
+    _useless: set[tuple[_Kind, str]] = field(default_factory=set, init=False)
+    """What a failure is not, by its text: a lockout or a rejected token."""
 
     def call(
         self,
         func: Callable[[], _T],
         *,
         max_attempts: int = MAX_ATTEMPTS,  # without a usable response
-        max_unreachable: int = MAX_ATTEMPTS,  # attempts without a complete response; 1 in a trial
+        is_trial: int = False,  # whether a failure says nothing; without a response, it is final
         max_lockouts: int = MAX_LOCKOUTS,  # consecutive ones to wait for
         earlier_attempts: int = 0,  # of an earlier request, which count too
     ) -> _T:
@@ -82,91 +80,76 @@ class RetryPolicy:
             RetriesExhaustedError: If no attempt got a usable response.
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
-        limits: dict[type, int] = {RateLimitedError: max_lockouts + 1, TokenRejectedError: 2}
-        failures: Counter[type] = Counter({RetryableError: earlier_attempts})
-        waited_for: set[str] = set()
+        limits: dict[_Kind, int] = {ZohoVoiceError: 0, RetryableError: max_attempts}
+        limits |= {TokenRejectedError: 2, RateLimitedError: max_lockouts + 1}
+        failures: Counter[_Kind] = Counter({RetryableError: earlier_attempts})
+        tried: set[tuple[_Kind, str]] = set()
 
-        def is_retried(error: BaseException) -> bool:
-            if not isinstance(error, RetryableError):
+        def prepare_retry(error: BaseException) -> bool:
+            """Do what the next attempt needs; return whether there is one."""
+            if not isinstance(error, RequestError):
                 return False
-            kind = type(error) if type(error) in limits else RetryableError
+            kind, text = _kind_of(error), _text_of(error)
+            if not is_trial:
+                kind = self._find_cause(error, kind, text)
             failures[kind] += 1
-            if isinstance(error, RateLimitedError):
-                self._lock(error, is_repeated=failures[kind] > 1)
-                waited_for.add(_words_of(error))
-            most = min(max_attempts, max_unreachable) if error.is_unreachable else max_attempts
-            if failures[kind] >= limits.get(kind, most):
+            if kind is RateLimitedError:
+                self._lock(error, text, is_repeated=failures[kind] > 1)
+            if failures[kind] >= limits[kind] or (is_trial and error.is_unreachable):
                 return False
-            return not isinstance(error, TokenRejectedError) or self._renew_token(error)
+            if kind is RetryableError:
+                if not isinstance(error, AmbiguousResponseError):
+                    longer = min(error.wait or 0.0, _MAX_RETRY_WAIT)
+                    self.limiter.wait(max(2.0 ** failures[kind], longer), str(error))
+                return True
+            tried.add((kind, text))
+            self._useless.add((kind, text))  # unless the request succeeds now
+            return kind is RateLimitedError or self._renew_token(error)
 
-        def wait(state: tenacity.RetryCallState) -> None:
-            error = state.outcome and state.outcome.exception()
-            if isinstance(error, RetryableError) and not isinstance(error, _IMMEDIATE):
-                longer = min(error.wait or 0.0, _MAX_RETRY_WAIT)
-                self.limiter.wait(max(2.0 ** failures[RetryableError], longer), str(error))
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_retried), before_sleep=wait
-        )
+        retrying = tenacity.Retrying(retry=tenacity.retry_if_exception(prepare_retry))
         try:
-            # The failure of a trial says nothing.
-            result = retrying(func if max_unreachable == 1 else lambda: self._attempt(func))
+            result = retrying(func)
         except RetryableError as error:
             raise _final_error(error, failures[RetryableError]) from error
-        self._observe_success()
-        self._no_lockouts -= waited_for
+        if not tried:  # another request succeeds at once
+            self._useless.update((RateLimitedError, text) for text in self._failures)
+        self._useless -= tried
+        self._failures.clear()
+        self._has_passed = True
         return result
 
-    def _attempt(self, func: Callable[[], _T]) -> _T:
-        try:
-            return func()
-        except (ZohoVoiceError, RetryableError) as error:
-            if error.may_be_token and (other := self._find_other_reason(error)):
-                raise other from error
-            raise
-
-    def _find_other_reason(self, error: ZohoVoiceError | RetryableError) -> RetryableError | None:
-        """Return another cause that a failure after a success may have, for any error text."""
-        is_refused = isinstance(error, ZohoVoiceError)
+    def _find_cause(self, error: RequestError, kind: _Kind, text: str) -> _Kind:
+        """Return the class of a failure, or of another cause that it may have after a success."""
+        if kind is RateLimitedError or not error.is_uncertain:
+            return kind
+        self._failures.append(text)
+        is_refused = kind is ZohoVoiceError
         first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
-        self._failures, self._is_renewed = self._failures + 1, False
-        self._words, kind = _words_of(error), type(error)
-        if not self._has_passed:
-            return None
-        if self._failures == first and kind not in self._useless:
-            self._useless.add(kind)  # unless the next response is a success
-            self._is_renewed = True
-            return TokenRejectedError(str(error), summary=error.summary)
-        is_enough = self._failures >= first + _FAILURES_OF_LOCKOUT
-        if is_refused and is_enough and self._words not in self._no_lockouts:
-            return RateLimitedError(str(error), summary=error.summary, is_uncertain=True)
-        return None
+        causes: dict[_Kind, int] = {TokenRejectedError: first}
+        if is_refused:
+            causes[RateLimitedError] = first + _FAILURES_OF_LOCKOUT
+        for cause, least in causes.items():
+            is_new = (cause, text) not in self._useless
+            if self._has_passed and is_new and len(self._failures) >= least:
+                return cause
+        return kind
 
-    def _observe_success(self) -> None:
-        if self._is_renewed:
-            self._useless.clear()
-        elif self._failures:  # a request succeeds without a new token
-            self._no_lockouts.add(self._words)
-        self._failures, self._is_renewed = 0, False
-        self._has_passed = self._may_narrow = True
-
-    def _renew_token(self, error: TokenRejectedError) -> bool:
+    def _renew_token(self, error: RequestError) -> bool:
         if not self.invalidate_token():
             return False
         _LOGGER.info("%s; requesting a new access token", error)
         return True
 
-    def _lock(self, error: RateLimitedError, *, is_repeated: bool) -> None:
+    def _lock(self, error: RequestError, text: str, *, is_repeated: bool) -> None:
         """Lock the limiter, for other runs too, and do not wait here: see `RetryPolicy`."""
-        words = _words_of(error)
-        if error.is_uncertain and words in self._no_lockouts and self._may_narrow:
-            self._may_narrow = False  # if a smaller request fails too, it is a lockout
-            if "," not in words:  # without code and message, the next one may be a lockout
-                self._no_lockouts.remove(words)
+        is_known = error.is_uncertain and (RateLimitedError, text) in self._useless
+        # Without code and message, the same text may stand for a lockout later.
+        is_known &= is_repeated or "," in text
+        if is_known and text not in self._failures:  # if a smaller request fails too, it is locked
+            self._failures.append(text)
             raise InvalidParameterError(
                 str(error), is_invalid_value=True, summary=error.summary
             ) from error
-        self._no_lockouts.add(words)  # unless the request succeeds after the wait
         wait = self.lock_seconds if error.wait is None else error.wait
         # If the wait that the server asked for does not end a lockout, its length is not known.
         wait = max(wait, self.lock_seconds) if is_repeated and wait < _SHORT_WAIT else wait
@@ -209,16 +192,16 @@ class ItemFailures:
         return not error.summary or self.lockouts > 1
 
 
-def _words_of(error: ZohoVoiceError | RetryableError) -> str:
+def _kind_of(error: RequestError) -> _Kind:
+    kinds: tuple[_Kind, ...] = (RateLimitedError, TokenRejectedError, RetryableError)
+    return next((kind for kind in kinds if isinstance(error, kind)), ZohoVoiceError)
+
+
+def _text_of(error: RequestError) -> str:
     return re.sub(r"(?<!HTTP )\b\d+", "", error.summary)  # such as offsets, but not the status
 
 
 def _final_error(error: RetryableError, attempts: int) -> ZohoVoiceError:
-    cause = error.__cause__
-    if isinstance(cause, ZohoVoiceError):  # neither a new token nor a wait helped
-        return cause
-    if isinstance(error, TokenRejectedError) and isinstance(cause, RetryableError):
-        error = cause
     if isinstance(error, RateLimitedError):
         return RateLimitLockoutError(f"{error}: {_TOO_LONG}", summary=error.summary)
     if isinstance(error, TokenRejectedError):
