@@ -11,8 +11,8 @@ from tap_zohovoice._time import Clock
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 ROUNDING_MARGIN = 0.001  # seconds, so that no rounded wait ends before the slot is free
 LOG_WAIT_FROM = 1.0  # seconds from which a wait is logged at INFO; shorter ones are common
-_REFRESHES_PER_PERIOD = 3
-"""Refreshes while it waits; a store that lost a lockout grants no slot for a period."""
+_REPORTS_PER_PERIOD = 3
+"""Reports of a lockout to a volatile store; one that lost it grants no slot for a period."""
 _AT_LIMIT = "At the limit"
 SHARED_LOCKOUT = "A lockout reported by another run is in effect"
 """Reason of a wait."""
@@ -37,7 +37,7 @@ class SlotStore:
     """Slots and lockouts of a URL, for the processes that share them; here, for none."""
 
     is_volatile = False
-    """Whether it may lose lockouts, so that a waiting process must refresh them."""
+    """Whether it may lose lockouts, so that a waiting process must report them again."""
 
     def try_acquire(self, slots: int, seconds: float) -> Grant:  # noqa: ARG002
         """Acquire one of some slots, each free `seconds` after its release, unless locked."""
@@ -48,9 +48,6 @@ class SlotStore:
 
     def lock_for(self, seconds: float) -> None:
         """Refuse slots to all processes for some seconds from now."""
-
-    def refresh(self) -> None:
-        """Report the lockouts that this process knows, in case the store has lost them."""
 
 
 @dataclass(eq=False, repr=False)
@@ -102,6 +99,8 @@ class SlidingWindowLimiter:
         if len(self._released) + len(self._in_flight) >= self._slots:
             return (self._released or [now])[0] + self.seconds - now, limit
         slot, seconds, reason = self.store.try_acquire(self._slots, self.seconds)
+        if reason == SHARED_LOCKOUT:
+            self._locked_until, self._lock_reason = now + seconds, reason
         if seconds > 0:
             return seconds, reason or limit
         self._in_flight.append(slot)
@@ -136,11 +135,11 @@ class SlidingWindowLimiter:
         self.delay += 0 if is_limit else seconds
         status = "at the limit" if is_limit else "waiting"
         self.current_wait = Wait(status, until)
-        part = self.seconds / _REFRESHES_PER_PERIOD
+        part = self.seconds / _REPORTS_PER_PERIOD
         try:
             while self.store.is_volatile and seconds > part:
                 self.clock.sleep(part)
-                self.store.refresh()
+                self.store.lock_for(max(self._locked_until - self.clock.monotonic(), 0))
                 seconds -= part
             self.clock.sleep(seconds)
         finally:

@@ -52,7 +52,6 @@ class RedisStore(SlotStore):
         self._clock = clock
         self._patience = patience
         self._lost: tuple[float, str] | None = None  # since when, and the message
-        self._locked_until = float("-inf")
         self._answered: list[tuple[int | str, float]] = []  # slots, and when they were released
         self._client = redis.Redis.from_url(
             server,
@@ -73,25 +72,16 @@ class RedisStore(SlotStore):
         while not (reply := self._try_call(wanted=slot, slots=slots, seconds=seconds)):
             self._wait_until_back()
         outcome, wait = reply
-        if not wait:
-            return Grant(slot)
-        if outcome == "locked":
-            self._remember_lockout(wait)
-        return Grant(None, wait, _REASONS[outcome])
+        return Grant(None, wait, _REASONS[outcome]) if wait else Grant(slot)
 
     @override
     def release(self, slot: int | str) -> None:
         self._answered.append((slot, self._clock.monotonic()))
-        self.refresh()
+        self._try_call()  # if the store is lost, the next call reports it
 
     @override
     def lock_for(self, seconds: float) -> None:
-        self._remember_lockout(seconds)
-        self.refresh()
-
-    @override
-    def refresh(self) -> None:
-        self._try_call()  # if the store is lost, the next call reports it
+        self._try_call(lockout=seconds)  # if the store is lost, the limiter reports it again
 
     def _call(self, **wanted: Any) -> tuple[str, float]:  # noqa: ANN401 - any JSON
         """Run the script; return the outcome and how many seconds to wait."""
@@ -100,7 +90,7 @@ class RedisStore(SlotStore):
             "url": self._url,
             "timeout": self._timeout,
             "max_lockout": MAX_LOCKOUT,
-            "lockout": max(self._locked_until - now, 0),
+            "lockout": 0,
             "answered": [(slot, now - at) for slot, at in self._answered],
             **wanted,
         }
@@ -131,9 +121,6 @@ class RedisStore(SlotStore):
             message = f"{text}, {limit}; run again when it is back"
             raise ZohoVoiceError(message)
         self._clock.sleep(RETRY_SECONDS)
-
-    def _remember_lockout(self, seconds: float) -> None:
-        self._locked_until = max(self._locked_until, self._clock.monotonic() + seconds)
 
 
 def _digest(text: str) -> str:
