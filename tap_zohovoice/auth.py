@@ -36,11 +36,8 @@ MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
 _SECRETS = ("client_secret", "code", "refresh_token")
 # OAuth errors that are final. Sources: RFC 6749, OAuth documentation of Zoho Accounts.
 _FINAL = re.compile(
-    r"(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope|revoked|expired"
-)
-_PASSING = re.compile(
-    r"general|server|internal|temporar|unavailable|busy|time|limit|too.many|later|again|slow"
-    r"|throttl|maintenance|overload|backend|database|went wrong"
+    r"(?!.*(?:again|later|temporar|unavailable|busy|time|server|backend|too.many|limit))"
+    r".*(?:(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope|revoked|expired)"
 )
 _HINTS = {
     "invalid_code": (
@@ -173,11 +170,9 @@ def _error_of(
         return RetryableError(f"{prefix}, no token in the response")
     hidden = [form.get(name, "") for name in _SECRETS]
     prefix += f", {text if error in hints else redact(text, hidden)}: "
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or _PASSING.search(error):
-        return RetryableError(prefix + _LATER)
-    if _FINAL.search(error):
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.match(error):
         return OAuthError(prefix + hints.get(error, hints[""]))
-    return RetryableError(f"{prefix}{_LATER}; if it persists, {hints['']}")
+    return RetryableError(prefix + _LATER)
 
 
 def _expires_in(response: Mapping[str, Any]) -> float:
