@@ -13,7 +13,6 @@ from requests.auth import AuthBase
 from tap_zohovoice._compat import override
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
-    OAuthError,
     RequestError,
     RetriesExhaustedError,
     RetryableError,
@@ -68,7 +67,6 @@ class OAuthTokens:
     client_secret: str
     refresh_token: str
     max_attempts = MAX_ATTEMPTS  # of a request for a token
-    attempts = 0  # so far
     fetched = 0  # tokens so far
     _token = ""
     _renew_at = float("-inf")
@@ -102,9 +100,8 @@ class OAuthTokens:
         The hints say what to do about an OAuth error, by its code in lower case; "" is any other.
 
         Raises:
-            OAuthError: If Zoho rejects the request.
             RetriesExhaustedError: If no response is usable.
-            ZohoVoiceError: If the URL is not that of Zoho Accounts.
+            ZohoVoiceError: If Zoho rejects the request, or the URL is not that of Zoho Accounts.
         """
         url = f"{self.accounts_url}/oauth/v2/token"
         headers = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
@@ -112,21 +109,38 @@ class OAuthTokens:
 
         @network_errors("Zoho Accounts", "accounts_url", url, _CHECK_NETWORK)
         def attempt() -> dict[str, Any]:
-            self.attempts += 1
             with closing(self.session.send(request)) as response:
                 body = read_whole(response, self.session.iter_body(response))
             content = _parse(body)
             if "access_token" in content:
                 return content
-            error = _error_of(response.status_code, body, form, hints)
-            if self.fetched and type(error) is ZohoVoiceError:  # it is Zoho Accounts
-                raise RetryableError(str(error))
-            raise error
+            raise self._error_of(response.status_code, body, form, hints)
 
         try:
             return self.policy.call(attempt, max_attempts=self.max_attempts)
         except RetriesExhaustedError as error:  # without a summary: no smaller request can help
             raise RetriesExhaustedError(str(error)) from error
+
+    def _error_of(
+        self, status: int, body: bytes, form: Mapping[str, str], hints: Mapping[str, str]
+    ) -> RequestError:
+        """Return the error of a response without a token."""
+        found, prefix = _parse(body).get("error"), f"Zoho Accounts: HTTP {status}"
+        named = (found.get("code") or found.get("message")) if isinstance(found, dict) else found
+        text = str(named or "")
+        error = text.lower()
+        if not text:
+            if status in {400, 403} and body.lstrip().startswith(b"<"):
+                return RetryableError(f"{prefix}, {_HTML_PAGE}")
+            is_unknown = status in range(300, 500) and status != HTTPStatus.TOO_MANY_REQUESTS
+            if is_unknown and not self.fetched:  # otherwise it is Zoho Accounts
+                return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
+            return RetryableError(f"{prefix}, no token in the response")
+        hidden = [form.get(name, "") for name in _SECRETS]
+        prefix += f", {text if error in hints else redact(text, hidden)}: "
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.match(error):
+            return ZohoVoiceError(prefix + hints.get(error, hints[""]))
+        return RetryableError(prefix + _LATER)
 
     def invalidate(self) -> bool:
         """Discard a token that the API rejected; return whether a new one may be fetched."""
@@ -152,27 +166,6 @@ def _parse(body: bytes) -> dict[str, Any]:
         if isinstance(token, str) and token.isascii() and token.isprintable() and token.strip():
             response[name] = token.strip()
     return response
-
-
-def _error_of(
-    status: int, body: bytes, form: Mapping[str, str], hints: Mapping[str, str]
-) -> RequestError:
-    """Return the error of a response without a token."""
-    found, prefix = _parse(body).get("error"), f"Zoho Accounts: HTTP {status}"
-    named = (found.get("code") or found.get("message")) if isinstance(found, dict) else found
-    text = str(named or "")
-    error = text.lower()
-    if not text:
-        if status in {400, 403} and body.lstrip().startswith(b"<"):
-            return RetryableError(f"{prefix}, {_HTML_PAGE}")
-        if status in range(300, 500) and status != HTTPStatus.TOO_MANY_REQUESTS:
-            return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
-        return RetryableError(f"{prefix}, no token in the response")
-    hidden = [form.get(name, "") for name in _SECRETS]
-    prefix += f", {text if error in hints else redact(text, hidden)}: "
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.match(error):
-        return OAuthError(prefix + hints.get(error, hints[""]))
-    return RetryableError(prefix + _LATER)
 
 
 def _expires_in(response: Mapping[str, Any]) -> float:

@@ -48,10 +48,6 @@ class InvalidParameterError(RequestFailedError):
     """The API rejects a value of the request: a page size, an offset, dates."""
 
 
-class OAuthError(ZohoVoiceError):
-    """Zoho Accounts responds with an OAuth error."""
-
-
 class StorageError(ZohoVoiceError):
     """`recordings_path` cannot be read or written."""
 
@@ -126,6 +122,6 @@ def iter_causes(error: BaseException) -> Iterator[BaseException]:
     while current and current not in seen:
         seen.append(current)
         yield current
-        inner = (getattr(current, "reason", None), *current.args)
-        wrapped = next((item for item in inner if isinstance(item, BaseException)), None)
-        current = wrapped or current.__cause__ or current.__context__
+        wrapped = (getattr(current, "reason", None), *current.args)
+        causes = (*wrapped, current.__cause__, current.__context__)
+        current = next((cause for cause in causes if isinstance(cause, BaseException)), None)

@@ -16,12 +16,7 @@ from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_u
 from tap_zohovoice.config.environment import parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import validation_errors
-from tap_zohovoice.exceptions import (
-    OAuthError,
-    RetriesExhaustedError,
-    StorageError,
-    ZohoVoiceError,
-)
+from tap_zohovoice.exceptions import RetriesExhaustedError, StorageError, ZohoVoiceError
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
@@ -80,11 +75,6 @@ def exchange_code(tokens: OAuthTokens, client: Mapping[str, str], code: str, sco
         response = tokens.request_token(
             {"grant_type": "authorization_code", "code": code, **form}, hints
         )
-    except OAuthError as error:
-        message = str(error)
-        if tokens.attempts > 1:
-            message += "; an earlier response was lost; the code may already be used"
-        raise ZohoVoiceError(message) from error
     except RetriesExhaustedError as error:
         message = f"{error}; try again at once; if the code is rejected then, {new_code}"
         raise ZohoVoiceError(message) from error

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import ssl
 import uuid
 from importlib import resources
 from typing import Any
@@ -129,11 +128,6 @@ def _digest(text: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """Describe an error without its text, which may quote the URL."""
-    if isinstance(error, redis.AuthenticationError):
-        return "user or password rejected"
-    for cause in iter_causes(error):
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS: {cause.reason or 'failed'}"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return type(error).__name__
+    causes = (cause for cause in iter_causes(error) if isinstance(cause, OSError))
+    texts = (getattr(cause, "reason", None) or cause.strerror for cause in causes)  # TLS has both
+    return next(filter(None, texts), type(error).__name__)

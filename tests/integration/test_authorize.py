@@ -303,7 +303,7 @@ class TestExchange:
             (["redirect"], "HTTP 302, no token; check data_center, or accounts_url if it is set"),
             (["html"] * 3, "HTTP 200, no token in the response; gave up after 3 attempts; try"),
             (["cut"] * 3, "check accounts_url if it is set, else the network; gave up after 3"),
-            (["truncated"], "an earlier response was lost; the code may already be used"),
+            (["truncated"], "the code has expired, was used before, or is of another data center"),
             (["slow:50"], ""),
         ],
         ids=lambda value: str(value)[:30],

@@ -340,8 +340,8 @@ def assert_rejected(box: Account, url: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ((PASSWORD, "wrong-hush"), "user or password rejected"),
-        ((f":{PASSWORD}@", ""), "user or password rejected"),
+        ((PASSWORD, "wrong-hush"), "AuthenticationError"),
+        ((f":{PASSWORD}@", ""), "AuthenticationError"),
         ((HOST, "127.0.0.2"), "Connection refused"),
         ((HOST, "store.invalid"), ".*"),
         (("/0", "/99"), "ResponseError.*"),
@@ -376,7 +376,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
         machines = Machines(server, ServerClock(server))
         server.client.config_set("tls-port", str(port := free_port()))
         url = f"rediss://:{PASSWORD}@{HOST}:{port}/0"
-        with pytest.raises(ZohoVoiceError, match="TLS: CERTIFICATE_VERIFY_FAILED; check"):
+        with pytest.raises(ZohoVoiceError, match=": CERTIFICATE_VERIFY_FAILED; check"):
             machines.store(server=url)
         store = machines.store(server=f"{url}?ssl_ca_certs={ca}")
         assert store.try_acquire(29, 60).seconds == about(60)
