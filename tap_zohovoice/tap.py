@@ -75,12 +75,11 @@ class TapZohoVoice(Tap):
     ) -> None:
         """Create the tap, or raise `InvalidInputError` with one line for each invalid input."""
         self.started = self.clock.utcnow()
-        settings, errors = clean_settings(config or {}), list[str]()
+        settings = clean_settings(config or {})
         if parse_env_config:
             read_dotenv()
-            found, errors = parse_env(self.config_jsonschema)
-            settings |= clean_settings(found)
-        errors += validation_errors(settings, self.config_jsonschema, self.started)
+            settings |= clean_settings(parse_env(self.config_jsonschema))
+        errors = validation_errors(settings, self.config_jsonschema, self.started)
         if errors and validate_config:  # discovery needs no settings
             raise InvalidInputError(*errors)
         stopper = GracefulShutdown(self.write_last_state)
@@ -95,28 +94,20 @@ class TapZohoVoice(Tap):
             message_writer=self.writer,
         )
         stopper.install()
-        if catalog is not None and not any(stream.selected for stream in self.streams.values()):
-            self.logger.warning("The catalog selects no stream of the tap; nothing is read")
-        if catalog is not None and settings.get("streams"):
-            self.logger.warning("The setting streams is ignored because there is a catalog")
-        if settings.get("recordings_path") and not self.streams["recordings"].selected:
-            self.logger.warning(
-                "recordings_path is set, but the stream recordings is not selected: no file is "
-                "downloaded"
-            )
-
-    @classmethod
-    @override
-    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        super().append_builtin_config(config_jsonschema)
-        # The SDK's schema of the maps is invalid JSON Schema, at which its own check may crash.
-        properties = config_jsonschema["properties"]
-        shown = ("type", "title", "description")
-        properties["stream_maps"] = {name: properties["stream_maps"][name] for name in shown}
 
     @override
     def setup_mapper(self) -> None:
         self.mapper = build_mapper(self.config, self.catalog, self.logger)
+        if self.input_catalog is not None:
+            if not any(stream.selected for stream in self.streams.values()):
+                self.logger.warning("The catalog selects no stream of the tap; nothing is read")
+            if self.config.get("streams"):
+                self.logger.warning("The setting streams is ignored because there is a catalog")
+        if self.config.get("recordings_path") and not self.streams["recordings"].selected:
+            self.logger.warning(
+                "recordings_path is set, but the stream recordings is not selected: no file is "
+                "downloaded"
+            )
 
     @override
     def discover_streams(self) -> Sequence[Stream]:

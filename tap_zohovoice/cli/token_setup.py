@@ -27,12 +27,11 @@ echo = partial(click.echo, err=True)
 
 def read_settings(urls: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of the environment and these URLs, all valid."""
-    settings, errors = parse_env(CONFIG_SCHEMA)
-    settings |= {**urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
+    known = {**urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
+    settings = {**parse_env(CONFIG_SCHEMA), **known}
     for unused in ("start_date", "end_date"):  # Meltano's may be relative
         settings.pop(unused, None)
-    errors += validation_errors(settings, CONFIG_SCHEMA)
-    if errors:
+    if errors := validation_errors(settings, CONFIG_SCHEMA):
         raise click.UsageError("; ".join(errors))
     return settings
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from dotenv import find_dotenv, load_dotenv
@@ -29,30 +30,23 @@ def read_dotenv() -> None:
         raise InvalidInputError(message) from error
 
 
-def parse_env(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def parse_env(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Parse settings from environment variables; a blank one counts as not set.
 
-    Also returns one line for each variable that cannot be parsed; none quotes a value.
+    A text that is not of the type of its setting stays text, which validation reports.
     """
     values: dict[str, Any] = {}
-    lines = []
     for name, spec in schema["properties"].items():
-        variable = PREFIX + name.upper()
-        text = os.environ.get(variable, "")
-        if not text.strip():
-            continue
-        try:
-            if "string" in spec["type"]:
-                values[name] = text
-            elif "integer" in spec["type"]:
-                values[name] = int(text)
-            elif "boolean" in spec["type"]:
-                values[name] = _BOOLEANS[text.strip().lower()]
-            elif "array" in spec["type"] and not text.lstrip().startswith("["):
-                values[name] = [item.strip() for item in text.split(",")]
-            else:
-                values[name] = json.loads(text)
-        except (KeyError, RecursionError, ValueError):
-            kind = "an integer" if "integer" in spec["type"] else f"a JSON {spec['type'][0]}"
-            lines.append(f"{name} must be {kind} (environment variable {variable})")
-    return values, lines
+        text, kinds = os.environ.get(PREFIX + name.upper(), ""), spec["type"]
+        if text.strip():
+            values[name] = text
+            with suppress(KeyError, RecursionError, ValueError):
+                if "integer" in kinds:
+                    values[name] = int(text)
+                elif "boolean" in kinds:
+                    values[name] = _BOOLEANS[text.strip().lower()]
+                elif "array" in kinds and not text.lstrip().startswith("["):
+                    values[name] = [item.strip() for item in text.split(",")]
+                elif "string" not in kinds:
+                    values[name] = json.loads(text)
+    return values

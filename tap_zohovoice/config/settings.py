@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from singer_sdk import typing as th
+from singer_sdk.helpers.capabilities import STREAM_MAPS_CONFIG
 
 from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.data_centers import DATA_CENTER_LABELS, DATA_CENTERS
-from tap_zohovoice.config.filters import FILTERS, to_query_params
+from tap_zohovoice.singer.stream_maps import STREAM_MAPS_SCHEMA
 
 STREAM_NAMES = (
     *("call_logs", "recordings", "transcripts", "users", "queues", "numbers", "contacts"),
@@ -18,11 +19,55 @@ STREAM_NAMES = (
     *("call_queues", "call_agents", "call_campaigns"),
 )
 DEFAULT_START_DATE = "2020-01-01T00:00:00Z"
+CALL_TYPES = ("incoming", "outgoing", "missed", "bridged", "forward")
+"""Values of `callType`. Source: documentation of `zv/logs`."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # timestamps count from here
 _DATA_CENTER = th.CustomType(
     {"type": "string", "enum": list(DATA_CENTERS), "enumNames": list(DATA_CENTER_LABELS.values())}
 )
 _STREAMS = th.ArrayType(th.StringType(allowed_values=list(STREAM_NAMES)))
+_VISIBLE = "[!-~]*"
+_HOST = r"(\[[0-9a-fA-F:.]+\]|[\w-]{1,63}(\.[\w-]{1,63})*)(:[1-9]\d{0,4})?"
+_URL = rf"https?://{_HOST}(/[^?#@\s]*)?"
+_REDIS = rf"rediss?://([^/\s]*@)?{_HOST}(/\d*)?(\?\S*)?"
+# Of the URLs of local files, only those that `recordings/storage.py` opens as private folders.
+_PATH = r"(?!file:(?!///))[^\x00-\x1f\x7f]+(?<!://)"
+# Formats are shown in the documentation; they are not validated.
+_ID = th.CustomType({"type": ["string", "integer", "null"], "format": "id"})
+_IDS = th.CustomType(
+    {
+        "type": ["string", "integer", "array", "null"],
+        "format": "id",
+        "items": {"type": ["string", "integer"]},
+    }
+)
+_DIGITS = th.CustomType(
+    {
+        "type": ["string", "integer", "null"],
+        "format": "digits",
+        "pattern": "^[0-9]*$",
+        "exclusiveMinimum": -1,
+        "examples": ["1234"],
+    }
+)
+_FILTERS: Any = (  # the SDK's types have no common base
+    ("callType", th.StringType(allowed_values=CALL_TYPES), "Kind of call."),
+    ("numberIds", _IDS, "Ids of the company's numbers."),
+    ("userNumber", _DIGITS, "First digits of the customer's number, including the country code."),
+    ("agent", _ID, "Id of the agent."),
+    ("feedback", th.IntegerType(minimum=1, maximum=5), "Rating of the call."),
+    ("contact_name", th.StringType, "Name of the contact."),
+    ("isAllCountry", th.BooleanType, "Whether to search all countries; `false` with `userNumber`."),
+    ("isVoiceMail", th.BooleanType, "Whether to read only calls with a voicemail."),
+    ("isRecording", th.BooleanType, "Whether to read only calls with a recording."),
+    ("departmentId", _IDS, "Ids of departments."),
+    ("groupIds", _IDS, "Ids of queues."),
+    ("campaignId", _ID, "Id of a power dialer campaign."),
+)
+_FILTERS_TYPE = th.ObjectType(
+    *(th.Property(name, kind, description=text) for name, kind, text in _FILTERS),
+    additional_properties=False,
+)
 _DESCRIPTIONS = {
     "client_id": "Client ID of a self client in Zoho's API console.",
     "client_secret": "Client secret of the same self client.",
@@ -61,34 +106,44 @@ def _setting(name: str, kind: Any = th.StringType, **options: Any) -> th.Propert
     return th.Property(name, kind, description=_DESCRIPTIONS[name], title=title, **options)
 
 
+def _text(name: str, pattern: str, example: str, **options: Any) -> th.Property[Any]:  # noqa: ANN401 - as above
+    # `$` alone allows a line break at the end.
+    kind = th.StringType(pattern=rf"^{pattern}(?!\n)$")
+    return _setting(name, kind, examples=[example], **options)
+
+
 def _integer(name: str, default: int | None, minimum: int, maximum: int) -> th.Property[int]:
     return _setting(name, th.IntegerType(minimum=minimum, maximum=maximum), default=default)
 
 
 CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
-    _setting("client_id", required=True),
-    _setting("client_secret", required=True, secret=True),
-    _setting("refresh_token", required=True, secret=True),
+    _text("client_id", _VISIBLE, "1000.ABC123", required=True),
+    _text("client_secret", _VISIBLE, "abc123", required=True, secret=True),
+    _text("refresh_token", _VISIBLE, "1000.abc123.def456", required=True, secret=True),
     _setting("data_center", _DATA_CENTER, default="us"),
-    _setting("accounts_url"),
-    _setting("api_url"),
+    _text("accounts_url", _URL, DATA_CENTERS["us"][0]),
+    _text("api_url", _URL, DATA_CENTERS["us"][1]),
     _setting("start_date", th.DateTimeType, default=DEFAULT_START_DATE),
     _setting("end_date", th.DateTimeType),
     _integer("lookback_days", 3, 0, 3650),
     _integer("page_size", None, 1, 1000),
-    _setting("filters", FILTERS),
+    _setting("filters", _FILTERS_TYPE),
     _setting("streams", _STREAMS),
-    _setting("recordings_path"),
+    _text("recordings_path", _PATH, "s3://bucket/calls"),
     _integer("recordings_max_mb", 200, 1, 1_000_000),
     _integer("recordings_per_request", 10, 1, 10),
     _integer("rate_limit_calls", 30, 2, 1_000_000_000),
     _integer("rate_limit_seconds", 60, 1, 86_400),
-    _setting("rate_limit_store", secret=True),
+    _text("rate_limit_store", _REDIS, "redis://:password@redis.example.com:6379/0", secret=True),
     _integer("lock_seconds", 600, 1, 86_400),
     _integer("request_timeout", 60, 1, 3600),
-    _setting("user_agent"),
+    _text("user_agent", "[ -~]*", "tap-zohovoice/1.0"),
     additional_properties=False,
 ).to_dict()
+CONFIG_SCHEMA["properties"]["stream_maps"] = {
+    **STREAM_MAPS_CONFIG["properties"]["stream_maps"],
+    **STREAM_MAPS_SCHEMA,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +182,13 @@ class Settings:
             "recordings_path": values["recordings_path"] or "",
         }
         return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+
+def to_query_params(filters: Mapping[str, Any]) -> dict[str, str]:
+    """Convert clean filters: booleans in lower case, lists with commas, no empty lists."""
+    texts = {}
+    for name, value in filters.items():
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        if text:
+            texts[name] = text.lower() if isinstance(value, bool) else text
+    return texts

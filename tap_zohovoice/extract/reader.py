@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.config.filters import CALL_TYPES
+from tap_zohovoice.config.settings import CALL_TYPES
 from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError, ZohoVoiceError
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.page_size import PageRequester

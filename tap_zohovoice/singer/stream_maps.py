@@ -17,10 +17,27 @@ from tap_zohovoice.exceptions import InvalidInputError, ZohoVoiceError
 
 Json = Mapping[str, Any]
 
-_ALIAS, _ELSE, _FILTER = sdk.MAPPER_ALIAS_OPTION, sdk.MAPPER_ELSE_OPTION, sdk.MAPPER_FILTER_OPTION
-_KEYS, _SOURCE = sdk.MAPPER_KEY_PROPERTIES_OPTION, sdk.MAPPER_SOURCE_OPTION
+_ELSE, _FILTER, _SOURCE = "__else__", "__filter__", "__source__"
+_OPTIONS: dict[str, Any] = {
+    "__alias__": {"type": "string"},
+    _ELSE: {"enum": [None, sdk.NULL_STRING]},
+    _FILTER: {"type": ["string", "null"]},
+    "__key_properties__": {"type": ["array", "null"], "items": {"type": "string"}},
+    _SOURCE: {"type": "string"},
+}
+STREAM_MAPS_SCHEMA: dict[str, Any] = {
+    "properties": {_ELSE: _OPTIONS[_ELSE]},
+    "propertyNames": {"pattern": f"^({_ELSE}$|(?!__))", "examples": ["call_logs"]},
+    "additionalProperties": {
+        "type": ["object", "null", "string"],
+        "pattern": f"^{sdk.NULL_STRING}$",
+        "examples": [sdk.NULL_STRING],
+        "properties": _OPTIONS,
+        "additionalProperties": {"type": ["string", "null"]},
+    },
+}
+"""Of the setting; the SDK's own schema is not valid JSON Schema."""
 _TYPES = {str: ["string"], bool: ["boolean"], int: ["number", "integer"], float: ["number"]}
-_OPTIONS = {_ALIAS, _ELSE, _FILTER, _KEYS, _SOURCE}
 
 
 def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.PluginMapper:
@@ -33,17 +50,13 @@ def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.
         InvalidInputError: If a map is invalid, with one line for each error, without values.
     """
     maps = _with_nulls(config.get("stream_maps", {}))
-    errors = [*_find_invalid_maps(maps)]
-    if not errors:
-        for line in _find_unused(maps, catalog):
-            logger.warning("stream_maps: %s", line)
-        # The SDK removes `__else__` from the maps.
-        mapper = sdk.PluginMapper({**config, "stream_maps": {**maps}}, logger)
-        for name, entry in catalog.items():
-            own = {
-                key: fields for key, fields in maps.items() if fnmatch(name, _source(key, fields))
-            }
-            errors += _register(mapper, name, entry, own)
+    for line in _find_unused(maps, catalog):
+        logger.warning("stream_maps: %s", line)
+    # The SDK removes `__else__` from the maps.
+    mapper, errors = sdk.PluginMapper({**config, "stream_maps": {**maps}}, logger), list[str]()
+    for name, entry in catalog.items():
+        own = {key: fields for key, fields in maps.items() if fnmatch(name, _source(key, fields))}
+        errors += _register(mapper, name, entry, own)
     if errors:
         raise InvalidInputError(*(f"stream_maps: {error}" for error in dict.fromkeys(errors)))
     return mapper
@@ -72,12 +85,12 @@ def _register(
     own = [key for key in maps if key not in copies][-1:] or [stream]
     for key, step in zip(own + copies, mapper.stream_maps[stream], strict=True):
         if isinstance(step, sdk.CustomStreamMap):
-            yield from _try_expressions(key, maps[key], step, _Sample(record))
+            yield from _try_expressions(key, maps[key], step, record)
 
 
-def _source(key: str, fields: Any) -> Any:  # noqa: ANN401 - any JSON
+def _source(key: str, fields: Any) -> str:  # noqa: ANN401 - any JSON
     """Return the name or pattern of the streams that a map is for."""
-    return fields.get(_SOURCE, key) if isinstance(fields, dict) else key
+    return str(fields.get(_SOURCE, key)) if fields else key
 
 
 def _with_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -91,40 +104,16 @@ def _suggest(name: str, known: Any) -> str:  # noqa: ANN401 - names of any colle
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _find_invalid_maps(maps: Json) -> Iterator[str]:
-    """Yield errors outside of maps, for which the SDK would quote values, secret or not."""
-    for key, fields in maps.items():
-        if key.startswith("__") and key != _ELSE:
-            yield f"{key[:60]} is not an option"
-        elif fields is not None and (key == _ELSE or not isinstance(fields, dict)):
-            yield f"{key[:60]} must be {'null' if key == _ELSE else 'an object or null'}"
-        elif not isinstance(_source(key, fields), str):
-            yield f"{key[:60]}.{_SOURCE} must be text"
-
-
 def _find_invalid(fields: Json) -> Iterator[str]:
     """Yield mistakes that the SDK does not report, or not with the name of the field."""
     for name, value in fields.items():
-        if name == _KEYS:
-            names = value or () if isinstance(value, list | None) else [None]
-            if not all(isinstance(key, str) for key in names):
-                yield f"{name} must be a list of names"
-        elif name == _ELSE and value is not None:
-            yield f"{name} must be null"
-        elif not isinstance(value, str | None) or (name == _ALIAS and value is None):
-            yield f"{name[:60]} must be text{'' if name == _ALIAS else ' or null'}"
-        elif name.startswith("__") and name not in _OPTIONS:
+        if name.startswith("__") and name not in _OPTIONS:
             yield f"{name[:60]} is not an option{_suggest(name, _OPTIONS)}"
-        elif name != _SOURCE and value is not None and not _is_expression(value):
+        try:
+            if name != _SOURCE and isinstance(value, str):
+                ast.parse(value, mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             yield f"{name}: invalid syntax"
-
-
-def _is_expression(text: str) -> bool:
-    try:
-        (statement,) = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return isinstance(statement, ast.Expr)
 
 
 def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[str]:
@@ -140,15 +129,10 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
             yield f'the map of {key[:60]} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
         for name, value in (fields or {}).items():
-            twins = [field for field in known if _fold(field) == _fold(name)]
-            is_new = name not in known and not name.startswith("__")
-            if is_new and (twins or value is None):
+            twins = [field for field in known if field.casefold() == name.casefold()]
+            if name not in known and not name.startswith("__") and (twins or value is None):
                 hint = _suggest(name, twins or known)
                 yield f"field {key}.{name[:60]} does not exist{hint}; it has no effect"
-
-
-def _fold(name: str) -> str:
-    return name.replace("_", "").replace("-", "").strip().casefold()
 
 
 def _try_expressions(
@@ -161,8 +145,8 @@ def _try_expressions(
     def names_of(expr: str) -> list[str]:
         return [name for name, text in fields.items() if text == expr]
 
-    def place(expr: str) -> str:
-        return f"{key}.{', '.join(names_of(expr))}"
+    def describe(expr: str, reason: str) -> str:
+        return f"{key}.{', '.join(names_of(expr))}: {reason}"
 
     def check(expr: str, previously_parsed: ast.stmt) -> bool:
         nodes = [node for node in ast.walk(previously_parsed) if isinstance(node, ast.Name)]
@@ -171,24 +155,23 @@ def _try_expressions(
         # Also in branches that are not evaluated.
         if unknown := [node.id for node in nodes if node.id not in known]:
             hint = _suggest(unknown[0], known)
-            errors.append(f"{place(expr)}: unknown name {unknown[0][:60]}{hint}")
+            errors.append(describe(expr, f"unknown name {unknown[0][:60]}{hint}"))
             return True
         try:
             _declare(step.transformed_schema["properties"], names_of(expr), evaluate_with_sdk(expr))
-        except Exception as error:  # noqa: BLE001 - any other may depend on the values
-            if isinstance(error, ZohoVoiceError | InvalidExpression | AttributeError | TypeError):
-                errors.append(f"{place(expr)}: {_describe(error)}")
+        except (InvalidExpression, AttributeError, KeyError, TypeError) as error:
+            errors.append(describe(expr, _reason(error, expr)))
+        except Exception:  # noqa: BLE001, S110 - it may depend on the values
+            pass
         return True  # no filter ends the check
 
     def evaluate(expr: str, previously_parsed: ast.stmt) -> object:
         try:
             return evaluate_with_sdk(expr, previously_parsed=previously_parsed)
         except Exception as error:
-            message = f"stream_maps: {place(expr)}: {_describe(error)}"
+            message = f"stream_maps: {describe(expr, _reason(error, expr))}"
             raise ZohoVoiceError(message) from error
 
-    step.map_config = _Sample(step.map_config)
-    step.map_config.missing = "{} not found in stream_map_config"
     evaluator.eval = check
     step.transform(record)
     evaluator.eval = evaluate
@@ -203,36 +186,31 @@ def _declare(properties: dict[str, Any], names: list[str], value: object) -> Non
             properties[name] = {"type": [kinds[0], "null"]}
 
 
-class _Sample(dict[str, Any]):
-    """A sample of an object; `missing` is the error for other properties, if it has none."""
-
-    missing = "unknown field {}"
+class _OpenObject(dict[str, Any]):
+    """A sample of an object whose members are not known."""
 
     def __missing__(self, key: str) -> Any:  # noqa: ANN401
-        if not self.missing:
-            raise LookupError(key)  # the evaluator takes a `KeyError` for an unknown attribute
-        raise ZohoVoiceError(self.missing.format(key[:60]) + _suggest(key, self))
+        raise LookupError(key)  # a `KeyError` would be an error
 
 
 def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
     kinds = schema.get("type", "string")
     if "object" in kinds:
         members = schema.get("properties", {})
-        found = _Sample({name: _sample(member) for name, member in members.items()})
-        found.missing = found.missing if members else ""
-        return found
+        return {name: _sample(each) for name, each in members.items()} or _OpenObject()
     if "array" in kinds:
         return [_sample(schema["items"])]
     number = {"integer": 1, "number": 1.5, "boolean": True}
     return next((number[kind] for kind in kinds if kind in number), "2025-01-01T00:00:00+00:00")
 
 
-def _describe(error: Exception) -> str:
+def _reason(error: Exception, expr: str) -> str:
     """Describe an error without the expression or a value, which may be secret or personal."""
-    if isinstance(error, ZohoVoiceError):
-        return str(error)
-    if isinstance(error, AttributeDoesNotExist):
-        return f"unknown attribute {str(error.attr)[:60]} of a value, which may be null"
-    if isinstance(error, InvalidExpression):
-        return f"unsupported expression ({type(error).__name__})"
+    match error:
+        case KeyError(args=(str(name),)) if repr(name) in expr:
+            return f"{name[:60]} not found in the record or in stream_map_config"
+        case AttributeDoesNotExist():
+            return f"unknown attribute {str(error.attr)[:60]} of a value, which may be null"
+        case InvalidExpression():
+            return f"unsupported expression ({type(error).__name__})"
     return f"{type(error).__name__}; check the types of the values, each may be null"

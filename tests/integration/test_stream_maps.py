@@ -46,7 +46,7 @@ def test_privacy_map_hides_fields(box: Account, key: str, null: str | None) -> N
     ("maps", "lines"),
     [
         *(
-            ({"call_logs": fields}, ["stream_maps: ", "call_logs", line])
+            ({"call_logs": fields}, ["stream_maps", "call_logs", line])
             for fields, line in CASES["mistakes"]
         ),
         *((maps, [""]) for maps in CASES["invalid options"]),
@@ -73,7 +73,7 @@ def test_every_mistake_is_reported(box: Account) -> None:
     run = box.run(streams=["call_logs", "recordings"], stream_maps=maps)
     assert run.logged("ERROR") == [
         "stream_maps: call_logs.a, g: unknown name b",
-        "stream_maps: call_logs.c: d not found in stream_map_config",
+        "stream_maps: call_logs.c: d not found in the record or in stream_map_config",
         "stream_maps: recordings.e: unknown name f",
     ]
 
@@ -163,7 +163,7 @@ def test_valid_maps_pass_without_a_word(box: Account) -> None:
         ("int(caller_id_number)", "ValueError"),
         ("5 / 0", "ZeroDivisionError"),
         ("call_recording['recording_filename']", "TypeError"),
-        ("additional_fields['nope']", "KeyError"),
+        ("additional_fields['nope']", "nope not found in the record"),
     ],
 )
 def test_failing_expression_is_one_line(box: Account, expression: str, reason: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.config.filters import CALL_TYPES
+from tap_zohovoice.config.settings import CALL_TYPES
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.audio_fixtures import duration, wav_size
