@@ -10,7 +10,7 @@ from singer_sdk.pagination import BaseAPIPaginator
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidRecordError, UnexpectedResponseError, ZohoVoiceError
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 
 _Result = TypeVar("_Result")
 _ENVELOPE_KEYS = {"meta", "status", "code", "message"}

@@ -15,8 +15,12 @@ from singer_sdk.streams import Stream
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.cli.command import TapCommand, drop_invalid_log_levels, input_file
-from tap_zohovoice.cli.signals import GracefulShutdown
+from tap_zohovoice.cli.command import (
+    GracefulShutdown,
+    TapCommand,
+    drop_invalid_log_levels,
+    input_file,
+)
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.environment import parse_env, read_dotenv
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
@@ -177,15 +181,13 @@ class TapZohoVoice(Tap):
     @override
     def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
         """Command line of the tap."""
-        dropped = drop_invalid_log_levels(cls.logger)
+        drop_invalid_log_levels(cls.logger)
         try:
-            command = super().cli
+            return super().cli
         except Exception as error:  # noqa: BLE001 - depends on the file
-            kind = type(error).__name__
-            sys.exit(f"The file that SINGER_SDK_LOG_CONFIG names is invalid ({kind})")
-        for name in dropped:
-            cls.logger.warning("%s is not a log level; use DEBUG, INFO, WARNING or ERROR", name)
-        return command
+            sys.exit(
+                f"The file that SINGER_SDK_LOG_CONFIG names is invalid ({type(error).__name__})"
+            )
 
 
 def _check_json(_ctx: click.Context, param: click.Parameter, file: IO[str] | None) -> Any:  # noqa: ANN401

@@ -13,9 +13,8 @@ from click.core import ParameterSource
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.cli import token_setup
-from tap_zohovoice.cli.command import TapCommand, drop_invalid_log_levels
+from tap_zohovoice.cli.command import GracefulShutdown, TapCommand, drop_invalid_log_levels
 from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
-from tap_zohovoice.cli.signals import GracefulShutdown
 from tap_zohovoice.cli.token_setup import echo
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.environment import PREFIX

@@ -1,13 +1,15 @@
-"""Commands with one line for each error, and exit codes for schedulers."""
+"""Commands with one line for each error, exit codes for schedulers, and graceful shutdown."""
 
 import errno
 import logging
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +20,7 @@ from singer_sdk.plugin_base import SingerCommand
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidInputError, ShutdownRequested, ZohoVoiceError
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
 _CLOSED = "Standard output is closed"
 _SDK_NOISE = {
@@ -86,18 +89,55 @@ class TapCommand(SingerCommand):
         return 128 + stop.signum
 
 
-def drop_invalid_log_levels(logger: logging.Logger) -> list[str]:
-    """Remove invalid log levels from the environment; return the names of their variables."""
-    dropped = []
+@dataclass(eq=False, repr=False)
+class GracefulShutdown:
+    """Turns SIGTERM and SIGINT into `ShutdownRequested`.
+
+    A second signal ends the process at once, in case nobody reads its output. `on_shutdown` writes
+    what must still be emitted.
+    """
+
+    on_shutdown: Callable[[], None]
+    _is_deferred = False
+    _pending = 0  # a signal that is not raised yet
+
+    def install(self) -> None:
+        """Set the signal handlers, if this is the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            for signum in SIGNALS:
+                signal.signal(signum, self._handle)
+
+    @contextmanager
+    def deferred(self) -> Generator[None]:
+        """Finish a block, such as the writing of a line, before a signal raises."""
+        self._is_deferred = True
+        try:
+            yield
+        finally:
+            self._is_deferred = False
+            self._raise_pending()
+
+    def _handle(self, signum: int, _frame: object) -> None:
+        for each in SIGNALS:
+            signal.signal(each, lambda again, _: os._exit(128 + again))
+        self._pending = signum
+        if not self._is_deferred:
+            self._raise_pending()
+
+    def _raise_pending(self) -> None:
+        if signum := self._pending:
+            self._pending = 0
+            raise ShutdownRequested(signum, self.on_shutdown)
+
+
+def drop_invalid_log_levels(logger: logging.Logger) -> None:
+    """Remove invalid log levels and empty variables from the environment: the SDK would fail."""
     for name in (f"{logger.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
         level = os.environ.pop(name, "").strip().upper()
         if level in logging.getLevelNamesMapping():
             os.environ[name] = level
-        elif level:
-            dropped.append(name)
-    if not os.environ.get("SINGER_SDK_LOG_CONFIG", "").strip():
+    if not os.environ.get("SINGER_SDK_LOG_CONFIG"):
         os.environ.pop("SINGER_SDK_LOG_CONFIG", None)
-    return dropped
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 
 _OTHER_ROWS = "other_rows"
 """Member of `additional_fields`: values of other rows of a call that differ."""

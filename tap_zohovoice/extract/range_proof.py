@@ -20,7 +20,7 @@ from tap_zohovoice.extract.windows import (
     midnight,
 )
 from tap_zohovoice.pagination import Flow
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 20

@@ -7,7 +7,7 @@ from typing import Any
 
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.extract.windows import MIN_UTC_OFFSET, DateWindow
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 
 CHECKPOINT = "checkpoint"
 """Member of a bookmark while a run is not finished."""

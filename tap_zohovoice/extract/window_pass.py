@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.pagination import Page
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 
 _WIDE_OVERLAP = 20
 """Rows of an overlap that prove the order of rows, where no total does."""

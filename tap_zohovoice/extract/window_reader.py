@@ -11,7 +11,7 @@ from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.extract.windows import SHORT_RANGE_DAYS, DateWindow, days_after
 from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Flow, Page, PageRequest
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 
 Rows = dict[str, SerializedRecord]
 """Rows by `logid`."""

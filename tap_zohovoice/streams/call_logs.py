@@ -12,7 +12,7 @@ from tap_zohovoice.extract.legs import add_other_rows
 from tap_zohovoice.extract.results import WindowResult
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 from tap_zohovoice.streams.base import IncrementalStream
 
 WRITE_BATCH_SIZE = 500  # records that are written at once; the bookmark advances after them

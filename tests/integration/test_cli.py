@@ -36,7 +36,8 @@ def test_discover_needs_no_settings(
     assert catalog_of(run) == snapshot
     assert catalog_of(invalid) == catalog_of(run)
     assert run.exit_code == invalid.exit_code == 0
-    assert not re.search("WARNING|ERROR", run.log + invalid.log)
+    files = run_tap({"recordings_path": "calls", "streams": ["users"]}, "--discover")
+    assert not re.search("WARNING|ERROR", run.log + invalid.log + files.log)
 
 
 @pytest.mark.parametrize(
@@ -235,8 +236,6 @@ def test_log_level_of_the_environment(
 ) -> None:
     monkeypatch.setenv(variable, level)
     run = box.read()
-    warnings = run.log.count(f"{variable} is not a log level; use DEBUG, INFO, ")
-    assert warnings == (level in {"verbose", "10"})
     assert ("DEBUG    |" in run.log) == (level == "debug")
     assert "INFO     |" in run.log
 

@@ -333,7 +333,6 @@ MESSAGES: dict[str, Meet] = {
         schema={"properties": {**CALL_LOG_SCHEMA["properties"], "logid": {"type": "integer"}}},
     ),
     "The catalog selects no stream": file_of("--catalog", '{"streams": []}'),
-    "… is not a log level": meet(Stage.env, LOGLEVEL="verbose"),
     "Standard output is closed": closed_output,
     "Standard output is closed: its": meet(failing, WRITE, BrokenPipeError()),
     "…: standard output": meet(failing, WRITE, OSError(errno.ENOSPC, "No space left on device")),
@@ -410,7 +409,7 @@ MESSAGES: dict[str, Meet] = {
         failing, "streams.base.CallLogConverter.convert", ZeroDivisionError()
     ),
 }
-GOES_ON = {FORGOTTEN, LOST, "Cannot open the shared rate-limit file", "… is not a log level"}
+GOES_ON = {FORGOTTEN, LOST, "Cannot open the shared rate-limit file"}
 GOES_ON.add("Zoho Voice: HTTP …: the API is locked")
 """What a run tells and goes on, beside the warnings of the page."""
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
-from tap_zohovoice.cli.signals import SIGNALS
+from tap_zohovoice.cli.command import SIGNALS
 from tap_zohovoice.tap import TapZohoVoice
 
 NOW = 1_772_366_400.0  # 2026-03-01 12:00:00 UTC

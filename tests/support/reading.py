@@ -11,7 +11,7 @@ from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedErro
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import WindowResult
 from tap_zohovoice.pagination import Page, PageRequest
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 from tests.support.simulated_account import (
     NOW,
     AccountSpec,

@@ -8,7 +8,7 @@ import pytest
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import PageFlow
 from tap_zohovoice.pagination import Page, PageRequest
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord
 from tests.support.reading import drive
 
 START = "2026-02-10T08:00:00.000000+00:00"

@@ -15,8 +15,7 @@ from tap_zohovoice.exceptions import InvalidRecordError
 from tap_zohovoice.http.response import validate_response
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS, CallLogConverter
 from tap_zohovoice.schemas.types import FieldType, parse_duration
-from tap_zohovoice.singer.json import sanitize
-from tap_zohovoice.singer.records import SerializedRecord
+from tap_zohovoice.singer.json import SerializedRecord, sanitize
 
 LOG = {"logid": "c3d87e71-0000-4000-8000-000000000001", "start_time": "1764831298000"}
 STARTED = "2025-12-04T06:54:58.000000+00:00"
