@@ -8,6 +8,7 @@ from typing import IO, Any, ClassVar
 
 import click
 import simplejson
+from dotenv import find_dotenv, load_dotenv
 from singer_sdk import Tap
 from singer_sdk.cli import plugin_cli
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
@@ -22,9 +23,8 @@ from tap_zohovoice.cli.command import (
     input_file,
 )
 from tap_zohovoice.client import ZohoVoiceStream
-from tap_zohovoice.config.environment import parse_env, read_dotenv
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
-from tap_zohovoice.config.validation import clean_settings, validation_errors
+from tap_zohovoice.config.validation import clean_settings, parse_env, validation_errors
 from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
 from tap_zohovoice.progress import Snapshot
 from tap_zohovoice.services import Services
@@ -67,7 +67,7 @@ class TapZohoVoice(Tap):
     ]
     clock: ClassVar[Clock] = Clock()
 
-    def __init__(  # noqa: PLR0913 - the signature is the SDK's
+    def __init__(
         self,
         *,
         config: dict[str, Any] | None = None,
@@ -75,13 +75,15 @@ class TapZohoVoice(Tap):
         state: dict[str, Any] | None = None,
         parse_env_config: bool = False,
         validate_config: bool = True,
-        setup_mapper: bool = True,
+        **options: Any,  # noqa: ANN401 - the SDK's
     ) -> None:
         """Create the tap, or raise `InvalidInputError` with one line for each invalid input."""
         self.started = self.clock.utcnow()
         settings = clean_settings(config or {})
         if parse_env_config:
-            read_dotenv()
+            path = find_dotenv()
+            with input_file(path, "text"):
+                load_dotenv(path, encoding="utf-8-sig")
             settings |= clean_settings(parse_env(self.config_jsonschema))
         errors = validation_errors(settings, self.config_jsonschema, self.started)
         if errors and validate_config:  # discovery needs no settings
@@ -94,8 +96,8 @@ class TapZohoVoice(Tap):
             catalog=load_catalog(catalog, STREAMS),
             state=load_state(state, self.started, STREAMS),
             validate_config=False,
-            setup_mapper=setup_mapper,
             message_writer=self.writer,
+            **options,
         )
         stopper.install()
 

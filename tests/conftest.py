@@ -58,7 +58,7 @@ def state_home(state_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> 
 def no_dotenv() -> Iterator[None]:
     """Keep a developer's own .env, with real secrets, out of the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: None)
+        patch.setattr("tap_zohovoice.tap.find_dotenv", lambda: None)
         yield
 
 

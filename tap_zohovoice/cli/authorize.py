@@ -17,9 +17,8 @@ from tap_zohovoice.cli.command import GracefulShutdown, TapCommand, drop_invalid
 from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
 from tap_zohovoice.cli.token_setup import echo
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
-from tap_zohovoice.config.environment import PREFIX
 from tap_zohovoice.config.settings import STREAM_NAMES
-from tap_zohovoice.config.validation import clean_credential
+from tap_zohovoice.config.validation import PREFIX, clean_credential
 from tap_zohovoice.exceptions import ShutdownRequested, StorageError, ZohoVoiceError
 from tap_zohovoice.tap import TapZohoVoice
 

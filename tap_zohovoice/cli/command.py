@@ -141,21 +141,17 @@ def drop_invalid_log_levels(logger: logging.Logger) -> None:
 
 
 @contextmanager
-def input_file(option: str) -> Generator[None]:
-    """Turn an error about a JSON file into one line that names its option."""
+def input_file(name: str, content: str = "a JSON object") -> Generator[None]:
+    """Turn an error about a file into one line that names its option or path."""
     try:
         yield
     except (OSError, RecursionError, TypeError, ValueError) as error:
         # The SDK uses one of two JSON libraries; the errors of both have this attribute.
         line = getattr(error, "lineno", None)
-        reason = f"is not valid JSON (line {line})" if line else "is not a JSON object"
+        reason = f"must be {content} in UTF-8{f'; see line {line}' if line else ''}"
         if isinstance(error, OSError):
             reason = f"cannot be read: {error.strerror}"
-        elif isinstance(error, RecursionError):
-            reason = "is nested too deeply"
-        elif isinstance(error, UnicodeDecodeError):
-            reason = "is not UTF-8 text"
-        message = f"The {option} file {reason}"
+        message = f"The {name} file {reason}"
         raise InvalidInputError(message) from error
 
 

@@ -13,9 +13,8 @@ from tap_zohovoice.cli.command import silence_stdout
 from tap_zohovoice.cli.dotenv import update_dotenv
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
-from tap_zohovoice.config.environment import parse_env
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
-from tap_zohovoice.config.validation import validation_errors
+from tap_zohovoice.config.validation import parse_env, validation_errors
 from tap_zohovoice.exceptions import RetriesExhaustedError, StorageError, ZohoVoiceError
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.streams.call_logs import CallLogsStream

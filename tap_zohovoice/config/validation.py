@@ -1,9 +1,12 @@
-"""Validation of the settings."""
+"""Settings of a configuration and of the environment: reading and validation."""
 
 import datetime as dt
 import difflib
+import json
+import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import fsspec
@@ -12,11 +15,15 @@ from singer_sdk import typing as th
 from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.settings import DEFAULT_START_DATE
 
+PREFIX = "TAP_ZOHOVOICE_"
+"""Prefix of the environment variables."""
 STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 """Start of a `recordings_path` that fsspec opens; any other is a local path."""
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")
 # Quotes, and all except letters, digits and visible ASCII characters, at either end.
 _AROUND = re.compile(r"""\A(?:[^\w!-~]|["'`])+|(?:[^\w!-~]|["'`])+\Z""")
+_BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
+_BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _RULES = {
     "type": "must be of type {}",
     "enum": "must be one of {}",
@@ -24,6 +31,28 @@ _RULES = {
     "maximum": "must be at most {}, not {}",
     "pattern": "is invalid; an example is {}",
 }
+
+
+def parse_env(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Parse settings from environment variables; a blank one counts as not set.
+
+    A text that is not of the type of its setting stays text, which validation reports.
+    """
+    values: dict[str, Any] = {}
+    for name, spec in schema["properties"].items():
+        text, kinds = os.environ.get(PREFIX + name.upper(), ""), spec["type"]
+        if text.strip():
+            values[name] = text
+            with suppress(KeyError, RecursionError, ValueError):
+                if "integer" in kinds:
+                    values[name] = int(text)
+                elif "boolean" in kinds:
+                    values[name] = _BOOLEANS[text.strip().lower()]
+                elif "array" in kinds and not text.lstrip().startswith("["):
+                    values[name] = [item.strip() for item in text.split(",")]
+                elif "string" not in kinds:
+                    values[name] = json.loads(text)
+    return values
 
 
 def clean_settings(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _WRAPPERS = (
 
 
 def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noqa: ANN401 - any JSON
-    """Load a catalog; names, keys and replication of the streams stay as their classes say."""
+    """Load a catalog; names, keys, types and replication of the streams stay their own."""
     if catalog is None:
         return None
     try:
@@ -65,22 +65,14 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
                 setattr(place, field, value)
     properties: Any = entry.schema.properties
     for field, schema in stream.schema["properties"].items():
-        is_key, given = field in {*keys, replication_key}, properties.get(field)
-        is_other = given is not None and not _allows(given, schema, is_exact=is_key)
-        if is_other:
+        given, own_schema = properties.get(field), Schema.from_dict(schema)
+        is_key = field in {*keys, replication_key}
+        if given and (given.type, given.format) != (own_schema.type, own_schema.format):
             _LOGGER.warning("%s: the type of %s in the catalog is ignored", name, field)
-        if is_other or (is_key and given is None):
-            properties[field] = Schema.from_dict(schema)
+        if given or is_key:
+            properties[field] = own_schema
         if is_key and ("properties", field) in entry.metadata:
             entry.metadata["properties", field].inclusion = Metadata.InclusionType.AUTOMATIC
-
-
-def _allows(given: Schema, own: dict[str, Any], *, is_exact: bool) -> bool:
-    """Return whether a schema of a catalog allows the values of a field."""
-    kinds = [given.type] if isinstance(given.type, str) else given.type
-    formats = {own.get("format")} if is_exact else {None, own.get("format")}
-    needed = set(own["type"]) - {"null" if is_exact else ""}
-    return given.format in formats and (kinds is None or needed <= set(kinds))
 
 
 def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[str, Any]:

@@ -139,17 +139,17 @@ def test_records_are_equal_with_and_without_stream_maps(box: Account) -> None:
     ("option", "content", "line"),
     [
         *[
-            ("--config", text, "The --config file is not a JSON object")
+            ("--config", text, "The --config file must be a JSON object in UTF-8")
             for text in ("[1]", "5", '"text"')
         ],
         *[
             (option, text, f"The {option} file {reason}")
             for option in ("--config", "--state", "--catalog")
             for text, reason in {
-                "\n\n{": "is not valid JSON (line 3)",
-                "": "is not valid JSON (line 1)",
-                "[" * 100_000: "is nested too deeply",
-                "\udcff\udcfe{": "is not UTF-8 text",
+                "\n\n{": "must be a JSON object in UTF-8; see line 3",
+                "": "must be a JSON object in UTF-8; see line 1",
+                "[" * 100_000: "must be a JSON object in UTF-8",
+                "\udcff\udcfe{": "must be a JSON object in UTF-8",
             }.items()
         ],
     ],

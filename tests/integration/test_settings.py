@@ -273,13 +273,13 @@ def test_dotenv_file_must_be_utf_8(
     path = tmp_path / ".env"
     texts = zip(names, ("'5'", "", "  # Zo\u00eb"), strict=True)
     path.write_text("\n".join(f"{PREFIX}{name}={text}" for name, text in texts), encoding)
-    monkeypatch.setattr("tap_zohovoice.config.environment.find_dotenv", lambda: path)
+    monkeypatch.setattr("tap_zohovoice.tap.find_dotenv", lambda: path)
     run = box.run("--config=ENV")
     if encoding.startswith("utf-8"):
         assert run.exit_code == 0, run.log
         assert box.stats.log[0][1]["size"] == "5"
     else:
-        assert_refused(run, box, f"The file {path} is not UTF-8 text")
+        assert_refused(run, box, f"The {path} file must be text in UTF-8")
 
 
 @pytest.mark.parametrize(

@@ -306,29 +306,27 @@ def test_catalog_cannot_override_keys(
 
 
 @pytest.mark.parametrize(
-    ("field", "schema", "is_kept"),
+    ("field", "schema", "is_told"),
     [
-        *[("start_time", schema, False) for schema in ({}, {"type": "string"}, A_DAY)],
-        ("start_time", {"type": "string", "format": "date-time"}, True),
-        ("logid", {"type": ["integer"]}, False),
-        ("logid", {"type": "string", "maxLength": 80}, True),
-        *[("end_time", A_TEXT, True), ("end_time", A_DAY, False), ("voice_credits", A_TEXT, False)],
-        ("is_test_call", {"type": "boolean"}, False),
+        *[("start_time", schema, True) for schema in ({}, {"type": "string"}, A_DAY)],
+        ("logid", {"type": ["integer"]}, True),
+        ("logid", {**A_TEXT, "maxLength": 80}, False),
+        *[("end_time", schema, True) for schema in (A_TEXT, A_DAY)],
+        ("voice_credits", A_TEXT, True),
+        ("is_test_call", {"type": "boolean"}, True),
         ("feedback", {}, True),
-        ("feedback", {"type": ["number", "integer", "null"]}, True),
     ],
     ids=str,
 )
-def test_catalog_cannot_give_a_wrong_type(
-    box: Account, catalog: Catalogs, field: str, schema: dict[str, Any], is_kept: bool
+def test_catalog_cannot_change_a_type(
+    box: Account, catalog: Catalogs, field: str, schema: dict[str, Any], *, is_told: bool
 ) -> None:
     properties = catalog["streams"][0]["schema"]["properties"]
     own, properties[field] = properties[field], schema
     run = box.read(catalog=catalog)
     sent = run.of("SCHEMA")[0]["schema"]["properties"][field]
-    assert sent == (schema if is_kept else own)
-    warned = f"call_logs: the type of {field} in the catalog is ignored" in run.log
-    assert warned != is_kept
+    assert sent == own
+    assert (f"call_logs: the type of {field} in the catalog is ignored" in run.log) == is_told
 
 
 @pytest.mark.parametrize("missing", ["key_properties", "stream", "replication_key", "metadata"])
