@@ -10,6 +10,7 @@ from tap_zohovoice._time import Clock, parse_date
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import DEFAULT_START_DATE, Settings
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
@@ -90,8 +91,11 @@ class Services:
         server = self.config.get("rate_limit_store")
         if not server:
             return SQLiteSlotStore(*common)
-        from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra
-
+        try:
+            from tap_zohovoice.rate_limit.redis_store import RedisStore  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            message = "rate_limit_store needs the extra redis: pip install redis"
+            raise ZohoVoiceError(message) from error
         return RedisStore(*common, server, self.settings.lock_seconds)
 
     def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:

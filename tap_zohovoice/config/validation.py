@@ -1,7 +1,6 @@
 """Settings of a configuration and of the environment: reading and validation."""
 
 import datetime as dt
-import difflib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from singer_sdk import typing as th
 
 from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.settings import DEFAULT_START_DATE
+from tap_zohovoice.singer.stream_maps import suggest
 
 PREFIX = "TAP_ZOHOVOICE_"
 """Prefix of the environment variables."""
@@ -84,7 +84,6 @@ def validation_errors(
         *errors.values(),
         *_check_dates(valid, now),
         *_check_storage(valid.get("recordings_path", "")),
-        *_check_store(valid.get("rate_limit_store", "")),
     ]
 
 
@@ -103,10 +102,8 @@ def _schema_errors(
             yield from ((name, f"{name} is required") for name in missing)
         elif rule == "additionalProperties":
             for unknown in {*error.instance} - {*known}:
-                near = difflib.get_close_matches(unknown, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"valid names are {', '.join(known)}"
                 path = f"{name}.{unknown}" if name else unknown
-                yield path, f"unknown setting {path[:60]!r}: {hint}"
+                yield path, f"unknown setting {path[:60]}{suggest(unknown, known)}"
         else:
             values = spec.get("examples") if rule == "pattern" else expected
             values = values if isinstance(values, list | tuple) else [values]
@@ -141,16 +138,3 @@ def _check_storage(path: str) -> Iterator[str]:
             yield f"recordings_path: unsupported URL scheme {scheme}"
         except ImportError:
             yield f"recordings_path: the fsspec driver for {scheme} is not installed"
-
-
-def _check_store(url: str) -> Iterator[str]:
-    if not url:
-        return
-    try:
-        from redis import ConnectionPool  # noqa: PLC0415 - an extra
-
-        ConnectionPool.from_url(url).make_connection()  # does not connect
-    except ImportError:
-        yield "rate_limit_store needs the extra redis: pip install redis"
-    except Exception:  # noqa: BLE001 - options of the URL are arguments of the library
-        yield "rate_limit_store has an invalid port or option"

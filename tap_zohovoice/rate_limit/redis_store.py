@@ -52,16 +52,13 @@ class RedisStore(SlotStore):
         self._patience = patience
         self._lost: tuple[float, str] | None = None  # since when, and the message
         self._answered: list[tuple[int | str, float]] = []  # slots, and when they were released
-        self._client = redis.Redis.from_url(
-            server,
-            socket_timeout=_SOCKET_TIMEOUT,
-            socket_connect_timeout=_SOCKET_TIMEOUT,
-            # A server may close an idle connection. A repeated call has no further effect.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
+        # A server may close an idle connection. A repeated call has no further effect.
+        retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+        timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SOCKET_TIMEOUT)
         try:
+            self._client = redis.Redis.from_url(server, **timeouts, retry=retry)
             self._call()
-        except redis.RedisError as error:
+        except (redis.RedisError, TypeError, ValueError) as error:  # the last two of its options
             message = f"Cannot reach the rate-limit store: {_reason(error)}; check rate_limit_store"
             raise ZohoVoiceError(message) from error
 

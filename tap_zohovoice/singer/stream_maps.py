@@ -3,7 +3,7 @@
 import ast
 import difflib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from typing import Any
 
@@ -80,12 +80,9 @@ def _register(
         return
     schemas = entry.schema.to_dict()["properties"]
     record = {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
-    copies = [key for key, fields in maps.items() if _SOURCE in fields]
-    # Of several maps of the stream itself, the SDK applies the last one.
-    own = [key for key in maps if key not in copies][-1:] or [stream]
-    for key, step in zip(own + copies, mapper.stream_maps[stream], strict=True):
+    for step in mapper.stream_maps[stream]:
         if isinstance(step, sdk.CustomStreamMap):
-            yield from _try_expressions(key, maps[key], step, record)
+            yield from _try_expressions(maps, step, record)
 
 
 def _source(key: str, fields: Any) -> str:  # noqa: ANN401 - any JSON
@@ -99,7 +96,8 @@ def _with_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return None if value == sdk.NULL_STRING else value
 
 
-def _suggest(name: str, known: Any) -> str:  # noqa: ANN401 - names of any collection
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return a known name that is like an unknown one, as a question."""
     near = difflib.get_close_matches(name, known, n=1)
     return f", did you mean {near[0]}?" if near else ""
 
@@ -108,7 +106,7 @@ def _find_invalid(fields: Json) -> Iterator[str]:
     """Yield mistakes that the SDK does not report, or not with the name of the field."""
     for name, value in fields.items():
         if name.startswith("__") and name not in _OPTIONS:
-            yield f"{name[:60]} is not an option{_suggest(name, _OPTIONS)}"
+            yield f"{name[:60]} is not an option{suggest(name, _OPTIONS)}"
         try:
             if name != _SOURCE and isinstance(value, str):
                 ast.parse(value, mode="eval")
@@ -122,7 +120,7 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
         streams = [name for name in catalog if fnmatch(name, source)]
         if not streams:
             if key != _ELSE:
-                yield f"stream {source[:60]} does not exist{_suggest(source, catalog)}"
+                yield f"stream {source[:60]} does not exist{suggest(source, catalog)}"
             continue
         if fields == {}:
             # Meltano drops settings that are null, so a map of nulls becomes empty.
@@ -131,22 +129,22 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
         for name, value in (fields or {}).items():
             twins = [field for field in known if field.casefold() == name.casefold()]
             if name not in known and not name.startswith("__") and (twins or value is None):
-                hint = _suggest(name, twins or known)
+                hint = suggest(name, twins or known)
                 yield f"field {key}.{name[:60]} does not exist{hint}; it has no effect"
 
 
 def _try_expressions(
-    key: str, fields: Json, step: sdk.CustomStreamMap, record: dict[str, Any]
+    maps: dict[str, Any], step: sdk.CustomStreamMap, record: dict[str, Any]
 ) -> list[str]:
     """Map a sample record and return the errors; simplify those of records from now on."""
     evaluator: Any = step.expr_evaluator
     evaluate_with_sdk, errors = evaluator.eval, list[str]()
-
-    def names_of(expr: str) -> list[str]:
-        return [name for name, text in fields.items() if text == expr]
+    places = [(key, name, text) for key, fields in maps.items() for name, text in fields.items()]
 
     def describe(expr: str, reason: str) -> str:
-        return f"{key}.{', '.join(names_of(expr))}: {reason}"
+        return (
+            f"{', '.join(f'{key}.{name}' for key, name, text in places if text == expr)}: {reason}"
+        )
 
     def check(expr: str, previously_parsed: ast.stmt) -> bool:
         nodes = [node for node in ast.walk(previously_parsed) if isinstance(node, ast.Name)]
@@ -154,11 +152,12 @@ def _try_expressions(
         known = {*evaluator.names, *step.functions, *bound}
         # Also in branches that are not evaluated.
         if unknown := [node.id for node in nodes if node.id not in known]:
-            hint = _suggest(unknown[0], known)
+            hint = suggest(unknown[0], known)
             errors.append(describe(expr, f"unknown name {unknown[0][:60]}{hint}"))
             return True
         try:
-            _declare(step.transformed_schema["properties"], names_of(expr), evaluate_with_sdk(expr))
+            names = [name for _, name, text in places if text == expr]
+            _declare(step.transformed_schema["properties"], names, evaluate_with_sdk(expr))
         except (InvalidExpression, AttributeError, KeyError, TypeError) as error:
             errors.append(describe(expr, _reason(error, expr)))
         except Exception:  # noqa: BLE001, S110 - it may depend on the values

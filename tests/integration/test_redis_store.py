@@ -345,6 +345,8 @@ def assert_rejected(box: Account, url: str, line: str) -> None:
         ((HOST, "127.0.0.2"), "Connection refused"),
         ((HOST, "store.invalid"), ".*"),
         (("/0", "/99"), "ResponseError.*"),
+        (("/0", "/0?hush=1"), "TypeError"),
+        (("/0", "/0?socket_timeout=hush"), "ValueError"),
     ],
 )
 def test_unreachable_store_is_one_line(
@@ -360,6 +362,7 @@ def test_discovery_needs_no_store(box: Account) -> None:
 
 def test_missing_extra_is_named(box: Account, monkeypatch: Patch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "tap_zohovoice.rate_limit.redis_store")
     line = "rate_limit_store needs the extra redis: pip install redis"
     assert_rejected(box, "redis://:hush@localhost", line)
 

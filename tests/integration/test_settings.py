@@ -52,9 +52,9 @@ INVALID_STORES = (
 )
 INVALID_PATH = "recordings_path is invalid; an example is s3://bucket/calls"
 INVALID: list[tuple[dict[str, Any], str]] = [
-    ({"pagesize": 5}, "unknown setting 'pagesize': did you mean page_size?"),
-    ({"zzz": 5}, "unknown setting 'zzz': valid names are client_id, "),
-    ({"batch_config": {"encoding": {"format": "jsonl"}}}, "unknown setting 'batch_config'"),
+    ({"pagesize": 5}, "unknown setting pagesize, did you mean page_size?"),
+    ({"zzz": 5}, "unknown setting zzz"),
+    ({"batch_config": {"encoding": {"format": "jsonl"}}}, "unknown setting batch_config"),
     *[({name: None}, f"{name} is required") for name in KEYS],
     *[({name: text}, f"{name} is required") for name in KEYS for text in ("", " ")],
     *[({name: 5}, f"{name} must be of type string") for name in KEYS],
@@ -103,10 +103,6 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"user_agent": "two\nlines"}, "user_agent "),
     ({"user_agent": "tap \N{RIGHTWARDS ARROW}"}, "user_agent "),
     *[({"rate_limit_store": url}, f"rate_limit_store {INVALID_STORE}") for url in INVALID_STORES],
-    *[
-        ({"rate_limit_store": f"redis://:hush@localhost{part}"}, "rate_limit_store has an invalid")
-        for part in (":99999", "?hush=1", "?socket_timeout=hush")
-    ],
     ({"recordings_path": 5}, "recordings_path must be of type string"),
     ({"recordings_path": "two\nlines"}, INVALID_PATH),
     *[
@@ -126,10 +122,10 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"filters": "callType=missed"}, "filters must be of type object"),
     (
         {"filters": {"calltype": "missed"}},
-        "unknown setting 'filters.calltype': did you mean callType?",
+        "unknown setting filters.calltype, did you mean callType?",
     ),
     *[
-        ({"filters": {name: "1"}}, f"unknown setting 'filters.{name}': ")
+        ({"filters": {name: "1"}}, f"unknown setting filters.{name}")
         for name in ("from", "size", "fromDate", "toDate")
     ],
     ({"filters": {"callType": "Missed"}}, "filters.callType must be one of incoming, outgoing, "),
@@ -188,7 +184,7 @@ def test_all_errors_are_reported_at_once_without_secrets(box: Account) -> None:
     assert_refused(
         run,
         box,
-        *["unknown setting 'typo'", "client_id is required", "refresh_token must be of"],
+        *["unknown setting typo", "client_id is required", "refresh_token must be of"],
         *[
             "page_size must be at least 1",
             "start_date is not a valid date",
@@ -206,7 +202,7 @@ def test_all_errors_are_reported_at_once_without_secrets(box: Account) -> None:
         ({"page_size": "many"}, ["page_size must be of type integer"]),
         ({"filters": "{'a"}, ["filters must be of type object"]),
         ({"filters": "5"}, ["filters must be of type object"]),
-        ({"filters": '{"from": 1}'}, ["unknown setting 'filters.from'"]),
+        ({"filters": '{"from": 1}'}, ["unknown setting filters.from"]),
         ({"flattening_max_depth": "x"}, ["flattening_max_depth must be of type integer"]),
         ({"flattening_enabled": "maybe"}, ["flattening_enabled must be of type boolean"]),
         ({"client_id": ""}, ["client_id is required"]),

@@ -72,7 +72,7 @@ def test_every_mistake_is_reported(box: Account) -> None:
     maps = {"call_logs": {"a": "b", "c": "config['d']", "g": "b"}, "recordings": {"e": "f"}}
     run = box.run(streams=["call_logs", "recordings"], stream_maps=maps)
     assert run.logged("ERROR") == [
-        "stream_maps: call_logs.a, g: unknown name b",
+        "stream_maps: call_logs.a, call_logs.g: unknown name b",
         "stream_maps: call_logs.c: d not found in the record or in stream_map_config",
         "stream_maps: recordings.e: unknown name f",
     ]
