@@ -9,38 +9,34 @@ import pytest
 import requests
 from requests_mock import Mocker
 
-from tap_zohovoice._compat import override
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock, RunTap
-from zoho_voice_sandbox import Dialect, Sandbox
+from zoho_voice_sandbox import Sandbox
 
 ACCOUNTS = "https://accounts.example.invalid"
 TOKEN_URL = f"{ACCOUNTS}/oauth/v2/token"
 SECRET, REFRESH = "made-up-secret", "1000.made-up.refresh"
 TOKEN = {"access_token": "1000.made-up.token"}
 HTML = b"<html><body>made-up-secret</body></html>"
+NOT_ACCOUNTS, NO_TOKEN = "no token; check data_center", "no token in the response"
 
 
-def tokens_of(url: str, clock: FakeClock, **changes: str) -> OAuthTokens:
-    keys = {"client_id": "1000.MADEUP", "client_secret": SECRET, "refresh_token": REFRESH}
+def tokens_of(clock: FakeClock) -> OAuthTokens:
     tokens = OAuthTokens(
-        accounts_url=url,
+        accounts_url=ACCOUNTS,
         session=PlainSession(clock, 9),
         policy=RetryPolicy(SlidingWindowLimiter(10, 60, clock), lambda: False, 600),
         user_agent="tap-zohovoice/test",
-        **keys | changes,
+        client_id="1000.MADEUP",
+        client_secret=SECRET,
+        refresh_token=REFRESH,
     )
     tokens.max_attempts = 3
     return tokens
-
-
-def tokens_for(box: Sandbox, clock: FakeClock) -> OAuthTokens:
-    names = ("client_id", "client_secret", "refresh_token")
-    return tokens_of(box.url, clock, **{name: box.config[name] for name in names})
 
 
 class Accounts:
@@ -48,7 +44,7 @@ class Accounts:
 
     def __init__(self, clock: FakeClock, mock: Mocker) -> None:
         self.clock, self.mock = clock, mock
-        self.tokens = tokens_of(ACCOUNTS, clock)
+        self.tokens = tokens_of(clock)
 
     def respond(self, *responses: dict[str, Any], **only: Any) -> None:
         self.mock.post(TOKEN_URL, list(responses) or [only])
@@ -65,11 +61,6 @@ class Accounts:
 @pytest.fixture
 def accounts(clock: FakeClock, requests_mock: Mocker) -> Accounts:
     return Accounts(clock, requests_mock)
-
-
-@pytest.fixture
-def limiter(clock: FakeClock) -> SlidingWindowLimiter:
-    return SlidingWindowLimiter(3, 60, clock)
 
 
 def request() -> requests.PreparedRequest:
@@ -122,25 +113,23 @@ class TestAccessToken:
             accounts.tokens.access_token()
             assert accounts.mock.call_count == requested
 
-    def test_lifetime_starts_at_the_request(self, clock: FakeClock) -> None:
-        with Sandbox(clock=clock, token_faults={1: "slow:50"}) as box:
-            tokens = tokens_for(box, clock)
-            tokens.access_token()
-            clock.time += 3600 - 60 - 50
-            tokens.access_token()
-            assert box.stats.token_requests == 2
+    def test_lifetime_starts_at_the_request(self, accounts: Accounts) -> None:
+        def respond(*_: object) -> dict[str, str]:
+            accounts.clock.time += 8
+            return TOKEN
 
-    def test_replaced_after_invalidation(self, clock: FakeClock) -> None:
-        with Sandbox(clock=clock) as box:
-            tokens = tokens_for(box, clock)
-            first = tokens.access_token()
-            tokens.invalidate()
-            assert first not in tokens.secrets
-            assert tokens.access_token() != first
-            assert box.stats.tokens == 2
+        accounts.respond(json=respond)
+        accounts.tokens.access_token()
+        accounts.clock.time += 3600 - 60 - 8
+        accounts.tokens.access_token()
+        assert accounts.mock.call_count == 2
 
-    def test_invalidated_five_times_in_ten_minutes(self, accounts: Accounts) -> None:
+    def test_replaced_after_invalidation_at_most_five_times(self, accounts: Accounts) -> None:
+        accounts.respond({"json": TOKEN}, {"json": {"access_token": "other"}})
+        assert accounts.tokens.access_token() in accounts.tokens.secrets
         assert [accounts.tokens.invalidate() for _ in range(6)] == [True] * 5 + [False]
+        assert TOKEN["access_token"] not in accounts.tokens.secrets
+        assert accounts.tokens.access_token() == "other"
         accounts.clock.time += 600
         assert accounts.tokens.invalidate()
 
@@ -165,42 +154,44 @@ class TestTokenEndpoint:
         assert (accounts.mock.call_count, accounts.tokens.fetched) == (1, 0)
 
     @pytest.mark.parametrize(
-        ("status", "answer", "requests_made"),
+        ("status", "answer", "words"),
         [
-            (302, {}, 1),
-            (404, {"content": HTML}, 1),
-            (400, {"json": {"status": "failure"}}, 1),
-            (403, {"json": []}, 1),
-            *[(status, {"content": HTML}, 3) for status in (200, 400, 403, 429)],
-            (200, {"json": {"error": {"code": "invalid_code"}}}, 1),
-            (200, {"json": {"error": {"message": "Something went wrong"}}}, 3),
-            (500, {"json": {"message": SECRET}}, 3),
-            *[(status, {}, 3) for status in (200, 503)],
-            *[(200, {"content": bad}, 3) for bad in (b'{"access_token": "10', b"[" * 100_000)],
-            *[(200, {"json": {"access_token": bad}}, 3) for bad in ("", " ", 5, None, "a\nb", "é")],
+            (302, {}, NOT_ACCOUNTS),
+            (404, {"content": HTML}, NOT_ACCOUNTS),
+            *[
+                (400, {"json": {"error": error}}, NOT_ACCOUNTS)
+                for error in (None, {"details": "odd"}, {"code": None, "message": None})
+            ],
+            (403, {"json": []}, NOT_ACCOUNTS),
+            (200, {"json": {"error": {"code": "invalid_code"}}}, "invalid_code: .*data_center"),
+            *[(status, {"content": HTML}, "an HTML page; .*") for status in (400, 403)],
+            *[(status, {"content": HTML}, NO_TOKEN) for status in (200, 429)],
+            (200, {"json": {"error": {"message": "Something went wrong"}}}, "Something went wrong"),
+            (200, {"json": {"error": "odd"}}, "odd: .* run again later; if it persists, check"),
+            (200, {"json": {"error": {"details": "odd"}}}, NO_TOKEN),
+            (500, {"json": {"message": SECRET}}, NO_TOKEN),
+            *[(status, {}, NO_TOKEN) for status in (200, 503)],
+            *[
+                (200, {"content": bad}, NO_TOKEN)
+                for bad in (b'{"access_token": "1', b"[" * 100_000)
+            ],
+            *[
+                (200, {"json": {"access_token": bad}}, NO_TOKEN)
+                for bad in ("", " ", 5, None, "a\nb", "é")
+            ],
         ],
         ids=lambda value: str(value)[:30],
     )
     def test_at_most_three_requests_without_a_token(
-        self, accounts: Accounts, status: int, answer: dict[str, Any], requests_made: int
+        self, accounts: Accounts, status: int, answer: dict[str, Any], words: str
     ) -> None:
         headers = {"Location": "/oauth/v2/token"}
         accounts.respond(status_code=status, headers=headers, **answer)
-        error = accounts.fail(f"^Zoho Accounts: HTTP {status}")
-        assert accounts.mock.call_count == requests_made
-        assert isinstance(error, RetriesExhaustedError) == (requests_made == 3)
-        assert "data_center" in str(error) or requests_made == 3
-        assert accounts.clock.slept == ([2, 4] if requests_made == 3 else [])
-
-    @pytest.mark.parametrize(
-        ("status", "kind"), [(400, ZohoVoiceError), (200, RetriesExhaustedError)]
-    )
-    @pytest.mark.parametrize("error", [{"details": "odd"}, {"code": None, "message": None}])
-    def test_error_object_without_words_is_no_token(
-        self, accounts: Accounts, status: int, kind: type[ZohoVoiceError], error: dict[str, Any]
-    ) -> None:
-        accounts.respond(json={"error": error}, status_code=status)
-        assert type(accounts.fail(f"^Zoho Accounts: HTTP {status}, no token")) is kind
+        error = accounts.fail(f"^Zoho Accounts: HTTP {status}, {words}")
+        is_final = "data_center" in words
+        assert accounts.mock.call_count == (1 if is_final else 3)
+        assert isinstance(error, RetriesExhaustedError) != is_final
+        assert accounts.clock.slept == ([] if is_final else [2, 4])
 
     def test_connection_failure_is_retried_twice(
         self, accounts: Accounts, caplog: pytest.LogCaptureFixture
@@ -231,7 +222,7 @@ class TestTokenEndpoint:
             failure = {"json": {"error": error}, "status_code": status}
             accounts.respond(failure, failure, {"json": TOKEN})
             assert accounts.tokens.access_token() == TOKEN["access_token"]
-            accounts.tokens = tokens_of(ACCOUNTS, accounts.clock)
+            accounts.tokens = tokens_of(accounts.clock)
             accounts.respond(failure)
             match = r", \S.*temporary error of Zoho Accounts; run again later; gave up after 3"
             assert "client" not in str(accounts.fail(match, RetriesExhaustedError))
@@ -250,81 +241,65 @@ class TestTokenEndpoint:
         assert set(accounts.tokens.secrets) == {SECRET, REFRESH}
 
 
-class CheckedLimiter(SlidingWindowLimiter):
-    """A limiter that checks that the pending request is not signed yet."""
-
-    pending: requests.PreparedRequest
-    is_locked = False
-
-    @override
-    def acquire(self) -> None:
-        assert "Authorization" not in self.pending.headers
-        if self.is_locked:
-            raise ZohoVoiceError
-        super().acquire()
-
-
 class TestThrottledAuthenticator:
-    def test_acquires_a_slot_before_signing(self, accounts: Accounts, clock: FakeClock) -> None:
+    @pytest.fixture
+    def auth(self, accounts: Accounts, clock: FakeClock) -> ThrottledAuthenticator:
+        limiter = SlidingWindowLimiter(3, 60, clock)
+        return ThrottledAuthenticator(tokens=accounts.tokens, limiter=limiter)
+
+    def test_acquires_a_slot_before_signing(
+        self, accounts: Accounts, auth: ThrottledAuthenticator
+    ) -> None:
         accounts.respond(json=TOKEN)
-        limiter = CheckedLimiter(3, 60, clock)
-        auth = ThrottledAuthenticator(tokens=accounts.tokens, limiter=limiter)
         for count in range(1, 6):
-            limiter.pending = request()
-            assert auth(limiter.pending) is limiter.pending
-            header = limiter.pending.headers["Authorization"]
-            assert header == f"Zoho-oauthtoken {accounts.tokens.access_token()}"
-            assert limiter.requests == count
-            limiter.release()
-        assert sum(clock.slept) == pytest.approx(120, abs=0.1)
-        limiter.pending, limiter.is_locked = request(), True
-        with pytest.raises(ZohoVoiceError):
-            auth(limiter.pending)
-        assert "Authorization" not in limiter.pending.headers
+            signed = auth(request())
+            header = f"Zoho-oauthtoken {accounts.tokens.access_token()}"
+            assert signed.headers["Authorization"] == header
+            assert auth.limiter.requests == count
+            auth.limiter.release()
+        assert sum(accounts.clock.slept) == pytest.approx(120, abs=0.1)
 
     def test_acquires_no_slot_without_a_token(
-        self, accounts: Accounts, limiter: SlidingWindowLimiter
+        self, accounts: Accounts, auth: ThrottledAuthenticator
     ) -> None:
         accounts.respond(json={"error": "invalid_code"})
-        auth = ThrottledAuthenticator(tokens=accounts.tokens, limiter=limiter)
         for _ in range(5):
             with pytest.raises(ZohoVoiceError):
                 auth(request())
-        assert limiter.requests == 0
+        assert auth.limiter.requests == 0
         assert accounts.clock.slept == []
 
     def test_renews_a_token_that_expires_while_waiting(
-        self, limiter: SlidingWindowLimiter, clock: FakeClock
+        self, accounts: Accounts, auth: ThrottledAuthenticator
     ) -> None:
-        with Sandbox(clock=clock, dialect=Dialect(token_ttl_seconds=300)) as box:
-            auth = ThrottledAuthenticator(tokens=tokens_for(box, clock), limiter=limiter)
-            limiter.lock_for(600, "locked")
-            signed = auth(request())
-            assert box.accounts.accepts(signed.headers["Authorization"])
-            box.token_faults[3] = "token"
-            clock.time += 200
-            limiter.lock_for(600, "locked")
-            with pytest.raises(ZohoVoiceError):
-                auth(request())
+        names = ("one", "two", "three")
+        tokens = [{"json": {"access_token": name, "expires_in": 300}} for name in names]
+        accounts.respond(*tokens, {"json": {"error": "invalid_code"}})
+        for later, name in ((0, "two"), (200, "three")):
+            accounts.clock.time += later
+            auth.limiter.lock_for(600, "locked")
+            assert auth(request()).headers["Authorization"] == f"Zoho-oauthtoken {name}"
+            auth.limiter.release()
+        auth.limiter.lock_for(600, "locked")
+        with pytest.raises(ZohoVoiceError):
+            auth(request())
 
 
-class TestNetrc:
-    @pytest.fixture(autouse=True)
-    def netrc(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = tmp_path / "netrc"
-        logins = [f"machine {host} login ann password x\n" for host in (ACCOUNTS[8:], "127.0.0.1")]
-        path.write_text("".join(logins))
-        path.chmod(0o600)
-        monkeypatch.setenv("NETRC", str(path))
-        for url in (ACCOUNTS, "http://127.0.0.1/"):
-            assert requests.utils.get_netrc_auth(url) == ("ann", "x")
-
-    def test_does_not_sign_the_grant(self, accounts: Accounts) -> None:
-        accounts.respond(json=TOKEN)
-        accounts.tokens.access_token()
-        assert "Authorization" not in accounts.mock.request_history[0].headers
-
-    def test_does_not_replace_the_token(self, run_tap: RunTap, clock: FakeClock) -> None:
-        with Sandbox(clock=clock) as box:
-            assert run_tap(box.config).exit_code == 0
-            assert {status for _, _, status in box.stats.log} == {200}
+def test_netrc_replaces_no_token(
+    accounts: Accounts, run_tap: RunTap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "netrc"
+    for url in (ACCOUNTS, "https://127.0.0.1"):
+        with path.open("a") as file:
+            file.write(f"machine {url[8:]} login ann password x\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+    for url in (ACCOUNTS, "http://127.0.0.1/"):
+        assert requests.utils.get_netrc_auth(url) == ("ann", "x")
+    accounts.respond(json=TOKEN)
+    accounts.tokens.access_token()
+    assert "Authorization" not in accounts.mock.request_history[0].headers
+    accounts.mock.stop()
+    with Sandbox(clock=accounts.clock) as box:
+        assert run_tap(box.config).exit_code == 0
+        assert {status for _, _, status in box.stats.log} == {200}

@@ -5,9 +5,9 @@ import os
 import resource
 import shutil
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,8 +27,6 @@ from tests.unit.test_limiter import (
 )
 
 Damage = Callable[[Path], object]
-
-
 OTHER_VERSION = """
     DROP TABLE IF EXISTS slot;
     CREATE TABLE slot (id INTEGER PRIMARY KEY, taken REAL, answered REAL);
@@ -123,28 +121,20 @@ def request_times_with_damage(clock: FakeClock, damage: Damage, number: int) -> 
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-@pytest.mark.parametrize("name", UNUSABLE)
-def test_unusable_file_warns_once_and_keeps_the_limit(
+@pytest.mark.parametrize("name", [*UNUSABLE, *USABLE])
+def test_damaged_file_keeps_the_limit_and_warns_if_unusable(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, name: str, number: int
 ) -> None:
-    seen = request_times_with_damage(clock, UNUSABLE[name], number)
+    seen = request_times_with_damage(clock, (UNUSABLE | USABLE)[name], number)
     assert_limit_kept(seen, 3, 60)
+    if name in USABLE:
+        assert not warnings_of(caplog)
+        assert seconds_waited(make_limiter(clock, calls=2), clock) > 50  # it is shared again
+        return
     assert sum(clock.slept) <= 4 * 60 + 1
     (warning,) = warnings_of(caplog)
     assert warning.startswith("Cannot open the shared rate-limit file (")
     assert str(store_path(CLIENT, URL)) in warning
-
-
-@pytest.mark.parametrize("number", [0, 1, 2])
-@pytest.mark.parametrize("name", USABLE)
-def test_repairable_file_is_used_silently(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture, name: str, number: int
-) -> None:
-    seen = request_times_with_damage(clock, USABLE[name], number)
-    assert_limit_kept(seen, 3, 60)
-    assert not warnings_of(caplog)
-    other = make_limiter(clock, calls=2)
-    assert seconds_waited(other, clock) > 50  # it is shared again
 
 
 def test_lockout_applies_without_a_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
@@ -153,19 +143,6 @@ def test_lockout_applies_without_a_file(clock: FakeClock, caplog: pytest.LogCapt
     limiter.lock_for(600, "locked")
     assert seconds_waited(limiter, clock) >= 600
     assert len(warnings_of(caplog)) == 1
-
-
-@contextmanager
-def unprivileged() -> Generator[None]:
-    """Drop root, whom the permissions of files do not bind."""
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if is_root:
-            os.seteuid(0)
 
 
 @pytest.mark.parametrize("has_file", [True, False])
@@ -183,9 +160,12 @@ def test_read_only_disk_warns_once(
             path.chmod(0o444)
             path.parent.chmod(0o555)
         Path(disk).chmod(0o555)
-        limiter = make_limiter(clock, calls=3)
-        with unprivileged():
+        limiter, user = make_limiter(clock, calls=3), os.geteuid()
+        os.seteuid(user or NOBODY)  # the permissions of files do not bind root
+        try:
             seen = request_times(limiter, clock, 6)
+        finally:
+            os.seteuid(user)
     assert_limit_kept(seen, 3, 60)
     assert len(warnings_of(caplog)) == 1
 
