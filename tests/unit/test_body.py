@@ -3,7 +3,6 @@
 import gzip
 import io
 import tracemalloc
-from typing import Any
 
 import pytest
 import requests
@@ -50,37 +49,29 @@ def test_body_is_decompressed_if_coding_is_known(encoding: str, body: bytes) -> 
     assert fetch(body, Content_Encoding=encoding) == CONTENT
 
 
-def test_body_that_drips_ends_by_its_deadline() -> None:
-    """A server that sends a byte now and then keeps every single read within its timeout."""
-    clock = FakeClock()
+class Steady(io.BytesIO):
+    """A body of which some bytes come in each second."""
 
-    class Dripping(io.RawIOBase):
-        @override
-        def readable(self) -> bool:
-            return True
+    def __init__(self, clock: FakeClock, per_second: int, body: bytes = CONTENT) -> None:
+        super().__init__(body)
+        self.clock, self.per_second = clock, per_second
 
-        @override
-        def readinto(self, buffer: Any) -> int:
-            clock.sleep(1)
-            buffer[:4] = b"drop"
-            return 4
-
-    with pytest.raises(requests.Timeout):
-        read_body(response_of(io.BufferedReader(Dripping())), clock, 60)
-    assert 60 <= sum(clock.slept) <= 62
+    @override
+    def read1(self, size: int | None = -1) -> bytes:
+        self.clock.sleep(1)
+        return super().read1(self.per_second)
 
 
-def test_slow_body_may_take_time_by_size() -> None:
-    clock = FakeClock()
-
-    class Steady(io.BytesIO):
-        @override
-        def read1(self, size: int | None = -1) -> bytes:
-            clock.sleep(1)
-            return super().read1(5_000)
-
-    assert read_body(response_of(Steady(CONTENT)), clock, 5) == CONTENT
+def test_slow_body_may_take_time_by_size(clock: FakeClock) -> None:
+    assert read_body(response_of(Steady(clock, 5_000)), clock, 5) == CONTENT
     assert len(clock.slept) > 100
+
+
+def test_body_that_drips_ends_by_its_deadline(clock: FakeClock) -> None:
+    """A server that sends a byte now and then keeps every single read within its timeout."""
+    with pytest.raises(requests.Timeout):
+        read_body(response_of(Steady(clock, 4)), clock, 60)
+    assert 60 <= sum(clock.slept) <= 62
 
 
 @pytest.mark.parametrize("rest", [b"", bytes(512)])
@@ -91,15 +82,10 @@ def test_all_members_of_a_gzip_body_are_read(sizes: tuple[int, ...], rest: bytes
     assert fetch(body + rest, Content_Encoding="gzip") == CONTENT
 
 
-def test_members_are_found_where_reads_divide_them() -> None:
-    class Bytewise(io.BytesIO):
-        @override
-        def read1(self, size: int | None = -1) -> bytes:
-            return super().read1(1)
-
+def test_members_are_found_where_reads_divide_them(clock: FakeClock) -> None:
     body = gzip.compress(CONTENT[:5000]) + gzip.compress(CONTENT[5000:6000]) + bytes(3)
-    response = response_of(Bytewise(body), Content_Encoding="gzip")
-    assert read_body(response, FakeClock(), 60) == CONTENT[:6000]
+    response = response_of(Steady(clock, 1, body), Content_Encoding="gzip")
+    assert read_body(response, clock, 10**6) == CONTENT[:6000]
 
 
 @pytest.mark.parametrize(

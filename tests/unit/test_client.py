@@ -5,20 +5,21 @@ import socket
 import ssl
 import threading
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
 from requests_mock import Mocker
 
-from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
+from tap_zohovoice.auth import ThrottledAuthenticator
 from tap_zohovoice.exceptions import RetriesExhaustedError, RetryableError, ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import RetryPolicy
-from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
+from tests.unit.test_auth import TOKEN_URL, tokens_of
 
-ACCOUNTS, URL = "https://accounts.example.invalid", "https://voice.example.invalid/logs"
+URL = "https://voice.example.invalid/logs"
 PAGE: dict[str, Any] = {"json": {"logs": []}}
 OK, EMPTY, ERROR = PAGE, {"content": b""}, {"status_code": 500}
 DEAD, DENIED = {"status_code": 401}, {"status_code": 403, "json": {"message": "Not for you"}}
@@ -33,21 +34,14 @@ class Stack:
     def __init__(self, clock: FakeClock, mock: Mocker, url: str = URL) -> None:
         self.mock, self.clock = mock, clock
         self.tokens_issued = mock.post(
-            f"{ACCOUNTS}/oauth/v2/token",
-            [{"json": {"access_token": f"token-{number}"}} for number in range(20)],
+            TOKEN_URL, [{"json": {"access_token": f"token-{number}"}} for number in range(20)]
         )
         self.limiter = SlidingWindowLimiter(30, 60, clock)
-        session = PlainSession(clock, 9)
-        tokens = OAuthTokens(
-            accounts_url=ACCOUNTS,
-            session=session,
-            policy=RetryPolicy(self.limiter, lambda: False, 600),
-            **dict.fromkeys(("user_agent", "client_id", "client_secret", "refresh_token"), "x"),
-        )
+        tokens = tokens_of(clock)
         self.client = ApiClient(
             url=url,
             headers={"X-Test": "1"},
-            session=session,
+            session=tokens.session,
             authenticator=ThrottledAuthenticator(tokens=tokens, limiter=self.limiter),
             policy=RetryPolicy(self.limiter, tokens.invalidate, 600),
             redact=lambda: ["secret"],
@@ -105,17 +99,6 @@ def test_slots_are_released_where_all_attempts_fail(stack: Stack, response: dict
     sent = stack.respond(response)
     stack.fail()
     assert sent.call_count == stack.limiter.requests
-    stack.assert_released()
-
-
-def test_slot_is_released_where_the_handler_fails(stack: Stack) -> None:
-    stack.respond(PAGE)
-
-    def fail(_: requests.Response) -> None:
-        raise KeyError
-
-    with pytest.raises(KeyError):
-        stack.client.get({}, fail)
     stack.assert_released()
 
 
@@ -225,14 +208,11 @@ class TestNetworkError:
 
 def test_retryable_error_of_the_handler_is_retried(stack: Stack) -> None:
     sent = stack.respond(PAGE)
-    errors = [RetryableError("x")]
-
-    def handle(_: requests.Response) -> int:
-        if errors:
-            raise errors.pop()
-        return 7
-
+    handle = Mock(side_effect=[RetryableError("x"), 7, KeyError])
     assert stack.client.get({"a": "b"}, handle) == 7
     assert [request.qs for request in sent.request_history] == [{"a": ["b"]}] * 2
     request = sent.request_history[-1]
     assert (request.headers["X-Test"], request.timeout) == ("1", 9)
+    with pytest.raises(KeyError):
+        stack.client.get({}, handle)
+    stack.assert_released()
