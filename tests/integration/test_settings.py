@@ -92,7 +92,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         for value in ("\n", "\ufeff", "\u200b \u00a0", "''", '" "')
     ],
     ({"start_date": 20260101}, "start_date must be of type string"),
-    ({"start_date": "2026-02-02", "end_date": "2026-02-01"}, "end_date (2026-02-01) is before "),
+    ({"end_date": "2019-12-31"}, "end_date (2019-12-31) is before start_date (2026-02-01)"),
     ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is before "),
     *[
         ({name: url}, f"{name} {INVALID_URL.format(host)}")
@@ -100,8 +100,10 @@ INVALID: list[tuple[dict[str, Any], str]] = [
         for url in INVALID_URLS
     ],
     ({"api_url": 5}, "api_url must be of type string"),
-    ({"user_agent": "two\nlines"}, "user_agent "),
-    ({"user_agent": "tap \N{RIGHTWARDS ARROW}"}, "user_agent "),
+    *[
+        ({"user_agent": text}, "user_agent is invalid; an example is ")
+        for text in ("two\nlines", "tap \N{RIGHTWARDS ARROW}")
+    ],
     *[({"rate_limit_store": url}, f"rate_limit_store {INVALID_STORE}") for url in INVALID_STORES],
     ({"recordings_path": 5}, "recordings_path must be of type string"),
     ({"recordings_path": "two\nlines"}, INVALID_PATH),

@@ -22,6 +22,7 @@ import requests_mock
 import trustme
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
+from tests.integration.test_settings import INVALID
 from tests.support.account import Account
 from tests.support.calls import call, history
 from tests.support.cli import NOW, FakeClock, Run, RunTap
@@ -280,13 +281,8 @@ def on_server(**habits: Any) -> Meet:
     return meet(Stage.run, box=habits)
 
 
-# By the start of each message.
+# By the start of each message; those of invalid settings are met with the settings of their tests.
 MESSAGES: dict[str, Meet] = {
-    "… is required": settings(client_id=None),
-    "unknown setting …": settings(pagesize=100),
-    "… must be one of …": settings(data_center="mars"),
-    "… must be at least …": settings(page_size=0),
-    "… must be at most …": settings(page_size=5_000),
     "stream_maps: …": settings(stream_maps={"call_logs": {"a": "b"}}),
     "rate_limit_store needs the extra redis": without_redis,
     "Cannot reach the rate-limit store": settings(rate_limit_store="redis://127.0.0.1:1"),
@@ -314,13 +310,6 @@ MESSAGES: dict[str, Meet] = {
         box={"directory": Directory(users=8)},
         start_date="2026-02-01",
     ),
-    "… must be of type …": variable(TAP_ZOHOVOICE_PAGE_SIZE="many"),
-    "… is invalid; an example is …": settings(api_url="voice.zoho.com"),
-    "… is not a valid date": settings(start_date="yesterday"),
-    "end_date (…) is before": settings(end_date="2001-01-01"),
-    "recordings_path: unsupported URL": settings(recordings_path="odd://calls"),
-    "recordings_path: the fsspec driver": settings(recordings_path="gs://calls"),
-    "start_date (…) is in the future": settings(start_date="2027-01-01"),
     "The … file must be a JSON object": file_of("--state", "{"),
     "The … file must be text in UTF-8": odd_dotenv,
     "The … file cannot be read": lambda stage: stage.run("--config", str(stage.path)),
@@ -421,8 +410,19 @@ def start_of(message: str) -> str:
     return max((start for start in MESSAGES if message.startswith(start)), key=len, default="")
 
 
-def test_page_has_all_these_messages_and_no_others() -> None:
-    assert sorted(map(start_of, told(PAGE))) == sorted(MESSAGES)
+def pattern_of(message: str) -> str:
+    pattern = ".+".join(map(re.escape, message.strip("…").split("…")))
+    return f"{'.*' if message[0] == '…' else ''}{pattern}{'.*' if message[-1] == '…' else ''}"
+
+
+def meet_invalid_setting(message: str) -> Meet:
+    found = (change for change, line in INVALID if re.match(pattern_of(message), line))
+    return settings(**next(found))
+
+
+def test_page_has_all_these_messages_once() -> None:
+    starts = map(start_of, told(PAGE))
+    assert sorted(start for start in starts if start) == sorted(MESSAGES)
 
 
 @pytest.mark.usefixtures("plain_network")
@@ -431,11 +431,10 @@ def test_message_of_the_page_is_really_met(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
 ) -> None:
     start = start_of(message)
-    run = MESSAGES[start](Stage(run_tap, clock, tmp_path, monkeypatch))
-    pattern = ".+".join(map(re.escape, message.strip("…").split("…")))
-    pattern = f"{'.*' if message[0] == '…' else ''}{pattern}{'.*' if message[-1] == '…' else ''}"
+    meet = MESSAGES[start] if start else meet_invalid_setting(message)
+    run = meet(Stage(run_tap, clock, tmp_path, monkeypatch))
     lines = [line.split(" | ", 3)[1:] for line in run.log.splitlines() if line.count(" | ") > 2]
-    found = [level.strip() for level, _, text in lines if re.match(pattern, text)]
+    found = [level.strip() for level, _, text in lines if re.match(pattern_of(message), text)]
     if start in GOES_ON or message in told(WARNINGS):
         assert run.exit_code == 0, run.log
         assert set(found) == {"INFO" if "waiting" in message else "WARNING"}, run.log
