@@ -458,51 +458,32 @@ WHOLE = AUDIO + bytes(range(1, 251)) * 20
 
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize(
-    ("received", "age", "wait"),
+    ("age", "runs"),  # wait before each run, how much there is by then, and all requests for it
     [
-        *[(44, 60, 0.25), (44, 600, 24), (44, HOUR, 60)],
-        *[(1500, 600, 1), (1500, 30 * HOUR, 24), (1500, HOUR, 60)],
+        *[
+            (age, [(0, received, 1), *((wait * HOUR, 5012, number) for number in (2, 3, 3, 3))])
+            for received, age, wait in (
+                *[(44, 60, 0.25), (44, 600, 24), (44, HOUR, 60)],
+                *[(1500, 600, 1), (1500, 30 * HOUR, 24), (1500, HOUR, 60)],
+            )
+        ],
+        # A header is requested until more follows; a file has ten minutes to be completed.
+        (24 * HOUR, [(0, 44, 1), (HOUR, 44, 2), (HOUR, 44, 3), (HOUR, 5012, 4)]),
+        (24 * HOUR, [(0, 99, 1), (60, 99, 1), (300, 99, 1), (600, 99, 2), (HOUR, 99, 2)]),
     ],
 )
 def test_growing_file_is_replaced(
-    account: FileAccounts, length: str, received: int, age: float, wait: float
+    account: FileAccounts, length: str, age: float, runs: list[tuple[float, int, int]]
 ) -> None:
     with account(None, file_length=length) as box:
         box.add_file("new", "new.wav", round((NOW - age) * 1000))
-        box.audio.put("new.wav", WHOLE[:received])
-        run = box.run(streams=FILES)
-        assert [row["bytes"] for row in run.rows("recordings")] == [received]
-        box.audio.put("new.wav", WHOLE)
-        requests = []
-        for _ in range(4):
-            box.clock.time += wait * HOUR
-            run = box.download(streams=FILES, state=run.state)
-            requests.append(box.stats.files.requests)
-    assert [path.read_bytes() for path in files(box.folder)] == [WHOLE]
-    assert requests == [2, 3, 3, 3]  # a file that has grown may do so again
-
-
-def test_header_is_requested_until_more_follows(account: FileAccounts) -> None:
-    with account(None) as box:
-        box.add_file("new", "new.wav")
         state = None
-        for content in (WHOLE[:44], WHOLE[:44], WHOLE[:44], WHOLE):
-            box.audio.put("new.wav", content)
-            state = box.succeed(state=state).state
-            box.clock.time += HOUR
-    (path,) = files(box.folder)
-    assert path.read_bytes() == WHOLE
-
-
-def test_file_gets_ten_minutes_to_be_completed(account: FileAccounts) -> None:
-    with account(None) as box:
-        box.add_file("new", "new.wav")
-        run, requests = box.succeed(), []
-        for minutes in (1, 5, 10, 60):
-            box.clock.time += 60 * minutes
-            run = box.succeed(state=run.state)
-            requests.append(box.stats.files.requests)
-    assert requests == [1, 1, 2, 2]
+        for wait, size, requests in runs:
+            box.clock.time += wait
+            box.audio.put("new.wav", WHOLE[:size])
+            state = box.download(streams=FILES, state=state).state
+            assert [path.read_bytes() for path in files(box.folder)] == [WHOLE[:size]]
+            assert box.stats.files.requests == requests
 
 
 @pytest.mark.parametrize("size", ["absent", "text", "exact"])
