@@ -69,12 +69,6 @@ def test_size_is_proved_once_for_all_streams(account: Accounts) -> None:
     assert set(sizes) == {"200"}
 
 
-def test_granted_size_is_used(account: Accounts) -> None:
-    # One of 200, two of 1,000, and those that find the days.
-    assert count(account, {}) <= 8
-    assert count(account, {"max_size": 500, "size_over": "error500"}) <= 11
-
-
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 @pytest.mark.parametrize("at", [4, 5, 6])
 def test_smaller_grant_later_loses_no_call(account: Accounts, behaviour: Any, at: int) -> None:
