@@ -39,35 +39,31 @@ def stop() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_for_two_minutes(box: Account, **settings: Any) -> list[Run]:
-    """Run until all is read, or 40 times; each run is stopped after two minutes of its limit."""
-    runs: list[Run] = []
-    state = None
-    while not runs or (runs[-1].exit_code == 143 and len(runs) < 40):
-        with box.clock.every(120.0, stop):
-            runs.append(box.run(state=state, **settings))
-        state = runs[-1].state
-    assert runs[-1].exit_code == 0, runs[-1].log
-    return runs
-
-
-def run_in_parts(box: Account, start: str, *, pause: float = 0.0, most: int = 20) -> list[Run]:
+def run_in_parts(box: Account, *, pause: float = 0.0, most: int = 40, **settings: Any) -> list[Run]:
     """Run until all is read, or so many times; each run is stopped after two minutes."""
     runs: list[Run] = []
     state = None
     while not runs or (runs[-1].exit_code == 143 and len(runs) < most):
-        runs.append(box.stop_after(TWO_MINUTES, start_date=start, state=state))
+        with box.clock.every(120.0, stop):
+            runs.append(box.run(state=state, **settings))
         state = runs[-1].state if runs[-1].states else state
         box.clock.sleep(pause)
-    assert runs[-1].exit_code == (0 if most > len(runs) else 143), runs[-1].log
-    assert most < 20 or {logid for run in runs for logid in run.ids} == server_ids(box)
+    assert runs[-1].exit_code == (143 if len(runs) == most < 40 else 0), runs[-1].log
     return runs
+
+
+def ids_of(runs: list[Run], box: Account) -> list[str]:
+    """Return the ids of all calls that came out, which must be all of the account."""
+    ids = [logid for run in runs for logid in run.ids]
+    assert set(ids) == server_ids(box)
+    return ids
 
 
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
 def test_run_stopped_every_two_minutes_ends(account: Accounts, server: dict[str, Any]) -> None:
     with account(3_000, **server) as box:
-        runs = run_in_parts(box, "2025-04-01")
+        runs = run_in_parts(box, start_date="2025-04-01")
+        assert ids_of(runs, box)
     assert all(run.states for run in runs[1:])
 
 
@@ -91,7 +87,7 @@ def test_run_stopped_in_a_window_requests_fewer_days(
     account: Accounts, calls: int, first: date, server: dict[str, Any]
 ) -> None:
     with account(calls, first=first, **server) as box:
-        run_in_parts(box, first.isoformat())
+        assert ids_of(run_in_parts(box, start_date=first.isoformat()), box)
 
 
 def test_checkpoint_keeps_how_many_days_are_returned(account: Accounts) -> None:
@@ -107,7 +103,7 @@ def test_transcripts_come_in_stopped_runs(account: Accounts, first: date) -> Non
     with account(1_000, first=first) as box:
         box.own["start_date"] = "2026-01-01"
         expected = box.run(streams=["transcripts"]).rows("transcripts")
-        runs = run_for_two_minutes(box, streams=["transcripts"])
+        runs = run_in_parts(box, streams=["transcripts"])
     keys = [(row["logid"], row["kind"]) for run in runs for row in run.rows("transcripts")]
     assert set(keys) == {(row["logid"], row["kind"]) for row in expected}
     assert len(keys) < len(expected) + len(runs)  # the last one of a run comes again
@@ -120,7 +116,7 @@ def test_files_of_a_dense_day_come_by_type(
     own = {"start_date": "2026-01-15"}
     calls = january(3_500, 20, 20)
     with FileAccount(tmp_path / "files", own, run_tap, clock, calls, max_size=50) as box:
-        runs = run_for_two_minutes(box, streams=["recordings"])
+        runs = run_in_parts(box, streams=["recordings"])
         named = box.named
     rows = [row for run in runs for row in run.rows("recordings")]
     assert {row["recording_filename"] for row in rows if row["sha256"]} == named
@@ -135,8 +131,8 @@ def test_files_of_a_dense_day_come_by_type(
 def test_stopped_run_does_not_repeat_the_lookback(account: Accounts, pause: float) -> None:
     calls = history(4_000, first=date(2026, 1, 10), last=date(2026, 2, 1))
     with account(calls, max_size=25) as box:
-        runs = run_in_parts(box, "2026-01-10", pause=pause)
-    ids = [logid for run in runs for logid in run.ids]
+        runs = run_in_parts(box, start_date="2026-01-10", pause=pause)
+        ids = ids_of(runs, box)
     # Two windows share a day; and what came before a stop comes once.
     assert len(ids) <= 1.1 * len(set(ids))
     assert "checkpoint" not in runs[-1].state["bookmarks"]["call_logs"]
@@ -145,7 +141,7 @@ def test_stopped_run_does_not_repeat_the_lookback(account: Accounts, pause: floa
 
 def test_calls_read_young_are_read_again(account: Accounts) -> None:
     with account(2_500, first=date(2026, 2, 20), max_size=25) as box:
-        stopped = run_in_parts(box, "2026-02-20", most=2)[-1]
+        stopped = run_in_parts(box, start_date="2026-02-20", most=2)[-1]
         box.clock.sleep(2 * 3600)
         run = box.run(state=stopped.state)
     assert stopped.bookmark > "2026-02-27"
@@ -191,8 +187,8 @@ def test_checkpoint_must_fit_its_bookmark(
 )
 def test_dense_day_ends_in_stopped_runs(account: Accounts, calls: Any, server: Any) -> None:
     with account(calls, **server) as box:
-        runs = run_in_parts(box, "2026-01-15")
-    ids = [logid for run in runs for logid in run.ids]
+        runs = run_in_parts(box, start_date="2026-01-15")
+        ids = ids_of(runs, box)
     assert len(ids) <= 1.5 * len(set(ids))
     first = next(run for run in runs if run.ids)
     bookmarks = [state["bookmarks"]["call_logs"] for state in first.states]
@@ -250,7 +246,7 @@ def test_unfinished_day_is_read_again_without_a_lookback(account: Accounts) -> N
     calls = history(1_500, first=date(2026, 2, 26), last=date(2026, 3, 1))
     with account(calls, max_size=19) as box:
         box.own["lookback_days"] = 0
-        (run,) = run_in_parts(box, "2026-02-26", most=1)
+        (run,) = run_in_parts(box, start_date="2026-02-26", most=1)
     states = [state["bookmarks"]["call_logs"] for state in run.states]
     days = [state["checkpoint"]["next_day"] for state in states if "checkpoint" in state]
     assert days
