@@ -15,7 +15,6 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import parse_qs
 
 import pytest
 from dotenv import dotenv_values
@@ -250,18 +249,6 @@ class TestOutput:
 
 
 class TestExchange:
-    def test_sends_the_code_in_a_form(self, cli: Cli, requests_mock: Mocker) -> None:
-        requests_mock.post(f"{ACCOUNTS}/oauth/v2/token", json={"error": "invalid_code"})
-        cli(ends=1, accounts_url=ACCOUNTS, code=" 1000.with.spaces ")
-        (request,) = requests_mock.request_history
-        assert request.headers["User-Agent"].startswith("tap-zohovoice/")
-        assert parse_qs(request.text) == {
-            "grant_type": ["authorization_code"],
-            "client_id": ["1000.SANDBOXCLIENT"],
-            "client_secret": ["sandbox-client-secret"],
-            "code": ["1000.with.spaces"],
-        }
-
     @pytest.mark.parametrize("status", [200, 400, 401])
     @pytest.mark.parametrize(
         ("error", "hint"),
@@ -286,7 +273,8 @@ class TestExchange:
         shown = re.sub(" [^ ]*(made-up|sandbox)[^ ]*", " [hidden]", error)
         line = f"Error: Zoho Accounts: HTTP {status}, {shown}: {hint}\n"
         assert cli(ends=1, accounts_url=ACCOUNTS, **changes) == Result("", line)
-        assert requests_mock.call_count == 1
+        (request,) = requests_mock.request_history
+        assert request.headers["User-Agent"].startswith("tap-zohovoice/")
 
     def test_online_code_saves_nothing(self, cli: Cli) -> None:
         cli.box.dialect = Dialect(code_access="online")

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from tap_zohovoice.tap import TapZohoVoice
 from tests.support.account import Account, Accounts
 from tests.support.calls import call, history
 from tests.support.catalog import selecting
@@ -199,11 +198,6 @@ def test_log_holds_nothing_secret_or_personal(account: Accounts, monkeypatch: Pa
     names = {record["caller_id_name"] for record in runs[0].records} - {None, "", "Zoho"}
     assert len(names) > 10
     assert not [name for name in names if name in log]
-
-
-def test_settings_have_descriptions() -> None:
-    for name, spec in TapZohoVoice.config_jsonschema["properties"].items():
-        assert spec.get("description"), name
 
 
 DRIVERS = (

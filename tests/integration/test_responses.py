@@ -158,12 +158,8 @@ def test_row_without_key_stops_before_any_record(account: Accounts, name: str) -
 @pytest.mark.parametrize("rows_form", ["body", "bare_list"])
 def test_ambiguous_response_moves_no_bookmark(account: Accounts, rows_form: str) -> None:
     with account(None, rows_form=rows_form) as box:
-
-        def fill(number: int) -> None:
-            if number == 2:
-                box.store.add(call(box, "there", round(NOW * 1000) - 86_400_000))
-
-        box.before_request = fill
+        row = call(box, "there", round(NOW * 1000) - 86_400_000)
+        box.before_request = lambda number: box.store.add(row) if number == 2 else None
         assert box.run().ids == ["there"]
         (_, first, _), (_, second, _), *_ = box.stats.log
     assert first == second

@@ -291,16 +291,6 @@ def test_refusal_like_a_lockout_is_waited_out(
     assert len([seconds for seconds in box.clock.slept if seconds > 500]) == waits
 
 
-@pytest.mark.parametrize("path", ["../../{}", "/etc/{}", "C:\\x\\{}", "..\\{}", "calls/../../{}"])
-def test_hostile_paths_stay_in_folder(account: FileAccounts, path: str) -> None:
-    with account(5) as box:
-        put_archive(box, {path.format(name): name for name in names_from(2, 4)})
-        box.download()
-        assert box.requested == [1, 4]
-    day = box.folder / "2026" / "02" / "28"
-    assert files(box.folder.parent) == {day / name for name in names_from(1, 5)}
-
-
 @pytest.mark.parametrize("length", ["content_length", "chunked"])
 @pytest.mark.parametrize(("size", "expected"), [(4, [1, 4]), (6, [1, 4, 1, 1, 1, 1])])
 def test_archive_is_bounded(account: FileAccounts, length: str, size: int, expected: Any) -> None:

@@ -46,21 +46,15 @@ def bundles(tmp_path: Path, monkeypatch: Patch) -> Bundles:
     return Bundles(tmp_path, monkeypatch)
 
 
-class Fronts:
-    """The two services of an account behind TLS, by names of their own."""
-
-    def __init__(self, box: Account, accounts: Gate, voice: Gate) -> None:
-        self.accounts, self.voice = accounts, voice
-        box.own["accounts_url"] = f"https://127.0.0.1:{accounts.port}"
-        box.own["api_url"] = f"https://localhost:{voice.port}"
-
-
 @pytest.fixture
-def fronts(box: Account, bundles: Bundles) -> Iterator[Fronts]:
+def fronts(box: Account, bundles: Bundles) -> Iterator[tuple[Gate, Gate]]:
+    """Put the two services of an account behind TLS, by names of their own: accounts and voice."""
     bundles.use("own")
     context = tls(bundles.authority, *OWN)
     with gate(box, context) as accounts, gate(box, context) as voice:
-        yield Fronts(box, accounts, voice)
+        box.own["accounts_url"] = f"https://127.0.0.1:{accounts.port}"
+        box.own["api_url"] = f"https://localhost:{voice.port}"
+        yield accounts, voice
 
 
 def set_proxy(monkeypatch: Patch, proxy: Proxy, no_proxy: str) -> None:
@@ -70,20 +64,19 @@ def set_proxy(monkeypatch: Patch, proxy: Proxy, no_proxy: str) -> None:
 
 @pytest.mark.parametrize("no_proxy", ["", "localhost", "localhost,127.0.0.1"])
 def test_tokens_logs_and_files_come_through_the_proxy(
-    box: Account, fronts: Fronts, monkeypatch: Patch, tmp_path: Path, no_proxy: str
+    box: Account, fronts: tuple[Gate, Gate], monkeypatch: Patch, tmp_path: Path, no_proxy: str
 ) -> None:
     with Proxy() as proxy:
         set_proxy(monkeypatch, proxy, no_proxy)
         run = box.read(recordings_path=str(tmp_path / "files"))
     assert files(tmp_path / "files")
     assert not [row for row in run.rows("recordings") if row["error"]]
-    opened = {"127.0.0.1": fronts.accounts, "localhost": fronts.voice}
     assert Counter(proxy.tunnels) == {
         f"{host}:{front.port}": front.opened
-        for host, front in opened.items()
+        for host, front in zip(OWN, fronts, strict=True)
         if host not in no_proxy
     }
-    assert (fronts.accounts.opened, fronts.voice.opened > 0) == (1, True)
+    assert (fronts[0].opened, fronts[1].opened > 0) == (1, True)
     assert all(any("Proxy-Authorization" in line for line in head) for head in proxy.asked)
     # The proxy is told where to, and nothing of what is asked for there.
     secrets = [box.config["client_secret"], box.config["refresh_token"], "Zoho-oauthtoken"]
@@ -143,7 +136,7 @@ def test_unusable_certificate_is_told(
 )
 def test_refusal_of_a_proxy_is_told(
     box: Account,
-    fronts: Fronts,
+    fronts: tuple[Gate, Gate],
     monkeypatch: Patch,
     service: str,
     answer: str,
@@ -154,7 +147,7 @@ def test_refusal_of_a_proxy_is_told(
         set_proxy(monkeypatch, proxy, "127.0.0.1" if service == "voice" else "")
         run = box.run()
     assert len(proxy.tunnels) == (asked if service == "voice" else min(asked, 7))
-    assert not fronts.voice.opened
+    assert not fronts[1].opened
     assert_told_once(run, f"Zoho {service.title()}: the proxy refused the connection {line}")
 
 
