@@ -95,22 +95,21 @@ def assert_told_once(run: Run, line: str, *private: str) -> None:
 TODAY = dt.datetime.now(dt.UTC)
 PAST = {"not_before": TODAY - dt.timedelta(365), "not_after": TODAY - dt.timedelta(7)}
 COMING = {"not_before": TODAY + dt.timedelta(7), "not_after": TODAY + dt.timedelta(365)}
+NOT_TRUSTED = " the server's certificate is not trusted"
+CERTIFICATES: list[tuple[list[str], dict[str, Any], str | None, str]] = [
+    (OWN, {}, None, "certificate); if a proxy intercepts TLS, set the file with its"),
+    (OWN, {}, "other", "certificate authority in REQUESTS_CA_BUNDLE, else check {}"),
+    (OWN, {}, "junk", f"{NOT_TRUSTED} (NO_CERTIFICATE_OR_CRL_FOUND); if a proxy"),
+    (OWN, {}, "missing", " named by REQUESTS_CA_BUNDLE cannot be read"),
+    (["127.0.0.2", "example.org"], {}, "own", "mismatch, certificate is not valid for '"),
+    ([], {}, None, " the server does not support TLS; check {}"),
+    (OWN, PAST, "own", f"{NOT_TRUSTED} (certificate has expired); if"),
+    (OWN, COMING, "own", "(certificate is not yet valid); if a proxy"),
+]
 
 
 @pytest.mark.parametrize("setting", ["accounts_url", "api_url"])
-@pytest.mark.parametrize(
-    ("names", "validity", "bundle", "line"),
-    [
-        (OWN, {}, None, "certificate); if a proxy intercepts TLS, set the file with its"),
-        (OWN, {}, "other", "certificate authority in REQUESTS_CA_BUNDLE, else check {}"),
-        (OWN, {}, "junk", "is not trusted (NO_CERTIFICATE_OR_CRL_FOUND); if a proxy"),
-        (OWN, {}, "missing", "named by REQUESTS_CA_BUNDLE cannot be read"),
-        (["127.0.0.2", "example.org"], {}, "own", "mismatch, certificate is not valid for '"),
-        ([], {}, None, "the server does not support TLS; check {}"),
-        (OWN, PAST, "own", "certificate is not trusted (certificate has expired); if"),
-        (OWN, COMING, "own", "(certificate is not yet valid); if a proxy"),
-    ],
-)
+@pytest.mark.parametrize(("names", "validity", "bundle", "line"), CERTIFICATES)
 def test_unusable_certificate_is_told(
     box: Account, bundles: Bundles, setting: str, names: Any, validity: Any, bundle: Any, line: str
 ) -> None:
@@ -125,15 +124,16 @@ def test_unusable_certificate_is_told(
     assert not box.clock.slept  # to ask again would be of no use
 
 
+REFUSAL = " the proxy refused the connection"
+REFUSALS = [
+    ("407 Authentication Required", f"{REFUSAL} (HTTP 407); check HTTPS_PROXY (http://user:", 1),
+    ("403 Forbidden", f"{REFUSAL} (HTTP 403); check HTTPS_PROXY", 1),
+    ("502 Bad Gateway", f"{REFUSAL} (HTTP 502); check HTTPS_PROXY", 8),
+]
+
+
 @pytest.mark.parametrize("service", ["accounts", "voice"])
-@pytest.mark.parametrize(
-    ("answer", "line", "asked"),
-    [
-        ("407 Authentication Required", "(HTTP 407); check HTTPS_PROXY (http://user:", 1),
-        ("403 Forbidden", "(HTTP 403); check HTTPS_PROXY", 1),
-        ("502 Bad Gateway", "(HTTP 502); check HTTPS_PROXY", 8),
-    ],
-)
+@pytest.mark.parametrize(("answer", "line", "asked"), REFUSALS)
 def test_refusal_of_a_proxy_is_told(
     box: Account,
     fronts: tuple[Gate, Gate],
@@ -148,20 +148,24 @@ def test_refusal_of_a_proxy_is_told(
         run = box.run()
     assert len(proxy.tunnels) == (asked if service == "voice" else min(asked, 7))
     assert not fronts[1].opened
-    assert_told_once(run, f"Zoho {service.title()}: the proxy refused the connection {line}")
+    assert_told_once(run, f"Zoho {service.title()}:{line}")
 
 
-@pytest.mark.parametrize(
-    ("url", "line", "waits"),
-    [
-        (f"http://{USER}:{PASSWORD}@127.0.0.1:1", "cannot be reached; check HTTPS_PROXY", True),
-        (f"http://{USER}:{PASSWORD}@127.0.0.1:99999", "HTTPS_PROXY is invalid", False),
-        ("http://", "HTTPS_PROXY is invalid; use http://host:port", False),
-        (f"http://{USER}:{PASSWORD}@proxy..invalid:1", "HTTPS_PROXY is invalid", False),
-        (f"ftp://{USER}:{PASSWORD}@127.0.0.1:1", "HTTPS_PROXY is invalid", False),
-        (f"socks5://{USER}:{PASSWORD}@127.0.0.1:1", "install 'requests[socks]'", False),
+HIDDEN = f"{USER}:{PASSWORD}@"
+PROXIES = [
+    (f"http://{HIDDEN}127.0.0.1:1", " the proxy cannot be reached; check HTTPS_PROXY", True),
+    *[
+        (url, " HTTPS_PROXY is invalid; use http://host:port; for a SOCKS proxy, inst", False)
+        for url in (
+            *("http://", f"http://{HIDDEN}127.0.0.1:99999", f"http://{HIDDEN}proxy..invalid:1"),
+            *(f"ftp://{HIDDEN}127.0.0.1:1", f"socks5://{HIDDEN}127.0.0.1:1"),
+        )
     ],
-)
+]
+LINES = [told[-1] for told in CERTIFICATES] + [told[1] for told in (*REFUSALS, *PROXIES)]
+
+
+@pytest.mark.parametrize(("url", "line", "waits"), PROXIES)
 @pytest.mark.parametrize("setting", ["accounts_url", "api_url"])
 def test_unusable_proxy_is_told_without_its_password(
     box: Account, monkeypatch: Patch, setting: str, url: str, line: str, waits: bool
