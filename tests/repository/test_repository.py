@@ -95,17 +95,6 @@ def test_pins_name_no_host(part: str) -> None:
     assert not re.search(r"://|@|^ *--|\.(com|org|net|io|dev)\b", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_actions_are_pinned_by_hash_of_commit(workflow: Path) -> None:
-    used = re.findall(r"uses: (\S+)(.*)", workflow.read_text(encoding="utf-8"))
-    assert used
-    for action, comment in used:
-        if action.startswith("./"):
-            continue
-        assert re.fullmatch(r"[\w-]+/[\w.-]+@[0-9a-f]{40}", action)
-        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment)
-
-
 def test_one_action_has_one_version_in_all_workflows() -> None:
     texts = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
     used = set(re.findall(r"uses: ([^@\s]+)@(\w+)", texts))
