@@ -4,7 +4,8 @@ A call log does not say which of them it belongs to, but the list of calls can b
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 from singer_sdk.helpers.types import Context
@@ -114,48 +115,47 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        start, end = self.get_starting_time(context), self.services.present
-        first, self._gaps = format_timestamp(start), 0
+        start, end, self._gaps = self.get_starting_time(context), self.services.present, 0
         while start < end:
             until = min(start + _PERIOD, end)
-            changes = self._read_period((context or {})["agent_id"], start, until)
-            # Periods overlap, since it is not documented whether their ends are included.
-            last = format_timestamp(until) if until < end else "~"
-            for moment, record in sorted(changes.items()):
-                if first <= moment < last:
-                    yield record
-            self.write_state()
-            start, first = until, last
+            yield from self._read_period((context or {})[self.owner_key], start, until)
+            start = until
         if self._gaps:
             message = "%d status changes do not follow the previous one; Zoho may not have kept all"
             self.logger.warning(message, self._gaps)
 
-    def _read_period(self, agent: str, start: dt.datetime, end: dt.datetime) -> dict[str, Record]:
-        """Return the changes of a period by their time; request halves if one is missing."""
+    def _read_period(self, agent: str, start: dt.datetime, end: dt.datetime) -> Iterator[Record]:
+        """Return the changes of a period, in order; request its halves if one is missing."""
         # Whether the ends of a period are included is not documented.
         first, last = round(start.timestamp() * 1000) - 1, round(end.timestamp() * 1000) + 1
         period = {"fromEpoch": str(first), "toEpoch": str(last)}
         self._params, self._previous = {**period, "agentIds": agent, "tz": "GMT"}, ""
-        changes = {record["current_action_time"]: record for record in self.read_list(None)}
+        changes = sorted(self.read_list(None), key=itemgetter("current_action_time"))
         previous, gaps = self._previous, 0
-        for moment, record in sorted(changes.items()):
-            began = record["previous_action_time"]
+        for change in changes:
+            began = change["previous_action_time"]
             gaps += bool(previous and began and began != previous)
-            previous = moment
-        if not gaps or end - start <= _SHORTEST_PERIOD or self._gaps:
-            self._gaps += gaps
-            return changes
-        middle = start + (end - start) / 2
-        return self._read_period(agent, start, middle) | self._read_period(agent, middle, end)
+            previous = change["current_action_time"]
+        if gaps and not self._gaps and end - start > _SHORTEST_PERIOD:
+            middle = start + (end - start) / 2
+            yield from self._read_period(agent, start, middle)
+            yield from self._read_period(agent, middle, end)
+            return
+        self._gaps += gaps
+        bounds = format_timestamp(start), format_timestamp(end)
+        yield from (at for at in changes if bounds[0] <= at["current_action_time"] < bounds[1])
+        self.write_state()
 
     @override
     def parse_page(self, body: dict[str, Any]) -> list[Record]:
         lists = parse_rows({**body, "list": body.get("list") or None}, "list", 0)[0]
+        agent_id = self._params["agentIds"]
         try:
             agents = [agent for found in lists for agent in found.get("agentStatus") or []]
             days = [day for agent in agents for day in agent.get("dates") or []]
-            hits = [hit for day in days for hit in day.get("hits") or []]
+            hits = [{"agent_id": agent_id, **hit} for day in days for hit in day.get("hits") or []]
             before = [agent["previousResult"] for agent in agents if agent.get("previousResult")]
+            before = [{"agent_id": agent_id, **change} for change in before]
             is_known = agents or not any(found.keys() - {"agentStatus"} for found in lists)
         except (AttributeError, TypeError):
             is_known = False
@@ -165,11 +165,3 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
         for change in self.convert_rows(before):
             self._previous = self._previous or change["current_action_time"]
         return self.convert_rows(hits)
-
-    @override
-    def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
-        agent = self._params["agentIds"]
-        return super().convert_rows(
-            {**row, "agent_id": row.get("agent_id") or agent} if isinstance(row, dict) else row
-            for row in rows
-        )
