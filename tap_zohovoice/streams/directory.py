@@ -1,6 +1,7 @@
 """Streams of lists: users, queues, contacts, messages and others."""
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import requests
@@ -144,7 +145,6 @@ class SmsLogsStream(ListStream):
 
     _start = ""
     _last = "~"  # time of the last message while the newest ones come first, else empty
-    _complete_until = ""  # timestamp of the newest message, once all of a partition are emitted
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
@@ -152,22 +152,22 @@ class SmsLogsStream(ListStream):
         return {**params, "optArchived": "true"} if _is_archived(context) else params
 
     @override
-    def read_records(self, context: Context | None) -> Iterator[Record]:
-        self._start, self._last = format_timestamp(self.get_starting_time(context)), "~"
-        self._complete_until = newest = ""
-        emitted_before = self._emitted  # archived messages may be among the others too
-        for record in self.read_list(context):
-            if record["submittedTime"] >= self._start:
-                newest = max(newest, record["submittedTime"])
-                if self.record_key(record) not in emitted_before:
-                    yield {**record, "archived": _is_archived(context)}
-        self._complete_until = newest
-        if newest:
-            self.advance_bookmark(newest, context)
+    def read_sample(self, context: Context | None) -> Iterator[Record]:
+        return self.read_list(context)
 
     @override
-    def is_bookmark(self, timestamp: str) -> bool:
-        return timestamp == self._complete_until  # the newest messages come first
+    def read_records(self, context: Context | None) -> Iterator[Record]:
+        self._start, self._last = format_timestamp(self.get_starting_time(context)), "~"
+        is_archived = _is_archived(context)
+        others = self._emitted if is_archived else {}  # may have archived messages too
+        rows = self.read_list(context)
+        messages = [row for row in rows if row["submittedTime"] >= self._start]
+        messages.sort(key=itemgetter("submittedTime"))
+        for message in messages:
+            if self.record_key(message) not in others:
+                yield {**message, "archived": is_archived}
+        if messages:
+            self.advance_bookmark(messages[-1]["submittedTime"], context)
 
     @override
     def validate_response(self, response: requests.Response) -> None:

