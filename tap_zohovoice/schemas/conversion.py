@@ -13,7 +13,6 @@ from tap_zohovoice.singer.json import MAX_DEPTH, sanitize
 
 Record = dict[str, Any]
 _NULLS = ("", "--")  # instead of null where the type is not text; dashes come in Zoho's metrics
-_MAX_NAME_LENGTH = 60  # characters of an undocumented field's name that are logged
 _MAX_LOGGED_NAMES = 30
 _MAX_UNDECLARED_NAMES = 1_000
 _MAX_PLANS = 1_000
@@ -124,8 +123,7 @@ class RecordConverter:
 
 def _loggable(name: str) -> str:
     # A key is the server's text too, so one that does not look like a name is hidden.
-    is_name = re.fullmatch(r"[A-Za-z_][\w.]*", name, re.ASCII)
-    return name[:_MAX_NAME_LENGTH] if is_name else "[hidden]"
+    return name if re.fullmatch(r"[A-Za-z_][\w.]{,59}", name, re.ASCII) else "[hidden]"
 
 
 def _add_extra(extra: Record, name: str, value: object) -> None:

@@ -44,6 +44,20 @@ def _timestamp(value: object) -> str:
     # Nearly all have this form; a regular expression takes twice as long.
     if type(value) is str and len(value) == _MS_DIGITS and value.isdecimal() and value.isascii():
         return format_epoch_ms(int(value))
+    # The epoch comes from a clock that was never set, not from a call in 1970.
+    if (milliseconds := _milliseconds(value)) > 0:
+        return format_epoch_ms(milliseconds)
+    raise CastError
+
+
+def _start(value: object) -> str:
+    try:
+        return _timestamp(value)
+    except CastError:  # the clock was never set; a call without a start would end each run
+        return format_epoch_ms(max(_milliseconds(value), 0))
+
+
+def _milliseconds(value: object) -> int:
     if isinstance(value, str) and _EPOCH.fullmatch(value):
         value = float(value) if "." in value else int(value)
     if isinstance(value, str) and _ISO.fullmatch(value):
@@ -56,20 +70,9 @@ def _timestamp(value: object) -> str:
                 value = round(value * 1000) if per_second == 1 else int(value) * 1000 // per_second
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    # The epoch comes from a clock that was never set, not from a call in 1970.
-    if type(value) is int and value > 0:
-        return format_epoch_ms(value)
+    if type(value) is int:
+        return value
     raise CastError
-
-
-def _start(value: object) -> str:
-    try:
-        return _timestamp(value)
-    except CastError:
-        # The clock was never set; a call without a start would end each run.
-        if type(value) in {int, str} and _EPOCH.fullmatch(str(value)) and float(str(value)) <= 0:
-            return format_epoch_ms(0)
-        raise
 
 
 def _number(value: object) -> float:

@@ -95,14 +95,9 @@ class CallItemStream(IncrementalStream):
 
     @cached_property
     def _progress(self) -> DownloadProgress:
-        return DownloadProgress(
-            self.name,
-            self.services.limiter_for(self.item_api.url),
-            self.services.writer,
-            item=self.item_label,
-            results=self.results,
-            bytes_received=lambda: self.item_api.bytes_received,
-        )
+        api, item, results = self.item_api, self.item_label, self.results
+        common = self.name, api.policy.limiter, self.services.writer
+        return DownloadProgress(*common, item, results, lambda: api.bytes_received)
 
     @override
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:

@@ -90,7 +90,7 @@ INVALID: dict[FieldType, list[object]] = {
 }
 NON_OBJECTS: list[object] = [None, [], "row", 5]
 INVALID_TIMESTAMPS: list[object] = [None, "", *INVALID[FieldType.TIMESTAMP]]
-UNSET_CLOCKS: list[object] = ["0", 0, -1, -1764831298, "-1764831298"]
+UNSET_CLOCKS: list[object] = ["0", 0, -1, -1764831298, "-1764831298", "1970-01-01T00:00:00Z"]
 INVALID_STARTS = [value for value in INVALID_TIMESTAMPS if value not in UNSET_CLOCKS]
 LEAVES = [
     *[((field.name,), field.type) for field in FIELDS if not field.properties],
@@ -174,9 +174,16 @@ THIRTY = ", ".join(NEW[:30])
         # Keys may be personal.
         *[
             ({name: 1}, 1, "[hidden]")
-            for name in ("Ann Example", "+1 555 0100", "ann@example.invalid", "a\nb", "Zoë")
+            for name in (
+                "Ann Example",
+                "+1 555 0100",
+                "ann@example.invalid",
+                "a\nb",
+                "Zoë",
+                "Q" * 61,
+            )
         ],
-        *[({name: 1}, 1, name[:60]) for name in ("QueueName", "Q" * 61)],
+        *[({name: 1}, 1, name) for name in ("QueueName", "Q" * 60)],
         (dict.fromkeys(NEW[:30], 7), 30, THIRTY),
         *[(dict.fromkeys(NEW[:count], 7), count, f"{THIRTY}, ...") for count in (31, 999, 1_000)],
         (dict.fromkeys(NEW, 7), 1_000, f"{THIRTY}, ..."),
