@@ -9,8 +9,7 @@ from singer_sdk import Tap
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.exceptions import RateLimitLockoutError, RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import open_storage
@@ -68,11 +67,8 @@ class RecordingsStream(CallItemStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        lookback, state = self.services.settings.lookback, self.get_context_state(context)
-        # A run without a bookmark lists all calls, not only those in the lookback.
-        is_first = not state.get("replication_key_value")
-        oldest = format_timestamp(self.services.started - lookback) if is_first else ""
-        self._rechecks = Rechecks(state.get(VERIFIED_UNTIL) or "", oldest, lookback)
+        verified_until = self.get_context_state(context).get(VERIFIED_UNTIL) or ""
+        self._rechecks = Rechecks(verified_until, self.services.settings.lookback)
         yield from super().read_records(context)
 
     @override
@@ -114,8 +110,6 @@ class RecordingsStream(CallItemStream):
             if self.failures.concerns_others(error):
                 raise
             if is_stored:
-                is_passing = isinstance(error, RateLimitLockoutError | RetriesExhaustedError)
-                download.is_provisional = is_passing
                 return writer.already_stored(download)
             self.results["failed"] += 1
             return {"error": error.summary}

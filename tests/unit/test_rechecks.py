@@ -16,14 +16,14 @@ def start(day: int) -> str:
 
 def run(before: str, *files: tuple[int, bool]) -> str:
     """Record files by the day of their call, and whether each is provisional."""
-    rechecks = Rechecks(before, "", LOOKBACK)
+    rechecks = Rechecks(before, LOOKBACK)
     for day, is_provisional in files:
         rechecks.record(start(day), is_provisional=is_provisional)
     return rechecks.verified_until
 
 
 def pending(verified_until: str, *days: int) -> list[int]:
-    rechecks = Rechecks(verified_until, "", LOOKBACK)
+    rechecks = Rechecks(verified_until, LOOKBACK)
     return [day for day in days if rechecks.may_grow(start(day), None)]
 
 
@@ -49,6 +49,6 @@ def test_files_behind_a_provisional_one_wait(
 @pytest.mark.parametrize(("days", "is_early"), [(0, True), (2, True), (3, False), (400, False)])
 def test_file_downloaded_late_is_final(days: int, *, is_early: bool) -> None:
     begun = (NOW - dt.timedelta(days=days)).isoformat(timespec="microseconds")
-    assert Rechecks("", "", LOOKBACK).may_grow(begun, NOW) == is_early
-    assert not Rechecks("", "", dt.timedelta(0)).may_grow(begun, NOW)
-    assert not Rechecks("", "", dt.timedelta(0)).may_grow(begun, None)
+    assert Rechecks("", LOOKBACK).may_grow(begun, NOW) == is_early
+    assert not Rechecks("", dt.timedelta(0)).may_grow(begun, NOW)
+    assert not Rechecks("", dt.timedelta(0)).may_grow(begun, None)
