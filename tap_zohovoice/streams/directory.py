@@ -149,7 +149,8 @@ class SmsLogsStream(ListStream):
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
         params = super().get_url_params(context, next_page_token)
-        return {**params, "optArchived": "true"} if _is_archived(context) else params
+        is_archived = context == self.partitions[1]
+        return {**params, "optArchived": "true"} if is_archived else params
 
     @override
     def read_sample(self, context: Context | None) -> Iterator[Record]:
@@ -158,7 +159,7 @@ class SmsLogsStream(ListStream):
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
         self._start, self._last = format_timestamp(self.get_starting_time(context)), "~"
-        is_archived = _is_archived(context)
+        is_archived = context == self.partitions[1]
         others = self._emitted if is_archived else {}  # may have archived messages too
         rows = self.read_list(context)
         messages = [row for row in rows if row["submittedTime"] >= self._start]
@@ -178,7 +179,3 @@ class SmsLogsStream(ListStream):
         # Only a row with the same timestamp may follow, and it is not needed.
         if "" < self._last < self._start:
             self._row_count = self._total = 0  # the total counts the older ones too
-
-
-def _is_archived(context: Context | None) -> bool:
-    return (context or {}).get("archived") == "true"

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import requests
-from singer_sdk.helpers.types import Context, RequestFunc
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.client import ZohoVoiceStream
@@ -67,14 +67,13 @@ class ListStream(ZohoVoiceStream):
         with self.services.reporter.task(progress.snapshot):
             for attempt in range(_MAX_PASSES):
                 before, self._seen, self._has_moved = len(self._emitted), {}, False
-                for record in self.request_records(context):
+                for record in self._request_pages(context):
                     known = self._emitted.setdefault(self.record_key(record), record)
                     if known is record:
                         yield record
                     duplicates += known != record and not attempt
-                missing = self._total - len(self._emitted)
-                is_stuck = attempt and len(self._emitted) == before
-                if not missing or not (self._has_moved or (missing > 0 and not is_stuck)):
+                missing, fresh = self._total - len(self._emitted), len(self._emitted) - before
+                if not missing or not (self._has_moved or (missing > 0 and fresh)):
                     break
             else:
                 message = (
@@ -89,6 +88,19 @@ class ListStream(ZohoVoiceStream):
         if missing > 0:
             message = "meta.total is %d but only %d distinct rows were returned"
             self.logger.warning(message, self._total, len(self._emitted))
+
+    def _request_pages(self, context: Context | None) -> Iterator[Record]:
+        """Request the list from its first page to its last."""
+        try:
+            yield from self.request_records(context)
+        except InvalidParameterError as error:
+            if not (self.rejects_end and self._seen and error.is_invalid_value):
+                raise
+            # It raises an error, unless it is the offset that is rejected.
+            self.api.get_json(self.get_url_params(context, 0), dict)
+            if not self.size_param:  # whether it has pages is not documented
+                message = "Zoho returned %d %s and rejected the next page; there may be more"
+                self.logger.warning(message, len(self._seen), self.name)
 
     def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
         """Convert the rows of a page; an error names their place in the list."""
@@ -106,26 +118,6 @@ class ListStream(ZohoVoiceStream):
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
         page = {"from": str(next_page_token), self.size_param: str(self.page_size)}
         return page if self.size_param else {}
-
-    @override
-    def request_decorator(self, func: RequestFunc) -> RequestFunc:
-        decorated = super().request_decorator(func)
-
-        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
-            try:
-                return decorated(*args)
-            except InvalidParameterError as error:
-                if not (self.rejects_end and self._seen and error.is_invalid_value):
-                    raise
-                # It raises an error, unless it is the offset that is rejected.
-                self.api.get_json(self.get_url_params(args[1], 0), dict)
-                if not self.size_param:  # whether it has pages is not documented
-                    message = "Zoho returned %d %s and rejected the next page; there may be more"
-                    self.logger.warning(message, len(self._seen), self.name)
-                self._rows, self._row_count = [], 0
-                return requests.Response()
-
-        return request
 
     @override
     def validate_response(self, response: requests.Response) -> None:
