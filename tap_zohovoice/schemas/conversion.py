@@ -4,7 +4,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
@@ -55,9 +54,7 @@ class RecordConverter:
         extra: dict[str, Any] = {}
         record = self._convert_object(row, "", extra)
         for name, alias in self._aliases:
-            if not record[name] and row.get(alias):
-                with suppress(CastError):
-                    record[name] = FieldType.ID.cast(row[alias])
+            record[name] = record[name] or FieldType.ID.cast_or_none(row.get(alias))
         for name in self._required:
             if not record[name]:
                 message = f"has no valid {name}"

@@ -131,6 +131,12 @@ class FieldType(Enum):
         self.cast = cast
         self.exact_types = (*exact, NoneType)
 
+    def cast_or_none(self, value: object) -> Any:  # noqa: ANN401 - of any of the types
+        """Cast a value that is reported elsewhere if it does not fit."""
+        with suppress(CastError, OverflowError):
+            return self.cast(value)
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

@@ -4,7 +4,6 @@ import datetime as dt
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -13,7 +12,6 @@ from singer_sdk import Tap
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.exceptions import CastError
 from tap_zohovoice.extract.limits import ITEM_WINDOW_REQUESTS
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, POSITION, Checkpoint, WindowResult
@@ -57,16 +55,16 @@ class CallItemStream(IncrementalStream):
         if value is None:
             value = (record["additional_fields"] or {}).get(field)
         for file in value if isinstance(value, list) else [value]:
-            found = {"recording_filename": file} if isinstance(file, str) else file
-            if isinstance(found, dict) and (name := _cast(STRING, found, "recording_filename")):
+            found = file if isinstance(file, dict) else {"recording_filename": file}
+            if name := STRING.cast_or_none(found.get("recording_filename")):
                 yield {
                     "recording_filename": name,
                     "logid": record["logid"],
                     "kind": kind,
                     "start_time": record["start_time"],
-                    "duration_seconds": _cast(NUMBER, found, "recording_duration"),
-                    "size": _cast(INTEGER, found, "recording_size_in_bytes"),
-                    "content_type": _cast(STRING, found, "content_type"),
+                    "duration_seconds": NUMBER.cast_or_none(found.get("recording_duration")),
+                    "size": INTEGER.cast_or_none(found.get("recording_size_in_bytes")),
+                    "content_type": STRING.cast_or_none(found.get("content_type")),
                 }
 
     @abstractmethod
@@ -181,10 +179,3 @@ class CallItemStream(IncrementalStream):
     def set_checkpoint(self, checkpoint: Checkpoint | None, state: dict[str, Any]) -> None:
         if not (checkpoint and self.failures.outages):
             super().set_checkpoint(checkpoint, state)
-
-
-def _cast(field_type: FieldType, file: Record, name: str) -> Any:  # noqa: ANN401
-    """Cast a value; `call_logs` reports what does not fit."""
-    with suppress(CastError, OverflowError):
-        return field_type.cast(file.get(name))
-    return None

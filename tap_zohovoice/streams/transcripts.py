@@ -67,8 +67,7 @@ def parse_transcript(body: Record) -> Record:
     """Parse `transcribeObj`, an object or JSON in a string, to fields; if invalid, to `raw`."""
     sent = body.get("transcribeObj")
     if sent is None or not within_depth(sent):
-        reason = "not found" if sent is None else "nested too deeply"
-        message = f"transcribeObj {reason}"
+        message = "transcribeObj not found, or nested too deeply"
         raise UnexpectedResponseError(message)
     extra = _parse_nested(sent)
     if not isinstance(extra, dict):

@@ -88,8 +88,8 @@ def test_unexpected_property_is_kept_as_sent(name: str, value: object) -> None:
 
 def test_too_deep_transcript_is_rejected() -> None:
     nested: Any = json.loads("[" * 60 + "]" * 60)
-    for sent, reason in ({"transcriptJson": nested}, "nested too deeply"), (None, "not found"):
-        with pytest.raises(UnexpectedResponseError, match=f"transcribeObj {reason}"):
+    for sent in {"transcriptJson": nested}, None:
+        with pytest.raises(UnexpectedResponseError, match="transcribeObj not found, or nested"):
             parse_transcript({"transcribeObj": sent})
     assert parse(json.dumps({"transcriptJson": nested}))["raw"]
 
