@@ -1,15 +1,12 @@
-"""Fields, JSON schema and conversion of call logs."""
+"""Fields and JSON schema of call logs."""
 
-import logging
 from typing import Any
 
-from tap_zohovoice._compat import override
-from tap_zohovoice.schemas.conversion import Record, RecordConverter
-from tap_zohovoice.schemas.types import Field, FieldType, build_schema, parse_duration
+from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 
 ID, STRING, TIMESTAMP = FieldType.ID, FieldType.STRING, FieldType.TIMESTAMP
 NUMBER, INTEGER, BOOLEAN = FieldType.NUMBER, FieldType.INTEGER, FieldType.BOOLEAN
-OBJECT = FieldType.OBJECT
+OBJECT, SECONDS = FieldType.OBJECT, FieldType.SECONDS
 
 
 def _file_fields(what: str) -> tuple[Field, ...]:
@@ -73,26 +70,7 @@ FIELDS: tuple[Field, ...] = (
     Field("is_bh_off_duty", BOOLEAN, "Whether the call came outside business hours."),
     Field("call_recording", OBJECT, "The recording, if any.", _file_fields("recording")),
     Field("voicemail", OBJECT, "The voicemail, if any.", _file_fields("voicemail")),
+    Field("duration_seconds", SECONDS, "Length of the call, in seconds.", alias="duration"),
 )
-CALL_LOG_SCHEMA: dict[str, Any] = build_schema(
-    *FIELDS, Field("duration_seconds", INTEGER, "Length of the call, in seconds."), is_open=True
-)
+CALL_LOG_SCHEMA: dict[str, Any] = build_schema(*FIELDS, is_open=True)
 """JSON schema of a call log. Sources: the two samples of the documentation, and clients."""
-
-
-class CallLogConverter(RecordConverter):
-    """Converts call logs to records; see `RecordConverter`."""
-
-    def __init__(self) -> None:
-        logger = logging.getLogger("tap-zohovoice.call_logs")
-        super().__init__(FIELDS, ("logid", "start_time"), logger)
-
-    @override
-    def convert(self, row: object) -> Record:
-        record = super().convert(row)
-        extra, duration = record.pop("additional_fields"), record["duration"]
-        record["duration_seconds"] = seconds = parse_duration(duration) if duration else None
-        record["additional_fields"] = extra
-        if duration and seconds is None:
-            self.count_cast_failure("duration_seconds", "raw value kept in duration")
-        return record

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
-from tap_zohovoice.schemas.types import Field, FieldType
+from tap_zohovoice.schemas.types import Field
 from tap_zohovoice.singer.json import MAX_DEPTH, sanitize
 
 Record = dict[str, Any]
@@ -36,7 +36,7 @@ class RecordConverter:
     ) -> None:
         self.cast_failures: Counter[str] = Counter()  # by path
         self._required = tuple(required)
-        self._aliases = [(field.name, field.alias) for field in fields if field.alias]
+        self._aliased = [field for field in fields if field.alias]
         self._logger = logger
         self._undeclared: dict[str, None] = {}  # paths, by any row so far
         self._logged = 0  # of those, the first ones
@@ -53,8 +53,13 @@ class RecordConverter:
             raise InvalidRecordError(message)
         extra: dict[str, Any] = {}
         record = self._convert_object(row, "", extra)
-        for name, alias in self._aliases:
-            record[name] = record[name] or FieldType.ID.cast_or_none(row.get(alias))
+        for field in self._aliased:
+            name, alias = field.name, field.alias
+            value = None if record[name] else record.get(alias, row.get(alias))
+            if value not in (None, ""):
+                record[name] = field.type.cast_or_none(value)
+                if record[name] is None:
+                    self.count_cast_failure(name, f"raw value kept in {alias}")
         for name in self._required:
             if not record[name]:
                 message = f"has no valid {name}"

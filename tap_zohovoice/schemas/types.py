@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -95,6 +94,20 @@ def _integer(value: object) -> int:
     raise CastError
 
 
+def _seconds(value: object) -> int:
+    return _parse_duration(str(value))
+
+
+@lru_cache(maxsize=4_096)
+def _parse_duration(text: str) -> int:
+    """Parse `MM:SS` (documented), `HH:MM:SS` or seconds (seen by clients)."""
+    parts = _DURATION.fullmatch(text.strip())
+    if not parts:
+        raise CastError
+    hours, minutes, seconds = parts.groups("0")
+    return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+
+
 def _boolean(value: object) -> bool:
     if isinstance(value, str) and value.lower() in {"true", "false"}:
         return value.lower() == "true"
@@ -123,6 +136,7 @@ class FieldType(Enum):
     INTEGER = (th.IntegerType, _integer)
     BOOLEAN = (th.BooleanType, _boolean, bool)
     DURATION = (th.StringType, _text(str, int, float), str)  # clients have seen plain seconds too
+    SECONDS = (th.IntegerType, _seconds)
     OBJECT = (th.CustomType({"type": "object"}), _object)
     OBJECTS = (th.ArrayType(th.CustomType(_OPEN_ITEM)), _object)
 
@@ -133,9 +147,10 @@ class FieldType(Enum):
 
     def cast_or_none(self, value: object) -> Any:  # noqa: ANN401 - of any of the types
         """Cast a value that is reported elsewhere if it does not fit."""
-        with suppress(CastError, OverflowError):
+        try:
             return self.cast(value)
-        return None
+        except (CastError, OverflowError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +162,7 @@ class Field:
     description: str
     properties: "tuple[Field, ...]" = ()
     required: bool = False
-    alias: str = ""  # another name, under which some rows have it
+    alias: str = ""  # another field with its value, if a row has none
 
     def to_property(self) -> th.Property[Any]:
         """Return the SDK's form of the field."""
@@ -168,13 +183,3 @@ def build_schema(*fields: Field, is_open: bool = False, description: str = "") -
     schema = th.PropertiesList(*(field.to_property() for field in fields)).to_dict()
     schema.pop("$schema", None)
     return {"description": description, **schema} if description else schema
-
-
-@lru_cache(maxsize=4_096)
-def parse_duration(text: str) -> int | None:
-    """Parse `MM:SS` (documented), `HH:MM:SS` or seconds (seen by clients); None if invalid."""
-    parts = _DURATION.fullmatch(text.strip())
-    if not parts:
-        return None
-    hours, minutes, seconds = parts.groups("0")
-    return int(hours) * 3600 + int(minutes) * 60 + int(seconds)

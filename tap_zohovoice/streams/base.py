@@ -17,8 +17,8 @@ from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import DAY
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
 from tap_zohovoice.progress import Snapshot, WindowProgress
-from tap_zohovoice.schemas.call_logs import CallLogConverter
-from tap_zohovoice.schemas.conversion import Record
+from tap_zohovoice.schemas.call_logs import FIELDS
+from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.singer.state import NEWEST
 
 _PAGE_SIZE = "page_size"  # member of a bookmark: the largest size that Zoho grants, and the week
@@ -198,6 +198,6 @@ class IncrementalStream(ZohoVoiceStream):
         yield from self._paginator.receive(self._page)
 
     @cached_property
-    def converter(self) -> CallLogConverter:
+    def converter(self) -> RecordConverter:
         """Converts rows to records."""
-        return CallLogConverter()
+        return RecordConverter(FIELDS, ("logid", "start_time"), self.logger)

@@ -88,8 +88,7 @@ class RecordingsStream(CallItemStream):
                 for download in group:
                     item, fields = download.item, self._download(download, files, archive)
                     if "error" not in fields:
-                        is_provisional = download.is_provisional
-                        rechecks.record(item["start_time"], is_provisional=is_provisional)
+                        rechecks.record(item["start_time"], is_provisional=download.is_provisional)
                     if rechecks.verified_until:
                         state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
                     yield {**item, **fields}

@@ -361,9 +361,7 @@ MESSAGES: dict[str, Meet] = {
         recordings_path=str(stage.path / "calls"),
     ),
     STOPPED: on_server(before_request=stop),
-    "Unexpected … at …": meet(
-        failing, "streams.base.CallLogConverter.convert", ZeroDivisionError()
-    ),
+    "Unexpected … at …": meet(failing, "streams.base.RecordConverter.convert", ZeroDivisionError()),
 }
 GOES_ON = {FORGOTTEN, LOST, "Cannot open the shared rate-limit file"}
 GOES_ON.add("Zoho Voice: HTTP …: the API is locked")

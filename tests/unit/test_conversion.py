@@ -13,7 +13,8 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import InvalidRecordError
 from tap_zohovoice.http.response import validate_response
-from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS, CallLogConverter
+from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS
+from tap_zohovoice.schemas.conversion import RecordConverter
 from tap_zohovoice.schemas.types import FieldType
 from tap_zohovoice.singer.json import SerializedRecord, sanitize
 
@@ -71,6 +72,7 @@ VALID: dict[FieldType, list[tuple[object, object]]] = {
         *[(2**63 - 1, 2**63 - 1), (-(2**63), -(2**63)), (str(2**63 - 1), 2**63 - 1)],
     ],
     FieldType.BOOLEAN: [(True, True), (False, False), ("true", True), ("FALSE", False), ("", None)],
+    FieldType.SECONDS: [("00:54", 54), (54, 54), ("", None)],
     FieldType.DURATION: [("00:54", "00:54"), (54, "54"), ("", ""), ("1:02:03", "1:02:03")],
 }
 INVALID: dict[FieldType, list[object]] = {
@@ -86,6 +88,7 @@ INVALID: dict[FieldType, list[object]] = {
     FieldType.NUMBER: ["-", True, "1e5", [], {}, "NaN", "-Infinity", "1e999", 10**400],
     FieldType.INTEGER: ["five", 1.5, True, "NaN", [], "1.5", 2**63, -(2**63) - 1, 1e300, 10**400],
     FieldType.BOOLEAN: [1, 0, "yes", [], {}],
+    FieldType.SECONDS: [True, [], {}, "a while", -1, 10**10],
     FieldType.DURATION: [True, [], {}],
 }
 NON_OBJECTS: list[object] = [None, [], "row", 5]
@@ -114,9 +117,13 @@ def at(record: dict[str, Any], path: tuple[str, ...]) -> object:
     return value
 
 
-def convert(log: object, converter: CallLogConverter | None = None) -> dict[str, Any]:
+def call_converter() -> RecordConverter:
+    return RecordConverter(FIELDS, ("logid", "start_time"), logging.getLogger(LOGGER))
+
+
+def convert(log: object, converter: RecordConverter | None = None) -> dict[str, Any]:
     """Convert a log, and check what must hold for every record."""
-    record = (converter or CallLogConverter()).convert(log)
+    record = (converter or call_converter()).convert(log)
     assert list(record) == list(CALL_LOG_SCHEMA["properties"])
     assert [error.message for error in VALIDATOR.iter_errors(record)] == []
     return record
@@ -124,7 +131,7 @@ def convert(log: object, converter: CallLogConverter | None = None) -> dict[str,
 
 @pytest.mark.parametrize(("path", "kind"), OTHER_LEAVES)
 def test_valid_value_gets_its_type(path: tuple[str, ...], kind: FieldType) -> None:
-    converter = CallLogConverter()
+    converter = call_converter()
     for value, expected in [*VALID[kind], (None, None)]:
         record = convert(sent(path, value), converter)
         assert at(record, path) == expected, value
@@ -137,7 +144,7 @@ def test_valid_value_gets_its_type(path: tuple[str, ...], kind: FieldType) -> No
 def test_invalid_value_becomes_null_with_one_warning(
     path: tuple[str, ...], kind: FieldType, caplog: pytest.LogCaptureFixture
 ) -> None:
-    converter, name = CallLogConverter(), ".".join(path)
+    converter, name = call_converter(), ".".join(path)
     for count, value in enumerate(INVALID[kind], 1):
         record = convert(sent(path, value), converter)
         assert at(record, path) is None, value
@@ -194,7 +201,7 @@ def test_undeclared_fields_are_kept_and_logged_once(
     kept: dict[str, Any], count: int, logged: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    converter = CallLogConverter()
+    converter = call_converter()
     log: dict[str, Any] = {**LOG}
     for name, value in kept.items():
         log |= sent(tuple(name.split(".")), value) if ".foo" in name else {name: value}
@@ -224,7 +231,7 @@ def test_field_named_like_a_computed_one_is_kept(name: str) -> None:
 def test_duration_is_converted_to_seconds_or_null(
     duration: object, seconds: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    converter = CallLogConverter()
+    converter = call_converter()
     record = convert({**LOG, "duration": duration}, converter)
     assert (record["duration"], record["duration_seconds"]) == (str(duration), seconds)
     failures = {"duration_seconds": 1} if seconds is None else {}
@@ -253,7 +260,7 @@ def test_uuid_replaces_a_missing_logid(changes: dict[str, Any]) -> None:
 )
 def test_row_without_key_or_start_is_rejected(log: object, reason: str) -> None:
     with pytest.raises(InvalidRecordError, match=reason):
-        CallLogConverter().convert(log)
+        call_converter().convert(log)
 
 
 @pytest.mark.parametrize("value", UNSET_CLOCKS)
@@ -271,7 +278,7 @@ def test_undeclared_field_has_fifty_levels_at_most() -> None:
     nested: Any = json.loads("[" * 50 + "]" * 50)
     assert convert({**LOG, "new": nested})["additional_fields"] == {"new": nested}
     with pytest.raises(InvalidRecordError, match="a field that is nested too deeply"):
-        CallLogConverter().convert({**LOG, "new": [nested]})
+        call_converter().convert({**LOG, "new": [nested]})
 
 
 @pytest.mark.parametrize(
@@ -305,7 +312,7 @@ def test_large_number_is_text_in_open_objects_alone(
 
 
 def test_plans_beyond_the_cache_convert_alike() -> None:
-    converter = CallLogConverter()
+    converter = call_converter()
     for number in [*range(2_500), *range(5)]:
         value = str(number) if number % 2 else number
         record = converter.convert({**LOG, "service": value, f"new_{number}": number})
@@ -331,7 +338,7 @@ VALUES = st.recursive(
 def test_any_log_converts_without_loss(log: dict[str, Any]) -> None:
     # Parsed responses have no NaN and no infinity, which JSON lacks.
     log = json.loads(json.dumps({**log, **LOG}), parse_constant=str)
-    converter = CallLogConverter()
+    converter = call_converter()
     record = convert(log, converter)
     row = SerializedRecord.from_record(record)
     assert (row.start_time, row.logid, row.record) == (STARTED, LOG["logid"], record)
