@@ -11,6 +11,7 @@ from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.config.settings import DEFAULT_START_DATE, Settings
 from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.response import parse_http_date
 from tap_zohovoice.http.retry import RetryPolicy
@@ -32,8 +33,6 @@ class Services:
     writer: MessageWriter
     check_scopes: Callable[[], None]  # of all selected streams, once a run
     user_agent: str
-    proven_page_size: int = field(default=0, init=False)  # for which calls were returned
-    granted_page_size: int = field(default=0, init=False)  # the largest; 0: not known
     _limiters: dict[str, SlidingWindowLimiter] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +44,11 @@ class Services:
     def settings(self) -> Settings:
         """The settings with defaults."""
         return Settings.from_config(self.config)
+
+    @cached_property
+    def pages(self) -> PageRequester:
+        """The page size of the list of calls."""
+        return PageRequester(self.settings.page_size)
 
     @property
     def present(self) -> dt.datetime:

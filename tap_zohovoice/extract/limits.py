@@ -29,6 +29,7 @@ class ServerLimits:
         self.reachable_rows = LIKELY_LIMITS[0] - size  # that offsets are likely to reach
         self.deepest_row = 0  # largest offset + number of received rows
         self.confirmed_end = 0  # largest `from` + `size` of a request that returned rows
+        self.large_end = LIKELY_LIMITS[0]  # of pages of more than the base, likely or observed
         self.full_page_rows = 0  # 0: unknown
         self.longest_page_rows = 0
         # Rows of the longest first page, and of the largest window, that are known to be complete.

@@ -12,6 +12,7 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.config.settings import CALL_TYPES
 from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError, ZohoVoiceError
 from tap_zohovoice.extract.legs import CallRows
+from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.extract.range_proof import RangeProof
 from tap_zohovoice.extract.recovery import Recovery
@@ -25,10 +26,7 @@ _TOLERATED_STRAYS = 10  # calls far outside the days of their window
 
 
 class CallLogReader:
-    """Reads all calls from `start` until before `end`, as a flow for `SeamPaginator`.
-
-    Without a `page_size`, it requests as many rows at once as the server grants.
-    """
+    """Reads all calls from `start` until before `end`, as a flow for `SeamPaginator`."""
 
     def __init__(
         self,
@@ -36,7 +34,7 @@ class CallLogReader:
         start: dt.datetime,
         end: dt.datetime | None,
         now: dt.datetime,
-        page_size: int | None,
+        pages: PageRequester,
         filters: Mapping[str, str],
     ) -> None:
         # An hour for calls that are listed by another time than their start.
@@ -44,9 +42,8 @@ class CallLogReader:
         # Called with each page, and the share of all days that its window has.
         self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
         self.emits_types = False  # one by one, with checkpoints, where a day takes long
-        self.pages = PageRequester(page_size)
-        self.limits = self.pages.limits
-        self._windows = WindowReader(self.pages, filters, cutoff, self._observe)
+        self.limits = ServerLimits(pages.size)
+        self._windows = WindowReader(pages, self.limits, filters, cutoff, self._observe)
         self.planner = WindowPlanner(start, end, now, self.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
         self._start = format_timestamp(start)

@@ -6,9 +6,10 @@ from functools import partial
 
 from tap_zohovoice.exceptions import RequestFailedError, WindowTooLargeError
 from tap_zohovoice.extract.legs import CallRows
+from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, Split
 from tap_zohovoice.extract.page_size import PageRequester
-from tap_zohovoice.extract.windows import SHORT_RANGE_DAYS, DateWindow, days_after
+from tap_zohovoice.extract.windows import DateWindow, days_after
 from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Flow, Page, PageRequest
 from tap_zohovoice.singer.json import SerializedRecord
@@ -25,6 +26,7 @@ class WindowReader:
     """
 
     pages: PageRequester
+    limits: ServerLimits
     filters: Mapping[str, str]
     cutoff: str
     on_page: Callable[[DateWindow, Page], None]
@@ -42,9 +44,7 @@ class WindowReader:
             InvalidParameterError: If the server rejects the window or the size.
         """
         request = partial(self.request_page, window)
-        flow = PageFlow(
-            request, self.pages.limits, split=split, name=str(window), start=self.cutoff
-        )
+        flow = PageFlow(request, self.limits, split=split, name=str(window), start=self.cutoff)
         if not window.call_type:
             self.rows = flow.calls.kept
         calls = yield from flow.read_window()
@@ -55,7 +55,7 @@ class WindowReader:
             elif len(calls.kept) >= 0.9 * seen:
                 raise WindowTooLargeError(None)
         if not window.call_type:
-            self.pages.limits.observe_window(len(calls.kept))
+            self.limits.observe_window(len(calls.kept))
         return calls
 
     def request_page(
@@ -67,12 +67,12 @@ class WindowReader:
         request = PageRequest(offset, 0, self.params_of(window), str(window), limits)
         try:
             page = yield from self.pages.request(
-                request, has_rows=has_rows and offset > 0, is_long=window.days > SHORT_RANGE_DAYS
+                request, self.limits, has_rows=has_rows and offset > 0
             )
         except RequestFailedError:
             if has_rows:
                 raise
-            self.pages.limits.reject_offset(offset)
+            self.limits.reject_offset(offset)
             return Page([], None, 0)
         self.on_page(window, page)
         return page
@@ -88,13 +88,13 @@ class WindowReader:
         def request_page(days: DateWindow, offset: int, *, has_rows: bool = True) -> Flow[Page]:
             page = yield from self.request_page(days, offset, has_rows=has_rows)
             if any(row.logid not in rows for row in page.rows):
-                self.pages.limits.reject_offset(len(rows))
+                self.limits.reject_offset(len(rows))
                 raise WindowTooLargeError(None)
             return page
 
         for days in days_after(window, [row.start_time for row in rows.values()]):
             request = partial(request_page, days)
-            flow = PageFlow(request, self.pages.limits, name=str(days), start=self.cutoff)
+            flow = PageFlow(request, self.limits, name=str(days), start=self.cutoff)
             found = yield from flow.read_window()
             if len(found.kept) > 0.9 * len(rows):
                 raise WindowTooLargeError(None)  # it may be cut off too
@@ -106,11 +106,11 @@ class WindowReader:
         """
         if total is None or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
             return False
-        if total <= self.pages.limits.reachable_rows:
+        if total <= self.limits.reachable_rows:
             return False
         self._has_verified_offset = True
         yield from self.request_page(window, total - 1, has_rows=False)
-        return total <= self.pages.limits.max_window_rows
+        return total <= self.limits.max_window_rows
 
     def params_of(self, window: DateWindow) -> dict[str, str]:
         """Return the query parameters of a window."""

@@ -21,8 +21,6 @@ from tap_zohovoice.schemas.call_logs import FIELDS
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.singer.state import NEWEST
 
-_PAGE_SIZE = "page_size"  # member of a bookmark: the largest size that Zoho grants, and the week
-
 
 class IncrementalStream(ZohoVoiceStream):
     """A stream whose records come oldest first, by the `start_time` of their calls.
@@ -82,34 +80,28 @@ class IncrementalStream(ZohoVoiceStream):
         with services.reporter.task(progress.snapshot):
             try:
                 for window in cast("Iterable[WindowResult]", self.request_records(context)):
-                    if (size := reader.pages.found) and not services.settings.page_size:
-                        services.granted_page_size = size
-                        self.get_context_state(context)[_PAGE_SIZE] = [size, self._week]
+                    services.pages.store(self.get_context_state(context), services.started)
                     yield from self._emit_window(window, start, context)
                     progress.update(window.window, len(window.rows) + len(window.strays))
                 if self.get_context_state(context).pop(CHECKPOINT, None):
                     self.write_state()  # the server rejects all remaining days
             finally:
                 self.converter.log_undeclared()
-                services.proven_page_size = reader.pages.proven
                 progress.finish(self.item_label)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Return a reader of the list of calls, which continues a run that was stopped."""
         settings, started = self.services.settings, self.services.started
+        pages, state = self.services.pages, self.get_context_state(context)
+        pages.restore(state, started)
         reader = CallLogReader(
             start=start,
             end=settings.end,
             now=started,
-            page_size=settings.page_size,
+            pages=pages,
             filters=self.get_list_filters(context),
         )
-        reader.emits_types, state = True, self.get_context_state(context)
-        reader.pages.proven = self.services.proven_page_size
-        reader.pages.remember(self.services.granted_page_size)
-        match state.get(_PAGE_SIZE):
-            case [int(size), self._week]:
-                reader.pages.remember(size)
+        reader.emits_types = True
         self.resumed = found = Checkpoint.from_state(state, started, settings.lookback)
         if not found:
             state.pop(CHECKPOINT, None)
@@ -122,11 +114,6 @@ class IncrementalStream(ZohoVoiceStream):
             state[CHECKPOINT]["last_day"] = last_day
             self.write_state()
         return reader
-
-    @property
-    def _week(self) -> str:
-        """The week of the run; in another one, larger pages are tried again."""
-        return f"{self.services.started:%G-W%V}"
 
     def _emit_window(
         self, window: WindowResult, start: dt.datetime, context: Context | None

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 
 from tap_zohovoice._time import format_epoch_ms
 from tap_zohovoice.exceptions import InvalidParameterError, RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import WindowResult
 from tap_zohovoice.pagination import Page, PageRequest
@@ -66,7 +67,7 @@ def read(account: AccountSpec) -> Reading:
         start=_moment(account.start),
         end=None if account.end_minutes is None else _moment(account.end),
         now=_moment(NOW),
-        page_size=account.size,
+        pages=PageRequester(account.size),
         filters={},
     )
     chunks, error = [], None
