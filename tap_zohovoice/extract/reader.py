@@ -115,14 +115,13 @@ class CallLogReader:
                 if not (yield from self._windows.verify_offset(window, error.total)):
                     self.planner.shrink(window, error.total)
                 return None
-            if by_type and error.total is None:
-                with suppress(WindowTooLargeError):
-                    return (yield from self._read_by_call_type(window, None, is_uncounted=True))
-                with suppress(WindowTooLargeError):
-                    return (yield from self._windows.read(window))
-            if self._can_split_types:
+            for _ in range(2 if self._can_split_types else 0):
                 with suppress(WindowTooLargeError):
                     return (yield from self._read_by_call_type(window, error.total))
+                if len(self._windows.rows) >= self.limits.reachable_rows:
+                    break
+                with suppress(WindowTooLargeError):  # offsets may reach all rows
+                    return (yield from self._windows.read(window))
             raise self._too_many_calls(window) from error
         except RequestFailedError as error:
             if not (yield from self._recovery.plan_retry(window, error)):
@@ -138,31 +137,30 @@ class CallLogReader:
         return ZohoVoiceError(f"{message}; {advice}")
 
     def _read_by_call_type(
-        self, window: DateWindow, total: int | None, *, is_uncounted: bool = False
+        self, window: DateWindow, total: int | None
     ) -> Generator[PageRequest | WindowResult, Page, CallRows]:
         """Read a window that is too long by types of calls; raise if rows are still missing."""
         calls, seen = CallRows(), dict(self._windows.rows)
         counts: dict[str, int] = {}
-        # If all types take too many requests, each is emitted at once; the total shows the end.
-        is_long = (total or 0) > self.limits.checkpoint_rows and self.limits.total_is_reliable
-        emits_each_type = (is_long and self.emits_types) or is_uncounted
+        # If all types may take too many requests, each is emitted at once.
+        is_long = self.limits.total_is_reliable and (total or 0) > self.limits.checkpoint_rows
+        emits_types = self.emits_types and (is_long or total is None)
         stopped, self._checkpoint = self._checkpoint, None
-        if emits_each_type and stopped and stopped.window == window:
+        if emits_types and stopped and stopped.window == window:
             counts.update(stopped.call_types)
         was_stopped = bool(counts)
         for call_type in (name for name in CALL_TYPES if name not in counts):
             of_type = replace(window, call_type=call_type)
             # Offsets reach `deepest_row`, so a type with fewer rows was not cut off.
-            most = self.limits.deepest_row if is_uncounted else len(seen)
-            found = yield from self._windows.read(of_type, seen=most)
+            found = yield from self._windows.read(of_type, seen=self.limits.deepest_row)
             calls.merge(found)
             counts[call_type] = len(found.kept) + len(found.legs)
-            if emits_each_type and call_type != CALL_TYPES[-1]:
+            if emits_types and call_type != CALL_TYPES[-1]:
                 yield self._result(window, calls, self._checkpoint_at(window, **counts))
         count = sum(counts.values())
         is_short = self.limits.total_is_reliable and count < (total or 0)
-        # A total that was wrong, or has changed, hides calls of no known type.
-        if is_uncounted or not (is_short or seen):
+        if not is_short and len(seen) < self.limits.reachable_rows:
+            # A total that is wrong, has changed or is missing hides calls of no known type.
             page = yield from self._windows.request_page(window, count, has_rows=False)
             is_short = bool(page.rows)
         is_short = is_short or max(counts.values()) == len(seen) < count  # one type was cut off too
@@ -170,10 +168,8 @@ class CallLogReader:
         if not is_short and (was_stopped or seen.keys() <= calls.kept.keys()):
             return calls
         if was_stopped:
-            return (yield from self._read_by_call_type(window, total, is_uncounted=is_uncounted))
-        if seen:
-            raise WindowTooLargeError(total)
-        return (yield from self._windows.read(window))  # offsets may reach all rows
+            return (yield from self._read_by_call_type(window, total))
+        raise WindowTooLargeError(total)
 
     def _checkpoint_at(self, window: DateWindow, **call_types: int) -> Checkpoint:
         is_inclusive, days = self.planner.boundary.is_inclusive, self.planner.range_days
