@@ -26,7 +26,6 @@ from tap_zohovoice.singer.state import lower_future_bookmark
 class ZohoVoiceStream(RESTStream[Any]):
     """A stream of the REST API of Zoho Voice."""
 
-    allow_redirects = False  # the token must not be sent to another host
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     replication_key: str | None = None
     is_sorted = True  # otherwise the SDK moves a bookmark at the end only, and also back
@@ -76,11 +75,6 @@ class ZohoVoiceStream(RESTStream[Any]):
     @override
     def authenticator(self) -> Auth:
         return self.api.authenticator
-
-    @property
-    @override
-    def timeout(self) -> int:
-        return self.services.settings.request_timeout
 
     @property
     def is_connection_test(self) -> bool:

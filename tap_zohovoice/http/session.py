@@ -66,6 +66,7 @@ class PlainSession(requests.Session):
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request, and leave its body to `iter_body`."""
+        # Whatever the SDK passes; the token must not be sent to another host.
         kwargs |= {"timeout": self.timeout, "stream": True, "allow_redirects": False}
         self.sent_at = self.clock.monotonic()
         response = super().send(request, **kwargs)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import uuid
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -28,35 +29,36 @@ _REASONS = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class RedisStore(SlotStore):
     """Slots and lockouts of an OAuth client and a URL on a Redis server.
 
-    If the store is lost during a run, the process waits for it for `patience` seconds: requests
-    without the store could exceed the limit. What could not be reported in the meantime is reported
-    with the next call. A request of a killed process may be in flight for `timeout` seconds. No
-    error and no log line quotes any of `server`.
+    If the store is lost during a run, the process waits for it: requests without the store could
+    exceed the limit. What could not be reported in the meantime is reported with the next call.
+    No error and no log line quotes any of `server`.
 
     Raises:
         ZohoVoiceError: If the server cannot be reached, or later is lost for longer.
     """
 
+    client_id: str
+    url: str
+    timeout: float  # seconds that a request of a killed process may still be in flight
+    clock: Clock
+    server: str
+    patience: float  # seconds to wait for a server that is lost
     is_volatile = True
+    _lost: tuple[float, str] | None = field(default=None, init=False)  # since when, and the message
+    _answered: list[tuple[int | str, float]] = field(default_factory=list, init=False)
+    """Slots, and when they were released."""
 
-    def __init__(  # noqa: PLR0913, PLR0917
-        self, client_id: str, url: str, timeout: float, clock: Clock, server: str, patience: float
-    ) -> None:
-        self._key = f"tap-zohovoice:{_digest(client_id)}"
-        self._url = _digest(url)
-        self._timeout = timeout
-        self._clock = clock
-        self._patience = patience
-        self._lost: tuple[float, str] | None = None  # since when, and the message
-        self._answered: list[tuple[int | str, float]] = []  # slots, and when they were released
+    def __post_init__(self) -> None:
+        """Connect to the server."""
         # A server may close an idle connection. A repeated call has no further effect.
         retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
         timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SOCKET_TIMEOUT)
         try:
-            self._client = redis.Redis.from_url(server, **timeouts, retry=retry)
+            self._client = redis.Redis.from_url(self.server, **timeouts, retry=retry)
             self._call()
         except (redis.RedisError, TypeError, ValueError) as error:  # the last two of its options
             message = f"Cannot reach the rate-limit store: {_reason(error)}; check rate_limit_store"
@@ -72,7 +74,7 @@ class RedisStore(SlotStore):
 
     @override
     def release(self, slot: int | str) -> None:
-        self._answered.append((slot, self._clock.monotonic()))
+        self._answered.append((slot, self.clock.monotonic()))
         self._try_call()  # if the store is lost, the next call reports it
 
     @override
@@ -81,16 +83,17 @@ class RedisStore(SlotStore):
 
     def _call(self, **wanted: Any) -> tuple[str, float]:  # noqa: ANN401 - any JSON
         """Run the script; return the outcome and how many seconds to wait."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         request = {
-            "url": self._url,
-            "timeout": self._timeout,
+            "url": _digest(self.url),
+            "timeout": self.timeout,
             "max_lockout": MAX_LOCKOUT,
             "lockout": 0,
             "answered": [(slot, now - at) for slot, at in self._answered],
             **wanted,
         }
-        reply: Any = self._client.eval(_SCRIPT, 1, self._key, json.dumps(request))
+        key = f"tap-zohovoice:{_digest(self.client_id)}"
+        reply: Any = self._client.eval(_SCRIPT, 1, key, json.dumps(request))
         self._answered.clear()
         if self._lost:
             _LOGGER.info("The rate-limit store is back, after %.0f s", now - self._lost[0])
@@ -104,19 +107,19 @@ class RedisStore(SlotStore):
             return self._call(**wanted)
         except redis.RedisError as error:
             if self._lost is None:
-                since = f"{self._clock.utcnow():%Y-%m-%d %H:%M:%S} UTC"
+                since = f"{self.clock.utcnow():%Y-%m-%d %H:%M:%S} UTC"
                 text = f"The rate-limit store has been unreachable since {since} ({_reason(error)})"
                 _LOGGER.warning("%s; sending no requests until it is back", text)
-                self._lost = self._clock.monotonic(), text
+                self._lost = self.clock.monotonic(), text
             return None
 
     def _wait_until_back(self) -> None:
         lost_at, text = self._lost or (0.0, "")
-        if self._clock.monotonic() - lost_at >= self._patience:
-            limit = f"longer than lock_seconds ({self._patience:.0f} s)"
+        if self.clock.monotonic() - lost_at >= self.patience:
+            limit = f"longer than lock_seconds ({self.patience:.0f} s)"
             message = f"{text}, {limit}; run again when it is back"
             raise ZohoVoiceError(message)
-        self._clock.sleep(RETRY_SECONDS)
+        self.clock.sleep(RETRY_SECONDS)
 
 
 def _digest(text: str) -> str:
