@@ -18,10 +18,9 @@ from tap_zohovoice.exceptions import (
     RetryableError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.body import ACCEPT_ENCODING, read_whole
 from tap_zohovoice.http.redaction import redact
 from tap_zohovoice.http.retry import RetryPolicy
-from tap_zohovoice.http.session import PlainSession
+from tap_zohovoice.http.session import ACCEPT_ENCODING, PlainSession, read_whole
 from tap_zohovoice.http.transport import network_errors
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.singer.json import loads

@@ -17,7 +17,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.http.api import ApiClient
-from tap_zohovoice.http.body import ACCEPT_ENCODING
+from tap_zohovoice.http.session import ACCEPT_ENCODING
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import lower_future_bookmark

@@ -10,10 +10,9 @@ from requests.auth import AuthBase
 
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import AmbiguousResponseError
-from tap_zohovoice.http.body import read_whole
 from tap_zohovoice.http.response import validate_response
 from tap_zohovoice.http.retry import RetryPolicy
-from tap_zohovoice.http.session import PlainSession
+from tap_zohovoice.http.session import PlainSession, read_whole
 from tap_zohovoice.http.transport import network_errors
 
 _T = TypeVar("_T")
@@ -56,7 +55,7 @@ class ApiClient:
         return self.retry(attempt, **limits)
 
     def iter_body(self, response: requests.Response) -> Iterator[bytes]:
-        """Iterate over the body of the last response; see `http.body.iter_body`."""
+        """Iterate over the body of the last response; see `PlainSession.iter_body`."""
         for chunk in self.session.iter_body(response):
             self.bytes_received += len(chunk)
             yield chunk

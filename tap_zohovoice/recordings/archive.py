@@ -10,7 +10,7 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from tap_zohovoice.exceptions import RetryableError
-from tap_zohovoice.http.body import CHUNK_SIZE
+from tap_zohovoice.http.session import CHUNK_SIZE
 
 Archive = dict[str, tuple[int, Iterator[bytes]]]
 """Size and content of the usable files, by their names."""

@@ -23,8 +23,8 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.api import ApiClient
-from tap_zohovoice.http.body import content_length
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
+from tap_zohovoice.http.session import content_length
 from tap_zohovoice.recordings.archive import MAGIC, Archive, open_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.writer import Download, FileWriter, save

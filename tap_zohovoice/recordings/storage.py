@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tap_zohovoice._compat import override
 from tap_zohovoice.config.validation import STORAGE_URL
 from tap_zohovoice.exceptions import StorageError
-from tap_zohovoice.http.body import CHUNK_SIZE
+from tap_zohovoice.http.session import CHUNK_SIZE
 
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock

@@ -9,8 +9,7 @@ import requests
 from urllib3 import HTTPResponse
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.http.body import content_length, iter_body, read_whole
-from tap_zohovoice.http.session import PlainSession
+from tap_zohovoice.http.session import PlainSession, content_length, read_whole
 from tests.support.cli import FakeClock
 from tests.support.raw_server import raw_server
 
@@ -26,7 +25,9 @@ def response_of(raw: io.BufferedIOBase, **headers: str) -> requests.Response:
 
 
 def read_body(response: requests.Response, clock: FakeClock, timeout: float) -> bytes:
-    return read_whole(response, iter_body(response, clock, clock.monotonic() + timeout))
+    session = PlainSession(clock, timeout)
+    session.sent_at = clock.monotonic()
+    return read_whole(response, session.iter_body(response))
 
 
 def fetch(body: bytes, **headers: str) -> bytes:
@@ -110,7 +111,7 @@ def test_truncated_or_undecodable_body_is_an_error(
 def test_highly_compressed_body_comes_in_small_chunks() -> None:
     body = io.BytesIO(gzip.compress(bytes(10_000_000)))
     response = response_of(body, Content_Encoding="gzip")
-    sizes = [len(chunk) for chunk in iter_body(response, FakeClock(), 10**9)]
+    sizes = [len(chunk) for chunk in PlainSession(FakeClock(), 10**9).iter_body(response)]
     assert sum(sizes) == 10_000_000
     assert max(sizes) <= 64 * 1024
 
