@@ -19,8 +19,7 @@ class RequestError(Exception):
     is_unreachable: bool = False  # whether there was no response, or an incomplete one
     wait: float | None = None  # seconds to wait, if the response states them
     is_uncertain: bool = False  # whether the reason may be another one, such as a lockout
-    rejected_param: str = ""  # `size` or `dates`, where the response names it
-    is_invalid_value: bool = False  # whether the response says so, as `ZVT015` does
+    rejected: str = ""  # the value that is invalid: `size`, `dates`, or `other` if it is not named
     scope: str = ""  # that is missing; empty if there are several
 
 

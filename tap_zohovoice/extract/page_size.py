@@ -169,12 +169,12 @@ class PageRequester:
             is_unclear = type(error) is ZohoVoiceError and error.summary  # such as a redirect
             can_try = self._base > _DOCUMENTED_SIZE  # one smaller page
             return bool(is_unclear) and can_try and self.lower_unproven()
-        is_size = error.rejected_param == "size"
+        is_size = error.rejected == "size"
         if is_size and self._proven < self._base and self.halve():
             return True
         # Days may be the reason of a value that is invalid. An error without a summary is a failure
         # to get a token.
-        if error.summary and not error.is_invalid_value and self.lower_unproven():
+        if error.summary and not error.rejected and self.lower_unproven():
             return True
         may_be_size = is_size or isinstance(error, RetriesExhaustedError)
         return may_be_size and not is_beyond and self._lower_granted()

@@ -42,14 +42,14 @@ class Recovery:
         """Plan fewer days or rows after a failure; return whether to request the window again."""
         if not isinstance(error, InvalidParameterError):
             return (yield from self._request_fewer_days(window, error))
-        if not error.is_invalid_value and error.summary not in self._refusals:
+        if not error.rejected and error.summary not in self._refusals:
             self._refusals.add(error.summary)  # if the same request is rejected again
             return (yield from self._accepts(self._recent))
-        is_smaller = error.rejected_param != "dates" and self._windows.pages.lower_unproven()
-        is_earlier = error.rejected_param != "size" and self._planner.avoid_future(window)
+        is_smaller = error.rejected != "dates" and self._windows.pages.lower_unproven()
+        is_earlier = error.rejected != "size" and self._planner.avoid_future(window)
         if is_smaller or is_earlier:
             return True
-        if error.rejected_param != "size" and (yield from self._skip_rejected_past(window)):
+        if error.rejected != "size" and (yield from self._skip_rejected_past(window)):
             return True
         if self._planner.halve(window):
             return True

@@ -38,7 +38,7 @@ _RETRY_HINT = re.compile(
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _TOO_LONG = r"(?:is |was )?(?:limit|exceed|too )"
 _NEVER_THROTTLED = {404, 405, 410, 413, 415}
-_REJECTED_PARAM = {
+_REJECTED = {
     "size": re.compile(r"\b(?:page ?)?size\b|\bper ?page\b"),
     "dates": re.compile(
         r"\b(?:from|to|start|end)? ?dates?(?:range)?\b"
@@ -54,7 +54,7 @@ _BOUNDS = re.compile(
     r"|\bnarrow\w*\b|\bper (?:request|call)\b|\b(?:number of|\d+) (?:\w+ )?logs\b"
     r"|\bfrom ?(?:value|cannot|must|should|limit|index)\b|\bfor from\b"
     rf"|\b(?:logs?|list|response|search) {_TOO_LONG}"
-    rf"|{_REJECTED_PARAM['size'].pattern}|{_REJECTED_PARAM['dates'].pattern}"
+    rf"|{_REJECTED['size'].pattern}|{_REJECTED['dates'].pattern}"
 )
 """Values that a server limits, other than the rate of requests."""
 _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
@@ -101,9 +101,10 @@ def wait_from_words(words: str) -> float | None:
     return int(found[1]) * float(_UNITS[found[2][0]]) or None if found else None
 
 
-def rejected_param(words: str) -> str:
-    """Return `size` or `dates` where an error names one of them, else an empty text."""
-    return next((name for name, pattern in _REJECTED_PARAM.items() if pattern.search(words)), "")
+def rejected_value(words: str) -> str:
+    """Return the value that an error may reject: `size`, `dates`, `other`, or an empty text."""
+    other = "other" if is_limit(words) else ""
+    return next((name for name, pattern in _REJECTED.items() if pattern.search(words)), other)
 
 
 def is_limit(words: str) -> bool:

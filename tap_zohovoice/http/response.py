@@ -30,7 +30,7 @@ from tap_zohovoice.http.error_patterns import (
     is_limit,
     is_surely_throttled,
     is_throttled,
-    rejected_param,
+    rejected_value,
     wait_from_words,
 )
 from tap_zohovoice.singer.json import loads
@@ -92,16 +92,15 @@ def validate_response(
             raise AmbiguousResponseError(message, body=content)
     error = ErrorBody.from_response(status, content, body)
     wait = _retry_after(response.headers, now)
-    kind, advice = _classify_error(error, status, wait)
+    code, rejected = error.code.upper(), rejected_value(error.words)
+    kind, advice = _classify_error(error, status, wait, rejected)
     wait = wait or wait_from_words(error.words)
     summary = error.summary(status, redact)
     if advice == _FOREIGN or (error.is_html and kind is TokenRejectedError):
         page = ", an HTML page" if error.is_html else ""
         summary += f"{page}, not the requested JSON{_requested_days(response)}"
-    code, param = error.code.upper(), rejected_param(error.words)
     is_gateway = status in {502, 503, 504}
-    is_invalid_value = bool(code == "ZVT015" or param or is_limit(error.words))
-    is_clear = is_gateway or is_invalid_value or code in _CODES or kind is TokenRejectedError
+    is_clear = is_gateway or rejected or code in _CODES or kind is TokenRejectedError
     if kind is RateLimitedError:
         is_clear = wait is not None or is_surely_throttled(status, error.words)
     raise kind(
@@ -110,8 +109,7 @@ def validate_response(
         is_unreachable=kind is RetryableError and (is_gateway or advice == _FOREIGN),
         wait=wait,
         is_uncertain=not is_clear,
-        rejected_param=param,
-        is_invalid_value=is_invalid_value,
+        rejected=rejected or ("other" if code == "ZVT015" else ""),
         scope=scope,
     )
 
@@ -138,15 +136,14 @@ def _is_success(content: dict[str, Any]) -> bool:
     return bool(re.fullmatch(r"success|ok|2..", str(word).strip().lower()))
 
 
-def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decision:
+def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected: str) -> _Decision:
     """Return the error to raise, and advice: those of the first rule that applies."""
     code, words, has_words = error.code.upper(), error.words, error.is_structured
-    kind, param = status // 100, rejected_param(words)
-    is_value = param or is_limit(words)
-    is_wrong_url = code == "ZVT011" or (has_words and not param and WRONG_URL.search(words))
+    kind = status // 100
+    is_wrong_url = code == "ZVT011" or (has_words and not rejected and WRONG_URL.search(words))
     # Zoho also returns 500 for invalid values, and then names them.
     has_failed = has_words and FAULT.search(words)
-    is_named = has_words and is_value and not (has_failed and kind == _FAILED)
+    is_named = has_words and rejected and not (has_failed and kind == _FAILED)
     is_fault = (kind == _FAILED or re.fullmatch(r"5\d\d", code) or has_failed) and not is_named
     is_plain = error.is_foreign and not error.is_html and kind > _REDIRECT
     is_token = status in _TOKEN_REJECTED or ((has_words or is_plain) and TOKEN.search(words))
@@ -164,7 +161,7 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None) -> _Decis
         (kind == _REDIRECT, ZohoVoiceError, _REDIRECTS),
         (is_foreign, RetryableError, _FOREIGN),
         (status in {404, 405}, InvalidParameterError, _NOT_FOUND),
-        (status == HTTPStatus.FORBIDDEN and not is_value, InvalidParameterError, _DENIED),
+        (status == HTTPStatus.FORBIDDEN and not rejected, InvalidParameterError, _DENIED),
         (True, InvalidParameterError, _REFUSED),
     )
     return next((exception, advice) for applies, exception, advice in rules if applies)

@@ -148,7 +148,7 @@ class RetryPolicy:
         if is_known and text not in self._failures:  # if a smaller request fails too, it is locked
             self._failures.append(text)
             raise InvalidParameterError(
-                str(error), is_invalid_value=True, summary=error.summary
+                str(error), rejected="other", summary=error.summary
             ) from error
         wait = self.lock_seconds if error.wait is None else error.wait
         # If the wait that the server asked for does not end a lockout, its length is not known.

@@ -94,7 +94,7 @@ class ListStream(ZohoVoiceStream):
         try:
             yield from self.request_records(context)
         except InvalidParameterError as error:
-            if not (self.rejects_end and self._seen and error.is_invalid_value):
+            if not (self.rejects_end and self._seen and error.rejected):
                 raise
             # It raises an error, unless it is the offset that is rejected.
             self.api.get_json(self.get_url_params(context, 0), dict)

@@ -112,11 +112,9 @@ def _respond(server: SimulatedAccount, handler: LogsHandler, request: PageReques
     try:
         page = handler.query(query, server.dialect)
     except RejectedError as error:
-        rejected_param = _REJECTED.get(error.parameter, "")
         message = "refused"
-        raise InvalidParameterError(
-            message, rejected_param=rejected_param, is_invalid_value=True
-        ) from error
+        rejected = _REJECTED.get(error.parameter, "other")
+        raise InvalidParameterError(message, rejected=rejected) from error
     except QueryFailedError as error:
         message = "no answer"
         raise RetriesExhaustedError(message) from error

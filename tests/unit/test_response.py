@@ -52,7 +52,7 @@ WORDS: dict[str, tuple[list[int], dict[str, object]]] = {
     "passing faults": ([200, 400, 403], {"name": "RetryableError", "has_advice": False}),
     "limits of a value": (
         [200, 400, 403],
-        {"name": "InvalidParameterError", "is_invalid_value": True},
+        {"name": "InvalidParameterError", "rejected": "other"},
     ),
 }
 """Groups of words: the statuses with which they come, and what they mean."""
@@ -66,7 +66,7 @@ def errors() -> Iterator[tuple[str, list[int], object, dict[str, object]]]:
     for group, (statuses, meaning) in WORDS.items():
         for row in CASES[group]:
             code, message, *param = ["X", row] if isinstance(row, str) else row
-            expected = meaning | ({"rejected_param": param[0]} if param else {})
+            expected = meaning | ({"rejected": param[0] or "other"} if param else {})
             yield group, statuses, {"code": code, "message": message}, expected
 
 

@@ -120,7 +120,7 @@ def test_uncertain_lockout_of_one_request_is_a_refusal(clock: FakeClock) -> None
     script = Script(clock, unsure, unsure)
     with pytest.raises(InvalidParameterError, match="limit exceeded") as error:
         script.run()
-    assert error.value.is_invalid_value
+    assert error.value.rejected == "other"
     assert script.attempts == 2
     assert script.run() == "done"
     script.errors = [unsure] * 9
