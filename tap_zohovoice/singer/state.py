@@ -118,18 +118,16 @@ def _without_markers(bookmark: Bookmark) -> Bookmark:
 
 
 def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
-    stored = bookmark.pop("partitions", [])
-    seed = _validate(stream, bookmark, now)
-    contexts = stream.fixed_partitions
+    stored = {str(item["context"]): item for item in bookmark.pop("partitions", [])}
+    seed, contexts = _validate(stream, bookmark, now), stream.fixed_partitions
     if contexts == ():
         return seed
     if contexts is None:
-        return {"partitions": [_validate(stream, item, now) for item in stored]}
+        return {"partitions": [_validate(stream, item, now) for item in stored.values()]}
     # The SDK would read every partition in the state, so unknown ones are removed.
     partitions = []
     for context in contexts:
-        found: Bookmark = next((item for item in stored if item["context"] == context), {})
-        partition = _validate(stream, found, now)
+        partition = _validate(stream, stored.get(str(context), {}), now)
         if partition.get(_VALUE) is None and seed.get(_VALUE):
             partition = {"replication_key": stream.replication_key, _VALUE: seed[_VALUE]}
         partitions.append({**partition, "context": dict(context)})

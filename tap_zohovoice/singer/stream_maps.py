@@ -37,6 +37,7 @@ STREAM_MAPS_SCHEMA: dict[str, Any] = {
     },
 }
 """Of the setting; the SDK's own schema is not valid JSON Schema."""
+_NULLS = (None, sdk.NULL_STRING)
 _TYPES = {str: ["string"], bool: ["boolean"], int: ["number", "integer"], float: ["number"]}
 
 
@@ -49,7 +50,7 @@ def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.
     Raises:
         InvalidInputError: If a map is invalid, with one line for each error, without values.
     """
-    maps = _with_nulls(config.get("stream_maps", {}))
+    maps = config.get("stream_maps", {})
     for line in _find_unused(maps, catalog):
         logger.warning("stream_maps: %s", line)
     # The SDK removes `__else__` from the maps.
@@ -68,7 +69,7 @@ def _register(
     """Register a stream with its maps; yield each error in them if it is selected."""
     mask = entry.metadata.resolve_selection()
     mapper.stream_maps_dict = maps if mask[()] else dict.fromkeys(maps)
-    maps = {key: fields for key, fields in mapper.stream_maps_dict.items() if fields is not None}
+    maps = {key: fields for key, fields in mapper.stream_maps_dict.items() if fields not in _NULLS}
     errors = [f"{key}.{error}" for key, fields in maps.items() for error in _find_invalid(fields)]
     if errors:
         yield from errors
@@ -87,13 +88,7 @@ def _register(
 
 def _source(key: str, fields: Any) -> str:  # noqa: ANN401 - any JSON
     """Return the name or pattern of the streams that a map is for."""
-    return str(fields.get(_SOURCE, key)) if fields else key
-
-
-def _with_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(value, dict):
-        return {name: _with_nulls(member) for name, member in value.items()}
-    return None if value == sdk.NULL_STRING else value
+    return str(fields.get(_SOURCE, key)) if isinstance(fields, dict) else key
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -126,9 +121,9 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
             # Meltano drops settings that are null, so a map of nulls becomes empty.
             yield f'the map of {key[:60]} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
-        for name, value in (fields or {}).items():
+        for name, value in fields.items() if isinstance(fields, dict) else ():
             twins = [field for field in known if field.casefold() == name.casefold()]
-            if name not in known and not name.startswith("__") and (twins or value is None):
+            if name not in known and not name.startswith("__") and (twins or value in _NULLS):
                 hint = suggest(name, twins or known)
                 yield f"field {key}.{name[:60]} does not exist{hint}; it has no effect"
 
