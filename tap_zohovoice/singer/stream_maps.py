@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from typing import Any
 
-from simpleeval import AttributeDoesNotExist, InvalidExpression
+from simpleeval import AttributeDoesNotExist, InvalidExpression, NameNotDefined
 from singer_sdk import mapper as sdk
 from singer_sdk.exceptions import MappingError
 from singer_sdk.singerlib import Catalog
@@ -80,7 +80,9 @@ def _register(
         yield str(error)
         return
     schemas = entry.schema.to_dict()["properties"]
-    record = {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
+    record = _Sample(
+        {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
+    )
     for step in mapper.stream_maps[stream]:
         if isinstance(step, sdk.CustomStreamMap):
             yield from _try_expressions(maps, step, record)
@@ -153,7 +155,7 @@ def _try_expressions(
         try:
             names = [name for _, name, text in places if text == expr]
             _declare(step.transformed_schema["properties"], names, evaluate_with_sdk(expr))
-        except (InvalidExpression, AttributeError, KeyError, TypeError) as error:
+        except (InvalidExpression, AttributeError, TypeError) as error:
             errors.append(describe(expr, _reason(error, expr)))
         except Exception:  # noqa: BLE001, S110 - it may depend on the values
             pass
@@ -166,6 +168,7 @@ def _try_expressions(
             message = f"stream_maps: {describe(expr, _reason(error, expr))}"
             raise ZohoVoiceError(message) from error
 
+    step.map_config = _Sample(step.map_config)
     evaluator.eval = check
     step.transform(record)
     evaluator.eval = evaluate
@@ -180,18 +183,22 @@ def _declare(properties: dict[str, Any], names: list[str], value: object) -> Non
             properties[name] = {"type": [kinds[0], "null"]}
 
 
-class _OpenObject(dict[str, Any]):
-    """A sample of an object whose members are not known."""
+class _Sample(dict[str, Any]):
+    """A sample of an object; an open one may have other members."""
+
+    is_open = False
 
     def __missing__(self, key: str) -> Any:  # noqa: ANN401
-        raise LookupError(key)  # a `KeyError` would be an error
+        raise LookupError(key) if self.is_open else NameNotDefined(key, "")
 
 
 def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
     kinds = schema.get("type", "string")
     if "object" in kinds:
         members = schema.get("properties", {})
-        return {name: _sample(each) for name, each in members.items()} or _OpenObject()
+        found = _Sample({name: _sample(member) for name, member in members.items()})
+        found.is_open = not members
+        return found
     if "array" in kinds:
         return [_sample(schema["items"])]
     number = {"integer": 1, "number": 1.5, "boolean": True}
@@ -201,7 +208,7 @@ def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
 def _reason(error: Exception, expr: str) -> str:
     """Describe an error without the expression or a value, which may be secret or personal."""
     match error:
-        case KeyError(args=(str(name),)) if repr(name) in expr:
+        case NameNotDefined(name=str(name)) if name in expr:
             return f"{name[:60]} not found in the record or in stream_map_config"
         case AttributeDoesNotExist():
             return f"unknown attribute {str(error.attr)[:60]} of a value, which may be null"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tap_zohovoice.config.settings import CALL_TYPES
 from tap_zohovoice.tap import STREAMS
 from tests.support.account import Account
 from tests.support.calls import call, milliseconds
@@ -145,6 +146,7 @@ def test_valid_maps_pass_without_a_word(box: Account) -> None:
             "rate": "float(record['duration_seconds'] or 0) / 60",
             "flags": "json.dumps([flag for flag in [isBlocked, is_test_call] if flag])",
             "caller_id_number": "md5(self) if self else None",
+            "way": f"{dict.fromkeys(CALL_TYPES, 'in or out')}[call_type]",
         },
         "copy": copy,
         "recordings": {"uri": "__NULL__"},
@@ -163,7 +165,7 @@ def test_valid_maps_pass_without_a_word(box: Account) -> None:
         ("int(caller_id_number)", "ValueError"),
         ("5 / 0", "ZeroDivisionError"),
         ("call_recording['recording_filename']", "TypeError"),
-        ("additional_fields['nope']", "nope not found in the record"),
+        ("additional_fields['nope']", "KeyError"),
     ],
 )
 def test_failing_expression_is_one_line(box: Account, expression: str, reason: str) -> None:
