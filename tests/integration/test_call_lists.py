@@ -8,8 +8,7 @@ import pytest
 
 from tests.support.account import Account, Accounts
 from tests.support.calls import assert_once, call, history, milliseconds
-from tests.support.catalog import selecting
-from tests.support.cli import NOW, Run, bookmark
+from tests.support.cli import NOW, Run, bookmark, selecting
 from tests.support.recordings import file_names
 
 STARTS = milliseconds("2026-02-10T08:00:00+00:00")

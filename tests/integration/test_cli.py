@@ -15,8 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.support.account import Account, Accounts
 from tests.support.calls import call, history
-from tests.support.catalog import selecting
-from tests.support.cli import NOW, Run, RunTap
+from tests.support.cli import NOW, Run, RunTap, selecting
 from zoho_voice_sandbox import Sandbox
 
 Patch: TypeAlias = pytest.MonkeyPatch

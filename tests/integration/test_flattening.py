@@ -9,8 +9,7 @@ import pytest
 
 from tests.support.account import Account, Accounts
 from tests.support.calls import call, milliseconds
-from tests.support.catalog import selecting
-from tests.support.cli import Run
+from tests.support.cli import Run, selecting
 
 STREAMS = ("call_logs", "transcripts")
 OBJECTS = ("bridged_agent", "voice_credits", "call_recording", "voicemail")

@@ -9,8 +9,7 @@ import pytest
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
 from tests.support.account import Account, Accounts
-from tests.support.catalog import selecting
-from tests.support.cli import NOW, FakeClock, Run, RunTap
+from tests.support.cli import NOW, FakeClock, Run, RunTap, selecting
 from zoho_voice_sandbox.directory import Directory
 
 LINKS = {"call_queues": "groupIds", "call_agents": "agent", "call_campaigns": "campaignId"}

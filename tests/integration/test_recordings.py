@@ -16,7 +16,6 @@ import requests_mock
 
 from tests.support.calls import call, server_ids
 from tests.support.cli import NOW, FakeClock, RunTap
-from tests.support.folders import files
 from tests.support.recordings import (
     AUDIO,
     BEFORE,
@@ -24,6 +23,7 @@ from tests.support.recordings import (
     FileAccounts,
     errors,
     file_names,
+    files,
     stored_path,
 )
 from zoho_voice_sandbox.dialect import FileLength

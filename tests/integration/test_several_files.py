@@ -15,8 +15,7 @@ import pytest
 
 from tap_zohovoice._compat import override
 from tests.support.cli import NOW, FakeClock, Run, RunTap
-from tests.support.folders import files
-from tests.support.recordings import AUDIO, BEFORE, FileAccount, FileAccounts, errors
+from tests.support.recordings import AUDIO, BEFORE, FileAccount, FileAccounts, errors, files
 from zoho_voice_sandbox.audio_fixtures import wav_size
 from zoho_voice_sandbox.dialect import SeveralFiles
 

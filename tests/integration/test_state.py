@@ -17,7 +17,7 @@ from tap_zohovoice.streams.owned import CallAgentsStream
 from tap_zohovoice.streams.recordings import RecordingsStream
 from tap_zohovoice.tap import STREAMS as ALL_STREAMS
 from tests.support.account import Account, Accounts
-from tests.support.catalog import selecting
+from tests.support.cli import selecting
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 NOW_TEXT = "2026-03-01T12:00:00.000000+00:00"

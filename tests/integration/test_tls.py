@@ -12,7 +12,7 @@ import trustme
 
 from tests.support.account import Account
 from tests.support.cli import Run
-from tests.support.folders import files
+from tests.support.recordings import files
 from tests.support.tls import Gate, Proxy, gate, tls
 
 Patch: TypeAlias = pytest.MonkeyPatch

@@ -13,8 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tests.support.calls import assert_once, history, server_ids
-from tests.support.catalog import selecting
-from tests.support.cli import Run, RunTap
+from tests.support.cli import Run, RunTap, selecting
 from zoho_voice_sandbox import Dialect, History, Sandbox
 from zoho_voice_sandbox.clock import Clock
 

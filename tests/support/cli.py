@@ -119,6 +119,16 @@ RunTap = Callable[..., Run]
 """The fixture `run_tap`."""
 
 
+def selecting(*names: str) -> dict[str, Any]:
+    """Return a catalog with these streams selected, and no others."""
+    catalog = TapZohoVoice(config={}, validate_config=False).catalog_dict
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if not item["breadcrumb"]:
+                item["metadata"]["selected"] = entry["tap_stream_id"] in names
+    return catalog
+
+
 def bookmark(state: dict[str, Any]) -> str:
     """Return the bookmark of the call logs in a state, or an empty text."""
     stream = state.get("bookmarks", {}).get("call_logs", {})

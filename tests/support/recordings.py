@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 from tests.support.account import Account
 from tests.support.calls import call
 from tests.support.cli import NOW, Run
-from tests.support.folders import files
 from zoho_voice_sandbox.audio_fixtures import duration, wav_size
 
 AUDIO = b"RIFF\0\0\0\0WAVE"
@@ -80,6 +79,10 @@ class FileAccount(Account):
 
 FileAccounts = Callable[..., FileAccount]
 """The fixture `account` of tests of files."""
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if not path.is_dir()}
 
 
 def stored_path(row: dict[str, Any]) -> Path:

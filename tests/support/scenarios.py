@@ -22,8 +22,7 @@ from tap_zohovoice.streams.call_items import LIST_FILTERS
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
 from tests.support.bad_responses import BadResponse
 from tests.support.calls import milliseconds
-from tests.support.catalog import selecting
-from tests.support.cli import NOW, call_cli
+from tests.support.cli import NOW, call_cli, selecting
 from tests.support.simulated_account import (
     DAY,
     SECOND,

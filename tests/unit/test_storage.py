@@ -27,7 +27,7 @@ from tap_zohovoice.recordings.storage import (
     open_storage,
     storage_path,
 )
-from tests.support.folders import files
+from tests.support.recordings import files
 from zoho_voice_sandbox.audio_fixtures import build_wav
 
 START = "2026-02-28T23:59:59.999000+00:00"
