@@ -22,7 +22,7 @@ from tap_zohovoice.streams.call_items import LIST_FILTERS
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
 from tests.support.bad_responses import BadResponse
 from tests.support.calls import milliseconds
-from tests.support.cli import NOW, call_cli, selecting
+from tests.support.cli import NOW, FakeClock, call_cli, selecting
 from tests.support.simulated_account import (
     DAY,
     SECOND,
@@ -30,9 +30,9 @@ from tests.support.simulated_account import (
     Change,
     Files,
     KilledError,
+    MachineClock,
     Row,
     SimulatedAccount,
-    SimulatedClock,
     build_rows,
     kept_since,
     keys_of,
@@ -95,7 +95,8 @@ class ScenarioRun:
 
     def __post_init__(self) -> None:
         scenario = self.scenario
-        clock = SimulatedClock(NOW + scenario.minutes * 60, scenario.ahead)
+        self.clock = FakeClock(NOW + scenario.minutes * 60)  # true time
+        self.machine = MachineClock(self.clock, scenario.ahead)
         rows = build_rows(scenario.account)
         dialect = replace(
             scenario.account.dialect,
@@ -104,10 +105,9 @@ class ScenarioRun:
             give_up_seconds=TIMEOUT,
         )
         has_files = scenario.files != "none"
-        self.account = SimulatedAccount(dialect, rows, clock=clock, has_files=has_files)
-        self.api = SimulatedApi(self.account, scenario.latency)
-        self.clock = clock
-        self.tap = type("SimulatedTap", (TapZohoVoice,), {"clock": clock})
+        self.account = SimulatedAccount(dialect, rows, clock=self.clock, has_files=has_files)
+        self.api = SimulatedApi(self.account, self.machine, scenario.latency)
+        self.tap = type("SimulatedTap", (TapZohoVoice,), {"clock": self.machine})
         self.recordings = self.folder / "files"
         self.config = self._write("config", self._settings())
         self.catalog = self._write("catalog", _catalog(scenario.streams))
@@ -118,7 +118,7 @@ class ScenarioRun:
             self.clock.time += spec.gap
             # The tap refuses a start_date of the future, so no clock is set back beyond it.
             earliest = self.scenario.account.start / 1000 - self.clock.time
-            self.clock.ahead = max(self.clock.ahead - spec.back, earliest)
+            self.machine.ahead = max(self.machine.ahead - spec.back, earliest)
             try:
                 self._run(spec)
             except BaseException as error:
@@ -164,7 +164,7 @@ class ScenarioRun:
         return str(path)
 
     def _run(self, spec: RunSpec) -> None:
-        account, api, clock = self.account, self.api, self.clock
+        account, api = self.account, self.api
         if not self.scenario.shares:
             api.reset_limits()
         api.start_run(dict(spec.faults), dict(spec.token_faults), spec.stop)
@@ -172,7 +172,7 @@ class ScenarioRun:
             replace(change, after=change.after + account.requests) for change in spec.changes
         ]
         account.max_requests = account.requests + self._most_requests()
-        began, ahead = clock.time, clock.ahead
+        began, ahead = self.clock.time, self.machine.ahead
         before = self.state
         options = [] if before is None else ["--state", self._write("state", before)]
         code, log, messages = self.call_tap(*options)

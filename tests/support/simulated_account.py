@@ -14,6 +14,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.config.settings import CALL_TYPES
 from tap_zohovoice.extract.limits import DEFAULT_SIZE
+from tests.support.cli import FakeClock
 from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.audio_fixtures import duration, wav_size
 from zoho_voice_sandbox.calls import COMPLETED, FILE_KEYS, has_wrong_start, reset_to_2000
@@ -139,11 +140,11 @@ def _logid(number: int) -> str:
     return f"{number * 2_654_435_761 % 2**32:010}"
 
 
-class SimulatedClock(Clock):
-    """True time, and the wall clock of the machine that the tap runs on."""
+class MachineClock(Clock):
+    """The clock of the machine that the tap runs on, which may differ from true time."""
 
-    def __init__(self, time: float = NOW / 1000, ahead: float = 0.0) -> None:
-        self.time = time
+    def __init__(self, true: FakeClock, ahead: float) -> None:
+        self._true = true
         self.ahead = ahead  # seconds of the wall clock
         # Killed in a request: what happens at the end, which reads the time, does not happen.
         self.is_dead = False
@@ -152,18 +153,18 @@ class SimulatedClock(Clock):
     @override
     def now(self) -> float:
         self._check_alive()
-        return self.time + self.ahead
+        return self._true.time + self.ahead
 
     @override
     def monotonic(self) -> float:
         self._check_alive()
-        return self.time - NOW / 1000
+        return self._true.monotonic()
 
     @override
     def sleep(self, seconds: float) -> None:
         self._check_alive()
         self.before_sleep()
-        self.time += seconds
+        self._true.time += seconds
 
     @override
     @contextmanager
@@ -176,25 +177,6 @@ class SimulatedClock(Clock):
             raise KilledError
 
 
-class ServerClock(Clock):
-    """True time; what the server waits, the client waits too."""
-
-    def __init__(self, clock: SimulatedClock) -> None:
-        self._clock = clock
-
-    @override
-    def now(self) -> float:
-        return self._clock.time
-
-    @override
-    def monotonic(self) -> float:
-        return self._clock.time
-
-    @override
-    def sleep(self, seconds: float) -> None:
-        self._clock.time += seconds
-
-
 class SimulatedAccount(Store):
     """A store of few calls, whose rows do not change; a handle is the place of a call."""
 
@@ -205,12 +187,12 @@ class SimulatedAccount(Store):
         dialect: Dialect,
         calls: list[Row],
         changes: Iterable[Change] = (),
-        clock: SimulatedClock | None = None,
+        clock: FakeClock | None = None,
         *,
         has_files: bool = True,
     ) -> None:
-        self.clock = clock or SimulatedClock()
-        super().__init__(None, ServerClock(self.clock))
+        self.clock = clock or FakeClock()  # true time; what the server waits, the tap waits too
+        super().__init__(None, self.clock)
         self.dialect = dialect  # how the server responds
         self.calls = calls  # by start
         self.changes = list(changes)

@@ -24,8 +24,8 @@ from tests.support.bad_responses import BadResponse
 from tests.support.cli import NOW
 from tests.support.simulated_account import (
     KilledError,
+    MachineClock,
     RuleViolationError,
-    ServerClock,
     SimulatedAccount,
 )
 from zoho_voice_sandbox import Sandbox
@@ -60,9 +60,10 @@ class Stop:
 class SimulatedApi:
     """Zoho Accounts and Zoho Voice, used by one machine."""
 
-    def __init__(self, account: SimulatedAccount, latency: float) -> None:
+    def __init__(self, account: SimulatedAccount, machine: MachineClock, latency: float) -> None:
         self.clock = account.clock
-        self.clock.before_sleep = self._sleep
+        self._machine = machine
+        machine.before_sleep = self._sleep
         self.account = account
         self._latency = latency
         self.reset_limits()
@@ -70,8 +71,7 @@ class SimulatedApi:
 
     def reset_limits(self) -> None:
         """Forget earlier runs, for a machine whose runs do not share their counts."""
-        dialect, clock = self.account.dialect, ServerClock(self.clock)
-        self._box = Sandbox(store=self.account, dialect=dialect, clock=clock)
+        self._box = Sandbox(store=self.account, dialect=self.account.dialect, clock=self.clock)
         stats = self._box.stats
         self._stats = {"logs": stats, "files": stats.files, "transcripts": stats.transcripts}
         self._locked_until: dict[str, float] = {}
@@ -79,7 +79,7 @@ class SimulatedApi:
     def start_run(
         self, faults: Mapping[int, Fault], token_faults: Mapping[int, Fault], stop: Stop | None
     ) -> None:
-        self.clock.is_dead = False
+        self._machine.is_dead = False
         self.requests = self.listed = self.tokens = self.locks = 0
         self._listed_before = self.account.requests
         self._sleeps = self._sleeps_locked = self._writes = 0
@@ -201,7 +201,7 @@ class SimulatedApi:
         # A damaged error is another error.
         elif fault not in _OF_SANDBOX and response.status_code < 300:
             right = response
-            response = apply_fault(fault, {}, ServerClock(self.clock), lambda: right)
+            response = apply_fault(fault, {}, self.clock, lambda: right)
         response.headers.setdefault("Date", date)
         return response
 
@@ -219,7 +219,7 @@ class SimulatedApi:
         if stop.how == "term":
             os.kill(os.getpid(), signal.SIGTERM)
             return
-        self.clock.is_dead = where == "request"
+        self._machine.is_dead = where == "request"
         raise KilledError
 
 
