@@ -68,28 +68,29 @@ def test_group_fits_one_response(
     assert sizes(groups_of(tmp_path, files, max_mb=max_mb)) == expected
 
 
-def test_names_of_a_group_fit_one_request(tmp_path: Path) -> None:
-    long: Files = [(f"{number}{'x' * 1240}.wav", 1) for number in range(12)]
-    groups = groups_of(tmp_path, long)
-    assert sizes(groups) == [8, 4]
+@pytest.mark.parametrize(
+    ("name", "expected"), [("x" * 1240, [8, 4]), ("☎" * 300, [3, 3, 3, 3])], ids=["x", "encoded"]
+)
+def test_names_of_a_group_fit_one_request(tmp_path: Path, name: str, expected: list[int]) -> None:
+    groups = groups_of(tmp_path, [(f"{number}{name}.wav", 1) for number in range(12)])
+    assert sizes(groups) == expected
     assert all(len(",".join(names)) <= MAX_NAME_CHARS for _, names in groups)
-    encoded: Files = [(f"{number}{'☎' * 300}.wav", 1) for number in range(12)]
-    assert sizes(groups_of(tmp_path, encoded)) == [3, 3, 3, 3]
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["two, names.wav", "a/b.wav", "a\\b.wav", "line\nbreak.wav", " x.wav", "x.wav ", "\ud800"],
+    ("name", "size"),
+    [
+        *[(name, 1) for name in ("two, names.wav", "a/b.wav", "a\\b.wav", "line\nbreak.wav")],
+        *[(name, 1) for name in (" x.wav", "x.wav ", "\ud800")],
+        ("big.wav", 201 * MEBI),
+    ],
 )
-def test_some_names_are_requested_alone(tmp_path: Path, name: str) -> None:
-    files: Files = [("1.wav", 1), (name, 1), ("2.wav", 1)]
+def test_odd_names_and_large_files_are_requested_alone(
+    tmp_path: Path, name: str, size: int
+) -> None:
+    files: Files = [("1.wav", 1), (name, size), ("2.wav", 1)]
     sent = name.encode("utf-8", "backslashreplace").decode()
     assert groups_of(tmp_path, files) == [(["1.wav", sent, "2.wav"], ["1.wav", "2.wav"])]
-
-
-def test_file_declared_too_big_is_requested_alone(tmp_path: Path) -> None:
-    files: Files = [("1.wav", 1), ("big.wav", 201 * MEBI), ("2.wav", 1)]
-    assert [names for _, names in groups_of(tmp_path, files)] == [["1.wav", "2.wav"]]
 
 
 def store(folder: Path, numbers: Iterable[int]) -> None:
