@@ -37,7 +37,7 @@ _FINAL = re.compile(
     r"(?!.*(?:again|later|temporar|unavailable|busy|time|server|backend|too.many|limit))"
     r".*(?:(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope|revoked|expired)"
 )
-_HINTS = {
+HINTS = {
     "invalid_code": (
         "the refresh token is invalid, revoked or of another data center; check refresh_token and "
         f"data_center, or create a new token with the scope {SCOPE}"
@@ -47,7 +47,7 @@ _HINTS = {
     "access denied": "too many tokens were requested; wait ten minutes, then start again",
     "": "check client_id, client_secret and refresh_token",
 }
-_HINTS["invalid_grant"] = _HINTS["invalid_code"]  # OAuth's own code for it
+HINTS["invalid_grant"] = HINTS["invalid_code"]  # OAuth's own code for it
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
 _HTML_PAGE = "an HTML page; check proxies, firewalls and accounts_url"
 _NOT_ACCOUNTS = "no token; check data_center, or accounts_url if it is set"
@@ -86,7 +86,7 @@ class OAuthTokens:
             "client_id": self.client_id,
             "client_secret": self.client_secret,
         }
-        response = self.request_token(form, _HINTS)
+        response = self.request_token(form, HINTS)
         self._token = str(response["access_token"])
         lifetime = _expires_in(response)
         self._renew_at = self.session.sent_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)

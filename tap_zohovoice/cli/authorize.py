@@ -1,26 +1,30 @@
 """Command `tap-zohovoice-authorize`: exchanges a code of the API console for a refresh token."""
 
 import logging
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, redirect_stdout, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.cli import token_setup
+from tap_zohovoice.auth import HINTS, OAuthTokens
 from tap_zohovoice.cli.command import GracefulShutdown, TapCommand, drop_invalid_log_levels
 from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
-from tap_zohovoice.cli.token_setup import echo
+from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
-from tap_zohovoice.config.settings import STREAM_NAMES
-from tap_zohovoice.config.validation import PREFIX, clean_credential
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
+from tap_zohovoice.config.validation import PREFIX, clean_credential, parse_env, validation_errors
 from tap_zohovoice.exceptions import ShutdownRequested, StorageError, ZohoVoiceError
-from tap_zohovoice.tap import TapZohoVoice
+from tap_zohovoice.pagination import parse_total
+from tap_zohovoice.streams.call_logs import CallLogsStream
+from tap_zohovoice.tap import STREAMS, TapZohoVoice
 
 _HELP = f"""Exchange a code of Zoho's API console for a refresh token.
 
@@ -47,6 +51,8 @@ _LABELS = {
     "client_secret": "Client secret (not shown)",
     "code": "Code (not shown)",
 }
+_TERMINAL = "CONOUT$" if sys.platform == "win32" else "/dev/tty"
+echo = partial(click.echo, err=True)
 
 
 # The SDK's `plugin_cli` would make the command a member of the tap, which is in a lower layer.
@@ -61,7 +67,7 @@ class AuthorizeCommand(TapCommand):
 def text(value: str) -> str:
     """Return a client ID, a secret or a code, stripped; a click type, whose name the help shows."""
     cleaned = clean_credential(value)
-    if not cleaned.isascii() or " " in cleaned or not is_storable(cleaned):
+    if not (cleaned and cleaned.isascii() and is_storable(cleaned)) or " " in cleaned:
         message = "must be plain text without spaces, quotes and backslashes"
         raise click.BadParameter(message)
     return cleaned
@@ -116,78 +122,151 @@ def authorize(
 ) -> int:
     """Get a refresh token, as the help says."""
     streams = list(STREAM_NAMES) if all_streams else streams
-    scope = token_setup.scopes_of(streams)
+    scope = _scopes_of(streams)
     values = {name: value or "" for name, value in options.items()}
     urls = {name: url for name in ("accounts_url", "api_url") if (url := values.pop(name))}
-    status = "nothing was sent to Zoho"  # for a user who stops the command
     shutdown = GracefulShutdown(lambda: None)
     shutdown.install()
     try:
-        if path:
-            update_dotenv(path, {}, dry_run=True)
-        config = token_setup.read_settings(urls)
+        if path:  # before the code is used
+            update_dotenv(path, {})
+        config = _read_settings(urls)
         if streams:
             echo(f"Scopes for the code: {scope}")
         _prompt_for_missing(ctx, values, scope)
         code = values.pop("code")
         config |= values
         tokens = ctx.obj(config=config).services.tokens
-        tokens.max_attempts = token_setup.MAX_ATTEMPTS
         shutdown.install()  # in place of the tap's own
-        status = "the code may be used up; create a new one"
-        config["refresh_token"] = token_setup.exchange_code(tokens, values, code, scope)
+        config["refresh_token"] = _exchange_code(tokens, values, code, scope)
         names = ("client_id", "client_secret", "refresh_token", "data_center", *urls)
         with shutdown.deferred():  # saved before it is tested, as a code works only once
-            is_saved = token_setup.save_token(path, {name: config[name] for name in names})
-            status = "the token was not tested, but it is saved"
-        works = token_setup.check_token(ctx.obj(config=config), streams)
-    except StorageError as error:
-        message = f"{error}; {status}"
-        raise ZohoVoiceError(message) from error
+            is_saved = _save_token(path, {name: config[name] for name in names})
+        works = _check_token(ctx.obj(config=config), streams)
     except ShutdownRequested as stop:
-        echo(f"\nStopped by {signal.Signals(stop.signum).name}: {status}")
+        echo(f"\nStopped by {signal.Signals(stop.signum).name}")
         return 128 + stop.signum
-    except click.Abort:
-        echo(f"\nThe input ended; {status}")
-        return 2
+    except click.Abort as end:
+        message = "the input ended"
+        raise click.UsageError(message) from end
     return 0 if is_saved and works else 1
+
+
+def _read_settings(urls: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of the environment and these URLs, all valid."""
+    known = {**urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
+    settings = {**parse_env(CONFIG_SCHEMA), **known}
+    for unused in ("start_date", "end_date"):  # Meltano's may be relative
+        settings.pop(unused, None)
+    if errors := validation_errors(settings, CONFIG_SCHEMA):
+        raise click.UsageError("; ".join(errors))
+    return settings
+
+
+def _scopes_of(streams: Sequence[str]) -> str:
+    """Return the scopes that some streams need, as the API console wants them."""
+    chosen = [stream for stream in STREAMS if stream.name in streams]
+    scopes = [scope for stream in chosen for scope in (stream.scope, stream.owner_scope) if scope]
+    return ",".join(dict.fromkeys([SCOPE, *scopes]))
 
 
 def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:
     """Prompt for missing values: data center, client ID, client secret, code."""
-    missing = [name for name, value in values.items() if not value]
+    missing = [f"--{name.replace('_', '-')}" for name, value in values.items() if not value]
     if not missing:
         return
     if sys.stdin is None or not sys.stdin.isatty():
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
-        variables = ", ".join(PREFIX + name.upper() for name in missing)
-        message = f"there is no terminal for prompts; give {options}, or set {variables}"
+        message = f"there is no terminal for prompts; give {', '.join(missing)}"
         raise click.UsageError(message)
-    environment = ParameterSource.ENVIRONMENT
-    from_env = [name for name in values if ctx.get_parameter_source(name) is environment]
-    with ExitStack() as stack:
-        # Meltano turns standard error into log lines, so prompts use the terminal itself. Windows
-        # has no such file.
-        stream: TextIO = sys.stderr
-        with suppress(OSError):
-            stream = stack.enter_context(Path("/dev/tty").open("w", encoding="utf-8"))
-        stack.enter_context(redirect_stdout(stream))
+    # Meltano turns standard output and error into log lines, so prompts use the terminal itself.
+    with Path(_TERMINAL).open("w", encoding="utf-8") as terminal, redirect_stdout(terminal):
         # Meltano sets the variable of each setting that has a default, whether it is right or not.
-        if "data_center" in {*missing, *from_env}:
-            click.echo(f"The account's data center: {', '.join(DATA_CENTERS)}.")
-            values["data_center"] = click.prompt(
-                "Data center", values["data_center"] or "us", type=CENTERS, show_choices=False
-            )
+        if ctx.get_parameter_source("data_center") is not ParameterSource.COMMANDLINE:
+            default = values["data_center"] or "us"
+            values["data_center"] = click.prompt("Data center", default, type=CENTERS)
         url = api_console_url(values["data_center"])
         click.echo(f"Sign in to {url} as an administrator of Zoho Voice.")
         click.echo("Client ID and secret: Self Client, Client Secret.")
         click.echo(f"Code: Self Client, Generate Code, scope {scope}.")
         for name, label in _LABELS.items():
-            if name in from_env:
-                click.echo(f"{PREFIX}{name.upper()} is taken from the environment.")
-            while not values[name]:  # the type strips spaces
-                is_hidden = name != "client_id"
+            is_hidden = name != "client_id"
+            if not values[name]:
                 values[name] = click.prompt(label, value_proc=text, hide_input=is_hidden)
+
+
+def _exchange_code(tokens: OAuthTokens, client: Mapping[str, str], code: str, scope: str) -> str:
+    """Exchange a code for a refresh token, or raise an error that says what to do."""
+    data_center = client["data_center"]
+    others = ", ".join(name for name in DATA_CENTERS if name != data_center)
+    console = api_console_url(data_center)
+    new_code = f"create a new code at {console} (Self Client, Generate Code, scope {scope})"
+    expired = (
+        "the code has expired, was used before, or is of another data center than "
+        f"{data_center} ({others}); {new_code}"
+    )
+    unknown = (
+        f"client ID not found in data center {data_center}; copy it from {console}, or choose the "
+        f"data center where you sign in ({others})"
+    )
+    hints = {  # sources: OAuth documentation of Zoho Accounts, and clients
+        **HINTS,
+        "": f"check all values, or {new_code}",
+        "invalid_client": unknown,
+        **dict.fromkeys(("invalid_code", "invalid_grant"), expired),
+        **dict.fromkeys(
+            ("invalid_scope", "oauth_scope_mismatch"), f"the code lacks a scope; {new_code}"
+        ),
+    }
+    form = {name: client[name] for name in ("client_id", "client_secret")}
+    form |= {"grant_type": "authorization_code", "code": code}
+    response = tokens.request_token(form, hints)
+    if "refresh_token" not in response:
+        reason = "no refresh token in the response; the code was created with access_type=online"
+        message = f"Zoho Accounts: {reason}; {new_code}"
+        raise ZohoVoiceError(message)
+    return str(response["refresh_token"])
+
+
+def _save_token(path: Path | None, settings: Mapping[str, str]) -> bool:
+    """Write settings to a `.env` file, or print them; return whether it was done as requested."""
+    # A plugin that inherits from another has variables of its own.
+    plugin = os.environ.get("MELTANO_EXTRACTOR_NAME") or TapZohoVoice.name
+    prefix = plugin.upper().replace("-", "_")
+    values = {f"{prefix}_{name.upper()}": value for name, value in settings.items()}
+    if path is None:
+        echo("Zoho issued a refresh token. The lines for .env:")
+    else:
+        try:
+            update_dotenv(path, values)
+        except StorageError as error:
+            echo(f"Error: {error}. Add these lines:")
+        else:
+            saved = f"Saved to {path}, readable only by its owner: {', '.join(values)}."
+            echo(f"Zoho issued a refresh token. {saved}")
+            return True
+    # Even if no .env file can hold the token, sh can.
+    escaped = {name: value.replace("'", "'\"'\"'") for name, value in values.items()}
+    click.echo("\n".join(f"{name}='{value}'" for name, value in escaped.items()))
+    return path is None
+
+
+def _check_token(tap: TapZohoVoice, streams: Sequence[str]) -> bool:
+    """Request one call with the tap's own client; return whether streams can be read too."""
+    total = CallLogsStream(tap, tap.services).api.get_json(
+        {"from": "0", "size": "1"},
+        lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
+    )
+    echo("The token works." if total is None else f"The token works: {total:,} calls.")
+    results = dict.fromkeys(streams, "works")
+    for name in streams:
+        stream = tap.streams[name]
+        assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
+        try:
+            stream.check_access()
+        except ZohoVoiceError as error:
+            results[name] = str(error)
+        echo(f"{name}: {results[name]}")
+    return {*results.values()} <= {"works"}
 
 
 def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = TapZohoVoice) -> None:

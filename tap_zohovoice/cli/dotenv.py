@@ -1,9 +1,7 @@
 """Updates of `.env` files, each in one step."""
 
 import os
-import re
 import shutil
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,16 +18,17 @@ def is_storable(value: str) -> bool:
     return value.isprintable() and "${" not in value and not {"'", "\\"} & set(value)
 
 
-def update_dotenv(path: Path, values: Mapping[str, str], *, dry_run: bool = False) -> None:
+def update_dotenv(path: Path, values: Mapping[str, str]) -> None:
     """Set variables of a `.env` file, and make it readable by its owner alone.
 
     The target of a symbolic link is replaced in one step: readers see the old file or the new one.
+    Without variables, the file is not changed.
 
     Raises:
         StorageError: If the file cannot be written, or cannot hold a value.
     """
     try:
-        _update(Path(os.path.realpath(path)), values, dry_run=dry_run)
+        _update(Path(os.path.realpath(path)), values)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, UnicodeDecodeError):
@@ -38,15 +37,14 @@ def update_dotenv(path: Path, values: Mapping[str, str], *, dry_run: bool = Fals
         raise StorageError(message) from error
 
 
-def _update(target: Path, values: Mapping[str, str], *, dry_run: bool) -> None:
+def _update(target: Path, values: Mapping[str, str]) -> None:
     if not all(map(is_storable, values.values())):
         message = "a value contains characters that are not supported in a .env file"
         raise ValueError(message)
     text = ""
-    with suppress(FileNotFoundError):
-        mode = target.stat().st_mode
-        if not stat.S_ISREG(mode) or not mode & 0o222:  # root could write to any
-            message = f"it is {'write-protected' if stat.S_ISREG(mode) else 'not a regular file'}"
+    if os.path.lexists(target):
+        if not target.is_file():  # to open a pipe could block
+            message = "it is not a regular file"
             raise OSError(message)
         text = target.read_text(encoding="utf-8-sig")
     with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
@@ -54,9 +52,8 @@ def _update(target: Path, values: Mapping[str, str], *, dry_run: bool) -> None:
         copy.touch(0o600)
         copy.write_text(text, encoding="utf-8")
         for key, value in values.items():
-            is_exported = re.search(rf"^\s*export\s+{key}\b", text, re.MULTILINE) is not None
-            set_key(copy, key, value, export=is_exported)
-        if dry_run:
+            set_key(copy, key, value)
+        if not values:
             return
         with copy.open("r+b") as file:
             os.fsync(file.fileno())

@@ -40,7 +40,7 @@ PROGRAM = [sys.executable, "-c", "from tap_zohovoice.cli.authorize import main; 
 ACCOUNTS = "https://accounts.example.invalid"
 CONSOLE = "https://api-console.zohocloud.ca"
 NEW_CODE = f"create a new code at {CONSOLE} (Self Client, Generate Code, scope ZohoVoice.call.READ)"
-COPY = f"copy it from {CONSOLE} (Self Client, Client Secret)"
+COPY = f"copy it from {CONSOLE}"
 OTHERS = "us, eu, in, au, jp, sa, uk, ae, cn"
 UNKNOWN = "client ID not found in data center ca"
 CHOOSE = "choose the data center where you sign in"
@@ -201,7 +201,11 @@ class TestOutput:
         assert result.err.endswith("The token works: 70 calls.\n")
 
     @pytest.mark.parametrize(
-        ("is_full", "reason"), [(False, "Broken pipe"), (True, "No space left on device")]
+        ("is_full", "reason"),
+        [
+            (False, "Standard output is closed: its reader has ended"),
+            (True, "No space left on device: standard output"),
+        ],
     )
     def test_unwritable_output_is_told(self, real_box: Sandbox, reason: str, is_full: bool) -> None:
         read, write = os.pipe()
@@ -216,8 +220,7 @@ class TestOutput:
                 timeout=20,
             )
         assert run.returncode == 1
-        error = f"Error: standard output: {reason}; the token is lost, create a new code"
-        assert run.stderr.splitlines()[1:] == [error]
+        assert run.stderr.splitlines()[1:] == [f"Error: {reason}"]
 
     def test_help_has_an_example(self, cli: Cli) -> None:
         out = cli.run("--help").out
@@ -242,10 +245,9 @@ class TestExchange:
             ("invalid_code", f"{EXPIRED} ({OTHERS}); {NEW_CODE}"),
             ("invalid_grant", f"{EXPIRED} ({OTHERS}); {NEW_CODE}"),
             ("invalid_client", f"{UNKNOWN}; {COPY}, or {CHOOSE} ({OTHERS})"),
-            ("invalid_client_secret", f"the client secret is invalid; {COPY}"),
+            ("invalid_client_secret", "the client secret is invalid; check client_secret"),
             ("OAUTH_SCOPE_MISMATCH", f"the code lacks a scope; {NEW_CODE}"),
-            ("invalid_redirect_uri", f"the client is not a self client; {NEW_CODE}"),
-            ("Access Denied", f"too many tokens were requested; wait ten minutes, then {NEW_CODE}"),
+            ("Access Denied", "too many tokens were requested; wait ten minutes, then start again"),
             ("invalid_x made-up-secret 1000.sandbox.code", f"check all values, or {NEW_CODE}"),
         ],
         ids=lambda value: str(value)[:30],
@@ -275,8 +277,8 @@ class TestExchange:
         [
             (["lock"], "Access Denied: too many tokens were requested; wait ten minutes, then"),
             (["redirect"], "HTTP 302, no token; check data_center, or accounts_url if it is set"),
-            (["html"] * 3, "HTTP 200, no token in the response; gave up after 3 attempts; try"),
-            (["cut"] * 3, "check accounts_url if it is set, else the network; gave up after 3"),
+            (["html"] * 7, "HTTP 200, no token in the response; gave up after 7 attempts"),
+            (["cut"] * 7, "check accounts_url if it is set, else the network; gave up after 7"),
             (["truncated"], "the code has expired, was used before, or is of another data center"),
             (["slow:50"], ""),
         ],
@@ -287,7 +289,7 @@ class TestExchange:
         result = cli(ends=bool(hint))
         assert bool(result.out) == (not hint)
         assert hint in result.last_line
-        assert cli.box.stats.token_requests <= 3
+        assert cli.box.stats.token_requests <= 7
         assert cli.box.stats.requests == (not hint)
 
 
@@ -310,7 +312,6 @@ class TestTokenTest:
             setattr(cli.box, name, value)
         result = cli(ends=1, write=cli.path if write else "")
         assert reason in result.last_line
-        assert result.err.endswith("The refresh token is saved nevertheless\n")
         values = dotenv_values(cli.path) if write else result.values
         assert values[REFRESH_TOKEN] == cli.box.config["refresh_token"]
         assert bool(result.out) != write
@@ -331,11 +332,6 @@ class TestTokenTest:
         assert "Cannot reach the rate-limit store: Connection refused; check" in result.err
         assert REFRESH_TOKEN in result.out
         assert cli.box.stats.requests == 0
-
-    def test_warns_of_an_account_without_calls(self, cli: Cli) -> None:
-        hint = "If there are calls, create the code as an administrator"
-        with Sandbox(clock=cli.clock) as box:
-            assert f"Zoho counts no calls. {hint}" in cli(box=box).err
 
     @pytest.mark.parametrize("total", ["absent", "minus_one", "words"])
     def test_missing_total_is_no_failure(self, cli: Cli, total: Any) -> None:
@@ -367,17 +363,12 @@ class TestStreams:
         assert "scope ZohoVoice.call.READ,ZohoVoice.agents.READ)" in result.last_line
 
 
-def make_protected(path: Path) -> None:
-    path.write_text("A=1\n")
-    path.chmod(0o400)
-
-
 class TestUsage:
     @pytest.mark.parametrize(
         ("changes", "variable", "reason"),
         [
-            ({"code": ""}, "", "no terminal for prompts; give --code, or set TAP_ZOHOVOICE_CODE"),
-            ({"client_secret": "", "data_center": ""}, "", "--data-center, --client-secret, or"),
+            ({"code": ""}, "", "there is no terminal for prompts; give --code"),
+            ({"client_secret": "", "data_center": ""}, "", "give --data-center, --client-secret"),
             ({"client_id": "two words"}, "", f"CLIENT_ID'): {INVALID_TEXT}"),
             ({"client_secret": "naïve"}, "", f"CLIENT_SECRET'): {INVALID_TEXT}"),
             ({"client_secret": "a'b"}, "", f"CLIENT_SECRET'): {INVALID_TEXT}"),
@@ -409,19 +400,18 @@ class TestUsage:
         [
             (Path.mkdir, "it is not a regular file"),
             (os.mkfifo, "it is not a regular file"),
-            (make_protected, "it is write-protected"),
             (partial(Path.write_text, data="A=1\n", encoding="utf-16"), "it is not UTF-8 text"),
             (partial(Path.write_bytes, data=b"# \xe9t\xe9\n"), "it is not UTF-8 text"),
             (lambda path: path.symlink_to("missing/.env"), "No such file or directory"),
-            (lambda path: path.symlink_to(path.name), "Too many levels of symbolic links"),
+            (lambda path: path.symlink_to(path.name), "it is not a regular file"),
         ],
-        ids=["folder", "pipe", "protected", "utf16", "latin1", "nowhere", "loop"],
+        ids=["folder", "pipe", "utf16", "latin1", "nowhere", "loop"],
     )
     def test_unwritable_file_costs_no_code(
         self, cli: Cli, make: Callable[[Path], object], reason: str
     ) -> None:
         make(cli.path)
-        error = f"Error: {cli.path} cannot be written: {reason}; nothing was sent to Zoho\n"
+        error = f"Error: {cli.path} cannot be written: {reason}\n"
         assert cli(ends=1, write=cli.path) == Result("", error)
         assert [file.name for file in cli.path.parent.iterdir()] == [".env"]
         assert cli.box.stats.token_requests == 0
@@ -441,8 +431,8 @@ class TestPrompts:
             command = ["/bin/sh", "-c", f'exec "$@" >{log} 2>&1', "sh", *command]
         with Terminal(command) as user:
             default = "in" if is_meltano else "us"
-            user.answer(f"Data center [{default}]: ", "moon")
-            user.answer(f"Data center [{default}]: ", "EU")
+            user.answer(f") [{default}]: ", "moon")
+            user.answer(f") [{default}]: ", "EU")
             if not is_meltano:
                 for answer in ("", "two words", "1000.SANDBOXCLIENT"):
                     user.answer("Client ID: ", answer)
@@ -455,7 +445,7 @@ class TestPrompts:
         assert "'moon' is not one of 'us', 'eu'," in screen
         assert ("Error: must be plain text without spaces" in screen) != is_meltano
         assert "Sign in to https://api-console.zoho.eu as an administrator" in screen
-        assert ("TAP_ZOHOVOICE_CLIENT_ID is taken from the environment." in screen) == is_meltano
+        assert f"Data center ({', '.join(DATA_CENTERS)}) [" in screen
         messages = log.read_text() if is_meltano else screen
         assert "The token works: 70 calls." in messages
         assert ("Client ID: " in screen) != is_meltano
@@ -464,26 +454,23 @@ class TestPrompts:
         assert values[REFRESH_TOKEN] == real_box.config["refresh_token"]
         assert values["TAP_ZOHOVOICE_DATA_CENTER"] == "eu"
 
-    @pytest.mark.parametrize("prompt", ["Data center [us]: ", "Client secret (not shown): "])
+    @pytest.mark.parametrize("prompt", [") [us]: ", "Client secret (not shown): "])
     @pytest.mark.parametrize(
         ("key", "code", "message"),
-        [
-            ("\x03", 130, "Stopped by SIGINT: nothing was sent to Zoho"),
-            ("\x04", 2, "The input ended; nothing was sent to Zoho"),
-        ],
+        [("\x03", 130, "\nStopped by SIGINT\n"), ("\x04", 2, "Error: the input ended\n")],
         ids=["Ctrl-C", "Ctrl-D"],
     )
     def test_can_be_left(
         self, real_box: Sandbox, prompt: str, key: str, code: int, message: str
     ) -> None:
-        data_center = "" if "Data" in prompt else "eu"
+        data_center = "" if "us" in prompt else "eu"
         arguments = options(real_box, data_center=data_center, client_secret="")
         with Terminal([*PROGRAM, *arguments]) as user:
             user.press(prompt, key)
             screen = user.rest()
             assert user.echoes()
         assert user.exit_code == code
-        assert screen.splitlines()[-1] == message
+        assert screen.endswith(message)
         assert real_box.stats.token_requests == 0
 
 
@@ -501,19 +488,12 @@ class HeldClock(Clock):
 
 
 class TestSignals:
-    @pytest.mark.parametrize(
-        ("fault", "status"),
-        [
-            ("token_faults", "the code may be used up; create a new one"),
-            ("faults", "the token was not tested, but it is saved"),
-        ],
-        ids=["exchange", "test"],
-    )
+    @pytest.mark.parametrize("fault", ["token_faults", "faults"], ids=["exchange", "test"])
     @pytest.mark.parametrize(
         ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
     )
     def test_file_has_the_token_once_issued(
-        self, path: Path, fault: str, status: str, signum: signal.Signals, code: int
+        self, path: Path, fault: str, signum: signal.Signals, code: int
     ) -> None:
         path.write_text("TAP_ZOHOVOICE_REFRESH_TOKEN=old\n")
         held, faults = HeldClock(), dict[str, Any]({fault: {1: "slow"}})
@@ -526,7 +506,7 @@ class TestSignals:
             _, err = process.communicate(timeout=20)
             held.awake.set()
         assert process.returncode == code
-        message = "" if signum == signal.SIGKILL else f"\nStopped by {signum.name}: {status}\n"
+        message = "" if signum == signal.SIGKILL else f"\nStopped by {signum.name}\n"
         if fault == "faults":
             assert err.endswith(message)
             assert saved_token(path) == box.accounts.client.refresh_token
@@ -539,6 +519,5 @@ class TestSignals:
         cli.patch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGINT))
         result = cli(ends=130, write=cli.path)
         assert saved_token(cli.path) == cli.box.config["refresh_token"]
-        message = "Stopped by SIGINT: the token was not tested, but it is saved\n"
-        assert result.err.endswith(message)
+        assert result.err.endswith(f"{PREFIX}API_URL.\n\nStopped by SIGINT\n")
         assert cli.box.stats.requests == 0

@@ -50,9 +50,9 @@ def test_value_that_is_read_differently_is_refused(tmp_path: Path, value: str) -
         (b"A=1\r\nB=2", b"A=1\nB=2\nX='new'\n"),
         (b"\xef\xbb\xbfX=old\n", b"X='new'\n"),
         (b"# \xc3\xa9t\xc3\xa9\nX=old\n", b"# \xc3\xa9t\xc3\xa9\nX='new'\n"),
-        (b"X=1\nA=1\nexport X=2 # two\n", b"export X='new'\nA=1\nexport X='new'\n"),
+        (b"X=1\nA=1\nexport X=2 # two\n", b"X='new'\nA=1\nX='new'\n"),
         (b"X=1", b"X='new'\n"),
-        (b"export X\n  X= # none\n", b"export X='new'\nexport X='new'\n"),
+        (b"export X\n  X= # none\n", b"X='new'\nX='new'\n"),
         (b"A='open\nX=1\n", b"A='open\nX='new'\n"),
         (b"  'X' = 1\n", b"X='new'\n"),
         (b"X=old#er # why\n", b"X='new'\n"),
@@ -65,7 +65,7 @@ def test_value_that_is_read_differently_is_refused(tmp_path: Path, value: str) -
 def test_other_lines_are_unchanged(tmp_path: Path, before: bytes, after: bytes) -> None:
     path = tmp_path / ".env"
     path.write_bytes(before)
-    update_dotenv(path, {"X": "new"}, dry_run=True)
+    update_dotenv(path, {})
     assert path.read_bytes() == before
     update_dotenv(path, {"X": "new"})
     assert path.read_bytes() == after
@@ -77,7 +77,7 @@ def test_target_of_a_symbolic_link_is_written(tmp_path: Path, before: str) -> No
     if before:
         real.write_text(before)
     link.symlink_to(real)
-    update_dotenv(link, {}, dry_run=True)
+    update_dotenv(link, {})
     assert real.exists() == bool(before)
     update_dotenv(link, {"X": "new"})
     assert link.is_symlink()
