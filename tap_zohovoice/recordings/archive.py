@@ -5,7 +5,6 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -58,10 +57,7 @@ def _read(archive: ZipFile, entry: ZipInfo) -> Iterator[bytes]:
 
 def _file_name(entry: ZipInfo) -> str:
     """Return the last part of the path of an entry, so that no path leads out of a folder."""
-    path = entry.filename
-    with suppress(UnicodeError):  # many programs write UTF-8 without the flag for it
-        path = path.encode("cp437").decode()
-    return re.split(r"[/\\]", path)[-1]
+    return re.split(r"[/\\]", entry.filename)[-1]
 
 
 class _BoundedReader:

@@ -67,27 +67,6 @@ def test_other_bytes_are_no_archive(head: bytes) -> None:
     assert not MAGIC.search(head[:512])
 
 
-_FLAGS = {b"PK\x03\x04": 6, b"PK\x01\x02": 8}
-"""Headers of an entry, and the place of its flags."""
-
-
-def without_flags(data: bytes) -> bytes:
-    for magic, place in _FLAGS.items():
-        parts = data.split(magic)
-        data = magic.join(
-            [parts[0], *(p[: place - 4] + b"\0\0" + p[place - 2 :] for p in parts[1:])]
-        )
-    return data
-
-
-def test_name_in_utf8_needs_no_flag() -> None:
-    data = without_flags(build([("r\xe9union/\xe4 \u20ac.wav", b"x"), ("\xfc.wav", b"y")]))
-    assert read(data, "\xe4 \u20ac.wav") == b"x"
-    assert read(data, "\xfc.wav") == b"y"
-    others = build([("a.wav", b"x"), ("\xfc.wav", b"y")])
-    assert read(without_flags(others).replace("\xfc".encode(), b"\xfc\xfc"), "a.wav") == b"x"
-
-
 @contextmanager
 def little_memory() -> Generator[None]:
     tracemalloc.start()
