@@ -1,7 +1,6 @@
 """Media type of a file, by its first bytes."""
 
 import codecs
-import json
 import re
 
 SNIFF_BYTES = 512  # from the start of a file, which are examined
@@ -14,18 +13,14 @@ _MAGIC = (
     (0, b"fLaC", "audio/flac"),
     (4, b"ftyp", "audio/mp4"),
     (0, b"#!AMR", "audio/amr"),
-    (0, b".snd", "audio/basic"),
     (0, b"\x1a\x45\xdf\xa3", "audio/webm"),
-    (8, b"AIFF", "audio/aiff"),
-    (0, b"caff", "audio/x-caf"),
     *((0, magic, None) for magic in (b"PK\x03\x04", b"PK\x05\x06", b"%PDF", b"\x1f\x8b")),
     *((0, magic, None) for magic in (b"\x89PNG", b"GIF8", b"\xff\xd8\xff")),
 )
-_UTF_16 = re.compile(rb"\xff\xfe|\xfe\xff|[<{[]\0[\t-~]\0|\0[<{[]\0[\t-~]")
-_MARKUP = (b"<", b"{", b"[")
+_MARKUP = re.compile(rb"(\xff\xfe|\xfe\xff)|(\xef\xbb\xbf|\s)*\0?[<{[]\0?[\t-~]\0?[\t-~]")
+"""Start of a text in UTF-16, or of HTML, XML or JSON in any encoding."""
 _TEXT_TYPES = ("text/", "json", "xml")
-# An escape switches the alphabet in Japanese pages.
-_CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\v\f\r\x1b")
+_CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\v\f\r")
 
 
 def guess_audio_type(head: bytes, declared: str = "") -> str | None:
@@ -50,11 +45,10 @@ def guess_audio_type(head: bytes, declared: str = "") -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Return whether bytes are text without control characters, or markup in any encoding."""
+    """Return whether bytes are UTF-8 without control characters, or markup in any encoding."""
     try:
-        encoding = json.detect_encoding(head) if _UTF_16.match(head) else "utf-8"
         # Incremental: the last character may be cut in two.
-        text = codecs.getincrementaldecoder(encoding)().decode(head)
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        text = head.decode("latin-1") if head.lstrip().startswith(_MARKUP) else "\0"
-    return _CONTROLS.isdisjoint(map(ord, text))
+        text = "\0"
+    return bool(_MARKUP.match(head)) or _CONTROLS.isdisjoint(map(ord, text))
