@@ -5,8 +5,8 @@ Several names in a request are documented. The form of the response is not.
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -16,12 +16,7 @@ from urllib.parse import quote
 
 import requests
 
-from tap_zohovoice.exceptions import (
-    InvalidParameterError,
-    RetryableError,
-    StorageError,
-    ZohoVoiceError,
-)
+from tap_zohovoice.exceptions import InvalidParameterError, RetryableError, ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
 from tap_zohovoice.http.session import content_length
@@ -35,11 +30,9 @@ _Handle = Callable[[requests.Response, bytes, Iterator[bytes]], _T | None]
 """Handles a response, given its first bytes and all of them; returns None for other content."""
 MAX_BYTES = 1024**3  # of the files of one request; source: documentation
 MAX_NAME_CHARS = 10_000  # of the names in one request, with their commas; source: documentation
-_MAX_DOWNLOADS = 100  # of a group, including stored files, so that their records are emitted soon
 _SEPARATOR = re.compile(r"[,/\\]")
 _MAX_OVERHEAD = 1024**2  # bytes of an archive beyond those of its files
 _MAX_ATTEMPTS = 2  # of a request for several files
-_MAX_FAILURES = 3  # consecutive requests without an archive, after which no more are sent
 _MAX_POOR = 2  # archives with fewer than half of the files, after which no more are requested
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
@@ -55,13 +48,13 @@ class FileRequests:
     _mode = "play"  # live servers and the documentation disagree about its values
     _is_mode_accepted = False  # whether a request succeeded, so that `mode` is no cause later
     _is_proven = False  # whether an archive came
-    _poor = _failures = 0
+    _poor = 0
 
     @property
     def limit(self) -> int:
         """How many files to request at once: one before the first success and after failures."""
-        is_working = self.failures.unusable < FAIL_FAST_AFTER
-        return self.max_files if self._is_mode_accepted and is_working else 1
+        is_failing = self.failures.unusable >= FAIL_FAST_AFTER or self.writer.are_sizes_doubtful
+        return self.max_files if self._is_mode_accepted and not is_failing else 1
 
     def requests_for(self, count: int) -> int:
         """Return an estimate of the requests for a number of files."""
@@ -73,9 +66,8 @@ class FileRequests:
         """Iterate over groups of files, with the names to request at once by the limit then."""
         group, names, total = list[Download](), list[str](), 0
         for download in downloads:
-            name, most = download.name, self.writer.max_bytes
-            size = self.writer.expected_size(download) or most
-            is_wanted = size <= most and not self.writer.is_unchanged(download)
+            name, size = download.name, download.declared_size or self.writer.max_bytes
+            is_wanted = download.is_needed and size <= self.writer.max_bytes
             # Other names may be changed by a list with commas, or by the path in an archive.
             is_plain = name.isprintable() and name == name.strip() and not _SEPARATOR.search(name)
             if is_wanted and is_plain and self.limit > 1:
@@ -86,38 +78,33 @@ class FileRequests:
                 names.append(name)
                 total += size
             group.append(download)
-            if not names or len(names) >= self.limit or len(group) >= _MAX_DOWNLOADS:
+            if not names or len(names) >= self.limit:
                 yield group, names
                 group, names, total = [], [], 0
         if group:
             yield group, names
 
-    def download(self, download: Download, archive: Archive) -> Record:
-        """Store a file, of an archive or by a request of its own; return fields of its record."""
-        found = archive.get(download.name)
-        fields = self._take(download, *found) if found else None
-        return fields or self._request([download.name], partial(self._store, download))
-
-    def request_several(self, names: Sequence[str], stack: ExitStack) -> Archive:
-        """Request files at once, if there are several; the stack closes the archive."""
+    @contextmanager
+    def request_several(self, names: Sequence[str]) -> Generator[Archive]:
+        """Request files at once, if there are several; the archive is deleted after the block."""
         if len(names) <= 1:
-            return {}
+            yield {}
+            return
+        with self.writer.storage.open_temporary() as file:
+            yield self._request_archive(names, file)
+
+    def _request_archive(self, names: Sequence[str], file: IO[bytes]) -> Archive:
+        most = min(len(names) * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
         try:
-            file = stack.enter_context(self.writer.storage.open_scratch())
-            most = min(len(names) * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
             archive = self._request(names, partial(self._spool, file, most))
         except ZohoVoiceError as error:
-            stack.close()
-            is_disk = isinstance(error, StorageError)  # where a single file may still fit
-            if not is_disk and self.failures.concerns_others(error):
+            if self.failures.concerns_others(error):
                 raise
-            self._failures += 1
-            if is_disk or not self._is_proven or self._failures >= _MAX_FAILURES:
-                self._stop(error.summary or str(error))
-            else:
+            if self._is_proven:
                 _LOGGER.info("Requesting these files one by one: %s", error.summary)
+            else:
+                self._stop(error.summary)
             return {}
-        self._failures = 0
         if not self._is_proven:
             self._is_proven = True
             _LOGGER.info("Requesting up to %d files at once", self.max_files)
@@ -126,15 +113,16 @@ class FileRequests:
             self._stop("most of the files are missing in the archive")
         return archive
 
-    def _take(self, download: Download, size: int, content: Iterator[bytes]) -> Record | None:
-        """Store a file of an archive; None if it must be requested separately."""
-        if size == (self.writer.expected_size(download) or min(size, self.writer.max_bytes)):
+    def download(self, download: Download, archive: Archive) -> Record:
+        """Store a file, of an archive or by a request of its own; return fields of its record."""
+        size, content = archive.get(download.name, (0, iter(())))
+        if size == (download.declared_size or min(size, self.writer.max_bytes)):
             with suppress(RetryableError):
                 head, chunks = _peek(content)
                 kind = guess_audio_type(head)
                 if kind and kind != UNKNOWN:
                     return self.writer.write(download, chunks, kind, is_whole=True)
-        return None
+        return self._request([download.name], partial(self._store, download))
 
     def _stop(self, reason: str) -> None:
         self.max_files = 1
@@ -185,8 +173,6 @@ class FileRequests:
         if not kind:
             return None
         length, writer = content_length(response), self.writer
-        if length is not None and writer.is_stored(download, length):
-            return writer.already_stored(download)
         if length is not None and length > writer.max_bytes:
             raise ZohoVoiceError(writer.too_big, summary=writer.too_big)
         is_whole = length is not None or "Transfer-Encoding" in response.headers

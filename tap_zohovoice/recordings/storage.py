@@ -76,7 +76,7 @@ class Storage:
                 prefix=_TEMP_PREFIX, suffix=_TEMP_SUFFIX, dir=self._temp_folder, delete=False
             )
         with suppress(OSError):  # without locks, no other run removes it either
-            _lock(file, wait=True)
+            _lock(file)
         try:
             yield file
         finally:
@@ -84,14 +84,6 @@ class Storage:
                 file.close()
             with suppress(OSError):
                 Path(file.name).unlink()
-
-    @contextmanager
-    def open_scratch(self) -> Generator[IO[bytes]]:
-        """Open a local file without a name, so that a killed run leaves none."""
-        with self.open_temporary() as file:
-            with suppress(OSError):  # some systems do not remove open files
-                Path(file.name).unlink()
-            yield file
 
     def publish(self, file: IO[bytes], path: str, modified: dt.datetime) -> None:
         """Store a temporary file with this time of change, in place of an older one."""
@@ -179,17 +171,16 @@ def storage_path(start_time: str, name: str) -> str:
     return f"{folder}/{digest}{suffix[0] if suffix else ''}"
 
 
-def _lock(file: IO[bytes], *, wait: bool) -> None:
+def _lock(file: IO[bytes]) -> None:
     if sys.platform != "win32":  # where an open file cannot be removed anyway
-        flock(file, LOCK_EX if wait else LOCK_EX | LOCK_NB)
+        flock(file, LOCK_EX | LOCK_NB)
 
 
 def _remove_stale_files(folder: Path) -> None:
     """Remove the temporary files of killed runs: those that are not locked any more."""
-    paths = folder.glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}")
-    for path in filter(Path.is_file, paths):  # to open a pipe could block
+    for path in folder.glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}"):
         with suppress(OSError), path.open("rb") as file:
-            _lock(file, wait=False)
+            _lock(file)
             path.unlink()
 
 

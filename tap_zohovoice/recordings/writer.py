@@ -14,119 +14,24 @@ from tap_zohovoice.recordings.audio import guess_audio_type
 from tap_zohovoice.recordings.storage import Storage, StoredFile, storage_errors, storage_path
 from tap_zohovoice.schemas.conversion import Record
 
-MAX_DECLARED_SIZE = 2**40
 _WAV_HEADER_BYTES = 44
+_SETTLING_TIME = dt.timedelta(minutes=10)  # that the server has at the least to complete a file
 MIN_WRONG_SIZES = 3  # after which declared sizes are ignored
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
 
 @dataclass(slots=True)
 class Download:
-    """A file to download, and what its responses show."""
+    """A file of a call log, and whether to request it."""
 
     item: Record  # with the values of the call log
     name: str
     path: str
-    declared_size: int | None
+    declared_size: int | None  # None too if declared sizes are unreliable
     stored: StoredFile
+    is_needed: bool  # whether it is not stored, or may have grown
+    is_provisional: bool  # whether it may be incomplete, and a later run must request it
     short_digest: str = ""  # SHA-256 of the last response that was shorter than declared
-    is_provisional: bool = False  # whether it may be incomplete, and a later run must request it
-
-
-@dataclass(eq=False, repr=False)
-class FileWriter:
-    """Writes files to the storage, if they are complete and not stored already."""
-
-    storage: Storage
-    max_bytes: int
-    results: Counter[str]  # of files that were `fetched`, `skipped` or `failed`
-    clock: Clock
-    _sizes: Counter[bool] = field(default_factory=Counter, init=False)  # by whether one was right
-
-    def prepare(self, item: Record) -> Download:
-        """Look up whether a file is stored."""
-        name, size = item["recording_filename"], item["size"] or 0
-        path = storage_path(item["start_time"], name)
-        name = name.encode("utf-8", "backslashreplace").decode()  # URLs have no lone surrogates
-        declared_size = size if 0 < size <= MAX_DECLARED_SIZE else None
-        return Download(item, name, path, declared_size, self.storage.stat(path))
-
-    def is_unchanged(self, download: Download) -> bool:
-        """Return whether a file is stored, with the size that its log declares."""
-        size = download.stored.size
-        return size > 0 and self.expected_size(download) in {None, size}
-
-    def expected_size(self, download: Download) -> int | None:
-        """Return the declared size; None if there is none, or if declared sizes are unreliable."""
-        are_ignored = self._sizes[False] >= MIN_WRONG_SIZES and not self._sizes[True]
-        return None if are_ignored else download.declared_size
-
-    def write(
-        self, download: Download, chunks: Iterable[bytes], kind: str, *, is_whole: bool
-    ) -> Record:
-        """Store a file of some media type, and return the fields of its record.
-
-        `is_whole` says whether the response has a length or an end. `RetryableError` is raised if
-        the file is incomplete, `ZohoVoiceError` if it is too big.
-        """
-        with self.storage.open_temporary() as file:
-            size, digest = save(chunks, file, self.max_bytes, self.too_big)
-            if self.is_stored(download, size):
-                return self.already_stored(download)
-            is_short = size < (self.expected_size(download) or 0)
-            if is_short and not (is_whole and digest == download.short_digest):
-                download.short_digest = digest  # a second response may prove that it is complete
-                message = "the file is shorter than the call log declares"
-                raise RetryableError(message, is_unreachable=True)
-            if is_whole:
-                self._compare_size(download.declared_size, size)
-            now = self.clock.utcnow()
-            self.storage.publish(file, download.path, now)
-            download.stored = StoredFile(size, now)
-        self.results["fetched"] += 1
-        return self._fields(download, digest, kind)
-
-    def is_stored(self, download: Download, size: int) -> bool:
-        """Return whether the stored file has this size, or should not be replaced by a part."""
-        stored, expected = download.stored.size, self.expected_size(download)
-        if not size or size > stored or (expected is not None and size < stored):
-            return False
-        self._compare_size(download.declared_size, size)
-        # A part, or the header of a WAV file alone, may be followed by more.
-        download.is_provisional &= size < stored or size <= _WAV_HEADER_BYTES
-        return True
-
-    def _compare_size(self, declared: int | None, size: int) -> None:
-        """Compare a declared size with the size of the whole file."""
-        is_right = size == declared
-        if declared and not (is_right or self._sizes[False]):
-            text = "The call log declares %d bytes for a file of %d bytes; keeping the file"
-            _LOGGER.warning(text, declared, size)
-        self._sizes[is_right] += declared is not None
-
-    @property
-    def too_big(self) -> str:
-        """Why a file is not stored that is too big."""
-        return f"the file is larger than recordings_max_mb ({self.max_bytes // 1024**2})"
-
-    def already_stored(self, download: Download) -> Record:
-        """Return the fields of the record of a file that is stored."""
-        self.results["skipped"] += 1
-        sha256, head = hashlib.sha256(), b""
-        for chunk in self.storage.read(download.path):
-            head = head or chunk
-            sha256.update(chunk)
-        return self._fields(download, sha256.hexdigest(), guess_audio_type(head))
-
-    def _fields(self, download: Download, digest: str, kind: str | None) -> Record:
-        size, modified = download.stored
-        return {
-            "uri": self.storage.uri(download.path),
-            "bytes": size,
-            "sha256": digest,
-            "content_type": kind,
-            "downloaded_at": format_timestamp(modified) if modified else None,
-        }
 
 
 class Rechecks:
@@ -154,6 +59,99 @@ class Rechecks:
             self.verified_until = min(self.verified_until, format_timestamp(before))
         elif not self._has_provisional:
             self.verified_until = max(self.verified_until, start_time)
+
+
+@dataclass(eq=False, repr=False)
+class FileWriter:
+    """Writes files to the storage, if they are complete and not stored already."""
+
+    storage: Storage
+    max_bytes: int
+    results: Counter[str]  # of files that were `fetched`, `skipped` or `failed`
+    clock: Clock
+    _sizes: Counter[bool] = field(default_factory=Counter, init=False)  # by whether one was right
+
+    def prepare(self, item: Record, rechecks: Rechecks) -> Download:
+        """Look up whether a file is stored, and decide whether to request it."""
+        name, size = item["recording_filename"], item["size"] or 0
+        path = storage_path(item["start_time"], name)
+        stored, now = self.storage.stat(path), self.clock.utcnow()
+        are_ignored = self._sizes[False] >= MIN_WRONG_SIZES and not self._sizes[True]
+        declared_size = None if size <= 0 or are_ignored else size
+        is_new = not stored.size or declared_size not in {None, stored.size}
+        at = now if is_new else stored.modified
+        may_grow = rechecks.may_grow(item["start_time"], at, is_new=is_new)
+        is_provisional = may_grow and declared_size is None
+        is_settled = at is None or now - at >= _SETTLING_TIME
+        is_needed = is_new or (is_provisional and is_settled)
+        name = name.encode("utf-8", "backslashreplace").decode()  # URLs have no lone surrogates
+        return Download(item, name, path, declared_size, stored, is_needed, is_provisional)
+
+    def write(
+        self, download: Download, chunks: Iterable[bytes], kind: str, *, is_whole: bool
+    ) -> Record:
+        """Store a file of some media type, and return the fields of its record.
+
+        `is_whole` says whether the response has a length or an end. `RetryableError` is raised if
+        the file is incomplete, `ZohoVoiceError` if it is too big.
+        """
+        declared_size, stored_size = download.declared_size, download.stored.size
+        with self.storage.open_temporary() as file:
+            size, digest = save(chunks, file, self.max_bytes, self.too_big)
+            is_stored = size == stored_size or (size < stored_size and declared_size is None)
+            is_short = size < (declared_size or 0) and not is_stored
+            if is_short and not (is_whole and digest == download.short_digest):
+                download.short_digest = digest  # a second response may prove that it is complete
+                message = "the file is shorter than the call log declares"
+                raise RetryableError(message, is_unreachable=True)
+            if is_whole:
+                self._compare_size(download.item["size"] or 0, size)
+            if is_stored:
+                # A part, or the header of a WAV file alone, may be followed by more.
+                download.is_provisional &= size < stored_size or size <= _WAV_HEADER_BYTES
+                return self.already_stored(download)
+            now = self.clock.utcnow()
+            self.storage.publish(file, download.path, now)
+            download.stored = StoredFile(size, now)
+        self.results["fetched"] += 1
+        return self._fields(download, digest, kind)
+
+    @property
+    def are_sizes_doubtful(self) -> bool:
+        """Whether the next files decide if declared sizes are ignored."""
+        return 0 < self._sizes[False] < MIN_WRONG_SIZES and not self._sizes[True]
+
+    def _compare_size(self, declared: int, size: int) -> None:
+        """Compare a declared size with the size of the whole file."""
+        is_right = size == declared
+        if declared > 0 and not (is_right or self._sizes[False]):
+            text = "The call log declares %d bytes for a file of %d bytes; keeping the file"
+            _LOGGER.warning(text, declared, size)
+        self._sizes[is_right] += declared > 0
+
+    @property
+    def too_big(self) -> str:
+        """Why a file is not stored that is too big."""
+        return f"the file is larger than recordings_max_mb ({self.max_bytes // 1024**2})"
+
+    def already_stored(self, download: Download) -> Record:
+        """Return the fields of the record of a file that is stored."""
+        self.results["skipped"] += 1
+        sha256, head = hashlib.sha256(), b""
+        for chunk in self.storage.read(download.path):
+            head = head or chunk
+            sha256.update(chunk)
+        return self._fields(download, sha256.hexdigest(), guess_audio_type(head))
+
+    def _fields(self, download: Download, digest: str, kind: str | None) -> Record:
+        size, modified = download.stored
+        return {
+            "uri": self.storage.uri(download.path),
+            "bytes": size,
+            "sha256": digest,
+            "content_type": kind,
+            "downloaded_at": format_timestamp(modified) if modified else None,
+        }
 
 
 def save(chunks: Iterable[bytes], file: IO[bytes], max_bytes: int, too_big: str) -> tuple[int, str]:

@@ -1,8 +1,6 @@
 """Stream `recordings`: files of recordings and voicemails, `GET zv/logs/voicerecording`."""
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from functools import cached_property
 
 from singer_sdk import Tap
@@ -20,7 +18,6 @@ from tap_zohovoice.services import Services
 from tap_zohovoice.streams.call_items import CallItemStream
 
 STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
-_SETTLING_TIME = dt.timedelta(minutes=10)  # that the server has at the least to complete a file
 VERIFIED_UNTIL = "files_verified_until"
 """Member of a bookmark: start of the call up to which all files are final."""
 
@@ -82,9 +79,9 @@ class RecordingsStream(CallItemStream):
             yield from items
             return
         state = self.get_context_state({"kind": items[0]["kind"]})
-        for group, names in files.iter_groups(map(files.writer.prepare, items)):
-            with ExitStack() as stack:
-                archive = files.request_several(names, stack)
+        downloads = (files.writer.prepare(item, rechecks) for item in items)
+        for group, names in files.iter_groups(downloads):
+            with files.request_several(names) as archive:
                 for download in group:
                     item, fields = download.item, self._download(download, files, archive)
                     if "error" not in fields:
@@ -94,21 +91,15 @@ class RecordingsStream(CallItemStream):
                     yield {**item, **fields}
 
     def _download(self, download: Download, files: FileRequests, archive: Archive) -> Record:
-        """Download a file that is not stored, or may have grown; return fields of its record."""
-        rechecks, writer, now = self._rechecks, files.writer, self.services.clock.utcnow()
-        is_stored, start = writer.is_unchanged(download), download.item["start_time"]
-        at = download.stored.modified if is_stored else now
-        may_grow = rechecks.may_grow(start, at, is_new=not is_stored)
-        download.is_provisional = may_grow and writer.expected_size(download) is None
-        is_settled = at is None or now - at >= _SETTLING_TIME
-        if is_stored and not (download.is_provisional and is_settled):
-            return writer.already_stored(download)
+        """Download a file if necessary; return fields of its record."""
+        if not download.is_needed:
+            return files.writer.already_stored(download)
         try:
             return files.download(download, archive)
         except ZohoVoiceError as error:
             if self.failures.concerns_others(error):
                 raise
-            if is_stored:
-                return writer.already_stored(download)
+            if download.stored.size and download.is_provisional:  # what is stored may be complete
+                return files.writer.already_stored(download)
             self.results["failed"] += 1
             return {"error": error.summary}

@@ -1,5 +1,6 @@
 """Groups of files that one request may ask for."""
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from tap_zohovoice._time import Clock
 from tap_zohovoice.http.retry import ItemFailures
 from tap_zohovoice.recordings.file_requests import MAX_BYTES, MAX_NAME_CHARS, FileRequests
 from tap_zohovoice.recordings.storage import LocalStorage
-from tap_zohovoice.recordings.writer import FileWriter
+from tap_zohovoice.recordings.writer import FileWriter, Rechecks
 
 MEBI = 1024 * 1024
 START = "2026-02-28T12:00:00.000000+00:00"
@@ -25,8 +26,9 @@ def groups_of(
     storage = LocalStorage(folder)
     results: Counter[str] = Counter()
     writer = FileWriter(storage, max_mb * MEBI, results, Clock())
+    rechecks = Rechecks("", "", dt.timedelta(0))
     first, *downloads = (
-        writer.prepare({"recording_filename": name, "start_time": START, "size": size})
+        writer.prepare({"recording_filename": name, "start_time": START, "size": size}, rechecks)
         for name, size in [("first.wav", 1), *files]
     )
     requests = FileRequests(Mock(), writer, limit, ItemFailures())
@@ -107,10 +109,3 @@ def test_stored_files_are_not_requested(tmp_path: Path) -> None:
     assert [name for names, _ in groups for name in names] == [name for name, _ in files]
     assert [name for _, names in groups for name in names] == [f"{n}.wav" for n in range(0, 300, 3)]
     assert max(sizes(groups)) == 10
-
-
-def test_stored_files_hold_up_no_record_for_long(tmp_path: Path) -> None:
-    store(tmp_path, range(1000))
-    files: Files = [("new.wav", 1), *((f"{number}.wav", 1) for number in range(1000))]
-    groups = groups_of(tmp_path, files)
-    assert [len(names) for names, _ in groups] == [100, *[1] * 901]

@@ -191,11 +191,6 @@ def test_parts_of_killed_runs_are_removed(temp_folder: Path, tmp_path: Path, url
     assert files(tmp_path) == mine
 
 
-def test_pipe_named_like_a_part_does_not_block(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / ".tap-zohovoice-0.part")
-    assert LocalStorage(tmp_path).stat("a/x.wav") == StoredFile(0)
-
-
 def test_file_system_may_have_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flock = Mock(side_effect=OSError(95, "not supported"))
     monkeypatch.setattr("tap_zohovoice.recordings.storage.flock", flock)
