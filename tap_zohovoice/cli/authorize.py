@@ -136,13 +136,15 @@ def authorize(
         _prompt_for_missing(ctx, values, scope)
         code = values.pop("code")
         config |= values
-        tokens = ctx.obj(config=config).services.tokens
+        tap = ctx.obj(config=config)
         shutdown.install()  # in place of the tap's own
-        config["refresh_token"] = _exchange_code(tokens, values, code, scope)
+        tokens = tap.services.tokens
+        tokens.refresh_token = _exchange_code(tokens, values, code, scope)
+        config["refresh_token"] = tokens.refresh_token
         names = ("client_id", "client_secret", "refresh_token", "data_center", *urls)
         with shutdown.deferred():  # saved before it is tested, as a code works only once
             is_saved = _save_token(path, {name: config[name] for name in names})
-        works = _check_token(ctx.obj(config=config), streams)
+        works = _check_token(tap, streams)
     except ShutdownRequested as stop:
         echo(f"\nStopped by {signal.Signals(stop.signum).name}")
         return 128 + stop.signum
@@ -198,24 +200,17 @@ def _exchange_code(tokens: OAuthTokens, client: Mapping[str, str], code: str, sc
     """Exchange a code for a refresh token, or raise an error that says what to do."""
     data_center = client["data_center"]
     others = ", ".join(name for name in DATA_CENTERS if name != data_center)
+    center = f"data center {data_center}; the others are {others}"
     console = api_console_url(data_center)
     new_code = f"create a new code at {console} (Self Client, Generate Code, scope {scope})"
-    expired = (
-        "the code has expired, was used before, or is of another data center than "
-        f"{data_center} ({others}); {new_code}"
-    )
-    unknown = (
-        f"client ID not found in data center {data_center}; copy it from {console}, or choose the "
-        f"data center where you sign in ({others})"
-    )
+    expired = f"the code has expired, was used before, or is not of {center}; {new_code}"
+    no_scope = f"the code lacks a scope; {new_code}"
     hints = {  # sources: OAuth documentation of Zoho Accounts, and clients
         **HINTS,
         "": f"check all values, or {new_code}",
-        "invalid_client": unknown,
+        "invalid_client": f"client ID not found in {center}",
         **dict.fromkeys(("invalid_code", "invalid_grant"), expired),
-        **dict.fromkeys(
-            ("invalid_scope", "oauth_scope_mismatch"), f"the code lacks a scope; {new_code}"
-        ),
+        **dict.fromkeys(("invalid_scope", "oauth_scope_mismatch"), no_scope),
     }
     form = {name: client[name] for name in ("client_id", "client_secret")}
     form |= {"grant_type": "authorization_code", "code": code}

@@ -7,6 +7,7 @@ from singer_sdk import Tap
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.file_requests import FileRequests
@@ -64,8 +65,11 @@ class RecordingsStream(CallItemStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        verified_until = self.get_context_state(context).get(VERIFIED_UNTIL) or ""
-        self._rechecks = Rechecks(verified_until, self.services.settings.lookback)
+        lookback, state = self.services.settings.lookback, self.get_context_state(context)
+        # A run without a bookmark lists all calls, not only those in the lookback.
+        is_first = not state.get("replication_key_value")
+        oldest = format_timestamp(self.services.started - lookback) if is_first else ""
+        self._rechecks = Rechecks(max(state.get(VERIFIED_UNTIL) or "", oldest), lookback)
         yield from super().read_records(context)
 
     @override

@@ -528,3 +528,19 @@ def test_stored_file_outlives_a_failing_recheck(
         assert box.stats.files.requests == requests + 1
     (path,) = files(box.folder)
     assert path.read_bytes() == WHOLE
+
+
+def test_runs_without_a_state_recheck_only_recent_files(account: FileAccounts) -> None:
+    with account(None) as box:
+        for days in (0, 5, 5):
+            box.clock.time += days * 24 * HOUR
+            name = f"{box.clock.time:.0f}.wav"
+            box.add_file(name, name, round((box.clock.time - HOUR) * 1000))
+            box.run()
+        assert box.stats.files.requests == 3
+        box.clock.time += HOUR
+        run = box.run()
+        assert box.stats.files.requests == 4
+        box.clock.time += HOUR
+        box.run(state=run.state)
+        assert box.stats.files.requests == 4

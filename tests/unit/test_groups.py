@@ -26,7 +26,7 @@ def groups_of(
     storage = LocalStorage(folder)
     results: Counter[str] = Counter()
     writer = FileWriter(storage, max_mb * MEBI, results, Clock())
-    rechecks = Rechecks("", "", dt.timedelta(0))
+    rechecks = Rechecks("", dt.timedelta(0))
     first, *downloads = (
         writer.prepare({"recording_filename": name, "start_time": START, "size": size}, rechecks)
         for name, size in [("first.wav", 1), *files]
