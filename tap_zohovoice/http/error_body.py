@@ -59,12 +59,9 @@ class ErrorBody:
 
     def summary(self, status: int, hide: Collection[str]) -> str:
         """Return the error in one line that may be logged, without the values to hide."""
-        parts = [f"HTTP {status}"]
-        if self.code:
-            parts.append(redact(self.code, hide))
-        if self.message and self.message != self.code:
-            parts.append(f'"{redact(self.message, hide)}"')
-        return ", ".join(parts)
+        code, message = (redact(text, hide) for text in (self.code, self.message))
+        quoted = f'"{message}"' if message and self.message != self.code else ""
+        return ", ".join(filter(None, (f"HTTP {status}", code, quoted)))
 
 
 def _normalize(text: str) -> str:

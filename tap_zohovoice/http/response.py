@@ -96,7 +96,7 @@ def validate_response(
     kind, advice = _classify_error(error, status, wait, rejected)
     wait = wait or wait_from_words(error.words)
     summary = error.summary(status, redact)
-    if advice == _FOREIGN or (error.is_html and kind is TokenRejectedError):
+    if advice == _FOREIGN or error.is_html:
         page = ", an HTML page" if error.is_html else ""
         summary += f"{page}, not the requested JSON{_requested_days(response)}"
     is_gateway = status in {502, 503, 504}

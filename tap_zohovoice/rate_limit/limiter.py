@@ -123,18 +123,16 @@ class SlidingWindowLimiter:
 
     def wait(self, seconds: float, reason: str) -> None:
         """Log why and until when, then sleep."""
-        is_notable = seconds >= LOG_WAIT_FROM
+        is_limit, is_notable = reason.startswith(_AT_LIMIT), seconds >= LOG_WAIT_FROM
         self.waits += is_notable
+        self.delay += 0 if is_limit else seconds
         until = self.clock.utcnow() + dt.timedelta(seconds=seconds)
+        self.current_wait = Wait("at the limit" if is_limit else "waiting", until)
         level = logging.INFO if is_notable else logging.DEBUG
         text = f"{reason}; waiting {seconds:.0f} s, until {until:%Y-%m-%d %H:%M:%S} UTC"
         end = until.isoformat(timespec="seconds")
         fields = {"wait_seconds": round(seconds, 3), "wait_until": end}
         _LOGGER.log(level, "%s", text, extra=fields)
-        is_limit = reason.startswith(_AT_LIMIT)
-        self.delay += 0 if is_limit else seconds
-        status = "at the limit" if is_limit else "waiting"
-        self.current_wait = Wait(status, until)
         part = self.seconds / _REPORTS_PER_PERIOD
         try:
             while self.store.is_volatile and seconds > part:
