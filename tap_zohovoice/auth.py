@@ -80,20 +80,15 @@ class OAuthTokens:
         """Return a token that is valid for a while; fetch one if necessary."""
         if self._token and self.session.clock.monotonic() < self._renew_at:
             return self._token
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": self.refresh_token,
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-        }
-        response = self.request_token(form, HINTS)
+        grant = {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
+        response = self.request_token(grant, HINTS)
         self._token = str(response["access_token"])
         lifetime = _expires_in(response)
         self._renew_at = self.session.sent_at + lifetime - min(EXPIRY_LEEWAY, lifetime / 2)
         self.fetched += 1
         return self._token
 
-    def request_token(self, form: Mapping[str, str], hints: Mapping[str, str]) -> dict[str, Any]:
+    def request_token(self, grant: Mapping[str, str], hints: Mapping[str, str]) -> dict[str, Any]:
         """Return the response to a grant, which has an access token.
 
         The hints say what to do about an OAuth error, by its code in lower case; "" is any other.
@@ -103,6 +98,7 @@ class OAuthTokens:
             ZohoVoiceError: If Zoho rejects the request, or the URL is not that of Zoho Accounts.
         """
         url = f"{self.accounts_url}/oauth/v2/token"
+        form = {**grant, "client_id": self.client_id, "client_secret": self.client_secret}
         headers = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": self.user_agent}
         request = requests.Request("POST", url, headers, data=form).prepare()
 

@@ -212,9 +212,7 @@ def _exchange_code(tokens: OAuthTokens, client: Mapping[str, str], code: str, sc
         **dict.fromkeys(("invalid_code", "invalid_grant"), expired),
         **dict.fromkeys(("invalid_scope", "oauth_scope_mismatch"), no_scope),
     }
-    form = {name: client[name] for name in ("client_id", "client_secret")}
-    form |= {"grant_type": "authorization_code", "code": code}
-    response = tokens.request_token(form, hints)
+    response = tokens.request_token({"grant_type": "authorization_code", "code": code}, hints)
     if "refresh_token" not in response:
         reason = "no refresh token in the response; the code was created with access_type=online"
         message = f"Zoho Accounts: {reason}; {new_code}"
