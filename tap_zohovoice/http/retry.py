@@ -61,7 +61,7 @@ class RetryPolicy:
     _failures: list[str] = field(default_factory=list, init=False)
     """Texts of the failures since the last success that may be due to the token or a lockout."""
     _useless: set[tuple[_Kind, str]] = field(default_factory=set, init=False)
-    """What a failure is not, by its text: a lockout or a rejected token."""
+    """What failures are not, by their texts: rejections of a token, or lockouts."""
 
     def call(
         self,
@@ -103,7 +103,7 @@ class RetryPolicy:
                     self.limiter.wait(max(2.0 ** failures[kind], longer), str(error))
                 return True
             tried.add((kind, text))
-            self._useless.add((kind, text))  # unless the request succeeds now
+            self._useless |= tried  # unless the request succeeds now
             return kind is RateLimitedError or self._renew_token(error)
 
         retrying = tenacity.Retrying(retry=tenacity.retry_if_exception(prepare_retry))
@@ -123,16 +123,12 @@ class RetryPolicy:
         if kind is RateLimitedError or not error.is_uncertain:
             return kind
         self._failures.append(text)
-        is_refused = kind is ZohoVoiceError
+        is_refused, count = kind is ZohoVoiceError, len(self._failures)
         first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
-        causes: dict[_Kind, int] = {TokenRejectedError: first}
-        if is_refused:
-            causes[RateLimitedError] = first + _FAILURES_OF_LOCKOUT
-        for cause, least in causes.items():
-            is_new = (cause, text) not in self._useless
-            if self._has_passed and is_new and len(self._failures) >= least:
-                return cause
-        return kind
+        cause: _Kind = TokenRejectedError if count == first else RateLimitedError
+        is_lockout = is_refused and count >= first + _FAILURES_OF_LOCKOUT
+        is_likely = self._has_passed and (count == first or is_lockout)
+        return cause if is_likely and (cause, text) not in self._useless else kind
 
     def _renew_token(self, error: RequestError) -> bool:
         if not self.invalidate_token():

@@ -145,6 +145,15 @@ class TestFailureAfterSuccess:
         stack.fail()
         assert stack.tokens_issued.call_count == 1
 
+    def test_with_a_text_that_changes_may_be_a_lockout(self, stack: Stack) -> None:
+        refusals = [{"status_code": 400, "json": {"code": code}} for code in ("A", "B", "C")]
+        stack.respond(OK, *refusals, OK)
+        stack.get()
+        stack.fail()
+        stack.get()
+        assert stack.tokens_issued.call_count == 2
+        assert 600 < sum(stack.clock.slept) < 620
+
     def test_of_the_first_request_gets_no_new_token(self, stack: Stack) -> None:
         stack.respond(DENIED)
         stack.fail("administrator")
