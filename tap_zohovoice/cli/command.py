@@ -133,9 +133,8 @@ class GracefulShutdown:
 def drop_invalid_log_levels(logger: logging.Logger) -> None:
     """Remove invalid log levels and empty variables from the environment: the SDK would fail."""
     for name in (f"{logger.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
-        level = os.environ.pop(name, "").strip().upper()
-        if level in logging.getLevelNamesMapping():
-            os.environ[name] = level
+        if os.environ.get(name, "").upper() not in logging.getLevelNamesMapping():
+            os.environ.pop(name, None)
     if not os.environ.get("SINGER_SDK_LOG_CONFIG"):
         os.environ.pop("SINGER_SDK_LOG_CONFIG", None)
 
