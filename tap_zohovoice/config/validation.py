@@ -98,10 +98,10 @@ def _schema_errors(
         rule, expected = str(error.validator), error.validator_value
         known, name = spec.get("properties", {}), ".".join(map(str, error.absolute_path))
         if rule == "required":
-            missing = {*expected} - {*error.instance}
+            missing = [name for name in expected if name not in error.instance]
             yield from ((name, f"{name} is required") for name in missing)
         elif rule == "additionalProperties":
-            for unknown in {*error.instance} - {*known}:
+            for unknown in [name for name in error.instance if name not in known]:
                 path = f"{name}.{unknown}" if name else unknown
                 yield path, f"unknown setting {path[:60]}{suggest(unknown, known)}"
         else:
