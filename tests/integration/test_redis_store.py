@@ -228,25 +228,28 @@ def test_store_holds_only_numbers_and_digests(machines: Machines) -> None:
         assert word not in f"{key} {stored}"
 
 
-def test_new_store_grants_nothing_for_a_period(new_machines: Machines, caplog: Captured) -> None:
+@pytest.mark.parametrize("loss", ["new", "restarted", "restarted from a snapshot", "failover"])
+def test_store_that_may_have_lost_requests_grants_nothing_for_a_period(
+    machines: Machines, caplog: Captured, loss: str
+) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    assert new_machines.waited(new_machines.limiter()) == about(60)
-    assert new_machines.waited(new_machines.limiter(url="http://x.invalid")) == 0
+    server, limiter = machines.server, machines.limiter(5)
+    assert machines.waited(limiter) == 0
+    if loss == "restarted from a snapshot":
+        server.client.save()  # without the slots that follow
+    assert [machines.waited(limiter) for _ in range(2)] == [0, 0]
+    if loss == "new":
+        server.client.flushall()
+    elif loss == "failover":  # the data is there, but was written by another server
+        server.client.hset(machines.stored()[0], "run_id", "0" * 40)
+    else:
+        server.restart()
+        server.snapshot.unlink(missing_ok=True)
+    assert bool(server.client.keys("*")) == (loss in {"restarted from a snapshot", "failover"})
+    assert machines.waited(machines.limiter(5)) == about(60)
+    assert machines.waited(machines.limiter(url="http://x.invalid")) == 0
     (line,) = caplog.messages
     assert line.startswith(f"{FORGOTTEN}; waiting 60 s, until ")
-
-
-@pytest.mark.parametrize("has_saved", [True, False])
-def test_restarted_store_grants_nothing_for_a_period(machines: Machines, has_saved: bool) -> None:
-    limiter = machines.limiter(5)
-    assert machines.waited(limiter) == 0
-    if has_saved:
-        machines.server.client.save()  # without the slots that follow
-    assert [machines.waited(limiter) for _ in range(2)] == [0, 0]
-    machines.server.restart()
-    machines.server.snapshot.unlink(missing_ok=True)
-    assert bool(machines.server.client.keys("*")) == has_saved
-    assert machines.waited(machines.limiter(5)) == about(60)
 
 
 def test_request_during_a_restart_counts_from_its_response(machines: Machines) -> None:
@@ -257,12 +260,6 @@ def test_request_during_a_restart_counts_from_its_response(machines: Machines) -
     machines.clock.sleep(50)
     first.release()
     assert machines.waited(second) == about(60)
-
-
-def test_failover_grants_nothing_for_a_period(machines: Machines) -> None:
-    """The data is there, but was written by another server."""
-    machines.server.client.hset(machines.stored()[0], "run_id", "0" * 40)
-    assert machines.waited(machines.limiter()) == about(60)
 
 
 @pytest.mark.parametrize("knows_by", ["response", "store"])
