@@ -1,6 +1,6 @@
 """Trials of larger pages through the command line: what they cost, and that nothing is lost."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, get_args
 
 import pytest
@@ -48,17 +48,6 @@ def test_size_comes_down(account: Accounts, behaviour: str, granted: int) -> Non
     more = 6 if behaviour == "nothing" else 0  # silent days are verified
     requests = count(account, {"max_size": granted, "size_over": behaviour})
     assert requests <= ROWS / granted * 1.05 + 12 + more
-
-
-@pytest.mark.parametrize("granted", [150, 100, 60, 25])
-@pytest.mark.parametrize("total", ["exact", "absent"])
-@pytest.mark.parametrize("days", [1, 5, 20])
-def test_refusal_by_no_rows_hides_no_call(
-    account: Accounts, granted: int, total: str, days: int
-) -> None:
-    habits = {"max_size": granted, "size_over": "nothing", "total": total}
-    with account(300, first=date(2026, 3, 1) - timedelta(days), **habits) as box:
-        box.read()
 
 
 def test_size_is_proved_once_for_all_streams(account: Accounts) -> None:
