@@ -1,6 +1,7 @@
 """Malformed responses and states: never a traceback, a hang or a wrong STATE."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,11 +57,7 @@ RUNS = st.builds(
 )
 SCENARIOS = st.builds(
     lambda runs, streams, order: scenario(
-        *runs,
-        streams=streams,
-        account=AccountSpec(
-            ACCOUNT.bursts, Dialect(order=order), size=ACCOUNT.size, days=ACCOUNT.days
-        ),
+        *runs, streams=streams, account=replace(ACCOUNT, dialect=Dialect(order=order))
     ),
     st.lists(RUNS, min_size=1, max_size=2),
     st.sampled_from((("call_logs",), ALL)),

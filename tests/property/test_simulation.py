@@ -182,20 +182,18 @@ def recent(
     return st.lists(burst, min_size=1, max_size=2).map(tuple)
 
 
-def steady(days: int) -> st.SearchStrategy[tuple[Burst, ...]]:
-    """Generate calls without a pause, from some day until now."""
-    return st.builds(
-        lambda ago, hours, age: (Burst(ago, age * 24 // hours, hours * 60 * MINUTE),),
-        ago=st.integers(0, 600),
-        hours=st.sampled_from((1, 3, 5)),
-        age=st.sampled_from((10, 25, 50, 130)).map(lambda age: min(age, days + 5)),
-    )
-
-
 def in_part(days: int) -> st.SearchStrategy[AccountSpec]:
+    """Generate accounts of calls without a pause, from some day until now."""
     return st.builds(
         AccountSpec,
-        bursts=steady(days),
+        bursts=st.builds(
+            lambda ago, hours, age: (
+                Burst(ago, min(age, days + 5) * 24 // hours, hours * 60 * MINUTE),
+            ),
+            ago=st.integers(0, 600),
+            hours=st.sampled_from((1, 3, 5)),
+            age=st.sampled_from((10, 25, 50, 130)),
+        ),
         dialect=dialects(**ANSWERED_IN_PART, **RESPONSES),
         size=st.sampled_from((50, 200, None)),
         days=st.just(days),

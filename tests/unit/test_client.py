@@ -3,7 +3,6 @@
 import http.client
 import socket
 import ssl
-import threading
 from typing import Any
 from unittest.mock import Mock
 
@@ -17,6 +16,7 @@ from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
+from tests.support.raw_server import raw_server
 from tests.unit.test_auth import TOKEN_URL, tokens_of
 
 URL = "https://voice.example.invalid/logs"
@@ -200,19 +200,12 @@ class TestNetworkError:
         assert found.is_unreachable
 
     def test_of_a_real_socket_is_told_apart(self, clock: FakeClock, requests_mock: Mocker) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-
-            def cut() -> None:
-                for _ in range(2):
-                    server.accept()[0].close()
-
-            threading.Thread(target=cut, daemon=True).start()
-            url = f"http://127.0.0.1:{port}/"
-            requests_mock.get(url, real_http=True)
-            stack = Stack(clock, requests_mock, url)
-            stack.fail(f"127.0.0.1:{port} closed the connection", max_attempts=2)
-        stack.fail(f"127.0.0.1:{port} refused the connection", max_attempts=2)
+        with raw_server(b"") as server:
+            requests_mock.get(server.url, real_http=True)
+            stack = Stack(clock, requests_mock, server.url)
+            address = server.url[len("http://") : -1]
+            stack.fail(f"{address} closed the connection", max_attempts=2)
+        stack.fail(f"{address} refused the connection", max_attempts=2)
 
 
 def test_retryable_error_of_the_handler_is_retried(stack: Stack) -> None:

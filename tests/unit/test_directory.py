@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from requests_mock import Mocker
 
-from tap_zohovoice.streams.directory import DIRECTORY_STREAMS, CampaignsStream
+from tap_zohovoice.streams.directory import DIRECTORY_STREAMS, CampaignsStream, SmsLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import NOW, FakeClock
 
@@ -39,36 +39,35 @@ def mock(requests_mock: Mocker) -> Mocker:
 class Server:
     """A list of one path, in pages."""
 
+    shuffles = 0  # requests before each of which the order changes
+
     def __init__(self, mock: Mocker, stream: Any, rows: list[Any] | int) -> None:
         self.stream = stream
         self.rows = rows if isinstance(rows, list) else rows_of(stream, rows)
         # Of campaigns, each page has ten rows.
         self.max_size = 10 if stream is CampaignsStream else 1000
-        self.base, self.meta = 0, dict[str, Any]()
+        self.base, self.meta, self.orders = 0, dict[str, Any](), itertools.count(1)
         self.url = f"{VOICE}/rest/json/{stream.path}"
-        self.mock = mock.get(self.url, json=self.respond)
+        self.mock, self._mocker = mock.get(self.url, json=self.respond), mock
+
+    @property
+    def queries(self) -> list[dict[str, list[str]]]:
+        sent = self._mocker.request_history
+        return [request.qs for request in sent if request.url.startswith(self.url)]
 
     @property
     def keys(self) -> list[str]:
         return [row[self.stream.primary_keys[0]] for row in self.rows]
 
     def respond(self, request: Any, _context: Any) -> dict[str, Any]:
+        if self.shuffles:
+            key, number = self.stream.primary_keys[0], min(next(self.orders), self.shuffles)
+            self.rows.sort(key=lambda row: zlib.crc32(f"{number} {row[key]}".encode()))
         size = int(request.qs.get(self.stream.size_param, ["1000"])[0])
         offset = request.qs.get("from") or request.qs.get("from_index") or ["0"]
         first = max(int(offset[0]) - self.base, 0)
         rows = self.rows[first : first + min(size, self.max_size)]
         return {"code": "200", "status": "SUCCESS", self.stream.envelope: rows, **self.meta}
-
-    def shuffles(self, mock: Mocker, times: int) -> None:
-        """Change the order before each of some requests."""
-        count, key = itertools.count(2), self.stream.primary_keys[0]
-
-        def respond(request: Any, context: Any) -> dict[str, Any]:
-            number = min(next(count), times + 1)
-            self.rows.sort(key=lambda row: zlib.crc32(f"{number} {row[key]}".encode()))
-            return self.respond(request, context)
-
-        mock.get(self.url, json=respond)
 
 
 Read = Callable[..., list[dict[str, Any]]]
@@ -110,7 +109,7 @@ def test_requests_name_offset_and_size(read: Read, mock: Mocker, stream: Any) ->
     server = Server(mock, stream, stream.page_size + 7)
     read(stream.name)
     offsets = (0, stream.page_size, stream.page_size + 7)
-    assert [request.qs for request in server.mock.request_history] == [
+    assert server.queries == [
         {"from": ["0"], stream.size_param: ["1"]},  # whether the scope is there
         *({"from": [str(n)], stream.size_param: [str(stream.page_size)]} for n in offsets),
     ]
@@ -144,8 +143,7 @@ def test_list_in_changing_order_is_read_again(
     read_keys: Any, mock: Mocker, stream: Any, count: int, times: int, meta: dict[str, Any]
 ) -> None:
     server = Server(mock, stream, count)
-    server.meta = meta
-    server.shuffles(mock, times)
+    server.meta, server.shuffles = meta, times
     assert sorted(read_keys(stream)) == sorted(server.keys)
 
 
@@ -174,7 +172,7 @@ def test_page_of_something_in_between_is_requested_again(
 @pytest.mark.parametrize("stream", OFFSET_PAGED)
 def test_list_that_cannot_be_whole_is_an_error(read: Read, mock: Mocker, stream: Any) -> None:
     server = Server(mock, stream, 250)
-    server.shuffles(mock, 1000)
+    server.shuffles = 1000
     with pytest.raises(Exception, match=f"The order of the list of {stream.name} changes"):
         read(stream.name)
     server = Server(mock, stream, 60)
@@ -227,14 +225,12 @@ def test_rejection_of_no_index_is_an_error(read: Read, mock: Mocker, status: int
         read("campaigns")
 
 
-def serve_messages(mock: Mocker, messages: list[dict[str, Any]]) -> Any:
-    def respond(request: Any, _context: Any) -> dict[str, Any]:
-        first, size = (int(request.qs[name][0]) for name in ("from", "size"))
-        rows = [] if "optarchived" in request.qs else messages[first : first + size]
-        meta = {"total": len(messages)}
-        return {"status": "success", "smsLogQuery": rows, "meta": meta if rows else {}}
-
-    return mock.get(f"{VOICE}/rest/json/v1/sms/logs", json=respond)
+def serve_messages(mock: Mocker, messages: list[dict[str, Any]]) -> Server:
+    server = Server(mock, SmsLogsStream, messages)
+    server.meta = {"meta": {"total": len(messages)}}
+    archive = {"status": "success", SmsLogsStream.envelope: []}
+    mock.get(server.url + "?optArchived=true", json=archive)
+    return server
 
 
 def messages_of(count: int) -> list[dict[str, Any]]:
@@ -249,7 +245,7 @@ def test_requests_name_offset_size_and_archive(read: Read, mock: Mocker) -> None
     server = serve_messages(mock, messages_of(130))
     assert len(read("sms_logs")) == 130
     size = {"size": ["100"]}
-    assert [request.qs for request in server.request_history] == [
+    assert server.queries == [
         {"from": ["0"], "size": ["1"]},  # whether the scope is there
         *({"from": [str(offset)], **size} for offset in (0, 100, 130)),
         {"from": ["0"], **size, "optarchived": ["true"]},
@@ -269,7 +265,7 @@ def test_messages_in_any_order_are_read(
 ) -> None:
     server = serve_messages(mock, sorted(messages_of(900), key=order))
     assert len(read("sms_logs", start_date="2026-02-27T12:00:00Z")) == 49
-    assert len(server.request_history) == requests
+    assert len(server.queries) == requests
     assert "meta.total" not in caplog.text
 
 

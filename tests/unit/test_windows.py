@@ -282,12 +282,3 @@ def test_granted_pages_cost_no_more_than_fixed_ones(
     )
     assert granted <= fixed + more
     assert granted == fixed or rows > 200
-
-
-def test_silent_windows_take_one_request_with_large_pages() -> None:
-    calls = [(3650 * 1440, 1_500, 20 * MINUTE)]
-    few, many = (
-        read_whole(account_of(calls, size=None, days=3690, max_range_days=31, max_size=size))
-        for size in (200, 1_000)
-    )
-    assert many.requests <= few.requests + 3
