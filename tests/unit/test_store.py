@@ -6,7 +6,6 @@ import resource
 import shutil
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -192,13 +191,4 @@ def test_forked_process_shares_the_file(clock: FakeClock, caplog: pytest.LogCapt
     assert os.waitpid(child, 0)[1] == 0
     assert store.try_acquire(3, 60).slot is not None
     assert store.try_acquire(3, 60) == Grant(None, 120)
-    assert not warnings_of(caplog)
-
-
-def test_threads_share_the_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    store = SQLiteSlotStore(CLIENT, URL, 60, clock)
-    with ThreadPoolExecutor(4) as threads:
-        grants = list(threads.map(lambda _: store.try_acquire(20, 60), range(40)))
-    slots = [grant.slot for grant in grants if grant.slot is not None]
-    assert len(set(slots)) == len(slots) == 20
     assert not warnings_of(caplog)

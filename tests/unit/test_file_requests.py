@@ -1,4 +1,4 @@
-"""Groups of files that one request may ask for."""
+"""Which files are requested together, and which once more."""
 
 import datetime as dt
 from collections import Counter
@@ -16,6 +16,8 @@ from tap_zohovoice.recordings.writer import FileWriter, Rechecks
 
 MEBI = 1024 * 1024
 START = "2026-02-28T12:00:00.000000+00:00"
+LOOKBACK = dt.timedelta(days=3)
+NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 Files = list[tuple[str, int | None]]
 
 
@@ -109,3 +111,40 @@ def test_stored_files_are_not_requested(tmp_path: Path) -> None:
     assert [name for names, _ in groups for name in names] == [name for name, _ in files]
     assert [name for _, names in groups for name in names] == [f"{n}.wav" for n in range(0, 300, 3)]
     assert max(sizes(groups)) == 10
+
+
+def start(day: int) -> str:
+    return f"2026-02-{day:02}T08:00:00.000000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("before", "files", "due"),
+    [
+        ("", [(20, False), (21, False)], []),
+        ("", [(20, True), (21, True)], [20, 21]),
+        ("", [(20, False), (21, True)], [21]),
+        (start(20), [(20, False), (21, False)], []),
+        (start(21), [(20, True), (21, False)], [20, 21]),  # a file that came late
+        (start(20), [(20, True)], [20, 21]),  # several files of one call
+        (start(19), [(20, False), (20, True), (21, False)], [20, 21]),
+        (start(22), [], []),
+    ],
+)
+def test_files_behind_a_provisional_one_wait(
+    before: str,
+    files: list[tuple[int, bool]],
+    due: list[int],  # days, and what is provisional
+) -> None:
+    rechecks = Rechecks(before, LOOKBACK)
+    for day, is_provisional in files:
+        rechecks.record(start(day), is_provisional=is_provisional)
+    later = Rechecks(rechecks.verified_until, LOOKBACK)
+    assert [day for day in (20, 21) if later.may_grow(start(day), None)] == due
+
+
+@pytest.mark.parametrize(("days", "is_early"), [(0, True), (2, True), (3, False), (400, False)])
+def test_file_downloaded_late_is_final(days: int, *, is_early: bool) -> None:
+    begun = (NOW - dt.timedelta(days=days)).isoformat(timespec="microseconds")
+    assert Rechecks("", LOOKBACK).may_grow(begun, NOW) == is_early
+    assert not Rechecks("", dt.timedelta(0)).may_grow(begun, NOW)
+    assert not Rechecks("", dt.timedelta(0)).may_grow(begun, None)
