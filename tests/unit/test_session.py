@@ -1,5 +1,8 @@
-"""HTTP session: bounded bodies, no redirects, cookies or interim responses."""
+"""HTTP session: no redirects, cookies or interim responses; bodies decompressed, bounded, whole."""
 
+import gzip
+import io
+import tracemalloc
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
@@ -7,10 +10,11 @@ from typing import Any
 import pytest
 import requests
 from requests_mock import Mocker
-from urllib3 import HTTPSConnectionPool
+from urllib3 import HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 
-from tap_zohovoice.http.session import PlainSession
+from tap_zohovoice._compat import override
+from tap_zohovoice.http.session import PlainSession, content_length, read_whole
 from tests.support.cli import FakeClock
 from tests.support.raw_server import raw_server
 
@@ -20,13 +24,9 @@ def session(clock: FakeClock) -> PlainSession:
     return PlainSession(clock, 9)
 
 
-def prepare(url: str, method: str = "GET") -> requests.PreparedRequest:
-    return requests.Request(method, url).prepare()
-
-
 def test_body_is_left_to_the_caller(session: PlainSession, requests_mock: Mocker) -> None:
     requests_mock.get("http://a/", content=b"body")
-    response = session.send(prepare("http://a/"))
+    response = session.get("http://a/")
     assert requests_mock.request_history[0].timeout == 9
     assert response.raw.read() == b"body"
 
@@ -34,7 +34,7 @@ def test_body_is_left_to_the_caller(session: PlainSession, requests_mock: Mocker
 def test_first_date_of_each_url_is_kept(session: PlainSession, requests_mock: Mocker) -> None:
     for date, path in enumerate(("tokens", "logs?from=0", "logs?from=1")):
         requests_mock.get(f"http://a/{path}", headers={"Date": str(date)})
-        session.send(prepare(f"http://a/{path}"))
+        session.get(f"http://a/{path}")
     assert session.first_dates == {"http://a/tokens": "0", "http://a/logs": "1"}
 
 
@@ -43,7 +43,7 @@ def test_deadline_of_a_body_begins_at_its_request(
 ) -> None:
     requests_mock.get("http://a/", content=b"body")
     for seconds in (8, 10):
-        response = session.send(prepare("http://a/"))
+        response = session.get("http://a/")
         clock.time += seconds
         with pytest.raises(requests.ReadTimeout) if seconds > 9 else nullcontext():
             assert b"".join(session.iter_body(response)) == b"body"
@@ -70,13 +70,13 @@ OTHERS = [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
 def test_interim_responses_are_skipped(session: PlainSession, interim: Iterable[bytes]) -> None:
     final = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
     with raw_server(*interim, final) as server:
-        response = session.send(prepare(server.url))
+        response = session.get(server.url)
         assert (response.status_code, response.raw.read()) == (200, b"body")
 
 
 def test_endless_interim_responses_end() -> None:
     with raw_server(INTERIM, repeat=10_000) as server, PlainSession(FakeClock(), 9) as session:
-        response = session.send(prepare(server.url))
+        response = session.get(server.url)
         assert response.status_code == 103
         response.close()
 
@@ -92,5 +92,151 @@ def test_connections_of_a_pool_keep_their_class() -> None:
 
     adapter: Any = PlainSession(FakeClock(), 9).get_adapter("https://a/")
     adapter.poolmanager.pool_classes_by_scheme = {"https": ProxiedPool}
-    pool = adapter.get_connection_with_tls_context(prepare("https://a/"), verify=True)
+    request = requests.Request("GET", "https://a/").prepare()
+    pool = adapter.get_connection_with_tls_context(request, verify=True)
     assert issubclass(pool.ConnectionCls, ProxiedConnection)
+
+
+CONTENT = b"".join(b"%d," % number for number in range(100_000))
+GZIPPED = gzip.compress(CONTENT)
+
+
+def response_of(raw: io.BufferedIOBase, **headers: str) -> requests.Response:
+    response = requests.Response()
+    response.headers.update({name.replace("_", "-"): text for name, text in headers.items()})
+    response.raw = HTTPResponse(raw, dict(response.headers), preload_content=False)
+    return response
+
+
+def read_body(response: requests.Response, clock: FakeClock, timeout: float) -> bytes:
+    session = PlainSession(clock, timeout)
+    session.sent_at = clock.monotonic()
+    return read_whole(response, session.iter_body(response))
+
+
+def fetch(body: bytes, **headers: str) -> bytes:
+    """Read a body with these headers by the tap's reader."""
+    return read_body(response_of(io.BytesIO(body), **headers), FakeClock(), 60)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        *[(name, CONTENT) for name in ("identity", "UTF-8", "none", "aws-chunked", "")],
+        *[(name, GZIPPED) for name in ("gzip", "X-GZip", "aws-chunked, gzip", "gzip;q=1.0")],
+        ('"gzip"', GZIPPED),
+        # Codings that were not asked for are left, for those that parse the body.
+        *[(name, CONTENT) for name in ("br", "zstd", "deflate")],
+        *[(name, CONTENT) for name in ("gzip", "gzip, br")],  # a proxy has decompressed it
+    ],
+)
+def test_body_is_decompressed_if_coding_is_known(encoding: str, body: bytes) -> None:
+    assert fetch(body, Content_Encoding=encoding) == CONTENT
+
+
+class Steady(io.BytesIO):
+    """A body of which some bytes come in each second."""
+
+    def __init__(self, clock: FakeClock, per_second: int, body: bytes = CONTENT) -> None:
+        super().__init__(body)
+        self.clock, self.per_second = clock, per_second
+
+    @override
+    def read1(self, size: int | None = -1) -> bytes:
+        self.clock.sleep(1)
+        return super().read1(self.per_second)
+
+
+def test_slow_body_may_take_time_by_size(clock: FakeClock) -> None:
+    assert read_body(response_of(Steady(clock, 5_000)), clock, 5) == CONTENT
+    assert len(clock.slept) > 100
+
+
+def test_body_that_drips_ends_by_its_deadline(clock: FakeClock) -> None:
+    """A server that sends a byte now and then keeps every single read within its timeout."""
+    with pytest.raises(requests.Timeout):
+        read_body(response_of(Steady(clock, 4)), clock, 60)
+    assert 60 <= sum(clock.slept) <= 62
+
+
+@pytest.mark.parametrize("rest", [b"", bytes(512)])
+@pytest.mark.parametrize("sizes", [(70_000,), (0, 1, 300_000), (65_536, 65_536)])
+def test_all_members_of_a_gzip_body_are_read(sizes: tuple[int, ...], rest: bytes) -> None:
+    file = io.BytesIO(CONTENT)
+    body = b"".join(gzip.compress(file.read(size)) for size in (*sizes, -1))
+    assert fetch(body + rest, Content_Encoding="gzip") == CONTENT
+
+
+def test_members_are_found_where_reads_divide_them(clock: FakeClock) -> None:
+    body = gzip.compress(CONTENT[:5000]) + gzip.compress(CONTENT[5000:6000]) + bytes(3)
+    response = response_of(Steady(clock, 1, body), Content_Encoding="gzip")
+    assert read_body(response, clock, 10**6) == CONTENT[:6000]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "missing"),
+    [
+        *[("gzip", GZIPPED[:kept], 0) for kept in (5, 1000, -1)],
+        *[("gzip", GZIPPED + GZIPPED[:kept], 0) for kept in (1, 5, 1000, -1)],
+        ("gzip", GZIPPED[:-8] + bytes(8), 0),
+        *[(encoding, b"\x1f" + CONTENT, 0) for encoding in ("gzip", "gzip, br")],
+        *[("", CONTENT, missing) for missing in (1, 1000)],
+    ],
+    ids=lambda value: str(len(value)) if isinstance(value, bytes) else value,
+)
+def test_truncated_or_undecodable_body_is_an_error(
+    encoding: str, body: bytes, missing: int
+) -> None:
+    length = str(len(body) + missing)
+    with pytest.raises(requests.RequestException):
+        fetch(body, Content_Encoding=encoding, Content_Length=length)
+
+
+def test_highly_compressed_body_comes_in_small_chunks() -> None:
+    body = io.BytesIO(gzip.compress(bytes(10_000_000)))
+    response = response_of(body, Content_Encoding="gzip")
+    sizes = [len(chunk) for chunk in PlainSession(FakeClock(), 10**9).iter_body(response)]
+    assert sum(sizes) == 10_000_000
+    assert max(sizes) <= 64 * 1024
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_body_of_100_megabytes_is_rejected(encoding: str) -> None:
+    body = bytes(100_000_000)
+    response = response_of(
+        io.BytesIO(gzip.compress(body, 1) if encoding == "gzip" else body),
+        Content_Encoding=encoding,
+    )
+    tracemalloc.start()
+    with pytest.raises(requests.RequestException):
+        read_body(response, FakeClock(), 60)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("headers", "length"),
+    [
+        *[({}, 12), ({"Content_Encoding": "UTF-8"}, 12), ({"Content_Encoding": ""}, 12)],
+        *[({"Content_Encoding": "gzip"}, None), ({"Transfer_Encoding": "chunked"}, None)],
+        *[({"Content_Length": bad}, None) for bad in ("", "-1", "1, 1", "many", "9" * 5000)],
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_content_length_is_of_valid_uncompressed_bodies_alone(
+    headers: dict[str, str], length: int | None
+) -> None:
+    response = response_of(io.BytesIO(), **{"Content_Length": "12", **headers})
+    assert content_length(response) == length
+
+
+@pytest.mark.parametrize(
+    "location", [b"http://[bad", b"/\xff\xfe", b"http://127.0.0.1:1/elsewhere", b""]
+)
+def test_redirect_is_neither_followed_nor_read(session: PlainSession, location: bytes) -> None:
+    head = b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: " + location + b"\r\n\r\n"
+    with raw_server(head, bytes(20_000_000)) as server, session.get(server.url) as response:
+        assert response.status_code == 302
+        assert response.raw.tell() == 0
+        assert response.next is None
