@@ -60,6 +60,13 @@ class FileRequests:
         """Return an estimate of the requests for a number of files."""
         return -(-count // self.max_files) if self._is_proven else count
 
+    def download_all(self, downloads: Iterable[Download]) -> Iterator[tuple[Download, Record]]:
+        """Download files where necessary; iterate over them, with fields of their records."""
+        for group, names in self.iter_groups(downloads):
+            with self._request_several(names) as archive:
+                for download in group:
+                    yield download, self._fields_of(download, archive)
+
     def iter_groups(
         self, downloads: Iterable[Download]
     ) -> Iterator[tuple[list[Download], list[str]]]:
@@ -85,7 +92,7 @@ class FileRequests:
             yield group, names
 
     @contextmanager
-    def request_several(self, names: Sequence[str]) -> Generator[Archive]:
+    def _request_several(self, names: Sequence[str]) -> Generator[Archive]:
         """Request files at once, if there are several; the archive is deleted after the block."""
         if len(names) <= 1:
             yield {}
@@ -112,6 +119,19 @@ class FileRequests:
         if self._poor >= _MAX_POOR:
             self._stop("most of the files are missing in the archive")
         return archive
+
+    def _fields_of(self, download: Download, archive: Archive) -> Record:
+        if not download.is_needed:
+            return self.writer.already_stored(download)
+        try:
+            return self.download(download, archive)
+        except ZohoVoiceError as error:
+            if self.failures.concerns_others(error):
+                raise
+            if download.stored.size and download.is_provisional:  # what is stored may be complete
+                return self.writer.already_stored(download)
+            self.writer.results["failed"] += 1
+            return {"error": error.summary}
 
     def download(self, download: Download, archive: Archive) -> Record:
         """Store a file, of an archive or by a request of its own; return fields of its record."""

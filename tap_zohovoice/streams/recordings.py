@@ -8,11 +8,9 @@ from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.exceptions import ZohoVoiceError
-from tap_zohovoice.recordings.archive import Archive
 from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import open_storage
-from tap_zohovoice.recordings.writer import Download, FileWriter, Rechecks
+from tap_zohovoice.recordings.writer import FileWriter, Rechecks
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.services import Services
@@ -84,26 +82,10 @@ class RecordingsStream(CallItemStream):
             return
         state = self.get_context_state({"kind": items[0]["kind"]})
         downloads = (files.writer.prepare(item, rechecks) for item in items)
-        for group, names in files.iter_groups(downloads):
-            with files.request_several(names) as archive:
-                for download in group:
-                    item, fields = download.item, self._download(download, files, archive)
-                    if "error" not in fields:
-                        rechecks.record(item["start_time"], is_provisional=download.is_provisional)
-                    if rechecks.verified_until:
-                        state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
-                    yield {**item, **fields}
-
-    def _download(self, download: Download, files: FileRequests, archive: Archive) -> Record:
-        """Download a file if necessary; return fields of its record."""
-        if not download.is_needed:
-            return files.writer.already_stored(download)
-        try:
-            return files.download(download, archive)
-        except ZohoVoiceError as error:
-            if self.failures.concerns_others(error):
-                raise
-            if download.stored.size and download.is_provisional:  # what is stored may be complete
-                return files.writer.already_stored(download)
-            self.results["failed"] += 1
-            return {"error": error.summary}
+        for download, fields in files.download_all(downloads):
+            if "error" not in fields:
+                start = download.item["start_time"]
+                rechecks.record(start, is_provisional=download.is_provisional)
+            if rechecks.verified_until:
+                state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
+            yield {**download.item, **fields}
