@@ -231,11 +231,9 @@ def test_refresh_token_returns_a_token(caller: Caller) -> None:
         ("grant_type", "unsupported_grant_type"),
     ],
 )
-@pytest.mark.parametrize("status", [200, 400, 401])
-def test_wrong_credentials_are_rejected(caller: Caller, name: str, error: str, status: int) -> None:
-    set_dialect(caller, token_error_status=status)
+def test_wrong_credentials_are_rejected(caller: Caller, name: str, error: str) -> None:
     answer = caller.post(**{name: "wrong"})
-    assert (answer.status_code, answer.json()) == (status, {"error": error})
+    assert (answer.status_code, answer.json()) == (200, {"error": error})
     assert caller.box.stats.tokens == 0
 
 
@@ -251,10 +249,9 @@ def test_code_is_exchanged_once(caller: Caller) -> None:
 
 
 def test_code_expires(caller: Caller) -> None:
-    set_dialect(caller, code_seconds=180)
     code = caller.box.accounts.client.code
     caller.box.accounts.add_code("1000.another")
-    caller.clock.sleep(179)
+    caller.clock.sleep(599)
     assert "refresh_token" in caller.post(grant_type="authorization_code", code=code).json()
     caller.clock.sleep(1)
     late = caller.post(grant_type="authorization_code", code="1000.another").json()
@@ -268,27 +265,24 @@ def test_wrong_secret_does_not_use_up_a_code(caller: Caller) -> None:
 
 
 def test_online_code_returns_no_refresh_token(caller: Caller) -> None:
-    set_dialect(caller, code_access="online", api_domain="https://www.zohoapis.eu")
+    set_dialect(caller, code_access="online")
     code = caller.box.accounts.client.code
     answer = caller.post(grant_type="authorization_code", code=code).json()
     assert "refresh_token" not in answer
     assert answer["access_token"]
-    assert answer["api_domain"] == "https://www.zohoapis.eu"
 
 
-@pytest.mark.parametrize("status", [200, 400])
-def test_token_limit_is_ten_in_ten_minutes(caller: Caller, status: int) -> None:
-    set_dialect(caller, tokens_denied_status=status)
+def test_token_limit_is_ten_in_ten_minutes(caller: Caller) -> None:
     assert all("access_token" in caller.post().json() for _ in range(10))
     answer = caller.post()
-    assert answer.status_code == status
+    assert answer.status_code == 400
     assert answer.json()["error"] == "Access Denied"
     caller.clock.sleep(600)
     assert "access_token" in caller.post().json()
 
 
 def test_token_expires_by_time_or_number(caller: Caller) -> None:
-    set_dialect(caller, token_ttl_seconds=90, tokens_limit=99, live_tokens=3)
+    set_dialect(caller, token_ttl_seconds=90, tokens_limit=99)
     assert caller.get().status_code == 200
     caller.clock.sleep(89)
     assert caller.get().status_code == 200
@@ -296,7 +290,7 @@ def test_token_expires_by_time_or_number(caller: Caller) -> None:
     assert caller.get().status_code == 401
     caller.token = ""
     assert caller.get().status_code == 200
-    for _ in range(3):
+    for _ in range(15):
         caller.post()
     assert caller.get().status_code == 401
 

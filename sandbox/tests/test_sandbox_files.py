@@ -281,18 +281,6 @@ def test_large_file_is_not_copied(caller: Caller) -> None:
         assert peak < 30_000_000  # the server sets 10 MB aside for a request of before
 
 
-@pytest.mark.parametrize(
-    ("kind", "told"),
-    [("octet", "application/octet-stream"), ("audio", "audio/x-wav"), ("html", "text/html")],
-)
-def test_content_type_of_a_file(caller: Caller, kind: str, told: str) -> None:
-    set_dialect(caller, file_type=kind)
-    name = some_name(caller)
-    answer = fetch(caller, name)
-    assert answer.headers["Content-Type"].partition(";")[0] == told
-    assert answer.content == caller.box.audio.read(name)
-
-
 @pytest.mark.parametrize("size", ["exact", "absent", "text", "wrong"])
 def test_size_in_rows(caller: Caller, size: str) -> None:
     right = [file for row in caller.rows() for file in files_of(row)]
@@ -348,18 +336,6 @@ def test_filtered_rows_have_file_keys(caller: Caller) -> None:
     assert both == [row for row in whole.values() if files_of(row)]
     caller.box.store.add({"logid": "1", "call_recording": {}, "voicemail": {}})
     assert set(caller.rows(size=1, isVoiceMail="true")[0]) == {"logid", "voicemail"}
-
-
-def test_latency_of_files(caller: Caller) -> None:
-    set_dialect(caller, file_latency_seconds=2.5)
-    caller.get()
-    assert caller.clock.passed == 0
-    fetch(caller, some_name(caller))
-    assert caller.clock.passed == 2.5
-    assert caller.box.stats.files.log[0][0] == 1000
-    set_dialect(caller, file_latency_seconds=0, latency_seconds=1)
-    fetch(caller, some_name(caller))
-    assert caller.clock.passed == 2.5
 
 
 # The limits, the tokens and the counts

@@ -18,7 +18,7 @@ from zoho_voice_sandbox.dialect import Dialect, field_values
 from zoho_voice_sandbox.directory import Directory
 from zoho_voice_sandbox.history import History
 from zoho_voice_sandbox.server import Sandbox
-from zoho_voice_sandbox.token_endpoint import OAuthClient
+from zoho_voice_sandbox.token_endpoint import CODE_SECONDS, OAuthClient
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -174,9 +174,8 @@ def _print_config(sandbox: Sandbox, path: Path | None) -> None:
 
 def _print_code(sandbox: Sandbox, code: str) -> None:
     sandbox.accounts.add_code(code)
-    seconds = sandbox.dialect.code_seconds
     sys.stderr.write(
-        f"The code {code} works once, within {seconds:.0f} s, with\n"
+        f"The code {code} works once, within {CODE_SECONDS:.0f} s, with\n"
         f"tap-zohovoice-authorize --accounts-url {sandbox.url} --api-url {sandbox.url}\n"
     )
     sys.stderr.flush()

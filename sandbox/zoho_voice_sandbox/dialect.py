@@ -113,10 +113,8 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         date_header: Whether responses have a `Date` header.
         date_ahead_seconds: How far that header is ahead of the server's clock, in seconds.
         latency_seconds: Response time of lists, in seconds.
-        file_latency_seconds: Response time of files, in seconds.
         file_length: How the length of a file is sent: in a header, by chunks, or by closing the
             connection.
-        file_type: Content type of a file: bytes, audio or HTML.
         file_size: Size of a file in its row; `wrong` is 7 bytes too large.
         file_mode: Accepted values of `mode`: lower case only, also capitalised, or none.
         file_missing: Response to a request for a file that does not exist.
@@ -136,15 +134,8 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         token_ttl_seconds: Lifetime of a token, in seconds.
         token_field: Whether the lifetime is sent only as `expires_in` (seconds), or as
             `expires_in_sec` beside an `expires_in` in milliseconds.
-        code_seconds: Lifetime of an authorization code, in seconds.
         code_access: Access type of codes; only `offline` includes a refresh token.
-        api_domain: URL of other products in a token response. The default cannot exist: a
-            client that requests Voice from there must fail, not send a token to a real server.
-        token_error_status: HTTP status of errors of the token endpoint.
-        tokens_limit: Tokens issued per `tokens_window`.
-        tokens_window: Window of that limit, in seconds.
-        tokens_denied_status: HTTP status over that limit.
-        live_tokens: Number of valid tokens; a further token invalidates the oldest.
+        tokens_limit: Tokens issued in ten minutes.
     """
 
     order: Order = "newest"
@@ -183,9 +174,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     date_header: Literal["sent", "absent"] = "sent"
     date_ahead_seconds: float = 0.0
     latency_seconds: float = 0.0
-    file_latency_seconds: float = 0.0
     file_length: FileLength = "content_length"
-    file_type: Literal["octet", "audio", "html"] = "octet"
     file_size: Literal["exact", "absent", "text", "wrong"] = "exact"
     file_mode: Literal["lower", "any", "none"] = "lower"
     file_missing: Literal[
@@ -201,14 +190,8 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     lock_seconds: float = 600.0
     token_ttl_seconds: float = 3600.0
     token_field: Literal["expires_in", "expires_in_sec"] = "expires_in"  # noqa: S105 - a field's name
-    code_seconds: float = 600.0
     code_access: Literal["offline", "online"] = "offline"
-    api_domain: str = "https://www.zohoapis.invalid"
-    token_error_status: Literal[200, 400, 401] = 200
     tokens_limit: int = 10
-    tokens_window: float = 600.0
-    tokens_denied_status: Literal[200, 400] = 400
-    live_tokens: int = 15
 
     def __post_init__(self) -> None:
         """Validate the values.

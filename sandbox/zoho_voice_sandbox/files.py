@@ -36,7 +36,7 @@ _PATTERNS = {
     "ZUID": re.compile(r"\d{1,19}", re.ASCII),
 }
 _MODES = {"lower": "play|download", "any": "[Pp]lay|[Dd]ownload", "none": "(?!)"}
-_TYPES = {"octet": "application/octet-stream", "audio": "audio/x-wav", "html": "text/html"}
+_CONTENT_TYPE = "application/octet-stream"
 _MAX_FILES = 10
 _NOT_FOUND_PAGE = "<!DOCTYPE html><html><body><p>The file was not found.</p></body></html>"
 
@@ -72,10 +72,9 @@ class FilesHandler:
             return error_response(error.code, error.message)
         if isinstance(content, Response):
             return content
-        content_type = _TYPES[dialect.file_type]
         if content is None:
-            return _not_found(dialect, content_type)
-        response = FileResponse(content, content_type=content_type)
+            return _not_found(dialect)
+        response = FileResponse(content, content_type=_CONTENT_TYPE)
         response.length = dialect.file_length
         return response
 
@@ -123,7 +122,7 @@ def several_files_response(
     return build_archive(found, dialect) if is_tolerant or len(found) == len(files) else None
 
 
-def _not_found(dialect: Dialect, content_type: str) -> Response:
+def _not_found(dialect: Dialect) -> Response:
     success = {"code": "200", "status": "SUCCESS"}
     responses: dict[str, Callable[[], Response]] = {
         "404": lambda: error_response("404", "File not found", 404),
@@ -133,6 +132,6 @@ def _not_found(dialect: Dialect, content_type: str) -> Response:
         "200_html": lambda: html_response(_NOT_FOUND_PAGE, 200),
         "200_object": lambda: json_response(success, 200, ErrorResponse),
         "204": lambda: ErrorResponse(status=204),
-        "200_empty": lambda: ErrorResponse(b"", content_type=content_type),
+        "200_empty": lambda: ErrorResponse(b"", content_type=_CONTENT_TYPE),
     }
     return responses[dialect.file_missing]()

@@ -246,12 +246,7 @@ class Sandbox:
                 latency=dialect.latency_seconds,
             )
         if name == "files":
-            return replace(
-                config,
-                faults=self.file_faults,
-                before=self.before_file,
-                latency=dialect.file_latency_seconds,
-            )
+            return replace(config, faults=self.file_faults, before=self.before_file)
         if name == "transcripts":
             return config
         before = partial(self.before_list, name) if self.before_list else None
@@ -263,10 +258,10 @@ class Sandbox:
             self.stats.token_requests += 1
             kind = fault_at(self.token_faults, self.stats.token_requests)
         if kind == "lock":
-            return too_many_tokens_response(self.dialect)
+            return too_many_tokens_response()
         if kind == "token":
             self.accounts.expire_tokens()
-            return json_response({"error": "invalid_code"}, self.dialect.token_error_status)
+            return json_response({"error": "invalid_code"})
         form = request.values.to_dict()
         response = apply_fault(
             kind, request.environ, self.clock, lambda: self.accounts.token(form, self.dialect)

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from zoho_voice_sandbox.clock import Clock
     from zoho_voice_sandbox.dialect import Dialect
 
+CODE_SECONDS = 600.0
+_LIMIT_SECONDS = 600.0
+_MAX_LIVE_TOKENS = 15  # a further token invalidates the oldest
+# The URL cannot exist: a client that requests Voice from there must not send a token to a server.
+_FIXED = {"api_domain": "https://www.zohoapis.invalid", "token_type": "Bearer"}
+
 
 @dataclass(frozen=True)
 class OAuthClient:
@@ -56,13 +62,13 @@ class TokenEndpoint:
         """Respond to a token request with these parameters."""
         with self._mutex:
             now = self._clock.monotonic()
-            error = self._validate(form, now - dialect.code_seconds)
+            error = self._validate(form, now - CODE_SECONDS)
             if error:
-                return json_response({"error": error}, dialect.token_error_status)
-            while self._issue_times and self._issue_times[0] <= now - dialect.tokens_window:
+                return json_response({"error": error})
+            while self._issue_times and self._issue_times[0] <= now - _LIMIT_SECONDS:
                 self._issue_times.popleft()
             if len(self._issue_times) >= dialect.tokens_limit:
-                return too_many_tokens_response(dialect)
+                return too_many_tokens_response()
             self._issue_times.append(now)
             body = self._issue(now, dialect)
             if form["grant_type"] == "authorization_code":
@@ -102,16 +108,16 @@ class TokenEndpoint:
         digest = hashlib.blake2b(str(self.issued).encode(), digest_size=16).hexdigest()
         token = f"1000.{digest}"
         self._expiry[token] = now + dialect.token_ttl_seconds
-        while len(self._expiry) > dialect.live_tokens:
+        while len(self._expiry) > _MAX_LIVE_TOKENS:
             self._expiry.pop(next(iter(self._expiry)))
         seconds = int(dialect.token_ttl_seconds)
         body: dict[str, object] = {"access_token": token, "expires_in": seconds}
         if dialect.token_field == "expires_in_sec":  # noqa: S105 - a field's name
             body |= {"expires_in": seconds * 1000, "expires_in_sec": seconds}
-        return body | {"api_domain": dialect.api_domain, "token_type": "Bearer"}
+        return body | _FIXED
 
 
-def too_many_tokens_response(dialect: Dialect) -> Response:
+def too_many_tokens_response() -> Response:
     """Reject a token request over the limit."""
     return json_response(
         {
@@ -120,5 +126,5 @@ def too_many_tokens_response(dialect: Dialect) -> Response:
             "Please try again after some time.",
             "status": "failure",
         },
-        dialect.tokens_denied_status,
+        400,
     )
