@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
@@ -115,9 +114,8 @@ def validate_response(
 
 
 def _requested_days(response: requests.Response) -> str:
-    query = dict(parse_qsl(urlsplit(str(response.request.url)).query))
-    days = query.get("fromDate"), query.get("toDate")
-    return " ({} to {})".format(*days) if all(days) else ""
+    days = re.findall(r"(?:from|to)Date=([^&]+)", str(response.request.url))
+    return f" ({' to '.join(days)})" if days else ""
 
 
 def _is_success(content: dict[str, Any]) -> bool:
