@@ -47,9 +47,6 @@ def test_each_completed_transcript_comes_once_and_in_parts(account: Accounts, fo
         assert row["error"] is row["raw"] is None
         assert row["provider"]
         assert len(row["segments"]) >= 2
-        assert {segment["speaker"] for segment in row["segments"]} <= {"Agent", "Customer"}
-        assert all(segment["text"] for segment in row["segments"])
-        assert all(segment["startTime"] <= segment["endTime"] for segment in row["segments"])
         assert {"sentiment", "summary"} <= set(row["analytics"])
     for part in run.state["bookmarks"]["transcripts"]["partitions"]:
         of_kind = [row for row in rows if row["kind"] == part["context"]["kind"]]
