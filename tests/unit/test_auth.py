@@ -88,30 +88,22 @@ class TestAccessToken:
             ({"expires_in_sec": 1800, "expires_in": 1_800_000}, 1800),
             ({"expires_in_sec": 1800, "expires_in": 7200}, 1800),
             ({"expires_in_sec": "x", "expires_in": 1800}, 1800),
-            ({"expires_in": 86_400}, 86_400),
+            *[({"expires_in": life}, life) for life in (1, 30, 60, 100, 86_400)],
             *[({"expires_in": bad}, 3600) for bad in (None, "soon", 0, -1, float("nan"), ())],
             ({}, 3600),
         ],
         ids=str,
     )
-    def test_reused_until_a_minute_before_expiry(
+    def test_reused_until_a_minute_before_expiry_or_half_its_life(
         self, accounts: Accounts, life: dict[str, Any], seconds: int
     ) -> None:
         accounts.respond(json={**TOKEN, **life})
         for _ in range(50):
             accounts.tokens.access_token()
-        for later, requested in ((seconds - 60.5, 1), (0.5, 2)):
+        for later, requested in ((max(seconds - 60, seconds / 2) - 0.5, 1), (0.5, 2)):
             accounts.clock.time += later
             accounts.tokens.access_token()
             assert accounts.mock.call_count == accounts.tokens.fetched == requested
-
-    @pytest.mark.parametrize("life", [1, 30, 60, 100])
-    def test_short_lived_token_serves_several_requests(self, accounts: Accounts, life: int) -> None:
-        accounts.respond(json={**TOKEN, "expires_in": life})
-        for later, requested in ((0, 1), (0, 1), (life, 2)):
-            accounts.clock.time += later
-            accounts.tokens.access_token()
-            assert accounts.mock.call_count == requested
 
     def test_lifetime_starts_at_the_request(self, accounts: Accounts) -> None:
         def respond(*_: object) -> dict[str, str]:
