@@ -130,6 +130,8 @@ def test_no_row_is_lost_in_any_dialect(
     server = Server(mock, stream, count)
     server.base, server.max_size, server.meta = base, max_size, total
     assert read_keys(stream) == server.keys
+    if stream is CampaignsStream and count > 10:  # a page that is not full is the last one
+        assert server.mock.call_count == 2 + count // 10
 
 
 @pytest.mark.parametrize(
