@@ -150,9 +150,7 @@ class CallLogReader:
             counts.update(stopped.call_types)
         was_stopped = bool(counts)
         for call_type in (name for name in CALL_TYPES if name not in counts):
-            of_type = replace(window, call_type=call_type)
-            # Offsets reach `deepest_row`, so a type with fewer rows was not cut off.
-            found = yield from self._windows.read(of_type, seen=self.limits.deepest_row)
+            found = yield from self._windows.read(replace(window, call_type=call_type))
             calls.merge(found)
             counts[call_type] = len(found.kept) + len(found.legs)
             if emits_types and call_type != CALL_TYPES[-1]:

@@ -34,10 +34,8 @@ class WindowReader:
     """Rows of the last window, even if it was not read to its end."""
     _has_verified_offset = False
 
-    def read(
-        self, window: DateWindow, split: Split = "nothing", *, seen: int = 0
-    ) -> Flow[CallRows]:
-        """Read a window; if it has calls of one type, `seen` rows of any type were too many.
+    def read(self, window: DateWindow, split: Split = "nothing") -> Flow[CallRows]:
+        """Read a window.
 
         Raises:
             WindowTooLargeError: If fewer days, or one type of calls, must be requested.
@@ -51,8 +49,8 @@ class WindowReader:
         if not flow.is_end_certain:
             if split == "days":
                 yield from self._verify_end(window, calls.kept)
-            # Without totals, a type that has all there is may have been cut off as well.
-            elif len(calls.kept) >= 0.9 * seen:
+            # Without totals, a type may have been cut off as well, but not if offsets reach deeper.
+            elif not window.call_type or len(calls.kept) >= 0.9 * self.limits.deepest_row:
                 raise WindowTooLargeError(None)
         if not window.call_type:
             self.limits.observe_window(len(calls.kept))
@@ -84,18 +82,13 @@ class WindowReader:
             WindowTooLargeError: If the days after the last row, requested separately, have rows
                 that were not received before, or prove nothing.
         """
-
-        def request_page(days: DateWindow, offset: int, *, has_rows: bool = True) -> Flow[Page]:
-            page = yield from self.request_page(days, offset, has_rows=has_rows)
-            if any(row.logid not in rows for row in page.rows):
-                self.limits.reject_offset(len(rows))
-                raise WindowTooLargeError(None)
-            return page
-
         for days in days_after(window, [row.start_time for row in rows.values()]):
-            request = partial(request_page, days)
+            request = partial(self.request_page, days)
             flow = PageFlow(request, self.limits, name=str(days), start=self.cutoff)
             found = yield from flow.read_window()
+            if found.kept.keys() - rows:
+                self.limits.reject_offset(len(rows))
+                raise WindowTooLargeError(None)
             if len(found.kept) > 0.9 * len(rows):
                 raise WindowTooLargeError(None)  # it may be cut off too
 
@@ -104,9 +97,9 @@ class WindowReader:
 
         Without this, a dense day would be read twice, in two windows of two days.
         """
-        if total is None or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
-            return False
-        if total <= self.limits.reachable_rows:
+        total = total or TRACK_TOTAL_HITS_CAP
+        is_reachable = total <= self.limits.reachable_rows
+        if is_reachable or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
             return False
         self._has_verified_offset = True
         yield from self.request_page(window, total - 1, has_rows=False)
