@@ -105,7 +105,7 @@ class OAuthTokens:
         @network_errors("Zoho Accounts", "accounts_url", url, _CHECK_NETWORK)
         def attempt() -> dict[str, Any]:
             with closing(self.session.send(request)) as response:
-                body = read_whole(response, self.session.iter_body(response))
+                body = read_whole(self.session.iter_body(response))
             content = _parse(body)
             if "access_token" in content:
                 return content

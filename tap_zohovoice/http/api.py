@@ -72,7 +72,7 @@ class ApiClient:
         `parse` raises `UnexpectedResponseError` if it cannot.
         """
         with closing(response):
-            body = read_whole(response, self.iter_body(response))
+            body = read_whole(self.iter_body(response))
         return parse(self.validate(response, body))
 
     def validate(

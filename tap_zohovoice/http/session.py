@@ -101,9 +101,9 @@ class PlainSession(requests.Session):
             while chunk := file.read1(CHUNK_SIZE):
                 yield chunk
         except HTTPError as error:
-            raise requests.exceptions.ChunkedEncodingError(response=response) from error
+            raise requests.exceptions.ChunkedEncodingError from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise requests.exceptions.ContentDecodingError(response=response) from error
+            raise requests.exceptions.ContentDecodingError from error
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -118,14 +118,13 @@ def content_length(response: requests.Response) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 20 else None  # noqa: PLR2004 - 64 bits
 
 
-def read_whole(response: requests.Response, chunks: Iterable[bytes]) -> bytes:
+def read_whole(chunks: Iterable[bytes]) -> bytes:
     """Return a whole body, of `MAX_BODY_BYTES` at most."""
     body = bytearray()
     for chunk in chunks:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            message = "body too long"
-            raise requests.exceptions.ContentDecodingError(message, response=response)
+            raise requests.exceptions.ContentDecodingError
     return bytes(body)
 
 
@@ -153,6 +152,6 @@ class _TimedBody(io.RawIOBase):
         chunk: bytes = self.response.raw.read1(len(buffer), decode_content=False)
         self.received += len(chunk)
         if self.clock.monotonic() > self.deadline + self.received / MIN_BYTES_PER_SECOND:
-            raise requests.ReadTimeout(response=self.response)
+            raise requests.ReadTimeout
         buffer[: len(chunk)] = chunk
         return len(chunk)

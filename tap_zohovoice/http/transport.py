@@ -83,10 +83,6 @@ def _explain(error: Exception, setting: str, url: str, advice: str) -> tuple[str
 def _explain_network_error(error: OSError, causes: list[BaseException], url: str) -> str:
     parts = urlsplit(url)
     server = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-    response = getattr(error, "response", None)
-    if response is not None:
-        kind = type(error).__name__
-        return f"HTTP {response.status_code}, incomplete response from {server} ({kind})"
     if isinstance(error, requests.exceptions.ReadTimeout):
         return f"timed out waiting for a response from {server}"
     kinds = (
@@ -94,6 +90,7 @@ def _explain_network_error(error: OSError, causes: list[BaseException], url: str
         (socket.gaierror, f"the host name {parts.hostname} cannot be resolved"),
         (ConnectionRefusedError, f"{server} refused the connection"),
         ((*_CUT, requests.exceptions.ChunkedEncodingError), f"{server} closed the connection"),
+        (requests.exceptions.ContentDecodingError, f"{server} sent an invalid body"),
     )
     texts = (text for kind, text in kinds if any(isinstance(cause, kind) for cause in causes))
     codes = [cause.errno for cause in causes if isinstance(cause, OSError) and cause.errno]

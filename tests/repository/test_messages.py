@@ -322,7 +322,6 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Voice: HTTP …, ZVT015": answered("400 Bad Request", zvt("ZVT015")),
     "Zoho Voice: HTTP …: the request was": answered("400 Bad Request", zvt("ZVT999")),
     "Zoho Voice: HTTP 5…; gave up": answered("500 Oh"),
-    "Zoho Voice: HTTP …, incomplete": on_server(faults=dict.fromkeys(ALWAYS, "cut_body")),
     "Zoho Voice: timed out": silent,
     "Zoho Voice: connection failed": settings(api_url="http://127.0.0.1:1"),
     "Zoho Voice: unexpected response": answered(

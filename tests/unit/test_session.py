@@ -111,7 +111,7 @@ def response_of(raw: io.BufferedIOBase, **headers: str) -> requests.Response:
 def read_body(response: requests.Response, clock: FakeClock, timeout: float) -> bytes:
     session = PlainSession(clock, timeout)
     session.sent_at = clock.monotonic()
-    return read_whole(response, session.iter_body(response))
+    return read_whole(session.iter_body(response))
 
 
 def fetch(body: bytes, **headers: str) -> bytes:
