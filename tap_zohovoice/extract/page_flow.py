@@ -14,6 +14,7 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.window_pass import WindowPass
+from tap_zohovoice.extract.windows import TARGET_FILL
 from tap_zohovoice.pagination import Flow, Page
 
 Split = Literal["days", "types", "nothing"]
@@ -148,10 +149,14 @@ class PageFlow:
         most = self.limits.max_window_rows
         if len(self.calls.kept) > most:
             raise WindowTooLargeError(None)
-        if self._has_looked_ahead or len(self.calls.kept) <= most // 10:
+        is_longest = (
+            len(self.calls.kept) > 2 * self.limits.proven_window_rows and self.split == "days"
+        )
+        if self._has_looked_ahead or not (is_longest or len(self.calls.kept) > most // 10):
             return
         self._has_looked_ahead = True
-        page = yield from self.request_page(most, has_rows=False)
+        offset = int(TARGET_FILL * most) if is_longest else most
+        page = yield from self.request_page(offset, has_rows=False)
         if any(row.logid not in self.calls.kept for row in page.rows):
             raise WindowTooLargeError(None)
 
