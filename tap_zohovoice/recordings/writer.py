@@ -38,11 +38,13 @@ class Rechecks:
     """Which files of unknown size to request once more, as they may not have been complete.
 
     Calls come in the order of their start, so that the files of all calls up to `verified_until`
-    need no further request. All timestamps are in the form of records.
+    need no further request. Those of calls before `oldest` get none. All timestamps are in the form
+    of records.
     """
 
-    def __init__(self, verified_until: str, lookback: dt.timedelta) -> None:
-        self.verified_until = self._after = verified_until
+    def __init__(self, verified_until: str, lookback: dt.timedelta, oldest: str = "") -> None:
+        self.verified_until = verified_until
+        self._after = max(verified_until, oldest)
         self._lookback = lookback
         self._has_provisional = False
 

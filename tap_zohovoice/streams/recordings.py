@@ -67,7 +67,7 @@ class RecordingsStream(CallItemStream):
         # A run without a bookmark lists all calls, not only those in the lookback.
         is_first = not state.get("replication_key_value")
         oldest = format_timestamp(self.services.started - lookback) if is_first else ""
-        self._rechecks = Rechecks(max(state.get(VERIFIED_UNTIL) or "", oldest), lookback)
+        self._rechecks = Rechecks(state.get(VERIFIED_UNTIL) or "", lookback, oldest)
         yield from super().read_records(context)
 
     @override
