@@ -59,8 +59,8 @@ _BOUNDS = re.compile(
 """Values that a server limits, other than the rate of requests."""
 _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
 TOKEN = re.compile(
-    r"token|\b(?:jwt|bearer|oauth|ticket(?:id)?|session|grant|credentials?)\b|\bauthenticat"
-    r"|\b(?:unauthori[sz]ed|authori[sz]ation)\b|\bauth (?:fail|error|expired|denied)"
+    r"(?<!page )token|\b(?:jwt|bearer|oauth|ticket(?:id)?|session|grant|credentials?)\b"
+    r"|\bauthenticat|\b(?:unauthori[sz]ed|authori[sz]ation)\b|\bauth (?:fail|error|expired|denied)"
     r"|\b(?:log|sign)(?:ged|ed)? ?in\b|\bre ?log|\bno longer valid\b"
 )
 FAULT = re.compile(

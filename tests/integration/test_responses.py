@@ -183,6 +183,7 @@ REFUSED: dict[str, Callable[[Any], bool]] = {
 
 LIMITS = {
     "Limit of pages exceeded": "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
+    "Only 200 records can be fetched without page_token": "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
     **dict.fromkeys(("Date range limit exceeded", "Offset limit exceeded", "Too many days"), "X1"),
 }
 
