@@ -42,15 +42,24 @@ class PageRequester:
         self._has_full_page = False  # whether more rows than the base may follow
         self._was_silent = False  # whether the last first page had no rows
 
-    def request(self, request: PageRequest, limits: ServerLimits, *, has_rows: bool) -> Flow[Page]:
-        """Request a page, in a larger size only if `has_rows`: if rows are certain to be there."""
+    def request(
+        self, request: PageRequest, limits: ServerLimits, *, has_rows: bool, is_probe: bool = False
+    ) -> Flow[Page]:
+        """Request a page, in a larger size only if `has_rows`: if rows are certain to be there.
+
+        A probe is expected to have no rows.
+        """
         page = (yield from self._try_larger(request, limits)) if has_rows else None
         if page is None:
             page = yield from self._request_granted(request, limits, has_rows=has_rows)
-        if not page.rows and not request.offset and page.size > self._small_size:
-            page = yield replace(request, size=self._small_size)
+        # After rows of the same list, a size that was granted may be granted no more.
+        is_expected = self._was_silent or is_probe or not limits.deepest_row
+        small = self._small_size if is_expected else min(_LEAST_SIZE, self._base)
+        if not page.rows and not request.offset and page.size > small:
+            page = yield replace(request, size=small)
             if page.rows:
                 self._lower_granted()
+                self._proven = 0
         while page.rows and page.size < self._base and self.lower_unproven():
             pass  # that size may have hidden rows
         if page.rows:
@@ -59,7 +68,8 @@ class PageRequester:
         self._has_full_page = len(page.rows) >= self._base and not 0 < left <= self._base
         if not request.offset and self._untried and self._untried[0] <= self._wish:
             page = (yield from self._try_larger(request, limits)) or page  # it failed by chance?
-        self._was_silent = not page.rows and not request.offset
+        if not is_probe:
+            self._was_silent = not page.rows and not request.offset
         limits.size = self.size
         limits.observe(request.offset, page)
         return page
@@ -185,6 +195,8 @@ class PageRequester:
             return False
         smaller = (size for size in _LARGER_SIZES if self._base < size < self.size)
         self.size, self._untried = next(smaller, self._base), []
+        if self.size == self._base:
+            self._proven = 0  # the server has changed, and may grant even less
         return True
 
     def _clip(self, offset: int, size: int, limits: ServerLimits) -> int:

@@ -95,7 +95,7 @@ class RangeProof:
         """Return whether a window has rows that were not received before."""
         self._probes += 1
         try:
-            page = yield from self._windows.request_page(probe)
+            page = yield from self._windows.request_page(probe, is_probe=True)
         except InvalidParameterError:
             return False
         # Calls that were added after the window was read do not count; the next run reads them.

@@ -105,8 +105,11 @@ class CallLogReader:
         # Of a day before the start, only a part is read, so its total cannot be compared.
         is_after_start = self._start <= format_timestamp(midnight(window.first))
         by_type = self._can_split_types and self.emits_types and is_after_start
+        begin, end = self.planner.moments_of(window)
         reading = self._windows.read(
-            window, "days" if by_days else "types" if by_type else "nothing"
+            window,
+            "days" if by_days else "types" if by_type else "nothing",
+            is_probe=begin >= end,
         )
         try:
             return (yield from reading)

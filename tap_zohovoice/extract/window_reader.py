@@ -34,14 +34,16 @@ class WindowReader:
     """Rows of the last window, even if it was not read to its end."""
     _has_verified_offset = False
 
-    def read(self, window: DateWindow, split: Split = "nothing") -> Flow[CallRows]:
-        """Read a window.
+    def read(
+        self, window: DateWindow, split: Split = "nothing", *, is_probe: bool = False
+    ) -> Flow[CallRows]:
+        """Read a window; a probe is expected to have no rows.
 
         Raises:
             WindowTooLargeError: If fewer days, or one type of calls, must be requested.
             InvalidParameterError: If the server rejects the window or the size.
         """
-        request = partial(self.request_page, window)
+        request = partial(self.request_page, window, is_probe=is_probe)
         flow = PageFlow(request, self.limits, split=split, name=str(window), start=self.cutoff)
         if not window.call_type:
             self.rows = flow.calls.kept
@@ -57,7 +59,12 @@ class WindowReader:
         return calls
 
     def request_page(
-        self, window: DateWindow, offset: int = 0, *, has_rows: bool = True
+        self,
+        window: DateWindow,
+        offset: int = 0,
+        *,
+        has_rows: bool = True,
+        is_probe: bool = False,
     ) -> Flow[Page]:
         """Request a page; a later one has no rows if it fails, unless it `has_rows` for certain."""
         has_rows = has_rows or not offset
@@ -65,7 +72,7 @@ class WindowReader:
         request = PageRequest(offset, 0, self.params_of(window), str(window), limits)
         try:
             page = yield from self.pages.request(
-                request, self.limits, has_rows=has_rows and offset > 0
+                request, self.limits, has_rows=has_rows and offset > 0, is_probe=is_probe
             )
         except RequestFailedError:
             if has_rows:
