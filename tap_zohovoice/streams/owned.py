@@ -149,13 +149,13 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
     @override
     def parse_page(self, body: dict[str, Any]) -> list[Record]:
         lists = parse_rows({**body, "list": body.get("list") or None}, "list", 0)[0]
-        agent_id = self._params["agentIds"]
         try:
             agents = [agent for found in lists for agent in found.get("agentStatus") or []]
             days = [day for agent in agents for day in agent.get("dates") or []]
-            hits = [{"agent_id": agent_id, **hit} for day in days for hit in day.get("hits") or []]
+            hits = [hit for day in days for hit in day.get("hits") or []]
             before = [agent["previousResult"] for agent in agents if agent.get("previousResult")]
-            before = [{"agent_id": agent_id, **change} for change in before]
+            for row in (*hits, *before):
+                row["agent_id"] = row.get("agent_id") or self._params["agentIds"]
             is_known = agents or not any(found.keys() - {"agentStatus"} for found in lists)
         except (AttributeError, TypeError):
             is_known = False

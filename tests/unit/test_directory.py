@@ -296,7 +296,7 @@ def serve_changes(
     def respond(request: Any, _context: Any) -> dict[str, Any]:
         first, last = (int(request.qs[name][0]) for name in ("fromepoch", "toepoch"))
         hits = [
-            {"previous_action_time": before, "current_action_time": at, "agentName": "Ana"}
+            {"previous_action_time": before, "current_action_time": at, "agent_id": None}
             for before, at in chain
             if first <= at < last
         ]
