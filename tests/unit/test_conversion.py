@@ -217,6 +217,7 @@ def test_field_named_like_a_computed_one_is_kept(name: str) -> None:
     record = convert({**LOG, "duration": "00:54", name: "theirs"})
     assert record["additional_fields"] == {name: "theirs"}
     assert record["duration_seconds"] == 54
+    assert convert({**LOG, "duration": "00:54", "duration_seconds": 0})["duration_seconds"] == 0
 
 
 @pytest.mark.parametrize(
