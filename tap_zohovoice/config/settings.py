@@ -45,7 +45,7 @@ _DIGITS = th.CustomType(
     {
         "type": ["string", "integer", "null"],
         "format": "digits",
-        "pattern": "^[0-9]*$",
+        "pattern": r"^[0-9]*(?!\n)$",
         "exclusiveMinimum": -1,
         "examples": ["1234"],
     }

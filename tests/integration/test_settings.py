@@ -131,6 +131,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ],
     ({"filters": {"callType": "Missed"}}, "filters.callType must be one of incoming, outgoing, "),
     ({"filters": {"userNumber": "+1 555 0100"}}, "filters.userNumber is invalid; an"),
+    ({"filters": {"userNumber": "15550100\n"}}, "filters.userNumber is invalid; an"),
     ({"filters": {"userNumber": -15550100}}, "filters.userNumber is invalid ("),
     ({"filters": {"agent": True}}, "filters.agent must be of type string or integer"),
     ({"filters": {"numberIds": [1.5]}}, "filters.numberIds.0 must be of type string or integer"),
