@@ -83,9 +83,11 @@ def _register(
     record = _Sample(
         {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
     )
-    for step in mapper.stream_maps[stream]:
-        if isinstance(step, sdk.CustomStreamMap):
-            yield from _try_expressions(maps, step, record)
+    steps = [step for step in mapper.stream_maps[stream] if isinstance(step, sdk.CustomStreamMap)]
+    # The SDK applies the last map of the stream itself, then those of its copies.
+    keys = sorted(maps, key=lambda key: _SOURCE in maps[key])[-len(steps) :]
+    for key, step in zip(keys, steps, strict=False):
+        yield from _try_expressions(key, maps[key], step, record)
 
 
 def _source(key: str, fields: Any) -> str:  # noqa: ANN401 - any JSON
@@ -131,17 +133,17 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
 
 
 def _try_expressions(
-    maps: dict[str, Any], step: sdk.CustomStreamMap, record: dict[str, Any]
+    key: str, fields: Json, step: sdk.CustomStreamMap, record: dict[str, Any]
 ) -> list[str]:
     """Map a sample record and return the errors; simplify those of records from now on."""
     evaluator: Any = step.expr_evaluator
     evaluate_with_sdk, errors = evaluator.eval, list[str]()
-    places = [(key, name, text) for key, fields in maps.items() for name, text in fields.items()]
+
+    def names_of(expr: str) -> list[str]:
+        return [name for name, text in fields.items() if text == expr]
 
     def describe(expr: str, reason: str) -> str:
-        return (
-            f"{', '.join(f'{key}.{name}' for key, name, text in places if text == expr)}: {reason}"
-        )
+        return f"{', '.join(f'{key}.{name}' for name in names_of(expr))}: {reason}"
 
     def check(expr: str, previously_parsed: ast.stmt) -> bool:
         nodes = [node for node in ast.walk(previously_parsed) if isinstance(node, ast.Name)]
@@ -153,8 +155,7 @@ def _try_expressions(
             errors.append(describe(expr, f"unknown name {unknown[0][:60]}{hint}"))
             return True
         try:
-            names = [name for _, name, text in places if text == expr]
-            _declare(step.transformed_schema["properties"], names, evaluate_with_sdk(expr))
+            _declare(step.transformed_schema["properties"], names_of(expr), evaluate_with_sdk(expr))
         except (InvalidExpression, AttributeError, TypeError) as error:
             errors.append(describe(expr, _reason(error, expr)))
         except Exception:  # noqa: BLE001, S110 - it may depend on the values

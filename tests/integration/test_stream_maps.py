@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tap_zohovoice.config.settings import CALL_TYPES
+from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.tap import STREAMS
 from tests.support.account import Account
 from tests.support.calls import call, milliseconds
@@ -119,9 +120,11 @@ def test_map_that_hides_nothing_is_told(box: Account, maps: dict[str, Any], warn
 def test_type_of_an_expression_is_declared(
     box: Account, field: str, expression: str, kind: str
 ) -> None:
-    run = succeed(box, {"call_logs": {field: expression}})
-    (schema,) = run.of("SCHEMA")
-    assert schema["schema"]["properties"][field]["type"] == [kind, "null"]
+    copy = {"__source__": "call_logs", "another": expression}
+    run = succeed(box, {"copy": copy, "call_logs": {field: expression}})
+    schema, other = (message["schema"]["properties"] for message in run.of("SCHEMA"))
+    assert schema[field]["type"] == other["another"]["type"] == [kind, "null"]
+    assert other.get(field) in (None, CALL_LOG_SCHEMA["properties"].get(field))
 
 
 @pytest.mark.parametrize("null", ["__NULL__", None])
