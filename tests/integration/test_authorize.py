@@ -150,6 +150,7 @@ class TestOutput:
     def test_reads_the_environment(self, cli: Cli, around: str, level: str) -> None:
         cli.patch.setenv("LOGLEVEL", level)
         cli.patch.setenv(PREFIX + "START_DATE", "30 days ago")  # as Meltano passes it
+        cli.patch.setenv(PREFIX + "STREAM_MAPS", '{"call_logs": {"new": "broken("}}')
         for option in options(cli.box):
             name, _, value = option.removeprefix("--").partition("=")
             text = around.format(value) if name in {"client-id", "client-secret", "code"} else value
