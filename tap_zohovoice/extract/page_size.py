@@ -157,10 +157,9 @@ class PageRequester:
             # No request that far has returned rows yet, so the offset may be the reason.
             is_beyond = offset > 0 and offset + size > limits.confirmed_end
             may_be_offset = is_beyond and has_rows and size > self._base
+            given = request.retry_limits or (TRIAL_LIMITS if may_be_offset else options)
             try:
-                page = yield replace(
-                    request, size=size, retry_limits=request.retry_limits or options
-                )
+                page = yield replace(request, size=size, retry_limits=given)
             except ZohoVoiceError as error:
                 if may_be_offset and isinstance(error, RequestFailedError):
                     limits.large_end = offset + self._base

@@ -74,13 +74,14 @@ def test_smaller_grant_later_loses_no_call(
         assert 12 < box.stats.requests <= (60 if granted == 200 else 220)
 
 
-def test_larger_page_that_is_redirected_is_given_up(account: Accounts) -> None:
-    with account(ROWS, max_size=200) as box:
+@pytest.mark.parametrize(("number", "fault"), [(2, "redirect"), (3, "500")])
+def test_larger_page_that_fails_twice_is_given_up(
+    account: Accounts, number: int, fault: str
+) -> None:
+    with account(ROWS, faults=dict.fromkeys((number, number + 1), fault)) as box:
         box.read(**START)
-        trial = [int(params["size"]) for _, params, _ in box.stats.log].index(1000) + 1
-        trial += box.stats.requests
-        box.faults = dict.fromkeys((trial, trial + 1), "redirect")
-        box.read(**START)
+        sizes = [params["size"] for _, params, _ in box.stats.log]
+    assert (sizes[number - 1], sizes[number + 1]) == ("1000", "200")
 
 
 @pytest.mark.parametrize("faults", [3, 4, 5])
