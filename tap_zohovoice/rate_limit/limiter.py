@@ -100,7 +100,7 @@ class SlidingWindowLimiter:
             return (self._released or [now])[0] + self.seconds - now, limit
         slot, seconds, reason = self.store.try_acquire(self._slots, self.seconds)
         if reason == SHARED_LOCKOUT:
-            self._locked_until, self._lock_reason = now + seconds, reason
+            self._locked_until, self._lock_reason = self.clock.monotonic() + seconds, reason
         if seconds > 0:
             return seconds, reason or limit
         self._in_flight.append(slot)

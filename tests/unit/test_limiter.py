@@ -14,7 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
+from tap_zohovoice.rate_limit.limiter import (
+    SHARED_LOCKOUT,
+    Grant,
+    SlidingWindowLimiter,
+    SlotStore,
+)
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore, store_path
 from tests.support.cli import FakeClock
 
@@ -155,6 +160,17 @@ def test_lockout_applies_to_all_processes(
     assert end < clock.time < end + 2 + seconds / 50
     assert seconds_waited(first, clock) < 0.1
     assert "A lockout reported by another run is in effect" in caplog.text
+
+
+def test_lockout_counts_from_the_late_reply_of_a_store(clock: FakeClock) -> None:
+    class SlowStore(SlotStore):
+        @override
+        def try_acquire(self, slots: int, seconds: float) -> Grant:
+            clock.sleep(100)  # until it is back
+            return Grant(None, 300, SHARED_LOCKOUT)
+
+    limiter = SlidingWindowLimiter(2, 60, clock, SlowStore())
+    assert [limiter.try_acquire()[0] for _ in range(2)] == [300, 300]
 
 
 def test_process_with_lower_limit_waits_once(clock: FakeClock) -> None:
