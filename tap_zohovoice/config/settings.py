@@ -27,7 +27,8 @@ _DATA_CENTER = th.CustomType(
 )
 _STREAMS = th.ArrayType(th.StringType(allowed_values=list(STREAM_NAMES)))
 _VISIBLE = "[!-~]*"
-_HOST = r"(\[[0-9a-fA-F:.]+\]|[\w-]{1,63}(\.[\w-]{1,63})*)(:[1-9]\d{0,4})?"
+_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_HOST = rf"(\[[0-9a-fA-F:.]+\]|[\w-]{{1,63}}(\.[\w-]{{1,63}})*)(:{_PORT})?"
 _URL = rf"https?://{_HOST}(/[^?#@\s]*)?"
 _REDIS = rf"rediss?://([^/\s]*@)?{_HOST}(/\d*)?(\?\S*)?"
 # Of the URLs of local files, only those that `recordings/storage.py` opens as private folders.

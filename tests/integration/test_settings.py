@@ -34,6 +34,7 @@ NUMBERS = ("page_size", "rate_limit_seconds", "lock_seconds", "request_timeout")
 INVALID_URLS = (
     *("voice.zoho.com", "ftp://voice.zoho.com", "https://", "http://[::1", "http://exa mple.b"),
     *("http://localhost:0", "http://.example.b", "http://voice..b", f"http://{'a' * 64}.b"),
+    *("http://localhost:65536", "http://localhost:99999", "http://[::1]:123456"),
     *(
         "https://ann@a.invalid",
         "https://:p@a.b",
@@ -46,6 +47,7 @@ INVALID_STORE = "is invalid; an example is redis://:password@redis.example.com:6
 INVALID_STORES = (
     *("localhost:6379", "http://hush@localhost", "unix:///run/hush.sock", "redis://"),
     *("redis:///hush", "redis://localhost/hush", "redis://:hush@localhost:0"),
+    "redis://:hush@localhost:99999",
     *("redis://:hu/sh@localhost:6379", "redis://local\nhost:6379/hush"),
     f"redis://{'hush' * 20}:6379/0",
 )
