@@ -187,9 +187,8 @@ class TapZohoVoice(Tap):
         try:
             return super().cli
         except Exception as error:  # noqa: BLE001 - depends on the file
-            sys.exit(
-                f"The file that SINGER_SDK_LOG_CONFIG names is invalid ({type(error).__name__})"
-            )
+            kind = type(error).__name__
+            sys.exit(f"The file that SINGER_SDK_LOG_CONFIG names is invalid ({kind})")
 
 
 def _check_json(_ctx: click.Context, param: click.Parameter, file: IO[str] | None) -> Any:  # noqa: ANN401

@@ -156,10 +156,9 @@ def _try_expressions(
             return True
         try:
             _declare(step.transformed_schema["properties"], names_of(expr), evaluate_with_sdk(expr))
-        except (InvalidExpression, AttributeError, TypeError) as error:
-            errors.append(describe(expr, _reason(error, expr)))
-        except Exception:  # noqa: BLE001, S110 - it may depend on the values
-            pass
+        except Exception as error:  # noqa: BLE001 - any other may depend on the values
+            if isinstance(error, InvalidExpression | AttributeError | TypeError):
+                errors.append(describe(expr, _reason(error, expr)))
         return True  # no filter ends the check
 
     def evaluate(expr: str, previously_parsed: ast.stmt) -> object:
