@@ -132,6 +132,7 @@ class RetryPolicy:
 
     def _renew_token(self, error: RequestError) -> bool:
         if not self.invalidate_token():
+            self._useless.discard((TokenRejectedError, _text_of(error)))  # it may help later
             return False
         _LOGGER.info("%s; requesting a new access token", error)
         return True

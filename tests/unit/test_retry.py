@@ -182,3 +182,18 @@ def test_other_errors_are_not_retried(clock: FakeClock, error: Exception) -> Non
         script.run()
     assert error is (raised.value.__cause__ if error is REJECTED else raised.value)
     assert script.attempts == 1
+
+
+def test_renewal_that_was_not_possible_is_possible_later(clock: FakeClock) -> None:
+    script = Script(clock)
+    assert script.run() == "done"
+    unknown = InvalidParameterError("x", summary="HTTP 403", is_uncertain=True)
+    script.may_renew = False
+    script.errors = [unknown]
+    with pytest.raises(InvalidParameterError):
+        script.run()
+    assert script.run() == "done"
+    script.may_renew = True
+    script.errors = [unknown]
+    assert script.run() == "done"
+    assert script.renewals == 1
