@@ -27,7 +27,7 @@ class Download:
     item: Record  # with the values of the call log
     name: str
     path: str
-    declared_size: int | None  # None too if declared sizes are unreliable
+    declared_size: int | None  # None too if it is impossible, or if such sizes are unreliable
     stored: StoredFile
     is_needed: bool  # whether it is not stored, or may have grown
     is_provisional: bool  # whether it may be incomplete, and a later run must request it
@@ -79,7 +79,7 @@ class FileWriter:
         path = storage_path(item["start_time"], name)
         stored, now = self.storage.stat(path), self.clock.utcnow()
         are_ignored = self._sizes[False] >= MIN_WRONG_SIZES and not self._sizes[True]
-        declared_size = None if size <= 0 or are_ignored else size
+        declared_size = size if 0 < size < 2**40 and not are_ignored else None
         is_new = not stored.size or declared_size not in {None, stored.size}
         at = now if is_new else stored.modified
         may_grow = rechecks.may_grow(item["start_time"], at, is_new=is_new)
