@@ -126,10 +126,14 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
             yield f'the map of {key[:60]} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
         for name, value in fields.items() if isinstance(fields, dict) else ():
-            twins = [field for field in known if field.casefold() == name.casefold()]
+            twins = [field for field in known if _fold(field) == _fold(name)]
             if name not in known and not name.startswith("__") and (twins or value in _NULLS):
                 hint = suggest(name, twins or known)
                 yield f"field {key}.{name[:60]} does not exist{hint}; it has no effect"
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").casefold()
 
 
 def _try_expressions(
