@@ -55,8 +55,7 @@ class RecordConverter:
         record = self._convert_object(row, "", extra)
         for field in self._aliased:
             name, alias = field.name, field.alias
-            value = record.get(alias, row.get(alias))
-            if value and record[name] in (None, ""):
+            if record[name] in (None, "") and (value := record.get(alias, row.get(alias))):
                 record[name] = field.type.cast_or_none(value)
                 if record[name] is None:
                     self.count_cast_failure(name, f"raw value kept in {alias}")
