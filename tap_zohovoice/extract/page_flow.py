@@ -36,15 +36,17 @@ _ROUND_LIMITS = 100, 128
 class PageFlow:
     """Reads one window to its end.
 
-    `request_page` requests the page at an offset; with `has_rows=False` if it may have no rows.
+    `request_page` requests the page at an offset, as a probe if no rows are expected.
     `split` is what can be requested instead if the window holds too many rows. Calls that started
-    before `start` (timestamp) are not needed, but windows have some.
+    before `start` (timestamp) are not needed, but windows have some. A window that `is_silent` is
+    expected to have no rows.
     """
 
     request_page: Callable[..., Flow[Page]]
     limits: ServerLimits
     _: KW_ONLY
     split: Split = "nothing"
+    is_silent: bool = False
     name: str
     start: str = ""
     calls: CallRows = field(default_factory=CallRows, init=False)
@@ -156,13 +158,13 @@ class PageFlow:
             return
         self._has_looked_ahead = True
         offset = int(TARGET_FILL * most) if is_longest else most
-        page = yield from self.request_page(offset, has_rows=False)
+        page = yield from self.request_page(offset, is_probe=True)
         if any(row.logid not in self.calls.kept for row in page.rows):
             raise WindowTooLargeError(None)
 
     def _get(self, offset: int) -> Flow[Page]:
         try:
-            page = yield from self.request_page(offset)
+            page = yield from self.request_page(offset, is_probe=self.is_silent and not offset)
         except RequestFailedError as error:
             # Some search engines respond with a server error beyond their limit, even if the rows
             # end before it.

@@ -43,33 +43,21 @@ class PageRequester:
         self._was_silent = False  # whether the last first page had no rows
 
     def request(
-        self, request: PageRequest, limits: ServerLimits, *, has_rows: bool, is_probe: bool = False
+        self, request: PageRequest, limits: ServerLimits, *, is_probe: bool = False
     ) -> Flow[Page]:
-        """Request a page, in a larger size only if `has_rows`: if rows are certain to be there.
-
-        A probe is expected to have no rows.
-        """
-        page = (yield from self._try_larger(request, limits)) if has_rows else None
+        """Request a page; a probe is one that is expected to have no rows."""
+        page = None
+        if request.offset and not is_probe:  # the page before was full: more rows are certain
+            page = yield from self._try_larger(request, limits)
         if page is None:
-            page = yield from self._request_granted(request, limits, has_rows=has_rows)
-        # After rows of the same list, a size that was granted may be granted no more.
-        is_expected = self._was_silent or is_probe or not limits.deepest_row
-        small = self._small_size if is_expected else min(_LEAST_SIZE, self._base)
-        if not page.rows and not request.offset and page.size > small:
-            page = yield replace(request, size=small)
-            if page.rows:
-                self._lower_granted()
-                self._proven = 0
-        while page.rows and page.size < self._base and self.lower_unproven():
-            pass  # that size may have hidden rows
-        if page.rows:
-            self._proven = max(self._proven, page.size)
-        left = 0 if page.total is None else page.total - request.offset - len(page.rows)
-        self._has_full_page = len(page.rows) >= self._base and not 0 < left <= self._base
+            page = yield from self._request_granted(request, limits, is_probe=is_probe)
+        if not request.offset:
+            if not page.rows:
+                page = yield from self._verify_silence(request, page, limits, is_probe=is_probe)
+            self._was_silent = self._was_silent if is_probe else not page.rows
+        self._observe(request, page)
         if not request.offset and self._untried and self._untried[0] <= self._wish:
             page = (yield from self._try_larger(request, limits)) or page  # it failed by chance?
-        if not is_probe:
-            self._was_silent = not page.rows and not request.offset
         limits.size = self.size
         limits.observe(request.offset, page)
         return page
@@ -115,8 +103,17 @@ class PageRequester:
 
     @property
     def _small_size(self) -> int:
-        """The size that shows whether a larger one hides rows."""
+        """The size that is sufficient where no rows are expected."""
         return _LEAST_SIZE if self._is_unproven else self._base
+
+    def _observe(self, request: PageRequest, page: Page) -> None:
+        """Observe which size has returned rows, and whether more than the base may follow."""
+        if page.rows:
+            while page.size < self._base and self.lower_unproven():
+                pass  # that size may hide rows
+            self._proven = max(self._proven, page.size)
+        left = 0 if page.total is None else page.total - request.offset - len(page.rows)
+        self._has_full_page = len(page.rows) >= self._base and not 0 < left <= self._base
 
     def _try_larger(self, request: PageRequest, limits: ServerLimits) -> Flow[Page | None]:
         """Request existing rows in a size that was not tried yet; None: it is not accepted."""
@@ -142,24 +139,23 @@ class PageRequester:
         return None
 
     def _request_granted(
-        self, request: PageRequest, limits: ServerLimits, *, has_rows: bool
+        self, request: PageRequest, limits: ServerLimits, *, is_probe: bool
     ) -> Flow[Page]:
         """Request a page, and smaller ones as long as the size may be the reason of a failure."""
         attempts, offset = 0, request.offset
+        is_silent = not offset and (is_probe or self._was_silent)
         while True:
-            size = self._clip(offset, self.size, limits)
-            if not offset and self._was_silent:  # a small page is enough
-                size = self._small_size
-            options = {"earlier_attempts": attempts}
-            if self._is_unproven:
-                attempts = min(attempts + SIZE_ATTEMPTS, MAX_ATTEMPTS - 1)
-                options["max_attempts"] = attempts
+            size = self._small_size if is_silent else self._clip(offset, self.size, limits)
             # No request that far has returned rows yet, so the offset may be the reason.
             is_beyond = offset > 0 and offset + size > limits.confirmed_end
-            may_be_offset = is_beyond and has_rows and size > self._base
-            given = request.retry_limits or (TRIAL_LIMITS if may_be_offset else options)
+            may_be_offset = is_beyond and size > self._base and not is_probe
+            options = {"earlier_attempts": attempts}
+            if self._is_unproven:
+                options["max_attempts"] = attempts = min(attempts + SIZE_ATTEMPTS, MAX_ATTEMPTS - 1)
+            if may_be_offset or (offset and is_probe):
+                options = TRIAL_LIMITS
             try:
-                page = yield replace(request, size=size, retry_limits=given)
+                page = yield replace(request, size=size, retry_limits=options)
             except ZohoVoiceError as error:
                 if may_be_offset and isinstance(error, RequestFailedError):
                     limits.large_end = offset + self._base
@@ -171,6 +167,21 @@ class PageRequester:
                 if page.rows or not may_be_offset:
                     return page
                 limits.large_end = offset + self._base
+
+    def _verify_silence(
+        self, request: PageRequest, page: Page, limits: ServerLimits, *, is_probe: bool
+    ) -> Flow[Page]:
+        """Request a window without rows in a small page too: a larger one may hide rows."""
+        is_expected = is_probe or self._was_silent or not limits.deepest_row
+        # After rows of the same list, a size that was granted may be granted no more.
+        size = self._small_size if is_expected else min(_LEAST_SIZE, self._base)
+        if page.size <= size:
+            return page
+        page = yield replace(request, size=size)
+        if page.rows:
+            self._lower_granted()
+            self._proven = 0
+        return page
 
     def _lower(self, error: ZohoVoiceError, *, is_beyond: bool) -> bool:
         """Lower the size if it may have caused a failure; return whether it could be."""

@@ -109,7 +109,7 @@ class RangeProof:
                 ends = page.rows
                 if page.total and page.total > len(ends):
                     last = page.total - 1
-                    page = yield from self._windows.request_page(longer, last, has_rows=False)
+                    page = yield from self._windows.request_page(longer, last, is_probe=True)
                     ends = ends + page.rows
                 self._observe(longer, ends)
         return True

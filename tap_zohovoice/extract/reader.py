@@ -109,7 +109,7 @@ class CallLogReader:
         reading = self._windows.read(
             window,
             "days" if by_days else "types" if by_type else "nothing",
-            is_probe=begin >= end,
+            is_silent=begin >= end,
         )
         try:
             return (yield from reading)
@@ -162,7 +162,7 @@ class CallLogReader:
         is_short = self.limits.total_is_reliable and count < (total or 0)
         if not is_short and len(seen) < self.limits.reachable_rows:
             # A total that is wrong, has changed or is missing hides calls of no known type.
-            page = yield from self._windows.request_page(window, count, has_rows=False)
+            page = yield from self._windows.request_page(window, count, is_probe=True)
             is_short = bool(page.rows)
         is_short = is_short or max(counts.values()) == len(seen) < count  # one type was cut off too
         # If a received row has none of these types, there may be more such rows.

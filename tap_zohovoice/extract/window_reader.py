@@ -10,7 +10,6 @@ from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, Split
 from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.extract.windows import DateWindow, days_after
-from tap_zohovoice.http.retry import TRIAL_LIMITS
 from tap_zohovoice.pagination import Flow, Page, PageRequest
 from tap_zohovoice.singer.json import SerializedRecord
 
@@ -35,16 +34,15 @@ class WindowReader:
     _has_verified_offset = False
 
     def read(
-        self, window: DateWindow, split: Split = "nothing", *, is_probe: bool = False
+        self, window: DateWindow, split: Split = "nothing", *, is_silent: bool = False
     ) -> Flow[CallRows]:
-        """Read a window; a probe is expected to have no rows.
+        """Read a window; if `is_silent`, it is expected to have no rows.
 
         Raises:
             WindowTooLargeError: If fewer days, or one type of calls, must be requested.
             InvalidParameterError: If the server rejects the window or the size.
         """
-        request = partial(self.request_page, window, is_probe=is_probe)
-        flow = PageFlow(request, self.limits, split=split, name=str(window), start=self.cutoff)
+        flow = self._page_flow(window, split, is_silent=is_silent)
         if not window.call_type:
             self.rows = flow.calls.kept
         calls = yield from flow.read_window()
@@ -58,24 +56,27 @@ class WindowReader:
             self.limits.observe_window(len(calls.kept))
         return calls
 
+    def _page_flow(
+        self, window: DateWindow, split: Split = "nothing", *, is_silent: bool = False
+    ) -> PageFlow:
+        return PageFlow(
+            partial(self.request_page, window),
+            self.limits,
+            split=split,
+            is_silent=is_silent,
+            name=str(window),
+            start=self.cutoff,
+        )
+
     def request_page(
-        self,
-        window: DateWindow,
-        offset: int = 0,
-        *,
-        has_rows: bool = True,
-        is_probe: bool = False,
+        self, window: DateWindow, offset: int = 0, *, is_probe: bool = False
     ) -> Flow[Page]:
-        """Request a page; a later one has no rows if it fails, unless it `has_rows` for certain."""
-        has_rows = has_rows or not offset
-        limits = {} if has_rows else TRIAL_LIMITS
-        request = PageRequest(offset, 0, self.params_of(window), str(window), limits)
+        """Request a page; a probe is expected to have no rows, and has none if an offset fails."""
+        request = PageRequest(offset, 0, self.params_of(window), str(window))
         try:
-            page = yield from self.pages.request(
-                request, self.limits, has_rows=has_rows and offset > 0, is_probe=is_probe
-            )
+            page = yield from self.pages.request(request, self.limits, is_probe=is_probe)
         except RequestFailedError:
-            if has_rows:
+            if not (offset and is_probe):
                 raise
             self.limits.reject_offset(offset)
             return Page([], None, 0)
@@ -90,9 +91,7 @@ class WindowReader:
                 that were not received before, or prove nothing.
         """
         for days in days_after(window, [row.start_time for row in rows.values()]):
-            request = partial(self.request_page, days)
-            flow = PageFlow(request, self.limits, name=str(days), start=self.cutoff)
-            found = yield from flow.read_window()
+            found = yield from self._page_flow(days).read_window()
             if found.kept.keys() - rows:
                 self.limits.reject_offset(len(rows))
                 raise WindowTooLargeError(None)
@@ -109,7 +108,7 @@ class WindowReader:
         if is_reachable or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
             return False
         self._has_verified_offset = True
-        yield from self.request_page(window, total - 1, has_rows=False)
+        yield from self.request_page(window, total - 1, is_probe=True)
         return total <= self.limits.max_window_rows
 
     def params_of(self, window: DateWindow) -> dict[str, str]:

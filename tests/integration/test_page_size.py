@@ -117,10 +117,11 @@ def test_granted_size_is_remembered_for_a_week(
 
 def test_size_that_is_granted_no_more_is_not_remembered(account: Accounts) -> None:
     def lower(number: int) -> None:
-        if number == 4:
-            box.dialect = Dialect(max_size=500, size_over="refuse")
+        if number == 8:
+            box.dialect = Dialect(max_size=500, size_over="refuse", max_offset=3_000)
 
-    with account(6_000, first=date(2026, 2, 26), before_request=lower) as box:
+    offsets = {"max_offset": 3_000}  # so that a second window has calls
+    with account(6_000, first=date(2026, 2, 20), before_request=lower, **offsets) as box:
         run = box.read(**START)
         assert "1000" in {params["size"] for _, params, status in box.stats.log if status == 200}
     assert run.state["bookmarks"]["call_logs"]["page_size"][0] == 500

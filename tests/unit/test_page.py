@@ -24,7 +24,7 @@ def row(logid: str, end: str | None = None, number: int = 0) -> SerializedRecord
 def read(rows: Sequence[SerializedRecord], size: int) -> tuple[PageFlow, int, set[str]]:
     """Read rows as a window with a total."""
 
-    def request_page(offset: int) -> Generator[PageRequest, Page, Page]:
+    def request_page(offset: int, **_: bool) -> Generator[PageRequest, Page, Page]:
         return (yield PageRequest(offset, size, {}, "2026-02-10"))
 
     def respond(request: PageRequest) -> Page:
