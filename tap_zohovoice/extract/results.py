@@ -1,18 +1,25 @@
 """Results of windows, and checkpoints, at which the next run continues after a stop."""
 
 import datetime as dt
+import logging
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tap_zohovoice._time import format_timestamp, parse_date
+from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.windows import MIN_UTC_OFFSET, DateWindow
 from tap_zohovoice.singer.json import SerializedRecord
 
+_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 CHECKPOINT = "checkpoint"
 """Member of a bookmark while a run is not finished."""
 POSITION = "emitted_until"
 """Member of a checkpoint."""
+_TOLERATED_STRAYS = 10  # calls far outside the days of their window
 _CLOCK_SKEW = dt.timedelta(minutes=5)
 _RESTART = dt.timedelta(hours=1)
 """A run that starts this soon after the start of a stopped one does not read the lookback again."""
@@ -98,3 +105,73 @@ class WindowResult:
     start later, by clocks that are ahead; None: calls of other types of the day follow."""
     checkpoint: Checkpoint | None
     """Where the next run continues if this one stops here; None: all days are read."""
+
+
+class ResultBuilder:
+    """Builds results of windows, with rows that no earlier result has."""
+
+    def __init__(self, start: dt.datetime, end: dt.datetime | None) -> None:
+        self._start = format_timestamp(start)
+        self._end = format_timestamp(end) if end else "~"  # sorts after all timestamps
+        self._previous: Mapping[str, str] = {}  # start of the calls of the window before
+        self._emitted: Mapping[str, object] = {}  # of the current window
+        self._strays = 0
+        self._differing = 0  # calls with several rows that differ
+
+    def build(
+        self,
+        window: DateWindow,
+        calls: CallRows,
+        checkpoint: Checkpoint | None,
+        covered_until: dt.datetime | None = None,
+    ) -> WindowResult:
+        """Build the result of a window, or of the types of its calls that are read so far.
+
+        Raises:
+            ZohoVoiceError: If the calls are not of the days that were requested.
+        """
+        found = self._get_fresh(calls) if self._emitted or not covered_until else calls.kept
+        previous = self._previous  # a row of these that starts later is another leg of its call
+        rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
+        legs = sorted(calls.legs)
+        if covered_until:
+            differing = {leg.logid for leg in legs if leg.logid not in previous}
+            differing.update(row.logid for row in rows if row.logid in previous)
+            self._differing += len(differing)
+            self._previous = {row.logid: row.start_time for row in calls.kept.values()}
+            self._emitted = {}
+        first, last = (bisect_left(rows, (format_timestamp(at),)) for at in window.near)
+        strays = rows[:first] + rows[last:]
+        if len(strays) > max(_TOLERATED_STRAYS, len(rows) // 2):
+            message = f"Zoho returned calls of other days than {window}; they are not emitted"
+            raise ZohoVoiceError(message)
+        self._strays += len(strays)
+        rows = rows[first:last]
+        rows = rows[bisect_left(rows, (self._start,)) : bisect_left(rows, (self._end,))]
+        if legs:
+            known = {row.logid for row in rows + strays}
+            start, end = self._start, self._end
+            legs = [leg for leg in legs if leg.logid in known or start <= leg.start_time < end]
+        return WindowResult(window, rows, strays, legs, covered_until, checkpoint)
+
+    def log_warnings(self) -> None:
+        """Log how many calls had several rows, or were far outside the requested days."""
+        if self._differing:
+            _LOGGER.warning(
+                "%d calls have several rows that differ (legs of a call); keeping the row "
+                "of the later response, within one response the one with the later end_time",
+                self._differing,
+            )
+        if self._strays:
+            _LOGGER.warning(
+                "%d calls start more than two days outside the requested days; they are "
+                "emitted, and do not move the bookmark",
+                self._strays,
+            )
+
+    def _get_fresh(self, calls: CallRows) -> dict[str, SerializedRecord]:
+        """Return the rows that no result of the current window has yet, or not with all legs."""
+        legs = Counter(leg.logid for leg in calls.legs)
+        versions = {key: (row, legs[key]) for key, row in calls.kept.items()}
+        before, self._emitted = self._emitted, versions
+        return {key: row for key, row in calls.kept.items() if before.get(key) != versions[key]}

@@ -101,7 +101,6 @@ class IncrementalStream(ZohoVoiceStream):
             pages=pages,
             filters=self.get_list_filters(context),
         )
-        reader.emits_types = True
         self.resumed = found = Checkpoint.from_state(state, started, settings.lookback)
         if not found:
             state.pop(CHECKPOINT, None)
