@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 
-from tap_zohovoice.exceptions import InvalidParameterError, RequestFailedError
+from tap_zohovoice.exceptions import InvalidParameterError, RateLimitedError, RequestFailedError
 from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, SHORT_RANGE_DAYS, DateWindow, WindowPlanner
 from tap_zohovoice.http.retry import MAX_ATTEMPTS
@@ -42,9 +42,12 @@ class Recovery:
         """Plan fewer days or rows after a failure; return whether to request the window again."""
         if not isinstance(error, InvalidParameterError):
             return (yield from self._request_fewer_days(window, error))
-        if not error.rejected and error.summary not in self._refusals:
+        is_first = not error.rejected and error.summary not in self._refusals
+        if is_first or _may_be_locked(error):
             self._refusals.add(error.summary)  # if the same request is rejected again
-            return (yield from self._accepts(self._recent))
+            is_accepted = yield from self._accepts(self._recent)
+            if is_first or not is_accepted:
+                return is_accepted
         is_smaller = error.rejected != "dates" and self._windows.pages.lower_unproven()
         is_earlier = error.rejected != "size" and self._planner.avoid_future(window)
         if is_smaller or is_earlier:
@@ -97,5 +100,12 @@ class Recovery:
         except RequestFailedError as error:
             if attempts > _FEW_ATTEMPTS and not isinstance(error, InvalidParameterError):
                 raise  # a day that fails may have calls
+            if _may_be_locked(error) and day != self._recent:
+                yield from self._accepts(self._recent)  # raises an error if it is locked
             return False
         return True
+
+
+def _may_be_locked(error: RequestFailedError) -> bool:
+    """Return whether only a smaller request that succeeds shows that the API is not locked."""
+    return isinstance(error.__cause__, RateLimitedError)

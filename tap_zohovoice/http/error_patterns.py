@@ -26,14 +26,15 @@ _MAYBE_THROTTLED = re.compile(
     r"|\bslow down|\bflood|\bback(?:ing)? ?off|\bspike|\bburst"
     rf"|\b(?:number|count|limit|max(?:imum)?) (?:of |for |on )?(?:\w+ )?{_REQUESTS}\b"
     r"|\brequest count\b|\b(?:locked|blocked|banned|suspended|frozen|blacklisted)\b"
-    rf"|\b\d+ ?{_PER}"
+    rf"|\b\d+ ?(?!hour){_PER}"
 )
 """Words of a lockout, unless they are about a token, a fault, or one of `_BOUNDS`."""
 _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for|until|till)\b")
 _LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b")
+# A range of days may have a limit in hours, but is not locked.
 _RETRY_HINT = re.compile(
-    rf"(?:again|retry|lock\w*|block\w*|wait|\bfor|next|back)\D{{0,30}}?"
-    rf"(\d{{1,5}}) ?((?:[smh]\b)|{_PER})"
+    r"(?:again|retry|(?:lock|block|suspend|restrict)\w*|wait|(?:\bfor|next|back)(?!\D*\d+ ?h))"
+    rf"(?:(?!\b(?:range|interval|window|span)\b)\D){{0,30}}?(\d{{1,5}}) ?((?:[smh]\b)|{_PER})"
 )
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _TOO_LONG = r"(?:is |was )?(?:limit|exceed|too )"

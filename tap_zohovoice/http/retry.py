@@ -94,7 +94,7 @@ class RetryPolicy:
                 kind = self._find_cause(error, kind, text)
             failures[kind] += 1
             if kind is RateLimitedError:
-                self._lock(error, text, is_repeated=failures[kind] > 1)
+                self._lock(error, text, is_repeated=failures[kind] > 1, is_trial=is_trial)
             if failures[kind] >= limits[kind] or (is_trial and error.is_unreachable):
                 return False
             if kind is RetryableError:
@@ -137,16 +137,16 @@ class RetryPolicy:
         _LOGGER.info("%s; requesting a new access token", error)
         return True
 
-    def _lock(self, error: RequestError, text: str, *, is_repeated: bool) -> None:
+    def _lock(self, error: RequestError, text: str, *, is_repeated: bool, is_trial: int) -> None:
         """Lock the limiter, for other runs too, and do not wait here: see `RetryPolicy`."""
         is_known = error.is_uncertain and (RateLimitedError, text) in self._useless
         # Without code and message, the same text may stand for a lockout later.
         is_known &= is_repeated or "," in text
-        if is_known and text not in self._failures:  # if a smaller request fails too, it is locked
-            self._failures.append(text)
-            raise InvalidParameterError(
-                str(error), rejected="other", summary=error.summary
-            ) from error
+        # If a smaller request fails too, it is locked; a trial says nothing.
+        if is_known and (is_trial or text not in self._failures):
+            self._failures += [] if is_trial else [text]
+            message = f"{error}: the request was rejected; run again later"
+            raise InvalidParameterError(message, rejected="other", summary=error.summary) from error
         wait = self.lock_seconds if error.wait is None else error.wait
         # If the wait that the server asked for does not end a lockout, its length is not known.
         wait = max(wait, self.lock_seconds) if is_repeated and wait < _SHORT_WAIT else wait

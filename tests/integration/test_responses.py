@@ -157,12 +157,6 @@ def test_ambiguous_response_moves_no_bookmark(account: Accounts, rows_form: str)
     assert first == second
 
 
-def test_smaller_request_disproves_a_lockout(account: Accounts) -> None:
-    error = {"code": "X1", "message": "Limit exceeded"}
-    with account(450) as box, odd_responses(box, {1, 2}, status_code=400, json=error):
-        assert box.read().log.count("the API is locked") == 1
-
-
 def days_of(request: Any) -> int:
     first, last = (date.fromisoformat(request.qs[name][0]) for name in ("fromdate", "todate"))
     return (last - first).days + 1
@@ -179,6 +173,17 @@ REFUSED: dict[str, Callable[[Any], bool]] = {
     "45 days and 50 rows": lambda request: days_of(request) > 45 or rows_of(request) > 50,
     "offset": lambda request: int(request.qs["from"][0]) + rows_of(request) > 250,
 }
+
+
+@pytest.mark.parametrize("is_refused", [{1, 2}, *REFUSED.values()])
+@pytest.mark.parametrize("message", ["Limit exceeded", "Blocked, try again later"])
+def test_smaller_request_disproves_a_lockout(
+    account: Accounts, is_refused: Any, message: str
+) -> None:
+    refusal = {"status_code": 400, "json": {"code": "X1", "message": message}}
+    with account(600, first=date(2025, 10, 12)) as box, odd_responses(box, is_refused, **refusal):
+        run = box.read(start_date="2025-06-01")
+    assert run.log.count("the API is locked") == 1
 
 
 LIMITS = {
