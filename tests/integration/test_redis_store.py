@@ -44,39 +44,26 @@ def server(shared_server: RedisServer) -> RedisServer:
     return shared_server
 
 
-@pytest.fixture
-def clock(server: RedisServer) -> ServerClock:
-    return ServerClock(server)
-
-
 class Machines:
     """Makes limiters as processes on separate machines would."""
 
-    def __init__(self, server: RedisServer, clock: ServerClock) -> None:
-        self.server = server
-        self.clock = clock
+    def __init__(self, server: RedisServer) -> None:
+        self.server, self.clock = server, ServerClock(server)
 
-    def store(
-        self,
-        *,
-        client: str = CLIENT,
-        url: str = URL,
-        timeout: float = 60,
-        server: str = "",
-        patience: float = 600,
-    ) -> RedisStore:
-        server = server or self.server.url
-        return RedisStore(client, url, timeout, self.clock, server, patience)
+    def store(self, **options: Any) -> RedisStore:
+        given: dict[str, Any] = {"client_id": CLIENT, "url": URL, "clock": self.clock}
+        given |= {"timeout": 60, "server": self.server.url, "patience": 600, **options}
+        return RedisStore(**given)
 
-    def limiter(self, calls: int = 30, seconds: float = 60, **options: Any) -> SlidingWindowLimiter:
-        return SlidingWindowLimiter(calls, seconds, self.clock, self.store(**options))
+    def limiter(self, calls: int = 30, **options: Any) -> SlidingWindowLimiter:
+        return SlidingWindowLimiter(calls, 60, self.clock, self.store(**options))
 
     def waited(self, limiter: SlidingWindowLimiter) -> float:
         return seconds_waited(limiter, self.clock)
 
     def wait_until_known(self, client: str = CLIENT) -> None:
         """Let the time pass in which a new store grants nothing."""
-        self.store(client=client)
+        self.store(client_id=client)
         self.server.let_pass(86_400)
 
     def stored(self) -> tuple[str, dict[str, str]]:
@@ -86,8 +73,8 @@ class Machines:
 
 
 @pytest.fixture
-def new_machines(server: RedisServer, clock: ServerClock) -> Machines:
-    return Machines(server, clock)
+def new_machines(server: RedisServer) -> Machines:
+    return Machines(server)
 
 
 @pytest.fixture
@@ -122,7 +109,7 @@ def test_no_period_holds_all_requests(
 ) -> None:
     client = uuid.uuid4().hex
     machines.wait_until_known(client)
-    pair = [machines.limiter(calls, client=client, timeout=10_000) for _ in range(2)]
+    pair = [machines.limiter(calls, client_id=client, timeout=10_000) for _ in range(2)]
     seen = []
     for who, latency, share, pause in plan:
         pair[who].acquire()
@@ -135,37 +122,35 @@ def test_no_period_holds_all_requests(
     assert sum(limiter.requests for limiter in pair) == len(plan)
 
 
-def test_slot_is_freed_a_period_after_the_response(machines: Machines) -> None:
-    first, second = machines.limiter(2), machines.limiter(2)
+@pytest.mark.parametrize("timeout", [21, 60, 300])
+def test_slot_is_freed_a_period_after_the_response_or_timeout(
+    machines: Machines, timeout: int
+) -> None:
+    first, second, third = (machines.limiter(2, timeout=timeout) for _ in range(3))
     first.acquire()
     machines.clock.sleep(20)
-    assert second.try_acquire()[0] == about(60 + 60 - 20)
+    assert second.try_acquire()[0] == about(timeout + 60 - 20)
     first.release()
     machines.clock.sleep(20)
-    assert second.try_acquire()[0] == about(40)
-
-
-@pytest.mark.parametrize("timeout", [1, 60, 300])
-def test_slot_of_killed_process_expires(machines: Machines, timeout: int) -> None:
-    machines.limiter(2, timeout=timeout).acquire()
-    assert machines.waited(machines.limiter(2, timeout=timeout)) == about(timeout + 60)
-
-
-def test_urls_and_clients_are_apart(machines: Machines) -> None:
-    machines.wait_until_known("1000.OTHER")
-    machines.limiter(2).acquire()
-    machines.limiter().lock_for(600, "locked")
-    assert machines.waited(machines.limiter(2, url="http://x.invalid")) == 0
-    assert machines.waited(machines.limiter(2, client="1000.OTHER")) == 0
+    assert machines.waited(second) == about(40)
+    machines.clock.sleep(60)
+    second.acquire()  # and is killed
+    assert machines.waited(third) == about(timeout + 60)
 
 
 @pytest.mark.parametrize("seconds", [5.0, 600.0])
-def test_lockout_applies_to_all(machines: Machines, caplog: Captured, seconds: int) -> None:
+def test_lockout_applies_to_one_url_and_client(
+    machines: Machines, caplog: Captured, seconds: int
+) -> None:
+    machines.wait_until_known("1000.OTHER")
     caplog.set_level(logging.INFO, LOGGER)
     first, second = machines.limiter(), machines.limiter()
+    machines.limiter(2).acquire()
     first.lock_for(seconds, "locked")
     machines.limiter().lock_for(0, "locked")  # a shorter one does not end it
     end = machines.clock.time + seconds
+    for other in ({"url": "http://x.invalid"}, {"client_id": "1000.OTHER"}):
+        assert machines.waited(machines.limiter(2, **other)) == 0
     assert machines.waited(second) >= seconds
     assert end < machines.clock.time < end + 2 + seconds / 50
     assert machines.waited(first) < REAL
@@ -310,27 +295,13 @@ def test_store_lost_for_lock_seconds_ends_the_run(machines: Machines) -> None:
     assert sum(machines.clock.slept) == 25
 
 
-@pytest.fixture
-def box(box: Account, server: RedisServer) -> Account:
-    box.own["rate_limit_store"] = server.url
-    return box
-
-
 def test_run_uses_no_file(box: Account, new_machines: Machines, state_home: Path) -> None:
     new_machines.wait_until_known(box.config["client_id"])
-    run = box.read()
+    run = box.read(rate_limit_store=new_machines.server.url)
     _, stored = new_machines.stored()
     assert sum("/answered/" in field for field in stored) == box.stats.requests > 0
     assert not list(state_home.rglob("*"))
     assert PASSWORD not in run.log
-
-
-def assert_rejected(box: Account, url: str, line: str) -> None:
-    """Check that a run ends by one line, before any request."""
-    run = box.fail(rf"^{line}$", rate_limit_store=url)
-    assert {message["type"] for message in run.messages} <= {"SCHEMA"}
-    assert "hush" not in run.log
-    assert (box.stats.requests, box.stats.token_requests) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -345,15 +316,16 @@ def assert_rejected(box: Account, url: str, line: str) -> None:
         (("/0", "/0?socket_timeout=hush"), "ValueError"),
     ],
 )
-def test_unreachable_store_is_one_line(
+def test_unreachable_store_is_one_line_and_no_matter_to_discovery(
     box: Account, server: RedisServer, change: tuple[str, str], reason: str
 ) -> None:
-    line = f"Cannot reach the rate-limit store: {reason}.*; check rate_limit_store"
-    assert_rejected(box, server.url.replace(*change), line)
-
-
-def test_discovery_needs_no_store(box: Account) -> None:
-    assert box.run("--discover", rate_limit_store=f"redis://{HOST}:1/0").exit_code == 0
+    url = server.url.replace(*change)
+    line = f"^Cannot reach the rate-limit store: {reason}.*; check rate_limit_store$"
+    run = box.fail(line, rate_limit_store=url)
+    assert {message["type"] for message in run.messages} <= {"SCHEMA"}
+    assert "hush" not in run.log
+    assert (box.stats.requests, box.stats.token_requests) == (0, 0)
+    assert box.run("--discover", rate_limit_store=url).exit_code == 0
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:
@@ -365,7 +337,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(ca)
     options = {"tls_cert_file": str(cert), "tls_key_file": str(key), "tls_ca_cert_file": str(ca)}
     with RedisServer(tmp_path, **options, tls_auth_clients="no") as server:
-        machines = Machines(server, ServerClock(server))
+        machines = Machines(server)
         server.client.config_set("tls-port", str(port := free_port()))
         url = f"rediss://:{PASSWORD}@{HOST}:{port}/0"
         with pytest.raises(ZohoVoiceError, match=": CERTIFICATE_VERIFY_FAILED; check"):
