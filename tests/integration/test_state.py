@@ -4,6 +4,7 @@ import copy
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -12,40 +13,23 @@ from singer_sdk.singerlib import Catalog
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.singer.state import load_catalog, load_state
-from tap_zohovoice.streams.call_logs import CallLogsStream
-from tap_zohovoice.streams.owned import CallAgentsStream
-from tap_zohovoice.streams.recordings import RecordingsStream
-from tap_zohovoice.tap import STREAMS as ALL_STREAMS
+from tap_zohovoice.tap import STREAMS
 from tests.support.account import Account, Accounts
 from tests.support.cli import selecting
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
-NOW_TEXT = "2026-03-01T12:00:00.000000+00:00"
 EARLY, LATE = "2026-02-01T00:00:00.000000+00:00", "2026-02-20T00:00:00.000000+00:00"
 ENTRY: dict[str, Any] = {"tap_stream_id": "call_logs", "schema": CALL_LOG_SCHEMA, "metadata": []}
 
 Captured: TypeAlias = pytest.LogCaptureFixture
 Catalogs: TypeAlias = dict[str, Any]
-KINDS = ({"kind": "recording"}, {"kind": "voicemail"})
-STREAMS = (CallLogsStream, RecordingsStream)
-INVALID_STATES: list[object] = [
-    *[{"other": 1}, {"currently_syncing": None}, {"bookmark": {"call_logs": {}}}],
-    *[{"singer_state": 5}, {"singer_state": {"other": 1}}],
-    {"completed": {"singer_state": {"bookmarks": {}}}, "partial": {"other": 1}},
-    *[{"type": "STATE"}, {"type": "STATE", "value": []}],
-    {"type": "STATE", "value": {"call_logs": {}}},
-    *[[], [1], "x", 5, True, {"bookmarks": 5}, {"bookmarks": [{}]}],
-    *[
-        {"bookmarks": {"call_logs": bookmark}}
-        for bookmark in (None, "2026-01-01", {"partitions": 5})
-    ],
-    {"bookmarks": {"users": {"partitions": [5]}}},
-    {"bookmarks": {"users": {"a": json.loads("[" * 200 + "]" * 200)}}},
+CASES = json.loads((Path(__file__).parent / "states.json").read_text(encoding="utf-8"))
+LOADED = [
+    pytest.param(*case, id=f"bookmark {name}")
+    for name, cases in CASES["bookmark"].items()
+    for case in cases
 ]
-INVALID_DATES: list[object] = [
-    *["soon", "1712012212345", "1712012212", "1712012212345+00:00", "20260210", "", "2026-13-01"],
-    *["0001-01-01T00:00:00+01:00", 5, True, [], {}],
-]
+"""Stream, its bookmark in a state, what is loaded of it, and lines of the log."""
 INVALID_CATALOGS: list[object] = [
     *[[], "x", 5, {}, {"streams": 5}, {"streams": None}, {"streams": [5]}, {"streams": [{}]}],
     *[{"streams": [{**ENTRY, name: 5}]} for name in ("schema", "metadata")],
@@ -63,11 +47,6 @@ def load(state: object) -> dict[str, Any]:
     return load_state(state, NOW, STREAMS)
 
 
-def load_stream(saved: object, name: str = "call_logs") -> dict[str, Any]:
-    """Return what is loaded of the state of a stream."""
-    return dict(load({"bookmarks": {name: saved}})["bookmarks"][name])
-
-
 def bookmark(value: object, **more: object) -> dict[str, Any]:
     return {"replication_key": "start_time", "replication_key_value": value, **more}
 
@@ -76,98 +55,15 @@ def state_of(value: object, **more: object) -> dict[str, Any]:
     return {"bookmarks": {"call_logs": bookmark(value, **more)}}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2026-02-10", "2026-02-10T00:00:00.000000+00:00"),
-        ("2026-02-10T08:00:00Z", "2026-02-10T08:00:00.000000+00:00"),
-        ("2026-02-10T08:00:00.5+05:30", "2026-02-10T02:30:00.500000+00:00"),
-        ("2026-02-10 08:00", "2026-02-10T08:00:00.000000+00:00"),
-        (NOW_TEXT, NOW_TEXT),
-        ("2026-03-01T12:00:01Z", NOW_TEXT),  # a moment ahead
-        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000+00:00"),
-    ],
-)
-def test_bookmark_gets_the_form_of_records(text: str, expected: str, caplog: Captured) -> None:
-    state = state_of(text, progress_markers={"a": 1})
-    before = copy.deepcopy(state)
-    assert load(state) == state_of(expected)
-    assert state == before
-    assert not caplog.records
-
-
-@pytest.mark.parametrize("text", ["2026-03-01T12:05:01Z", "2030-01-01", "9999-12-31T23:59:59Z"])
-@pytest.mark.parametrize(
-    ("newest", "told"),
-    [
-        (EARLY, "the newest call that was emitted"),
-        *((newest, "start_date") for newest in (None, 5, "2026-03-01T12:00:01.000000+00:00")),
-    ],
-)
-def test_future_bookmark_is_lowered(text: str, newest: object, told: str, caplog: Captured) -> None:
-    loaded = load_stream(bookmark(text, newest_start_time=newest))
-    assert loaded.get("replication_key_value") == (EARLY if newest == EARLY else None)
-    (line,) = caplog.messages
-    assert f"is in the future; reading again from {told}" in line
-
-
-def test_foreign_partitions_are_kept_but_never_read() -> None:
-    partition = {"context": {"a": 1}, "replication_key": "id", "replication_key_value": 5}
-    theirs = {"partitions": [partition], "replication_key": "id", "replication_key_value": 9}
-    marked = {**theirs, "partitions": [{**partition, "progress_markers": None}]}
-    state = {"bookmarks": {"call_logs": {**marked, "replication_key_value": None}, "users": marked}}
-    bookmarks = load(state)["bookmarks"]
-    assert bookmarks["users"] == theirs
-    assert "partitions" not in bookmarks["call_logs"]
-
-
-EMPTY = [{"context": kind} for kind in KINDS]
-OLD = {"named_by_filter_only": True, "starting_replication_value": "2020-01-01"}
-ONE = bookmark("2026-02-01", partitions=[bookmark(LATE, context=KINDS[1]), EMPTY[0]])
-SEEDED = [bookmark(EARLY, context=kind) for kind in KINDS]
-
-
-@pytest.mark.parametrize(
-    ("stream", "saved", "loaded"),
-    [
-        ("call_logs", {}, {}),
-        *[("call_logs", saved, saved) for saved in ({"replication_key": "x"}, bookmark(None))],
-        ("recordings", {}, {"partitions": EMPTY}),
-        ("recordings", {"partitions": []}, {"partitions": EMPTY}),
-        ("recordings", {"replication_key": "start_time"}, {"partitions": EMPTY}),
-        ("recordings", bookmark("2026-02-01", **OLD), {"partitions": SEEDED}),
-        ("recordings", ONE, {"partitions": [SEEDED[0], bookmark(LATE, context=KINDS[1])]}),
-    ],
-    ids=str,
-)
-def test_stream_bookmark_seeds_partitions_alone(stream: str, saved: Any, loaded: Any) -> None:
+@pytest.mark.parametrize(("stream", "saved", "loaded", "lines"), LOADED)
+def test_bookmark_is_loaded(
+    stream: str, saved: object, loaded: object, lines: list[str], caplog: Captured
+) -> None:
     state = {"bookmarks": {stream: saved, "old_stream": {}}}
+    before = copy.deepcopy(state)
     assert load(state) == {"bookmarks": {stream: loaded, "old_stream": {}}}
-
-
-def test_partition_bookmarks_are_validated(caplog: Captured) -> None:
-    first = bookmark("2030-01-01 00:00+00:00", context=KINDS[0], progress_markers=None, more=1)
-    second = {**bookmark(5, context=KINDS[1]), "replication_key": "id"}
-    other = bookmark("2026-02-01", context={"kind": "fax"})
-    loaded = load_stream({"partitions": [other, second, first, first]}, "recordings")
-    lowered = {"replication_key": "start_time", "context": KINDS[0], "more": 1}
-    assert loaded["partitions"] == [lowered, {"context": KINDS[1]}]
-    moment = "2030-01-01T00:00:00.000000+00:00"
-    assert caplog.messages == [
-        f"The bookmark of recordings ({moment}) is in the future; reading again from start_date",
-        "The bookmark of recordings has another replication key; reading from start_date",
-    ]
-
-
-@pytest.mark.parametrize("context", [None, [], "7"])
-def test_partition_without_a_context_is_dropped(context: object) -> None:
-    good = bookmark("2026-03-01T12:00:01Z", context={"agent_id": "7"})
-    new = {"context": {"agent_id": "8"}}
-    saved = {**bookmark(LATE), "partitions": [{"context": context}, {}, good, new]}
-    loaded = load_state({"bookmarks": {"call_agents": saved}}, NOW, [CallAgentsStream])
-    # No bookmark of the stream says what was read of an agent.
-    lowered = {**good, "replication_key_value": NOW_TEXT}
-    assert loaded == {"bookmarks": {"call_agents": {"partitions": [lowered, new]}}}
+    assert state == before
+    assert caplog.messages == lines
 
 
 @pytest.mark.parametrize("newest", [17, None, "soon", "zzzz", [LATE], {}, "1712012212345"], ids=str)
@@ -176,11 +72,6 @@ def test_invalid_start_of_the_newest_call_is_dropped(box: Account, newest: objec
     assert run.state["bookmarks"]["call_logs"]["newest_start_time"][:4] == "2026"
     without = {"replication_key": "start_time", "newest_start_time": newest}
     assert box.run(state={"bookmarks": {"call_logs": without}}).exit_code == 0
-
-
-@pytest.mark.parametrize("name", ["replication_key_value", "start_time"])
-def test_bookmark_without_its_replication_key_is_read(name: str) -> None:
-    assert load_stream({name: LATE}).items() >= bookmark(LATE).items()
 
 
 # What Meltano, loaders and other runners make of a state.
@@ -218,7 +109,7 @@ def test_partial_state_overrides_the_completed_one() -> None:
 @pytest.mark.parametrize(
     ("option", "document"),
     [
-        *(("state", state) for state in INVALID_STATES),
+        *(("state", state) for state in CASES["invalid states"]),
         *(("catalog", catalog) for catalog in INVALID_CATALOGS),
     ],
     ids=lambda value: str(value)[:60],
@@ -229,13 +120,13 @@ def test_invalid_document_is_one_line(box: Account, option: str, document: objec
     assert not any(box.stats.summary().values())
 
 
-@pytest.mark.parametrize("value", INVALID_DATES, ids=str)
+@pytest.mark.parametrize("value", CASES["invalid dates"], ids=str)
 @pytest.mark.parametrize("stream", ["call_logs", "recordings"])
 def test_bookmark_without_a_date_time_fails(stream: str, value: object) -> None:
-    partitions = {"partitions": [bookmark(value, context=KINDS[1])]}
+    partitions = {"partitions": [bookmark(value, context={"kind": "voicemail"})]}
     saved = partitions if stream == "recordings" else bookmark(value)
     with pytest.raises(ConfigValidationError, match=f"bookmark of {stream} .* is not a date-time"):
-        load_stream(saved, stream)
+        load({"bookmarks": {stream: saved}})
 
 
 @pytest.mark.parametrize("value", ["0001-01-01", "0001-01-02T00:00:00Z"])
@@ -350,7 +241,7 @@ def test_all_streams_keep_their_key(box: Account, catalog: Catalogs) -> None:
         root_of(entry).update({"selected": True, "table-key-properties": []})
     run = box.run("--test=schema", catalog=catalog)
     keys = {message["stream"]: message["key_properties"] for message in run.of("SCHEMA")}
-    assert keys == {stream.name: [*stream.primary_keys] for stream in ALL_STREAMS}
+    assert keys == {stream.name: [*stream.primary_keys] for stream in STREAMS}
 
 
 @pytest.mark.parametrize(
