@@ -202,15 +202,14 @@ class PageFlow:
             # A short page may be a capped one. Only a page with nothing but the overlap is the end.
             self._has_ended = bool(offset) and length == self._pass.overlap < self._longest
             return self._has_ended
+        if offset + length != page.total:  # more rows than the total prove that it is wrong
+            return False
         # A total may count only the rows of its page, until one does not, or its end is verified.
         # A page as long as the longest may have been capped.
         verified = min(self.limits.proven_page_rows, self.limits.longest_page_rows - 1)
-        is_own = not (offset or self.limits.total_exceeds_page or length <= verified)
+        is_counted = bool(offset) or self.limits.total_exceeds_page or length <= verified
         is_full = length >= page.size or (offset > 0 and length >= self._longest)
-        # More rows than the total prove that it is wrong.
-        return (
-            offset + length == page.total and length % _ROUND_PAGE != 0 and not (is_full or is_own)
-        )
+        return is_counted and not is_full and length % _ROUND_PAGE != 0
 
     def _step_back(self, offset: int, page: Page) -> Flow[tuple[int, Page | None]]:
         """Go back from a seam to a known row, after rows before the seam vanished."""
