@@ -1,6 +1,7 @@
 """The command `tap-zohovoice-authorize`, against the sandbox."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -38,11 +39,7 @@ REFRESH_TOKEN = "TAP_ZOHOVOICE_REFRESH_TOKEN"
 NAMES = ("CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "DATA_CENTER")
 PROGRAM = [sys.executable, "-c", "from tap_zohovoice.cli.authorize import main; main()"]
 ACCOUNTS = "https://accounts.example.invalid"
-CONSOLE = "https://api-console.zohocloud.ca"
-NEW_CODE = f"create a new code at {CONSOLE} (Self Client, Generate Code, scope ZohoVoice.call.READ)"
-CENTER = "data center ca; the others are us, eu, in, au, jp, sa, uk, ae, cn"
-EXPIRED = f"the code has expired, was used before, or is not of {CENTER}; {NEW_CODE}"
-INVALID_TEXT = "must be plain text without spaces, quotes and backslashes"
+CASES = json.loads((Path(__file__).parent / "authorize.json").read_text(encoding="utf-8"))
 
 
 @dataclass
@@ -225,18 +222,7 @@ class TestOutput:
 
 class TestExchange:
     @pytest.mark.parametrize("status", [200, 400, 401])
-    @pytest.mark.parametrize(
-        ("error", "hint"),
-        [
-            *[(error, EXPIRED) for error in ("invalid_code", "invalid_grant")],
-            ("invalid_client", f"client ID not found in {CENTER}"),
-            ("invalid_client_secret", "the client secret is invalid; check client_secret"),
-            ("OAUTH_SCOPE_MISMATCH", f"the code lacks a scope; {NEW_CODE}"),
-            ("Access Denied", "too many tokens were requested; wait ten minutes, then start again"),
-            ("invalid_x made-up-secret 1000.sandbox.code", f"check all values, or {NEW_CODE}"),
-        ],
-        ids=lambda value: str(value)[:30],
-    )
+    @pytest.mark.parametrize(("error", "hint"), CASES["oauth errors"])
     def test_oauth_error_is_a_hint_after_one_request(
         self, cli: Cli, requests_mock: Mocker, status: int, error: str, hint: str
     ) -> None:
@@ -344,24 +330,7 @@ class TestStreams:
 
 
 class TestUsage:
-    @pytest.mark.parametrize(
-        ("changes", "variable", "reason"),
-        [
-            ({"code": ""}, "", "there is no terminal for prompts; give --code"),
-            ({"client_secret": "", "data_center": ""}, "", "give --data-center, --client-secret"),
-            ({"client_id": "two words"}, "", f"CLIENT_ID'): {INVALID_TEXT}"),
-            ({"client_secret": "naïve"}, "", f"CLIENT_SECRET'): {INVALID_TEXT}"),
-            ({"client_secret": "a'b"}, "", f"CLIENT_SECRET'): {INVALID_TEXT}"),
-            ({"code": "a\nb"}, "", f"'--code' (env var: 'TAP_ZOHOVOICE_CODE'): {INVALID_TEXT}"),
-            ({"data_center": "moon"}, "", "'moon' is not one of"),
-            ({"accounts_url": "nonsense"}, "", "accounts_url is invalid"),
-            ({"api_url": "http://u:made-up-secret@h"}, "", "api_url is invalid"),
-            ({"streams": "calls"}, "", "'calls' is not one of 'call_logs', "),
-            ({}, "RATE_LIMIT_CALLS=many", "rate_limit_calls must be of type integer"),
-            ({}, "REQUEST_TIMEOUT=0", "request_timeout must be at least 1"),
-        ],
-        ids=lambda value: str(value)[:40],
-    )
+    @pytest.mark.parametrize(("changes", "variable", "reason"), CASES["invalid input"])
     @pytest.mark.parametrize("stdin", [None, io.StringIO()], ids=["closed", "empty"])
     def test_invalid_input_costs_no_code(
         self, cli: Cli, stdin: Any, changes: dict[str, Any], variable: str, reason: str

@@ -85,25 +85,6 @@ def test_calls_log_a_line_every_30_seconds(account: Accounts, watch: Watch) -> N
     assert max(totals) < 2 * 3_000 < 4 * min(totals)
 
 
-def test_downloads_log_a_line_every_30_seconds(
-    account: Accounts, watch: Watch, tmp_path: Path
-) -> None:
-    streams = ("recordings", "transcripts")
-    files = {"recordings_path": str(tmp_path / "files"), "recordings_per_request": 1}
-    with account(260) as box:
-        box.succeed(streams=streams, **files)
-        assert box.clock.time - NOW > 120
-    assert watch.longest_pause <= 30
-    for stream in streams:
-        told = [vars(record) for record in watch.records if record.name.endswith(stream)]
-        received = [each["bytes_received"] for each in told if "bytes_received" in each]
-        assert len(received) > 1
-        assert received == sorted(received)
-        assert received[0] > 0
-    pattern = r"\d+ of \d+ files \(\d+ %\), \d+ fetched, .*kB"
-    assert any(re.match(pattern, line) for line in watch.lines)
-
-
 @pytest.mark.parametrize(
     ("stream", "faults", "start"),
     [
@@ -197,21 +178,30 @@ def test_errors_are_structured_lines(account: Accounts) -> None:
 
 
 @pytest.mark.usefixtures("json_logs")
-def test_downloads_log_total_progress_and_summary(account: Accounts, tmp_path: Path) -> None:
+def test_downloads_log_a_line_every_30_seconds(
+    account: Accounts, watch: Watch, tmp_path: Path
+) -> None:
+    files = {"recordings_path": str(tmp_path / "files"), "recordings_per_request": 1}
     with account(260) as box:
-        run = box.run(recordings_path=str(tmp_path / "files"), recordings_per_request=1)
-    rows = run.rows("recordings")
-    assert len(rows) > 60
-    kinds = Counter(row["kind"] for row in rows)
-    lines = [entry for entry in entries(run) if "named" in entry["extra"]]  # one for each kind
-    assert [line["extra"]["named"] for line in lines] == [kinds["recording"], kinds["voicemail"]]
-    told = fields(run, "fetched")
-    assert len(told) > 2
-    counts = [entry["fetched"] for entry in told]
-    assert counts == sorted(counts)
-    assert counts[-1] == len(rows)
-    assert all(0 < entry["percent"] <= 100 for entry in told[:-1])
-    assert {line["stream_name"] for line in lines} == {"recordings"}
+        run = box.succeed(streams=("recordings", "transcripts"), **files)
+        assert box.clock.time - NOW > 120
+    assert watch.longest_pause <= 30
+    pattern = r"\d+ of \d+ files \(\d+ %\), \d+ fetched, .*kB"
+    assert any(re.match(pattern, line) for line in watch.lines)
+    for stream in ("recordings", "transcripts"):
+        told = [entry["extra"] for entry in entries(run) if entry["stream_name"] == stream]
+        received = [each["bytes_received"] for each in told if "bytes_received" in each]
+        assert len(received) > 1
+        assert received == sorted(received)
+        assert received[0] > 0
+        kinds = Counter(row["kind"] for row in run.rows(stream))
+        named = [each["named"] for each in told if "named" in each]
+        assert named == [kinds["recording"], kinds["voicemail"]]
+        *fetched, last = [each for each in told if "fetched" in each]
+        counts = [each["fetched"] for each in (*fetched, last)]
+        assert counts == sorted(counts)
+        assert counts[-1] == len(run.rows(stream)) > 30
+        assert all(0 < each["percent"] <= 100 for each in fetched)
 
 
 @pytest.fixture

@@ -17,17 +17,9 @@ from zoho_voice_sandbox.dialect import SeveralFiles
 
 FORMS = get_args(SeveralFiles)
 SINGLE = "Requesting one file at a time: "
-# Requests for 80 files, a first one alone, and why only one a request is left.
-REQUESTS = {
-    **dict.fromkeys(("zip", "zip_folders"), (1 + 8, "")),
-    **dict.fromkeys(("zip_missing", "zip_doubled", "zip_broken"), (1 + 8 + 8, "")),
-    **dict.fromkeys(("zip_bomb", "zip_lying"), (1 + 8 + 8, "")),
-    "zip_encrypted": (1 + 2 + 79, "most of the files are missing in the archive"),
-    "zip_cut": (1 + 2 + 79, "the archive is incomplete"),
-    "first": (1 + 1 + 79, "no archive in the response"),
-    "refuse": (1 + 1 + 79, "HTTP 400, ZVT015"),
-    "html": (1 + 2 + 79, "HTTP 200, an HTML page, not the requested JSON"),
-}
+TEN = [1] * 10
+CASES = json.loads((Path(__file__).parent / "several_files.json").read_text(encoding="utf-8"))
+"""Requests for 80 files, a first one alone, and why only one a request is left; failures."""
 
 
 @pytest.fixture
@@ -60,7 +52,7 @@ def plain(run: Run) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_requests_for_eighty_files(account: FileAccounts, form: str) -> None:
-    requests, stopped = REQUESTS[form]
+    requests, stopped = CASES["eighty files"][form]
     with account(80, form) as box:
         run = box.download()
         names = [row["recording_filename"] for row in run.rows("recordings")]
@@ -184,72 +176,24 @@ def test_words_in_a_file_are_no_error(account: FileAccounts, words: bytes) -> No
     assert max(box.clock.slept, default=0) < 61  # no lock; proofs wait for the limit
 
 
-TEN = [1] * 10
-# Number of files, form or fault of some requests, sizes of all requests, and a line of the log.
-FAILURES: dict[str, tuple[int, dict[int, str], list[int], str]] = {
-    **{
-        f"{form} after an archive": (
-            61,
-            {3: form, 15: form},
-            [1, 10, 10, *TEN, 10, 10, *TEN, 10, 10],
-            "Requesting these files one by one",
-        )
-        for form in ("refuse", "first")
-    },
-    "refuse in a row": (
-        61,
-        dict.fromkeys(range(3, 99), "refuse"),
-        [1, 10, *[10, *TEN] * 5],
-        "Requesting these files one by one: HTTP 400",
-    ),
-    "archive cut, first": (21, {2: "zip_cut"}, [1, 10, 10, 10], ""),
-    "archive cut, second": (21, {3: "zip_cut"}, [1, 10, 10, 10], ""),
-    "archive cut twice": (
-        41,
-        {3: "cut_body", 4: "cut_body"},
-        [1, 10, 10, 10, *TEN, 10, 10],
-        "one by one: the file is incomplete",
-    ),
-    **{  # nothing came yet that speaks for several files
-        f"{fault} twice, first": (41, {2: fault, 3: fault}, [1, 10, 10, *TEN * 4], SINGLE)
-        for fault in ("500", "cut")
-    },
-    **{
-        f"{fault} twice": (41, {3: fault, 4: fault}, [1, 10, 10, 10, *TEN, 10, 10], "one by one")
-        for fault in ("500", "cut")
-    },
-    "cut in several groups": (
-        61,
-        dict.fromkeys((3, 4, 15, 16, 27, 28), "cut"),
-        [1, 10, *[10, 10, *TEN] * 3, 10, 10],
-        "one by one",
-    ),
-    "token": (31, {3: "token", 4: "token"}, [1, 10, 10, 10, 1, *TEN, 10], "one by one"),
-    "redirect": (31, {3: "redirect"}, [1, 10, 10, *TEN, 10], "one by one"),
-    **{
-        f"{fault} once": (31, {number: fault}, [1, 10, 10, 10, 10], "")
-        for fault in ("html", "array")
-        for number in (2, 3)
-    },
-}
-
-
-@pytest.mark.parametrize(
-    ("count", "behaviour", "expected", "told"), FAILURES.values(), ids=list(FAILURES)
-)
+@pytest.mark.parametrize(("count", "requests", "told"), CASES["failures"])
 def test_request_for_several_that_fails_loses_no_file(
-    account: FileAccounts, count: int, behaviour: dict[int, str], expected: list[int], told: str
+    account: FileAccounts, count: int, requests: str, told: str
 ) -> None:
-    faults = {number: name for number, name in behaviour.items() if name not in FORMS}
+    """Each request is given by its size and its form or fault; `10x1` are ten requests."""
+    steps = re.findall(r"(?:(\d+)x)?(\d+):?(\w*)", requests)
+    steps = [(int(size), name) for times, size, name in steps for _ in range(int(times or 1))]
+    names = dict(enumerate((name for _, name in steps), 1))
+    faults = {number: name for number, name in names.items() if name and name not in FORMS}
     with account(count, file_faults=faults) as box:
 
         def change(number: int) -> None:
-            form: Any = behaviour.get(number)
+            form: Any = names.get(number)
             box.dialect = replace(box.dialect, several_files=form if form in FORMS else "zip")
 
         box.before_file = change
         run = box.download()
-        assert box.requested == expected
+        assert box.requested == [size for size, _ in steps]
     assert run.lines(told) or not told
     assert bool(run.lines(SINGLE)) == told.startswith(SINGLE)
 
