@@ -29,6 +29,9 @@ STATUS = "agent_status_changes"
 NEIN = {"code": "Q9", "message": "Nein"}
 
 
+Read = Callable[..., list[dict[str, Any]]]
+
+
 @pytest.fixture
 def mock(requests_mock: Mocker) -> Mocker:
     token = {"access_token": "token", "expires_in": 3600}
@@ -70,11 +73,9 @@ class Server:
         return {"code": "200", "status": "SUCCESS", self.stream.envelope: rows, **self.meta}
 
 
-Read = Callable[..., list[dict[str, Any]]]
-
-
 @pytest.fixture
 def read(clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> Read:
+    """Read a stream; return its records."""
     tap_class = type("ClockedTap", (TapZohoVoice,), {"clock": clock})
 
     def run(stream: str, **settings: Any) -> list[dict[str, Any]]:
@@ -104,14 +105,20 @@ def test_all_rows_are_read_once(read_keys: Any, mock: Mocker, stream: Any, count
     assert last.headers["Accept"] == "application/json"
 
 
-@pytest.mark.parametrize("stream", OFFSET_PAGED)
-def test_requests_name_offset_and_size(read: Read, mock: Mocker, stream: Any) -> None:
-    server = Server(mock, stream, stream.page_size + 7)
-    read(stream.name)
-    offsets = (0, stream.page_size, stream.page_size + 7)
+@pytest.mark.parametrize("stream", [*OFFSET_PAGED, SmsLogsStream])
+def test_requests_name_offset_size_and_archive(read: Read, mock: Mocker, stream: Any) -> None:
+    size, archived = stream.page_size, {"optarchived": ["true"]}
+    is_sms = stream is SmsLogsStream
+    server = serve_messages(mock, messages_of(107)) if is_sms else Server(mock, stream, size + 7)
+    assert len(read(stream.name)) == size + 7
+
+    def query(offset: int, rows: int = size) -> dict[str, list[str]]:
+        return {"from": [str(offset)], stream.size_param: [str(rows)]}
+
     assert server.queries == [
-        {"from": ["0"], stream.size_param: ["1"]},  # whether the scope is there
-        *({"from": [str(n)], stream.size_param: [str(stream.page_size)]} for n in offsets),
+        query(0, 1),  # whether the scope is there
+        *(query(0), query(size), query(size + 7)),
+        *([query(0) | archived] if is_sms else []),
     ]
 
 
@@ -193,29 +200,13 @@ def test_list_that_cannot_be_whole_is_an_error(read: Read, mock: Mocker, stream:
         (None, "has no valid {key}"),
     ],
 )
-def test_response_without_keys_is_an_error(
+def test_response_without_rows_or_keys_is_an_error(
     read: Read, mock: Mocker, stream: Any, body: dict[str, Any] | None, words: str
 ) -> None:
     server = Server(mock, stream, [{"name": "no key"}])
     mock.get(server.url, json=body or server.respond)
     with pytest.raises(Exception, match=words.format(key=stream.primary_keys[0])):
         read(stream.name)
-
-
-def test_values_have_declared_types(read: Read, mock: Mocker) -> None:
-    values: dict[str, tuple[Any, Any]] = {
-        "userid": (58_000_000_000_000_123, "58000000000000123"),
-        "zuid": (7, "7"),
-        "extension": (12345, "12345"),
-        "lastActiveTime": (1_735_000_000_000, "2024-12-24T00:26:40.000000+00:00"),
-        "zvtRole": ("--", None),
-        "status": ("", None),
-        "departmentName": ("", ""),
-    }
-    Server(mock, USERS, [{**{name: sent for name, (sent, _) in values.items()}, "new": [1]}])
-    (record,) = read("users")
-    assert {name: record[name] for name in values} == {name: to for name, (_, to) in values.items()}
-    assert record["additional_fields"] == {"new": [1]}
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
@@ -240,17 +231,6 @@ def messages_of(count: int) -> list[dict[str, Any]]:
     return [
         {"logid": f"{number:04}", "submittedTime": NOW_MS - number * 3_600_000}
         for number in range(count)
-    ]
-
-
-def test_requests_name_offset_size_and_archive(read: Read, mock: Mocker) -> None:
-    server = serve_messages(mock, messages_of(130))
-    assert len(read("sms_logs")) == 130
-    size = {"size": ["100"]}
-    assert server.queries == [
-        {"from": ["0"], "size": ["1"]},  # whether the scope is there
-        *({"from": [str(offset)], **size} for offset in (0, 100, 130)),
-        {"from": ["0"], **size, "optarchived": ["true"]},
     ]
 
 
