@@ -26,8 +26,6 @@ from tests.support.strategies import (
     dialects,
     is_knowable,
 )
-from zoho_voice_sandbox import Dialect
-from zoho_voice_sandbox.dialect import OffsetOver, Order
 
 
 def assert_once(reading: Reading) -> None:
@@ -181,20 +179,6 @@ def test_requests_keep_within_the_budget(account: AccountSpec) -> None:
     assert reading.requests <= budget(reading)
 
 
-DENSE = tuple(Burst(1440 * ago + 300, 30_000, 1000) for ago in (1, 9))
-
-
-@pytest.mark.simulation
-@pytest.mark.parametrize("over", ["refuse", "empty", "error500"])
-@pytest.mark.parametrize("order", ["newest", "oldest", "logid"])
-@pytest.mark.parametrize("inclusive", [True, False])
-def test_dense_days_are_read_by_type_of_call(
-    over: OffsetOver, order: Order, inclusive: bool
-) -> None:
-    dialect = Dialect(max_offset=10_000, offset_over=over, order=order, to_date_inclusive=inclusive)
-    assert_sound(read_whole(AccountSpec(DENSE, dialect, size=200)))
-
-
 EXAMPLES = json.loads((Path(__file__).parent / "windows.json").read_text(encoding="utf-8"))
 """What was read in part once, and what was taken for the whole; how each is read now."""
 
@@ -224,26 +208,6 @@ def test_example_is_whole_or_an_error(name: str) -> None:
         assert reading.error is not None or kind != "error"
         assert text in str(reading.error)
         assert reading.requests <= most_requests
-
-
-@pytest.mark.parametrize("end", ["last", "first"])
-@pytest.mark.parametrize(
-    ("ago", "days", "total"),
-    [
-        *product([20 * 1440], [30, 31, 90, 180, 365], ["exact", "absent"]),
-        *product([60], [7, 14, 21], ["exact"]),  # the last days prove how many are answered
-    ],
-)
-def test_range_answered_in_part_is_told_once(
-    caplog: pytest.LogCaptureFixture, ago: int, days: int, total: str, end: str
-) -> None:
-    answered: dict[str, Any] = {"answered_days": days, "answered_end": end, "total": total}
-    # From the default `start_date` on.
-    read_whole(account_of([(ago, 900, DAY // 2)], size=200, days=2251, **answered))
-    lines = [line for line in caplog.messages if "only some of the calls" in line]
-    assert len(lines) == 1 or (total == "absent" and not lines)
-    if ago == 60:
-        assert int(lines[0].split()[-2]) in range(days - 3, days + 1)
 
 
 OVER = ["refuse", "empty", "error500", "cut"]
