@@ -28,7 +28,7 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     replication_key: str | None = None
-    is_sorted = True  # otherwise the SDK moves a bookmark at the end only, and also back
+    is_sorted = True
     selected_by_default = False
     scope: ClassVar[str] = SCOPE  # required by the path
     owner_scope: ClassVar[str] = ""  # of another list that the stream reads, if there is one
@@ -123,10 +123,6 @@ class ZohoVoiceStream(RESTStream[Any]):
         return "|".join(str(record[name]) for name in self.primary_keys)
 
     @override
-    def generate_child_contexts(self, record: Record, context: Context | None) -> tuple[()]:
-        return ()  # there are no children, and the SDK would copy each record to find out
-
-    @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # The SDK logs each error as unhandled; the command line reports it, once and plainly.
         level = logging.DEBUG if level == logging.ERROR else level
@@ -139,10 +135,6 @@ class ZohoVoiceStream(RESTStream[Any]):
         """The latest possible bookmark, known after the first response."""
         return format_timestamp(self.services.present)
 
-    def is_bookmark(self, timestamp: str) -> bool:  # noqa: ARG002 - a hook
-        """Return whether a timestamp may be a bookmark."""
-        return True
-
     def get_starting_time(self, context: Context | None) -> dt.datetime:
         """Return from when to read rows: the bookmark minus the lookback."""
         settings, state = self.services.settings, self.get_context_state(context)
@@ -154,8 +146,13 @@ class ZohoVoiceStream(RESTStream[Any]):
         return max(settings.start, max(settings.start, bookmark) - settings.lookback)
 
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
-        """Advance the bookmark after all earlier records are emitted; it never moves back."""
-        self._increment_stream_state({str(self.replication_key): timestamp}, context=context)
+        """Advance the bookmark after all earlier records are emitted.
+
+        It never moves back, nor into the future with a phone whose clock is ahead.
+        """
+        state, latest = self.get_context_state(context), min(timestamp, self.present)
+        if latest > (state.get("replication_key_value") or "") and not self.is_connection_test:
+            state |= {"replication_key": self.replication_key, "replication_key_value": latest}
 
     def write_state(self) -> None:
         """Write STATE after all records that it covers are emitted."""
@@ -163,21 +160,14 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        return None  # `_increment_stream_state` keeps the bookmark from the future
+        return None  # `advance_bookmark` keeps the bookmark from the future
 
     @override
     def _increment_stream_state(
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
-        # The SDK has no public hook that keeps a bookmark from moving back in a lookback, or into
-        # the future with a phone whose clock is ahead.
-        key: Any = self.replication_key
-        if not key or self.is_connection_test or not self.is_bookmark(latest_record[key]):
-            return
-        timestamp = min(latest_record[key], self.present)
-        state = self.get_context_state(context)
-        if timestamp > (state.get("replication_key_value") or ""):
-            super()._increment_stream_state({key: timestamp}, context=context)
+        # The SDK has no public hook that keeps single records from moving the bookmark.
+        pass
 
 
 def _demote_to_debug(record: logging.LogRecord) -> bool:

@@ -36,8 +36,6 @@ class IncrementalStream(ZohoVoiceStream):
     reader: CallLogReader
     _paginator: SeamPaginator[WindowResult]
     _page: Page | Exception
-    _bounds = ("", "~")
-    """First and last timestamp that may be a bookmark; other timestamps do not move it."""
 
     def get_list_filters(self, context: Context | None) -> Mapping[str, str]:  # noqa: ARG002 - a hook
         """Return the filters of a partition, which include those of the user."""
@@ -118,16 +116,12 @@ class IncrementalStream(ZohoVoiceStream):
         self, window: WindowResult, start: dt.datetime, context: Context | None
     ) -> Iterator[Record]:
         """Emit the records of a window, then STATE."""
-        self._bounds = ("~", "")  # earlier calls may follow, so none of these moves the bookmark
-        covered, lookback = window.covered_until, self.services.settings.lookback
-        if covered:
-            first, last = window.window.near
-            self._bounds = format_timestamp(first), format_timestamp(min(last, covered + lookback))
         yield from self.emit_window(window, context)
-        state = self.get_context_state(context)
+        state, lookback = self.get_context_state(context), self.services.settings.lookback
+        covered = window.covered_until
         if covered and window.rows:
             newest = window.rows[-1].start_time
-            self.advance_bookmark(min(newest, self._bounds[1]), context)
+            self.advance_bookmark(min(newest, self.latest_bookmark(window)), context)
             state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
         elif covered:  # calls may appear later
             safe = min(covered, self.services.present) - max(lookback, DAY)
@@ -143,10 +137,13 @@ class IncrementalStream(ZohoVoiceStream):
             limited = checkpoint.limited(min(present, end or present))
             state[CHECKPOINT] = limited.to_state(state.get("replication_key_value") or "", present)
 
-    @override
-    def is_bookmark(self, timestamp: str) -> bool:
+    def latest_bookmark(self, window: WindowResult) -> str:
+        """Return the latest possible bookmark in a window; empty if earlier calls may follow."""
+        if not window.covered_until:
+            return ""
         # A call far outside its window does not show that all calls before it are read.
-        return self._bounds[0] <= timestamp <= self._bounds[1]
+        last = window.covered_until + self.services.settings.lookback
+        return format_timestamp(min(window.window.near[1], last))
 
     # --- the SDK's request loop ---
 

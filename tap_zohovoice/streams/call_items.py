@@ -135,13 +135,16 @@ class CallItemStream(IncrementalStream):
         if not items:
             return
         self._progress.add_total(len(items), self.requests_for(len(items)))
-        checkpoint = state.get(CHECKPOINT) or {}
+        checkpoint, latest = state.get(CHECKPOINT) or {}, self.latest_bookmark(window)
         with self.services.reporter.task(self._progress.snapshot):
             for number, record in enumerate(self.request_items(items), 1):
                 if self._is_emitted(record, state):
                     yield record
-                if self.continues_windows and self.is_bookmark(record["start_time"]):
-                    checkpoint[POSITION] = record["start_time"]
+                start = record["start_time"]
+                if start <= latest and not self.failures.outages:
+                    self.advance_bookmark(start, context)
+                    if self.continues_windows:
+                        checkpoint[POSITION] = start
                 if number % _STATE_ITEMS == 0 and self.requests_for(1):
                     self.write_state()
 
@@ -172,8 +175,9 @@ class CallItemStream(IncrementalStream):
         return True
 
     @override
-    def is_bookmark(self, timestamp: str) -> bool:
-        return not self.failures.outages and super().is_bookmark(timestamp)
+    def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
+        if not self.failures.outages:
+            super().advance_bookmark(timestamp, context)
 
     @override
     def set_checkpoint(self, checkpoint: Checkpoint | None, state: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.singer.json import SerializedRecord
 from tap_zohovoice.streams.base import IncrementalStream
 
-WRITE_BATCH_SIZE = 500  # records that are written at once; the bookmark advances after them
+WRITE_BATCH_SIZE = 500  # records that are written at once
 
 
 class CallLogsStream(IncrementalStream):
@@ -57,7 +57,6 @@ class CallLogsStream(IncrementalStream):
             finally:
                 written = writer.records_written - written_before
                 self._counter.increment(written // len(self.stream_maps))
-            self.advance_bookmark(batch[-1].start_time, None)
 
     @override
     def get_record_counter(self, **options: Any) -> Counter:

@@ -143,7 +143,10 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
             return
         self._gaps += gaps
         bounds = format_timestamp(start), format_timestamp(end)
-        yield from (at for at in changes if bounds[0] <= at["current_action_time"] < bounds[1])
+        for change in changes:
+            if bounds[0] <= change["current_action_time"] < bounds[1]:
+                yield change
+                self.advance_bookmark(change["current_action_time"], {self.owner_key: agent})
         self.write_state()
 
     @override
