@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from click.core import ParameterSource
@@ -17,13 +17,16 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.auth import HINTS, OAuthTokens
 from tap_zohovoice.cli.command import GracefulShutdown, TapCommand, drop_invalid_log_levels
 from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
-from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
-from tap_zohovoice.config.validation import PREFIX, clean_credential, parse_env, validation_errors
-from tap_zohovoice.exceptions import ShutdownRequested, StorageError, ZohoVoiceError
+from tap_zohovoice.config.validation import PREFIX, clean_credential, parse_env
+from tap_zohovoice.exceptions import (
+    InvalidInputError,
+    ShutdownRequested,
+    StorageError,
+    ZohoVoiceError,
+)
 from tap_zohovoice.pagination import parse_total
-from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
 
 _HELP = f"""Exchange a code of Zoho's API console for a refresh token.
@@ -51,6 +54,7 @@ _LABELS = {
     "client_secret": "Client secret (not shown)",
     "code": "Code (not shown)",
 }
+_SAVED = ("client_id", "client_secret", "refresh_token", "data_center", "accounts_url", "api_url")
 _TERMINAL = "CONOUT$" if sys.platform == "win32" else "/dev/tty"
 echo = partial(click.echo, err=True)
 
@@ -124,45 +128,32 @@ def authorize(
     streams = list(STREAM_NAMES) if all_streams else streams
     scope = _scopes_of(streams)
     values = {name: value or "" for name, value in options.items()}
-    urls = {name: url for name in ("accounts_url", "api_url") if (url := values.pop(name))}
     shutdown = GracefulShutdown(lambda: None)
     shutdown.install()
     try:
         if path:  # before the code is used
             update_dotenv(path, {})
-        config = _read_settings(urls)
         if streams:
             echo(f"Scopes for the code: {scope}")
         _prompt_for_missing(ctx, values, scope)
         code = values.pop("code")
-        config |= values
-        tap = ctx.obj(config=config)
+        settings = {**parse_env(CONFIG_SCHEMA), **values, "refresh_token": "unknown"}
+        for unused in ("start_date", "end_date", "stream_maps"):  # Meltano's dates may be relative
+            settings.pop(unused, None)
+        tap = ctx.obj(config=settings)
         shutdown.install()  # in place of the tap's own
         tokens = tap.services.tokens
-        tokens.refresh_token = _exchange_code(tokens, values, code, scope)
-        config["refresh_token"] = tokens.refresh_token
-        names = ("client_id", "client_secret", "refresh_token", "data_center", *urls)
+        values["refresh_token"] = _exchange_code(tokens, values["data_center"], code, scope)
+        tokens.refresh_token = values["refresh_token"]
         with shutdown.deferred():  # saved before it is tested, as a code works only once
-            is_saved = _save_token(path, {name: config[name] for name in names})
+            is_saved = _save_token(path, {name: values[name] for name in _SAVED if values[name]})
         works = _check_token(tap, streams)
     except ShutdownRequested as stop:
         echo(f"\nStopped by {signal.Signals(stop.signum).name}")
         return 128 + stop.signum
-    except click.Abort as end:
-        message = "the input ended"
-        raise click.UsageError(message) from end
+    except (click.Abort, InvalidInputError) as error:
+        raise click.UsageError(str(error) or "the input ended") from error
     return 0 if is_saved and works else 1
-
-
-def _read_settings(urls: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings of the environment and these URLs, all valid."""
-    known = {**urls, **dict.fromkeys(CONFIG_SCHEMA["required"], "unknown")}
-    settings = {**parse_env(CONFIG_SCHEMA), **known}
-    for unused in ("start_date", "end_date", "stream_maps"):  # Meltano's dates may be relative
-        settings.pop(unused, None)
-    if errors := validation_errors(settings, CONFIG_SCHEMA):
-        raise click.UsageError("; ".join(errors))
-    return settings
 
 
 def _scopes_of(streams: Sequence[str]) -> str:
@@ -174,7 +165,8 @@ def _scopes_of(streams: Sequence[str]) -> str:
 
 def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:
     """Prompt for missing values: data center, client ID, client secret, code."""
-    missing = [f"--{name.replace('_', '-')}" for name, value in values.items() if not value]
+    names = ("data_center", *_LABELS)
+    missing = [f"--{name.replace('_', '-')}" for name in names if not values[name]]
     if not missing:
         return
     if sys.stdin is None or not sys.stdin.isatty():
@@ -196,9 +188,8 @@ def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) 
                 values[name] = click.prompt(label, value_proc=text, hide_input=is_hidden)
 
 
-def _exchange_code(tokens: OAuthTokens, client: Mapping[str, str], code: str, scope: str) -> str:
+def _exchange_code(tokens: OAuthTokens, data_center: str, code: str, scope: str) -> str:
     """Exchange a code for a refresh token, or raise an error that says what to do."""
-    data_center = client["data_center"]
     others = ", ".join(name for name in DATA_CENTERS if name != data_center)
     center = f"data center {data_center}; the others are {others}"
     console = api_console_url(data_center)
@@ -243,19 +234,18 @@ def _save_token(path: Path | None, settings: Mapping[str, str]) -> bool:
     return path is None
 
 
-def _check_token(tap: TapZohoVoice, streams: Sequence[str]) -> bool:
+def _check_token(tap: TapZohoVoice, names: Sequence[str]) -> bool:
     """Request one call with the tap's own client; return whether streams can be read too."""
-    total = CallLogsStream(tap, tap.services).api.get_json(
+    streams = cast("dict[str, Any]", tap.streams)
+    total = streams["call_logs"].api.get_json(
         {"from": "0", "size": "1"},
         lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
     )
     echo("The token works." if total is None else f"The token works: {total:,} calls.")
-    results = dict.fromkeys(streams, "works")
-    for name in streams:
-        stream = tap.streams[name]
-        assert isinstance(stream, ZohoVoiceStream)  # noqa: S101 - the tap makes it
+    results = dict.fromkeys(names, "works")
+    for name in names:
         try:
-            stream.check_access()
+            streams[name].check_access()
         except ZohoVoiceError as error:
             results[name] = str(error)
         echo(f"{name}: {results[name]}")
