@@ -104,6 +104,8 @@ def test_each_message_comes_once(account: Accounts, archived: str, pages: dict[s
         declared = run.of("SCHEMA")[0]["schema"]["properties"]
         assert all(row.keys() == declared.keys() for row in rows)
         assert {row["archived"] for row in rows} <= {True, False}
+        assert {row["isMMS"] for row in rows if row["mmsMeta"]} == {True}
+        assert "does not match its type" not in run.log
         newest = max(row["submittedTime"] for row in rows)
         assert max(run.bookmarks("sms_logs").values()) == newest
         before = box.stats.lists["sms_logs"].requests
