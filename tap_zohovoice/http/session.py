@@ -110,14 +110,6 @@ class PlainSession(requests.Session):
         return None
 
 
-def content_length(response: requests.Response) -> int | None:
-    """Return the length of a body in bytes; None if it is unknown, or of the compressed form."""
-    text = response.headers.get("Content-Length", "")
-    if _is_compressed(response) or "Transfer-Encoding" in response.headers:
-        return None
-    return int(text) if text.isdecimal() and len(text) < 20 else None  # noqa: PLR2004 - 64 bits
-
-
 def read_whole(chunks: Iterable[bytes]) -> bytes:
     """Return a whole body, of `MAX_BODY_BYTES` at most."""
     body = bytearray()

@@ -5,8 +5,8 @@ Several names in a request are documented. The form of the response is not.
 
 import logging
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -19,7 +19,6 @@ import requests
 from tap_zohovoice.exceptions import InvalidParameterError, RetryableError, ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
-from tap_zohovoice.http.session import content_length
 from tap_zohovoice.recordings.archive import MAGIC, Archive, open_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.writer import Download, FileWriter, save
@@ -63,7 +62,9 @@ class FileRequests:
     def download_all(self, downloads: Iterable[Download]) -> Iterator[tuple[Download, Record]]:
         """Download files where necessary; iterate over them, with fields of their records."""
         for group, names in self.iter_groups(downloads):
-            with self._request_several(names) as archive:
+            several = self.writer.storage.open_temporary() if len(names) > 1 else nullcontext()
+            with several as file:
+                archive = self._request_archive(names, file) if file else {}
                 for download in group:
                     yield download, self._fields_of(download, archive)
 
@@ -90,15 +91,6 @@ class FileRequests:
                 group, names, total = [], [], 0
         if group:
             yield group, names
-
-    @contextmanager
-    def _request_several(self, names: Sequence[str]) -> Generator[Archive]:
-        """Request files at once, if there are several; the archive is deleted after the block."""
-        if len(names) <= 1:
-            yield {}
-            return
-        with self.writer.storage.open_temporary() as file:
-            yield self._request_archive(names, file)
 
     def _request_archive(self, names: Sequence[str], file: IO[bytes]) -> Archive:
         most = min(len(names) * self.writer.max_bytes, MAX_BYTES) + _MAX_OVERHEAD
@@ -192,10 +184,10 @@ class FileRequests:
         kind = guess_audio_type(head, response.headers.get("Content-Type", ""))
         if not kind:
             return None
-        length, writer = content_length(response), self.writer
-        if length is not None and length > writer.max_bytes:
+        left, writer = response.raw.length_remaining, self.writer  # None if it is unknown
+        if (left or 0) > writer.max_bytes:
             raise ZohoVoiceError(writer.too_big, summary=writer.too_big)
-        is_whole = length is not None or "Transfer-Encoding" in response.headers
+        is_whole = left is not None or "Transfer-Encoding" in response.headers
         return writer.write(download, chunks, kind, is_whole=is_whole)
 
     def _spool(

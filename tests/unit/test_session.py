@@ -14,7 +14,7 @@ from urllib3 import HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.http.session import PlainSession, content_length, read_whole
+from tap_zohovoice.http.session import PlainSession, read_whole
 from tests.support.cli import FakeClock
 from tests.support.raw_server import raw_server
 
@@ -213,22 +213,6 @@ def test_body_of_100_megabytes_is_rejected(encoding: str) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50_000_000
-
-
-@pytest.mark.parametrize(
-    ("headers", "length"),
-    [
-        *[({}, 12), ({"Content_Encoding": "UTF-8"}, 12), ({"Content_Encoding": ""}, 12)],
-        *[({"Content_Encoding": "gzip"}, None), ({"Transfer_Encoding": "chunked"}, None)],
-        *[({"Content_Length": bad}, None) for bad in ("", "-1", "1, 1", "many", "9" * 5000)],
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_content_length_is_of_valid_uncompressed_bodies_alone(
-    headers: dict[str, str], length: int | None
-) -> None:
-    response = response_of(io.BytesIO(), **{"Content_Length": "12", **headers})
-    assert content_length(response) == length
 
 
 @pytest.mark.parametrize(
