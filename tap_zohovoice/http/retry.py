@@ -4,8 +4,8 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, TypeAlias, TypeVar
 
 import tenacity
 
@@ -23,56 +23,109 @@ from tap_zohovoice.exceptions import (
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 _T = TypeVar("_T")
-_Kind: TypeAlias = type[RequestError]
 _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6  # of a request without a usable response
 SIZE_ATTEMPTS = 2  # with a page size that may be the cause, before a smaller one is tried
 TRIAL_LIMITS = {"max_attempts": 2, "is_trial": True}
-"""Limits of a request that is expected to fail; see `RetryPolicy.call`."""
+"""Limits of a request that is expected to fail; see `Attempts`."""
 FAIL_FAST_AFTER = 3  # consecutive items without a usable response; then each gets one attempt
 LASTING_OUTAGE = 10  # consecutive items without a response; the bookmark stays before them
 MAX_LOCKOUTS = 3  # consecutive lockouts to wait for
 MAX_WAIT = 6 * 3600.0  # seconds; a longer lockout ends the run
-_FAULTS_BEFORE_RENEWAL = 3
-"""Consecutive responses without JSON, or with a fault, after which a new token is tried."""
-_FAILURES_OF_LOCKOUT = 2
-"""Failed requests after a new token failed too, after which a lockout is assumed."""
-_MAX_RETRY_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
+_FAULTS_BEFORE_RENEWAL, _REFUSALS_OF_LOCKOUT = 3, 2
+_MAX_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _TOO_LONG = "the lockout lasts too long; run again later"
+
+Cause: TypeAlias = type[RequestError]
+"""How a failure is treated; one of `_CAUSES`, and maybe not the class of the error."""
+_CAUSES: tuple[Cause, ...] = (RateLimitedError, TokenRejectedError, RetryableError, ZohoVoiceError)
+"""Lockout, token, passing fault, and the request itself, which no retry helps."""
+
+
+@dataclass(eq=False, repr=False)
+class FailureCauses:
+    """Finds the causes of failures; those that a response leaves uncertain, by three rules.
+
+    1. Token: after a success, the first failure is retried with a new token. Of faults, which
+       mostly pass, this is the third.
+    2. Lockout: if two more requests are refused nevertheless, the API is assumed to be locked.
+    3. Ruled out: a cause is not assumed again for the same text where its remedy did not help,
+       and a lockout neither where another request succeeded at once. What only looks like a
+       lockout then rejects a value, unless the next request fails too, for other values.
+    """
+
+    failures_before_renewal: int = 1
+    """Consecutive failures after a success; the last one is retried with a new access token."""
+    _has_passed = False  # whether any request succeeded
+    _uncertain: list[str] = field(default_factory=list, init=False)
+    """Texts of such failures since the last success."""
+    _remedied: set[tuple[Cause, str]] = field(default_factory=set, init=False)
+    """Causes of failures of the current request, each with the text of its failure."""
+    _ruled_out: set[tuple[Cause, str]] = field(default_factory=set, init=False)
+
+    def begin_request(self) -> None:
+        """Observe that a request begins."""
+        self._remedied.clear()
+
+    def find(self, error: RequestError, *, is_trial: int) -> Cause:
+        """Return the cause of a failure; that of a trial, which is expected, is not guessed."""
+        self._ruled_out |= self._remedied  # it failed again
+        stated, text = next(kind for kind in _CAUSES if isinstance(error, kind)), _text_of(error)
+        cause = stated
+        if error.is_uncertain and stated is RateLimitedError:
+            cause = ZohoVoiceError if self._is_value(text, is_trial=is_trial) else stated
+        elif error.is_uncertain and not is_trial:
+            cause = self._guess(stated, text)
+        if cause in {RateLimitedError, TokenRejectedError}:
+            self._remedied.add((cause, text))
+        return cause
+
+    def observe_success(self) -> None:
+        """Observe that the request succeeded."""
+        if not self._remedied:
+            self._ruled_out.update((RateLimitedError, text) for text in self._uncertain)
+        self._ruled_out -= self._remedied
+        self._uncertain.clear()
+        self._has_passed = True
+
+    def _guess(self, stated: Cause, text: str) -> Cause:
+        self._uncertain.append(text)
+        count, is_refused = len(self._uncertain), stated is ZohoVoiceError
+        first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
+        guess: Cause = TokenRejectedError if count == first else stated
+        if is_refused and count >= first + _REFUSALS_OF_LOCKOUT:
+            guess = RateLimitedError
+        return guess if self._has_passed and (guess, text) not in self._ruled_out else stated
+
+    def _is_value(self, text: str, *, is_trial: int) -> bool:
+        """Return whether a failure that looks like a lockout rejects a value."""
+        is_repeated = any(cause is RateLimitedError for cause, _ in self._remedied)
+        # Without code and message, the same text may stand for a lockout later.
+        is_clear = (RateLimitedError, text) in self._ruled_out and (is_repeated or "," in text)
+        if is_trial or not is_clear:
+            return is_clear
+        if text in self._uncertain:  # other values do not help
+            return False
+        self._uncertain.append(text)
+        return True
 
 
 @dataclass(eq=False, repr=False)
 class RetryPolicy:
-    """Sends a request again as long as that may help.
+    """Sends requests to a URL again as long as that may help.
 
     A lockout is not a failed attempt: it locks the limiter, where the next attempt waits.
-    A rejected access token is renewed once: `invalidate_token` returns whether that is possible.
-    After a success, a failure with an unknown text may have either cause. The token is renewed
-    first; if all other requests fail too, the API may be locked. What does not help is not tried
-    again after failures with the same text.
     """
 
     limiter: SlidingWindowLimiter
-    invalidate_token: Callable[[], bool]
+    invalidate_token: Callable[[], bool]  # returns whether a new one may be requested
     lock_seconds: float
-    failures_before_renewal: int = 1
-    """Consecutive failures after a success; the last one is retried with a new access token."""
-    _has_passed = False  # whether any request succeeded
-    _failures: list[str] = field(default_factory=list, init=False)
-    """Texts of the failures since the last success that may be due to the token or a lockout."""
-    _useless: set[tuple[_Kind, str]] = field(default_factory=set, init=False)
-    """What failures are not, by their texts: rejections of a token, or lockouts."""
+    causes: FailureCauses = field(default_factory=FailureCauses, init=False)
 
-    def call(
-        self,
-        func: Callable[[], _T],
-        *,
-        max_attempts: int = MAX_ATTEMPTS,  # without a usable response
-        is_trial: int = False,  # whether a failure says nothing; without a response, it is final
-        max_lockouts: int = MAX_LOCKOUTS,  # consecutive ones to wait for
-        earlier_attempts: int = 0,  # of an earlier request, which count too
-    ) -> _T:
-        """Call a function, which sends the request once, until it returns.
+    def call(self, func: Callable[[], _T], **limits: int) -> _T:
+        """Call a function, which sends a request once, until it returns.
+
+        The limits are the fields of `Attempts`.
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
@@ -80,80 +133,100 @@ class RetryPolicy:
             RetriesExhaustedError: If no attempt got a usable response.
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
-        limits: dict[_Kind, int] = {ZohoVoiceError: 0, RetryableError: max_attempts}
-        limits |= {TokenRejectedError: 2, RateLimitedError: max_lockouts + 1}
-        failures: Counter[_Kind] = Counter({RetryableError: earlier_attempts})
-        tried: set[tuple[_Kind, str]] = set()
-
-        def prepare_retry(error: BaseException) -> bool:
-            """Do what the next attempt needs; return whether there is one."""
-            if not isinstance(error, RequestError):
-                return False
-            kind, text = _kind_of(error), _text_of(error)
-            if not is_trial:
-                kind = self._find_cause(error, kind, text)
-            failures[kind] += 1
-            if kind is RateLimitedError:
-                self._lock(error, text, is_repeated=failures[kind] > 1, is_trial=is_trial)
-            if failures[kind] >= limits[kind] or (is_trial and error.is_unreachable):
-                return False
-            if kind is RetryableError:
-                if not isinstance(error, AmbiguousResponseError):
-                    longer = min(error.wait or 0.0, _MAX_RETRY_WAIT)
-                    self.limiter.wait(max(2.0 ** failures[kind], longer), str(error))
-                return True
-            tried.add((kind, text))
-            self._useless |= tried  # unless the request succeeds now
-            return kind is RateLimitedError or self._renew_token(error)
-
-        retrying = tenacity.Retrying(retry=tenacity.retry_if_exception(prepare_retry))
+        attempts = Attempts(self, **limits)
+        self.causes.begin_request()
         try:
-            result = retrying(func)
+            result = attempts.retrying(func)
         except RetryableError as error:
-            raise _final_error(error, failures[RetryableError]) from error
-        if not tried:  # another request succeeds at once
-            self._useless.update((RateLimitedError, text) for text in self._failures)
-        self._useless -= tried
-        self._failures.clear()
-        self._has_passed = True
+            raise attempts.final_error(error) from error
+        self.causes.observe_success()
         return result
 
-    def _find_cause(self, error: RequestError, kind: _Kind, text: str) -> _Kind:
-        """Return the class of a failure, or of another cause that it may have after a success."""
-        if kind is RateLimitedError or not error.is_uncertain:
-            return kind
-        self._failures.append(text)
-        is_refused, count = kind is ZohoVoiceError, len(self._failures)
-        first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
-        cause: _Kind = TokenRejectedError if count == first else RateLimitedError
-        is_lockout = is_refused and count >= first + _FAILURES_OF_LOCKOUT
-        is_likely = self._has_passed and (count == first or is_lockout)
-        return cause if is_likely and (cause, text) not in self._useless else kind
 
-    def _renew_token(self, error: RequestError) -> bool:
-        if not self.invalidate_token():
-            self._useless.discard((TokenRejectedError, _text_of(error)))  # it may help later
-            return False
-        _LOGGER.info("%s; requesting a new access token", error)
-        return True
+@dataclass(eq=False, repr=False)
+class Attempts:
+    """Attempts of one request: their limits, and the hooks of tenacity in order of their calls."""
 
-    def _lock(self, error: RequestError, text: str, *, is_repeated: bool, is_trial: int) -> None:
-        """Lock the limiter, for other runs too, and do not wait here: see `RetryPolicy`."""
-        is_known = error.is_uncertain and (RateLimitedError, text) in self._useless
-        # Without code and message, the same text may stand for a lockout later.
-        is_known &= is_repeated or "," in text
-        # If a smaller request fails too, it is locked; a trial says nothing.
-        if is_known and (is_trial or text not in self._failures):
-            self._failures += [] if is_trial else [text]
-            message = f"{error}: the request was rejected; run again later"
-            raise InvalidParameterError(message, rejected="other", summary=error.summary) from error
-        wait = self.lock_seconds if error.wait is None else error.wait
-        # If the wait that the server asked for does not end a lockout, its length is not known.
-        wait = max(wait, self.lock_seconds) if is_repeated and wait < _SHORT_WAIT else wait
-        if wait > MAX_WAIT:
+    policy: RetryPolicy
+    _: KW_ONLY
+    max_attempts: int = MAX_ATTEMPTS  # without a usable response
+    is_trial: int = False  # whether a failure says nothing; without a response, it is final
+    max_lockouts: int = MAX_LOCKOUTS  # consecutive ones to wait for
+    earlier_attempts: int = 0  # of an earlier request, which count too
+
+    def __post_init__(self) -> None:
+        """Create the object that calls the hooks."""
+        self._failures: Counter[Cause] = Counter({RetryableError: self.earlier_attempts})
+        self.retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(RequestError),
+            after=self._observe,
+            wait=self._wait,
+            stop=self._stop,
+            before_sleep=self._prepare,
+            sleep=self._sleep,
+            reraise=True,
+        )
+
+    def _observe(self, state: tenacity.RetryCallState) -> None:
+        """Find the cause of a failure; lock the limiter, even if no attempt follows."""
+        outcome: Any = state.outcome
+        self._error: RequestError = outcome.exception()
+        self._cause = self.policy.causes.find(self._error, is_trial=self.is_trial)
+        self._failures[self._cause] += 1
+        if self._cause is RateLimitedError:
+            self._lock()
+
+    def _wait(self, _: tenacity.RetryCallState) -> float:
+        """Return the seconds to wait here; a lockout is waited for in the limiter."""
+        if self._cause is not RetryableError or isinstance(self._error, AmbiguousResponseError):
+            return 0.0
+        return max(2.0 ** self._failures[RetryableError], min(self._error.wait or 0, _MAX_WAIT))
+
+    def _stop(self, _: tenacity.RetryCallState) -> bool:
+        """Return whether there are enough failures of this cause."""
+        limits: dict[Cause, int] = {RetryableError: self.max_attempts, TokenRejectedError: 2}
+        limits[RateLimitedError] = self.max_lockouts + 1
+        is_last = self._failures[self._cause] >= limits.get(self._cause, 0)
+        return is_last or bool(self.is_trial and self._error.is_unreachable)
+
+    def _prepare(self, _: tenacity.RetryCallState) -> None:
+        """Discard a rejected token, so that the next attempt requests a new one."""
+        if self._cause is TokenRejectedError:
+            if not self.policy.invalidate_token():
+                raise self._error
+            _LOGGER.info("%s; requesting a new access token", self._error)
+
+    def _sleep(self, seconds: float) -> None:
+        if seconds:
+            self.policy.limiter.wait(seconds, str(self._error))
+
+    def _lock(self) -> None:
+        error, default = self._error, self.policy.lock_seconds
+        seconds = default if error.wait is None else error.wait
+        if self._failures[RateLimitedError] > 1 and seconds < _SHORT_WAIT:
+            seconds = max(seconds, default)  # what the server asked for was not enough
+        if seconds > MAX_WAIT:
             message = f"{error}: {_TOO_LONG}"
             raise RateLimitLockoutError(message) from error  # without a summary: it concerns others
-        self.limiter.lock_for(wait, f"{error}: the API is locked")
+        self.policy.limiter.lock_for(seconds, f"{error}: the API is locked")
+
+    def final_error(self, error: RetryableError) -> ZohoVoiceError:
+        """Return the error to raise after the last attempt."""
+        summary, count = error.summary, self._failures[RetryableError]
+        if self._cause is ZohoVoiceError:
+            message = f"{error}: the request was rejected; run again later"
+            return InvalidParameterError(message, rejected="other", summary=summary)
+        if isinstance(error, RateLimitedError):
+            return RateLimitLockoutError(f"{error}: {_TOO_LONG}", summary=summary)
+        if isinstance(error, TokenRejectedError):
+            message = f"{error}: a new access token was rejected too; check data_center"
+            return ZohoVoiceError(message, summary=summary)
+        message = f"{error}; gave up after {count} attempts" if count > 1 else str(error)
+        return RetriesExhaustedError(message, summary=summary, is_unreachable=error.is_unreachable)
+
+
+def _text_of(error: RequestError) -> str:
+    return re.sub(r"(?<!HTTP )\b\d+", "", error.summary)  # such as offsets, but not the status
 
 
 @dataclass
@@ -187,24 +260,3 @@ class ItemFailures:
         One response that looks like a lockout may be about its item; two in a row are not.
         """
         return not error.summary or self.lockouts > 1
-
-
-def _kind_of(error: RequestError) -> _Kind:
-    kinds: tuple[_Kind, ...] = (RateLimitedError, TokenRejectedError, RetryableError)
-    return next((kind for kind in kinds if isinstance(error, kind)), ZohoVoiceError)
-
-
-def _text_of(error: RequestError) -> str:
-    return re.sub(r"(?<!HTTP )\b\d+", "", error.summary)  # such as offsets, but not the status
-
-
-def _final_error(error: RetryableError, attempts: int) -> ZohoVoiceError:
-    if isinstance(error, RateLimitedError):
-        return RateLimitLockoutError(f"{error}: {_TOO_LONG}", summary=error.summary)
-    if isinstance(error, TokenRejectedError):
-        message = f"{error}: a new access token was rejected too; check data_center"
-        return ZohoVoiceError(message, summary=error.summary)
-    message = f"{error}; gave up after {attempts} attempts" if attempts > 1 else str(error)
-    return RetriesExhaustedError(
-        message, summary=error.summary, is_unreachable=error.is_unreachable
-    )

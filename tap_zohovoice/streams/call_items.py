@@ -88,7 +88,7 @@ class CallItemStream(IncrementalStream):
         """Client of the URL of the items."""
         headers = {**self.http_headers, **self.item_headers}
         api = self.services.client_for(f"{self.url_base}{self.item_path}", headers)
-        api.policy.failures_before_renewal = 4  # a few items may fail for other reasons
+        api.policy.causes.failures_before_renewal = 4  # a few items may fail for other reasons
         return api
 
     @cached_property
