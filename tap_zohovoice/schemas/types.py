@@ -21,7 +21,8 @@ _MS_DIGITS = 13  # of milliseconds from 2001 to 2286
 _EPOCH = re.compile(r"\s*-?\d{1,19}(\.\d{1,15})?\s*", re.ASCII)
 _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt ][\d:.,]{4,20}([Zz]|[+-][\d:]{2,6})\s*", re.ASCII)
 """Date-time with a zone; without one, its moment is not known."""
-_MIN_SECONDS, _MAX_SECONDS = 946_684_800, 10**10  # of 2000 to 2286; as milliseconds, of 1970
+# As milliseconds, seconds would be of 1970, micro- and nanoseconds beyond the year 9999.
+_MIN_SECONDS, _MAX_SECONDS, _UNITS_PER_SECOND = 946_684_800, 10**10, (1, 10**6, 10**9)
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 # An exponent comes with a number as sent whose digits exceed those of a float.
 _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,15}|\.\d{15,400}([eE][+-]?\d{1,3})?)?", re.ASCII)
@@ -62,8 +63,11 @@ def _milliseconds(value: object) -> int:
     if isinstance(value, str) and _ISO.fullmatch(value):
         with suppress(ValueError):
             value = round(parse_date(value.strip().upper()).timestamp() * 1000)
-    elif isinstance(value, int | float) and _MIN_SECONDS <= value < _MAX_SECONDS:
-        value = round(value * 1000)  # other telephony APIs send seconds
+    elif isinstance(value, int | float):
+        # Other telephony APIs send seconds, with or without a fraction, or microseconds.
+        for per_second in _UNITS_PER_SECOND:
+            if _MIN_SECONDS * per_second <= value < _MAX_SECONDS * per_second:
+                value = round(value * 1000) if per_second == 1 else int(value) * 1000 // per_second
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is int:
