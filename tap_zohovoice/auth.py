@@ -113,7 +113,7 @@ class OAuthTokens:
 
         try:
             return self.policy.call(attempt, max_attempts=self.max_attempts)
-        except RetriesExhaustedError as error:  # without a summary: no smaller request can help
+        except RetriesExhaustedError as error:  # without a summary: it concerns all
             raise RetriesExhaustedError(str(error)) from error
 
     def _error_of(

@@ -22,6 +22,11 @@ class RequestError(Exception):
     rejected: str = ""  # the value that is invalid: `size`, `dates`, or `other` if it is not named
     scope: str = ""  # that is missing; empty if there are several
 
+    @property
+    def concerns_all(self) -> bool:
+        """Whether all requests fail: there is no access token, or the API stays locked."""
+        return not self.summary
+
 
 class ZohoVoiceError(RequestError, FatalAPIError):
     """Ends the sync."""

@@ -125,8 +125,7 @@ class PageRequester:
             try:
                 page = yield replace(request, size=size, retry_limits=TRIAL_LIMITS)
             except ZohoVoiceError as error:
-                has_failed = isinstance(error, RequestFailedError)
-                if isinstance(error, RateLimitLockoutError) or not (has_failed or error.summary):
+                if error.concerns_all or isinstance(error, RateLimitLockoutError):
                     raise
             rows = len(page.rows)
             if rows > self.size:
@@ -186,15 +185,14 @@ class PageRequester:
     def _lower(self, error: ZohoVoiceError, *, is_beyond: bool) -> bool:
         """Lower the size if it may have caused a failure; return whether it could be."""
         if not isinstance(error, RequestFailedError):
-            is_unclear = type(error) is ZohoVoiceError and error.summary  # such as a redirect
+            is_unclear = type(error) is ZohoVoiceError and not error.concerns_all  # a redirect
             can_try = self._base > _DOCUMENTED_SIZE  # one smaller page
-            return bool(is_unclear) and can_try and self.lower_unproven()
+            return is_unclear and can_try and self.lower_unproven()
         is_size = error.rejected == "size"
         if is_size and self._proven < self._base and self.halve():
             return True
-        # Days may be the reason of a value that is invalid. An error without a summary is a failure
-        # to get a token.
-        if error.summary and not error.rejected and self.lower_unproven():
+        # Days may be the reason of a value that is invalid.
+        if not (error.concerns_all or error.rejected) and self.lower_unproven():
             return True
         may_be_size = is_size or isinstance(error, RetriesExhaustedError)
         return may_be_size and not is_beyond and self._lower_granted()

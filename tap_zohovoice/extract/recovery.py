@@ -61,8 +61,7 @@ class Recovery:
 
     def _request_fewer_days(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
         """Request fewer days, or rows, if the server does not fail to return a few."""
-        # Without a summary, there was no response: no access token could be fetched.
-        if not error.summary or not (yield from self._accepts(self._recent)):
+        if error.concerns_all or not (yield from self._accepts(self._recent)):
             return False
         if window.days > SHORT_RANGE_DAYS:
             self._planner.range_days = SHORT_RANGE_DAYS

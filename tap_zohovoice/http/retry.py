@@ -207,7 +207,7 @@ class Attempts:
             seconds = max(seconds, default)  # what the server asked for was not enough
         if seconds > MAX_WAIT:
             message = f"{error}: {_TOO_LONG}"
-            raise RateLimitLockoutError(message) from error  # without a summary: it concerns others
+            raise RateLimitLockoutError(message) from error  # without a summary: it concerns all
         self.policy.limiter.lock_for(seconds, f"{error}: the API is locked")
 
     def final_error(self, error: RetryableError) -> ZohoVoiceError:
@@ -259,4 +259,4 @@ class ItemFailures:
 
         One response that looks like a lockout may be about its item; two in a row are not.
         """
-        return not error.summary or self.lockouts > 1
+        return error.concerns_all or self.lockouts > 1

@@ -114,14 +114,14 @@ def _respond(server: SimulatedAccount, handler: LogsHandler, request: PageReques
     except RejectedError as error:
         message = "refused"
         rejected = _REJECTED.get(error.parameter, "other")
-        raise InvalidParameterError(message, rejected=rejected) from error
+        raise InvalidParameterError(message, summary=message, rejected=rejected) from error
     except QueryFailedError as error:
         message = "no answer"
-        raise RetriesExhaustedError(message) from error
+        raise RetriesExhaustedError(message, summary=message) from error
     assert page.total is None or isinstance(page.total, int)
     if not page.rows and not query.offset and page.total:
         message = f"no rows although there are {page.total}"
-        raise RetriesExhaustedError(message)
+        raise RetriesExhaustedError(message, summary=message)
     total = None if page.rows and not page.total else page.total
     rows = [server.calls[handle] for handle in page.rows]
     records = [_record(server.sent_start(row), row[1]) for row in rows]
