@@ -29,17 +29,8 @@ def _parse_decimal(text: str) -> float | str:
     return text
 
 
-def _parse_integer(text: str) -> int | str:
-    try:
-        return int(text)
-    except ValueError:  # more digits than Python converts
-        return text
-
-
 _DECODER = msgspec.json.Decoder(float_hook=_parse_decimal)
-_FALLBACK_DECODER = json.JSONDecoder(
-    strict=False, parse_constant=str, parse_float=_parse_decimal, parse_int=_parse_integer
-)
+_FALLBACK_DECODER = json.JSONDecoder(strict=False, parse_constant=str, parse_float=_parse_decimal)
 
 
 def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
@@ -91,7 +82,7 @@ def sanitize(value: Any, levels: int = 2 * MAX_DEPTH) -> Any:  # noqa: ANN401 - 
     if isinstance(value, str):
         return value if value.isprintable() else _UNSTORABLE.sub(REPLACEMENT, value)
     if type(value) is int:
-        return value if MIN_INTEGER <= value <= MAX_INTEGER else format(Decimal(value), "f")
+        return value if MIN_INTEGER <= value <= MAX_INTEGER else str(value)
     if not isinstance(value, _CONTAINERS):
         return value
     if not levels:

@@ -292,10 +292,7 @@ def test_undeclared_field_has_fifty_levels_at_most() -> None:
         ("1.00000000000000000001e2", 100.0, "1.00000000000000000001e2"),
         ("0.30000000000000004", 0.1 + 0.2, 0.1 + 0.2),
         ("27.90", 27.9, 27.9),
-        *[
-            (text, None, text)
-            for text in ("1e-999", "9" * 5_000, "NaN", "Infinity", "-Infinity", "1e999")
-        ],
+        *[(text, None, text) for text in ("1e-999", "NaN", "Infinity", "-Infinity", "1e999")],
     ],
 )
 def test_large_number_is_text_in_open_objects_alone(
