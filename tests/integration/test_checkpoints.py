@@ -114,7 +114,7 @@ def test_files_of_a_dense_day_come_by_type(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:
     own = {"start_date": "2026-01-15"}
-    calls = january(3_500, 20, 20)
+    calls = january(2_200, 20, 20)
     with FileAccount(tmp_path / "files", own, run_tap, clock, calls, max_size=50) as box:
         runs = run_in_parts(box, streams=["recordings"])
         named = box.named
