@@ -11,7 +11,6 @@ from zoho_voice_sandbox.dialect import SizeOver
 
 ROWS = 2_000
 START = {"start_date": "2025-01-01"}
-WEEK = "2026-W09"
 BEHAVIOURS = get_args(SizeOver)
 # What more than a fixed size may cost where that is the largest that is granted.
 MORE = {"cap": 0, "refuse": 3, "error500": 4, "timeout": 2, "cut": 2, "empty": 2, "nothing": 2}
@@ -125,12 +124,3 @@ def test_size_that_is_granted_no_more_is_not_remembered(account: Accounts) -> No
         run = box.read(**START)
         assert "1000" in {params["size"] for _, params, status in box.stats.log if status == 200}
     assert run.state["bookmarks"]["call_logs"]["page_size"][0] == 500
-
-
-@pytest.mark.parametrize("wrong", [7, [200], [0, WEEK], ["200", WEEK], [200, "2026-W10"]])
-def test_remembered_size_that_is_wrong_is_ignored(account: Accounts, wrong: object) -> None:
-    with account(900, first=date(2026, 2, 26)) as box:
-        state = box.read(**START).state
-        state["bookmarks"]["call_logs"]["page_size"] = wrong
-        after = box.read(**START, state=state).state
-    assert after["bookmarks"]["call_logs"]["page_size"] == [1000, WEEK]

@@ -71,7 +71,8 @@ def read(account: AccountSpec) -> Reading:
         filters={},
     )
     chunks, error = [], None
-    respond = partial(_respond, server, LogsHandler(server, AudioFiles(server)))
+    handler = LogsHandler(server, AudioFiles(server))
+    respond = partial(_respond, server, handler, account.most_days)
     try:
         for chunk in drive(reader.read_windows(), respond):
             chunks.append(chunk)  # noqa: PERF402 - what came before an error counts too
@@ -94,7 +95,7 @@ def drive(
                 continue
             try:
                 page = respond(item)
-            except (InvalidParameterError, RetriesExhaustedError) as error:
+            except ZohoVoiceError as error:
                 item = flow.throw(error)
             else:
                 item = flow.send(page)
@@ -102,13 +103,18 @@ def drive(
             return
 
 
-def _respond(server: SimulatedAccount, handler: LogsHandler, request: PageRequest) -> Page:
+def _respond(
+    server: SimulatedAccount, handler: LogsHandler, most_days: float, request: PageRequest
+) -> Page:
     """Respond to the tap's request as its reader of responses would."""
     params = dict(request.params)
     first, last = (dt.date.fromisoformat(params.pop(name)) for name in ("fromDate", "toDate"))
     query = LogQuery(request.offset, request.size, first, last, tuple(params.items()))
     server.clock.time += _REQUEST_SECONDS
     server.count_request()
+    message = "no answer"
+    if (last - first).days > most_days:
+        raise RetriesExhaustedError(message, summary=message)
     try:
         page = handler.query(query, server.dialect)
     except RejectedError as error:
@@ -116,7 +122,6 @@ def _respond(server: SimulatedAccount, handler: LogsHandler, request: PageReques
         rejected = _REJECTED.get(error.parameter, "other")
         raise InvalidParameterError(message, summary=message, rejected=rejected) from error
     except QueryFailedError as error:
-        message = "no answer"
         raise RetriesExhaustedError(message, summary=message) from error
     assert page.total is None or isinstance(page.total, int)
     if not page.rows and not query.offset and page.total:

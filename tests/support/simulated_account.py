@@ -76,6 +76,7 @@ class AccountSpec:
     end_minutes: int | None = None  # minutes before now at which it ends, None for no end
     kinds: int = 5
     changes: tuple[Change, ...] = ()  # what happens during the reading
+    most_days: float = math.inf  # days of a request above which the server fails
 
     @property
     def page(self) -> int:
@@ -98,7 +99,7 @@ def account_of(
     calls: Iterable[tuple[int, int, int]], changes: Iterable[tuple[Any, ...]] = (), **given: Any
 ) -> AccountSpec:
     """Return an account of an example: what is not said of the reading is a habit of the server."""
-    names = ("size", "days", "end_minutes", "kinds")
+    names = ("size", "days", "end_minutes", "kinds", "most_days")
     reading = {name: given.pop(name) for name in names if name in given}
     bursts = tuple(Burst(*call) for call in calls)
     made = tuple(Change(*change) for change in changes)

@@ -173,6 +173,23 @@ def test_lockout_counts_from_the_late_reply_of_a_store(clock: FakeClock) -> None
     assert [limiter.try_acquire()[0] for _ in range(2)] == [300, 300]
 
 
+def test_volatile_store_gets_a_lockout_again(clock: FakeClock) -> None:
+    class VolatileStore(SlotStore):
+        is_volatile = True
+
+        @override
+        def lock_for(self, seconds: float) -> None:
+            reports.append((round(clock.time - start), round(seconds)))
+
+    start, reports = clock.time, list[tuple[int, int]]()
+    limiter = SlidingWindowLimiter(30, 60, clock, VolatileStore())
+    limiter.lock_for(90, "locked")
+    assert 90 < seconds_waited(limiter, clock) < 93
+    assert reports == [(0, 92), (20, 72), (40, 52), (60, 32), (80, 12)]
+    limiter.wait(40, "a moment")
+    assert reports[5:] == [(112, 0)]
+
+
 def test_process_with_lower_limit_waits_once(clock: FakeClock) -> None:
     many, few = make_limiter(clock), make_limiter(clock, calls=3)
     for _ in range(5):

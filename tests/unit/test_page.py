@@ -1,24 +1,36 @@
 """Pages of call logs: their rows, and which row of a call is kept where several differ."""
 
+import datetime as dt
 from collections.abc import Generator, Sequence
 from itertools import permutations
 from typing import Any
 
 import pytest
 
-from tap_zohovoice.exceptions import UnexpectedResponseError
+from tap_zohovoice.exceptions import (
+    InvalidParameterError,
+    InvalidRecordError,
+    MissingScopeError,
+    RateLimitLockoutError,
+    RetriesExhaustedError,
+    UnexpectedResponseError,
+    ZohoVoiceError,
+)
+from tap_zohovoice.extract.legs import add_other_rows
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import PageFlow
+from tap_zohovoice.extract.page_size import PageRequester
 from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.json import SerializedRecord
 from tests.support.reading import drive
 
+NOW, WEEK = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC), "2026-W09"
 START = "2026-02-10T08:00:00.000000+00:00"
 
 
-def row(logid: str, end: str | None = None, number: int = 0) -> SerializedRecord:
+def row(logid: str, end: str | None = None, number: int = 0, extra: Any = None) -> SerializedRecord:
     record = {"start_time": START, "logid": logid, "end_time": end, "number": number}
-    return SerializedRecord.from_record(record)
+    return SerializedRecord.from_record({**record, "additional_fields": extra})
 
 
 def read(rows: Sequence[SerializedRecord], size: int) -> tuple[PageFlow, int, set[str]]:
@@ -55,6 +67,21 @@ def test_other_values_are_not_a_list(logs: object) -> None:
         parse(logs)
 
 
+def test_unusable_row_is_named() -> None:
+    def convert(row: object) -> dict[str, Any]:
+        if row:
+            return {"start_time": START, "logid": row}
+        message = "is not an object"
+        raise InvalidRecordError(message)
+
+    with pytest.raises(ZohoVoiceError) as error:
+        PageRequest(200, 100, {}, "2026-01-01").parse({"logs": ["call", None]}, convert)
+    assert str(error.value) == (
+        "Zoho Voice: row 201 of 2026-01-01 is not an object; the row cannot be emitted, "
+        "and skipping it would lose data; report it to Zoho's support"
+    )
+
+
 @pytest.mark.parametrize(
     ("ends", "kept"),
     [
@@ -87,3 +114,101 @@ def test_equal_rows_of_an_id_are_not_told() -> None:
     assert set(flow.calls.kept) == {"call", "other"}
     assert not legs
     assert flow.limits.total_is_reliable
+
+
+@pytest.mark.parametrize(
+    ("extra", "name"),
+    [
+        *[(None, "other_rows"), ({"sent": 1}, "other_rows"), ({"other_rows": 1}, "other_rows_")],
+        ({"other_rows": 1, "other_rows_": 2}, "other_rows__"),
+    ],
+)
+def test_call_gets_the_values_of_its_other_rows(extra: dict[str, int] | None, name: str) -> None:
+    legs = [row("call", "08:10", 1, extra), row("call", "08:05", 2, extra), row("gone")]
+    whole, other = add_other_rows([row("call", "08:10", 3, extra), row("other")], legs)
+    others = [{"number": 1}, {"end_time": "08:05", "number": 2}]
+    assert whole == row("call", "08:10", 3, {**(extra or {}), name: others})
+    assert other == row("other")
+
+
+def sizes_of(pages: PageRequester, granted: int, error: Exception | None = None) -> list[int]:
+    """Read pages of a server that caps them, or fails for larger ones; return the sizes."""
+
+    def read_pages() -> Generator[PageRequest, Page, None]:
+        limits, offset = ServerLimits(200), 0
+        for _ in range(1 if error else 3):
+            request = PageRequest(offset, 200, {}, "2026-02-10")
+            page = yield from pages.request(request, limits, has_rows=offset > 0)
+            offset += len(page.rows)
+
+    def respond(request: PageRequest) -> Page:
+        sizes.append(request.size)
+        if error and request.size > granted:
+            raise error
+        rows = [row(f"call-{number}") for number in range(min(request.size, granted))]
+        return Page(rows, 5_000, request.size)
+
+    sizes: list[int] = []
+    assert not [*drive(read_pages(), respond)]
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("state", "granted", "sizes", "stored"),
+    [
+        ({}, 2_000, [200, 1_000, 1_000], 1_000),
+        ({}, 300, [200, 1_000, 1_000], 1_000),
+        ({}, 200, [200, 1_000, 500], 200),
+        ({"page_size": [500, WEEK]}, 2_000, [200, 500, 500], 500),
+        ({"page_size": [200, WEEK]}, 2_000, [200, 200, 200], 200),
+        ({"page_size": [150, WEEK]}, 2_000, [150, 150, 150], 150),
+        ({"page_size": [1, WEEK]}, 2_000, [100, 100, 100], 100),
+        *[
+            ({"page_size": wrong}, 2_000, [200, 1_000, 1_000], 1_000)
+            for wrong in (7, [200], [0, WEEK], ["200", WEEK], [200, "2026-W10"])
+        ],
+    ],
+)
+def test_granted_size_is_remembered_for_a_week(
+    state: dict[str, Any], granted: int, sizes: list[int], stored: int
+) -> None:
+    for size in (5, None):
+        pages, after = PageRequester(size), dict[str, Any]()
+        pages.restore(state, NOW)
+        assert sizes_of(pages, granted) == ([5, 5, 5] if size else sizes)
+        pages.store(after, NOW)
+        assert after == ({} if size else {"page_size": [stored, WEEK]})
+
+
+REFUSED: dict[str, Any] = {"summary": "HTTP 400"}
+
+
+@pytest.mark.parametrize(
+    ("error", "sizes"),
+    [
+        (ZohoVoiceError("redirect", **REFUSED), [200, 100, 200]),
+        (RetriesExhaustedError("500", **REFUSED), [200, 100, 200]),
+        (InvalidParameterError("size", **REFUSED, rejected="size"), [200, 100]),
+        (InvalidParameterError("any", **REFUSED), [200, 100, 200]),
+    ],
+    ids=str,
+)
+def test_smaller_page_is_requested_where_size_may_be_the_reason(
+    error: ZohoVoiceError, sizes: list[int]
+) -> None:
+    assert sizes_of(PageRequester(None), 100, error) == sizes
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *[ZohoVoiceError("no token"), RetriesExhaustedError("no token")],
+        *[MissingScopeError("scope", **REFUSED), RateLimitLockoutError("lock", **REFUSED)],
+        InvalidParameterError("dates", **REFUSED, rejected="dates"),
+    ],
+    ids=str,
+)
+def test_error_that_has_another_reason_is_raised(error: ZohoVoiceError) -> None:
+    with pytest.raises(type(error)) as raised:
+        sizes_of(PageRequester(None), 100, error)
+    assert raised.value is error
