@@ -140,8 +140,6 @@ class WindowPlanner:
 
     def covered_until(self, window: DateWindow) -> dt.datetime:
         """Return the moment before which all calls are read after a window, in any time zone."""
-        if window.last >= self._covering_day:
-            return self._end
         end = window.last + DAY if self._is_inclusive else window.last
         return min(midnight(end) - MAX_UTC_OFFSET, self._end)
 
