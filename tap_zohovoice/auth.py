@@ -34,7 +34,8 @@ MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
 _SECRETS = ("client_secret", "code", "refresh_token")
 # OAuth errors that are final. Sources: RFC 6749, OAuth documentation of Zoho Accounts.
 _FINAL = re.compile(
-    r"(?!.*(?:again|later|temporar|unavailable|busy|time|server|backend|too.many|limit))"
+    r"(?!.*(?:again|later|temporar|unavailable|busy|time|server|backend|too.many|limit|response"
+    r"|retry|moment))"
     r".*(?:(?:invalid|unsupported|unauthorized)[_ ]|mismatch$|access.denied|scope|revoked|expired)"
 )
 HINTS = {

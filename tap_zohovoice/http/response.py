@@ -92,7 +92,9 @@ def validate_response(
     error = ErrorBody.from_response(status, content, body)
     wait = _retry_after(response.headers, now)
     code, rejected = error.code.upper(), rejected_value(error.words)
-    kind, advice = _classify_error(error, status, wait, rejected)
+    # Zoho also returns a status as the code of an error.
+    named = int(code) if code in {"401", "429"} else status
+    kind, advice = _classify_error(error, named, wait, rejected)
     wait = wait or wait_from_words(error.words)
     summary = error.summary(status, redact)
     if advice == _FOREIGN or error.is_html:
@@ -101,7 +103,7 @@ def validate_response(
     is_gateway = status in {502, 503, 504}
     is_clear = is_gateway or rejected or code in _CODES or kind is TokenRejectedError
     if kind is RateLimitedError:
-        is_clear = wait is not None or is_surely_throttled(status, error.words)
+        is_clear = wait is not None or is_surely_throttled(named, error.words)
     raise kind(
         "Zoho Voice: " + ": ".join(filter(None, (summary, advice.format(scope=scope)))),
         summary=summary,

@@ -204,7 +204,8 @@ class TestTokenEndpoint:
             *["general_error", "server_error", "temporarily_unavailable", "internal_server_error"],
             *["Too Many Requests", "try again later", "slow_down", "THROTTLED"],
             *["under_maintenance", "Something went wrong", "odd_thing"],
-            *["invalid_response_from_backend", "expired, try again"],
+            *["invalid_response_from_backend", "expired, try again", "invalid_response"],
+            *["invalid response from upstream", "unsupported at the moment, please retry"],
         ],
     )
     def test_passing_error_is_retried_and_blames_no_credentials(
