@@ -133,34 +133,30 @@ def test_records_are_equal_with_and_without_stream_maps(box: Account) -> None:
     assert list(map(set, plain.of("RECORD"))) == list(map(set, mapped.of("RECORD")))
 
 
+NO_OBJECT = {"[1]": "", "5": "", '"text"': ""}
+NO_JSON = {"\n\n{": "; see line 3", "": "; see line 1", "[" * 100_000: "", "\udcff\udcfe{": ""}
+
+
 @pytest.mark.parametrize(
-    ("option", "content", "line"),
+    ("option", "content", "place"),
     [
-        *[
-            ("--config", text, "The --config file must be a JSON object in UTF-8")
-            for text in ("[1]", "5", '"text"')
-        ],
-        *[
-            (option, text, f"The {option} file {reason}")
-            for option in ("--config", "--state", "--catalog")
-            for text, reason in {
-                "\n\n{": "must be a JSON object in UTF-8; see line 3",
-                "": "must be a JSON object in UTF-8; see line 1",
-                "[" * 100_000: "must be a JSON object in UTF-8",
-                "\udcff\udcfe{": "must be a JSON object in UTF-8",
-            }.items()
-        ],
+        *(("--config", *case) for case in NO_OBJECT.items()),
+        *(
+            (name, *case)
+            for name in ("--config", "--state", "--catalog")
+            for case in NO_JSON.items()
+        ),
     ],
 )
 def test_invalid_input_file_is_one_line(
-    box: Account, tmp_path: Path, option: str, content: str, line: str
+    box: Account, tmp_path: Path, option: str, content: str, place: str
 ) -> None:
     path = tmp_path / "odd.json"
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
     run = box.run_tap({} if option == "--config" else box.config, option, str(path))
     assert box.stats.token_requests == 0
     assert run.exit_code == 1
-    assert line in run.log
+    assert f"The {option} file must be a JSON object in UTF-8{place}" in run.log
     assert run.log.count("ERROR") == 1
     assert "Traceback" not in run.log
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.account import Accounts
+from tests.support.account import Accounts, read_dialects
 from tests.support.calls import call, milliseconds, server_ids
 from tests.support.cli import NOW, FakeClock, bookmark
 
 DAY = 86_400_000
 DAY_SECONDS = 86_400.0
+FORMS = read_dialects("forms of responses")
 
 
 def test_start_is_inclusive_and_end_exclusive(account: Accounts) -> None:
@@ -25,32 +26,7 @@ def test_start_is_inclusive_and_end_exclusive(account: Accounts) -> None:
     assert run.ids == ["first", "last"]
 
 
-NEUTRAL: dict[str, Any] = {"bad_value_message": "neutral"}
-REFUSED = {"max_size": 50, "size_over": "refuse", "order": "oldest", **NEUTRAL}
-RESPONSES: dict[str, dict[str, Any]] = {
-    "total of -1": {"total": "minus_one"},
-    "total in words": {"total": "words"},
-    "total as text": {"total": "text"},
-    "offsets refused": {"max_offset": 500, "offset_over": "refuse"},
-    "offsets empty, total of 0": {"max_offset": 500, "offset_over": "empty_uncounted"},
-    "offsets fail": {"max_offset": 500, "offset_over": "error500"},
-    "future refused": {"future_dates": "refused", **NEUTRAL},
-    "future refused in the east": {"future_dates": "refused", "utc_offset_minutes": 840},
-    "future refused in the west": {"future_dates": "refused", "utc_offset_minutes": -720},
-    "a month at most": {"max_range_days": 31, **NEUTRAL},
-    "a day at most": {"max_range_days": 1},
-    "size refused": REFUSED,
-    "everything refused": {**REFUSED, "max_range_days": 31, "future_dates": "refused"},
-    "answers SUCCESS": {"status_value": "SUCCESS"},
-    "empty: missing": {"rows_form": "missing"},
-    "empty: null": {"rows_form": "null"},
-    "empty: no body": {"rows_form": "body"},
-    "empty: 204": {"rows_form": "no_content"},
-    "empty: bare list": {"rows_form": "bare_list"},
-}
-
-
-@pytest.mark.parametrize("dialect", RESPONSES.values(), ids=RESPONSES)
+@pytest.mark.parametrize("dialect", FORMS.values(), ids=FORMS)
 def test_form_of_response_loses_no_call(account: Accounts, dialect: dict[str, Any]) -> None:
     with account(1_100, first=date(2026, 1, 1), **dialect) as box:
         box.read()

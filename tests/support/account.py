@@ -125,3 +125,10 @@ class Account(Sandbox):
 
 Accounts = Callable[..., Account]
 """The fixture `account`."""
+
+
+def read_dialects(name: str) -> dict[str, dict[str, Any]]:
+    """Return named dialects of a table of the integration tests."""
+    path = Path(__file__).parents[1] / "integration" / "dialects.json"
+    tables: dict[str, dict[str, dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
+    return tables[name]
