@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tap_zohovoice.config.settings import STREAM_NAMES
-from tap_zohovoice.tap import STREAMS
+from tap_zohovoice.tap import STREAM_NAMES, STREAMS
 from tests.support.account import Account, Accounts, read_dialects
 from tests.support.cli import NOW, FakeClock, Run, RunTap, selecting
 from zoho_voice_sandbox.directory import Directory

@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 
 from tap_zohovoice.cli import authorize
 from tap_zohovoice.config.data_centers import DATA_CENTERS, api_console_url
-from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
-from tap_zohovoice.tap import STREAMS, TapZohoVoice
+from tap_zohovoice.config.settings import CONFIG_SCHEMA
+from tap_zohovoice.tap import STREAM_NAMES, STREAMS, TapZohoVoice
 from tests.support.calls import history, server_ids
 from tests.support.cli import process_restored
 from zoho_voice_sandbox import Dialect, Sandbox
