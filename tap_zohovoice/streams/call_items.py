@@ -99,6 +99,7 @@ class CallItemStream(IncrementalStream):
 
     @override
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
+        self._bookmark_before = self.get_context_state(context).get("replication_key_value") or ""
         reader = super().get_reader(start, context)
         reader.emits_types = not self.continues_windows
         if self.requests_for(1):
@@ -111,7 +112,6 @@ class CallItemStream(IncrementalStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        self._bookmark_before = self.get_context_state(context).get("replication_key_value") or ""
         self._suppressed = 0
         yield from super().read_records(context)
         if self._suppressed:

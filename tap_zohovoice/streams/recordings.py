@@ -1,5 +1,6 @@
 """Stream `recordings`: files of recordings and voicemails, `GET zv/logs/voicerecording`."""
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -8,6 +9,7 @@ from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
+from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import open_storage
 from tap_zohovoice.recordings.writer import FileWriter, Rechecks
@@ -62,13 +64,13 @@ class RecordingsStream(CallItemStream):
         return FileRequests(self.item_api, writer, settings.recordings_per_request, self.failures)
 
     @override
-    def read_records(self, context: Context | None) -> Iterator[Record]:
+    def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         lookback, state = self.services.settings.lookback, self.get_context_state(context)
         # A run without a bookmark lists all calls, not only those in the lookback.
         is_first = not state.get("replication_key_value")
         oldest = format_timestamp(self.services.started - lookback) if is_first else ""
         self._rechecks = Rechecks(state.get(VERIFIED_UNTIL) or "", lookback, oldest)
-        yield from super().read_records(context)
+        return super().get_reader(start, context)
 
     @override
     def requests_for(self, count: int) -> int:
