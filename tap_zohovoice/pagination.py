@@ -69,7 +69,7 @@ class PageRequest:
     params: Mapping[str, str]  # further query parameters
     name: str  # what the page is part of, for errors
     retry_limits: Mapping[str, int] = field(default_factory=dict)
-    """Limits of the attempts; see `http.retry.Attempts`."""
+    """Options of `RetryPolicy.call`."""
 
     def to_query_params(self) -> dict[str, str]:
         """Return all query parameters."""

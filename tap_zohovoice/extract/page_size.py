@@ -12,7 +12,7 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.extract.limits import DEFAULT_SIZE, ServerLimits
-from tap_zohovoice.http.retry import MAX_ATTEMPTS, SIZE_ATTEMPTS, TRIAL_LIMITS
+from tap_zohovoice.http.retry import SIZE_ATTEMPTS, TRIAL_LIMITS
 from tap_zohovoice.pagination import Flow, Page, PageRequest
 
 _DOCUMENTED_SIZE = 100
@@ -141,16 +141,14 @@ class PageRequester:
         self, request: PageRequest, limits: ServerLimits, *, is_probe: bool
     ) -> Flow[Page]:
         """Request a page, and smaller ones as long as the size may be the reason of a failure."""
-        attempts, offset = 0, request.offset
+        offset = request.offset
         is_silent = not offset and (is_probe or self._was_silent)
         while True:
             size = self._small_size if is_silent else self._clip(offset, self.size, limits)
             # No request that far has returned rows yet, so the offset may be the reason.
             is_beyond = offset > 0 and offset + size > limits.confirmed_end
             may_be_offset = is_beyond and size > self._base and not is_probe
-            options = {"earlier_attempts": attempts}
-            if self._is_unproven:
-                options["max_attempts"] = attempts = min(attempts + SIZE_ATTEMPTS, MAX_ATTEMPTS - 1)
+            options = {"max_attempts": SIZE_ATTEMPTS} if self._is_unproven else {}
             if may_be_offset or (offset and is_probe):
                 options = TRIAL_LIMITS
             try:
@@ -160,8 +158,6 @@ class PageRequester:
                     limits.large_end = offset + self._base
                 elif not self._lower(error, is_beyond=is_beyond):
                     raise
-                if not isinstance(error, RetriesExhaustedError):
-                    attempts = 0
             else:
                 if page.rows or not may_be_offset:
                     return page

@@ -43,7 +43,7 @@ class ApiClient:
         """Send a GET request with retries; return what `handle` returns.
 
         `handle` reads the body by `iter_body`, and may raise `RetryableError`. See
-        `Attempts` for the limits, and `RetryPolicy.call` for other errors.
+        `RetryPolicy.call` for the limits and for other errors.
         """
         request = requests.Request("GET", self.url, params=dict(params), headers=self.headers)
         prepared = request.prepare()  # without a signature, which each attempt adds

@@ -4,7 +4,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import tenacity
@@ -27,19 +27,18 @@ _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6  # of a request without a usable response
 SIZE_ATTEMPTS = 2  # with a page size that may be the cause, before a smaller one is tried
 TRIAL_LIMITS = {"max_attempts": 2, "is_trial": True}
-"""Limits of a request that is expected to fail; see `Attempts`."""
+"""Limits of a request that is expected to fail; see `RetryPolicy.call`."""
 FAIL_FAST_AFTER = 3  # consecutive items without a usable response; then each gets one attempt
 LASTING_OUTAGE = 10  # consecutive items without a response; the bookmark stays before them
 MAX_LOCKOUTS = 3  # consecutive lockouts to wait for
 MAX_WAIT = 6 * 3600.0  # seconds; a longer lockout ends the run
 _FAULTS_BEFORE_RENEWAL, _REFUSALS_OF_LOCKOUT = 3, 2
-_MAX_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
+_MAX_FAULT_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _TOO_LONG = "the lockout lasts too long; run again later"
 
 Cause: TypeAlias = type[RequestError]
-"""How a failure is treated; one of `_CAUSES`, and maybe not the class of the error."""
 _CAUSES: tuple[Cause, ...] = (RateLimitedError, TokenRejectedError, RetryableError, ZohoVoiceError)
-"""Lockout, token, passing fault, and the request itself, which no retry helps."""
+"""Lockout, token, a fault that may pass, or the request itself, which no retry helps."""
 
 
 @dataclass(eq=False, repr=False)
@@ -112,7 +111,7 @@ class FailureCauses:
 
 @dataclass(eq=False, repr=False)
 class RetryPolicy:
-    """Sends requests to a URL again as long as that may help.
+    """Sends requests to a URL again as long as that may help, by tenacity.
 
     A lockout is not a failed attempt: it locks the limiter, where the next attempt waits.
     """
@@ -122,10 +121,15 @@ class RetryPolicy:
     lock_seconds: float
     causes: FailureCauses = field(default_factory=FailureCauses, init=False)
 
-    def call(self, func: Callable[[], _T], **limits: int) -> _T:
+    def call(
+        self,
+        func: Callable[[], _T],
+        *,
+        max_attempts: int = MAX_ATTEMPTS,  # without a usable response
+        is_trial: int = False,  # whether a failure says nothing; without a response, it is final
+        max_lockouts: int = MAX_LOCKOUTS,  # consecutive ones to wait for
+    ) -> _T:
         """Call a function, which sends a request once, until it returns.
-
-        The limits are the fields of `Attempts`.
 
         Raises:
             RateLimitLockoutError: If the API stays locked.
@@ -133,85 +137,73 @@ class RetryPolicy:
             RetriesExhaustedError: If no attempt got a usable response.
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
-        attempts = Attempts(self, **limits)
+        self._failures = Counter[Cause]()
+        self._limits: dict[Cause, int] = {RetryableError: max_attempts, TokenRejectedError: 2}
+        self._limits |= {RateLimitedError: max_lockouts + 1, ZohoVoiceError: 1}
+        self._is_trial = is_trial
         self.causes.begin_request()
-        try:
-            result = attempts.retrying(func)
-        except RetryableError as error:
-            raise attempts.final_error(error) from error
-        self.causes.observe_success()
-        return result
-
-
-@dataclass(eq=False, repr=False)
-class Attempts:
-    """Attempts of one request: their limits, and the hooks of tenacity in order of their calls."""
-
-    policy: RetryPolicy
-    _: KW_ONLY
-    max_attempts: int = MAX_ATTEMPTS  # without a usable response
-    is_trial: int = False  # whether a failure says nothing; without a response, it is final
-    max_lockouts: int = MAX_LOCKOUTS  # consecutive ones to wait for
-    earlier_attempts: int = 0  # of an earlier request, which count too
-
-    def __post_init__(self) -> None:
-        """Create the object that calls the hooks."""
-        self._failures: Counter[Cause] = Counter({RetryableError: self.earlier_attempts})
-        self.retrying = tenacity.Retrying(
+        retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RequestError),
             after=self._observe,
-            wait=self._wait,
-            stop=self._stop,
-            before_sleep=self._prepare,
+            wait=self._find_wait,
+            stop=self._is_last,
+            before_sleep=self._renew_token,
             sleep=self._sleep,
             reraise=True,
         )
+        try:
+            result = retrying(func)
+        except RetryableError as error:
+            raise self._final_error(error) from error
+        self.causes.observe_success()
+        return result
+
+    # --- hooks, in the order of their calls after a failure ---
 
     def _observe(self, state: tenacity.RetryCallState) -> None:
         """Find the cause of a failure; lock the limiter, even if no attempt follows."""
         outcome: Any = state.outcome
         self._error: RequestError = outcome.exception()
-        self._cause = self.policy.causes.find(self._error, is_trial=self.is_trial)
+        self._cause = self.causes.find(self._error, is_trial=self._is_trial)
         self._failures[self._cause] += 1
         if self._cause is RateLimitedError:
             self._lock()
 
-    def _wait(self, _: tenacity.RetryCallState) -> float:
+    def _find_wait(self, _: tenacity.RetryCallState) -> float:
         """Return the seconds to wait here; a lockout is waited for in the limiter."""
         if self._cause is not RetryableError or isinstance(self._error, AmbiguousResponseError):
             return 0.0
-        return max(2.0 ** self._failures[RetryableError], min(self._error.wait or 0, _MAX_WAIT))
+        return max(
+            2.0 ** self._failures[RetryableError], min(self._error.wait or 0, _MAX_FAULT_WAIT)
+        )
 
-    def _stop(self, _: tenacity.RetryCallState) -> bool:
+    def _is_last(self, _: tenacity.RetryCallState) -> bool:
         """Return whether there are enough failures of this cause."""
-        limits: dict[Cause, int] = {RetryableError: self.max_attempts, TokenRejectedError: 2}
-        limits[RateLimitedError] = self.max_lockouts + 1
-        is_last = self._failures[self._cause] >= limits.get(self._cause, 0)
-        return is_last or bool(self.is_trial and self._error.is_unreachable)
+        is_final = self._is_trial and self._error.is_unreachable
+        return bool(is_final) or self._failures[self._cause] >= self._limits[self._cause]
 
-    def _prepare(self, _: tenacity.RetryCallState) -> None:
+    def _renew_token(self, _: tenacity.RetryCallState) -> None:
         """Discard a rejected token, so that the next attempt requests a new one."""
         if self._cause is TokenRejectedError:
-            if not self.policy.invalidate_token():
+            if not self.invalidate_token():
                 raise self._error
             _LOGGER.info("%s; requesting a new access token", self._error)
 
     def _sleep(self, seconds: float) -> None:
         if seconds:
-            self.policy.limiter.wait(seconds, str(self._error))
+            self.limiter.wait(seconds, str(self._error))
 
     def _lock(self) -> None:
-        error, default = self._error, self.policy.lock_seconds
-        seconds = default if error.wait is None else error.wait
+        error = self._error
+        seconds = self.lock_seconds if error.wait is None else error.wait
         if self._failures[RateLimitedError] > 1 and seconds < _SHORT_WAIT:
-            seconds = max(seconds, default)  # what the server asked for was not enough
+            seconds = max(seconds, self.lock_seconds)  # what the server asked for was not enough
         if seconds > MAX_WAIT:
             message = f"{error}: {_TOO_LONG}"
             raise RateLimitLockoutError(message) from error  # without a summary: it concerns all
-        self.policy.limiter.lock_for(seconds, f"{error}: the API is locked")
+        self.limiter.lock_for(seconds, f"{error}: the API is locked")
 
-    def final_error(self, error: RetryableError) -> ZohoVoiceError:
-        """Return the error to raise after the last attempt."""
+    def _final_error(self, error: RetryableError) -> ZohoVoiceError:
         summary, count = error.summary, self._failures[RetryableError]
         if self._cause is ZohoVoiceError:
             message = f"{error}: the request was rejected; run again later"
