@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from definitions.__main__ import HUB, README, SETTINGS, STREAMS, main
-from definitions.documents import as_meltano, read
+from definitions.documents import read
 from definitions.plugin import Plugin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,15 +92,13 @@ def test_drift_of_the_environment_is_told(project: Project) -> None:
 def test_what_people_write_stays(project: Project) -> None:
     command = "      hello: {args: --version, executable: tap-zohovoice}  # by hand\n"
     project.swap("meltano.yml", "    commands:\n", f"    commands:\n{command}")
-    project.swap("meltano.yml", "    - call_logs.*\n", "    - call_logs.*\n  # for later\n")
     before = project.text("meltano.yml")
     project.tap.about["capabilities"].remove("about")
-    assert project.run()[0] == 0  # the command goes to the Hub
+    assert project.run()[0] == 0
     assert project.text("meltano.yml") == before.replace("    - about\n", "", 1)
-    hub = read(project.text(HUB))
-    assert hub["commands"]["hello"] == {"args": "--version", "executable": "tap-zohovoice"}
-    for entry in project.tap.catalog["streams"][1]["metadata"]:
-        entry["metadata"]["selected-by-default"] = True
+    assert "hello" in read(project.text(HUB))["commands"]
+    project.swap("meltano.yml", "    - call_logs.*\n", "    - call_logs.*\n  # for later\n")
+    project.tap.catalog["streams"][1]["metadata"][-1]["metadata"]["selected-by-default"] = True
     code, told = project.run()
     assert code == 1
     assert "would be lost, put it elsewhere: # for later" in told
@@ -145,19 +143,6 @@ def test_part_that_cannot_be_generated_is_told(
     assert project.files() == before
 
 
-def test_repository_names_the_variant(project: Project) -> None:
-    url = "https://github.com/Some-Body/tap-zohovoice"
-    urls = f'[project.urls]\nRepository = "{url}"\n'
-    project.swap("pyproject.toml", "[project.scripts]", f"{urls}\n[project.scripts]")
-    assert project.run()[0] == 0
-    definition = read(project.text(HUB))
-    assert (definition["repo"], definition["variant"]) == (url, "some-body")
-    assert definition["docs"] == f"{url}/blob/main/docs/index.md"
-    project.swap("pyproject.toml", urls, f'{urls}Documentation = "https://x.y"\n')
-    assert project.run()[0] == 0
-    assert read(project.text(HUB))["docs"] == "https://x.y"
-
-
 def test_meltano_gets_kinds_and_secrets(plugin: Plugin) -> None:
     extractor = read((ROOT / "meltano.yml").read_text(encoding="utf-8"))["plugins"]["extractors"][0]
     assert extractor["capabilities"] == plugin.about["capabilities"]
@@ -176,19 +161,19 @@ def test_meltano_gets_kinds_and_secrets(plugin: Plugin) -> None:
 
 
 def test_meltano_project_holds_together() -> None:
-    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
-    project = read(text)
-    assert as_meltano(project) == text
-    loaders = {loader["name"]: loader for loader in project["plugins"]["loaders"]}
-    for loader in loaders.values():
+    project = read((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    plugins = project["plugins"]
+    for loader in plugins["loaders"]:
         assert "==" in loader["pip_url"].split()[0]
         known = {setting["name"] for setting in loader["settings"]}
         groups = loader.get("settings_group_validation", [])
         assert {*loader["config"], *(name for group in groups for name in group)} <= known
-    models = {utility["name"]: utility for utility in project["plugins"]["utilities"]}
-    for utility in models.values():
+    for utility in plugins["utilities"]:
         assert all("==" in package for package in utility["pip_url"].split()[:2])
         assert "build" in utility["commands"]
+    loaders, models = (
+        [each["name"] for each in plugins[kind]] for kind in ("loaders", "utilities")
+    )
     jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
     assert {task for tasks in jobs.values() for task in tasks} == {
         *(f"tap-zohovoice {name}" for name in loaders),
@@ -196,5 +181,4 @@ def test_meltano_project_holds_together() -> None:
     }
     assert {schedule["job"] for schedule in project["schedules"]} <= set(jobs)
     environments = {environment["name"] for environment in project["environments"]}
-    assert environments == {"dev", "prod"}
-    assert project["default_environment"] in environments
+    assert {project["default_environment"]} < environments == {"dev", "prod"}
