@@ -222,6 +222,7 @@ PROPERTIES: dict[str, tuple[float, st.SearchStrategy[Scenario]]] = {
         scenarios(
             accounts(PLAIN),
             runs=runs(CHANGES),
+            call_type=st.sampled_from((None, None, None, "missed")),
             calls=st.sampled_from((5, 30, 30)),
         ),
     ),
@@ -268,7 +269,7 @@ PROPERTIES: dict[str, tuple[float, st.SearchStrategy[Scenario]]] = {
                     *[("transcripts",), ("recordings", "transcripts")],
                 )
             ),
-            files=st.sampled_from(("always", "always", "filtered")),
+            files=st.sampled_from(("none", "always", "always", "filtered")),
             fetches=st.booleans(),
             calls=st.sampled_from((10, 30)),
         ).filter(is_found),
@@ -297,6 +298,7 @@ PROPERTIES: dict[str, tuple[float, st.SearchStrategy[Scenario]]] = {
             calls=st.sampled_from((2, 3, 5, 10)),
             latency=st.sampled_from((0.0, 0.2, 3.0, 50.0, 59.0)),
             ahead=CLOCKS,
+            shares=st.sampled_from((True, True, False)),
         ),
     ),
     "ranges that are answered in part": (

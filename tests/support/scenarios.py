@@ -68,13 +68,17 @@ class Scenario:
     # The runs; the last one has no trouble but changes of the account.
     runs: tuple[RunSpec, ...] = (RunSpec(),)
     streams: tuple[str, ...] = ("call_logs",)
+    # Whether calls have files, and whether rows name them only where a filter asks.
     files: Files = "always"
     lookback: int = 3  # days that each run reads again
+    call_type: str | None = None
     fetches: bool = False  # whether files are downloaded
     calls: int = 30  # requests per minute that the server allows, and the tap is configured for
     latency: float = 0.2  # response time, in seconds
     ahead: float = 0.0  # seconds that the machine's clock is ahead
     minutes: int = 0  # minutes after the server's now at which the first run begins
+    # Whether the file with the slots can be used; if not, each run keeps to the limit by itself.
+    shares: bool = True
 
 
 @dataclass
@@ -97,10 +101,11 @@ class ScenarioRun:
         dialect = replace(
             scenario.account.dialect,
             limit_calls=scenario.calls,
-            file_keys=scenario.files,
+            file_keys="filtered" if scenario.files == "filtered" else "always",
             give_up_seconds=TIMEOUT,
         )
-        self.account = SimulatedAccount(dialect, rows, clock=self.clock)
+        has_files = scenario.files != "none"
+        self.account = SimulatedAccount(dialect, rows, clock=self.clock, has_files=has_files)
         self.api = SimulatedApi(self.account, self.machine, scenario.latency)
         self.tap = type("SimulatedTap", (TapZohoVoice,), {"clock": self.machine})
         self.recordings = self.folder / "files"
@@ -147,6 +152,8 @@ class ScenarioRun:
         }
         if scenario.account.end_minutes is not None:
             settings["end_date"] = format_epoch_ms(scenario.account.end)
+        if scenario.call_type:
+            settings["filters"] = {"callType": scenario.call_type}
         if scenario.fetches:
             settings["recordings_path"] = str(self.recordings)
         return settings
@@ -158,6 +165,8 @@ class ScenarioRun:
 
     def _run(self, spec: RunSpec) -> None:
         account, api = self.account, self.api
+        if not self.scenario.shares:
+            api.reset_limits()
         api.start_run(dict(spec.faults), dict(spec.token_faults), spec.stop)
         account.changes = [
             replace(change, after=change.after + account.requests) for change in spec.changes
@@ -177,7 +186,9 @@ class ScenarioRun:
         self._check_cost(began, checked.earliest, spec)
 
     def _is_clean(self, log: str) -> bool:
-        unexpected = ("Traceback", "Unexpected", "Cannot open the shared rate-limit file", *SECRETS)
+        unexpected = ["Traceback", "Unexpected", *SECRETS]
+        if self.scenario.shares:
+            unexpected.append("Cannot open the shared rate-limit file")
         return not any(word in log for word in unexpected)
 
     def _check_end(self, code: int | None, log: str) -> None:
@@ -225,7 +236,7 @@ class ScenarioRun:
         assert api.tokens <= 3 + mishaps + elapsed / (dialect.token_ttl_seconds / 2)
         if not self._is_plain or dialect.order == "logid" or _has_bad_response(api.fired.values()):
             return
-        if spec.changes or scenario.streams != ("call_logs",):
+        if spec.changes or scenario.streams != ("call_logs",) or scenario.call_type:
             return
         rows = len(self.account.between(earliest - 2 * DAY, self.account.now_ms() + 2 * DAY))
         budget = math.floor(math.ceil(rows / max(scenario.account.page - 1, 1)) * 1.05 + 12)
@@ -236,6 +247,8 @@ class ScenarioRun:
 
     def due(self, row: Row) -> bool:
         """Tell whether a call appeared in time to be promised."""
+        if self.scenario.call_type not in {None, row[2]}:
+            return False
         late = self.account.appeared.get(row[1], row[0]) - row[0]
         return late <= max(self.scenario.lookback * DAY - max(self.scenario.ahead, 0) * SECOND, 0)
 
@@ -353,7 +366,7 @@ class Output:
         return [
             row
             for row in self._rows[low:high]
-            if row[1] not in gone and not there.issuperset(keys_of(row[1], stream))
+            if row[1] not in gone and not there.issuperset(keys_of(row[1], stream, scenario.files))
         ]
 
 
@@ -405,7 +418,10 @@ def _has_bad_response(faults: Iterable[Fault]) -> bool:
 def prepared(scenario: Scenario) -> Generator[ScenarioRun]:
     """Give a scenario folders of its own."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", f"{folder}/state")  # runs share their counts there
+        state_home = Path(folder) / "state"  # runs share their counts there
+        patch.setenv("XDG_STATE_HOME", str(state_home))
+        if not scenario.shares:
+            state_home.touch()
         yield ScenarioRun(scenario, Path(folder))
 
 

@@ -30,8 +30,8 @@ _FILES = {"call_recording": ("recording", 3), "voicemail": ("voicemail", 7)}
 
 Row = tuple[int, str, str]
 """`start_time`, `logid`, `callType`."""
-Files = Literal["always", "filtered"]
-"""Whether rows name the files of calls always, or only where a filter asks for them."""
+Files = Literal["none", "always", "filtered"]
+"""Whether calls have files, and whether rows name them only where a filter asks for them."""
 
 
 class KilledError(BaseException):
@@ -189,6 +189,8 @@ class SimulatedAccount(Store):
         calls: list[Row],
         changes: Iterable[Change] = (),
         clock: FakeClock | None = None,
+        *,
+        has_files: bool = True,
     ) -> None:
         self.clock = clock or FakeClock()  # true time; what the server waits, the tap waits too
         super().__init__(None, self.clock)
@@ -200,6 +202,7 @@ class SimulatedAccount(Store):
         self.deleted: set[str] = set()
         # When a call that was not there from the start could be seen, in milliseconds.
         self.appeared: dict[str, int] = {}
+        self._has_files = has_files
         self._listed_at = 0  # time of the last request for call logs, in milliseconds
 
     def count_request(self) -> None:
@@ -240,11 +243,11 @@ class SimulatedAccount(Store):
 
     @override
     def row(self, handle: int) -> dict[str, Any]:
-        return _build_log(self.calls[handle])
+        return _build_log(self.calls[handle], self._has_files)
 
     @override
     def encoded_row(self, handle: int) -> bytes:
-        return _encode_log(self.calls[handle])
+        return _encode_log(self.calls[handle], self._has_files)
 
     @override
     def start_ms(self, handle: int) -> int:
@@ -257,7 +260,7 @@ class SimulatedAccount(Store):
     @override
     def find(self, logid: str) -> dict[str, Any]:
         del logid  # every call has transcripts
-        return _build_log((0, "0", ""))
+        return _build_log((0, "0", ""), True)
 
     @override
     def has_file(self, name: str) -> bool:
@@ -275,13 +278,13 @@ class SimulatedAccount(Store):
             self.start_call(self.now_ms() + minutes * MINUTE)
 
 
-def keys_of(logid: str, stream: str) -> list[object]:
+def keys_of(logid: str, stream: str, files: Files) -> list[object]:
     """Return the keys of the records that a call makes in a stream."""
     if stream == "call_logs":
         return [logid]
     keys = [key for key in _FILES if _has_file(logid, key)]
     if stream == "recordings":
-        return [f"{logid}_{key}.wav" for key in keys]
+        return [] if files == "none" else [f"{logid}_{key}.wav" for key in keys]
     return [(logid, _FILES[key][0]) for key in keys] if int(logid) % 5 == 0 else []
 
 
@@ -290,7 +293,7 @@ def _has_file(logid: str, key: str) -> bool:
 
 
 @lru_cache(maxsize=100_000)
-def _build_log(row: Row) -> dict[str, Any]:
+def _build_log(row: Row, has_files: bool) -> dict[str, Any]:
     """Return a row as the API sends it."""
     start, logid, call_type = row
     log: dict[str, Any] = {
@@ -308,10 +311,11 @@ def _build_log(row: Row) -> dict[str, Any]:
         if _has_file(logid, key):
             name = f"{logid}_{key}.wav"
             size = wav_size(duration(name))
-            log[key] = {"recording_filename": name, "recording_size_in_bytes": size}
+            file = {"recording_filename": name, "recording_size_in_bytes": size}
+            log[key] = file if has_files else None
     return log
 
 
 @lru_cache(maxsize=100_000)
-def _encode_log(row: Row) -> bytes:
-    return encode(_build_log(row))
+def _encode_log(row: Row, has_files: bool) -> bytes:
+    return encode(_build_log(row, has_files))

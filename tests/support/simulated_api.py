@@ -66,11 +66,15 @@ class SimulatedApi:
         machine.before_sleep = self._sleep
         self.account = account
         self._latency = latency
-        self._box = Sandbox(store=account, dialect=account.dialect, clock=self.clock)
+        self.reset_limits()
+        self.start_run({}, {}, None)
+
+    def reset_limits(self) -> None:
+        """Forget earlier runs, for a machine whose runs do not share their counts."""
+        self._box = Sandbox(store=self.account, dialect=self.account.dialect, clock=self.clock)
         stats = self._box.stats
         self._stats = {"logs": stats, "files": stats.files, "transcripts": stats.transcripts}
         self._locked_until: dict[str, float] = {}
-        self.start_run({}, {}, None)
 
     def start_run(
         self, faults: Mapping[int, Fault], token_faults: Mapping[int, Fault], stop: Stop | None
