@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -21,9 +20,7 @@ NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 Files = list[tuple[str, int | None]]
 
 
-def groups_of(
-    folder: Path, files: Files, limit: int = 10, max_mb: int = 200
-) -> list[tuple[list[str], list[str]]]:
+def groups_of(folder: Path, files: Files, max_mb: int = 200) -> list[tuple[list[str], list[str]]]:
     """Return the names of each group, and those of them that are requested together."""
     storage = LocalStorage(folder)
     results: Counter[str] = Counter()
@@ -33,7 +30,7 @@ def groups_of(
         writer.prepare({"recording_filename": name, "start_time": START, "size": size}, rechecks)
         for name, size in [("first.wav", 1), *files]
     )
-    requests = FileRequests(Mock(), writer, limit, ItemFailures())
+    requests = FileRequests(Mock(), writer, 10, ItemFailures())
     requests.download(first, {})  # which is requested alone
     return [
         ([download.name for download in group], names)
@@ -41,43 +38,25 @@ def groups_of(
     ]
 
 
-def sizes(groups: list[tuple[list[str], list[str]]]) -> list[int]:
-    return [len(names) for _, names in groups]
-
-
-def test_groups_hold_as_many_files_as_the_limit(tmp_path: Path) -> None:
-    files: Files = [(f"{number}.wav", 1000) for number in range(23)]
-    groups = groups_of(tmp_path, files)
-    assert sizes(groups) == [10, 10, 3]
-    assert [name for names, _ in groups for name in names] == [name for name, _ in files]
-    assert sizes(groups_of(tmp_path, files, limit=4)) == [4, 4, 4, 4, 4, 3]
-    assert sizes(groups_of(tmp_path, files, limit=1)) == [0] * 23
-
-
 @pytest.mark.parametrize(
-    ("size", "max_mb", "expected"),
+    ("name", "size", "max_mb", "expected"),
     [
-        (None, 200, [5, 5, 2]),  # each may be as large as a file may be
-        (None, 102, [10, 2]),
-        (None, 600, [1] * 12),
-        (100 * MEBI, 200, [10, 2]),
-        (128 * MEBI, 200, [8, 4]),
-        (MAX_BYTES, 2000, [1] * 12),
+        ("", None, 200, [5, 5, 2]),  # each may be as large as a file may be
+        ("", None, 102, [10, 2]),
+        ("", None, 600, [1] * 12),
+        ("", 100 * MEBI, 200, [10, 2]),
+        ("", 128 * MEBI, 200, [8, 4]),
+        ("", MAX_BYTES, 2000, [1] * 12),
+        ("x" * 1240, 1, 200, [8, 4]),
+        ("☎" * 300, 1, 200, [3, 3, 3, 3]),
     ],
+    ids=lambda value: str(value)[:9],
 )
-def test_group_fits_one_response(
-    tmp_path: Path, size: int | None, max_mb: int, expected: list[int]
+def test_group_fits_one_request_and_response(
+    tmp_path: Path, name: str, size: int | None, max_mb: int, expected: list[int]
 ) -> None:
-    files: Files = [(f"{number}.wav", size) for number in range(12)]
-    assert sizes(groups_of(tmp_path, files, max_mb=max_mb)) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"), [("x" * 1240, [8, 4]), ("☎" * 300, [3, 3, 3, 3])], ids=["x", "encoded"]
-)
-def test_names_of_a_group_fit_one_request(tmp_path: Path, name: str, expected: list[int]) -> None:
-    groups = groups_of(tmp_path, [(f"{number}{name}.wav", 1) for number in range(12)])
-    assert sizes(groups) == expected
+    groups = groups_of(tmp_path, [(f"{n}{name}.wav", size) for n in range(12)], max_mb)
+    assert [len(names) for _, names in groups] == expected
     assert all(len(",".join(names)) <= MAX_NAME_CHARS for _, names in groups)
 
 
@@ -95,22 +74,6 @@ def test_odd_names_and_large_files_are_requested_alone(
     files: Files = [("1.wav", 1), (name, size), ("2.wav", 1)]
     sent = name.encode("utf-8", "backslashreplace").decode()
     assert groups_of(tmp_path, files) == [(["1.wav", sent, "2.wav"], ["1.wav", "2.wav"])]
-
-
-def store(folder: Path, numbers: Iterable[int]) -> None:
-    day = folder / "2026" / "02" / "28"
-    day.mkdir(parents=True)
-    for number in numbers:
-        (day / f"{number}.wav").write_bytes(b"x")
-
-
-def test_stored_files_are_not_requested(tmp_path: Path) -> None:
-    store(tmp_path, (number for number in range(300) if number % 3))
-    files: Files = [(f"{number}.wav", 1) for number in range(300)]
-    groups = groups_of(tmp_path, files)
-    assert [name for names, _ in groups for name in names] == [name for name, _ in files]
-    assert [name for _, names in groups for name in names] == [f"{n}.wav" for n in range(0, 300, 3)]
-    assert max(sizes(groups)) == 10
 
 
 def start(day: int) -> str:
