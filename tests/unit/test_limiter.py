@@ -122,17 +122,6 @@ def test_pace_is_one_request_below_the_limit(clock: FakeClock, calls: int, proce
     assert limiters[0].seconds_for(count) == 180
 
 
-def test_full_limiter_reports_wait_without_store(clock: FakeClock) -> None:
-    limiter = SlidingWindowLimiter(2, 60, clock)
-    assert limiter.try_acquire() == (0.0, "")
-    assert limiter.try_acquire() == (60, "At the limit of 2 requests in 60 s")
-    clock.time += 1
-    limiter.release()
-    clock.time += 20
-    assert limiter.try_acquire()[0] == pytest.approx(40)
-    assert limiter.requests == 1
-
-
 def test_release_without_a_slot_has_no_effect(clock: FakeClock) -> None:
     limiter = make_limiter(clock, calls=2)
     limiter.release()

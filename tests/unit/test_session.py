@@ -24,13 +24,6 @@ def session(clock: FakeClock) -> PlainSession:
     return PlainSession(clock, 9)
 
 
-def test_body_is_left_to_the_caller(session: PlainSession, requests_mock: Mocker) -> None:
-    requests_mock.get("http://a/", content=b"body")
-    response = session.get("http://a/")
-    assert requests_mock.request_history[0].timeout == 9
-    assert response.raw.read() == b"body"
-
-
 def test_first_date_of_each_url_is_kept(session: PlainSession, requests_mock: Mocker) -> None:
     for date, path in enumerate(("tokens", "logs?from=0", "logs?from=1")):
         requests_mock.get(f"http://a/{path}", headers={"Date": str(date)})
