@@ -50,28 +50,29 @@ def folder(box: Sandbox, tmp_path: Path) -> Path:
     """Return a folder with settings, and a target that is there for all versions of Python."""
     (tmp_path / "config.json").write_text(json.dumps({**box.config, "rate_limit_calls": 10_000}))
     (tmp_path / "target.json").write_text('{"path": "calls.duckdb"}')
-    target = tmp_path / "bin" / "target-duckdb"
-    target.parent.mkdir()
-    target.write_text(TARGET)
-    target.chmod(0o700)
+    install(tmp_path, "target-duckdb", TARGET)
     return tmp_path
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def install(folder: Path, name: str, text: str) -> None:
+    program = folder / "bin" / name
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(text)
+    program.chmod(0o700)
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[bytes]:
     """Start the script in a process group of its own, as a shell does at a terminal."""
     path = os.pathsep.join([str(folder / "bin"), SCRIPTS, os.environ["PATH"]])
-    return subprocess.Popen(
-        ["bash", str(SCRIPT)],  # noqa: S607 - the one of the path
-        cwd=folder,
-        env={**os.environ, "PATH": path},
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    command, env = command or ("bash", str(SCRIPT)), {**os.environ, "PATH": path}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=env, stderr=pipe, start_new_session=True)
 
 
-def run(folder: Path) -> int:
-    process = start(folder)
-    process.communicate(timeout=60)
+def finish(process: subprocess.Popen[bytes]) -> int:
+    """Wait until the script, the tap and the target have ended; return the exit code."""
+    _, log = process.communicate(timeout=60)
+    sys.stderr.write(log.decode())
     return process.returncode
 
 
@@ -88,9 +89,9 @@ def interrupt(box: Sandbox, folder: Path, signum: signal.Signals) -> int:
     box.before_request = press
     process = start(folder)
     started.set()
-    process.communicate(timeout=60)
+    code = finish(process)
     box.before_request = None
-    return int(process.returncode)
+    return code
 
 
 def stored(folder: Path) -> list[str]:
@@ -103,13 +104,13 @@ def stored(folder: Path) -> list[str]:
 def test_next_run_goes_on_after_ctrl_c(
     box: Sandbox, folder: Path, signum: Any, target: str
 ) -> None:
-    (folder / "bin" / "target-duckdb").write_text(target)
+    install(folder, "target-duckdb", target)
     code = interrupt(box, folder, signum)
     assert code == (130 if signum == signal.SIGINT else -signal.SIGTERM)
     first = stored(folder)
     assert 0 < len(first) < len(server_ids(box))
     bookmark = json.loads((folder / "states.jsonl").read_text())["bookmarks"]["call_logs"]
-    assert run(folder) == 0
+    assert finish(start(folder)) == 0
     assert json.loads((folder / "state.json").read_text())["bookmarks"]["call_logs"] == bookmark
     assert set(stored(folder)) == server_ids(box)
     assert len(stored(folder)) < len(server_ids(box)) + len(first)  # it did not start over
@@ -128,7 +129,7 @@ def test_it_loads_into_duckdb(box: Sandbox, folder: Path) -> None:
         return [logid for (logid,) in rows]
 
     assert 0 < len(loaded()) < len(server_ids(box))
-    assert run(folder) == 0
+    assert finish(start(folder)) == 0
     assert loaded() == sorted(server_ids(box))
 
 
@@ -144,17 +145,10 @@ Stubs = Callable[..., int]
 def run_stubs(tmp_path: Path) -> Stubs:
     """Run the script with programs that stand for the tap and the target."""
 
-    def run_script(tap: str, target: str, command: str = f"bash {SCRIPT}") -> int:
-        programs = tmp_path / "bin"
-        programs.mkdir(exist_ok=True)
+    def run_script(tap: str, target: str, *command: str) -> int:
         for name, body in {"tap-zohovoice": tap, "target-duckdb": target}.items():
-            (programs / name).write_text(f"#!/bin/sh\n{body}\n")
-            (programs / name).chmod(0o755)
-        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-        done = subprocess.run(
-            ["/bin/sh", "-c", command], cwd=tmp_path, env=environment, check=False
-        )
-        return done.returncode
+            install(tmp_path, name, f"#!/bin/sh\n{body}\n")
+        return finish(start(tmp_path, *command))
 
     return run_script
 
@@ -188,37 +182,37 @@ def test_state_that_was_cut_off_is_not_used(run_stubs: Stubs, tmp_path: Path, be
 
 
 def test_missing_target_fails_the_script(
-    run_stubs: Stubs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    run_stubs: Stubs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "renamed.sh"
     script.write_text(SCRIPT.read_text(encoding="utf-8").replace("target-duckdb", "no-such-target"))
-    assert run_stubs("cat /dev/null", GOOD_TARGET, f"bash {script}") == 127
-    assert "no-such-target" in capfd.readouterr().err
+    assert run_stubs("cat /dev/null", GOOD_TARGET, "bash", str(script)) == 127
+    assert "no-such-target" in capsys.readouterr().err
 
 
-def cron_command(folder: Path) -> str:
-    """Return the command of the crontab of the documentation, in a folder."""
+def cron_command(folder: Path) -> tuple[str, str, str]:
+    """Return how cron runs the command of the documentation, in a folder."""
     page = (DOCS / "orchestrators.md").read_text(encoding="utf-8")
     commands = re.findall(r"^7 \* \* \* \* (.*pipe\.sh.*)$", page, re.MULTILINE)
     assert len(commands) == 1
     (folder / "pipe.sh").write_bytes(SCRIPT.read_bytes())
-    return str(commands[0]).replace("/opt/zoho", str(folder))
+    return "/bin/sh", "-c", commands[0].replace("/opt/zoho", str(folder))
 
 
 def test_cron_gets_the_exit_code_of_script(run_stubs: Stubs, tmp_path: Path) -> None:
     command = cron_command(tmp_path)
-    assert run_stubs(f"{GOOD_TAP}; echo problem >&2", GOOD_TARGET, command) == 0
+    assert run_stubs(f"{GOOD_TAP}; echo problem >&2", GOOD_TARGET, *command) == 0
     assert (tmp_path / "states.jsonl").read_text().splitlines()[-1] == STATE
     assert (tmp_path / "sync.log").read_text() == "problem\n"
-    assert run_stubs(f"{GOOD_TAP}; exit 1", GOOD_TARGET, command) == 1
+    assert run_stubs(f"{GOOD_TAP}; exit 1", GOOD_TARGET, *command) == 1
 
 
 def test_cron_starts_no_run_while_one_is_going(run_stubs: Stubs, tmp_path: Path) -> None:
     command = cron_command(tmp_path)
     again = tmp_path / "again.sh"
-    again.write_text(command)
+    again.write_text(command[-1])
     # The tap starts what cron would start; that must not get as far as a tap.
     tap = f"echo started >>runs; sh {again}; echo $? >code; echo line"
-    assert run_stubs(tap, GOOD_TARGET, command) == 0
+    assert run_stubs(tap, GOOD_TARGET, *command) == 0
     assert (tmp_path / "runs").read_text() == "started\n"
     assert (tmp_path / "code").read_text() == "0\n"

@@ -208,29 +208,15 @@ def test_downloads_log_a_line_every_30_seconds(
 def at_terminal(tmp_path: Path) -> AtTerminal:
     """Run the tap at a terminal, with its records in a file."""
 
-    def run(box: Sandbox, columns: int = 100, **environment: str) -> Terminal:
+    def run(box: Sandbox, **environment: str) -> Terminal:
         path = tmp_path / "config.json"
         path.write_text(json.dumps({**box.config, "page_size": 50, "rate_limit_calls": 10_000}))
-        script = f'stty cols {columns} rows 24; exec "$@" > {tmp_path / "out.jsonl"}'
+        script = f'stty cols 100 rows 24; exec "$@" > {tmp_path / "out.jsonl"}'
         variables = [f"{name}={value}" for name, value in environment.items()]
         shell = ["/bin/sh", "-c", script, "sh", "/usr/bin/env", "TERM=xterm", *variables]
         return Terminal([*shell, sys.executable, "-m", "tap_zohovoice", "--config", str(path)])
 
     return run
-
-
-class Gate:
-    """Holds some requests of a sandbox, until the test has seen the screen."""
-
-    def __init__(self, *numbers: int) -> None:
-        self._gates = {number: threading.Event() for number in numbers}
-
-    def hold(self, number: int) -> None:
-        if number in self._gates:
-            assert self._gates[number].wait(20)
-
-    def open(self, number: int) -> None:
-        self._gates[number].set()
 
 
 def shown(screen: str) -> list[str]:
@@ -248,18 +234,23 @@ DIALECT = Dialect(limit_calls=10_000)
 
 
 def test_terminal_has_one_line_that_moves(at_terminal: AtTerminal, tmp_path: Path) -> None:
-    gate = Gate(1, 4, 8)
+    gates = {number: threading.Event() for number in (1, 4, 8)}
+
+    def hold(number: int) -> None:
+        """Hold a request until the test has seen the screen."""
+        assert number not in gates or gates[number].wait(20)
+
     with (
-        Sandbox(history=history(600), dialect=DIALECT, before_request=gate.hold) as box,
+        Sandbox(history=history(600), dialect=DIALECT, before_request=hold) as box,
         at_terminal(box, NO_COLOR="1") as user,
     ):
         user.wait_for("\rcall_logs: 0 calls, 0:00:")
         user.wait_for(" elapsed")  # although no response has come
-        gate.open(1)
+        gates[1].set()
         user.wait_for("calls (25 %), ")
-        gate.open(4)
+        gates[4].set()
         user.wait_for("calls (57 %), ")
-        gate.open(8)
+        gates[8].set()
         screen = user.rest()
         ids = server_ids(box)
     assert user.exit_code == 0, screen

@@ -204,15 +204,7 @@ def test_defaults_of_settings() -> None:
 
 @pytest.mark.parametrize(
     ("filters", "sent"),
-    [
-        ({"isRecording": True, "agent": "7"}, {"isRecording": "true", "agent": "7"}),
-        ({"isVoiceMail": False}, {"isVoiceMail": "false"}),
-        ({"groupIds": [1, "2"], "departmentId": "3"}, {"groupIds": "1,2", "departmentId": "3"}),
-        ({"agent": 58399000000003016}, {"agent": "58399000000003016"}),
-        ({"feedback": 1, "contact_name": "Ann A"}, {"feedback": "1", "contact_name": "Ann A"}),
-        ({"groupIds": [], "contact_name": "", "agent": None}, {}),
-        *[({"callType": kind}, {"callType": kind}) for kind in CALL_TYPES],
-    ],
+    [*CASES["query parameters"], *(2 * ({"callType": kind},) for kind in CALL_TYPES)],
 )
 def test_filters_become_query_parameters(filters: dict[str, Any], sent: dict[str, str]) -> None:
     assert to_query_params(clean_settings(filters)) == sent

@@ -169,23 +169,9 @@ def root_of(entry: dict[str, Any]) -> dict[str, Any]:
     return root
 
 
-KEYS: list[object] = [[], ["start_time"], ["logid", "start_time"], "logid", None]
-A_TEXT = {"type": ["string", "null"]}
-A_DAY = {**A_TEXT, "format": "date"}
-OVERRIDES: dict[tuple[str, str], list[object]] = {
-    ("entry", "replication-key"): ["updated_at", "logid", "", None],
-    ("metadata", "replication-key"): ["updated_at", "logid", "", None],
-    ("entry", "key-properties"): KEYS,
-    ("metadata", "table-key-properties"): KEYS,
-    ("entry", "replication-method"): ["FULL_TABLE", "LOG_BASED", None],
-    ("metadata", "forced-replication-method"): ["FULL_TABLE", "LOG_BASED", None],
-    ("entry", "stream"): ["calls", None],
-}
-
-
 @pytest.mark.parametrize(
     ("place", "name", "value"),
-    [(*key, value) for key, values in OVERRIDES.items() for value in values],
+    [(*key, value) for *key, values in CASES["keys in a catalog"] for value in values],
     ids=str,
 )
 def test_catalog_cannot_override_keys(
@@ -203,19 +189,7 @@ def test_catalog_cannot_override_keys(
     assert warned == (value is not None)
 
 
-@pytest.mark.parametrize(
-    ("field", "schema", "is_told"),
-    [
-        *[("start_time", schema, True) for schema in ({}, {"type": "string"}, A_DAY)],
-        ("logid", {"type": ["integer"]}, True),
-        ("logid", {**A_TEXT, "maxLength": 80}, False),
-        *[("end_time", schema, True) for schema in (A_TEXT, A_DAY)],
-        ("voice_credits", A_TEXT, True),
-        ("is_test_call", {"type": "boolean"}, True),
-        ("feedback", {}, True),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("field", "schema", "is_told"), CASES["types in a catalog"], ids=str)
 def test_catalog_cannot_change_a_type(
     box: Account, catalog: Catalogs, field: str, schema: dict[str, Any], *, is_told: bool
 ) -> None:

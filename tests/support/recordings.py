@@ -26,9 +26,19 @@ class FileAccount(Account):
         self.own |= {"recordings_path": str(folder), **own}
 
     def download(self, **settings: Any) -> Run:
-        """Run the tap, and check that all files of its rows are stored."""
+        """Run the tap; check that its rows tell the truth, and that the folder has their files."""
         run = self.succeed(**settings)
-        self.assert_stored(run)
+        for row in run.rows("recordings"):
+            assert row["error"] is None
+            path = stored_path(row)
+            content = path.read_bytes()
+            assert content == self.audio.read(row["recording_filename"])
+            digest = hashlib.sha256(content).hexdigest()
+            assert (row["bytes"], row["sha256"]) == (len(content), digest)
+            assert row["content_type"] == "audio/wav"
+            assert row["downloaded_at"]
+            assert path.parent == self.folder / row["start_time"][:10].replace("-", "/")
+        assert files(self.folder) == {stored_path(row) for row in run.rows("recordings")}
         return run
 
     def add_file(self, logid: str, name: str, start: int = BEFORE, **told: Any) -> None:
@@ -61,20 +71,6 @@ class FileAccount(Account):
         """The number of files in each request."""
         log = self.stats.files.log
         return [len(params["recording_filename"].split(",")) for _, params, _ in log]
-
-    def assert_stored(self, run: Run) -> None:
-        """Check that the rows tell the truth, and that the folder holds their files and no more."""
-        for row in run.rows("recordings"):
-            assert row["error"] is None
-            path = stored_path(row)
-            content = path.read_bytes()
-            assert content == self.audio.read(row["recording_filename"])
-            digest = hashlib.sha256(content).hexdigest()
-            assert (row["bytes"], row["sha256"]) == (len(content), digest)
-            assert row["content_type"] == "audio/wav"
-            assert row["downloaded_at"]
-            assert path.parent == self.folder / row["start_time"][:10].replace("-", "/")
-        assert files(self.folder) == {stored_path(row) for row in run.rows("recordings")}
 
 
 FileAccounts = Callable[..., FileAccount]

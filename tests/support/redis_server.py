@@ -37,18 +37,12 @@ class RedisServer:
             pytest.skip(message)
         self.port = free_port()
         self.snapshot = folder / "dump.rdb"
-        settings = {
-            "port": str(self.port),
-            "bind": HOST,
-            "requirepass": PASSWORD,
-            "dir": str(folder),
-            "save": "",
-            **options,
-        }
+        settings = {"port": str(self.port), "bind": HOST, "requirepass": PASSWORD}
+        settings |= {"dir": str(folder), "save": "", **options}
         self._arguments = [program]
         for name, value in settings.items():
             self._arguments += [f"--{name.replace('_', '-')}", value]
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://:{PASSWORD}@{HOST}:{self.port}/0"
         self.client: Any = redis.Redis.from_url(self.url, decode_responses=True)
 
@@ -62,7 +56,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             self._arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + _START_SECONDS
@@ -70,22 +64,18 @@ class RedisServer:
             try:
                 self.client.ping()
             except redis.ConnectionError:
-                assert self._process.poll() is None, "the server has ended"
+                assert self.process.poll() is None, "the server has ended"
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             else:
                 return
 
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None
-
     def kill(self) -> None:
         """End the server at once; it saves nothing."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     def restart(self) -> None:
         self.kill()
@@ -113,6 +103,6 @@ class ServerClock(FakeClock):
     @override
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
-        if self._server.is_running:
+        if self._server.process:
             self._server.let_pass(seconds)
         self.after.get(len(self.slept), bool)()
