@@ -40,6 +40,7 @@ class Reading:
     error: ZohoVoiceError | None  # what ended it early
     server: SimulatedAccount  # the server afterwards
     expected: list[Row]  # the calls that existed throughout, by start
+    most_between: int  # requests for one result
 
     @property
     def ids(self) -> list[str]:
@@ -70,16 +71,17 @@ def read(account: AccountSpec) -> Reading:
         pages=PageRequester(account.size),
         filters={},
     )
-    chunks, error = [], None
+    chunks, error, before, most_between = [], None, 0, 0
     handler = LogsHandler(server, AudioFiles(server))
     respond = partial(_respond, server, handler, account.most_days)
     try:
         for chunk in drive(reader.read_windows(), respond):
-            chunks.append(chunk)  # noqa: PERF402 - what came before an error counts too
+            chunks.append(chunk)
+            most_between, before = max(most_between, server.requests - before), server.requests
     except ZohoVoiceError as problem:
         error = problem
     expected = [row for row in held if row[1] not in server.deleted]
-    return Reading(account, chunks, error, server, expected)
+    return Reading(account, chunks, error, server, expected, most_between)
 
 
 def drive(

@@ -202,6 +202,7 @@ def test_example_is_whole_or_an_error(name: str) -> None:
         if kind == "granted":  # at most so many more than with pages of 200 rows
             fixed: dict[str, Any] = {**example, "size": 200}
             most_requests += read_whole(account_of(**fixed)).requests
+        most_between = example.pop("most_between", math.inf)
         reading = read(account_of(**example))
         assert_once(reading)
         if kind in {"whole", "once", "granted"}:
@@ -211,3 +212,4 @@ def test_example_is_whole_or_an_error(name: str) -> None:
         assert reading.error is not None or kind != "error"
         assert text in str(reading.error)
         assert reading.requests <= most_requests, example
+        assert reading.most_between <= most_between
