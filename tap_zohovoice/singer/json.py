@@ -29,12 +29,13 @@ def _parse_decimal(text: str) -> float | str:
     return text
 
 
+_ESCAPE = re.compile(r"\\([\"\\/bfnrt]|u[0-9a-fA-F]{4})?")
 _DECODER = msgspec.json.Decoder(float_hook=_parse_decimal)
 _FALLBACK_DECODER = json.JSONDecoder(strict=False, parse_constant=str, parse_float=_parse_decimal)
 
 
 def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
-    """Parse JSON in any encoding, also with NaN, lone surrogates or control characters.
+    """Parse JSON in any encoding, also with NaN, lone surrogates or unescaped characters.
 
     Bytes that are not text become U+FFFD. A number stays text if no float has its digits.
 
@@ -46,6 +47,8 @@ def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
         return _DECODER.decode(text)
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "replace")
+    # A backslash that escapes nothing is one that was not escaped itself.
+    text = _ESCAPE.sub(lambda found: found[0] if found[1] else r"\\", text)
     return _FALLBACK_DECODER.decode(text)
 
 

@@ -207,7 +207,13 @@ def test_unusable_retry_after_leaves_wait_of_text(retry_after: str) -> None:
     assert classify(400, zvt("400", "Locked. Try again after 0 minutes")).wait is None
 
 
-@pytest.mark.parametrize("raw", [b"\t", b"\n", b"\r", b"\x00", b"\x1f", b"\xff", b"\xe9", b"\xc3"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *[b"\t", b"\n", b"\r", b"\x00", b"\x1f", b"\xff", b"\xe9", b"\xc3"],
+        *[rb"\x", rb"\'", rb"\ u00", rb"\u00g0", rb"\D\S"],
+    ],
+)
 def test_nearly_json_is_read(raw: bytes) -> None:
     body = b'{"logs":[{"logid":"1","contact_name":"a' + raw + b'b"}]}'
     expected = "\N{REPLACEMENT CHARACTER}" if raw >= b"\x80" else raw.decode()
