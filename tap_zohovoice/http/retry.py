@@ -25,14 +25,13 @@ from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")
 MAX_ATTEMPTS = 6  # of a request without a usable response
-SIZE_ATTEMPTS = 2  # with a page size that may be the cause, before a smaller one is tried
 TRIAL_LIMITS = {"max_attempts": 2, "is_trial": True}
 """Limits of a request that is expected to fail; see `RetryPolicy.call`."""
 FAIL_FAST_AFTER = 3  # consecutive items without a usable response; then each gets one attempt
 LASTING_OUTAGE = 10  # consecutive items without a response; the bookmark stays before them
 MAX_LOCKOUTS = 3  # consecutive lockouts to wait for
 MAX_WAIT = 6 * 3600.0  # seconds; a longer lockout ends the run
-_FAULTS_BEFORE_RENEWAL, _REFUSALS_OF_LOCKOUT = 3, 2
+_FAULTS_BEFORE_RENEWAL = 3
 _MAX_FAULT_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _TOO_LONG = "the lockout lasts too long; run again later"
 
@@ -45,12 +44,12 @@ _CAUSES: tuple[Cause, ...] = (RateLimitedError, TokenRejectedError, RetryableErr
 class FailureCauses:
     """Finds the causes of failures; those that a response leaves uncertain, by three rules.
 
-    1. Token: after a success, the first failure is retried with a new token. Of faults, which
-       mostly pass, this is the third.
-    2. Lockout: if two more requests are refused nevertheless, the API is assumed to be locked.
-    3. Ruled out: a cause is not assumed again for the same text where its remedy did not help,
-       and a lockout neither where another request succeeded at once. What only looks like a
-       lockout then rejects a value, unless the next request fails too, for other values.
+    1. Token: the first refusal after a success is retried with a new token. Faults mostly pass, so
+       of them it is the third.
+    2. Lockout: if that retry and another request are refused too, the API may be locked.
+    3. Ruled out: a cause is not assumed again for the same text if its remedy did not help, and a
+       lockout neither if another request succeeded at once. A response that looks like a lockout
+       then rejects a value, unless the next request, with other values, gets it too.
     """
 
     failures_before_renewal: int = 1
@@ -92,7 +91,7 @@ class FailureCauses:
         count, is_refused = len(self._uncertain), stated is ZohoVoiceError
         first = max(self.failures_before_renewal, 1 if is_refused else _FAULTS_BEFORE_RENEWAL)
         guess: Cause = TokenRejectedError if count == first else stated
-        if is_refused and count >= first + _REFUSALS_OF_LOCKOUT:
+        if is_refused and count > first + 1:  # the retry of that one, and another request
             guess = RateLimitedError
         return guess if self._has_passed and (guess, text) not in self._ruled_out else stated
 
