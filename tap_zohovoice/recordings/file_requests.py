@@ -160,15 +160,11 @@ class FileRequests:
     def _receive(
         self, names: Sequence[str], handle: _Handle[_T], response: requests.Response
     ) -> _T:
-        try:
-            head, chunks = _peek(self.api.iter_body(response))
-            is_ok = response.status_code == HTTPStatus.OK
-            result = handle(response, head, chunks) if is_ok else None
-            body = b"".join(islice(chunks, 2)) if result is None else b""
-        except requests.RequestException as error:
-            message = "the file is incomplete"
-            raise RetryableError(message, is_unreachable=True) from error
+        head, chunks = _peek(self.api.iter_body(response))
+        is_ok = response.status_code == HTTPStatus.OK
+        result = handle(response, head, chunks) if is_ok else None
         if result is None:
+            body = b"".join(islice(chunks, 2))
             declared_type = response.headers.get("Content-Type", "")
             if not (response.ok and guess_audio_type(body, declared_type)):  # audio is no error
                 self.api.validate(response, body, redact=names)
