@@ -1,7 +1,6 @@
 """The command `tap-zohovoice-authorize`, against the sandbox."""
 
 import io
-import json
 import os
 import re
 import signal
@@ -27,6 +26,7 @@ from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tap_zohovoice.tap import TapZohoVoice
+from tests.support.account import read_cases
 from tests.support.calls import history
 from tests.support.cli import FakeClock, RunTap, process_restored
 from tests.support.pty import Terminal
@@ -39,7 +39,7 @@ REFRESH_TOKEN = "TAP_ZOHOVOICE_REFRESH_TOKEN"
 NAMES = ("CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "DATA_CENTER")
 PROGRAM = [sys.executable, "-c", "from tap_zohovoice.cli.authorize import main; main()"]
 ACCOUNTS = "https://accounts.example.invalid"
-CASES = json.loads((Path(__file__).parent / "authorize.json").read_text(encoding="utf-8"))
+CASES = read_cases("authorize")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.account import Account, Accounts, read_dialects
+from tests.support.account import Account, Accounts, read_cases
 from tests.support.calls import call, history, milliseconds, server_ids
 from tests.support.cli import FakeClock, Run, RunTap
 from tests.support.recordings import FileAccount
@@ -17,7 +17,7 @@ from zoho_voice_sandbox import History
 
 TWO_MINUTES = 58
 """Requests."""
-SERVERS = read_dialects("small pages")
+SERVERS = read_cases("dialects")["small pages"]
 
 
 def january(calls: int, first: int, last: int) -> History:

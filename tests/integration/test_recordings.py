@@ -14,6 +14,7 @@ from typing import Any, get_args
 import pytest
 import requests_mock
 
+from tests.support.account import read_cases
 from tests.support.calls import call, server_ids
 from tests.support.cli import NOW, FakeClock, RunTap
 from tests.support.recordings import (
@@ -32,6 +33,7 @@ DAY = 86_400_000
 HOUR = 3600.0
 FILES = ("recordings",)
 LENGTHS = get_args(FileLength)
+CASES = read_cases("recordings")
 MISSING = ("404", "400", "500", "200_error", "200_html", "204", "200_empty")
 
 
@@ -56,7 +58,8 @@ def test_each_file_is_one_row_of_its_kind(account: FileAccounts) -> None:
         assert box.stats.requests <= before + 3 * 2  # a page each, and one that verifies its total
         assert file_names(run) == box.named
         logs = {log["logid"]: log for log in box.store.rows()}
-    rows = run.rows("recordings")
+    rows, counts = run.rows("recordings"), re.findall(r'"record_count","value":(\d+)', run.log)
+    assert sum(map(int, counts)) == len(run.of("RECORD")) > 900
     assert run.ids == alone.ids
     assert len(rows) == len(file_names(run))
     for row in rows:
@@ -145,21 +148,7 @@ def test_passing_fault_loses_no_file(
         assert run.bookmarks("recordings")["recording"] == run.rows("recordings")[-1]["start_time"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "requests", "told"),
-    [
-        ("500", 3, "HTTP 500"),
-        ("502_html", 3, "HTTP 502"),
-        ("cut", 3, "connection failed"),
-        ("cut_body", 3, "closed the connection"),
-        ("error_200", 3, "HTTP 200"),
-        ("token", 2, "HTTP 401"),
-        ("drip:900", 3, "timed out"),
-        ("html", 3, "HTTP 200, an HTML page"),
-        ("redirect", 1, "HTTP 302"),
-        ("array", 2, "no audio in the response"),
-    ],
-)
+@pytest.mark.parametrize(("fault", "requests", "told"), CASES["faults that lose a file"])
 def test_fault_loses_a_file(account: FileAccounts, fault: str, requests: int, told: str) -> None:
     with account(40, file_faults=dict.fromkeys(range(4, 4 + requests), fault)) as box:
         run = box.read()
@@ -375,24 +364,18 @@ def test_memory_is_bounded_with_large_file(account: FileAccounts, tmp_path: Path
     assert int((tmp_path / "peak").read_text()) < 150 * 1024
 
 
-HOSTILE = [
-    *["../../outside.wav", "/etc/outside.wav", "..", ".", "a/b.wav", "a\\b.wav", "C:\\x.wav"],
-    *["nul\0byte.wav", "line\nbreak.wav", "x" * 300 + ".wav", ".hidden.wav", "two, names.wav"],
-    *["Rückruf ☎.wav", "%2e%2e%2fx.wav", "s3://bucket/x.wav", "~/x.wav", "con.wav"],
-]
-
-
 def test_hostile_names_stay_in_folder(account: FileAccounts, tmp_path: Path) -> None:
+    names = CASES["hostile names"]
     with account(None) as box:
-        for number, name in enumerate(HOSTILE):
+        for number, name in enumerate(names):
             box.add_file(f"call-{number}", name, BEFORE + number)
         run = box.run(recordings_per_request=10)
         assert errors(run) == []
         # Databases refuse U+0000, so no record holds it.
-        assert file_names(run) == {name.replace("\0", "\ufffd") for name in HOSTILE}
+        assert file_names(run) == {name.replace("\0", "\ufffd") for name in names}
         paths = files(tmp_path / "deep")
-        assert {path.read_bytes() for path in paths} == {box.audio.read(name) for name in HOSTILE}
-    assert len(paths) == len(HOSTILE)
+        assert {path.read_bytes() for path in paths} == {box.audio.read(name) for name in names}
+    assert len(paths) == len(names)
     assert {path.parent for path in paths} == {box.folder / "2026" / "02" / "28"}
     assert (box.folder / "2026" / "02" / "28" / "Rückruf ☎.wav").exists()
 
@@ -459,24 +442,14 @@ WHOLE = AUDIO + bytes(range(1, 251)) * 20
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize(
-    ("age", "runs"),  # wait before each run, how much there is by then, and all requests for it
-    [
-        *[
-            (age, [(0, received, 1), *((wait * HOUR, 5012, number) for number in (2, 3, 3, 3))])
-            for received, age, wait in (
-                *[(44, 60, 0.25), (44, 600, 24), (44, HOUR, 60)],
-                *[(1500, 600, 1), (1500, 30 * HOUR, 24), (1500, HOUR, 60)],
-            )
-        ],
-        # A header is requested until more follows; a file has ten minutes to be completed.
-        (24 * HOUR, [(0, 44, 1), (HOUR, 44, 2), (HOUR, 44, 3), (HOUR, 5012, 4)]),
-        (24 * HOUR, [(0, 99, 1), (60, 99, 1), (300, 99, 1), (600, 99, 2), (HOUR, 99, 2)]),
-    ],
-)
+@pytest.mark.parametrize(("age", "runs"), CASES["growing files"])
 def test_growing_file_is_replaced(
     account: FileAccounts, length: str, age: float, runs: list[tuple[float, int, int]]
 ) -> None:
+    """By seconds before each run, how much there is by then, and all requests for it.
+
+    A header is requested until more follows; a file has ten minutes to be completed.
+    """
     with account(None, file_length=length) as box:
         box.add_file("new", "new.wav", round((NOW - age) * 1000))
         state = None

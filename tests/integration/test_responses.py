@@ -12,7 +12,7 @@ import pytest
 import requests
 import requests_mock
 
-from tests.support.account import Account, Accounts
+from tests.support.account import Account, Accounts, read_cases
 from tests.support.calls import call
 from tests.support.cli import NOW
 from zoho_voice_sandbox.dialect import Throttle, TokenRefused
@@ -22,6 +22,7 @@ LOGS_PATH = "/rest/json/zv/logs"
 HTML = "<!DOCTYPE html><html><head><title>Firewall</title></head><body>Access blocked</body></html>"
 UNKNOWN_WORDS = {"code": "Q9", "message": "Das geht so nicht", "status": "ERROR"}
 STATUSES = [200, 400, 403, 404, 422, 500, 504]
+CASES = read_cases("responses")
 
 
 def lasting(box: Account, number: int, seconds: float) -> Callable[[Any], bool]:
@@ -78,23 +79,11 @@ def test_server_faults_lose_no_call(account: Accounts, fault: str, number: int) 
         assert box.stats.requests <= (12 if fault == "hollow" else 7)
 
 
-@pytest.mark.parametrize(
-    ("fault", "requests", "words"),
-    [
-        ("lock", 4, "run again later"),
-        # Fewer days and rows fail too.
-        *((fault, 6 + 2, "gave up after 6 attempts") for fault in ("500", "cut", "html")),
-        ("error_200", 6 + 2, "gave up after 6 attempts"),
-        ("redirect", 2, "HTTP 302.*data_center"),  # also with fewer rows
-        ("scope_missing", 1, "ZVT022.*ZohoVoice.call.READ"),
-        # An unexpected body is no empty account.
-        ("hollow", None, "no rows although meta.total is 450"),
-        ("renamed", None, "logs not found"),
-    ],
-)
+@pytest.mark.parametrize(("fault", "requests", "words"), CASES["faults that last"])
 def test_lasting_fault_ends_with_one_line(
     account: Accounts, fault: str, requests: int | None, words: str
 ) -> None:
+    """Fewer days and rows fail too; an unexpected body is no empty account."""
     is_habit = fault == "scope_missing"
     habits = {fault: True} if is_habit else {"faults": dict.fromkeys(MANY, fault)}
     with account(450, **habits) as box:
@@ -104,15 +93,7 @@ def test_lasting_fault_ends_with_one_line(
     assert "replication_key_value" not in str(run.states)
 
 
-FIRST_PAGE_REFUSED: list[dict[str, Any]] = [
-    {"status_code": 401},
-    {"status_code": 403, "text": HTML},
-    {"status_code": 302},
-    {"status_code": 400, "json": {"code": "AUTH", "message": "The token is invalid"}},
-]
-
-
-@pytest.mark.parametrize("response", FIRST_PAGE_REFUSED, ids=str)
+@pytest.mark.parametrize("response", CASES["refusals of the first page"], ids=str)
 @pytest.mark.parametrize("is_dead", [False, True])
 def test_refused_first_page_is_tried_smaller_once(
     account: Accounts, response: dict[str, Any], is_dead: bool
@@ -186,18 +167,14 @@ def test_smaller_request_disproves_a_lockout(
     assert run.log.count("the API is locked") == 1
 
 
-LIMITS = {
-    "Limit of pages exceeded": "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
-    "Only 200 records can be fetched without page_token": "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
-    **dict.fromkeys(("Date range limit exceeded", "Offset limit exceeded", "Too many days"), "X1"),
-}
-
-
 @pytest.mark.parametrize(
     ("is_refused", "status", "words"),
     [
         *((refused, status, UNKNOWN_WORDS) for refused in REFUSED.values() for status in STATUSES),
-        *(({1}, 400, {"code": code, "message": message}) for message, code in LIMITS.items()),
+        *(
+            ({1}, 400, {"code": code, "message": message})
+            for message, code in CASES["limits"].items()
+        ),
     ],
 )
 def test_refusal_of_a_value_narrows(

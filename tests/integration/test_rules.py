@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.account import Accounts, read_dialects
+from tests.support.account import Accounts, read_cases
 from tests.support.calls import call, milliseconds, server_ids
 from tests.support.cli import NOW, FakeClock, bookmark
 
 DAY = 86_400_000
 DAY_SECONDS = 86_400.0
-FORMS = read_dialects("forms of responses")
+FORMS = read_cases("dialects")["forms of responses"]
 
 
 def test_start_is_inclusive_and_end_exclusive(account: Accounts) -> None:

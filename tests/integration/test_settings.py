@@ -14,7 +14,7 @@ from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.config.settings import CALL_TYPES, CONFIG_SCHEMA, Settings, to_query_params
 from tap_zohovoice.config.validation import clean_settings, validation_errors
 from tap_zohovoice.tap import TapZohoVoice
-from tests.support.account import Account, Accounts
+from tests.support.account import Account, Accounts, read_cases
 from tests.support.calls import history
 from tests.support.cli import Run
 
@@ -23,7 +23,7 @@ PREFIX = "TAP_ZOHOVOICE_"
 KEYS = {"client_id": "1000.MADEUP", "client_secret": "s3", "refresh_token": "1000.r"}
 OPTIONAL = sorted(TapZohoVoice.config_jsonschema["properties"].keys() - KEYS.keys())
 HISTORY = history(12, seed=1, first=date(2026, 2, 1), last=date(2026, 2, 20))
-CASES = json.loads((Path(__file__).parent / "settings.json").read_text(encoding="utf-8"))
+CASES = read_cases("settings")
 INVALID = [
     *[
         ({name: value}, line.format(name, value))

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from tests.support.account import read_cases
 from tests.support.cli import NOW, FakeClock, Run, RunTap
 from tests.support.recordings import AUDIO, BEFORE, FileAccount, FileAccounts, errors, files
 from zoho_voice_sandbox.audio_fixtures import wav_size
@@ -18,7 +19,7 @@ from zoho_voice_sandbox.dialect import SeveralFiles
 FORMS = get_args(SeveralFiles)
 SINGLE = "Requesting one file at a time: "
 TEN = [1] * 10
-CASES = json.loads((Path(__file__).parent / "several_files.json").read_text(encoding="utf-8"))
+CASES = read_cases("several_files")
 """Requests for 80 files, a first one alone, and why only one a request is left; failures."""
 
 

@@ -2,9 +2,7 @@
 
 import copy
 import datetime as dt
-import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -14,7 +12,7 @@ from singer_sdk.singerlib import Catalog
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.singer.state import load_catalog, load_state, lower_future_bookmark
 from tap_zohovoice.tap import STREAMS
-from tests.support.account import Account, Accounts
+from tests.support.account import Account, Accounts, read_cases
 from tests.support.cli import selecting
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -23,7 +21,7 @@ ENTRY: dict[str, Any] = {"tap_stream_id": "call_logs", "schema": CALL_LOG_SCHEMA
 
 Captured: TypeAlias = pytest.LogCaptureFixture
 Catalogs: TypeAlias = dict[str, Any]
-CASES = json.loads((Path(__file__).parent / "states.json").read_text(encoding="utf-8"))
+CASES = read_cases("states")
 LOADED = [
     pytest.param(*case, id=f"bookmark {name}")
     for name, cases in CASES["bookmark"].items()

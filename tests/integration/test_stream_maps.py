@@ -1,8 +1,6 @@
 """Stream maps: mistakes end with one plain line before any request, or are warned of."""
 
-import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +8,11 @@ import pytest
 from tap_zohovoice.config.settings import CALL_TYPES
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.tap import STREAMS
-from tests.support.account import Account
+from tests.support.account import Account, read_cases
 from tests.support.calls import call, milliseconds
 from tests.support.cli import Run
 
-CASES = json.loads((Path(__file__).parent / "stream_maps.json").read_text(encoding="utf-8"))
+CASES = read_cases("stream_maps")
 HIDDEN = ("caller_id_name", "destination_name", "contact_name", "additional_fields")
 
 

@@ -127,8 +127,7 @@ Accounts = Callable[..., Account]
 """The fixture `account`."""
 
 
-def read_dialects(name: str) -> dict[str, dict[str, Any]]:
-    """Return named dialects of a table of the integration tests."""
-    path = Path(__file__).parents[1] / "integration" / "dialects.json"
-    tables: dict[str, dict[str, dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))
-    return tables[name]
+def read_cases(name: str) -> dict[str, Any]:
+    """Return tables of cases of the integration tests."""
+    path = Path(__file__).parents[1] / "integration" / f"{name}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8")))
