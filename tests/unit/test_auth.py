@@ -1,5 +1,6 @@
 """Token endpoint, access token and throttled authenticator."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ ACCOUNTS = "https://accounts.example.invalid"
 TOKEN_URL = f"{ACCOUNTS}/oauth/v2/token"
 SECRET, REFRESH = "made-up-secret", "1000.made-up.refresh"
 TOKEN = {"access_token": "1000.made-up.token"}
-HTML = b"<html><body>made-up-secret</body></html>"
-NOT_ACCOUNTS, NO_TOKEN = "no token; check data_center", "no token in the response"
+CASES = json.loads((Path(__file__).parent / "tokens.json").read_text(encoding="utf-8"))
+"""Responses of the token endpoint, by what they mean."""
 
 
 def tokens_of(clock: FakeClock) -> OAuthTokens:
@@ -81,19 +82,7 @@ class TestAccessToken:
             "client_secret": [SECRET],
         }
 
-    @pytest.mark.parametrize(
-        ("life", "seconds"),
-        [
-            *[({"expires_in": given}, 3600) for given in (3600, "3600", 3_600_000)],
-            ({"expires_in_sec": 1800, "expires_in": 1_800_000}, 1800),
-            ({"expires_in_sec": 1800, "expires_in": 7200}, 1800),
-            ({"expires_in_sec": "x", "expires_in": 1800}, 1800),
-            *[({"expires_in": life}, life) for life in (1, 30, 60, 100, 86_400)],
-            *[({"expires_in": bad}, 3600) for bad in (None, "soon", 0, -1, float("nan"), ())],
-            ({}, 3600),
-        ],
-        ids=str,
-    )
+    @pytest.mark.parametrize(("life", "seconds"), CASES["lives"], ids=str)
     def test_reused_until_a_minute_before_expiry_or_half_its_life(
         self, accounts: Accounts, life: dict[str, Any], seconds: int
     ) -> None:
@@ -124,16 +113,7 @@ class TestAccessToken:
 
 class TestTokenEndpoint:
     @pytest.mark.parametrize("status", [200, 400, 401, 429])
-    @pytest.mark.parametrize(
-        ("error", "hint"),
-        [
-            *[("invalid_code", "refresh_token"), ("invalid_client", "client_id")],
-            *[("invalid_client_secret", "client_secret"), ("Access Denied", "wait ten minutes")],
-            ("unsupported_grant_type", "check client_id, client_secret and refresh_token"),
-            *[(error, "refresh_token") for error in ("invalid_grant", "unauthorized_client")],
-            *[(error, "refresh_token") for error in ("invalid_scope", "refresh_token_revoked")],
-        ],
-    )
+    @pytest.mark.parametrize(("error", "hint"), CASES["final errors"])
     def test_oauth_error_is_not_retried(
         self, accounts: Accounts, status: int, error: str, hint: str
     ) -> None:
@@ -143,31 +123,7 @@ class TestTokenEndpoint:
 
     @pytest.mark.parametrize(
         ("status", "answer", "words"),
-        [
-            (302, {}, NOT_ACCOUNTS),
-            (404, {"content": HTML}, NOT_ACCOUNTS),
-            *[
-                (400, {"json": {"error": error}}, NOT_ACCOUNTS)
-                for error in (None, {"details": "odd"}, {"code": None, "message": None})
-            ],
-            (403, {"json": []}, NOT_ACCOUNTS),
-            (200, {"json": {"error": {"code": "invalid_code"}}}, "invalid_code: .*data_center"),
-            *[(status, {"content": HTML}, "an HTML page; .*") for status in (400, 403)],
-            *[(status, {"content": HTML}, NO_TOKEN) for status in (200, 429)],
-            (200, {"json": {"error": {"message": "Something went wrong"}}}, "Something went wrong"),
-            (200, {"json": {"error": "odd"}}, "odd: .* run again later"),
-            (200, {"json": {"error": {"details": "odd"}}}, NO_TOKEN),
-            (500, {"json": {"message": SECRET}}, NO_TOKEN),
-            *[(status, {}, NO_TOKEN) for status in (200, 503)],
-            *[
-                (200, {"content": bad}, NO_TOKEN)
-                for bad in (b'{"access_token": "1', b"[" * 100_000)
-            ],
-            *[
-                (200, {"json": {"access_token": bad}}, NO_TOKEN)
-                for bad in ("", " ", 5, None, "a\nb", "é")
-            ],
-        ],
+        [*CASES["responses without a token"], (200, {"text": "[" * 100_000}, "no token in")],
         ids=lambda value: str(value)[:30],
     )
     def test_at_most_three_requests_without_a_token(
@@ -181,16 +137,7 @@ class TestTokenEndpoint:
         assert isinstance(error, RetriesExhaustedError) != is_final
         assert accounts.clock.slept == ([] if is_final else [2, 4])
 
-    @pytest.mark.parametrize(
-        "error",
-        [
-            *["general_error", "server_error", "temporarily_unavailable", "internal_server_error"],
-            *["Too Many Requests", "try again later", "slow_down", "THROTTLED"],
-            *["under_maintenance", "Something went wrong", "odd_thing"],
-            *["invalid_response_from_backend", "expired, try again", "invalid_response"],
-            *["invalid response from upstream", "unsupported at the moment, please retry"],
-        ],
-    )
+    @pytest.mark.parametrize("error", CASES["passing errors"])
     def test_passing_error_is_retried_and_blames_no_credentials(
         self, accounts: Accounts, error: str
     ) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 from functools import reduce
 from operator import getitem
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,73 +27,18 @@ VALIDATOR = DEFAULT_JSONSCHEMA_VALIDATOR(CALL_LOG_SCHEMA)
 LOGGER = "tap-zohovoice.call_logs"
 MISMATCH = "{}: value does not match its type; emitting null, raw value kept in "
 UNDECLARED = "{} fields are not documented; kept in additional_fields: "
-INFINITY = float("inf")
-NAN = float("nan")
-
-TIMESTAMPS: dict[str, list[object]] = {
-    "2025-12-04T06:54:58.000000": [
-        *["1764831298000", 1764831298000, 1764831298000.0, " 1764831298000 "],
-        *["1764831298", 1764831298, 1764831298.0, " 1764831298 "],
-        *[1764831298000000999, "1764831298000000999"],
-        *["2025-12-04T06:54:58Z", "2025-12-04t06:54:58.000000001z"],
-        *["2025-12-04 12:39:58,0+05:45", "2025-12-03T19:09:58.0-1145", " 2025-12-04T16:54:58+10 "],
-    ],
-    "2025-12-04T06:54:58.123000": [
-        "1764831298123",
-        # Microseconds and nanoseconds, which would be of the year 30,000 as milliseconds.
-        *[
-            value
-            for micros in (1764831298123456, 1764831298123000)
-            for value in (micros, str(micros), f" {micros} ", float(micros), f"{micros}.5")
-        ],
-    ],
-    "2025-12-04T06:54:58.250000": ["1764831298.25", 1764831298.25],
-    "1970-01-01T00:00:00.001000": [1],
-    # Milliseconds of 1970 make no sense between these.
-    "1970-01-11T22:58:04.799000": [946_684_799],
-    "2000-01-01T00:00:00.000000": [946_684_800, 946_684_800_000_000],
-    "2286-11-20T17:46:39.000000": [9_999_999_999],
-    "1970-04-26T17:46:40.000000": [10_000_000_000],
-    "2286-11-20T17:46:39.999000": [9_999_999_999_999_999],
-    "9999-12-31T23:59:59.999000": [253_402_300_799_999],
-    "1970-02-01T00:00:00.000000": ["1970-02-01T00:00Z"],
-}
-# By type: value sent, value in the record.
-VALID: dict[FieldType, list[tuple[object, object]]] = {
-    FieldType.ID: [("0123", "0123"), (58399000000003016, "58399000000003016"), ("", "")],
-    FieldType.STRING: [("Atendida ✓", "Atendida ✓"), ("", ""), ("12", "12")],
-    FieldType.TIMESTAMP: [
-        (value, f"{text}+00:00") for text, values in TIMESTAMPS.items() for value in values
-    ],
-    FieldType.NUMBER: [
-        *[(0, 0), (-1.5, -1.5), ("27.9", 27.9), ("3", 3.0), ("", None), ("--", None)],
-        *[(2**63 - 1, 2**63 - 1), (2**63, float(2**63)), (-(10**30), -1e30)],
-        ("0.12345678901234567890123", 0.12345678901234568),
-    ],
-    FieldType.INTEGER: [
-        *[(5, 5), ("5", 5), (5.0, 5), ("", None)],
-        *[(2**63 - 1, 2**63 - 1), (-(2**63), -(2**63)), (str(2**63 - 1), 2**63 - 1)],
-    ],
-    FieldType.BOOLEAN: [(True, True), (False, False), ("true", True), ("FALSE", False), ("", None)],
-    FieldType.SECONDS: [("00:54", 54), (54, 54), ("", None)],
-    FieldType.DURATION: [("00:54", "00:54"), (54, "54"), ("", ""), ("1:02:03", "1:02:03")],
-}
-INVALID: dict[FieldType, list[object]] = {
-    FieldType.ID: [True, 1.5, [], {}, NAN],
-    FieldType.STRING: [5, False, ["a"], {"a": 1}],
-    FieldType.TIMESTAMP: [
-        *["soon", "0", 0, -1, "2025-12-04", "2025-12-04T06:54:58", "2025-12-04T25:54:58Z"],
-        *["2025-12-04T06:54:58+24:30", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"],
-        *[True, 1.5, "1.5", "1764831298.", 1764831298000.5, -1764831298, "-1764831298"],
-        *[INFINITY, NAN, 253_402_300_800_000, 946_684_799_999_999],
-        *[10**16, 10**17, 10**19, 10**400, []],
-    ],
-    FieldType.NUMBER: ["-", True, "1e5", [], {}, "NaN", "-Infinity", "1e999", 10**400],
-    FieldType.INTEGER: ["five", 1.5, True, "NaN", [], "1.5", 2**63, -(2**63) - 1, 1e300, 10**400],
-    FieldType.BOOLEAN: [1, 0, "yes", [], {}],
-    FieldType.SECONDS: [True, [], {}, "a while", -1, 10**10],
-    FieldType.DURATION: [True, [], {}],
-}
+CASES = json.loads((Path(__file__).parent / "conversions.json").read_text(encoding="utf-8"))
+"""Values sent and in the record, by type, and values that are invalid."""
+VALID = {FieldType[name]: rows for name, rows in CASES["valid"].items()}
+VALID[FieldType.TIMESTAMP] = [
+    (value, f"{text}+00:00") for text, values in CASES["timestamps"].items() for value in values
+]
+NAN, HUGE = float("nan"), 10**400
+INVALID: dict[FieldType, list[object]] = {FieldType[n]: row for n, row in CASES["invalid"].items()}
+INVALID[FieldType.ID] += [NAN]
+INVALID[FieldType.TIMESTAMP] += [float("inf"), NAN, HUGE]
+INVALID[FieldType.NUMBER] += [HUGE]
+INVALID[FieldType.INTEGER] += [HUGE]
 NON_OBJECTS: list[object] = [None, [], "row", 5]
 UNSET_CLOCKS: list[object] = ["0", 0, -1, -1764831298, "-1764831298", "1970-01-01T00:00:00Z"]
 INVALID_STARTS = [None, "", *(at for at in INVALID[FieldType.TIMESTAMP] if at not in UNSET_CLOCKS)]
