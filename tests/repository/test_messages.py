@@ -32,6 +32,8 @@ from zoho_voice_sandbox.directory import Directory
 Meet = Callable[["Stage"], Run]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+CASES = json.loads((Path(__file__).parent / "messages.json").read_text(encoding="utf-8"))
+"""Settings, and responses to requests of a path, by the message that they cause."""
 WARNINGS = PAGE.partition("\n## Warnings\n")[2].partition("\n## ")[0]
 DAY = 86_400_000
 ALWAYS = range(1, 80)
@@ -79,14 +81,6 @@ def catalog(schema: Any = CALL_LOG_SCHEMA, **fields: Any) -> dict[str, Any]:
     return {"streams": [entry | fields]}
 
 
-def http(status: int, text: str = "", /, **json: Any) -> dict[str, Any]:
-    return {"status_code": status} | ({"json": json} if json else {"text": text})
-
-
-def zvt(number: int) -> dict[str, Any]:
-    return http(400, code=f"ZVT{number:03}", message="made up", status="ERROR")
-
-
 def state_of(value: str, key: str = "start_time", stream: str = "call_logs") -> dict[str, Any]:
     return {"bookmarks": {stream: {"replication_key": key, "replication_key_value": value}}}
 
@@ -101,7 +95,7 @@ def same_page() -> dict[str, Any]:
     """Return the response of a server that ignores offsets."""
     start = round(NOW * 1000) - DAY
     rows = [{"logid": str(n), "start_time": str(start)} for n in range(40)]
-    return http(200, logs=rows, meta={"total": 4000}, status="200")
+    return {"json": {"logs": rows, "meta": {"total": 4000}, "status": "200"}}
 
 
 def odd_dotenv(stage: Stage) -> Run:
@@ -176,11 +170,6 @@ STOPPED = "Stopped by …"
 WRITE = "singer.writer.MessageWriter.write_message"
 
 
-def listed(name: str, *rows: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return the response of a list."""
-    return http(200, code="200", **{name: rows}, **more)
-
-
 def dense(calls: int, **habits: Any) -> Meet:
     """Read a day of many calls."""
     day = dt.date(2026, 2, 25)
@@ -194,9 +183,6 @@ def meet(make: Callable[..., Run], *args: Any, **more: Any) -> Meet:
 
 settings = partial(meet, Stage.run)
 answered = partial(meet, Stage.answered, "/zv/logs")
-accounts = partial(meet, Stage.answered, "/oauth/v2/token")
-users = partial(meet, Stage.answered, "/zv/api/users", streams=["users"])
-CAMPAIGNS = listed("records", *({"campaign_id": str(number)} for number in range(10)))
 
 
 def on_server(**habits: Any) -> Meet:
@@ -206,31 +192,18 @@ def on_server(**habits: Any) -> Meet:
 # By the start of each message. Those of invalid settings are met with the settings of their tests,
 # and those of proxies and certificates in the tests of these.
 MESSAGES: dict[str, Meet] = {
-    "stream_maps: …": settings(stream_maps={"call_logs": {"a": "b"}}),
+    **{message: settings(**given) for message, given in CASES["settings"].items()},
+    **{
+        message: meet(Stage.answered, group["path"], *responses, **group["settings"])
+        for group in CASES["responses"]
+        for message, responses in group["messages"].items()
+    },
     "rate_limit_store needs the extra redis": without_redis,
-    "Cannot reach the rate-limit store": settings(rate_limit_store="redis://127.0.0.1:1"),
     FORGOTTEN: meet(stored, ACQUIRED, ("forgotten", 60), ACQUIRED),
     LOST: meet(stored, ACQUIRED, None, None, ACQUIRED),
     "The rate-limit store has been unreachable since … (…), longer": meet(stored, ACQUIRED, None),
-    "The refresh token lacks scopes": settings(
-        box={"scopes": ["ZohoVoice.call.READ"]}, streams=["users"]
-    ),
     "The setting streams is ignored": settings(catalog=catalog(), streams=["users"]),
     "… calls have several rows that differ": settings(rows=several_legs),
-    "The order of the list of … changes": users(
-        listed("users", *({"userid": str(number)} for number in range(50)))
-    ),
-    "… rows have a duplicate id, but other values": users(
-        *(2 * [listed("users", {"userid": "1", "name": "a"}, {"userid": "1", "name": "b"})]),
-        listed("users"),
-    ),
-    "meta.total is … but only": users(listed("users", {"userid": "1"}, meta={"total": 2})),
-    "Zoho returned … campaigns": meet(
-        Stage.answered,
-        "powerdialer",
-        *(CAMPAIGNS, CAMPAIGNS, zvt(15), CAMPAIGNS),
-        streams=["campaigns"],
-    ),
     "… status changes do not follow": settings(
         streams=["agent_status_changes"],
         rows=drop_a_change,
@@ -244,51 +217,24 @@ MESSAGES: dict[str, Meet] = {
     "…: the type of … in the catalog": settings(
         catalog=catalog({"properties": CALL_LOG_SCHEMA["properties"] | {"logid": {"type": "null"}}})
     ),
-    "The catalog selects no stream": settings(catalog={"streams": []}),
     "Standard output is closed": closed_output,
     "Standard output is closed: its": meet(failing, WRITE, BrokenPipeError()),
     "…: standard output": meet(failing, WRITE, OSError(errno.ENOSPC, "No space left on device")),
-    "The state is invalid": settings(state=[]),
     "The bookmark of … in the state is not": settings(state=state_of("soon")),
-    "The catalog is invalid": settings(catalog={}),
-    "Zoho Accounts: HTTP …, invalid_code: …": settings(refresh_token="1000.x"),
-    "Zoho Accounts: HTTP …, invalid_client: …": settings(client_id="1000.X"),
-    "Zoho Accounts: HTTP …, invalid_client_secret: …": settings(client_secret="x"),
-    "Zoho Accounts: HTTP …, Access Denied": on_server(tokens_limit=0),
-    "Zoho Accounts: HTTP …, no token; check": accounts(http(404)),
-    "Zoho Accounts: HTTP …, an HTML page": accounts(http(403, "<html>")),
-    "Zoho Accounts: HTTP …, no token in": accounts(http(503)),
-    "Zoho Accounts: HTTP …: temporary": accounts(http(200, error="general_error")),
-    "Zoho Accounts: connection failed": settings(accounts_url="http://127.0.0.1:1"),
-    "Zoho Voice: HTTP …, ZVT022": on_server(scope_missing=True),
     "Zoho Voice: HTTP …: a new access token": on_server(faults=dict.fromkeys(ALWAYS, "token")),
     "Zoho Voice: HTTP …: the API is locked": on_server(faults={1: "lock"}),
     "Zoho Voice: HTTP …: the lockout lasts": on_server(faults=dict.fromkeys(ALWAYS, "lock")),
-    "Zoho Voice: HTTP …: access denied": answered(http(403)),
-    "Zoho Voice: HTTP …: URL not found": answered(http(404)),
     "Zoho Voice: HTTP …: the server redirects": on_server(faults=dict.fromkeys(ALWAYS, "redirect")),
-    "Zoho Voice: HTTP …, ZVT011": answered(zvt(11)),
-    "Zoho Voice: HTTP …, ZVT010": answered(zvt(10)),
-    "Zoho Voice: HTTP …, ZVT015": answered(zvt(15)),
-    "Zoho Voice: HTTP …: the request was": answered(zvt(999)),
-    "Zoho Voice: HTTP 5…; gave up": answered(http(500)),
     "Zoho Voice: timed out": answered({"exc": requests.ReadTimeout}),
-    "Zoho Voice: connection failed": settings(api_url="http://127.0.0.1:1"),
-    "Zoho Voice: unexpected response": answered(http(200, calls=[{"logid": "1"}], logs=None)),
-    "Zoho Voice: HTTP …, not the requested JSON": answered(http(200, "<html>Welcome</html>")),
     "Zoho Voice: row … of … has no valid …": settings(rows=odd(logid=None)),
     "Zoho Voice: row … of … has a field": settings(rows=odd(new=json.loads("[" * 60 + "]" * 60))),
     "Zoho returns the same calls": answered(same_page()),
     "Too many calls on …": dense(2_000, max_offset=100, offset_over="empty"),
-    "Zoho returned calls of other days": on_server(wrong_start="year_2000", wrong_start_every=1),
     "The order of calls on … changes": dense(300, order="shifting", total="absent"),
-    "Zoho returns only some of the calls": on_server(answered_days=30),
     "Requests for … alone fail": settings(
         box={"calls": 150, "first": dt.date(2026, 1, 15), "faults": SILENT_DAYS_FAIL},
         start_date="2025-06-01",
     ),
-    "Zoho rejects days before …": on_server(retention_days=90),
-    "… calls start more than two days": on_server(wrong_start="year_2000", wrong_start_every=10),
     "recordings_path is set, but": settings(catalog=catalog(), recordings_path=FOLDER),
     "… error records are not emitted": settings(
         state=state_of("2026-03-01T11:00:00Z", stream="recordings"),
@@ -297,7 +243,6 @@ MESSAGES: dict[str, Meet] = {
         recordings_path=FOLDER,
     ),
     "recordings_path: …": lambda stage: stage.run(recordings_path=str(stage.file() / "calls")),
-    "…: meta.total is … but only": on_server(total="stale_high", total_error=2),
     "Cannot open the shared rate-limit file": no_state_home,
     "The bookmark of … (…) is in the future": settings(state=state_of("2099-01-01T00:00:00Z")),
     "The bookmark of … has another": settings(state=state_of("7", "logid")),
