@@ -151,15 +151,7 @@ def test_field_named_like_a_computed_one_is_kept(name: str) -> None:
     assert convert({**LOG, "duration": "00:54", "duration_seconds": 0})["duration_seconds"] == 0
 
 
-@pytest.mark.parametrize(
-    ("duration", "seconds"),
-    [
-        *[("00:54", 54), ("01:25", 85), ("1:02:03", 3723), ("100:00:00", 360_000)],
-        *[("75:00", 4500), ("54", 54), (54, 54), (54.0, 54), (" 00:05 ", 5), ("0:00", 0)],
-        *[(text, None) for text in ("a while", "1:2:3:4", "-00:05", "00:05.5", "::", "--")],
-        ("\u0663:\u0660\u0660", None),
-    ],
-)
+@pytest.mark.parametrize(("duration", "seconds"), CASES["durations"])
 def test_duration_is_converted_to_seconds_or_null(
     duration: object, seconds: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -214,17 +206,7 @@ def test_undeclared_field_has_fifty_levels_at_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "total", "new"),
-    [
-        ("9223372036854775807", 2**63 - 1, 2**63 - 1),
-        ("9223372036854775808", float(2**63), "9223372036854775808"),
-        ("-170141183460469231731687303715884105728", -(2.0**127), str(-(2**127))),
-        ("0.1234567890123456789012345", 0.12345678901234568, "0.1234567890123456789012345"),
-        ("1.00000000000000000001e2", 100.0, "1.00000000000000000001e2"),
-        ("0.30000000000000004", 0.1 + 0.2, 0.1 + 0.2),
-        ("27.90", 27.9, 27.9),
-        *[(text, None, text) for text in ("1e-999", "NaN", "Infinity", "-Infinity", "1e999")],
-    ],
+    ("number", "total", "new"), CASES["numbers, in a field and in an open object"]
 )
 def test_large_number_is_text_in_open_objects_alone(
     number: str, total: object, new: object

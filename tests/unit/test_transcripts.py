@@ -1,6 +1,7 @@
 """Parsing of transcripts."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,29 +14,10 @@ from tap_zohovoice.streams.transcripts import TranscriptsStream, parse_transcrip
 
 VALIDATOR = DEFAULT_JSONSCHEMA_VALIDATOR(TranscriptsStream.schema)
 KEY = {"logid": "c3d87e71", "kind": "recording"}
-SEGMENT = {"speaker": 1, "startTime": 0.5, "end": 2, "text": "Hello", "mood": "ok"}
-CONTENT: dict[str, Any] = {
-    "transcriptionProvider": "someone",
-    "transcriptJson": [SEGMENT],
-    "callAnalytics": [
-        {"feature": "sentiment", "result": "good"},
-        {"feature": "sentiment", "result": "bad"},
-        {"feature": "summary", "result": {"text": "short"}, "model": "m1"},
-    ],
-    "language": "en",
-}
-PARSED: dict[str, Any] = {
-    "provider": "someone",
-    "segments": [SEGMENT],
-    "analytics": {"sentiment": "good", "summary": {"text": "short"}},
-    "additional_fields": {
-        "language": "en",
-        "callAnalytics": [
-            {"feature": "sentiment", "result": "bad"},
-            {"feature": "summary", "result": {"text": "short"}, "model": "m1"},
-        ],
-    },
-}
+CASE = json.loads((Path(__file__).parent / "transcript.json").read_text(encoding="utf-8"))
+"""A transcript as it is sent, and as it is parsed."""
+CONTENT, PARSED = CASE["sent"], CASE["parsed"]
+(SEGMENT,) = CONTENT["transcriptJson"]
 
 
 def parse(sent: object) -> dict[str, Any]:
