@@ -111,14 +111,14 @@ class IncrementalStream(ZohoVoiceStream):
     ) -> Iterator[Record]:
         """Emit the records of a window, then STATE."""
         yield from self.emit_window(window, context)
-        state, lookback = self.get_context_state(context), self.services.settings.lookback
-        covered = window.covered_until
-        if covered and window.rows:
+        state, latest = self.get_context_state(context), self.latest_bookmark(window)
+        if latest and window.rows:
             newest = window.rows[-1].start_time
-            self.advance_bookmark(min(newest, self.latest_bookmark(window)), context)
+            self.advance_bookmark(min(newest, latest), context)
             state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
-        elif covered:  # calls may appear later
-            safe = min(covered, self.services.present) - max(lookback, DAY)
+        elif latest and window.covered_until:  # calls may appear later
+            lookback = max(self.services.settings.lookback, DAY)
+            safe = min(window.covered_until, self.services.present) - lookback
             self.advance_bookmark(format_timestamp(max(safe, start)), context)
         self.set_checkpoint(window.checkpoint, state)
         self.write_state()
@@ -132,8 +132,8 @@ class IncrementalStream(ZohoVoiceStream):
             state[CHECKPOINT] = limited.to_state(state.get("replication_key_value") or "", present)
 
     def latest_bookmark(self, window: WindowResult) -> str:
-        """Return the latest possible bookmark in a window; empty if earlier calls may follow."""
-        if not window.covered_until:
+        """Return the latest possible bookmark after a window; empty if it must not move."""
+        if not window.covered_until:  # earlier calls may follow
             return ""
         # A call far outside its window does not show that all calls before it are read.
         last = window.covered_until + self.services.settings.lookback

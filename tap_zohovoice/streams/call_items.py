@@ -135,13 +135,13 @@ class CallItemStream(IncrementalStream):
         if not items:
             return
         self._progress.add_total(len(items), self.requests_for(len(items)))
-        checkpoint, latest = state.get(CHECKPOINT) or {}, self.latest_bookmark(window)
+        checkpoint = state.get(CHECKPOINT) or {}
         with self.services.reporter.task(self._progress.snapshot):
             for number, record in enumerate(self.request_items(items), 1):
                 if self._is_emitted(record, state):
                     yield record
                 start = record["start_time"]
-                if start <= latest and not self.failures.outages:
+                if start <= self.latest_bookmark(window):
                     self.advance_bookmark(start, context)
                     if self.continues_windows:
                         checkpoint[POSITION] = start
@@ -175,9 +175,8 @@ class CallItemStream(IncrementalStream):
         return True
 
     @override
-    def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
-        if not self.failures.outages:
-            super().advance_bookmark(timestamp, context)
+    def latest_bookmark(self, window: WindowResult) -> str:
+        return "" if self.failures.outages else super().latest_bookmark(window)
 
     @override
     def set_checkpoint(self, checkpoint: Checkpoint | None, state: dict[str, Any]) -> None:
