@@ -116,7 +116,7 @@ class ShutdownRequested(BaseException):
     """The tap was stopped by a signal."""
 
     signum: int
-    on_shutdown: Callable[[], None]  # writes what must still be emitted
+    on_shutdown: Callable[[str], None]  # writes what must still be emitted
 
 
 def iter_causes(error: BaseException) -> Iterator[BaseException]:

@@ -149,10 +149,11 @@ class TapZohoVoice(Tap):
             message = f"The refresh token lacks scopes: {listed}. {advice}"
             raise MissingScopeError(message)
 
-    def write_last_state(self) -> None:
-        """Write the state of the emitted records before the tap stops."""
+    def write_last_state(self, name: str) -> None:
+        """Write the state of the emitted records before the tap stops by a signal."""
         if self.state:
             self.state_writer.write_state(self.state)
+        self.logger.warning("Stopped by %s; the next run can continue from the last STATE", name)
 
     @classmethod
     @override

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -20,12 +19,7 @@ from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import PREFIX, clean_credential, parse_env
-from tap_zohovoice.exceptions import (
-    InvalidInputError,
-    ShutdownRequested,
-    StorageError,
-    ZohoVoiceError,
-)
+from tap_zohovoice.exceptions import InvalidInputError, StorageError, ZohoVoiceError
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.tap import STREAM_NAMES, STREAMS, TapZohoVoice
 
@@ -128,7 +122,7 @@ def authorize(
     streams = STREAM_NAMES if all_streams else streams
     scope = _scopes_of(streams)
     values = {name: value or "" for name, value in options.items()}
-    shutdown = GracefulShutdown(lambda: None)
+    shutdown = GracefulShutdown(lambda name: echo(f"\nStopped by {name}"))
     shutdown.install()
     try:
         if path:  # before the code is used
@@ -148,9 +142,6 @@ def authorize(
         with shutdown.deferred():  # saved before it is tested, as a code works only once
             is_saved = _save_token(path, {name: values[name] for name in _SAVED if values[name]})
         works = _check_token(tap, streams)
-    except ShutdownRequested as stop:
-        echo(f"\nStopped by {signal.Signals(stop.signum).name}")
-        return 128 + stop.signum
     except (click.Abort, InvalidInputError) as error:
         raise click.UsageError(str(error) or "the input ended") from error
     return 0 if is_saved and works else 1

@@ -50,7 +50,11 @@ class TapCommand(SingerCommand):
         try:
             code = self._run(*args, **options)
         except ShutdownRequested as stop:
-            code = self._stop(stop)
+            code = 128 + stop.signum
+            try:
+                stop.on_shutdown(signal.Signals(stop.signum).name)
+            except OSError:  # standard output is closed, or its disk is full
+                silence_stdout()
         except click.ClickException as error:
             code = error.exit_code
             self.report_error(error.format_message())
@@ -77,27 +81,16 @@ class TapCommand(SingerCommand):
         stdout.flush()
         return code
 
-    def _stop(self, stop: ShutdownRequested) -> int:
-        try:
-            stop.on_shutdown()
-            name = signal.Signals(stop.signum).name
-            self.logger.warning(
-                "Stopped by %s; the next run can continue from the last STATE", name
-            )
-        except OSError:  # standard output is closed, or its disk is full
-            silence_stdout()
-        return 128 + stop.signum
-
 
 @dataclass(eq=False, repr=False)
 class GracefulShutdown:
     """Turns SIGTERM and SIGINT into `ShutdownRequested`.
 
     A second signal ends the process at once, in case nobody reads its output. `on_shutdown` writes
-    what must still be emitted.
+    what must still be emitted; it gets the name of the signal.
     """
 
-    on_shutdown: Callable[[], None]
+    on_shutdown: Callable[[str], None]
     _is_deferred = False
     _pending = 0  # a signal that is not raised yet
 
