@@ -35,7 +35,7 @@ class CallRows:
         for sent in rows:
             key = sent.logid
             # One that was read before, and replaced, is not newer than the one that is kept.
-            is_old = bool(self._replaced) and sent in self._replaced
+            is_old = self._replaced and sent in self._replaced
             row = self.kept.get(key, sent) if is_old else sent
             other = picked.setdefault(key, row)
             if row != other:
@@ -43,9 +43,9 @@ class CallRows:
                 lost, picked[key] = both
                 self._replaced.add(lost)
                 self._legs.add(lost)
-        for key, row in picked.items():
-            before = self.kept.get(key, row)
-            if row != before:
+        for key in self.kept.keys() & picked.keys():
+            before = self.kept[key]
+            if picked[key] != before:
                 self._replaced.add(before)
                 if is_leg(key):
                     self._legs.add(before)

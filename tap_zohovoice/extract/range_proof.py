@@ -82,10 +82,10 @@ class RangeProof:
     def _observe(self, window: DateWindow, rows: Iterable[SerializedRecord]) -> list[dt.datetime]:
         """Observe rows of a window, and return when they start, in order."""
         # The time zone of the days is not known; rows of other days have a wrong time.
-        first = midnight(window.first) - MAX_UTC_OFFSET
-        last = midnight(window.last) + DAY - MIN_UTC_OFFSET
-        moments = sorted(dt.datetime.fromisoformat(row.start_time) for row in rows)
-        starts = _without_wrong_clocks([moment for moment in moments if first <= moment < last])
+        first = format_timestamp(midnight(window.first) - MAX_UTC_OFFSET)
+        last = format_timestamp(midnight(window.last) + DAY - MIN_UTC_OFFSET)
+        near = sorted(row.start_time for row in rows if first <= row.start_time < last)
+        starts = _without_wrong_clocks([*map(dt.datetime.fromisoformat, near)])
         if starts:
             days = (starts[-1].date() - starts[0].date()).days
             self._proven_days = max(self._proven_days, days)
@@ -167,8 +167,9 @@ class RangeProof:
 
 def _without_wrong_clocks(starts: list[dt.datetime]) -> list[dt.datetime]:
     """Return starts without the few that are far from all others, by wrong clocks."""
-    pairs = enumerate(pairwise(starts), 1)
-    gaps = [at for at, (before, after) in pairs if after - before > SHORT_RANGE_DAYS * DAY]
-    first = max((at for at in gaps if at <= _MAX_WRONG_CLOCKS), default=0)
-    last = min((at for at in gaps if len(starts) - at <= _MAX_WRONG_CLOCKS), default=len(starts))
+    count, most = len(starts), _MAX_WRONG_CLOCKS
+    ends = (at for at in (*range(1, most + 1), *range(count - most, count)) if 0 < at < count)
+    gaps = [at for at in ends if starts[at] - starts[at - 1] > SHORT_RANGE_DAYS * DAY]
+    first = max((at for at in gaps if at <= most), default=0)
+    last = min((at for at in gaps if count - at <= most), default=count)
     return starts[first:last] if last - first >= _MIN_ROWS else starts

@@ -132,13 +132,14 @@ class ResultBuilder:
         """
         found = self._get_fresh(calls) if self._emitted or not covered_until else calls.kept
         previous = self._previous  # a row of these that starts later is another leg of its call
-        rows = sorted(row for key, row in found.items() if row.start_time > previous.get(key, ""))
+        repeated = found.keys() & previous.keys()
+        old = {key for key in repeated if found[key].start_time <= previous[key]}
+        rows = sorted([row for key, row in found.items() if key not in old])
         legs = sorted(calls.legs)
         if covered_until:
             differing = {leg.logid for leg in legs if leg.logid not in previous}
-            differing.update(row.logid for row in rows if row.logid in previous)
-            self._differing += len(differing)
-            self._previous = {row.logid: row.start_time for row in calls.kept.values()}
+            self._differing += len(differing | (repeated - old))
+            self._previous = {key: row.start_time for key, row in calls.kept.items()}
             self._emitted = {}
         first, last = (bisect_left(rows, (format_timestamp(at),)) for at in window.near)
         strays = rows[:first] + rows[last:]

@@ -47,9 +47,10 @@ class WindowPass:
         if fresh:
             self._observe_order(fresh)
         self.row_count = offset + len(page.rows)
-        for place, row in enumerate(page.rows, len(self.ids)):
-            self.seen.setdefault(row.logid, place)
-        self.ids += [row.logid for row in page.rows]
+        ids = [row.logid for row in page.rows]
+        for place, key in enumerate(ids, len(self.ids)):
+            self.seen.setdefault(key, place)
+        self.ids += ids
 
     def _observe_order(self, timestamps: list[str]) -> None:
         """Observe the rows of a page that were not on an earlier one, in their order."""
@@ -92,8 +93,9 @@ class WindowPass:
         self._repeats += max(len(self.ids) - first - self.overlap, 0)
         overlap = self.ids[first:][: len(ids)]
         # The same row again, after the overlap, has moved; another leg of its call differs.
-        fresh = following.rows[len(overlap) :]
-        has_moved = any(row.logid in self.seen and row == known[row.logid] for row in fresh)
+        again = self.seen.keys() & ids[len(overlap) :]
+        fresh = following.rows[len(overlap) :] if again else ()
+        has_moved = any(row.logid in again and row == known[row.logid] for row in fresh)
         is_firm = ids[: len(overlap)] == overlap and not has_moved
         self.is_firm = self.is_firm and is_firm
         if self.overlap > 1:
