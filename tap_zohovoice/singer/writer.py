@@ -3,7 +3,7 @@
 import codecs
 import datetime as dt
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
@@ -34,27 +34,30 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         if isinstance(message, RecordMessage):
             self.write_records(message.stream, [dumps(message.record)], message.time_extracted)
         else:
-            self._write([self.format_message(message)], records=False)
+            self._write(self.format_message(message) + b"\n", records=0)
 
     def write_records(
-        self, stream: str, records: Iterable[bytes], extracted: dt.datetime | None
+        self, stream: str, records: Sequence[bytes], extracted: dt.datetime | None
     ) -> None:
-        """Write many records of one stream as JSON, all extracted at the same time in UTC."""
+        """Write one or more records of a stream as JSON, all extracted at the same time in UTC."""
         time_extracted = extracted and extracted.isoformat()
         fields = {"type": "RECORD", "stream": stream, "time_extracted": time_extracted}
-        prefix = dumps(fields)[:-1] + b',"record":'
-        self._write([prefix + sanitize_json(record) + b"}" for record in records], records=True)
+        begin, end = dumps(fields)[:-1] + b',"record":', b"}\n"
+        lines = [*map(sanitize_json, records)]
+        lines[0] = begin + lines[0]
+        lines[-1] += end
+        self._write((end + begin).join(lines), records=len(records))  # each is copied once
 
-    def _write(self, lines: list[bytes], *, records: bool) -> None:
+    def _write(self, text: bytes, *, records: int) -> None:
         # A target reads in the encoding of the locale; where that is not UTF-8, escapes are safe.
         if codecs.lookup(sys.stdout.encoding).name != "utf-8":
-            lines = [ascii_json(line) for line in lines]
+            text = b"".join(ascii_json(line) + b"\n" for line in text.splitlines())
         with self._deferred():
             sys.stdout.flush()
             # Without a buffer, what was written has gone out, also where the next write fails.
             output = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
-            rest, unwritten = b"\n".join([*lines, b""]), len(lines)
+            rest, unwritten = text, records
             while rest:
                 rest = rest[output.write(rest) :]
-                before, unwritten = unwritten, rest.count(b"\n")  # of mostly nothing, which is fast
-                self.records_written += before - unwritten if records else 0
+                before, unwritten = unwritten, min(rest.count(b"\n"), records)
+                self.records_written += before - unwritten
