@@ -66,9 +66,12 @@ class Recovery:
         if window.days > SHORT_RANGE_DAYS:
             self._planner.range_days = SHORT_RANGE_DAYS
             return True
-        is_future = window.first > self._today
-        is_less = self._planner.halve(window) or (is_future and self._planner.avoid_future(window))
-        return is_less or self._windows.pages.halve()
+        # If `toDate` is exclusive, a single day has no rows, without an error.
+        is_less = window.days > self._planner.min_days and self._planner.halve(window)
+        if is_less or (window.first > self._today and self._planner.avoid_future(window)):
+            return True
+        self._retries_size = self._windows.pages.halve()
+        return self._retries_size
 
     def _skip_rejected_past(self, window: DateWindow) -> Flow[bool]:
         """Find the oldest day that the server accepts, if it rejects the first ones as too old."""
