@@ -128,7 +128,7 @@ REFUSAL = " the proxy refused the connection"
 REFUSALS = [
     ("407 Authentication Required", f"{REFUSAL} (HTTP 407); check HTTPS_PROXY (http://user:", 1),
     ("403 Forbidden", f"{REFUSAL} (HTTP 403); check HTTPS_PROXY", 1),
-    ("502 Bad Gateway", f"{REFUSAL} (HTTP 502); check HTTPS_PROXY", 8),
+    ("502 Bad Gateway", f"{REFUSAL} (HTTP 502); check HTTPS_PROXY", 14),
 ]
 
 
