@@ -20,6 +20,7 @@ from tap_zohovoice.extract.legs import add_other_rows
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import PageFlow
 from tap_zohovoice.extract.page_size import PageRequester
+from tap_zohovoice.extract.window_pass import WindowPass
 from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.json import SerializedRecord
 from tests.support.reading import drive
@@ -107,6 +108,18 @@ def test_row_of_later_response_is_kept(distance: int) -> None:
     assert legs == {"call"}
     assert len(flow.calls.kept) == distance + 2
     assert flow.limits.total_is_reliable
+
+
+@pytest.mark.parametrize(("total", "is_complete"), [(7, True), (8, False)])
+def test_rows_that_a_new_call_repeats_do_not_count(total: int, *, is_complete: bool) -> None:
+    this = WindowPass(ServerLimits(5), "")
+    first, second = (Page([*map(row, ids)], total, 5) for ids in ("abcde", "cdefg"))
+    this.totals.append(total)
+    this.add(first, 0)
+    assert this.choose_overlap(first) == 2
+    this.check_seam(first, second, {})
+    this.add(second, 3)
+    assert this.is_complete(len(this.seen), keeps_order=True) == is_complete
 
 
 def test_equal_rows_of_an_id_are_not_told() -> None:

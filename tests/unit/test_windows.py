@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice._time import format_epoch_ms
-from tap_zohovoice.extract.limits import DEFAULT_SIZE
+from tap_zohovoice.extract.limits import DEFAULT_SIZE, ServerLimits
+from tap_zohovoice.extract.windows import WindowPlanner
 from tests.support.reading import Reading, read
-from tests.support.simulated_account import DAY, MINUTE, AccountSpec, Burst, account_of
+from tests.support.simulated_account import DAY, MINUTE, NOW, AccountSpec, Burst, account_of
 from tests.support.strategies import (
     ANY_SERVER,
     CHANGING_ORDERS,
@@ -213,3 +214,14 @@ def test_example_is_whole_or_an_error(name: str) -> None:
         assert text in str(reading.error)
         assert reading.requests <= most_requests, example
         assert reading.most_between <= most_between
+
+
+def test_share_that_is_done_counts_rows_where_their_number_is_known() -> None:
+    now = dt.datetime.fromtimestamp(NOW / 1000, dt.UTC)
+    planner = WindowPlanner(now - dt.timedelta(400), None, now, ServerLimits(200))
+    window = planner.next_window()
+    assert window
+    assert planner.share_done(250) == 0.0
+    for rows in (1_000, 500):  # of all days, and of fewer
+        planner.shrink(window, rows)
+        assert planner.share_done(250) == 0.25
