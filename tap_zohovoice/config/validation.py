@@ -13,7 +13,7 @@ from singer_sdk import typing as th
 
 from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.settings import DEFAULT_START_DATE
-from tap_zohovoice.singer.stream_maps import suggest
+from tap_zohovoice.singer.stream_maps import shorten, suggest
 
 PREFIX = "TAP_ZOHOVOICE_"
 """Prefix of the environment variables."""
@@ -103,7 +103,7 @@ def _schema_errors(
         elif rule == "additionalProperties":
             for unknown in [name for name in error.instance if name not in known]:
                 path = f"{name}.{unknown}" if name else unknown
-                yield path, f"unknown setting {path[:60]}{suggest(unknown, known)}"
+                yield path, f"unknown setting {shorten(path)}{suggest(unknown, known)}"
         else:
             values = spec.get("examples") if rule == "pattern" else expected
             values = values if isinstance(values, list | tuple) else [values]
@@ -124,8 +124,8 @@ def _check_dates(config: Mapping[str, str], now: dt.datetime | None) -> Iterator
     start, end = moments["start_date"], moments.get("end_date")
     if now and start > now:
         yield f"start_date ({start:%Y-%m-%d}) is in the future"
-    if end is not None and end < start:
-        yield f"end_date ({end:%Y-%m-%d}) is before start_date ({start:%Y-%m-%d})"
+    if end is not None and end <= start:
+        yield f"end_date ({end:%Y-%m-%d}) is not after start_date ({start:%Y-%m-%d})"
 
 
 def _check_storage(path: str) -> Iterator[str]:

@@ -38,7 +38,8 @@ STREAM_MAPS_SCHEMA: dict[str, Any] = {
 }
 """Of the setting; the SDK's own schema is not valid JSON Schema."""
 _NULLS = (None, sdk.NULL_STRING)
-_TYPES = {str: ["string"], bool: ["boolean"], int: ["number", "integer"], float: ["number"]}
+_TYPES: dict[type, list[str]] = {str: ["string"], bool: ["boolean"], int: ["number", "integer"]}
+_TYPES |= {float: ["number"], dict: ["object"], list: ["array"]}
 
 
 def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.PluginMapper:
@@ -101,16 +102,22 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
+def shorten(name: str) -> str:
+    """Return the start of a name, quoted if it is empty or would break the line."""
+    start = name[:60]
+    return start if start and start.isprintable() else repr(start)
+
+
 def _find_invalid(fields: Json) -> Iterator[str]:
     """Yield mistakes that the SDK does not report, or not with the name of the field."""
     for name, value in fields.items():
         if name.startswith("__") and name not in _OPTIONS:
-            yield f"{name[:60]} is not an option{suggest(name, _OPTIONS)}"
+            yield f"{shorten(name)} is not an option{suggest(name, _OPTIONS)}"
         try:
             if name != _SOURCE and isinstance(value, str):
                 ast.parse(value, mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            yield f"{name}: invalid syntax"
+            yield f"{shorten(name)}: invalid syntax"
 
 
 def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[str]:
@@ -119,17 +126,19 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
         streams = [name for name in catalog if fnmatch(name, source)]
         if not streams:
             if key != _ELSE:
-                yield f"stream {source[:60]} does not exist{suggest(source, catalog)}"
+                yield f"stream {shorten(source)} does not exist{suggest(source, catalog)}"
             continue
         if fields == {}:
             # Meltano drops settings that are null, so a map of nulls becomes empty.
-            yield f'the map of {key[:60]} is empty; to hide a field, use "__NULL__"'
+            yield f'the map of {shorten(key)} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
         for name, value in fields.items() if isinstance(fields, dict) else ():
             twins = [field for field in known if _fold(field) == _fold(name)]
+            twins = twins or difflib.get_close_matches(name, known, n=1, cutoff=0.9)
             if name not in known and not name.startswith("__") and (twins or value in _NULLS):
                 hint = suggest(name, twins or known)
-                yield f"field {key}.{name[:60]} does not exist{hint}; it has no effect"
+                effect = "has no effect" if value in _NULLS else "adds a field"
+                yield f"field {key}.{shorten(name)} does not exist{hint}; it {effect}"
 
 
 def _fold(name: str) -> str:
@@ -147,7 +156,7 @@ def _try_expressions(
         return [name for name, text in fields.items() if text == expr]
 
     def describe(expr: str, reason: str) -> str:
-        return f"{', '.join(f'{key}.{name}' for name in names_of(expr))}: {reason}"
+        return f"{', '.join(f'{key}.{shorten(name)}' for name in names_of(expr))}: {reason}"
 
     def check(expr: str, previously_parsed: ast.stmt) -> bool:
         nodes = [node for node in ast.walk(previously_parsed) if isinstance(node, ast.Name)]
@@ -156,7 +165,7 @@ def _try_expressions(
         # Also in branches that are not evaluated.
         if unknown := [node.id for node in nodes if node.id not in known]:
             hint = suggest(unknown[0], known)
-            errors.append(describe(expr, f"unknown name {unknown[0][:60]}{hint}"))
+            errors.append(describe(expr, f"unknown name {shorten(unknown[0])}{hint}"))
             return True
         try:
             _declare(step.transformed_schema["properties"], names_of(expr), evaluate_with_sdk(expr))
@@ -181,7 +190,7 @@ def _try_expressions(
 
 def _declare(properties: dict[str, Any], names: list[str], value: object) -> None:
     """Declare the type of a value, where the SDK takes its expression for text."""
-    kinds = _TYPES.get(type(value), [])
+    kinds = next((names for kind, names in _TYPES.items() if isinstance(value, kind)), [])
     for name in properties.keys() & names:
         if kinds and not {*kinds} & {*properties[name].get("type", kinds)}:
             properties[name] = {"type": [kinds[0], "null"]}
@@ -213,9 +222,9 @@ def _reason(error: Exception, expr: str) -> str:
     """Describe an error without the expression or a value, which may be secret or personal."""
     match error:
         case NameNotDefined(name=str(name)) if name in expr:
-            return f"{name[:60]} not found in the record or in stream_map_config"
+            return f"{shorten(name)} not found in the record or in stream_map_config"
         case AttributeDoesNotExist():
-            return f"unknown attribute {str(error.attr)[:60]} of a value, which may be null"
+            return f"unknown attribute {shorten(str(error.attr))} of a value, which may be null"
         case InvalidExpression():
             return f"unsupported expression ({type(error).__name__})"
     return f"{type(error).__name__}; check the types of the values, each may be null"
