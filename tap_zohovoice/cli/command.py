@@ -126,7 +126,7 @@ class GracefulShutdown:
 def drop_invalid_log_levels(logger: logging.Logger) -> None:
     """Remove invalid log levels and empty variables from the environment: the SDK would fail."""
     for name in (f"{logger.name.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
-        if os.environ.get(name, "").upper() not in logging.getLevelNamesMapping():
+        if not logging.getLevelNamesMapping().get(os.environ.get(name, "").upper()):
             os.environ.pop(name, None)
     if not os.environ.get("SINGER_SDK_LOG_CONFIG"):
         os.environ.pop("SINGER_SDK_LOG_CONFIG", None)
@@ -137,12 +137,12 @@ def input_file(name: str, content: str = "a JSON object") -> Generator[None]:
     """Turn an error about a file into one line that names its option or path."""
     try:
         yield
-    except (OSError, RecursionError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
         # The SDK uses one of two JSON libraries; the errors of both have this attribute.
         line = getattr(error, "lineno", None)
         reason = f"must be {content} in UTF-8{f'; see line {line}' if line else ''}"
         if isinstance(error, OSError):
-            reason = f"cannot be read: {error.strerror}"
+            reason = f"cannot be read: {error.strerror or 'No such file or directory'}"
         message = f"The {name} file {reason}"
         raise InvalidInputError(message) from error
 

@@ -161,6 +161,19 @@ def test_byte_order_mark_is_ignored(box: Account, tmp_path: Path, option: str) -
     assert len(box.run(option, str(tmp_path / "marked.json")).ids) == 40
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/no.json", "cannot be read: No such file or directory"),
+        ("", "must be a JSON object in UTF-8"),
+    ],
+)
+def test_missing_config_is_one_line(run_tap: RunTap, path: str, reason: str) -> None:
+    run = run_tap(None, f"--config={path}")
+    assert run.exit_code == 1
+    assert run.logged("ERROR") == [f"The --config file {reason}"]
+
+
 @pytest.mark.parametrize("options", [["--state", "/no.json"], ["--catalog", "/no"], ["--nonsense"]])
 def test_missing_file_and_unknown_option(run_tap: RunTap, options: list[str]) -> None:
     assert run_tap({}, *options).exit_code == 2
@@ -212,7 +225,7 @@ def test_loggers_of_drivers_are_silent(box: Account, monkeypatch: Patch, level: 
 
 
 @pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_ZOHOVOICE_LOGLEVEL"])
-@pytest.mark.parametrize("level", ["", " ", "verbose", "10", "debug", " info\n"])
+@pytest.mark.parametrize("level", ["", " ", "verbose", "10", "notset", "debug", " info\n"])
 def test_log_level_of_the_environment(
     box: Account, monkeypatch: Patch, variable: str, level: str
 ) -> None:

@@ -314,6 +314,7 @@ def test_run_uses_no_file(box: Account, new_machines: Machines, state_home: Path
         (("/0", "/99"), "ResponseError.*"),
         (("/0", "/0?hush=1"), "TypeError"),
         (("/0", "/0?socket_timeout=hush"), "ValueError"),
+        (("/0", "/0?retry=hush"), "AttributeError"),
     ],
 )
 def test_unreachable_store_is_one_line_and_no_matter_to_discovery(
