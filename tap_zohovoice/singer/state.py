@@ -11,6 +11,7 @@ from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, Schema
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
+from tap_zohovoice.singer.stream_maps import shorten
 
 Bookmark = dict[str, Any]
 
@@ -32,12 +33,15 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
     try:
         is_loaded = isinstance(catalog, Catalog)
         loaded = catalog if is_loaded else Catalog.from_dict({"streams": catalog["streams"]})
-        for stream in streams:
-            if stream.name in loaded:
-                _use_own_definition(loaded[stream.name], stream)
         for metadata in (each for entry in loaded.values() for each in entry.metadata.values()):
             if isinstance(metadata.selected, str):  # any text would select, `false` too
                 metadata.selected = metadata.selected.lower() == "true"
+        own = {stream.name: stream for stream in streams}
+        for name, entry in [*loaded.items()]:
+            if name in own:
+                _use_own_definition(entry, own[name])
+            elif loaded.pop(name).metadata.root.selected:
+                _LOGGER.warning("%s in the catalog is not a stream of the tap", shorten(name))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         message = "The catalog is invalid; create one with --discover"
         raise InvalidInputError(message) from error

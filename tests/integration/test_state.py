@@ -228,6 +228,14 @@ def test_all_streams_keep_their_key(box: Account, catalog: Catalogs) -> None:
     assert keys == {stream.name: [*stream.primary_keys] for stream in STREAMS}
 
 
+@pytest.mark.parametrize("name", ["calls", "tap-zohovoice-call_logs"])
+def test_entry_of_another_tap_is_told(box: Account, catalog: Catalogs, name: str) -> None:
+    plain, entry = box.run(), copy.deepcopy(catalog["streams"][0])
+    run = box.read(catalog={"streams": [{**entry, "tap_stream_id": name}, *catalog["streams"]]})
+    assert run.ids == plain.ids
+    assert run.logged("WARNING") == [f"{name} in the catalog is not a stream of the tap"]
+
+
 @pytest.mark.parametrize(
     "streams", [[], [{**ENTRY, "tap_stream_id": "other"}], selecting()["streams"]]
 )

@@ -217,6 +217,11 @@ MESSAGES: dict[str, Meet] = {
     "…: the type of … in the catalog": settings(
         catalog=catalog({"properties": CALL_LOG_SCHEMA["properties"] | {"logid": {"type": "null"}}})
     ),
+    "… in the catalog is not a stream": settings(
+        catalog=catalog(
+            tap_stream_id="calls", metadata=[{"breadcrumb": [], "metadata": {"selected": True}}]
+        )
+    ),
     "Standard output is closed": closed_output,
     "Standard output is closed: its": meet(failing, WRITE, BrokenPipeError()),
     "…: standard output": meet(failing, WRITE, OSError(errno.ENOSPC, "No space left on device")),
