@@ -51,7 +51,7 @@ HINTS = {
 HINTS["invalid_grant"] = HINTS["invalid_code"]  # OAuth's own code for it
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
 _HTML_PAGE = "an HTML page; check proxies, firewalls and accounts_url"
-_NOT_ACCOUNTS = "no token; check data_center, or accounts_url if it is set"
+_NO_ANSWER = "no token in the response; check data_center, or accounts_url if it is set"
 _LATER = "temporary error of Zoho Accounts; run again later"
 
 
@@ -126,12 +126,8 @@ class OAuthTokens:
         text = str(named or "")
         error = text.lower()
         if not text:
-            if status in {400, 403} and body.lstrip().startswith(b"<"):
-                return RetryableError(f"{prefix}, {_HTML_PAGE}")
-            is_unknown = status in range(300, 500) and status != HTTPStatus.TOO_MANY_REQUESTS
-            if is_unknown and not self.fetched:  # otherwise it is Zoho Accounts
-                return ZohoVoiceError(f"{prefix}, {_NOT_ACCOUNTS}")
-            return RetryableError(f"{prefix}, no token in the response")
+            is_html = body.lstrip().startswith(b"<")
+            return RetryableError(f"{prefix}, {_HTML_PAGE if is_html else _NO_ANSWER}")
         hidden = [form.get(name, "") for name in _SECRETS]
         prefix += f", {text if error in hints else redact(text, hidden)}: "
         if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.match(error):

@@ -240,8 +240,11 @@ class TestExchange:
         [
             ([], "no refresh token in the response; the code was created with access_type=online;"),
             (["lock"], "Access Denied: too many tokens were requested; wait ten minutes, then"),
-            (["redirect"], "HTTP 302, no token; check data_center, or accounts_url if it is set"),
-            (["html"] * 7, "HTTP 200, no token in the response; gave up after 7 attempts"),
+            (
+                ["redirect"] * 7,
+                "HTTP 302, no token in the response; check data_center, or accounts",
+            ),
+            (["html"] * 7, "HTTP 200, an HTML page; check proxies, firewalls and accounts_url"),
             (["cut"] * 7, "check accounts_url if it is set, else the network; gave up after 7"),
             (["truncated"], "the code has expired, was used before, or is not of data center eu"),
             (["slow:50"], ""),
