@@ -6,8 +6,6 @@ from typing import Any
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
 
-from tap_zohovoice._compat import override
-
 
 @dataclass(eq=False, repr=False)
 class RequestError(Exception):
@@ -63,13 +61,8 @@ class InvalidInputError(ConfigValidationError):
         super().__init__("; ".join(lines), errors=list(lines))
 
 
-@dataclass(eq=False, repr=False)
 class RetryableError(RequestError, RetriableAPIError):
     """A failed attempt that a retry may fix."""
-
-    def __post_init__(self) -> None:
-        """Use the text where no summary is given."""
-        self.summary = self.summary or self.text
 
 
 class RateLimitedError(RetryableError):
@@ -87,11 +80,12 @@ class AmbiguousResponseError(RetryableError):
     body: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(eq=False, repr=False)
 class UnexpectedResponseError(RetryableError):
     """A successful response with an unexpected body, for a reason."""
 
-    @override
     def __post_init__(self) -> None:
+        """Name the kind of error."""
         self.summary = f"unexpected response: {self.text}"
         self.args = (f"Zoho Voice: {self.summary}",)
 

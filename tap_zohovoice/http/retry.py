@@ -203,7 +203,7 @@ class RetryPolicy:
         self.limiter.lock_for(seconds, f"{error}: the API is locked")
 
     def _final_error(self, error: RetryableError) -> ZohoVoiceError:
-        summary, count = error.summary, self._failures[RetryableError]
+        summary, count = error.summary or str(error), self._failures[RetryableError]
         if self._cause is ZohoVoiceError:
             message = f"{error}: the request was rejected; run again later"
             return InvalidParameterError(message, rejected="other", summary=summary)

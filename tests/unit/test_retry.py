@@ -21,6 +21,10 @@ FAILED, ODD, EMPTY = RetryableError("a"), UnexpectedResponseError("b"), Ambiguou
 LOCKED, REJECTED = RateLimitedError("locked"), TokenRejectedError("rejected")
 
 
+def uncertain(text: str) -> RateLimitedError:
+    return RateLimitedError(text, summary=text, is_uncertain=True)
+
+
 class Script:
     """A function that raises given errors in turn, then returns; each attempt takes a slot."""
 
@@ -116,7 +120,7 @@ def test_lockouts_are_limited_in_number_and_length(
 
 def test_uncertain_lockout_of_one_request_is_a_refusal(clock: FakeClock) -> None:
     """Where one request fails and a smaller one succeeds, it was not a lockout."""
-    unsure = RateLimitedError("limit exceeded", is_uncertain=True)
+    unsure = uncertain("limit exceeded")
     script = Script(clock, unsure, unsure)
     with pytest.raises(InvalidParameterError, match="limit exceeded") as error:
         script.run()
@@ -132,7 +136,7 @@ def test_uncertain_lockout_of_one_request_is_a_refusal(clock: FakeClock) -> None
 
 
 def test_uncertain_lockout_that_ended_is_waited_out_again(clock: FakeClock) -> None:
-    unsure = RateLimitedError('HTTP 400, "limit exceeded"', is_uncertain=True)
+    unsure = uncertain('HTTP 400, "limit exceeded"')
     script = Script(clock, unsure)
     for waits in (1, 2):
         assert script.run() == "done"
@@ -141,10 +145,7 @@ def test_uncertain_lockout_that_ended_is_waited_out_again(clock: FakeClock) -> N
 
 
 def test_known_refusal_is_not_waited_for_again(clock: FakeClock) -> None:
-    refusals = [
-        RateLimitedError(f'HTTP 400, "limit exceeded at {place}"', is_uncertain=True)
-        for place in (10, 10, 20)
-    ]
+    refusals = [uncertain(f'HTTP 400, "limit exceeded at {place}"') for place in (10, 10, 20)]
     script = Script(clock, *refusals[:2])
     with pytest.raises(InvalidParameterError):
         script.run()
