@@ -138,32 +138,6 @@ def test_calls_read_young_are_read_again(account: Accounts) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_used"),
-    [
-        ({}, True),
-        ({"replication_key_value": "2026-01-21T00:00:00.000000+00:00"}, False),
-        *(({name: 7}, False) for name in ("next_day", "read_at", "call_types")),
-        ({"read_at": "0001-01-02T00:00:00+00:00"}, False),
-        ({"read_at": "2027-01-01T00:00:00+00:00"}, False),
-        ({"read_at": "7"}, False),
-    ],
-    ids=str,
-)
-def test_checkpoint_must_fit_its_bookmark(
-    account: Accounts, changes: dict[str, object], is_used: bool
-) -> None:
-    saved = {"replication_key_value": "2026-01-20T00:00:00.000000+00:00"}
-    days = dict.fromkeys(("next_day", "last_day"), "2026-02-10")
-    read = {"read_at": "2026-03-01T11:50:00.000000+00:00", **days, "call_types": []}
-    bookmark = {"replication_key": "start_time", **saved, "checkpoint": saved | read | changes}
-    state = {"bookmarks": {"call_logs": bookmark}}
-    with account(300, first=date(2026, 1, 10), last=date(2026, 2, 20)) as box:
-        run = box.succeed(state=state)
-    assert ("Continuing" in run.log) == is_used
-    assert (min(row["start_time"] for row in run.records) > "2026-02-09") == is_used
-
-
-@pytest.mark.parametrize(
     ("calls", "server"),
     [
         (DENSE, {"max_size": 25}),

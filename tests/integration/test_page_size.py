@@ -84,31 +84,7 @@ def test_size_is_requested_again_after_an_outage(account: Accounts, faults: int)
         assert box.stats.requests <= 4_000 / 200 * 1.05 + 12 + faults
 
 
-@pytest.mark.parametrize(("granted", "later"), [(200, 500), (500, 200)])
-@pytest.mark.parametrize("behaviour", ["refuse", "cut"])
-def test_granted_size_is_remembered_for_a_week(
-    account: Accounts, behaviour: Any, granted: int, later: int
-) -> None:
-    def sizes(**settings: Any) -> tuple[Any, set[str]]:
-        before = len(box.stats.log)
-        state = box.read(**START, **settings).state
-        return state, {params["size"] for _, params, _ in box.stats.log[before:]}
-
-    with account(900, first=date(2026, 2, 26), max_size=granted, size_over=behaviour) as box:
-        state, used = sizes()
-        assert "1000" in used
-        box.clock.sleep(3600)
-        state, used = sizes(state=state)
-        assert used == {"200", str(granted)}
-        box.dialect = Dialect(max_size=later, size_over=behaviour)
-        lower, used = sizes(state=state)
-        assert used == {"200", str(granted)}
-        assert lower["bookmarks"]["call_logs"]["page_size"][0] == min(granted, later)
-        box.clock.sleep(7 * 86_400)
-        assert "1000" in sizes(state=state, lookback_days=30)[1]
-
-
-def test_size_that_is_granted_no_more_is_not_remembered(account: Accounts) -> None:
+def test_size_that_is_granted_at_last_is_remembered(account: Accounts) -> None:
     def lower(number: int) -> None:
         if number == 8:
             box.dialect = Dialect(max_size=500, size_over="refuse", max_offset=3_000)
@@ -117,4 +93,8 @@ def test_size_that_is_granted_no_more_is_not_remembered(account: Accounts) -> No
     with account(6_000, first=date(2026, 2, 20), before_request=lower, **offsets) as box:
         run = box.read(**START)
         assert "1000" in {params["size"] for _, params, status in box.stats.log if status == 200}
-    assert run.state["bookmarks"]["call_logs"]["page_size"][0] == 500
+        before = len(box.stats.log)
+        second = box.succeed(**START, state=run.state)
+        assert {params["size"] for _, params, _ in box.stats.log[before:]} == {"200", "500"}
+    for each in (run, second):
+        assert each.state["bookmarks"]["call_logs"]["page_size"] == [500, "2026-W09"]

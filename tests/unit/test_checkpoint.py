@@ -43,6 +43,7 @@ NOT_BEGUN = replace(WRITTEN, call_types={}, emitted_until="")
             replace(WRITTEN, is_inclusive=False, range_days=0),
         ),
         *[(0, {name: "soon"}, None) for name in ("next_day", "last_day", "range_days", "read_at")],
+        *[(0, {name: 7}, None) for name in ("next_day", "last_day", "read_at")],
         *[(0, {"call_types": wrong}, None) for wrong in (None, 5, ["missed"], [["missed", "x"]])],
         *[(0, {"read_at": None}, None), (0, {"read_at": "0001-01-01"}, None)],
     ],
