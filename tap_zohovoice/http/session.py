@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import resolve_proxies
 from urllib3.exceptions import HTTPError
 
 from tap_zohovoice._compat import override
@@ -66,6 +67,7 @@ class PlainSession(requests.Session):
         self.clock = clock
         self.timeout = timeout
         self.first_dates: dict[str, str] = {}  # `Date` of the first response of each URL
+        self._proxies_of: dict[str, Any] = {}  # by URL
         # Of the environment, `send` uses only proxies.
         env = os.environ
         self.verify = env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or True
@@ -78,10 +80,15 @@ class PlainSession(requests.Session):
         """Send a request, and leave its body to `iter_body`."""
         # Whatever the SDK passes; the token must not be sent to another host.
         kwargs |= {"timeout": self.timeout, "stream": True, "allow_redirects": False}
+        url = str(request.url).partition("?")[0]
+        # To find them in 40 variables of the environment takes 2 % of the CPU of a page.
+        if url not in self._proxies_of:
+            self._proxies_of[url] = resolve_proxies(request, {})
+        kwargs.setdefault("proxies", self._proxies_of[url])
         self.sent_at = self.clock.monotonic()
         response = super().send(request, **kwargs)
         if date := response.headers.get("Date"):
-            self.first_dates.setdefault(str(request.url).partition("?")[0], date)
+            self.first_dates.setdefault(url, date)
         return response
 
     def iter_body(self, response: requests.Response) -> Iterator[bytes]:
