@@ -13,7 +13,6 @@ import msgspec
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 MAX_DEPTH = 50  # levels of lists and objects that every target can be expected to read
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1  # of databases, which have 64 bits
-_CONTAINERS = (dict, list)
 _ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 _FALLBACK_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -82,22 +81,24 @@ def sanitize(value: Any, levels: int = 2 * MAX_DEPTH) -> Any:  # noqa: ANN401 - 
     """
     # PostgreSQL stores neither character, UTF-8 has no lone surrogates, and loaders that write
     # with orjson or Arrow fail at an integer beyond 64 bits.
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return value if value.isprintable() else _UNSTORABLE.sub(REPLACEMENT, value)
-    if type(value) is int:
+    if kind is int:
         return value if MIN_INTEGER <= value <= MAX_INTEGER else str(value)
-    if not isinstance(value, _CONTAINERS):
+    if kind is not list and kind is not dict:
         return value
     if not levels:
         raise RecursionError
-    if isinstance(value, list):
-        return [sanitize(item, levels - 1) for item in value]
+    levels -= 1
+    if kind is list:
+        return [sanitize(item, levels) for item in value]
     sanitized: dict[str, Any] = {}
     for name, item in value.items():
-        key = sanitize(name)
+        key = name if name.isprintable() else sanitize(name)
         while key in sanitized:
             key += "_"
-        sanitized[key] = sanitize(item, levels - 1)
+        sanitized[key] = sanitize(item, levels)
     return sanitized
 
 
