@@ -22,10 +22,15 @@ BUSY_TIMEOUT = 30.0  # seconds to wait for another process that holds the file
 MAX_LOCKOUT = 7 * 3600.0
 """Seconds; no run waits longer than that, so a file with a longer lockout is damaged."""
 # Every version of the tap shares these files, so the names of the columns stay.
-_TABLES = (
-    "slot (id INTEGER PRIMARY KEY, taken REAL NOT NULL, answered REAL)",
-    "lock (id INTEGER PRIMARY KEY CHECK (id = 1), since REAL NOT NULL, seconds REAL NOT NULL)",
-)
+_BEGIN = """
+    PRAGMA synchronous = OFF;
+    PRAGMA journal_mode = TRUNCATE; -- a new file each time takes long
+    BEGIN IMMEDIATE;
+    CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, taken REAL NOT NULL, answered REAL);
+    CREATE TABLE IF NOT EXISTS lock (
+        id INTEGER PRIMARY KEY CHECK (id = 1), since REAL NOT NULL, seconds REAL NOT NULL
+    );
+"""
 
 
 def store_path(client_id: str, url: str) -> Path:
@@ -109,15 +114,12 @@ class SQLiteSlotStore(SlotStore):
         path = None
         try:
             path = self._path
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.exists():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The file is opened anew each time, so that damage, deletion and forks do no harm.
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
             with closing(connection) as file, file:
-                file.execute("PRAGMA synchronous = OFF")
-                file.execute("PRAGMA journal_mode = TRUNCATE")  # a new file each time takes long
-                file.execute("BEGIN IMMEDIATE")
-                for table in _TABLES:
-                    file.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+                file.executescript(_BEGIN)
                 return work(file)
         # A column is null in another version of the tap.
         except (sqlite3.Error, OSError, RuntimeError, TypeError) as error:
