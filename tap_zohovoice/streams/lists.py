@@ -122,7 +122,7 @@ class ListStream(ZohoVoiceStream):
     @override
     def validate_response(self, response: requests.Response) -> None:
         self._rows = self.api.parse_json(response, self.parse_page)
-        keys = [self.record_key(record) for record in self._rows]
+        keys = list(dict.fromkeys(map(self.record_key, self._rows)))
         known = [key for key in self._seen if key in keys]
         self._has_moved |= known != keys[: len(known)]  # a new row moves all others by one
         if keys and len(known) == len(keys):

@@ -184,10 +184,11 @@ def test_list_that_cannot_be_whole_is_an_error(read: Read, mock: Mocker, stream:
     server.shuffles = 1000
     with pytest.raises(Exception, match=f"The order of the list of {stream.name} changes"):
         read(stream.name)
-    server = Server(mock, stream, 60)
-    server.base = 1_000_000  # each offset gives the first page
-    with pytest.raises(Exception, match="the same rows of the list"):
-        read(stream.name)
+    for rows in (rows_of(stream, 60), [*rows_of(stream, 2), *rows_of(stream, 1)]):
+        server = Server(mock, stream, rows)
+        server.base = 1_000_000  # each offset gives the first page
+        with pytest.raises(Exception, match="the same rows of the list"):
+            read(stream.name)
 
 
 @pytest.mark.parametrize("stream", DIRECTORY_STREAMS)
