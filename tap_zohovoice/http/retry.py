@@ -220,7 +220,6 @@ def _text_of(error: RequestError) -> str:
     return re.sub(r"(?<!HTTP )\b\d+", "", error.summary)  # such as offsets, but not the status
 
 
-@dataclass
 class ItemFailures:
     """Outcomes of the last requests for items, such as files."""
 

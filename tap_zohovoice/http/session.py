@@ -102,8 +102,10 @@ class PlainSession(requests.Session):
         timed = _TimedBody(response, self.clock, self.sent_at + self.timeout)
         body = io.BufferedReader(timed, CHUNK_SIZE)
         try:
+            # Other tokens, such as `none`, have no effect.
+            is_compressed = "gzip" in response.headers.get("Content-Encoding", "").lower()
             # Some proxies decompress a body and keep its header.
-            is_compressed = _is_compressed(response) and body.peek(1).startswith(_GZIP_START)
+            is_compressed = is_compressed and body.peek(1).startswith(_GZIP_START)
             file = gzip.GzipFile(fileobj=body) if is_compressed else body
             while chunk := file.read1(CHUNK_SIZE):
                 yield chunk
@@ -125,11 +127,6 @@ def read_whole(chunks: Iterable[bytes]) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise requests.exceptions.ContentDecodingError
     return bytes(body)
-
-
-def _is_compressed(response: requests.Response) -> bool:
-    """Return whether `Content-Encoding` names gzip; other tokens, as `none`, have no effect."""
-    return "gzip" in response.headers.get("Content-Encoding", "").lower()
 
 
 @dataclass(eq=False, repr=False)
