@@ -244,6 +244,8 @@ def test_wait_logs_reason_and_end(clock: FakeClock, caplog: pytest.LogCaptureFix
         "At the limit of 3 requests in 60 s; waiting 60 s, until 2026-03-01 12:12:07 UTC",
         "a moment; waiting 7 s, until 2026-03-01 12:12:14 UTC",
     ]
+    fields = vars(caplog.records[-1])
+    assert (fields["wait_seconds"], fields["wait_until"]) == (7, "2026-03-01T12:12:14+00:00")
 
 
 def test_store_holds_only_numbers(clock: FakeClock) -> None:

@@ -228,3 +228,17 @@ def test_error_that_has_another_reason_is_raised(error: ZohoVoiceError) -> None:
     with pytest.raises(type(error)) as raised:
         sizes_of(PageRequester(None), 100, error)
     assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetriesExhaustedError("500", **FAILED),
+        InvalidParameterError("size", **FAILED, rejected="size"),
+    ],
+    ids=str,
+)
+def test_size_that_was_granted_is_lowered_where_it_fails(error: ZohoVoiceError) -> None:
+    pages = PageRequester(None)
+    assert sizes_of(pages, 1_000) == [200, 1_000, 1_000]
+    assert sizes_of(pages, 300, error) == [1_000, 500, 200]
