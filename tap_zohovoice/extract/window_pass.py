@@ -87,13 +87,15 @@ class WindowPass:
         is_end = len(ids) == self.overlap and self.seen.keys() >= set(ids)
         if is_end and len(page.rows) == len(self.ids):
             return  # a single page has all rows, in any order
-        first = len(self.ids)
-        if ids[0] in self.seen:
-            first -= 1 + self.ids[::-1].index(ids[0])
+        first = len(self.ids) - self.overlap
+        if self.ids[first] != ids[0]:  # several rows may have this id
+            first = len(self.ids)
+            if ids[0] in self.seen:
+                first -= 1 + self.ids[::-1].index(ids[0])
         self._repeats += max(len(self.ids) - first - self.overlap, 0)
         overlap = self.ids[first:][: len(ids)]
-        # The same row again, after the overlap, has moved; another leg of its call differs.
-        again = self.seen.keys() & ids[len(overlap) :]
+        # The same row again has moved, unless this page has it twice; another leg differs.
+        again = {*ids[len(overlap) :]}.difference(overlap) & self.seen.keys()
         fresh = following.rows[len(overlap) :] if again else ()
         has_moved = any(row.logid in again and row == known[row.logid] for row in fresh)
         is_firm = ids[: len(overlap)] == overlap and not has_moved

@@ -117,6 +117,19 @@ def add_legs(box: Account, logid: str, *legs: tuple[str, str | None]) -> None:
         box.store.add(row, is_leg=True)
 
 
+@pytest.mark.parametrize("fields", [{}, {"agent_number": "Ann"}])
+@pytest.mark.parametrize("every", [1, 10])
+@pytest.mark.parametrize("total", ["exact", "absent"])
+def test_long_day_of_calls_with_several_rows_is_read(
+    account: Accounts, fields: dict[str, Any], every: int, total: str
+) -> None:
+    with account(611, first=date(2026, 2, 10), last=date(2026, 2, 10), total=total) as box:
+        for number, row in enumerate(box.store.rows()):
+            if number % every == 0:
+                box.store.add({**row, **fields}, is_leg=True)
+        box.read()
+
+
 def test_leg_in_a_later_window_is_emitted_too(account: Accounts) -> None:
     with account(None, max_range_days=5) as box:
         for day in range(1, 28):
