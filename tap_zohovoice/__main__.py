@@ -1,10 +1,12 @@
 """Entry point of the command."""
 
 import gc
+import signal
 
 
 def main() -> None:
     """Run the command line of the tap."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback at Ctrl-C before the run
     # Imported objects stay in use, and collecting garbage takes a third of the start.
     gc.disable()
     from tap_zohovoice.tap import TapZohoVoice  # noqa: PLC0415 - while nothing is searched

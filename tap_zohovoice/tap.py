@@ -90,18 +90,22 @@ class TapZohoVoice(Tap):
         errors = validation_errors(settings, self.config_jsonschema, self.started)
         if errors and validate_config:  # discovery needs no settings
             raise InvalidInputError(*errors)
-        stopper = GracefulShutdown(self.write_last_state)
-        self.writer = MessageWriter(stopper.deferred)
-        # The SDK's own check of the settings would quote their values, secret or not.
-        super().__init__(
-            config=settings,
-            catalog=load_catalog(catalog, STREAMS),
-            state=load_state(state, STREAMS),
-            validate_config=False,
-            message_writer=self.writer,
-            **options,
-        )
-        stopper.install()
+        self._stopper = GracefulShutdown(self.write_last_state)
+        self.writer = MessageWriter(self._stopper.deferred)
+        with self._stopper.deferred():  # until there is a state
+            # The SDK's own check of the settings would quote their values, secret or not.
+            super().__init__(
+                config=settings,
+                catalog=load_catalog(catalog, STREAMS),
+                state=load_state(state, STREAMS),
+                validate_config=False,
+                message_writer=self.writer,
+                **options,
+            )
+
+    @override
+    def _setup_signal_handlers(self) -> None:
+        self._stopper.install()  # the SDK's own would end with exit code 0
 
     @override
     def setup_mapper(self) -> None:

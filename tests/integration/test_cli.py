@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from tap_zohovoice.singer import stream_maps
 from tests.support.account import Account, Accounts
 from tests.support.calls import call, history
 from tests.support.cli import NOW, Run, RunTap, selecting
@@ -233,6 +235,29 @@ def test_log_level_of_the_environment(
     run = box.read()
     assert ("DEBUG    |" in run.log) == (level == "debug")
     assert "INFO     |" in run.log
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signal_while_the_tap_is_created(
+    box: Account, monkeypatch: Patch, signum: int, code: int
+) -> None:
+    def build_mapper(*args: Any) -> Any:
+        os.kill(os.getpid(), signum)
+        return stream_maps.build_mapper(*args)
+
+    monkeypatch.setattr("tap_zohovoice.tap.build_mapper", build_mapper)
+    run = box.run()
+    assert run.exit_code == code
+    assert box.stats.token_requests == 0
+    assert run.logged("WARNING")[0].startswith("Stopped by SIG")
+
+
+def test_interrupt_before_the_run_has_no_traceback() -> None:
+    interrupt = "import gc, os, signal; gc.disable = lambda: os.kill(os.getpid(), signal.SIGINT)"
+    script = f"{interrupt}; from tap_zohovoice.__main__ import main; main()"
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (run.returncode, run.stderr) == (-signal.SIGINT, b"")
 
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
