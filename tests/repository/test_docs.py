@@ -209,6 +209,11 @@ def test_readme_leads_from_sandbox_to_duckdb(tmp_path: Path) -> None:
     counts, shown = (dict(re.findall(r"│ (\w+) +│ +(\d+) │", table)) for table in (output, section))
     assert counts.keys() == shown.keys()
     assert sum(map(int, counts.values())) == sum(map(int, shown.values())) == 5_000
+    # As a script, it fails if the tap does.
+    (tmp_path / "snippet.sh").write_text(f"cp docs/{rest}")
+    failing = "tap-zohovoice() { return 5; }; export -f tap-zohovoice"
+    snippet = f"bash {tmp_path / 'snippet.sh'}"
+    run_script(f"{failing}; code=0; {snippet} || code=$?; test $code = 5", tmp_path, {}, ROOT)
 
 
 def block(page: str, kind: str, part: str) -> str:
