@@ -109,14 +109,6 @@ def test_default_start_date_works_despite_retention(
     assert len(told) == (refused == "start")
 
 
-def add_legs(box: Account, logid: str, *legs: tuple[str, str | None]) -> None:
-    """Add the rows of one call: start and end of each, by day of February 2026 and minute."""
-    for start, end in legs:
-        moments = [text and milliseconds(f"2026-02-{text}:00+00:00") for text in (start, end)]
-        row = call(box, logid, int(moments[0] or 0), end_time=moments[1] and str(moments[1]))
-        box.store.add(row, is_leg=True)
-
-
 @pytest.mark.parametrize("fields", [{}, {"agent_number": "Ann"}])
 @pytest.mark.parametrize("every", [1, 10])
 @pytest.mark.parametrize("total", ["exact", "absent"])
@@ -133,9 +125,11 @@ def test_long_day_of_calls_with_several_rows_is_read(
 def test_leg_in_a_later_window_is_emitted_too(account: Accounts) -> None:
     with account(None, max_range_days=5) as box:
         for day in range(1, 28):
-            add_legs(box, f"call-{day}", (f"{day:02}T12:00", None))
-            add_legs(box, f"legs-{day}", (f"{day:02}T23:50", f"{day:02}T23:59"))
-            add_legs(box, f"legs-{day}", (f"{day + 1:02}T00:05", f"{day + 1:02}T00:10"))
+            midnight = milliseconds(f"2026-02-{day + 1:02}T00:00:00+00:00")
+            box.store.add(call(box, f"call-{day}", midnight - 12 * 3_600_000))
+            for start in (midnight - 10 * 60_000, midnight + 5 * 60_000):
+                row = call(box, f"legs-{day}", start, end_time=str(start + 5 * 60_000))
+                box.store.add(row, is_leg=True)
         run = box.succeed(start_date="2026-02-01")
     stored = {row["logid"]: row for row in run.records}
     ends = [stored[f"legs-{day}"]["end_time"][8:16] for day in range(1, 28)]
