@@ -121,12 +121,14 @@ class PlainSession(requests.Session):
 
 def read_whole(chunks: Iterable[bytes]) -> bytes:
     """Return a whole body, of `MAX_BODY_BYTES` at most."""
-    body = bytearray()
+    parts: list[bytes] = []
+    size = 0
     for chunk in chunks:
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
             raise requests.exceptions.ContentDecodingError
-    return bytes(body)
+    return b"".join(parts)
 
 
 @dataclass(eq=False, repr=False)
