@@ -62,6 +62,17 @@ def test_single_row_is_a_list_of_one(meta: dict[str, Any]) -> None:
     assert page.total in {None, 1}
 
 
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [
+        *[(3, 3), ("3", 3), ("9" * 400, int("9" * 18))],
+        *[(total, None) for total in (0, "0", -1, "-1", "x", "\u0663", True, None, 3.0)],
+    ],
+)
+def test_total_is_a_count_or_unknown(total: object, expected: int | None) -> None:
+    assert parse([{"logid": "1", "start_time": START}], {"total": total}).total == expected
+
+
 @pytest.mark.parametrize("logs", [{}, "x", 7, True])
 def test_other_values_are_not_a_list(logs: object) -> None:
     with pytest.raises(UnexpectedResponseError, match="logs is not a list"):
