@@ -11,7 +11,6 @@ from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, Schema
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
-from tap_zohovoice.singer.stream_maps import shorten
 
 Bookmark = dict[str, Any]
 
@@ -41,7 +40,7 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
             if name in own:
                 _use_own_definition(entry, own[name])
             elif loaded.pop(name).metadata.root.selected:
-                _LOGGER.warning("%s in the catalog is not a stream of the tap", shorten(name))
+                _LOGGER.warning("%s in the catalog is not a stream of the tap", name)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         message = "The catalog is invalid; create one with --discover"
         raise InvalidInputError(message) from error

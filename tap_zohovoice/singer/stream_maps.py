@@ -132,17 +132,12 @@ def _find_unused(maps: Json, catalog: Mapping[str, CatalogEntry]) -> Iterator[st
             # Meltano drops settings that are null, so a map of nulls becomes empty.
             yield f'the map of {shorten(key)} is empty; to hide a field, use "__NULL__"'
         known = {name for stream in streams for name in catalog[stream].schema.properties or {}}
+        lower = {name.lower(): name for name in known}
         for name, value in fields.items() if isinstance(fields, dict) else ():
-            twins = [field for field in known if _fold(field) == _fold(name)]
-            twins = twins or difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+            twins = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.9)
             if name not in known and not name.startswith("__") and (twins or value in _NULLS):
-                hint = suggest(name, twins or known)
-                effect = "has no effect" if value in _NULLS else "adds a field"
-                yield f"field {key}.{shorten(name)} does not exist{hint}; it {effect}"
-
-
-def _fold(name: str) -> str:
-    return name.replace("_", "").casefold()
+                hint = suggest(name, [lower[twin] for twin in twins] or known)
+                yield f"field {key}.{shorten(name)} does not exist{hint}; it hides nothing"
 
 
 def _try_expressions(
