@@ -156,7 +156,7 @@ def test_retry_after_is_a_number_or_a_date(name: str, text: str, wait: float | N
         *CASES["other responses"],
         (200, b"\xff\xfe\0", "RetryableError", "not the requested JSON"),
         (200, b"[" * 100_000, "RetryableError", "not the requested JSON"),
-        (200, [ROW], "RetryableError", "not the requested JSON"),
+        (200, [ROW], "RetryableError", r"not the requested JSON \(a to b\)"),
         (200, {"status": "failure", "logs": [ROW]}, "InvalidParameterError", "HTTP 200"),
         (599, {"logs": [ROW]}, "RetryableError", "HTTP 599"),
         (401, HTML, "TokenRejectedError", "HTTP 401, an HTML page, not the requested JSON"),
