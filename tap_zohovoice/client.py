@@ -166,8 +166,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     def _increment_stream_state(
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
-        # The SDK has no public hook that keeps single records from moving the bookmark.
-        pass
+        """Keep single records from moving the bookmark; the SDK has no public hook for that."""
 
 
 def _demote_to_debug(record: logging.LogRecord) -> bool:

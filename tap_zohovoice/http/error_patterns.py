@@ -33,7 +33,8 @@ _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for
 _LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b")
 # A range of days may have a limit in hours, but is not locked.
 _RETRY_HINT = re.compile(
-    r"(?:again|retry|(?:lock|block|suspend|restrict)\w*|wait|(?:\bfor|next|back)(?!\D*\d+ ?h))"
+    r"(?:again|retry|(?:lock|block|suspend|restrict|throttl|bann|frozen)\w*|wait"
+    r"|(?:\bfor|next|back)(?!\D*(?<!\bin )\d+ ?h))"
     rf"(?:(?!\b(?:range|interval|window|span)\b)\D){{0,30}}?(\d{{1,5}}) ?((?:[smh]\b)|{_PER})"
 )
 _UNITS = {"s": 1, "m": 60, "h": 3600}

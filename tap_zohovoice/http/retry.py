@@ -172,9 +172,8 @@ class RetryPolicy:
         """Return the seconds to wait here; a lockout is waited for in the limiter."""
         if self._cause is not RetryableError or isinstance(self._error, AmbiguousResponseError):
             return 0.0
-        return max(
-            2.0 ** self._failures[RetryableError], min(self._error.wait or 0, _MAX_FAULT_WAIT)
-        )
+        longer = min(self._error.wait or 0.0, _MAX_FAULT_WAIT)
+        return max(2.0 ** self._failures[RetryableError], longer)
 
     def _is_last(self, _: tenacity.RetryCallState) -> bool:
         """Return whether there are enough failures of this cause."""
