@@ -31,12 +31,13 @@ _MAYBE_THROTTLED = re.compile(
 """Words of a lockout, unless they are about a token, a fault, or one of `_BOUNDS`."""
 _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for|until|till)\b")
 _LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b")
-# A range of days may have a limit in hours, but is not locked.
-_RETRY_HINT = re.compile(
-    r"(?:again|retry|(?:lock|block|suspend|restrict|throttl|bann|frozen)\w*|wait"
-    r"|(?:\bfor|next|back)(?!\D*(?<!\bin )\d+ ?h))"
-    rf"(?:(?!\b(?:range|interval|window|span)\b)\D){{0,30}}?(\d{{1,5}}) ?((?:[smh]\b)|{_PER})"
+_GAP = r"(?:(?!\b(?:range|interval|window|span)\b)\D){0,30}?"
+_WAIT = re.compile(
+    r"(?:again|retry|wait|allowed in|(?:lock|block|suspend|restrict|throttl|bann|frozen)\w*)"
+    rf"{_GAP}(\d{{1,5}}) ?([smh]\b|{_PER})"
 )
+# Without such a word, hours are those of a range of days, which may have a limit.
+_MAYBE_WAIT = re.compile(rf"(?:\bfor|next|back){_GAP}(\d{{1,5}}) ?(?!h)([sm]\b|{_PER})")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _TOO_LONG = r"(?:is |was )?(?:limit|exceed|too )"
 _NEVER_THROTTLED = {404, 405, 410, 413, 415}
@@ -99,7 +100,7 @@ def is_throttled(status: int, words: str, wait: float | None, *, is_html: bool) 
 
 def wait_from_words(words: str) -> float | None:
     """Return the wait that an error names, in seconds; None if it names none."""
-    found = _RETRY_HINT.search(words)
+    found = _WAIT.search(words) or _MAYBE_WAIT.search(words)
     return int(found[1]) * float(_UNITS[found[2][0]]) or None if found else None
 
 
