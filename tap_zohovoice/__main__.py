@@ -6,7 +6,8 @@ import signal
 
 def main() -> None:
     """Run the command line of the tap."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback at Ctrl-C before the run
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback at Ctrl-C before the run
     # Imported objects stay in use, and collecting garbage takes a third of the start.
     gc.disable()
     from tap_zohovoice.tap import TapZohoVoice  # noqa: PLC0415 - while nothing is searched

@@ -33,8 +33,8 @@ _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for
 _LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b")
 _GAP = r"(?:(?!\b(?:range|interval|window|span)\b)\D){0,30}?"
 _WAIT = re.compile(
-    r"(?:again|retry|wait|allowed in|(?:lock|block|suspend|restrict|throttl|bann|frozen)\w*)"
-    rf"{_GAP}(\d{{1,5}}) ?([smh]\b|{_PER})"
+    r"(?:again|retry|wait|(?:allowed|back) in"
+    rf"|(?:lock|block|suspend|restrict|throttl|bann|frozen)\w*){_GAP}(\d{{1,5}}) ?([smh]\b|{_PER})"
 )
 # Without such a word, hours are those of a range of days, which may have a limit.
 _MAYBE_WAIT = re.compile(rf"(?:\bfor|next|back){_GAP}(\d{{1,5}}) ?(?!h)([sm]\b|{_PER})")

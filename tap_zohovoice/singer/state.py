@@ -40,7 +40,7 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
             if name in own:
                 _use_own_definition(entry, own[name])
             elif loaded.pop(name).metadata.root.selected:
-                _LOGGER.warning("%s in the catalog is not a stream of the tap", name)
+                _LOGGER.warning("%.60r in the catalog is not a stream of the tap", name)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         message = "The catalog is invalid; create one with --discover"
         raise InvalidInputError(message) from error

@@ -233,7 +233,7 @@ def test_entry_of_another_tap_is_told(box: Account, catalog: Catalogs, name: str
     plain, entry = box.run(), copy.deepcopy(catalog["streams"][0])
     run = box.read(catalog={"streams": [{**entry, "tap_stream_id": name}, *catalog["streams"]]})
     assert run.ids == plain.ids
-    assert run.logged("WARNING") == [f"{name} in the catalog is not a stream of the tap"]
+    assert run.logged("WARNING") == [f"{name!r} in the catalog is not a stream of the tap"]
 
 
 @pytest.mark.parametrize(
