@@ -97,7 +97,7 @@ class TapZohoVoice(Tap):
             super().__init__(
                 config=settings,
                 catalog=load_catalog(catalog, STREAMS),
-                state=load_state(state, STREAMS),
+                state=load_state(state, self.started, STREAMS),
                 validate_config=False,
                 message_writer=self.writer,
                 **options,

@@ -78,7 +78,7 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
             entry.metadata["properties", field].inclusion = Metadata.InclusionType.AUTOMATIC
 
 
-def load_state(state: object, streams: Sequence[Any]) -> dict[str, Any]:
+def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[str, Any]:
     """Load a state, and validate and normalize its bookmarks.
 
     A stream with partitions has one bookmark in each. A bookmark of its own, which it had before it
@@ -93,7 +93,7 @@ def load_state(state: object, streams: Sequence[Any]) -> dict[str, Any]:
         raise InvalidInputError(message) from error
     for stream in streams:
         if stream.name in loaded and stream.replication_key:
-            loaded[stream.name] = _load_bookmark(stream, loaded[stream.name])
+            loaded[stream.name] = _load_bookmark(stream, loaded[stream.name], now)
     return {"bookmarks": loaded}
 
 
@@ -120,24 +120,24 @@ def _without_markers(bookmark: Bookmark) -> Bookmark:
     return kept
 
 
-def _load_bookmark(stream: Any, bookmark: Bookmark) -> Bookmark:  # noqa: ANN401 - a class
+def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
     stored = {str(item["context"]): item for item in bookmark.pop("partitions", [])}
-    seed, contexts = _validate(stream, bookmark), stream.fixed_partitions
+    seed, contexts = _validate(stream, bookmark, now), stream.fixed_partitions
     if contexts == ():
         return seed
     if contexts is None:
-        return {"partitions": [_validate(stream, item) for item in stored.values()]}
+        return {"partitions": [_validate(stream, item, now) for item in stored.values()]}
     # The SDK would read every partition in the state, so unknown ones are removed.
     partitions = []
     for context in contexts:
-        partition = _validate(stream, stored.get(str(context), {}))
+        partition = _validate(stream, stored.get(str(context), {}), now)
         if partition.get(_VALUE) is None and seed.get(_VALUE):
             partition = {"replication_key": stream.replication_key, _VALUE: seed[_VALUE]}
         partitions.append({**partition, "context": dict(context)})
     return {"partitions": partitions}
 
 
-def _validate(stream: Any, bookmark: Bookmark) -> Bookmark:  # noqa: ANN401 - a class
+def _validate(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
     """Return a valid bookmark; one with another replication key loses its value."""
     name, key = stream.name, stream.replication_key
     newest = bookmark.pop(NEWEST, None)
@@ -156,7 +156,9 @@ def _validate(stream: Any, bookmark: Bookmark) -> Bookmark:  # noqa: ANN401 - a 
     except (TypeError, ValueError) as error:
         message = f"The bookmark of {name} in the state is not a date-time"
         raise InvalidInputError(message) from error
-    return bookmark | {"replication_key": key, _VALUE: format_timestamp(moment)}
+    bookmark |= {"replication_key": key, _VALUE: format_timestamp(moment)}
+    lower_future_bookmark(name, bookmark, now)
+    return bookmark
 
 
 def lower_future_bookmark(stream: str, bookmark: Bookmark, now: dt.datetime) -> None:

@@ -10,7 +10,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.singerlib import Catalog
 
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
-from tap_zohovoice.singer.state import load_catalog, load_state, lower_future_bookmark
+from tap_zohovoice.singer.state import load_catalog, load_state
 from tap_zohovoice.tap import STREAMS
 from tests.support.account import Account, Accounts, read_cases
 from tests.support.cli import selecting
@@ -42,7 +42,7 @@ def box(account: Accounts) -> Iterator[Account]:
 
 
 def load(state: object) -> dict[str, Any]:
-    return load_state(state, STREAMS)
+    return load_state(state, NOW, STREAMS)
 
 
 def bookmark(value: object, **more: object) -> dict[str, Any]:
@@ -61,18 +61,6 @@ def test_bookmark_is_loaded(
     before = copy.deepcopy(state)
     assert load(state) == {"bookmarks": {stream: loaded, "old_stream": {}}}
     assert state == before
-    assert caplog.messages == lines
-
-
-@pytest.mark.parametrize(
-    ("stream", "saved", "lowered", "lines"), CASES["bookmarks of the future"], ids=str
-)
-def test_bookmark_of_the_future_is_lowered(
-    stream: str, saved: object, lowered: object, lines: list[str], caplog: Captured
-) -> None:
-    loaded = load({"bookmarks": {stream: saved}})["bookmarks"][stream]
-    lower_future_bookmark(stream, loaded, NOW)
-    assert loaded == lowered
     assert caplog.messages == lines
 
 
