@@ -124,8 +124,8 @@ def _check_dates(config: Mapping[str, str], now: dt.datetime | None) -> Iterator
     start, end = moments["start_date"], moments.get("end_date")
     if now and start > now:
         yield f"start_date ({start:%Y-%m-%d}) is in the future"
-    if end is not None and end <= start:
-        yield f"end_date ({end:%Y-%m-%d}) is not after start_date ({start:%Y-%m-%d})"
+    if end is not None and end < start:
+        yield f"end_date ({end:%Y-%m-%d}) is before start_date ({start:%Y-%m-%d})"
 
 
 def _check_storage(path: str) -> Iterator[str]:

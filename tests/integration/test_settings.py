@@ -31,7 +31,7 @@ INVALID = [
         for name in names
         for value in values
     ],
-    ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is not after "),
+    ({"start_date": None, "end_date": "2019-12-31"}, "end_date (2019-12-31) is before "),
 ]
 
 
