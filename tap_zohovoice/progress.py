@@ -20,7 +20,6 @@ from tap_zohovoice._time import Clock
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 from tap_zohovoice.singer.writer import MessageWriter
 
-tqdm.monitor_interval = 0  # no thread of its own
 _TIMER_INTERVAL = 0.5  # seconds
 _LOG_INTERVAL = 29.0
 """Seconds after which a log line is due: never more than 30, including the delay of the timer."""
@@ -44,12 +43,16 @@ class Snapshot:
         left = None if self.seconds_left is None else round(self.seconds_left)
         return {**self.figures, "percent": percent, "seconds_left": left}
 
-    def to_line(self, wait: str, elapsed: float) -> str:
-        """Describe it in a line, of which a terminal may cut off the end."""
+    def to_log_line(self, wait: str) -> str:
+        """Describe it in a log line."""
         percent = f" ({self.share * 100:.0f} %)" if self.share else ""
+        return _join(self.done + percent, self.details, wait, self.time_left)
+
+    def to_live_line(self, wait: str, elapsed: float) -> str:
+        """Describe it for a terminal, which may cut off the end."""
         # A figure that changes each second, even if no response arrives for a minute.
         clock = f"{dt.timedelta(seconds=int(elapsed))} elapsed"
-        return _join(self.done + percent, wait, self.time_left, clock, self.details)
+        return _join(self.done, wait, self.time_left, clock, self.details)
 
     @property
     def time_left(self) -> str:
@@ -69,6 +72,7 @@ class Progress:
     def __post_init__(self) -> None:
         """Start to count."""
         self._started_at = self.limiter.clock.monotonic()
+        self._delay_before = self.limiter.delay
         self._requests_before = self._requests_logged = self.limiter.requests
         self._written_before = self.writer.records_written
 
@@ -94,9 +98,12 @@ class Progress:
         if share and share < 1:
             # The first requests are free; from then on the limit sets the pace.
             limited = self.limiter.seconds_for(self.limiter.requests - self._requests_before)
-            left = max(self._elapsed, limited) * (1 - share) / share
+            own = self._elapsed - (self.limiter.delay - self._delay_before)
+            left = max(own, limited) * (1 - share) / share
         pace = f"{60 * count / max(self._elapsed, 1.0):,.0f}/min" if count else ""
-        return Snapshot(self.name, done, share, left, _join(pace, results), figures)
+        if received := figures.get("bytes_received"):
+            pace = _join(pace, tqdm.format_sizeof(received, "B"))
+        return Snapshot(self.name, done, share, left, _join(results, pace), figures)
 
     def _log_summary(self, count: int, item: str, details: str, **figures: int) -> None:
         text = f"{_plural(count, item)} in {_format_duration(self._elapsed)}: {details}"
@@ -107,8 +114,9 @@ class Progress:
 class WindowProgress(Progress):
     """Counts calls page by page; logs each window that was read, and a summary."""
 
-    share_done: Callable[[int, float], float] = lambda _rows, _partial: 0.0
+    share_done: Callable[[int, float], float]
     """Share of the work, given the rows read, and the share of a window that is not complete."""
+    tokens_fetched: Callable[[], int]
     _pending: set[str] = field(default_factory=set, init=False)
     _pending_share = 0.0
     _rows = 0
@@ -140,9 +148,9 @@ class WindowProgress(Progress):
         own = {"window": str(window), "rows": rows, "requests": requests}
         _log(self.name, text, {**now.fields, **own})
 
-    def finish(self, item: str, tokens: int) -> None:
+    def finish(self, item: str) -> None:
         """Log a summary with the number of emitted records."""
-        limiter, rows = self.limiter, self._written
+        limiter, tokens, rows = self.limiter, self.tokens_fetched(), self._written
         counts = {"requests": limiter.requests, "waits": limiter.waits, "tokens": tokens}
         listed = _join(*(_plural(count, name.rstrip("s")) for name, count in counts.items()))
         self._log_summary(rows, item, listed, rows=rows, **counts)
@@ -167,11 +175,10 @@ class DownloadProgress(Progress):
     @override
     def snapshot(self) -> Snapshot:
         results = dict(self.results)  # at once: the timer reads them while downloads count
-        count, received = sum(results.values()), self.bytes_received()
+        count, figures = sum(results.values()), {"bytes_received": self.bytes_received()}
         done = f"{count:,} of {_plural(self._total, self.item)}"
-        listed = _join(tqdm.format_sizeof(received, "B"), _format(results))
         share = count / self._total
-        return self._snapshot(done, count, share, listed, bytes_received=received, **results)
+        return self._snapshot(done, count, share, _format(results), **figures, **results)
 
     def finish(self) -> None:
         """Log a summary of all results."""
@@ -204,7 +211,7 @@ class Reporter:
                 stack.enter_context(timer)
             yield
 
-    def _report(self, line: "tqdm[Any] | None") -> None:
+    def _report(self, line: "_Line | None") -> None:
         now, take_snapshot = self._clock.monotonic(), self._snapshot
         is_due = line or now - self._logged_at >= _LOG_INTERVAL
         if not take_snapshot or not is_due:
@@ -216,22 +223,30 @@ class Reporter:
             waiting = f"{wait.status} for {_format_duration(seconds)} {until}"
             if snapshot.seconds_left is not None:  # by the pace so far; the wait may last longer
                 snapshot = replace(snapshot, seconds_left=max(snapshot.seconds_left, seconds))
-        text = snapshot.to_line(waiting, now - self._started_at)
         if line:
-            line.n = snapshot.share or 0
-            line.bar_format = f"{snapshot.name}{' |{bar}|' if snapshot.share else ':'} {{desc}}"
-            line.set_description_str(text)
+            line.draw(snapshot, snapshot.to_live_line(waiting, now - self._started_at))
         else:
             self._logged_at = now
-            _log(snapshot.name, text, snapshot.fields)
+            _log(snapshot.name, snapshot.to_log_line(waiting), snapshot.fields)
+
+
+class _Line(tqdm):  # type: ignore[type-arg] # at run time it has no parameters
+    monitor_interval = 0  # no thread of its own
+
+    def draw(self, snapshot: Snapshot, text: str) -> None:
+        self.bar_format = f"{snapshot.name}: {{desc}}"
+        if snapshot.share:
+            self.bar_format = f"{snapshot.name} {{percentage:.0f}} %|{{bar}}| {{desc}}"
+            self.n = snapshot.share
+        self.set_description_str(text)
 
 
 @contextmanager
-def _live_line() -> Generator["tqdm[Any]"]:
+def _live_line() -> Generator[_Line]:
     """Show a live line on standard error, without colours; log records are written above it."""
-    line = tqdm(total=1, bar_format="{desc}", file=sys.stderr, dynamic_ncols=True, leave=False)
+    line = _Line(total=1, bar_format="{desc}", file=sys.stderr, dynamic_ncols=True, leave=False)
     try:
-        with logging_redirect_tqdm([logging.root]):
+        with logging_redirect_tqdm([logging.root], _Line):
             yield line
     finally:
         with suppress(OSError, ValueError):  # the terminal was closed

@@ -16,7 +16,7 @@ from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import DAY
 from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
-from tap_zohovoice.progress import WindowProgress
+from tap_zohovoice.progress import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import FIELDS
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.singer.state import NEWEST
@@ -62,14 +62,20 @@ class IncrementalStream(ZohoVoiceStream):
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
         services = self.services
-        progress = WindowProgress(self.name, self.api.policy.limiter, services.writer)
-        with services.reporter.task(progress.snapshot):
+        with services.reporter.task(lambda: Snapshot(self.name, "requesting an access token")):
             start = self.get_starting_time(context)
-            self.reader = reader = self.get_reader(start, context)
-            progress.share_done = reader.planner.share_done
-            reader.on_page = lambda page, share: progress.add_page(
-                (row.logid for row in page.rows), page.total, share
-            )
+        self.reader = reader = self.get_reader(start, context)
+        progress = WindowProgress(
+            self.name,
+            services.limiter_for(self.get_url(context)),
+            services.writer,
+            share_done=reader.planner.share_done,
+            tokens_fetched=lambda: services.tokens.fetched,
+        )
+        reader.on_page = lambda page, share: progress.add_page(
+            (row.logid for row in page.rows), page.total, share
+        )
+        with services.reporter.task(progress.snapshot):
             try:
                 for window in cast("Iterable[WindowResult]", self.request_records(context)):
                     services.pages.store(self.get_context_state(context), services.started)
@@ -79,7 +85,7 @@ class IncrementalStream(ZohoVoiceStream):
                     self.write_state()  # the server rejects all remaining days
             finally:
                 self.converter.log_undeclared()
-                progress.finish(self.item_label, services.tokens.fetched)
+                progress.finish(self.item_label)
 
     def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Return a reader of the list of calls, which continues a run that was stopped."""

@@ -27,7 +27,7 @@ class Stage:
     writer: Any = field(default_factory=lambda: Mock(records_written=5))
 
     def windows(self, share_done: Callable[[int, float], float]) -> WindowProgress:
-        return WindowProgress("call_logs", self.limiter, self.writer, share_done)
+        return WindowProgress("call_logs", self.limiter, self.writer, share_done, lambda: 1)
 
     def downloads(self, results: Counter[str], received: int = 0) -> DownloadProgress:
         more: Any = ("file", results, lambda: received)
@@ -59,7 +59,7 @@ def test_window_progress_lines(stage: Stage) -> None:
         stage.clock.time += 90
         progress.update(f"window of {rows}", rows)
     stage.writer.records_written += 4000
-    progress.finish("call", 1)
+    progress.finish("call")
     assert stage.logged() == [
         "window of 1000: 1,000 calls in 29 requests; 25 % done; about 4 min 30 s left",
         "window of 1: 1 call in 1 request; 25 % done; about 8 min 59 s left",
@@ -72,20 +72,19 @@ def test_limit_sets_the_pace_of_the_estimate(stage: Stage) -> None:
     progress = stage.windows(lambda _rows, _partial: 0.5)
     stage.request(29)
     progress.update("x", 2)
-    stage.clock.time += 70
+    stage.limiter.wait(600, "the API is locked")
     progress.update("x", 2)
-    assert [left for (left,) in stage.fields("seconds_left") if left] == [60, 70]
+    assert [left for (left,) in stage.fields("seconds_left") if left] == [60, 60]
 
 
 def test_pages_count_before_their_window_is_complete(stage: Stage) -> None:
     progress = stage.windows(lambda rows, partial: min(0.5 * (rows >= 1000) + partial, 1.0))
-    assert progress.snapshot().to_line("", 5) == "0 calls, 0:00:05 elapsed"
+    assert progress.snapshot().to_log_line("") == "0 calls"
     stage.clock.time += 60
     progress.add_page(["a", "b", "c"], 12, 0.5)
     progress.add_page(["c", "d"], 12, 0.5)  # rows may come twice, where pages shift
     snapshot = progress.snapshot()
-    line = "4 of about 24 calls (17 %), about 5 min 0 s left, 0:01:00 elapsed, 4/min"
-    assert snapshot.to_line("", 60) == line
+    assert snapshot.to_log_line("") == "4 of about 24 calls (17 %), 4/min, about 5 min 0 s left"
     assert snapshot.fields == {"rows": 4, "percent": 16, "seconds_left": 300}
     progress.update("x", 1000)
     progress.add_page(["e"], None, 0.5)
@@ -98,8 +97,8 @@ def test_records_without_a_known_number_are_counted(stage: Stage) -> None:
     stage.writer.records_written += 50
     stage.clock.time += 30
     snapshot = progress.snapshot()
-    line = "50 records in 1 request, waiting for 3 s, 0:00:30 elapsed, 100/min"
-    assert snapshot.to_line("waiting for 3 s", 30) == line
+    line = "50 records in 1 request, 100/min, waiting for 3 s"
+    assert snapshot.to_log_line("waiting for 3 s") == line
     unknown = {"percent": None, "seconds_left": None}
     assert snapshot.fields == {"rows": 50, "requests": 1, **unknown}
 
@@ -112,8 +111,10 @@ def test_download_progress_is_counted_and_estimated(stage: Stage) -> None:
     stage.clock.time += 60
     left, told = "about 3 min 0 s left", "49 fetched, 1 skipped"
     snapshot = progress.snapshot()
-    line = f"50 of 200 files (25 %), {left}, 0:01:00 elapsed, 50/min, 12.3MB, {told}"
-    assert snapshot.to_line("", 60.9) == line
+    line = f"50 of 200 files (25 %), {told}, 50/min, 12.3MB, {left}"
+    assert snapshot.to_log_line("") == line
+    line = f"50 of 200 files, {left}, 0:01:00 elapsed, {told}, 50/min, 12.3MB"
+    assert snapshot.to_live_line("", 60.9) == line
     counts = {"fetched": 49, "skipped": 1, "bytes_received": 12_345_678}
     assert snapshot.fields == {**counts, "percent": 25, "seconds_left": 180}
     stage.clock.time += 3659
@@ -153,8 +154,8 @@ def test_snapshot_is_safe_while_downloads_count(stage: Stage) -> None:
         ("waiting for 2 h 0 min until 14:00:00 UTC, ", 5, "0:00:05"),
     ],
 )
-def test_figure_of_a_line_moves_each_second(wait: str, second: int, clock: str) -> None:
-    line = Snapshot("call_logs", "0 calls").to_line(wait.removesuffix(", "), second)
+def test_figure_of_live_line_moves_each_second(wait: str, second: int, clock: str) -> None:
+    line = Snapshot("call_logs", "0 calls").to_live_line(wait.removesuffix(", "), second)
     assert line == f"0 calls, {wait}{clock} elapsed"
 
 
@@ -163,7 +164,7 @@ def test_wait_is_shown_until_its_end(stage: Stage) -> None:
     halfway = Snapshot("x", "1 of 2", 0.5, seconds_left=10)  # by the pace so far
     with Reporter(stage.clock, lambda: wait).task(lambda: halfway):
         stage.clock.sleep(7_271)
-    assert [stage.logged()[place].rpartition(", ")[0] for place in (0, -4, -2, -1)] == [
+    assert [stage.logged()[place] for place in (0, -4, -2, -1)] == [
         "1 of 2 (50 %), waiting for 1 h 59 min until 14:00:00 UTC, about 1 h 59 min left",
         "1 of 2 (50 %), waiting for 37 s until 14:00:00 UTC, about 37 s left",
         "1 of 2 (50 %), waiting for 0 s until 14:00:00 UTC, about 10 s left",
@@ -184,10 +185,10 @@ def test_line_comes_every_30_seconds_of_a_wait(stage: Stage) -> None:
             stage.limiter.wait(30, "HTTP 500")
     stage.limiter.wait(100, "HTTP 500")  # there is nothing to report
     assert stage.logged() == [
-        "29 s, at the limit for 1 min 11 s until 12:01:40 UTC, 0:00:29 elapsed",
-        "58 s, at the limit for 42 s until 12:01:40 UTC, 0:00:58 elapsed",
-        "87 s, at the limit for 13 s until 12:01:40 UTC, 0:01:27 elapsed",
-        "16 s, waiting for 14 s until 12:02:10 UTC, 0:01:56 elapsed",
+        "29 s, at the limit for 1 min 11 s until 12:01:40 UTC",
+        "58 s, at the limit for 42 s until 12:01:40 UTC",
+        "87 s, at the limit for 13 s until 12:01:40 UTC",
+        "16 s, waiting for 14 s until 12:02:10 UTC",
     ]
     assert len(stage.caplog.messages) == 4 + 3
     assert stage.fields("stream_name", "rows")[1] == ("x", 29)
