@@ -41,13 +41,11 @@ STREAMS = (
     CallLogsStream,
     RecordingsStream,
     TranscriptsStream,
+    *CALL_LINK_STREAMS,
     *DIRECTORY_STREAMS,
     SmsLogsStream,
     AgentStatusChangesStream,
-    *CALL_LINK_STREAMS,
 )
-STREAM_NAMES = [stream.name for stream in STREAMS]
-CONFIG_SCHEMA["properties"]["streams"]["items"]["enum"] = STREAM_NAMES
 
 _HELP = """
 tap-zohovoice-authorize gets a refresh token. --about lists the settings; --config=ENV reads them

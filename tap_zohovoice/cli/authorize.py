@@ -17,11 +17,11 @@ from tap_zohovoice.auth import HINTS, OAuthTokens
 from tap_zohovoice.cli.command import GracefulShutdown, TapCommand, drop_invalid_log_levels
 from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
-from tap_zohovoice.config.settings import CONFIG_SCHEMA
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
 from tap_zohovoice.config.validation import PREFIX, clean_credential, parse_env
 from tap_zohovoice.exceptions import InvalidInputError, StorageError, ZohoVoiceError
 from tap_zohovoice.pagination import parse_total
-from tap_zohovoice.tap import STREAM_NAMES, STREAMS, TapZohoVoice
+from tap_zohovoice.tap import STREAMS, TapZohoVoice
 
 _HELP = f"""Exchange a code of Zoho's API console for a refresh token.
 
@@ -119,7 +119,7 @@ def authorize(
     **options: str | None,
 ) -> int:
     """Get a refresh token, as the help says."""
-    streams = STREAM_NAMES if all_streams else streams
+    streams = list(STREAM_NAMES) if all_streams else streams
     scope = _scopes_of(streams)
     values = {name: value or "" for name, value in options.items()}
     shutdown = GracefulShutdown(lambda name: echo(f"\nStopped by {name}"))

@@ -13,6 +13,11 @@ from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.data_centers import DATA_CENTER_LABELS, DATA_CENTERS
 from tap_zohovoice.singer.stream_maps import STREAM_MAPS_SCHEMA
 
+STREAM_NAMES = (
+    *("call_logs", "recordings", "transcripts", "users", "queues", "numbers", "contacts"),
+    *("contact_statuses", "scheduled_sms", "campaigns", "sms_logs", "agent_status_changes"),
+    *("call_queues", "call_agents", "call_campaigns"),
+)
 DEFAULT_START_DATE = "2020-01-01T00:00:00Z"
 CALL_TYPES = ("incoming", "outgoing", "missed", "bridged", "forward")
 """Values of `callType`. Source: documentation of `zv/logs`."""
@@ -20,6 +25,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # timestamps count from here
 _DATA_CENTER = th.CustomType(
     {"type": "string", "enum": list(DATA_CENTERS), "enumNames": list(DATA_CENTER_LABELS.values())}
 )
+_STREAMS = th.ArrayType(th.StringType(allowed_values=list(STREAM_NAMES)))
 _VISIBLE = "[!-~]*"
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
 _HOST = rf"(\[[0-9a-fA-F:.]+\]|[\w-]{{1,63}}(\.[\w-]{{1,63}})*)(:{_PORT})?"
@@ -123,7 +129,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     _integer("lookback_days", 3, 0, 3650),
     _integer("page_size", None, 1, 1000),
     _setting("filters", _FILTERS_TYPE),
-    _setting("streams", th.ArrayType(th.StringType)),  # of the names in `tap.py`
+    _setting("streams", _STREAMS),
     _text("recordings_path", _PATH, "s3://bucket/calls"),
     _integer("recordings_max_mb", 200, 1, 1_000_000),
     _integer("recordings_per_request", 10, 1, 10),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tap_zohovoice.tap import STREAM_NAMES, STREAMS
+from tap_zohovoice.config.settings import STREAM_NAMES
+from tap_zohovoice.tap import STREAMS
 from tests.support.account import Account, Accounts, read_cases
 from tests.support.cli import NOW, FakeClock, Run, RunTap, selecting
 from zoho_voice_sandbox.directory import Directory

@@ -7,7 +7,8 @@ import pytest
 from singer_sdk.streams import Stream
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from tap_zohovoice.tap import STREAM_NAMES, TapZohoVoice
+from tap_zohovoice.config.settings import STREAM_NAMES
+from tap_zohovoice.tap import TapZohoVoice
 from tests.support.calls import history
 from tests.support.redis_server import free_port
 from zoho_voice_sandbox import Dialect, Sandbox
@@ -41,7 +42,7 @@ TestStandardSuite = get_tap_test_class(
         "api_url": _URL,
         "start_date": "2025-01-01T00:00:00Z",
         "rate_limit_calls": 10_000,
-        "streams": STREAM_NAMES,
+        "streams": list(STREAM_NAMES),
     },
     suite_config=SuiteConfig(max_records_limit=20),
     parse_env_config=False,

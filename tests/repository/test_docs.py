@@ -19,8 +19,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from tap_zohovoice.config.data_centers import DATA_CENTERS, api_console_url
-from tap_zohovoice.config.settings import CONFIG_SCHEMA
-from tap_zohovoice.tap import STREAM_NAMES, STREAMS
+from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
+from tap_zohovoice.tap import STREAMS
 from tests.support.calls import history, server_ids
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.token_endpoint import OAuthClient
