@@ -38,18 +38,17 @@ class PageFlow:
 
     `request_page` requests the page at an offset, as a probe if no rows are expected.
     `split` is what can be requested instead if the window holds too many rows. Calls that started
-    before `start` (timestamp) are not needed, but windows have some. A window that `is_silent` is
-    expected to have no rows.
+    before `start` (timestamp) are not needed, but windows have some.
     """
 
     request_page: Callable[..., Flow[Page]]
     limits: ServerLimits
     _: KW_ONLY
     split: Split = "nothing"
-    is_silent: bool = False
     name: str
     start: str = ""
     calls: CallRows = field(default_factory=CallRows, init=False)
+    is_silent = False  # whether no rows are expected
     _pass: WindowPass = field(init=False)
     _longest = 1  # rows of a page
     _has_ended = _has_looked_ahead = False

@@ -43,7 +43,8 @@ class Recovery:
         if not isinstance(error, InvalidParameterError):
             return (yield from self._request_fewer_days(window, error))
         is_first = not error.rejected and error.summary not in self._refusals
-        if is_first or _may_be_locked(error):
+        # What looks like a lockout is none only if a smaller request succeeds.
+        if is_first or isinstance(error.__cause__, RateLimitedError):
             self._refusals.add(error.summary)  # if the same request is rejected again
             is_accepted = yield from self._accepts(self._recent)
             if is_first or not is_accepted:
@@ -102,12 +103,7 @@ class Recovery:
         except RequestFailedError as error:
             if attempts > _FEW_ATTEMPTS and not isinstance(error, InvalidParameterError):
                 raise  # a day that fails may have calls
-            if _may_be_locked(error) and day != self._recent:
+            if isinstance(error.__cause__, RateLimitedError) and day != self._recent:
                 yield from self._accepts(self._recent)  # raises an error if it is locked
             return False
         return True
-
-
-def _may_be_locked(error: RequestFailedError) -> bool:
-    """Return whether only a smaller request that succeeds shows that the API is not locked."""
-    return isinstance(error.__cause__, RateLimitedError)

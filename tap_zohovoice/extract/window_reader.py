@@ -42,7 +42,8 @@ class WindowReader:
             WindowTooLargeError: If fewer days, or one type of calls, must be requested.
             InvalidParameterError: If the server rejects the window or the size.
         """
-        flow = self._page_flow(window, split, is_silent=is_silent)
+        flow = self._page_flow(window, split)
+        flow.is_silent = is_silent
         if not window.call_type:
             self.rows = flow.calls.kept
         calls = yield from flow.read_window()
@@ -56,17 +57,9 @@ class WindowReader:
             self.limits.observe_window(len(calls.kept))
         return calls
 
-    def _page_flow(
-        self, window: DateWindow, split: Split = "nothing", *, is_silent: bool = False
-    ) -> PageFlow:
-        return PageFlow(
-            partial(self.request_page, window),
-            self.limits,
-            split=split,
-            is_silent=is_silent,
-            name=str(window),
-            start=self.cutoff,
-        )
+    def _page_flow(self, window: DateWindow, split: Split = "nothing") -> PageFlow:
+        request = partial(self.request_page, window)
+        return PageFlow(request, self.limits, split=split, name=str(window), start=self.cutoff)
 
     def request_page(
         self, window: DateWindow, offset: int = 0, *, is_probe: bool = False

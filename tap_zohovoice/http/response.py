@@ -93,8 +93,7 @@ def validate_response(
     wait = _retry_after(response.headers, now)
     code, rejected = error.code.upper(), rejected_value(error.words)
     # Zoho also returns a status as the code of an error.
-    is_named = code in {"401", "429"} and status != HTTPStatus.TOO_MANY_REQUESTS
-    named = int(code) if is_named else status
+    named = int(code) if code in {"401", "429"} and status != 429 else status  # noqa: PLR2004
     kind, advice = _classify_error(error, named, wait, rejected)
     wait = wait or wait_from_words(error.words)
     summary = error.summary(status, redact)

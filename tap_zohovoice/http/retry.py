@@ -68,8 +68,8 @@ class FailureCauses:
     def find(self, error: RequestError, *, is_trial: int) -> Cause:
         """Return the cause of a failure; that of a trial, which is expected, is not guessed."""
         self._ruled_out |= self._remedied  # it failed again
-        stated, text = next(kind for kind in _CAUSES if isinstance(error, kind)), _text_of(error)
-        cause = stated
+        cause = stated = next(kind for kind in _CAUSES if isinstance(error, kind))
+        text = re.sub(r"(?<!HTTP )\b\d+", "", error.summary)  # without offsets, but with the status
         if error.is_uncertain and stated is RateLimitedError:
             cause = ZohoVoiceError if self._is_value(text, is_trial=is_trial) else stated
         elif error.is_uncertain and not is_trial:
@@ -213,10 +213,6 @@ class RetryPolicy:
             return ZohoVoiceError(message, summary=summary)
         message = f"{error}; gave up after {count} attempts" if count > 1 else str(error)
         return RetriesExhaustedError(message, summary=summary, is_unreachable=error.is_unreachable)
-
-
-def _text_of(error: RequestError) -> str:
-    return re.sub(r"(?<!HTTP )\b\d+", "", error.summary)  # such as offsets, but not the status
 
 
 class ItemFailures:

@@ -7,13 +7,14 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import resolve_proxies
+from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
 from tap_zohovoice._compat import override
@@ -67,7 +68,7 @@ class PlainSession(requests.Session):
         self.clock = clock
         self.timeout = timeout
         self.first_dates: dict[str, str] = {}  # `Date` of the first response of each URL
-        self._proxies_of: dict[str, Any] = {}  # by URL
+        self._proxies_of = cache(get_environ_proxies)
         # Of the environment, `send` uses only proxies.
         env = os.environ
         self.verify = env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or True
@@ -82,9 +83,7 @@ class PlainSession(requests.Session):
         kwargs |= {"timeout": self.timeout, "stream": True, "allow_redirects": False}
         url = str(request.url).partition("?")[0]
         # To find them in 40 variables of the environment takes 2 % of the CPU of a page.
-        if url not in self._proxies_of:
-            self._proxies_of[url] = resolve_proxies(request, {})
-        kwargs.setdefault("proxies", self._proxies_of[url])
+        kwargs.setdefault("proxies", self._proxies_of(url))
         self.sent_at = self.clock.monotonic()
         response = super().send(request, **kwargs)
         if date := response.headers.get("Date"):

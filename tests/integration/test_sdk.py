@@ -1,9 +1,11 @@
-"""The SDK's own tests of a tap, against the sandbox, and the private member that is overridden."""
+"""The SDK's own tests of a tap, against the sandbox, and the private members it overrides."""
 
 import inspect
 from collections.abc import Iterator
 
 import pytest
+from singer_sdk import Tap
+from singer_sdk.plugin_base import PluginBase
 from singer_sdk.streams import Stream
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
@@ -53,3 +55,8 @@ def test_sdk_moves_bookmarks_where_it_is_overridden() -> None:
     method = Stream._increment_stream_state  # noqa: SLF001
     assert list(inspect.signature(method).parameters) == ["self", "latest_record", "context"]
     assert "_increment_stream_state(" in inspect.getsource(Stream._sync_records)  # noqa: SLF001
+
+
+def test_sdk_installs_signal_handlers_where_it_is_overridden() -> None:
+    assert list(inspect.signature(Tap._setup_signal_handlers).parameters) == ["self"]  # noqa: SLF001
+    assert "self._setup_signal_handlers()" in inspect.getsource(PluginBase.__init__)
