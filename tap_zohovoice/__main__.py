@@ -13,7 +13,6 @@ def main() -> None:
     from tap_zohovoice.tap import TapZohoVoice  # noqa: PLC0415 - while nothing is searched
 
     gc.freeze()
-    gc.set_threshold(10_000)  # objects, of which a page has more than the 700 of the default
     gc.enable()
     TapZohoVoice.cli()
 

@@ -38,7 +38,7 @@ class PageFlow:
 
     `request_page` requests the page at an offset, as a probe if no rows are expected.
     `split` is what can be requested instead if the window holds too many rows. Calls that started
-    before `start` (timestamp) are not needed, but windows have some.
+    before `cutoff` (timestamp) are not needed, but windows have some.
     """
 
     request_page: Callable[..., Flow[Page]]
@@ -46,7 +46,7 @@ class PageFlow:
     _: KW_ONLY
     split: Split = "nothing"
     name: str
-    start: str = ""
+    cutoff: str = ""
     calls: CallRows = field(default_factory=CallRows, init=False)
     is_silent = False  # whether no rows are expected
     _pass: WindowPass = field(init=False)
@@ -77,7 +77,7 @@ class PageFlow:
         """
         before: WindowPass | None = None
         for _ in range(1 + _MAX_REREADS):
-            this = self._pass = WindowPass(self.limits, self.start)
+            this = self._pass = WindowPass(self.limits, self.cutoff)
             yield from self._read_pass()
             # Rows whose order changes may have the same order once, by chance.
             keeps_order = this.is_firm and (before is None or this.has_order_of(before))

@@ -56,7 +56,8 @@ class PageRequester:
         if not request.offset:
             if not page.rows:
                 page = yield from self._verify_silence(request, page, limits, is_probe=is_probe)
-            self._was_silent = self._was_silent if is_probe else not page.rows
+            if not is_probe:
+                self._was_silent = not page.rows
         self._observe(request, page)
         if not request.offset and self._untried and self._untried[0] <= self._wish:
             page = (yield from self._try_larger(request, limits)) or page  # it failed by chance?
@@ -100,7 +101,7 @@ class PageRequester:
 
     @property
     def _is_unproven(self) -> bool:
-        """Whether a failure may be due to the size, since none was accepted."""
+        """Whether a failure may be due to the size, since none as large was accepted."""
         return self._proven < self._base and self._base > _LEAST_SIZE
 
     @property

@@ -53,9 +53,8 @@ class Recovery:
         is_earlier = error.rejected != "size" and self._planner.avoid_future(window)
         if is_smaller or is_earlier:
             return True
-        if error.rejected != "size" and (yield from self._skip_rejected_past(window)):
-            return True
-        if self._planner.halve(window):
+        is_too_old = error.rejected != "size" and (yield from self._skip_rejected_past(window))
+        if is_too_old or self._planner.halve(window):
             return True
         self._retries_size = self._windows.pages.halve()
         return self._retries_size

@@ -30,7 +30,7 @@ class WindowReader:
     cutoff: str
     on_page: Callable[[DateWindow, Page], None]
     rows: Rows = field(default_factory=dict, init=False)
-    """Rows of the last window, even if it was not read to its end."""
+    """Rows of the last window of all types, even if it was not read to its end."""
     _has_verified_offset = False
 
     def read(
@@ -59,7 +59,7 @@ class WindowReader:
 
     def _page_flow(self, window: DateWindow, split: Split = "nothing") -> PageFlow:
         request = partial(self.request_page, window)
-        return PageFlow(request, self.limits, split=split, name=str(window), start=self.cutoff)
+        return PageFlow(request, self.limits, split=split, name=str(window), cutoff=self.cutoff)
 
     def request_page(
         self, window: DateWindow, offset: int = 0, *, is_probe: bool = False
@@ -94,11 +94,12 @@ class WindowReader:
     def verify_offset(self, window: DateWindow, total: int | None) -> Flow[bool]:
         """Return whether the last row of a large window can be requested, so that it fits.
 
-        Without this, a dense day would be read twice, in two windows of two days.
+        Without this, a dense day would be read twice, in two windows of two days. Only the first
+        large window is verified: the request raises `max_window_rows` if it succeeds.
         """
-        total = total or TRACK_TOTAL_HITS_CAP
-        is_reachable = total <= self.limits.reachable_rows
-        if is_reachable or total == TRACK_TOTAL_HITS_CAP or self._has_verified_offset:
+        if not total or total == TRACK_TOTAL_HITS_CAP:  # the number of rows is not known
+            return False
+        if total <= self.limits.reachable_rows or self._has_verified_offset:
             return False
         self._has_verified_offset = True
         yield from self.request_page(window, total - 1, is_probe=True)

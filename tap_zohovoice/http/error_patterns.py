@@ -28,7 +28,7 @@ _MAYBE_THROTTLED = re.compile(
     r"|\brequest count\b|\b(?:locked|blocked|banned|suspended|frozen|blacklisted)\b"
     rf"|\b\d+ ?(?!hour){_PER}"
 )
-"""Words of a lockout, unless they are about a token, a fault, or one of `_BOUNDS`."""
+"""Words of a lockout, unless they are about a token, or one of `_BOUNDS`."""
 _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for|until|till)\b")
 _LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b")
 _GAP = r"(?:(?!\b(?:range|interval|window|span)\b)\D){0,30}?"
@@ -101,7 +101,8 @@ def is_throttled(status: int, words: str, wait: float | None, *, is_html: bool) 
 def wait_from_words(words: str) -> float | None:
     """Return the wait that an error names, in seconds; None if it names none."""
     found = _WAIT.search(words) or _MAYBE_WAIT.search(words)
-    return int(found[1]) * float(_UNITS[found[2][0]]) or None if found else None
+    seconds = float(int(found[1]) * _UNITS[found[2][0]]) if found else 0.0
+    return seconds or None
 
 
 def rejected_value(words: str) -> str:

@@ -138,18 +138,20 @@ def _is_success(content: dict[str, Any]) -> bool:
 
 def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected: str) -> _Decision:
     """Return the error to raise, and advice: those of the first rule that applies."""
-    code, words, has_words = error.code.upper(), error.words, error.is_structured
-    kind = status // 100
-    is_wrong_url = code == "ZVT011" or (has_words and not rejected and WRONG_URL.search(words))
+    code, words, is_json = error.code.upper(), error.words, error.is_structured
+    status_class = status // 100
+    is_wrong_url = code == "ZVT011" or (is_json and not rejected and WRONG_URL.search(words))
     # Zoho also returns 500 for invalid values, and then names them.
-    has_failed = has_words and FAULT.search(words)
-    is_named = has_words and rejected and not (has_failed and kind == _FAILED)
-    is_fault = (kind == _FAILED or re.fullmatch(r"5\d\d", code) or has_failed) and not is_named
-    is_plain = error.is_foreign and not error.is_html and kind > _REDIRECT
-    is_token = status in _TOKEN_REJECTED or ((has_words or is_plain) and TOKEN.search(words))
-    lacks_scope = code == "ZVT022" or (has_words and "scope" in words)
+    has_failed = is_json and FAULT.search(words)
+    names_value = is_json and rejected and not (has_failed and status_class == _FAILED)
+    is_fault = (
+        status_class == _FAILED or re.fullmatch(r"5\d\d", code) or has_failed
+    ) and not names_value
+    is_plain = error.is_foreign and not error.is_html and status_class > _REDIRECT
+    is_token = status in _TOKEN_REJECTED or ((is_json or is_plain) and TOKEN.search(words))
+    lacks_scope = code == "ZVT022" or (is_json and "scope" in words)
     is_locked = is_throttled(status, words, wait, is_html=error.is_html)
-    is_foreign = not has_words and (kind < _CLIENT_ERROR or error.is_foreign)
+    is_foreign = not is_json and (status_class < _CLIENT_ERROR or error.is_foreign)
     rules: tuple[tuple[object, *_Decision], ...] = (
         (lacks_scope, MissingScopeError, _NO_SCOPE),
         (code == "ZVT010", ZohoVoiceError, "unsupported parameter; check filters"),
@@ -157,8 +159,8 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected:
         (code == "ZVT015", InvalidParameterError, "invalid value; check filters"),
         (is_locked, RateLimitedError, ""),
         (is_token, TokenRejectedError, ""),
-        (kind < _SUCCESS or status in _RETRIED or is_fault, RetryableError, ""),
-        (kind == _REDIRECT, ZohoVoiceError, _REDIRECTS),
+        (status_class < _SUCCESS or status in _RETRIED or is_fault, RetryableError, ""),
+        (status_class == _REDIRECT, ZohoVoiceError, _REDIRECTS),
         (is_foreign, RetryableError, _FOREIGN),
         (status in {404, 405}, InvalidParameterError, _NOT_FOUND),
         (status == HTTPStatus.FORBIDDEN and not rejected, InvalidParameterError, _DENIED),

@@ -66,7 +66,7 @@ class FailureCauses:
         self._remedied.clear()
 
     def find(self, error: RequestError, *, is_trial: int) -> Cause:
-        """Return the cause of a failure; that of a trial, which is expected, is not guessed."""
+        """Return the cause of a failure; a trial is expected to fail, and no reason for a guess."""
         self._ruled_out |= self._remedied  # it failed again
         cause = stated = next(kind for kind in _CAUSES if isinstance(error, kind))
         text = re.sub(r"(?<!HTTP )\b\d+", "", error.summary)  # without offsets, but with the status
@@ -99,9 +99,10 @@ class FailureCauses:
         """Return whether a failure that looks like a lockout rejects a value."""
         is_repeated = any(cause is RateLimitedError for cause, _ in self._remedied)
         # Without code and message, the same text may stand for a lockout later.
-        is_clear = (RateLimitedError, text) in self._ruled_out and (is_repeated or "," in text)
-        if is_trial or not is_clear:
-            return is_clear
+        if (RateLimitedError, text) not in self._ruled_out or not (is_repeated or "," in text):
+            return False
+        if is_trial:
+            return True
         if text in self._uncertain:  # other values do not help
             return False
         self._uncertain.append(text)
@@ -218,9 +219,9 @@ class RetryPolicy:
 class ItemFailures:
     """Outcomes of the last requests for items, such as files."""
 
-    unusable = 0  # consecutive requests without a usable response
+    unusable = 0  # requests without a usable response since the last success
     lockouts = 0  # consecutive requests that ended in a lockout
-    outages = 0  # consecutive requests that no service responded to, up to `LASTING_OUTAGE`
+    outages = 0  # consecutive lockouts or requests without a response; stays at `LASTING_OUTAGE`
 
     @property
     def attempts(self) -> int:

@@ -120,14 +120,12 @@ class PlainSession(requests.Session):
 
 def read_whole(chunks: Iterable[bytes]) -> bytes:
     """Return a whole body, of `MAX_BODY_BYTES` at most."""
-    parts: list[bytes] = []
-    size = 0
+    body = io.BytesIO()
     for chunk in chunks:
-        parts.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
+        body.write(chunk)
+        if body.tell() > MAX_BODY_BYTES:
             raise requests.exceptions.ContentDecodingError
-    return b"".join(parts)
+    return body.getvalue()
 
 
 @dataclass(eq=False, repr=False)

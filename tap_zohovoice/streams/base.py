@@ -46,7 +46,7 @@ class IncrementalStream(ZohoVoiceStream):
         yield call
 
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        """Return the records of a window, and advance the bookmark after them."""
+        """Return the records of a window; `_emit_window` advances the bookmark after them."""
         for row in window.rows + window.strays:
             yield from self.convert_call(row.record, context)
 

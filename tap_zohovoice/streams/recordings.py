@@ -16,9 +16,8 @@ from tap_zohovoice.recordings.writer import FileWriter, Rechecks
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.services import Services
-from tap_zohovoice.streams.call_items import CallItemStream
+from tap_zohovoice.streams.call_items import INTEGER, NUMBER, STRING, CallItemStream
 
-STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
 VERIFIED_UNTIL = "files_verified_until"
 """Member of a bookmark: start of the call up to which all files are final."""
 
