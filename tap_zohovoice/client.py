@@ -28,7 +28,6 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # records already have exact types
     replication_key: str | None = None
-    is_sorted = True
     selected_by_default = False
     scope: ClassVar[str] = SCOPE  # required by the path
     owner_scope: ClassVar[str] = ""  # of another list that the stream reads, if there is one
@@ -123,6 +122,10 @@ class ZohoVoiceStream(RESTStream[Any]):
         return "|".join(str(record[name]) for name in self.primary_keys)
 
     @override
+    def generate_child_contexts(self, record: Record, context: Context | None) -> tuple[()]:
+        return ()  # there are no children, and the SDK would copy each record to find out
+
+    @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # The SDK logs each error as unhandled; the command line reports it, once and plainly.
         level = logging.DEBUG if level == logging.ERROR else level
@@ -146,13 +149,11 @@ class ZohoVoiceStream(RESTStream[Any]):
         return max(settings.start, max(settings.start, bookmark) - settings.lookback)
 
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
-        """Advance the bookmark after all earlier records are emitted.
-
-        It never moves back, nor into the future with a phone whose clock is ahead.
-        """
+        """Advance the bookmark after all earlier records, but not back or into the future."""
+        # The clock of a phone may be ahead.
         state, latest = self.get_context_state(context), min(timestamp, self.present)
         if latest > (state.get("replication_key_value") or "") and not self.is_connection_test:
-            state |= {"replication_key": self.replication_key, "replication_key_value": latest}
+            state.update(replication_key=self.replication_key, replication_key_value=latest)
 
     def write_state(self) -> None:
         """Write STATE after all records that it covers are emitted."""
