@@ -101,10 +101,9 @@ class PlainSession(requests.Session):
         timed = _TimedBody(response, self.clock, self.sent_at + self.timeout)
         body = io.BufferedReader(timed, CHUNK_SIZE)
         try:
-            # Other tokens, such as `none`, have no effect.
-            is_compressed = "gzip" in response.headers.get("Content-Encoding", "").lower()
-            # Some proxies decompress a body and keep its header.
-            is_compressed = is_compressed and body.peek(1).startswith(_GZIP_START)
+            # Tokens such as `none` have no effect; some proxies decompress and keep the header.
+            coding = response.headers.get("Content-Encoding", "").lower()
+            is_compressed = "gzip" in coding and body.peek(1).startswith(_GZIP_START)
             file = gzip.GzipFile(fileobj=body) if is_compressed else body
             while chunk := file.read1(CHUNK_SIZE):
                 yield chunk
