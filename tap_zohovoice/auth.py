@@ -19,13 +19,14 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.redaction import redact
-from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.http.retry import RetryLimits, RetryPolicy
 from tap_zohovoice.http.session import ACCEPT_ENCODING, PlainSession, read_whole
 from tap_zohovoice.http.transport import network_errors
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.singer.json import loads
 
-MAX_ATTEMPTS = 7  # in two minutes; an outage of Zoho Accounts may last that long
+# In two minutes; an outage of Zoho Accounts may last that long.
+RETRY_LIMITS = RetryLimits(attempts=7)
 # Zoho issues ten tokens in this time. Source: OAuth documentation of Zoho Accounts.
 MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
 EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
@@ -66,7 +67,7 @@ class OAuthTokens:
     client_id: str
     client_secret: str
     refresh_token: str
-    max_attempts = MAX_ATTEMPTS  # of a request for a token
+    retry_limits = RETRY_LIMITS
     fetched = 0  # tokens so far
     _token = ""
     _renew_at = float("-inf")
@@ -113,7 +114,7 @@ class OAuthTokens:
             raise self._error_of(response.status_code, body, form, hints)
 
         try:
-            return self.policy.call(attempt, max_attempts=self.max_attempts)
+            return self.policy.call(attempt, self.retry_limits)
         except RetriesExhaustedError as error:  # without a summary: it concerns all
             raise RetriesExhaustedError(str(error)) from error
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import requests
@@ -10,6 +10,7 @@ from singer_sdk.pagination import BaseAPIPaginator
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import InvalidRecordError, UnexpectedResponseError, ZohoVoiceError
+from tap_zohovoice.http.retry import DEFAULT_LIMITS, RetryLimits
 from tap_zohovoice.singer.json import SerializedRecord
 
 _Result = TypeVar("_Result")
@@ -68,8 +69,7 @@ class PageRequest:
     size: int
     params: Mapping[str, str]  # further query parameters
     name: str  # what the page is part of, for errors
-    retry_limits: Mapping[str, int] = field(default_factory=dict)
-    """Options of `RetryPolicy.call`."""
+    retry_limits: RetryLimits = DEFAULT_LIMITS
 
     def to_query_params(self) -> dict[str, str]:
         """Return all query parameters."""

@@ -12,7 +12,7 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.extract.limits import DEFAULT_SIZE, ServerLimits
-from tap_zohovoice.http.retry import TRIAL_LIMITS
+from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, TRIAL_LIMITS
 from tap_zohovoice.pagination import Flow, Page, PageRequest
 
 _DOCUMENTED_SIZE = 100
@@ -21,8 +21,6 @@ _LARGER_SIZES = (1_000, 500)
 """Sizes to try where a window has more rows than a page of `DEFAULT_SIZE`; none is documented."""
 _LEAST_SIZE = 25
 """The smallest size to request after failures that do not name the size."""
-_ATTEMPTS = {"max_attempts": 2}
-"""Limits of a request whose size may be the cause of failures."""
 _STATE = "page_size"
 """Member of a bookmark: the largest size that the server grants, and the week."""
 
@@ -151,7 +149,7 @@ class PageRequester:
             # No request that far has returned rows yet, so the offset may be the reason.
             is_beyond = offset > 0 and offset + size > limits.confirmed_end
             may_be_offset = is_beyond and size > self._base and not is_probe
-            options = _ATTEMPTS if self._is_unproven else {}
+            options = FEW_ATTEMPTS if self._is_unproven else DEFAULT_LIMITS
             if may_be_offset or (offset and is_probe):
                 options = TRIAL_LIMITS
             try:

@@ -6,12 +6,12 @@ import logging
 from tap_zohovoice.exceptions import InvalidParameterError, RateLimitedError, RequestFailedError
 from tap_zohovoice.extract.window_reader import WindowReader
 from tap_zohovoice.extract.windows import DAY, SHORT_RANGE_DAYS, DateWindow, WindowPlanner
-from tap_zohovoice.http.retry import MAX_ATTEMPTS
+from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, RetryLimits
 from tap_zohovoice.pagination import Flow, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
-_FEW_ROWS, _FEW_ATTEMPTS = 10, 2
-"""Page size and limits of a request that must not fail because of its size."""
+_FEW_ROWS = 10
+"""Page size of a request that must not fail because of its size."""
 
 
 class Recovery:
@@ -87,20 +87,19 @@ class Recovery:
             rejected, accepted = (rejected, middle) if is_kept else (middle, accepted)
         # In an outage or a lockout, which may end at any moment, both days get the same response.
         is_kept = yield from self._accepts(accepted)
-        if not is_kept or (yield from self._accepts(rejected, MAX_ATTEMPTS)):
+        if not is_kept or (yield from self._accepts(rejected, DEFAULT_LIMITS)):
             return False
         _LOGGER.warning("Zoho rejects days before %s; reading the calls from then on", accepted)
         self._planner.start_at(accepted)
         return True
 
-    def _accepts(self, day: dt.date, attempts: int = _FEW_ATTEMPTS) -> Flow[bool]:
+    def _accepts(self, day: dt.date, limits: RetryLimits = FEW_ATTEMPTS) -> Flow[bool]:
         """Return whether the server accepts a request for a few rows of a day."""
         window = DateWindow(day, day + DAY)
-        params, limits = self._windows.params_of(window), {"max_attempts": attempts}
         try:
-            yield PageRequest(0, _FEW_ROWS, params, str(window), limits)
+            yield PageRequest(0, _FEW_ROWS, self._windows.params_of(window), str(window), limits)
         except RequestFailedError as error:
-            if attempts > _FEW_ATTEMPTS and not isinstance(error, InvalidParameterError):
+            if limits is not FEW_ATTEMPTS and not isinstance(error, InvalidParameterError):
                 raise  # a day that fails may have calls
             if isinstance(error.__cause__, RateLimitedError) and day != self._recent:
                 yield from self._accepts(self._recent)  # raises an error if it is locked

@@ -11,7 +11,7 @@ from requests.auth import AuthBase
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import AmbiguousResponseError
 from tap_zohovoice.http.response import validate_response
-from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.http.retry import DEFAULT_LIMITS, RetryLimits, RetryPolicy
 from tap_zohovoice.http.session import PlainSession, read_whole
 from tap_zohovoice.http.transport import network_errors
 
@@ -38,12 +38,15 @@ class ApiClient:
     _was_ambiguous = False
 
     def get(
-        self, params: Mapping[str, str], handle: Callable[[requests.Response], _T], **limits: int
+        self,
+        params: Mapping[str, str],
+        handle: Callable[[requests.Response], _T],
+        limits: RetryLimits = DEFAULT_LIMITS,
     ) -> _T:
         """Send a GET request with retries; return what `handle` returns.
 
         `handle` reads the body by `iter_body`, and may raise `RetryableError`. See
-        `RetryPolicy.call` for the limits and for other errors.
+        `RetryPolicy.call` for other errors.
         """
         request = requests.Request("GET", self.url, params=dict(params), headers=self.headers)
         prepared = request.prepare()  # without a signature, which each attempt adds
@@ -52,7 +55,7 @@ class ApiClient:
             with closing(self.session.send(self.authenticator(prepared))) as response:
                 return handle(response)
 
-        return self.retry(attempt, **limits)
+        return self.retry(attempt, limits)
 
     def iter_body(self, response: requests.Response) -> Iterator[bytes]:
         """Iterate over the body of the last response; see `PlainSession.iter_body`."""
@@ -61,10 +64,13 @@ class ApiClient:
             yield chunk
 
     def get_json(
-        self, params: Mapping[str, str], parse: Callable[[dict[str, Any]], _T], **limits: int
+        self,
+        params: Mapping[str, str],
+        parse: Callable[[dict[str, Any]], _T],
+        limits: RetryLimits = DEFAULT_LIMITS,
     ) -> _T:
         """Get a JSON object and parse it; see `get` and `parse_json`."""
-        return self.get(params, lambda response: self.parse_json(response, parse), **limits)
+        return self.get(params, lambda response: self.parse_json(response, parse), limits)
 
     def parse_json(self, response: requests.Response, parse: Callable[[dict[str, Any]], _T]) -> _T:
         """Read and validate a response, and parse its JSON object; see `validate` for errors.
@@ -90,7 +96,7 @@ class ApiClient:
                 raise
             return error.body
 
-    def retry(self, func: Callable[[], _T], **limits: int) -> _T:
+    def retry(self, func: Callable[[], _T], limits: RetryLimits = DEFAULT_LIMITS) -> _T:
         """Call a function that makes one attempt, with retries; see `get`."""
 
         @network_errors("Zoho Voice", "api_url", self.url)
@@ -101,4 +107,4 @@ class ApiClient:
                 self.policy.limiter.release()
 
         self._was_ambiguous = False
-        return self.policy.call(attempt, **limits)
+        return self.policy.call(attempt, limits)

@@ -24,16 +24,25 @@ from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.client")
-MAX_ATTEMPTS = 6  # of a request without a usable response
-TRIAL_LIMITS = {"max_attempts": 2, "is_trial": True}
-"""Limits of a request that is expected to fail; see `RetryPolicy.call`."""
 FAIL_FAST_AFTER = 3  # consecutive items without a usable response; then each gets one attempt
 LASTING_OUTAGE = 10  # consecutive items without a response; the bookmark stays before them
-MAX_LOCKOUTS = 3  # consecutive lockouts to wait for
 MAX_WAIT = 6 * 3600.0  # seconds; a longer lockout ends the run
 _FAULTS_BEFORE_RENEWAL = 3
 _MAX_FAULT_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
 _TOO_LONG = "the lockout lasts too long; run again later"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLimits:
+    """When a request that failed is not sent again."""
+
+    attempts: int = 6  # without a usable response
+    lockouts: int = 3  # consecutive ones to wait for
+    is_trial: bool = False  # whether a failure says nothing; without a response, it is final
+
+
+DEFAULT_LIMITS, FEW_ATTEMPTS = RetryLimits(), RetryLimits(attempts=2)
+TRIAL_LIMITS = RetryLimits(attempts=2, is_trial=True)
 
 Cause: TypeAlias = type[RequestError]
 _CAUSES: tuple[Cause, ...] = (RateLimitedError, TokenRejectedError, RetryableError, ZohoVoiceError)
@@ -65,7 +74,7 @@ class FailureCauses:
         """Observe that a request begins."""
         self._remedied.clear()
 
-    def find(self, error: RequestError, *, is_trial: int) -> Cause:
+    def find(self, error: RequestError, *, is_trial: bool) -> Cause:
         """Return the cause of a failure; a trial is expected to fail, and no reason for a guess."""
         self._ruled_out |= self._remedied  # it failed again
         cause = stated = next(kind for kind in _CAUSES if isinstance(error, kind))
@@ -95,7 +104,7 @@ class FailureCauses:
             guess = RateLimitedError
         return guess if self._has_passed and (guess, text) not in self._ruled_out else stated
 
-    def _is_value(self, text: str, *, is_trial: int) -> bool:
+    def _is_value(self, text: str, *, is_trial: bool) -> bool:
         """Return whether a failure that looks like a lockout rejects a value."""
         is_repeated = any(cause is RateLimitedError for cause, _ in self._remedied)
         # Without code and message, the same text may stand for a lockout later.
@@ -121,14 +130,7 @@ class RetryPolicy:
     lock_seconds: float
     causes: FailureCauses = field(default_factory=FailureCauses, init=False)
 
-    def call(
-        self,
-        func: Callable[[], _T],
-        *,
-        max_attempts: int = MAX_ATTEMPTS,  # without a usable response
-        is_trial: int = False,  # whether a failure says nothing; without a response, it is final
-        max_lockouts: int = MAX_LOCKOUTS,  # consecutive ones to wait for
-    ) -> _T:
+    def call(self, func: Callable[[], _T], limits: RetryLimits = DEFAULT_LIMITS) -> _T:
         """Call a function, which sends a request once, until it returns.
 
         Raises:
@@ -138,9 +140,9 @@ class RetryPolicy:
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
         self._failures = Counter[Cause]()
-        self._limits: dict[Cause, int] = {RetryableError: max_attempts, TokenRejectedError: 2}
-        self._limits |= {RateLimitedError: max_lockouts + 1, ZohoVoiceError: 1}
-        self._is_trial = is_trial
+        self._most: dict[Cause, int] = {RetryableError: limits.attempts, TokenRejectedError: 2}
+        self._most |= {RateLimitedError: limits.lockouts + 1, ZohoVoiceError: 1}
+        self._is_trial = limits.is_trial
         self.causes.begin_request()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RequestError),
@@ -179,7 +181,7 @@ class RetryPolicy:
     def _is_last(self, _: tenacity.RetryCallState) -> bool:
         """Return whether there are enough failures of this cause."""
         is_final = self._is_trial and self._error.is_unreachable
-        return bool(is_final) or self._failures[self._cause] >= self._limits[self._cause]
+        return is_final or self._failures[self._cause] >= self._most[self._cause]
 
     def _renew_token(self, _: tenacity.RetryCallState) -> None:
         """Discard a rejected token, so that the next attempt requests a new one."""
@@ -224,9 +226,9 @@ class ItemFailures:
     outages = 0  # consecutive lockouts or requests without a response; stays at `LASTING_OUTAGE`
 
     @property
-    def attempts(self) -> int:
-        """Maximum attempts for the next item."""
-        return 3 if self.unusable < FAIL_FAST_AFTER else 1
+    def limits(self) -> RetryLimits:
+        """Limits of a request for the next item."""
+        return RetryLimits(attempts=3 if self.unusable < FAIL_FAST_AFTER else 1)
 
     def observe(self, error: ZohoVoiceError | None, *, is_single: bool = True) -> None:
         """Observe the error of a request, if any; one for several items does not count."""

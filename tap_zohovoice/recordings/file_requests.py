@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from itertools import chain, islice
@@ -18,7 +18,7 @@ import requests
 
 from tap_zohovoice.exceptions import InvalidParameterError, RetryableError, ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
-from tap_zohovoice.http.retry import FAIL_FAST_AFTER, ItemFailures
+from tap_zohovoice.http.retry import FAIL_FAST_AFTER, FEW_ATTEMPTS, ItemFailures
 from tap_zohovoice.recordings.archive import MAGIC, Archive, open_archive
 from tap_zohovoice.recordings.audio import SNIFF_BYTES, UNKNOWN, guess_audio_type
 from tap_zohovoice.recordings.writer import Download, FileWriter, save
@@ -31,7 +31,6 @@ MAX_BYTES = 1024**3  # of the files of one request; source: documentation
 MAX_NAME_CHARS = 10_000  # of the names in one request, with their commas; source: documentation
 _SEPARATOR = re.compile(r"[,/\\]")
 _MAX_OVERHEAD = 1024**2  # bytes of an archive beyond those of its files
-_MAX_ATTEMPTS = 2  # of a request for several files
 _MAX_POOR = 2  # archives with fewer than half of the files, after which no more are requested
 _LOGGER = logging.getLogger("tap-zohovoice.recordings")
 
@@ -144,9 +143,9 @@ class FileRequests:
         mode, is_single = self._mode if mode is None else mode, len(names) == 1
         params = {"recording_filename": ",".join(names), **({"mode": mode} if mode else {})}
         receive = partial(self._receive, names, handle)
-        limits = {"max_attempts": self.failures.attempts if is_single else _MAX_ATTEMPTS}
+        limits = self.failures.limits if is_single else FEW_ATTEMPTS
         try:
-            result = self.api.get(params, receive, max_lockouts=1, **limits)
+            result = self.api.get(params, receive, replace(limits, lockouts=1))
         except ZohoVoiceError as error:
             self.failures.observe(error, is_single=is_single)
             is_mode = isinstance(error, InvalidParameterError) and not self._is_mode_accepted

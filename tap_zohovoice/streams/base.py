@@ -163,7 +163,7 @@ class IncrementalStream(ZohoVoiceStream):
         def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
             try:
                 limits = self._paginator.current_value.retry_limits
-                return self.api.retry(partial(func, *args), **limits)
+                return self.api.retry(partial(func, *args), limits)
             except ZohoVoiceError as error:
                 self._page = error  # the paginator's flow recovers from it, or raises it
                 return requests.Response()

@@ -50,9 +50,8 @@ class TranscriptsStream(CallItemStream):
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
         for item in items:
             params = {"logId": item["logid"], "transcriptionType": _TYPES[item["kind"]]}
-            attempts = self.failures.attempts
             try:
-                found = self.item_api.get_json(params, parse_transcript, max_attempts=attempts)
+                found = self.item_api.get_json(params, parse_transcript, self.failures.limits)
                 self.failures.observe(None)
             except ZohoVoiceError as error:
                 self.failures.observe(error)

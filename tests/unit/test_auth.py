@@ -12,7 +12,7 @@ from requests_mock import Mocker
 
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
 from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
-from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.http.retry import RetryLimits, RetryPolicy
 from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock, RunTap
@@ -36,7 +36,7 @@ def tokens_of(clock: FakeClock) -> OAuthTokens:
         client_secret=SECRET,
         refresh_token=REFRESH,
     )
-    tokens.max_attempts = 3
+    tokens.retry_limits = RetryLimits(attempts=3)
     return tokens
 
 

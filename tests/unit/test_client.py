@@ -13,7 +13,7 @@ from requests_mock import Mocker
 from tap_zohovoice.auth import ThrottledAuthenticator
 from tap_zohovoice.exceptions import RetriesExhaustedError, RetryableError, ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
-from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, RetryLimits, RetryPolicy
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
 from tests.support.raw_server import raw_server
@@ -50,17 +50,19 @@ class Stack:
     def respond(self, *responses: dict[str, Any]) -> Any:
         return self.mock.get(URL, list(responses))
 
-    def get(self, **limits: int) -> dict[str, Any]:
+    def get(self, limits: RetryLimits = DEFAULT_LIMITS) -> dict[str, Any]:
         return self.client.get(
             {"fromDate": "2026-01-01", "toDate": "2026-01-31"},
             lambda response: self.client.parse_json(response, dict),
-            **limits,
+            limits,
         )
 
-    def fail(self, match: str | None = None, **limits: int) -> ZohoVoiceError:
+    def fail(
+        self, match: str | None = None, limits: RetryLimits = DEFAULT_LIMITS
+    ) -> ZohoVoiceError:
         """Get what fails; return the error."""
         with pytest.raises(ZohoVoiceError, match=match) as error:
-            self.get(**limits)
+            self.get(limits)
         return error.value
 
     def assert_released(self) -> None:
@@ -191,7 +193,7 @@ class TestNetworkError:
         with raw_server(b"") as server:
             requests_mock.get(server.url, real_http=True)
             stack = Stack(clock, requests_mock, server.url)
-            stack.fail(f"{server.url[7:-1]} closed the connection", max_attempts=2)
+            stack.fail(f"{server.url[7:-1]} closed the connection", FEW_ATTEMPTS)
 
 
 def test_retryable_error_of_the_handler_is_retried(stack: Stack) -> None:

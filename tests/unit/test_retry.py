@@ -13,7 +13,7 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.retry import MAX_WAIT, RetryPolicy
+from tap_zohovoice.http.retry import DEFAULT_LIMITS, MAX_WAIT, RetryLimits, RetryPolicy
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
 
@@ -35,8 +35,8 @@ class Script:
         self.may_renew = True
         self.policy = RetryPolicy(self.limiter, self._renew, 600)
 
-    def run(self, **limits: int) -> str:
-        return self.policy.call(self._attempt, **limits)
+    def run(self, limits: RetryLimits = DEFAULT_LIMITS) -> str:
+        return self.policy.call(self._attempt, limits)
 
     def _attempt(self) -> str:
         self.limiter.acquire()
@@ -74,7 +74,7 @@ def test_attempts_are_limited(clock: FakeClock, attempts: int) -> None:
     error = RetryableError("HTTP 500", summary="summary", is_unreachable=True)
     script = Script(clock, *[error] * 9)
     with pytest.raises(RetriesExhaustedError) as raised:
-        script.run(max_attempts=attempts)
+        script.run(RetryLimits(attempts))
     assert script.attempts == attempts
     assert str(raised.value) == "HTTP 500" + f"; gave up after {attempts} attempts" * (attempts > 1)
     assert (raised.value.summary, raised.value.is_unreachable) == ("summary", True)
@@ -105,14 +105,18 @@ def test_lockouts_are_waited_out_in_the_limiter(
 
 @pytest.mark.parametrize(
     ("wait", "limits", "attempts"),
-    [(None, {}, 4), (None, {"max_lockouts": 1}, 2), (MAX_WAIT + 1, {}, 1)],
+    [
+        (None, DEFAULT_LIMITS, 4),
+        (None, RetryLimits(lockouts=1), 2),
+        (MAX_WAIT + 1, DEFAULT_LIMITS, 1),
+    ],
 )
 def test_lockouts_are_limited_in_number_and_length(
-    clock: FakeClock, wait: float | None, limits: dict[str, int], attempts: int
+    clock: FakeClock, wait: float | None, limits: RetryLimits, attempts: int
 ) -> None:
     script = Script(clock, *[RateLimitedError("locked", wait=wait)] * 9)
     with pytest.raises(RateLimitLockoutError, match=r"^locked: the lockout lasts too long"):
-        script.run(**limits)
+        script.run(limits)
     assert script.attempts == attempts
     # Closed for what comes next, too.
     assert script.limiter.try_acquire()[0] > 600 if wait is None else clock.slept == []
