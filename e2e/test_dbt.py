@@ -292,7 +292,7 @@ def test_agents_daily_count_the_calls_of_each_agent(built: Built) -> None:
     assert Counter(row["agent_id"] for row in rows.values())["a2"] == 1
 
 
-def test_missed_calls_without_callback_leave_out_who_was_reached(built: Built) -> None:
+def test_missed_calls_without_callback_exclude_reached_customers(built: Built) -> None:
     calls = [call for call in built.calls.values() if not call["is_test_call"]]
     window = dt.timedelta(hours=CALLBACK_HOURS)
     waiting = {
@@ -313,7 +313,7 @@ def test_missed_calls_without_callback_leave_out_who_was_reached(built: Built) -
 
 
 @pytest.mark.parametrize("loader", ["target-postgres", "target-duckdb"])
-def test_job_loads_calls_and_builds_models_as_meltano_yml_has_it(
+def test_job_of_meltano_yml_loads_and_builds(
     request: pytest.FixtureRequest, loader: str, tmp_path: Path
 ) -> None:
     database = loader.removeprefix("target-")

@@ -95,7 +95,7 @@ def assert_whole(box: Sandbox, warehouse: Warehouse, pipeline: Pipeline) -> None
 
 
 @pytest.mark.parametrize("loader", ["target-postgres", "target-duckdb"])
-def test_after_a_kill_of_all_processes_no_call_is_missing_and_none_is_double(
+def test_killed_pipeline_loses_and_doubles_no_call(
     request: pytest.FixtureRequest, box: Sandbox, tmp_path: Path, loader: str
 ) -> None:
     warehouse: Postgres | DuckDB
@@ -134,7 +134,7 @@ def test_after_a_kill_of_all_processes_no_call_is_missing_and_none_is_double(
     assert_whole(box, warehouse, pipeline)
 
 
-def test_a_tap_that_is_told_to_stop_leaves_its_state_and_the_next_run_goes_on_from_it(
+def test_stopped_tap_is_continued_from_its_state(
     server: Server, box: Sandbox, tmp_path: Path
 ) -> None:
     warehouse = Postgres(server, "stopped")

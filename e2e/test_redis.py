@@ -133,7 +133,7 @@ def arrivals(box: Sandbox) -> list[float]:
     return sorted(moment for moment, _, _ in box.stats.log)
 
 
-def test_without_a_shared_store_separate_machines_exceed_the_limit(
+def test_machines_without_shared_store_exceed_the_limit(
     tmp_path: Path, machines: list[Machine]
 ) -> None:
     """The sandbox enforces the limit, so the other tests can fail."""
@@ -145,7 +145,7 @@ def test_without_a_shared_store_separate_machines_exceed_the_limit(
             time.sleep(0.05)
 
 
-def test_four_machines_keep_the_limit_with_a_kill_and_a_restart_of_the_store(
+def test_four_machines_keep_limit_despite_kill_and_restart(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
     at = At(request_15=lambda: kill_first(machines), request_30=server.restart)
@@ -173,7 +173,7 @@ def test_four_machines_keep_the_limit_with_a_kill_and_a_restart_of_the_store(
     assert duration < len(seen) * SECONDS / 9 + 2 * SECONDS + 15
 
 
-def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
+def test_forgotten_lockout_holds_for_all_machines(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
     # Long enough for processes to start, on a busy machine.
@@ -203,7 +203,7 @@ def test_lockout_holds_for_all_machines_although_the_store_forgets_it(
     assert min(after) > locked + dialect.lock_seconds - 1.5
 
 
-def test_slot_of_a_machine_that_is_killed_is_freed_after_time_out_and_period(
+def test_slot_of_killed_machine_is_freed_later(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
     settings = {"rate_limit_calls": 2, "page_size": 1000}
@@ -223,7 +223,7 @@ def test_slot_of_a_machine_that_is_killed_is_freed_after_time_out_and_period(
     assert SECONDS + SETTINGS["request_timeout"] - 0.2 < waited < SECONDS + 3
 
 
-def test_machine_waits_for_a_store_that_is_lost_and_gives_up_after_lock_seconds(
+def test_lost_store_is_waited_for_lock_seconds(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
     at = At(request_5=server.kill)
@@ -244,7 +244,7 @@ def test_machine_waits_for_a_store_that_is_lost_and_gives_up_after_lock_seconds(
     assert PASSWORD not in machines[0].log
 
 
-def test_store_that_is_not_there_ends_the_run_before_any_request(
+def test_missing_store_ends_the_run_without_request(
     server: RedisServer, tmp_path: Path, machines: list[Machine]
 ) -> None:
     server.kill()

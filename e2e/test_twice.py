@@ -16,7 +16,7 @@ TYPES = {"voicemail": "1", "recording": "2"}
 """Zoho's numbers for the kinds of transcripts."""
 
 
-def test_every_call_is_there_once_with_all_its_values(twice: Twice) -> None:
+def test_every_call_comes_once_with_all_values(twice: Twice) -> None:
     rows, held = twice.rows["call_logs"], held_calls(twice.box)
     landed = keyed("call_logs", rows)
     assert landed.keys() == held.keys()
@@ -47,7 +47,7 @@ def test_every_transcript_is_there_once(twice: Twice) -> None:
         ]
 
 
-def test_what_came_late_is_added_and_what_changed_is_updated(twice: Twice) -> None:
+def test_late_calls_are_added_and_changes_updated(twice: Twice) -> None:
     before = keyed("call_logs", twice.first)
     after = keyed("call_logs", twice.rows["call_logs"])
     late, new, changed = ((twice.news[name],) for name in ("late", "new", "changed"))
@@ -59,7 +59,7 @@ def test_what_came_late_is_added_and_what_changed_is_updated(twice: Twice) -> No
     assert files["late.wav",]["logid"] == changed[0]
 
 
-def test_the_state_in_meltano_is_the_start_of_the_last_call(twice: Twice) -> None:
+def test_meltano_state_is_start_of_last_call(twice: Twice) -> None:
     for bookmarks, expected in zip(twice.bookmarks, twice.expected, strict=True):
         assert bookmarks.keys() == KEYS.keys()
         assert bookmarks["call_logs"]["replication_key_value"] == expected
@@ -74,7 +74,7 @@ def test_the_state_in_meltano_is_the_start_of_the_last_call(twice: Twice) -> Non
 
 
 @pytest.mark.parametrize("twice", ["target-jsonl"], indirect=True, scope="session")
-def test_the_second_run_reads_no_more_than_the_lookback(twice: Twice) -> None:
+def test_second_run_reads_the_lookback_alone(twice: Twice) -> None:
     again = twice.rows["call_logs"][len(twice.first) :]
     assert 0 < len(again) < len(twice.first) / 3
 

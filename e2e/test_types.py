@@ -95,7 +95,7 @@ def own_columns(types: Mapping[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("twice", ["target-postgres"], indirect=True, scope="session")
-def test_in_postgres_keys_are_unique_and_what_is_missing_is_told(twice: Twice) -> None:
+def test_postgres_keys_are_unique_and_gaps_told(twice: Twice) -> None:
     warehouse = twice.warehouse
     assert isinstance(warehouse, Postgres)
     keys = warehouse.ask(

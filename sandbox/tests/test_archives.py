@@ -53,7 +53,7 @@ def test_last_entry_is_missing_or_doubled(caller: Caller, form: str, names: list
         assert archive.namelist() == names
 
 
-def test_file_that_does_not_exist_is_missing_in_the_archive(caller: Caller) -> None:
+def test_unknown_file_is_missing_in_the_archive(caller: Caller) -> None:
     assert fetch(caller, ["a.wav", "none.wav"], "zip").status_code == 404
     response = fetch(caller, ["a.wav", "none.wav", "b.wav"], "zip_missing")
     with ZipFile(io.BytesIO(response.content)) as archive:
@@ -96,7 +96,7 @@ def test_archive_is_cut(caller: Caller) -> None:
         ZipFile(io.BytesIO(response.content))
 
 
-def test_other_responses(caller: Caller) -> None:
+def test_several_names_may_get_no_archive(caller: Caller) -> None:
     assert fetch(caller, NAMES, "first").content == content_of(caller, "a.wav")
     assert fetch(caller, ["none.wav", "a.wav"], "first").status_code == 404
     assert fetch(caller, NAMES, "refuse").json()["code"] == "ZVT015"

@@ -52,7 +52,7 @@ def test_oldest_days_are_refused(caller: Caller, is_named: bool) -> None:
 
 
 @pytest.mark.parametrize("form", ["seconds", "year_2000", "epoch"])
-def test_wrong_times_are_sent_with_the_day_of_the_call(caller: Caller, form: str) -> None:
+def test_wrong_times_come_with_the_call_day(caller: Caller, form: str) -> None:
     day = {"fromDate": "2026-02-10", "toDate": "2026-02-20"}
     right = {row["logid"]: row for row in caller.rows(**day)}
     set_dialect(caller, wrong_start=form, wrong_start_every=3)

@@ -293,7 +293,7 @@ def test_number_of_the_first_user(caller: Caller, form: str, first: int) -> None
     assert rows_of(caller, USERS)[0]["userid"] == ids[0]
 
 
-def test_largest_page(caller: Caller) -> None:
+def test_larger_page_is_rejected_or_capped(caller: Caller) -> None:
     assert caller.get(USERS, offset=51).json()["code"] == "ZVT015"
     set_dialect(caller, list_size_over="cap")
     assert len(rows_of(caller, USERS, offset=60)) == 50
@@ -305,7 +305,7 @@ def test_largest_page(caller: Caller) -> None:
     assert caller.get(QUEUES, offset=4).json()["code"] == "ZVT015"
 
 
-def test_totals(caller: Caller) -> None:
+def test_total_may_be_minus_one_or_absent(caller: Caller) -> None:
     set_dialect(caller, list_total="minus_one")
     assert caller.get(USERS).json()["meta"] == {"total": -1}
     set_dialect(caller, list_total="absent")

@@ -47,7 +47,7 @@ def every_message(caller: Caller) -> list[dict[str, Any]]:
 # Messages
 
 
-def test_documented_shape(caller: Caller) -> None:
+def test_response_has_the_documented_shape(caller: Caller) -> None:
     body = caller.get(LOGS).json()
     assert body.keys() == {"meta", "smsLogQuery", "status"}
     assert body["status"] == "success"

@@ -114,7 +114,7 @@ class TestOffsetLimit:
         page = run(LogQuery(offset=4, size=4), order=order, max_offset=6, offset_over="empty")
         assert (page.rows, page.total) == ([], 10)
 
-    def test_error500_fails(self) -> None:
+    def test_offset_beyond_the_limit_fails(self) -> None:
         with pytest.raises(QueryFailedError):
             run(LogQuery(offset=4, size=4), max_offset=6, offset_over="error500")
 
@@ -133,7 +133,7 @@ class TestOffsetLimit:
 
 class TestRejectedParameters:
     @pytest.mark.parametrize("is_named", [True, False])
-    def test_size(self, is_named: bool) -> None:
+    def test_large_size_may_be_named(self, is_named: bool) -> None:
         query = LogQuery(size=9)
         parameter = rejected_parameter(query, max_size=5, size_over="refuse", size_named=is_named)
         assert parameter == ("size" if is_named else "")
@@ -150,7 +150,7 @@ class TestRejectedParameters:
         assert (page.rows, page.total) == ([], 10)
 
     @pytest.mark.parametrize("is_named", [True, False])
-    def test_range(self, is_named: bool) -> None:
+    def test_long_range_may_be_named(self, is_named: bool) -> None:
         query = LogQuery(from_date=date(2026, 2, 1), to_date=DAY)
         parameter = rejected_parameter(query, max_range_days=7, dates_named=is_named)
         assert parameter == ("toDate" if is_named else "")
@@ -174,7 +174,7 @@ class TestRejectedParameters:
         ("capped", 3, 0),
     ],
 )
-def test_total(total: str, of_ten: object, of_none: object) -> None:
+def test_total_has_the_form_of_the_dialect(total: str, of_ten: object, of_none: object) -> None:
     assert run(LogQuery(), 10, total=total, total_error=3).total == of_ten
     assert run(LogQuery(), 0, total=total, total_error=3).total == of_none
 
@@ -238,7 +238,7 @@ class TestRetention:
         found = days_of(date(2025, 1, 1), DAY, retention_days=30, retention_refused="end")
         assert found == (30, -1)
 
-    def test_range_without_first_day_starts_with_the_oldest_kept(self) -> None:
+    def test_range_without_first_day_starts_at_retention(self) -> None:
         assert days_of(None, DAY, retention_days=30) == (30, -1)
 
 

@@ -248,7 +248,7 @@ def test_code_is_exchanged_once(caller: Caller) -> None:
     assert third["refresh_token"] == first["refresh_token"]
 
 
-def test_code_expires(caller: Caller) -> None:
+def test_code_expires_after_its_lifetime(caller: Caller) -> None:
     code = caller.box.accounts.client.code
     caller.box.accounts.add_code("1000.another")
     caller.clock.sleep(599)
@@ -398,7 +398,7 @@ def test_call_type_filter(caller: Caller, kind: str) -> None:
     assert caller.rows(callType=kind, from_=2, size=3) == expected[2:5]
 
 
-def test_file_filters(caller: Caller) -> None:
+def test_file_filters_select_calls_with_files(caller: Caller) -> None:
     rows = caller.rows()
     voicemails = [row for row in rows if "voicemail" in row]
     recordings = [row for row in rows if "call_recording" in row]
@@ -419,7 +419,9 @@ def test_file_filters(caller: Caller) -> None:
         ("campaignId", "campaign_name", True),
     ],
 )
-def test_other_filters(caller: Caller, name: str, key: str, *, named: bool) -> None:
+def test_other_filters_select_their_calls(
+    caller: Caller, name: str, key: str, *, named: bool
+) -> None:
     rows = caller.rows()
     value = next(row[key] for row in rows if key in row)
     expected = [row for row in rows if row.get(key) == value]
@@ -427,7 +429,7 @@ def test_other_filters(caller: Caller, name: str, key: str, *, named: bool) -> N
     assert 0 < len(expected) < 300
 
 
-def test_number_filter(caller: Caller) -> None:
+def test_number_filter_selects_by_first_digits(caller: Caller) -> None:
     rows = caller.rows()
     german = [row for row in rows if row["user_number"].startswith("+49")]
     assert caller.rows(userNumber="49", isAllCountry="false") == german != []
@@ -461,7 +463,7 @@ def test_order_of_rows(caller: Caller) -> None:
     assert caller.ids(from_=10, size=5) == sorted(newest)[10:15]
 
 
-def test_future_dates(caller: Caller) -> None:
+def test_future_dates_may_be_rejected(caller: Caller) -> None:
     assert caller.get(toDate="2026-06-02").status_code == 200
     set_dialect(caller, future_dates="refused")
     assert caller.get(toDate="2026-06-01").status_code == 200
@@ -471,7 +473,7 @@ def test_future_dates(caller: Caller) -> None:
     assert caller.get(toDate="2026-06-01").json()["code"] == "ZVT015"
 
 
-def test_longest_range(caller: Caller) -> None:
+def test_range_beyond_the_longest_is_rejected(caller: Caller) -> None:
     set_dialect(caller, max_range_days=31)
     assert caller.get(fromDate="2026-01-01", toDate="2026-01-31").status_code == 200
     assert caller.get(fromDate="2026-01-01", toDate="2026-02-01").json()["code"] == "ZVT015"
@@ -490,7 +492,9 @@ def test_largest_page_size(caller: Caller) -> None:
     ("over", "status", "sign"),
     [("refuse", 400, "ZVT015"), ("empty", 200, '"logs":[]'), ("error500", 500, "failed")],
 )
-def test_highest_offset(caller: Caller, over: str, status: int, sign: str) -> None:
+def test_offset_beyond_the_highest_is_rejected(
+    caller: Caller, over: str, status: int, sign: str
+) -> None:
     set_dialect(caller, max_offset=100, offset_over=over)
     assert len(caller.rows(from_=90, size=10)) == 10
     answer = caller.get(from_=91, size=10)
@@ -537,7 +541,7 @@ def test_forms_of_an_empty_page(caller: Caller, form: str, status: int, text: st
 
 
 @pytest.mark.parametrize("value", ["200", "SUCCESS", "success"])
-def test_status_values(caller: Caller, value: str) -> None:
+def test_status_has_the_value_of_the_dialect(caller: Caller, value: str) -> None:
     set_dialect(caller, status_value=value)
     assert caller.get().json()["status"] == value
 
@@ -659,7 +663,7 @@ def test_faults_that_cut_the_connection(caller: Caller, kind: str) -> None:
     ]
 
 
-def test_truncated_response(caller: Caller) -> None:
+def test_truncated_response_is_no_json(caller: Caller) -> None:
     caller.box.faults[1] = "truncated"
     answer = caller.get()
     assert answer.status_code == 200

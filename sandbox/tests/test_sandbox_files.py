@@ -237,7 +237,9 @@ def test_parameters_of_files(caller: Caller, params: dict[str, str], code: str) 
         ("none", {None}),
     ],
 )
-def test_accepted_modes(caller: Caller, accepted: str, modes: set[str | None]) -> None:
+def test_only_accepted_modes_return_a_file(
+    caller: Caller, accepted: str, modes: set[str | None]
+) -> None:
     set_dialect(caller, file_mode=accepted)
     name = some_name(caller)
     for mode in ("play", "Play", "download", "Download", "stream", "", None):
@@ -562,7 +564,7 @@ def test_transcripts_are_overridden(caller: Caller) -> None:
         ("drip:4", 200, b"RIFF"),
     ],
 )
-def test_file_faults(caller: Caller, kind: str, status: int, sign: bytes) -> None:
+def test_file_fault_comes_once(caller: Caller, kind: str, status: int, sign: bytes) -> None:
     name = some_name(caller)
     right = fetch(caller, name).content
     caller.box.file_faults[2] = kind
@@ -582,7 +584,7 @@ def test_file_faults(caller: Caller, kind: str, status: int, sign: bytes) -> Non
 
 @pytest.mark.parametrize("length", ["content_length", "chunked", "close"])
 @pytest.mark.parametrize("kind", ["cut", "cut_body", "truncated"])
-def test_cut_files(caller: Caller, length: str, kind: str) -> None:
+def test_cut_file_breaks_or_ends_early(caller: Caller, length: str, kind: str) -> None:
     set_dialect(caller, file_length=length)
     content = bytes(range(200)) * 1000
     caller.box.audio.put("x", content)
@@ -652,7 +654,7 @@ def test_dripping_file_arrives_in_ten_chunks(caller: Caller, length: str) -> Non
         ("nan", "NaN"),
     ],
 )
-def test_transcript_faults(caller: Caller, kind: str, sign: str) -> None:
+def test_transcript_fault_comes_once(caller: Caller, kind: str, sign: str) -> None:
     params = {"logId": transcribed(caller), "transcriptionType": 2}
     right = caller.get(TRANSCRIPTS, **params).text
     caller.box.transcript_faults[2] = kind
@@ -666,7 +668,7 @@ def test_transcript_faults(caller: Caller, kind: str, sign: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cut", "cut_body"])
-def test_cut_transcripts(caller: Caller, kind: str) -> None:
+def test_cut_transcript_breaks_once(caller: Caller, kind: str) -> None:
     caller.box.transcripts.put("x", "y" * 1000)
     caller.box.transcript_faults[1] = kind
     with pytest.raises(BROKEN):
@@ -678,7 +680,7 @@ def content_length(answer: requests.Response) -> int:
     return int(answer.headers["Content-Length"])
 
 
-def test_dripping_logs(caller: Caller) -> None:
+def test_dripping_logs_take_their_time(caller: Caller) -> None:
     right = caller.get(size=3).content
     caller.box.faults[2] = "drip:9"
     assert caller.get(size=3).content == right

@@ -47,7 +47,7 @@ def hits_of(audited: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [hit for agent in audited for day in agent["dates"] for hit in day["hits"]]
 
 
-def test_documented_shape(caller: Caller, agents: list[dict[str, Any]]) -> None:
+def test_response_has_the_documented_shape(caller: Caller, agents: list[dict[str, Any]]) -> None:
     start = START + 7 * DAY_MS
     body = ask(caller, agents[:2], fromEpoch=start).json()
     assert body.keys() == {"code", "list", "status"}
@@ -149,7 +149,9 @@ def test_end_in_seconds_selects_nothing(caller: Caller, agents: list[dict[str, A
 
 
 @pytest.mark.parametrize("missing", ["fromEpoch", "toEpoch", "agentIds", "tz"])
-def test_required_parameters(caller: Caller, agents: list[dict[str, Any]], missing: str) -> None:
+def test_missing_parameter_is_refused(
+    caller: Caller, agents: list[dict[str, Any]], missing: str
+) -> None:
     answer = ask(caller, agents, **{missing: ""})
     assert answer.json()["code"] == "ZVT015"
     assert missing in answer.json()["message"]
@@ -212,7 +214,9 @@ def test_previous_change_may_be_absent(caller: Caller, agents: list[dict[str, An
     assert not any("previousResult" in row for row in audit(caller, agents, **late))
 
 
-def test_exclusions(caller: Caller, agents: list[dict[str, Any]]) -> None:
+def test_excluded_status_and_days_are_left_out(
+    caller: Caller, agents: list[dict[str, Any]]
+) -> None:
     hits = hits_of(audit(caller, agents))
     kept = hits_of(audit(caller, agents, excludeStatus="On Break,Offline"))
     assert kept == [hit for hit in hits if hit["current_status"] not in {"On Break", "Offline"}]
@@ -239,7 +243,7 @@ def test_forms_of_ids_and_durations(caller: Caller, agents: list[dict[str, Any]]
     assert {hit["duration"] for hit in hits_of(audit(caller, agents[:1]))} == {"--"}
 
 
-def test_malformed_responses(caller: Caller, agents: list[dict[str, Any]]) -> None:
+def test_faults_make_responses_malformed(caller: Caller, agents: list[dict[str, Any]]) -> None:
     caller.box.list_faults = {"status_audit": {1: "hollow", 2: "renamed", 3: "array", 4: "nan"}}
     assert ask(caller, agents).json()["list"] == {"agentStatus": []}
     assert "agentStatus" not in ask(caller, agents).json()["list"]
