@@ -54,10 +54,7 @@ class Recovery:
         if is_smaller or is_earlier:
             return True
         is_too_old = error.rejected != "size" and (yield from self._skip_rejected_past(window))
-        if is_too_old or self._planner.halve(window):
-            return True
-        self._retries_size = self._windows.pages.halve()
-        return self._retries_size
+        return is_too_old or self._planner.halve(window) or self._halve_size()
 
     def _request_fewer_days(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
         """Request fewer days, or rows, if the server does not fail to return a few."""
@@ -67,9 +64,13 @@ class Recovery:
             self._planner.range_days = SHORT_RANGE_DAYS
             return True
         # If `toDate` is exclusive, a single day has no rows, without an error.
-        is_less = window.days > self._planner.min_days and self._planner.halve(window)
-        if is_less or (window.first > self._today and self._planner.avoid_future(window)):
-            return True
+        return (
+            (window.days > self._planner.min_days and self._planner.halve(window))
+            or (window.first > self._today and self._planner.avoid_future(window))
+            or self._halve_size()
+        )
+
+    def _halve_size(self) -> bool:
         self._retries_size = self._windows.pages.halve()
         return self._retries_size
 
