@@ -25,8 +25,6 @@ from tap_zohovoice.http.transport import network_errors
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.singer.json import loads
 
-# In two minutes; an outage of Zoho Accounts may last that long.
-RETRY_LIMITS = RetryLimits(attempts=7)
 # Zoho issues ten tokens in this time. Source: OAuth documentation of Zoho Accounts.
 MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
 EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
@@ -67,7 +65,7 @@ class OAuthTokens:
     client_id: str
     client_secret: str
     refresh_token: str
-    retry_limits = RETRY_LIMITS
+    retry_limits = RetryLimits(attempts=7)  # in two minutes; an outage may last that long
     fetched = 0  # tokens so far
     _token = ""
     _renew_at = float("-inf")

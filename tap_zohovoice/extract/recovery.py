@@ -10,8 +10,7 @@ from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, RetryLimits
 from tap_zohovoice.pagination import Flow, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
-_FEW_ROWS = 10
-"""Page size of a request that must not fail because of its size."""
+_FEW_ROWS = 10  # size of a page that must not fail because of its size
 
 
 class Recovery:

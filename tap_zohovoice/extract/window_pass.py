@@ -87,21 +87,26 @@ class WindowPass:
         is_end = len(ids) == self.overlap and self.seen.keys() >= set(ids)
         if is_end and len(page.rows) == len(self.ids):
             return  # a single page has all rows, in any order
-        first = len(self.ids) - self.overlap
-        if self.ids[first] != ids[0]:  # several rows may have this id
-            first = len(self.ids)
-            if ids[0] in self.seen:
-                first -= 1 + self.ids[::-1].index(ids[0])
-        self._repeats += max(len(self.ids) - first - self.overlap, 0)
-        overlap = self.ids[first:][: len(ids)]
-        # The same row again has moved, unless this page has it twice; another leg differs.
-        again = {*ids[len(overlap) :]}.difference(overlap) & self.seen.keys()
-        fresh = following.rows[len(overlap) :] if again else ()
-        has_moved = any(row.logid in again and row == known[row.logid] for row in fresh)
+        start = self._place_of(ids[0])
+        self._repeats += max(len(self.ids) - self.overlap - start, 0)
+        overlap = self.ids[start:][: len(ids)]
+        # A known row that comes again has moved, unless the page has it twice; another leg differs.
+        has_moved = any(
+            row.logid in self.seen and row.logid not in overlap and row == known[row.logid]
+            for row in following.rows[len(overlap) :]
+        )
         is_firm = ids[: len(overlap)] == overlap and not has_moved
         self.is_firm = self.is_firm and is_firm
         if self.overlap > 1:
             self._limits.firm_overlaps = self._limits.firm_overlaps + 1 if is_firm else 0
+
+    def _place_of(self, first_id: str) -> int:
+        """Return the place in `ids` where a page begins whose first row has this id."""
+        expected = len(self.ids) - self.overlap
+        if self.ids[expected] == first_id:  # several rows may have it
+            return expected
+        behind = self.ids[::-1].index(first_id) + 1 if first_id in self.seen else 0
+        return len(self.ids) - behind
 
     def check_order(self, page: Page) -> None:
         """Check that rows which were received before are in the same order."""

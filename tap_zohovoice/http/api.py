@@ -16,6 +16,7 @@ from tap_zohovoice.http.session import PlainSession, read_whole
 from tap_zohovoice.http.transport import network_errors
 
 _T = TypeVar("_T")
+_Parse = Callable[[dict[str, Any]], _T]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -64,15 +65,12 @@ class ApiClient:
             yield chunk
 
     def get_json(
-        self,
-        params: Mapping[str, str],
-        parse: Callable[[dict[str, Any]], _T],
-        limits: RetryLimits = DEFAULT_LIMITS,
+        self, params: Mapping[str, str], parse: _Parse[_T], limits: RetryLimits = DEFAULT_LIMITS
     ) -> _T:
         """Get a JSON object and parse it; see `get` and `parse_json`."""
         return self.get(params, lambda response: self.parse_json(response, parse), limits)
 
-    def parse_json(self, response: requests.Response, parse: Callable[[dict[str, Any]], _T]) -> _T:
+    def parse_json(self, response: requests.Response, parse: _Parse[_T]) -> _T:
         """Read and validate a response, and parse its JSON object; see `validate` for errors.
 
         `parse` raises `UnexpectedResponseError` if it cannot.

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,17 +102,13 @@ class SQLiteSlotStore(SlotStore):
             return Grant(None, end + seconds - now)
         return Grant(file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid)
 
-    @cached_property
-    def _path(self) -> Path:
-        return store_path(self.client_id, self.url)
-
     def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
         """Run one transaction; return None where the file is not usable."""
         if self._is_unusable:
             return None
         path = None
         try:
-            path = self._path
+            path = store_path(self.client_id, self.url)
             if not path.exists():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The file is opened anew each time, so that damage, deletion and forks do no harm.
