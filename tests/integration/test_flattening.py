@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -73,6 +74,26 @@ def test_flattened_records_are_valid_and_complete(box: Account, depth: int, sepa
                 value = record[name]
                 is_text = isinstance(value, str) and isinstance(expected[name], dict | list)
                 assert (json.loads(value) if is_text else value) == expected[name]
+
+
+PARQUET_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "string": "TEXT"}
+
+
+def test_flattened_records_fit_into_parquet(box: Account, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    run = run_streams(box, flattening_enabled=True, flattening_max_depth=1)
+    for stream, schema in schemas_of(run).items():
+        records, file = run.rows(stream), str(tmp_path / f"{stream}.parquet")
+        columns = {
+            name: next((PARQUET_TYPES[kind] for kind in spec["type"] if kind != "null"), "")
+            for name, spec in schema["properties"].items()
+        }
+        lines = tmp_path / f"{stream}.jsonl"
+        lines.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+        with duckdb.connect() as connection:
+            connection.read_json(str(lines), columns=columns).write_parquet(file)
+            stored = connection.read_parquet(file).fetchall()
+        assert stored == [tuple(record.get(name) for name in columns) for record in records]
 
 
 EARLIER_CATALOG = selecting(*STREAMS)
