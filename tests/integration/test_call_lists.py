@@ -145,17 +145,6 @@ def add_differing_rows(box: Account, logid: str, *rows: dict[str, Any]) -> None:
         box.store.add(call(box, logid, STARTS, **fields), is_leg=True)
 
 
-def test_differing_values_of_a_dropped_row_are_kept(account: Accounts) -> None:
-    ends = {"bridged": str(STARTS + 9 * 60_000), "forward": str(STARTS + 5 * 60_000)}
-    rows = [{"call_type": name, "end_time": end, "other_rows": "x"} for name, end in ends.items()]
-    with account(None) as box:
-        add_differing_rows(box, "legs", *rows)
-        (record,) = box.run(start_date=None).records
-    assert (record["call_type"], record["end_time"][11:16]) == ("bridged", "08:09")
-    other = {"call_type": "forward", "end_time": "2026-02-10T08:05:00.000000+00:00"}
-    assert record["additional_fields"] == {"other_rows": "x", "other_rows_": [other]}
-
-
 def test_hidden_values_of_a_dropped_row_stay_hidden(account: Accounts) -> None:
     catalog = selecting("call_logs")
     (entry,) = [item for item in catalog["streams"] if item["tap_stream_id"] == "call_logs"]
