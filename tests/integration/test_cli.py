@@ -120,26 +120,17 @@ def test_names_survive_any_output_encoding(box: Account, encoding: str) -> None:
     assert run.stdout.isascii() == (encoding != "utf-8")
 
 
-def test_records_are_equal_with_and_without_stream_maps(box: Account) -> None:
-    plain = box.run()
-    mapped = box.run(stream_maps={"call_logs": {"new": "1"}})
-    assert [{**record, "new": 1} for record in plain.records] == mapped.records
-    assert len(plain.records) == 40
-    assert list(map(set, plain.of("RECORD"))) == list(map(set, mapped.of("RECORD")))
-
-
-NO_OBJECT = {"[1]": "", "5": "", '"text"': ""}
 NO_JSON = {"\n\n{": "; see line 3", "": "; see line 1", "[" * 100_000: "", "\udcff\udcfe{": ""}
 
 
 @pytest.mark.parametrize(
     ("option", "content", "place"),
     [
-        *(("--config", *case) for case in NO_OBJECT.items()),
+        *(("--config", text, "") for text in ("[1]", "5", '"text"')),
         *(
-            (name, *case)
+            (name, text, place)
             for name in ("--config", "--state", "--catalog")
-            for case in NO_JSON.items()
+            for text, place in NO_JSON.items()
         ),
     ],
 )
@@ -148,12 +139,11 @@ def test_invalid_input_file_is_one_line(
 ) -> None:
     path = tmp_path / "odd.json"
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
-    run = box.run_tap({} if option == "--config" else box.config, option, str(path))
-    assert box.stats.token_requests == 0
+    run = box.run_tap(None if option == "--config" else box.config, option, str(path))
     assert run.exit_code == 1
-    assert f"The {option} file must be a JSON object in UTF-8{place}" in run.log
-    assert run.log.count("ERROR") == 1
+    assert run.logged("ERROR") == [f"The {option} file must be a JSON object in UTF-8{place}"]
     assert "Traceback" not in run.log
+    assert box.stats.token_requests == 0
 
 
 @pytest.mark.parametrize("option", ["--state", "--catalog"])
@@ -176,9 +166,9 @@ def test_missing_config_is_one_line(run_tap: RunTap, path: str, reason: str) -> 
     assert run.logged("ERROR") == [f"The --config file {reason}"]
 
 
-@pytest.mark.parametrize("options", [["--state", "/no.json"], ["--catalog", "/no"], ["--nonsense"]])
-def test_missing_file_and_unknown_option(run_tap: RunTap, options: list[str]) -> None:
-    assert run_tap({}, *options).exit_code == 2
+@pytest.mark.parametrize("option", ["--state=/no.json", "--catalog=/no", "--nonsense"])
+def test_missing_file_and_unknown_option(run_tap: RunTap, option: str) -> None:
+    assert run_tap({}, option).exit_code == 2
 
 
 def test_log_holds_nothing_secret_or_personal(account: Accounts, monkeypatch: Patch) -> None:
@@ -292,10 +282,10 @@ def test_invalid_config_of_the_logs_is_one_line(
     path = tmp_path / "logs.yml"
     path.write_text(text or "")
     run = run_shell("$TAP --discover", SINGER_SDK_LOG_CONFIG="" if text is None else str(path))
-    is_valid = text in {None, "version: 1"}
-    assert run.returncode == (not is_valid)
-    assert bool(run.stdout) == is_valid
-    if not is_valid:
+    if text in {None, "version: 1"}:
+        assert (run.returncode, run.stdout[:1]) == (0, "{")
+    else:
+        assert (run.returncode, run.stdout) == (1, "")
         (line,) = run.stderr.splitlines()
         assert line.startswith("The file that SINGER_SDK_LOG_CONFIG names is invalid (")
 
