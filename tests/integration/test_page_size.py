@@ -67,23 +67,6 @@ def test_smaller_grant_later_loses_no_call(
         assert 12 < box.stats.requests <= (60 if granted == 200 else 220)
 
 
-@pytest.mark.parametrize(("number", "fault"), [(2, "redirect"), (3, "500")])
-def test_larger_page_that_fails_twice_is_given_up(
-    account: Accounts, number: int, fault: str
-) -> None:
-    with account(ROWS, faults=dict.fromkeys((number, number + 1), fault)) as box:
-        box.read(**START)
-        sizes = [params["size"] for _, params, _ in box.stats.log]
-    assert (sizes[number - 1], sizes[number + 1]) == ("1000", "200")
-
-
-@pytest.mark.parametrize("faults", [3, 4, 5])
-def test_size_is_requested_again_after_an_outage(account: Accounts, faults: int) -> None:
-    with account(4_000, max_size=200, faults=dict.fromkeys(range(1, faults + 1), "500")) as box:
-        box.read(**START)
-        assert box.stats.requests <= 4_000 / 200 * 1.05 + 12 + faults
-
-
 def test_size_that_is_granted_at_last_is_remembered(account: Accounts) -> None:
     def lower(number: int) -> None:
         if number == 8:
