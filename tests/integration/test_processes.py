@@ -1,4 +1,4 @@
-"""Rules 9 and 10 with real processes: signals, kills, pipes, and runs side by side."""
+"""Rules 9 and 10 with real processes: signals, kills and pipes."""
 
 import json
 import os
@@ -22,9 +22,6 @@ from zoho_voice_sandbox.clock import SystemClock
 
 # Windows of a month, so that a run has many; no limit, so that no process waits in real time.
 UNLIMITED = {"max_range_days": 31, "limit_calls": 10_000}
-# Periods and locks of seconds, and answers that name no minutes: the processes wait in real time.
-FAST = {"limit_calls": 10, "limit_seconds": 2, "lock_seconds": 2, "throttle": "429"}
-LIMITS = {"rate_limit_calls": 10, "rate_limit_seconds": 2, "lock_seconds": 2}
 Start = Callable[..., Any]
 """The fixture `start`."""
 
@@ -97,22 +94,6 @@ def test_signal_while_nobody_reads_is_obeyed(
         run = wait(process, first)
     assert run.exit_code == 143, run.log
     assert run.bookmark <= run.records[-1]["start_time"]
-
-
-def test_lock_of_one_run_stops_the_other(account: Accounts, start: Start) -> None:
-    with account(700, faults={6: "lock"}, **FAST) as box:
-        processes = [start(box, page_size=80, **LIMITS) for _ in range(2)]
-        runs = [wait(process) for process in processes]
-        assert [run.exit_code for run in runs] == [0, 0]
-        assert all(set(run.ids) == server_ids(box) for run in runs)
-        assert box.stats.violations == 0
-        assert box.stats.requests >= 20
-        # The other one may have had one request under way when the lock began, and no more.
-        assert box.stats.locked_calls <= 1
-        moments = [moment for moment, _, _ in box.stats.log]
-    locked = moments[5]
-    assert not [moment for moment in moments[7:] if locked < moment < locked + 2]
-    assert any("waiting" in run.log and "lock" in run.log for run in runs)
 
 
 # Its clock stops in the middle of a transaction, when it is asked for the second time.
