@@ -106,14 +106,6 @@ def test_server_clock_never_set_holds_no_bookmark(account: Accounts, date: int) 
     assert "is in the future" not in second.log
 
 
-def test_runs_in_a_row_share_the_limit(account: Accounts) -> None:
-    with account(1_200) as box:
-        for _ in range(4):
-            box.read(page_size=70)
-        assert (box.stats.violations, box.stats.locked_calls) == (0, 0)
-        assert box.stats.requests >= 60
-
-
 @pytest.mark.parametrize(
     ("number", "signum"),
     [*((number, signal.SIGTERM) for number in range(1, 12)), (11, signal.SIGINT)],
