@@ -29,7 +29,6 @@ from tests.support.recordings import (
 )
 from zoho_voice_sandbox.dialect import FileLength
 
-DAY = 86_400_000
 HOUR = 3600.0
 FILES = ("recordings",)
 LENGTHS = get_args(FileLength)
@@ -288,13 +287,6 @@ def test_refusal_in_unknown_words_ends(
         assert failed == ([5, 6, 7] if ends else [*range(5, count_of_rows)])
 
 
-def test_rejected_tokens_are_renewed_a_few_times(account: FileAccounts) -> None:
-    with account(100, file_faults=dict.fromkeys(range(1, 1000), "token")) as box:
-        run = box.succeed(filters={"isRecording": True})
-        assert len(errors(run)) == sum("call_recording" in row for row in box.store.rows())
-        assert box.stats.tokens <= 8
-
-
 @pytest.mark.parametrize(
     ("number", "batch"), [(1, 1), (5, 1), (31, 1), (60, 1), (1, 10), (2, 10), (5, 10)]
 )
@@ -446,10 +438,7 @@ WHOLE = AUDIO + bytes(range(1, 251)) * 20
 def test_growing_file_is_replaced(
     account: FileAccounts, length: str, age: float, runs: list[tuple[float, int, int]]
 ) -> None:
-    """By seconds before each run, how much there is by then, and all requests for it.
-
-    A header is requested until more follows; a file has ten minutes to be completed.
-    """
+    """Each run is given by the seconds before it, the size by then, and all requests so far."""
     with account(None, file_length=length) as box:
         box.add_file("new", "new.wav", round((NOW - age) * 1000))
         state = None
