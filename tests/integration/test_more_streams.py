@@ -153,16 +153,6 @@ def test_catalog_goes_before_the_setting(account: Accounts) -> None:
     assert {message["stream"] for message in run.of("RECORD")} == {"queues", "call_logs"}
 
 
-def test_streams_in_the_environment(account: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
-    with account() as box:
-        config = {**box.config, "rate_limit_calls": 10_000, "streams": "queues, numbers"}
-        for name, value in config.items():
-            monkeypatch.setenv(f"TAP_ZOHOVOICE_{name.upper()}", str(value))
-        run = box.run_tap(None, "--config=ENV")
-    assert run.exit_code == 0, run.log
-    assert {message["stream"] for message in run.of("RECORD")} == {"queues", "numbers"}
-
-
 FAULTY = {"users": "users", "sms_logs": "sms_logs", "agent_status_changes": "status_audit"}
 
 
