@@ -64,14 +64,6 @@ def test_bookmark_is_loaded(
     assert caplog.messages == lines
 
 
-@pytest.mark.parametrize("newest", [17, None, "soon", "zzzz", [LATE], {}, "1712012212345"], ids=str)
-def test_invalid_start_of_the_newest_call_is_dropped(box: Account, newest: object) -> None:
-    run = box.read(state=state_of(EARLY, newest_start_time=newest))
-    assert run.state["bookmarks"]["call_logs"]["newest_start_time"][:4] == "2026"
-    without = {"replication_key": "start_time", "newest_start_time": newest}
-    assert box.run(state={"bookmarks": {"call_logs": without}}).exit_code == 0
-
-
 # What Meltano, loaders and other runners make of a state.
 WRAPPERS: list[Callable[[Any], dict[str, Any]]] = [
     lambda state: state,
