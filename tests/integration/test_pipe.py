@@ -190,29 +190,16 @@ def test_missing_target_fails_the_script(
     assert "no-such-target" in capsys.readouterr().err
 
 
-def cron_command(folder: Path) -> tuple[str, str, str]:
-    """Return how cron runs the command of the documentation, in a folder."""
+def test_cron_runs_one_script_and_gets_its_exit_code(run_stubs: Stubs, tmp_path: Path) -> None:
     page = (DOCS / "orchestrators.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^7 \* \* \* \* (.*pipe\.sh.*)$", page, re.MULTILINE)
-    assert len(commands) == 1
-    (folder / "pipe.sh").write_bytes(SCRIPT.read_bytes())
-    return "/bin/sh", "-c", commands[0].replace("/opt/zoho", str(folder))
-
-
-def test_cron_gets_the_exit_code_of_script(run_stubs: Stubs, tmp_path: Path) -> None:
-    command = cron_command(tmp_path)
-    assert run_stubs(f"{GOOD_TAP}; echo problem >&2", GOOD_TARGET, *command) == 0
-    assert (tmp_path / "states.jsonl").read_text().splitlines()[-1] == STATE
-    assert (tmp_path / "sync.log").read_text() == "problem\n"
-    assert run_stubs(f"{GOOD_TAP}; exit 1", GOOD_TARGET, *command) == 1
-
-
-def test_cron_starts_no_run_while_one_is_going(run_stubs: Stubs, tmp_path: Path) -> None:
-    command = cron_command(tmp_path)
-    again = tmp_path / "again.sh"
-    again.write_text(command[-1])
+    (line,) = re.findall(r"^7 \* \* \* \* (.*pipe\.sh.*)$", page, re.MULTILINE)
+    command = ("/bin/sh", "-c", line.replace("/opt/zoho", str(tmp_path)))
+    (tmp_path / "pipe.sh").write_bytes(SCRIPT.read_bytes())
+    (tmp_path / "again.sh").write_text(command[-1])
     # The tap starts what cron would start; that must not get as far as a tap.
-    tap = f"echo started >>runs; sh {again}; echo $? >code; echo line"
+    tap = "echo started >>runs; sh again.sh; echo $? >code; echo problem >&2; echo line"
     assert run_stubs(tap, GOOD_TARGET, *command) == 0
-    assert (tmp_path / "runs").read_text() == "started\n"
-    assert (tmp_path / "code").read_text() == "0\n"
+    written = {name: (tmp_path / name).read_text() for name in ("runs", "code", "sync.log")}
+    assert written == {"runs": "started\n", "code": "0\n", "sync.log": "problem\n"}
+    assert (tmp_path / "states.jsonl").read_text().splitlines()[-1] == STATE
+    assert run_stubs(f"{GOOD_TAP}; exit 1", GOOD_TARGET, *command) == 1
