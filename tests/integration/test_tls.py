@@ -133,16 +133,11 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("service", ["accounts", "voice"])
-@pytest.mark.parametrize(("answer", "line", "asked"), REFUSALS)
+@pytest.mark.parametrize("refusal", REFUSALS)
 def test_refusal_of_a_proxy_is_told(
-    box: Account,
-    fronts: tuple[Gate, Gate],
-    monkeypatch: Patch,
-    service: str,
-    answer: str,
-    line: str,
-    asked: int,
+    box: Account, fronts: tuple[Gate, Gate], monkeypatch: Patch, service: str, refusal: Any
 ) -> None:
+    answer, line, asked = refusal
     with Proxy(answer) as proxy:
         set_proxy(monkeypatch, proxy, "127.0.0.1" if service == "voice" else "")
         run = box.run()
