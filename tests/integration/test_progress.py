@@ -100,18 +100,6 @@ def test_line_before_the_first_records(
     assert any(line.startswith(start) for line in watch.lines), watch.lines
 
 
-def test_estimated_time_left_is_accurate(account: Accounts, watch: Watch) -> None:
-    with account(3_000, max_range_days=31) as box:
-        box.read(page_size=10)
-        end = box.clock.time
-    moments = zip(watch.times[1:], watch.records, strict=True)
-    told = [(moment, getattr(record, "seconds_left", None)) for moment, record in moments]
-    late = [(moment, left) for moment, left in told if left and moment - NOW > (end - NOW) / 4]
-    assert len(late) > 3
-    for moment, left in late:
-        assert moment + left == pytest.approx(end, abs=0.2 * (end - NOW))
-
-
 def test_run_of_one_window_logs_ten_lines(account: Accounts) -> None:
     with account(60) as box:
         run = box.succeed()
@@ -140,10 +128,16 @@ def fields(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("json_logs")
-def test_windows_and_waits_are_structured_fields(account: Accounts) -> None:
-    with account(max_range_days=31) as box:
-        run = box.read(page_size=20)
-        requests = box.stats.requests
+def test_windows_waits_and_estimates_are_structured_fields(account: Accounts, watch: Watch) -> None:
+    with account(3_000, max_range_days=31) as box:
+        run = box.read(page_size=10)
+        requests, end = box.stats.requests, box.clock.time
+    moments = zip(watch.times[1:], watch.records, strict=True)
+    told = [(moment, getattr(record, "seconds_left", None)) for moment, record in moments]
+    late = [(moment, left) for moment, left in told if left and moment - NOW > (end - NOW) / 4]
+    assert len(late) > 3
+    for moment, left in late:
+        assert moment + left == pytest.approx(end, abs=0.2 * (end - NOW))
     windows = fields(run, "window")
     assert len(windows) > 5
     assert sum(window["rows"] for window in windows) == len(run.records)
