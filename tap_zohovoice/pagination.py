@@ -19,13 +19,9 @@ _ENVELOPE_KEYS = {"meta", "status", "code", "message"}
 
 
 def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any], int | None]:
-    """Return the rows of a page, and `meta.total` if it is usable.
-
-    Raises:
-        UnexpectedResponseError: If there are no rows, but there may be some.
-    """
+    """Return the rows of a page, or raise `UnexpectedResponseError`; and a usable `meta.total`."""
     rows = body.get(key)
-    if rows is None:
+    if rows in (None, ""):
         unknown = [name for name, value in body.items() if name not in _ENVELOPE_KEYS and value]
         if unknown:
             message = f"{key} not found, but {len(unknown)} unknown members"
@@ -46,11 +42,7 @@ def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any
 def convert_row(
     row: object, convert: Callable[[object], dict[str, Any]], index: int, name: str
 ) -> dict[str, Any]:
-    """Convert a row; an error names its index and its list.
-
-    Raises:
-        ZohoVoiceError: If the row is unusable.
-    """
+    """Convert a row, or raise `ZohoVoiceError` with its index and its list."""
     try:
         return convert(row)
     except InvalidRecordError as error:
@@ -76,12 +68,7 @@ class PageRequest:
         return {"from": str(self.offset), "size": str(self.size), **self.params}
 
     def parse(self, body: Mapping[str, Any], convert: Callable[[object], dict[str, Any]]) -> "Page":
-        """Parse the response.
-
-        Raises:
-            UnexpectedResponseError: If there are no rows, but there may be some.
-            ZohoVoiceError: If a row is unusable.
-        """
+        """Parse the response; the errors are those of `parse_rows` and `convert_row`."""
         logs, total = parse_rows(body, "logs", self.offset)
         rows = [
             SerializedRecord.from_record(convert_row(log, convert, index, self.name))

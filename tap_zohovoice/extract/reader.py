@@ -55,11 +55,7 @@ class CallLogReader:
         return self.planner.start_at(checkpoint.window.first, checkpoint.window.last)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
-        """Read window after window, oldest first: yield page requests, and results.
-
-        Raises:
-            ZohoVoiceError: If the calls cannot be read completely.
-        """
+        """Yield page requests and results, the oldest first, or raise `ZohoVoiceError`."""
         try:
             while window := self.planner.next_window():
                 calls = yield from self._read(window)
@@ -127,10 +123,9 @@ class CallLogReader:
     def _read_by_call_type(
         self, window: DateWindow, total: int | None, known: Mapping[str, int]
     ) -> Generator[PageRequest | WindowResult, Page, CallRows]:
-        """Read a window by types of calls, except those of which the numbers of rows are known.
+        """Read a window by those types of calls whose numbers of rows are not known.
 
-        Raises:
-            WindowTooLargeError: If rows are still missing.
+        `WindowTooLargeError` is raised if rows are still missing.
         """
         calls, whole, counts = CallRows(), dict(self._windows.rows), dict(known)
         # If all types may take too many requests, each is emitted at once.

@@ -28,7 +28,8 @@ class ListStream(ZohoVoiceStream):
     rejects_end: ClassVar[bool] = False  # whether an offset after the last row may be rejected
 
     _rows: list[Record]  # of the last page
-    _row_count = 0  # of the last page; 0 if no page follows
+    _row_count = 0  # rows of the last page to skip; 0 if no page follows
+    _overlap = 0  # rows that the next page has again, to show whether rows have moved
     _emitted: dict[str, Record]
     _seen: dict[str, None]  # keys of this pass over the list
     _has_moved = False  # whether rows changed their order in this pass
@@ -67,6 +68,7 @@ class ListStream(ZohoVoiceStream):
         with self.services.reporter.task(progress.snapshot):
             for attempt in range(_MAX_PASSES):
                 before, self._seen, self._has_moved = len(self._emitted), {}, False
+                self._overlap = 0
                 for record in self._request_pages(context):
                     known = self._emitted.setdefault(self.record_key(record), record)
                     if known is record:
@@ -94,7 +96,7 @@ class ListStream(ZohoVoiceStream):
         try:
             yield from self.request_records(context)
         except InvalidParameterError as error:
-            if not (self.rejects_end and self._seen and error.rejected):
+            if not (error.rejected and (len(self._seen) == 1 or (self.rejects_end and self._seen))):
                 raise
             # It raises an error, unless it is the offset that is rejected.
             self.api.get_json(self.get_url_params(context, 0), dict)
@@ -124,13 +126,15 @@ class ListStream(ZohoVoiceStream):
         self._rows = self.api.parse_json(response, self.parse_page)
         keys = list(dict.fromkeys(map(self.record_key, self._rows)))
         known = [key for key in self._seen if key in keys]
-        self._has_moved |= known != keys[: len(known)]  # a new row moves all others by one
+        # A new row moves all others by one.
+        self._has_moved |= known != keys[: len(known)] or len(known) < self._overlap
         if keys and len(known) == len(keys):
             # If offsets count from 1, a single row may be the last row again.
             self._has_moved |= keys != list(self._seen)[-1:]
             self._rows = []
         self._seen |= dict.fromkeys(keys)
-        self._row_count = len(self._rows) if self.size_param else 0
+        self._overlap = int(len(self._rows) > 1 and not self.rejects_end)
+        self._row_count = len(self._rows) - self._overlap if self.size_param else 0
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[Record]:

@@ -5,14 +5,13 @@ A call log does not say which of them it belongs to, but the list of calls can b
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from operator import itemgetter
 from typing import Any
 
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
-from tap_zohovoice._time import format_timestamp
-from tap_zohovoice.exceptions import UnexpectedResponseError
+from tap_zohovoice._time import format_timestamp, parse_date
+from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
 from tap_zohovoice.pagination import parse_rows
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
@@ -21,7 +20,7 @@ from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
 from tap_zohovoice.streams.lists import ListStream, OwnedStream
 
-_PERIOD, _SHORTEST_PERIOD = dt.timedelta(days=366), dt.timedelta(days=1)
+_LONGEST_PERIOD, _PERIOD, _SHORTEST_PERIOD = map(dt.timedelta, (366, 30, 7))
 
 
 class CallLinkStream(OwnedStream, IncrementalStream):
@@ -87,8 +86,8 @@ CALL_LINK_STREAMS = (CallQueuesStream, CallAgentsStream, CallCampaignsStream)
 class AgentStatusChangesStream(OwnedStream, ListStream):
     """Changes of status of each agent.
 
-    Each change carries the time of the one before. So a gap is detected, and its period is
-    requested again in halves. Whether `from` and `size` count agents or changes is not documented:
+    Each change carries the time of the one before. If that one was not returned, it is requested.
+    Whether `from` and `size` count agents or changes is not documented:
     for a single agent, pages advance by the changes received, which is right for both.
     """
 
@@ -106,8 +105,8 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
     rejects_end = True  # it is after the only agent, if `from` counts agents
 
     _params: Mapping[str, str]  # of the agent and the period
-    _previous = ""  # time of the change before the period, if it is known
-    _gaps = 0
+    _period = _LONGEST_PERIOD  # shorter if Zoho rejects it, or returns a part of the changes
+    _before: set[str]  # times of changes that others follow
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
@@ -115,39 +114,52 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        start, end, self._gaps = self.get_starting_time(context), self.services.present, 0
+        agent, start = (context or {})[self.owner_key], self.get_starting_time(context)
+        last, end = format_timestamp(start - dt.timedelta.resolution), self.services.present
+        has_last, lost, gaps = False, set[str](), 0
         while start < end:
-            until = min(start + _PERIOD, end)
-            yield from self._read_period((context or {})[self.owner_key], start, until)
+            # Without recent changes, those of a long period may be a part of them.
+            until = min(start + self._period, end - _PERIOD if end - start > _PERIOD else end)
+            self._before = set()
+            try:
+                changes = self._fetch(agent, start, until)
+            except InvalidParameterError:
+                if until - start <= _SHORTEST_PERIOD:
+                    raise
+                self._period = (until - start) / 4
+                continue
+            while missing := {time for time in self._before - lost if time > last} - changes.keys():
+                moment = max(missing)
+                changes |= {} if gaps else self._fetch_until(agent, moment)
+                if moment not in changes:
+                    lost.add(moment)
+                    gaps += has_last or moment > min(changes, default=moment)
+            for time in sorted(changes):
+                if last < time < format_timestamp(until):
+                    yield changes[time]
+                    self.advance_bookmark(time, context)
+                    last, has_last = time, True
+            self.write_state()
             start = until
-        if self._gaps:
+        if gaps:
             message = "%d status changes do not follow the previous one; Zoho may not have kept all"
-            self.logger.warning(message, self._gaps)
+            self.logger.warning(message, gaps)
 
-    def _read_period(self, agent: str, start: dt.datetime, end: dt.datetime) -> Iterator[Record]:
-        """Return the changes of a period, in order; request its halves if one is missing."""
+    def _fetch_until(self, agent: str, time: str) -> dict[str, Record]:
+        """Return a change that a longer period lacks, if Zoho has it, and some before it."""
+        moment, found = parse_date(time), dict[str, Record]()
+        if self._period < _LONGEST_PERIOD:
+            found = self._fetch(agent, moment - self._period, moment)
+        if time not in found and (found := self._fetch(agent, moment, moment)):
+            self._period = max(min(self._period / 4, _PERIOD), _SHORTEST_PERIOD)
+        return found
+
+    def _fetch(self, agent: str, start: dt.datetime, end: dt.datetime) -> dict[str, Record]:
+        """Return the changes of a period by their times."""
         # Whether the ends of a period are included is not documented.
-        first, last = round(start.timestamp() * 1000) - 1, round(end.timestamp() * 1000) + 1
-        period = {"fromEpoch": str(first), "toEpoch": str(last)}
-        self._params, self._previous = {**period, "agentIds": agent, "tz": "GMT"}, ""
-        changes = sorted(self.read_list(None), key=itemgetter("current_action_time"))
-        previous, gaps = self._previous, 0
-        for change in changes:
-            began = change["previous_action_time"]
-            gaps += bool(previous and began and began != previous)
-            previous = change["current_action_time"]
-        if gaps and not self._gaps and end - start > _SHORTEST_PERIOD:
-            middle = start + (end - start) / 2
-            yield from self._read_period(agent, start, middle)
-            yield from self._read_period(agent, middle, end)
-            return
-        self._gaps += gaps
-        bounds = format_timestamp(start), format_timestamp(end)
-        for change in changes:
-            if bounds[0] <= change["current_action_time"] < bounds[1]:
-                yield change
-                self.advance_bookmark(change["current_action_time"], {self.owner_key: agent})
-        self.write_state()
+        low, high = round(start.timestamp() * 1000) - 1, round(end.timestamp() * 1000) + 1
+        self._params = {"fromEpoch": str(low), "toEpoch": str(high), "tz": "GMT", "agentIds": agent}
+        return {change["current_action_time"]: change for change in self.read_list(None)}
 
     @override
     def parse_page(self, body: dict[str, Any]) -> list[Record]:
@@ -165,6 +177,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
         if not is_known:
             message = "list has an unknown form"
             raise UnexpectedResponseError(message)
-        for change in self.convert_rows(before):
-            self._previous = self._previous or change["current_action_time"]
-        return self.convert_rows(hits)
+        changes = self.convert_rows(hits)
+        self._before |= {change["current_action_time"] for change in self.convert_rows(before)}
+        self._before |= {change["previous_action_time"] or "" for change in changes}
+        return changes

@@ -50,6 +50,7 @@ class Server:
         # Of campaigns, each page has ten rows.
         self.max_size = 10 if stream is CampaignsStream else 1000
         self.base, self.meta, self.orders = 0, dict[str, Any](), itertools.count(1)
+        self.unit = 1  # rows that an offset counts
         self.url = f"{VOICE}/rest/json/{stream.path}"
         self.mock, self._mocker = mock.get(self.url, json=self.respond), mock
 
@@ -68,7 +69,7 @@ class Server:
             self.rows.sort(key=lambda row: zlib.crc32(f"{number} {row[key]}".encode()))
         size = int(request.qs.get(self.stream.size_param, ["1000"])[0])
         offset = request.qs.get("from") or request.qs.get("from_index") or ["0"]
-        first = max(int(offset[0]) - self.base, 0)
+        first = max(int(offset[0]) * self.unit - self.base, 0)
         rows = self.rows[first : first + min(size, self.max_size)]
         return {"code": "200", "status": "SUCCESS", self.stream.envelope: rows, **self.meta}
 
@@ -117,7 +118,7 @@ def test_requests_name_offset_size_and_archive(read: Read, mock: Mocker, stream:
 
     assert server.queries == [
         query(0, 1),  # whether the scope is there
-        *(query(0), query(size), query(size + 7)),
+        *(query(0), query(size - 1), query(size + 6)),  # each begins with the last row before it
         *([query(0) | archived] if is_sms else []),
     ]
 
@@ -156,6 +157,44 @@ def test_list_in_changing_order_is_read_again(
     assert sorted(read_keys(stream)) == sorted(server.keys)
 
 
+REJECTED = {"code": "ZVT015", "message": "offset", "status": "ERROR"}
+
+
+@pytest.mark.parametrize("stream", OFFSET_PAGED)
+@pytest.mark.parametrize(
+    ("count", "rows", "more"),
+    [
+        *itertools.product([1, 137], ["", None], [{}]),
+        *itertools.product([1, 137], [[]], [{"status_code": 404, "json": REJECTED}]),
+        (137, [], {"status_code": 404, "json": {**REJECTED, "code": "404", "message": "No rows"}}),
+    ],
+)
+def test_end_in_any_form(
+    read_keys: Any, mock: Mocker, stream: Any, count: int, rows: Any, more: Any
+) -> None:
+    server = Server(mock, stream, count)
+    end: Any = {"json": {"code": "200", "status": "SUCCESS", stream.envelope: rows}, **more}
+    mock.get(
+        server.url, additional_matcher=lambda request: int(request.qs["from"][0]) >= count, **end
+    )
+    assert read_keys(stream) == server.keys
+
+
+@pytest.mark.parametrize("stream", OFFSET_PAGED)
+def test_row_that_moves_to_an_earlier_page_is_read(
+    read_keys: Any, mock: Mocker, stream: Any
+) -> None:
+    server = Server(mock, stream, 120)
+
+    def delete_a_row(request: Any) -> bool:
+        if request.qs["from"] != ["0"] and len(server.rows) == 120:
+            del server.rows[3]
+        return False
+
+    mock.get(server.url, additional_matcher=delete_a_row, json={})
+    assert {*read_keys(stream)} > {*server.keys}
+
+
 @pytest.mark.parametrize("missing", [{}, {"meta": {"total": 120}}])
 def test_promised_rows_are_requested_again(read_keys: Any, mock: Mocker, missing: Any) -> None:
     server, count = Server(mock, USERS, 120), itertools.count(1)
@@ -184,9 +223,13 @@ def test_list_that_cannot_be_whole_is_an_error(read: Read, mock: Mocker, stream:
     server.shuffles = 1000
     with pytest.raises(Exception, match=f"The order of the list of {stream.name} changes"):
         read(stream.name)
-    for rows in (rows_of(stream, 60), [*rows_of(stream, 2), *rows_of(stream, 1)]):
-        server = Server(mock, stream, rows)
-        server.base = 1_000_000  # each offset gives the first page
+    base, first_page = "base", 1_000_000  # at each offset
+    for rows, member, value in (
+        (rows_of(stream, 60), base, first_page),
+        ([*rows_of(stream, 2), *rows_of(stream, 1)], base, first_page),
+        (rows_of(stream, 250), "unit", stream.page_size),
+    ):
+        setattr(Server(mock, stream, rows), member, value)
         with pytest.raises(Exception, match="the same rows of the list"):
             read(stream.name)
 
@@ -239,8 +282,8 @@ def messages_of(count: int) -> list[dict[str, Any]]:
     ("order", "requests"),
     [
         (lambda row: -row["submittedTime"], 3),  # the newest first, which ends at the start
-        (lambda row: row["submittedTime"], 12),
-        (lambda row: (row["submittedTime"] % 14_400_000, row["submittedTime"]), 12),
+        (lambda row: row["submittedTime"], 13),
+        (lambda row: (row["submittedTime"] % 14_400_000, row["submittedTime"]), 13),
     ],
 )
 def test_messages_in_any_order_are_read(
@@ -262,20 +305,33 @@ AUDIT = f"{VOICE}/rest/json/zv/metrics/statusaudit/list"
 
 
 def serve_changes(
-    mock: Mocker, moments: list[int], longest: int = 0, lost: int | None = None, **more: Any
+    mock: Mocker,
+    moments: list[int],
+    longest: int = 0,
+    lost: int | None = None,
+    newest: int = 0,
+    oldest: int = 0,
+    rejects: int = 0,
+    **more: Any,
 ) -> Any:
     """Serve the changes of one agent.
 
     Of a period longer than `longest`, only the first and the last one are returned; the change
-    number `lost` is returned never.
+    number `lost` is returned never. `newest` and `oldest` are the parts of a period that are
+    returned, and one longer than `rejects` is rejected.
     """
     Server(mock, USERS, [{"userid": "1", "agentId": "7"}, {"userid": "2"}])
     chain = list(zip([0, *moments], moments, strict=False))
     if lost is not None:
         del chain[lost]
 
-    def respond(request: Any, _context: Any) -> dict[str, Any]:
+    def respond(request: Any, context: Any) -> dict[str, Any]:
         first, last = (int(request.qs[name][0]) for name in ("fromepoch", "toepoch"))
+        if rejects and last - first > rejects:
+            context.status_code = 400
+            return {**NEIN, "message": "The range is too long"}
+        first = max(first, last - newest) if newest else first
+        last = min(last, first + oldest) if oldest else last
         hits = [
             {"previous_action_time": before, "current_action_time": at, "agent_id": None}
             for before, at in chain
@@ -316,19 +372,35 @@ def test_change_at_end_of_period_comes_once(read: Read, mock: Mocker) -> None:
     server = serve_changes(mock, [start, end_of_first, end_of_first + 1])
     times = [row["current_action_time"] for row in read(STATUS, start_date="2025-01-25T12:00:00Z")]
     assert len(times) == len(set(times)) == 3
-    assert len({request.qs["fromepoch"][0] for request in server.request_history}) == 2
+    assert len({request.qs["fromepoch"][0] for request in server.request_history}) == 3
 
 
+@pytest.mark.parametrize("ago", [0, 10, 400])  # days of all changes but the last one
 @pytest.mark.parametrize(
     ("gap", "count", "told"),
-    [({"longest": 8 * DAY}, 20, False), ({"lost": 10}, 19, True)],
-    ids=["read again in halves", "stays"],
+    [
+        ({"longest": 8 * DAY}, 20, False),
+        ({"lost": 10}, 19, True),
+        ({"lost": 0}, 19, False),  # nothing is known before it
+        *(({"newest": days * DAY}, 20, False) for days in (1, 6, 30)),
+        ({"oldest": 30 * DAY}, 20, False),
+        ({"rejects": 32 * DAY}, 20, False),
+    ],
 )
 def test_gap_is_read_again_and_told(
-    read: Read, mock: Mocker, caplog: pytest.LogCaptureFixture, gap: Any, count: int, told: bool
+    read: Read,
+    mock: Mocker,
+    caplog: pytest.LogCaptureFixture,
+    ago: int,
+    gap: Any,
+    count: int,
+    told: bool,
 ) -> None:
-    serve_changes(mock, one_a_day(20), **gap)
-    assert len(read(STATUS, start_date="2026-01-01")) == count
+    *others, last = one_a_day(20)
+    serve_changes(mock, [*(moment - ago * DAY for moment in others), last], **gap)
+    times = [row["current_action_time"] for row in read(STATUS, start_date="2024-01-01")]
+    assert len(times) == count
+    assert times == sorted({*times})
     assert ("1 status changes do not follow the previous one" in caplog.text) == told
     assert ("do not follow" in caplog.text) == told
 
