@@ -79,9 +79,7 @@ class WindowReader:
     def _verify_end(self, window: DateWindow, rows: Rows) -> Flow[None]:
         """Verify that a long window was not cut off at the limit of offsets.
 
-        Raises:
-            WindowTooLargeError: If the days after the last row, requested separately, have rows
-                that were not received before, or prove nothing.
+        `WindowTooLargeError` is raised if the days after the last row have other rows.
         """
         for days in days_after(window, [row.start_time for row in rows.values()]):
             found = yield from self._page_flow(days).read_window()

@@ -76,8 +76,7 @@ def within_depth(value: object, levels: int = MAX_DEPTH) -> bool:
 def sanitize(value: Any, levels: int = 2 * MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON of any type
     """Make a value storable: U+FFFD for U+0000 and lone surrogates, text for large integers.
 
-    Raises:
-        RecursionError: If the value has more levels of lists and objects.
+    `RecursionError` is raised if it has more levels of lists and objects.
     """
     # PostgreSQL stores neither character, UTF-8 has no lone surrogates, and loaders that write
     # with orjson or Arrow fail at an integer beyond 64 bits.

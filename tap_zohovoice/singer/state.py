@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, Schema
+from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, Schema, StreamMetadata
 
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.exceptions import InvalidInputError
@@ -59,6 +59,9 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
         "replication_method": method,
         "forced_replication_method": method,
     }
+    if entry.metadata:  # without an entry of the stream, the SDK selects none of its fields
+        default = StreamMetadata(selected_by_default=stream.selected_by_default)
+        entry.metadata.setdefault((), default)
     for place in (entry, entry.metadata.get(())):
         for field, value in own.items():
             if getattr(place, field, None) not in (None, value):
@@ -66,6 +69,7 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
                 _LOGGER.warning(message, name, field.replace("_", "-"))
             if hasattr(place, field):
                 setattr(place, field, value)
+    entry.schema.type, entry.schema.required = "object", None
     properties: Any = entry.schema.properties
     for field, schema in stream.schema["properties"].items():
         given, own_schema = properties.get(field), Schema.from_dict(schema)

@@ -187,7 +187,7 @@ def test_catalog_entry_may_lack_a_member(box: Account, catalog: Catalogs, missin
 
 
 @pytest.mark.parametrize("name", ["logid", "start_time"])
-@pytest.mark.parametrize("form", ["deselected", "absent", "no properties"])
+@pytest.mark.parametrize("form", ["deselected", "absent", "no properties", "no stream", "required"])
 def test_catalog_cannot_drop_keys(box: Account, catalog: Catalogs, form: str, name: str) -> None:
     entry = catalog["streams"][0]
     for item in entry["metadata"]:
@@ -197,7 +197,14 @@ def test_catalog_cannot_drop_keys(box: Account, catalog: Catalogs, form: str, na
         del entry["schema"]["properties"][name]
     elif form == "no properties":
         entry["schema"]["properties"] = {}
-    assert all(record[name] for record in box.read(catalog=catalog).records)
+    elif form == "no stream":
+        entry["metadata"] = [item for item in entry["metadata"] if item["breadcrumb"]]
+    elif form == "required":
+        entry["schema"].update(type="string", required=["other"])
+    run = box.read(catalog=catalog)
+    assert all(record[name] for record in run.records)
+    assert run.of("SCHEMA")[0]["schema"]["type"] == "object"
+    assert "other" not in run.of("SCHEMA")[0]["schema"].get("required", [])
 
 
 def test_all_streams_keep_their_key(box: Account, catalog: Catalogs) -> None:
