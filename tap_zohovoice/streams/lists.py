@@ -30,6 +30,7 @@ class ListStream(ZohoVoiceStream):
     _rows: list[Record]  # of the last page
     _row_count = 0  # rows of the last page to skip; 0 if no page follows
     _overlap = 0  # rows that the next page has again, to show whether rows have moved
+    _can_overlap = True  # unless the server rounds offsets down to whole pages
     _emitted: dict[str, Record]
     _seen: dict[str, None]  # keys of this pass over the list
     _has_moved = False  # whether rows changed their order in this pass
@@ -130,10 +131,12 @@ class ListStream(ZohoVoiceStream):
         self._has_moved |= known != keys[: len(known)] or len(known) < self._overlap
         if keys and len(known) == len(keys):
             # If offsets count from 1, a single row may be the last row again.
-            self._has_moved |= keys != list(self._seen)[-1:]
+            is_end = keys == list(self._seen)[-1:]
+            self._has_moved |= not is_end
+            self._can_overlap &= is_end
             self._rows = []
         self._seen |= dict.fromkeys(keys)
-        self._overlap = int(len(self._rows) > 1 and not self.rejects_end)
+        self._overlap = int(len(self._rows) > 1 and self._can_overlap and not self.rejects_end)
         self._row_count = len(self._rows) - self._overlap if self.size_param else 0
 
     @override

@@ -50,7 +50,7 @@ class Server:
         # Of campaigns, each page has ten rows.
         self.max_size = 10 if stream is CampaignsStream else 1000
         self.base, self.meta, self.orders = 0, dict[str, Any](), itertools.count(1)
-        self.unit = 1  # rows that an offset counts
+        self.unit = self.step = 1  # rows that an offset counts; a multiple to which it is rounded
         self.url = f"{VOICE}/rest/json/{stream.path}"
         self.mock, self._mocker = mock.get(self.url, json=self.respond), mock
 
@@ -69,7 +69,7 @@ class Server:
             self.rows.sort(key=lambda row: zlib.crc32(f"{number} {row[key]}".encode()))
         size = int(request.qs.get(self.stream.size_param, ["1000"])[0])
         offset = request.qs.get("from") or request.qs.get("from_index") or ["0"]
-        first = max(int(offset[0]) * self.unit - self.base, 0)
+        first = max(int(offset[0]) // self.step * self.step * self.unit - self.base, 0)
         rows = self.rows[first : first + min(size, self.max_size)]
         return {"code": "200", "status": "SUCCESS", self.stream.envelope: rows, **self.meta}
 
@@ -193,6 +193,13 @@ def test_row_that_moves_to_an_earlier_page_is_read(
 
     mock.get(server.url, additional_matcher=delete_a_row, json={})
     assert {*read_keys(stream)} > {*server.keys}
+
+
+@pytest.mark.parametrize("stream", OFFSET_PAGED)
+def test_offsets_rounded_to_pages_are_read(read_keys: Any, mock: Mocker, stream: Any) -> None:
+    server = Server(mock, stream, 270)
+    server.step, server.meta = stream.page_size, {"meta": {"total": 270}}
+    assert read_keys(stream) == server.keys
 
 
 @pytest.mark.parametrize("missing", [{}, {"meta": {"total": 120}}])
