@@ -50,9 +50,9 @@ class Snapshot:
 
     def to_live_line(self, wait: str, elapsed: float) -> str:
         """Describe it for a terminal, which may cut off the end."""
-        # A figure that changes each second, even if no response arrives for a minute.
+        # A figure that changes each second, even in a wait or on a narrow terminal.
         clock = f"{dt.timedelta(seconds=int(elapsed))} elapsed"
-        return _join(self.done, wait, self.time_left, clock, self.details)
+        return _join(clock, self.done, wait, self.time_left, self.details)
 
     @property
     def time_left(self) -> str:

@@ -174,9 +174,8 @@ def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) 
         click.echo("Client ID and secret: Self Client, Client Secret.")
         click.echo(f"Code: Self Client, Generate Code, scope {scope}.")
         for name, label in _LABELS.items():
-            is_hidden = name != "client_id"
             if not values[name]:
-                values[name] = click.prompt(label, value_proc=text, hide_input=is_hidden)
+                values[name] = click.prompt(label, value_proc=text, hide_input=name != "client_id")
 
 
 def _exchange_code(tokens: OAuthTokens, data_center: str, code: str, scope: str) -> str:

@@ -80,11 +80,8 @@ def validation_errors(
     """Return one line for each error in clean settings; none quotes a secret or personal value."""
     errors = dict(_schema_errors(config, schema))
     valid = {name: value for name, value in config.items() if name not in errors}
-    return [
-        *errors.values(),
-        *_check_dates(valid, now),
-        *_check_storage(valid.get("recordings_path", "")),
-    ]
+    others = [*_check_dates(valid, now), *_check_storage(valid.get("recordings_path", ""))]
+    return [*errors.values(), *others]
 
 
 def _schema_errors(

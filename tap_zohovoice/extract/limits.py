@@ -16,6 +16,8 @@ LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
 _ROUND_ROWS = 50
 """A limit of lists that is not known is likely to be a multiple of this."""
+TRUSTED_DAYS = 7
+"""Days of a range that are trusted without proof: a daily run requests no more."""
 DEFAULT_SIZE = 200
 """The size of first pages, unless `page_size` is set: clients use it."""
 
@@ -28,6 +30,7 @@ class ServerLimits:
         self.window_requests = _MAX_WINDOW_REQUESTS  # of a window of several days
         self.reachable_rows = LIKELY_LIMITS[0] - size  # that offsets are likely to reach
         self.deepest_row = 0  # largest offset + number of received rows
+        self.was_silent = False  # whether the last first page had no rows
         self.confirmed_end = 0  # largest `from` + `size` of a request that returned rows
         self.large_end = LIKELY_LIMITS[0]  # of pages of more than the base, likely or observed
         self.full_page_rows = 0  # 0: unknown

@@ -11,7 +11,7 @@ from tap_zohovoice.exceptions import (
     RetriesExhaustedError,
     ZohoVoiceError,
 )
-from tap_zohovoice.extract.limits import DEFAULT_SIZE, ServerLimits
+from tap_zohovoice.extract.limits import DEFAULT_SIZE, TRUSTED_DAYS, ServerLimits
 from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, TRIAL_LIMITS
 from tap_zohovoice.pagination import Flow, Page, PageRequest
 
@@ -22,7 +22,8 @@ _LARGER_SIZES = (1_000, 500)
 _LEAST_SIZE = 25
 """The smallest size to request after failures that do not name the size."""
 _STATE = "page_size"
-"""Member of a bookmark: the largest size that the server grants, and the week."""
+"""Member of a bookmark: the largest size that the server grants, and when it was found."""
+_WEEK = "%G-W%V"  # in another one, larger pages are tried again
 
 
 class PageRequester:
@@ -38,9 +39,8 @@ class PageRequester:
         self.size = self._base = self._wish  # in use, and that of first pages at least
         self._untried = [] if size else [*_LARGER_SIZES]
         self._is_fixed = bool(size)
-        self._proven = 0  # the largest size for which the server has returned rows
+        self.proven = 0  # the largest size for which the server has returned rows
         self._has_full_page = False  # whether more rows than the base may follow
-        self._was_silent = False  # whether the last first page had no rows
 
     def request(
         self, request: PageRequest, limits: ServerLimits, *, is_probe: bool = False
@@ -55,7 +55,7 @@ class PageRequester:
             if not page.rows:
                 page = yield from self._verify_silence(request, page, limits, is_probe=is_probe)
             if not is_probe:
-                self._was_silent = not page.rows
+                limits.was_silent = not page.rows
         self._observe(request, page)
         if not request.offset and self._untried and self._untried[0] <= self._wish:
             page = (yield from self._try_larger(request, limits)) or page  # it failed by chance?
@@ -85,22 +85,29 @@ class PageRequester:
         self._untried = []
         return True
 
+    def withdraw(self) -> bool:
+        """Lower a size that was granted, to try it later; return whether it could be."""
+        is_large, self.size, self.proven = self.size > self._base, self._base, 0
+        return is_large or self.lower_unproven()
+
     def restore(self, state: Mapping[str, Any], started: dt.datetime) -> None:
         """Begin with the size of an earlier run of the same week; larger ones need no trial."""
         match state.get(_STATE):
-            case [int(size), week] if week == _week(started) and self._untried and size > 0:
+            case [int(size), week] if (
+                week == started.strftime(_WEEK) and self._untried and size > 0
+            ):
                 self._untried = [larger for larger in self._untried if larger <= size]
                 self.size = self._base = max(min(size, self._base), _DOCUMENTED_SIZE)
 
     def store(self, state: dict[str, Any], started: dt.datetime) -> None:
         """Store the largest size that is granted, once that is known."""
-        if self._proven and not (self._is_fixed or self._untried):
-            state[_STATE] = [min(self._proven, self.size), _week(started)]
+        if self.proven and not (self._is_fixed or self._untried):
+            state[_STATE] = [min(self.proven, self.size), started.strftime(_WEEK)]
 
     @property
     def _is_unproven(self) -> bool:
         """Whether a failure may be due to the size, since none as large was accepted."""
-        return self._proven < self._base and self._base > _LEAST_SIZE
+        return self.proven < self._base and self._base > _LEAST_SIZE
 
     @property
     def _small_size(self) -> int:
@@ -112,7 +119,7 @@ class PageRequester:
         if page.rows:
             while page.size < self._base and self.lower_unproven():
                 pass  # that size may hide rows
-            self._proven = max(self._proven, page.size)
+            self.proven = max(self.proven, page.size)
         left = 0 if page.total is None else page.total - request.offset - len(page.rows)
         self._has_full_page = len(page.rows) >= self._base and not 0 < left <= self._base
 
@@ -143,7 +150,7 @@ class PageRequester:
     ) -> Flow[Page]:
         """Request a page, and smaller ones as long as the size may be the reason of a failure."""
         offset = request.offset
-        is_silent = not offset and (is_probe or self._was_silent)
+        is_silent = not offset and (is_probe or limits.was_silent)
         while True:
             size = self._small_size if is_silent else self._clip(offset, self.size, limits)
             # No request that far has returned rows yet, so the offset may be the reason.
@@ -168,15 +175,17 @@ class PageRequester:
         self, request: PageRequest, page: Page, limits: ServerLimits, *, is_probe: bool
     ) -> Flow[Page]:
         """Request a window without rows in a small page too: a larger one may hide rows."""
-        is_expected = is_probe or self._was_silent or not limits.deepest_row
-        # After rows of the same list, a size that was granted may be granted no more.
+        days = [dt.date.fromisoformat(request.params[name]) for name in ("fromDate", "toDate")]
+        # The lookback of the next run covers a few days, even if the size is granted no more.
+        is_safe = page.size <= self._base and (days[1] - days[0]).days < TRUSTED_DAYS
+        is_expected = is_probe or limits.was_silent or (is_safe and not limits.deepest_row)
         size = self._small_size if is_expected else min(_LEAST_SIZE, self._base)
         if page.size <= size:
             return page
         page = yield replace(request, size=size)
         if page.rows:
             self._lower_granted()
-            self._proven = 0
+            self.proven = 0
         return page
 
     def _lower(self, error: ZohoVoiceError, *, is_beyond: bool) -> bool:
@@ -186,7 +195,7 @@ class PageRequester:
             can_try = self._base > _DOCUMENTED_SIZE  # one smaller page
             return is_unclear and can_try and self.lower_unproven()
         is_size = error.rejected == "size"
-        if is_size and self._proven < self._base and self.halve():
+        if is_size and self.proven < self._base and self.halve():
             return True
         # Days may be the reason of a value that is invalid.
         if not (error.concerns_all or error.rejected) and self.lower_unproven():
@@ -201,15 +210,10 @@ class PageRequester:
         smaller = (size for size in _LARGER_SIZES if self._base < size < self.size)
         self.size, self._untried = next(smaller, self._base), []
         if self.size == self._base:
-            self._proven = 0  # the server has changed, and may grant even less
+            self.proven = 0  # the server has changed, and may grant even less
         return True
 
     def _clip(self, offset: int, size: int, limits: ServerLimits) -> int:
         """Return the size of a page that ends where offsets may end, but at least the base."""
         end = max(limits.large_end, limits.confirmed_end)
         return min(size, max(end - offset, self._base))
-
-
-def _week(started: dt.datetime) -> str:
-    """Return the week of a run; in another one, larger pages are tried again."""
-    return f"{started:%G-W%V}"

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, RequestFailedError
+from tap_zohovoice.extract.limits import TRUSTED_DAYS
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
 from tap_zohovoice.extract.windows import (
     DAY,
@@ -25,8 +26,6 @@ from tap_zohovoice.singer.json import SerializedRecord
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _MAX_PROBES = 20
 """Requests of a run that verify days without calls; up to two more if one returns calls."""
-_TRUSTED_DAYS = 7
-"""Days of a range that are trusted without proof: a daily run requests no more."""
 _MIN_ROWS = 5
 """Minimum rows of a window that show which gap between calls is unusual."""
 _MAX_WRONG_CLOCKS = 2
@@ -49,7 +48,7 @@ class RangeProof:
         self._windows = windows
         self._planner = planner
         self._arriving = format_timestamp(now - _MAX_CALL)
-        self._proven_days = _TRUSTED_DAYS
+        self._proven_days = TRUSTED_DAYS
         self._probes = 0
         self._follows_rows = False
 
@@ -122,7 +121,7 @@ class RangeProof:
         # A run of few days, such as a daily run, verifies only the most unusual gap.
         least_days = 1
         if is_short and self._planner.is_whole_range(window):
-            least_days = 2 if window.days <= 3 * _TRUSTED_DAYS else _TRUSTED_DAYS
+            least_days = 2 if window.days <= 3 * TRUSTED_DAYS else TRUSTED_DAYS
         longest = max((after - before for before, after in pairwise(starts)), default=2 * DAY)
         begin, end = self._planner.moments_of(window)
         first, last = starts[0].date(), starts[-1].date()

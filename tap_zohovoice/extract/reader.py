@@ -63,7 +63,7 @@ class CallLogReader:
                     continue
                 self.planner.mark_read(window, len(calls.kept))
                 upcoming = self.planner.next_window()
-                checkpoint = self._checkpoint_at(upcoming) if upcoming else None
+                checkpoint = self.checkpoint_at(upcoming) if upcoming else None
                 covered = self.planner.covered_until(window)
                 result = self._results.build(window, calls, checkpoint, covered)
                 del calls  # the rows are held once
@@ -81,9 +81,7 @@ class CallLogReader:
         by_type = self._can_split_types and self.emits_types and is_after_start
         begin, end = self.planner.moments_of(window)
         reading = self._windows.read(
-            window,
-            "days" if by_days else "types" if by_type else "nothing",
-            is_silent=begin >= end,
+            window, "days" if by_days else "types" if by_type else "nothing", is_silent=begin >= end
         )
         try:
             return (yield from reading)
@@ -136,7 +134,7 @@ class CallLogReader:
             calls.merge(found)
             counts[call_type] = len(found.kept) + len(found.legs)
             if emits_types and call_type != CALL_TYPES[-1]:
-                yield self._results.build(window, calls, self._checkpoint_at(window, **counts))
+                yield self._results.build(window, calls, self.checkpoint_at(window, **counts))
         count = sum(counts.values())
         is_short = self.limits.total_is_reliable and count < (total or 0)
         if not is_short and len(whole) < self.limits.reachable_rows:
@@ -149,7 +147,8 @@ class CallLogReader:
             raise WindowTooLargeError(total)
         return calls
 
-    def _checkpoint_at(self, window: DateWindow, **call_types: int) -> Checkpoint:
+    def checkpoint_at(self, window: DateWindow, **call_types: int) -> Checkpoint:
+        """Return a checkpoint at a window, with what is known of the server."""
         is_inclusive, days = self.planner.boundary.is_inclusive, self.planner.range_days
         return Checkpoint(window, call_types, is_inclusive=is_inclusive, range_days=days)
 

@@ -10,7 +10,7 @@ from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, RetryLimits
 from tap_zohovoice.pagination import Flow, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
-_FEW_ROWS = 10  # size of a page that must not fail because of its size
+_FEW_ROWS = 10  # of a request that must not fail because of its size
 
 
 class Recovery:
@@ -29,6 +29,7 @@ class Recovery:
         self._retries_size = False
         self._range_days = planner.range_days  # when a page was read last
         self._has_read = False
+        self._is_tested = False  # whether a few rows of the failed window were requested
 
     def observe(self) -> None:
         """Observe that a page was read."""
@@ -39,26 +40,32 @@ class Recovery:
 
     def plan_retry(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
         """Plan fewer days or rows after a failure; return whether to request the window again."""
-        if not isinstance(error, InvalidParameterError):
-            return (yield from self._request_fewer_days(window, error))
-        is_first = not error.rejected and error.summary not in self._refusals
+        pages, is_value = self._windows.pages, isinstance(error, InvalidParameterError)
+        if not is_value and (error.concerns_all or not (yield from self._accepts(self._recent))):
+            return False
+        is_first = is_value and not error.rejected and error.summary not in self._refusals
         # What looks like a lockout is none only if a smaller request succeeds.
         if is_first or isinstance(error.__cause__, RateLimitedError):
             self._refusals.add(error.summary)  # if the same request is rejected again
             is_accepted = yield from self._accepts(self._recent)
             if is_first or not is_accepted:
                 return is_accepted
-        is_smaller = error.rejected != "dates" and self._windows.pages.lower_unproven()
+        # Granted in another list, it may be granted no more.
+        if pages.proven and not (self._has_read or self._is_tested or error.rejected == "dates"):
+            self._is_tested = True
+            if (yield from self._accepts(window.first, last=window.last)) and pages.withdraw():
+                return True
+        if not is_value:
+            return self._request_fewer_days(window)
+        is_smaller = error.rejected != "dates" and pages.lower_unproven()
         is_earlier = error.rejected != "size" and self._planner.avoid_future(window)
-        if is_smaller or is_earlier:
-            return True
-        is_too_old = error.rejected != "size" and (yield from self._skip_rejected_past(window))
-        return is_too_old or self._planner.halve(window) or self._halve_size()
+        is_planned = is_smaller or is_earlier
+        if not is_planned and error.rejected != "size":
+            is_planned = yield from self._skip_rejected_past(window)
+        return is_planned or self._planner.halve(window) or self._halve_size()
 
-    def _request_fewer_days(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
-        """Request fewer days, or rows, if the server does not fail to return a few."""
-        if error.concerns_all or not (yield from self._accepts(self._recent)):
-            return False
+    def _request_fewer_days(self, window: DateWindow) -> bool:
+        """Request fewer days, or rows; return whether that is possible."""
         if window.days > SHORT_RANGE_DAYS:
             self._planner.range_days = SHORT_RANGE_DAYS
             return True
@@ -93,9 +100,11 @@ class Recovery:
         self._planner.start_at(accepted)
         return True
 
-    def _accepts(self, day: dt.date, limits: RetryLimits = FEW_ATTEMPTS) -> Flow[bool]:
-        """Return whether the server accepts a request for a few rows of a day."""
-        window = DateWindow(day, day + DAY)
+    def _accepts(
+        self, day: dt.date, limits: RetryLimits = FEW_ATTEMPTS, last: dt.date | None = None
+    ) -> Flow[bool]:
+        """Return whether the server accepts a request for a few rows of a day, or until another."""
+        window = DateWindow(day, last or day + DAY)
         try:
             yield PageRequest(0, _FEW_ROWS, self._windows.params_of(window), str(window), limits)
         except RequestFailedError as error:

@@ -99,7 +99,9 @@ def validate_response(
     summary = error.summary(status, redact)
     if advice == _FOREIGN or error.is_html:
         page = ", an HTML page" if error.is_html else ""
-        summary += f"{page}, not the requested JSON{_requested_days(response)}"
+        summary += f"{page}, not the requested JSON"
+        if days := re.findall(r"(?:from|to)Date=([^&]+)", str(response.request.url)):
+            summary += f" ({' to '.join(days)})"
     is_gateway = status in {502, 503, 504}
     is_clear = is_gateway or rejected or code in _CODES or kind is TokenRejectedError
     if kind is RateLimitedError:
@@ -113,11 +115,6 @@ def validate_response(
         rejected=rejected or ("other" if code == "ZVT015" else ""),
         scope=scope,
     )
-
-
-def _requested_days(response: requests.Response) -> str:
-    days = re.findall(r"(?:from|to)Date=([^&]+)", str(response.request.url))
-    return f" ({' to '.join(days)})" if days else ""
 
 
 def _is_success(content: dict[str, Any]) -> bool:

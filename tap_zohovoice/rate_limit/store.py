@@ -27,8 +27,7 @@ _BEGIN = """
     BEGIN IMMEDIATE;
     CREATE TABLE IF NOT EXISTS slot (id INTEGER PRIMARY KEY, taken REAL NOT NULL, answered REAL);
     CREATE TABLE IF NOT EXISTS lock (
-        id INTEGER PRIMARY KEY CHECK (id = 1), since REAL NOT NULL, seconds REAL NOT NULL
-    );
+        id INTEGER PRIMARY KEY CHECK (id = 1), since REAL NOT NULL, seconds REAL NOT NULL);
 """
 
 
@@ -68,22 +67,16 @@ class SQLiteSlotStore(SlotStore):
     def lock_for(self, seconds: float) -> None:
         # A shorter lockout must not end a longer one.
         sql = """
-            INSERT INTO lock VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET
-            since = excluded.since,
+            INSERT INTO lock VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET since = excluded.since,
             seconds = MAX(
-                excluded.seconds, MIN(lock.since, excluded.since) + lock.seconds - excluded.since
-            )
+                excluded.seconds, MIN(lock.since, excluded.since) + lock.seconds - excluded.since)
         """
         self._transaction(lambda file: file.execute(sql, [self.clock.now(), seconds]))
 
     def _acquire(self, slots: int, seconds: float, file: sqlite3.Connection) -> Grant:
         now = self.clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
-        sql = """
-            UPDATE slot SET taken = MIN(taken, ?1), answered = MIN(answered, ?1)
-            WHERE taken > ?1 OR answered > ?1
-        """
-        file.execute(sql, [now])
+        file.execute("UPDATE slot SET taken = MIN(taken, ?1), answered = MIN(answered, ?1)", [now])
         file.execute("UPDATE lock SET since = ?1 WHERE since > ?1", [now])
         for (locked_until,) in file.execute("SELECT since + seconds FROM lock"):
             left = locked_until - now

@@ -29,10 +29,7 @@ class RecordConverter:
     """Converts rows to records, which have the required fields."""
 
     def __init__(
-        self,
-        fields: Sequence[Field],
-        required: Iterable[str],
-        logger: logging.Logger,
+        self, fields: Sequence[Field], required: Iterable[str], logger: logging.Logger
     ) -> None:
         self.cast_failures: Counter[str] = Counter()  # by path
         self._required = tuple(required)

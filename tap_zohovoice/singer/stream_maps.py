@@ -81,14 +81,12 @@ def _register(
         yield str(error)
         return
     schemas = entry.schema.to_dict()["properties"]
-    record = _Sample(
-        {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
-    )
+    sample = {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
     steps = [step for step in mapper.stream_maps[stream] if isinstance(step, sdk.CustomStreamMap)]
     # The SDK applies the last map of the stream itself, then those of its copies.
     keys = sorted(maps, key=lambda key: _SOURCE in maps[key])[-len(steps) :]
     for key, step in zip(keys, steps, strict=False):
-        yield from _try_expressions(key, maps[key], step, record)
+        yield from _try_expressions(key, maps[key], step, _Sample(sample))
 
 
 def _source(key: str, fields: Any) -> str:  # noqa: ANN401 - any JSON

@@ -67,6 +67,26 @@ def test_smaller_grant_later_loses_no_call(
         assert 12 < box.stats.requests <= (60 if granted == 200 else 220)
 
 
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+@pytest.mark.parametrize("more", [{}, {"max_size": 200}])
+def test_smaller_grant_for_the_next_stream_loses_no_file(
+    account: Accounts, behaviour: Any, more: dict[str, Any]
+) -> None:
+    with account(600, **more) as box:
+        whole = box.succeed(**START, streams=["recordings"]).rows("recordings")
+        before = box.stats.requests
+        box.succeed(**START)
+        last = 2 * box.stats.requests - before
+
+        def change(number: int) -> None:
+            if number > last:
+                box.dialect = Dialect(max_size=100, size_over=behaviour)
+
+        box.before_request = change
+        assert box.succeed(**START, streams=["call_logs", "recordings"]).rows("recordings") == whole
+        assert box.stats.requests - last <= 45, box.stats.requests - last
+
+
 def test_size_that_is_granted_at_last_is_remembered(account: Accounts) -> None:
     def lower(number: int) -> None:
         if number == 8:

@@ -113,7 +113,7 @@ def test_download_progress_is_counted_and_estimated(stage: Stage) -> None:
     snapshot = progress.snapshot()
     line = f"50 of 200 files (25 %), {told}, 50/min, 12.3MB, {left}"
     assert snapshot.to_log_line("") == line
-    line = f"50 of 200 files, {left}, 0:01:00 elapsed, {told}, 50/min, 12.3MB"
+    line = f"0:01:00 elapsed, 50 of 200 files, {left}, {told}, 50/min, 12.3MB"
     assert snapshot.to_live_line("", 60.9) == line
     counts = {"fetched": 49, "skipped": 1, "bytes_received": 12_345_678}
     assert snapshot.fields == {**counts, "percent": 25, "seconds_left": 180}
@@ -151,12 +151,12 @@ def test_snapshot_is_safe_while_downloads_count(stage: Stage) -> None:
     ("wait", "second", "clock"),
     [
         *[("", 59, "0:00:59"), ("", 60, "0:01:00"), ("", 3661, "1:01:01")],
-        ("waiting for 2 h 0 min until 14:00:00 UTC, ", 5, "0:00:05"),
+        (", waiting for 2 h 0 min until 14:00:00 UTC", 5, "0:00:05"),
     ],
 )
 def test_figure_of_live_line_moves_each_second(wait: str, second: int, clock: str) -> None:
-    line = Snapshot("call_logs", "0 calls").to_live_line(wait.removesuffix(", "), second)
-    assert line == f"0 calls, {wait}{clock} elapsed"
+    line = Snapshot("call_logs", "0 calls").to_live_line(wait.removeprefix(", "), second)
+    assert line == f"{clock} elapsed, 0 calls{wait}"
 
 
 def test_wait_is_shown_until_its_end(stage: Stage) -> None:
