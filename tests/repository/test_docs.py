@@ -2,7 +2,6 @@
 
 import ast
 import html
-import itertools
 import json
 import os
 import re
@@ -29,17 +28,16 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 FOLDER = ROOT / "docs"
 DOCS = sorted(FOLDER.glob("*.md"))
-PAGES = [
-    *(README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"),
-    *(ROOT / "dbt" / "README.md", ROOT / "sandbox" / "README.md"),
-    *DOCS,
-]
+OTHERS = ("CONTRIBUTING.md", "CHANGELOG.md", "dbt/README.md", "sandbox/README.md")
+TEXTS = {
+    page: page.read_text(encoding="utf-8")
+    for page in (README, *(ROOT / name for name in OTHERS), *DOCS)
+}
+"""All pages."""
 SCOPE = "ZohoVoice.call.READ"
-MAX_README_LINES = 250
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 SCRIPTS = sysconfig.get_path("scripts")
-COMMANDS = ("tap-zohovoice", "tap-zohovoice-authorize", "zoho-voice-sandbox")
 OPTION = re.compile(r"(?<=\s)--[a-z-]+")
 FILTERED = re.compile("TAP_|LOGLEVEL|SINGER_SDK|XDG_")
 
@@ -49,7 +47,7 @@ def name_of(page: Path) -> str:
 
 
 def blocks(page: Path, languages: str) -> list[str]:
-    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    found = BLOCK.findall(TEXTS[page])
     return [body for _, kind, body in found if re.fullmatch(languages, kind)]
 
 
@@ -72,20 +70,19 @@ def run_script(script: str, home: Path, variables: dict[str, str], cwd: Path | N
 
 def named_in_pages(pattern: str) -> set[str]:
     """Return what a pattern finds in all pages."""
-    texts = (page.read_text(encoding="utf-8") for page in PAGES)
+    texts = TEXTS.values()
     return {found for text in texts for found in re.findall(pattern, text, re.MULTILINE)}
 
 
-def prose(page: Path) -> str:
-    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
-    return re.sub(r"`[^`\n]*`", lambda match: "x" * len(match[0]), text)
+def links(page: Path) -> list[str]:
+    """Return the links of a page, without what is code."""
+    return LINK.findall(re.sub(r"`[^`\n]*`", "x", BLOCK.sub("", TEXTS[page])))
 
 
-def anchors(page: Path) -> set[str]:
+def anchors(text: str) -> set[str]:
     """Return the anchors of a page's headings, as code hosts make them."""
-    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     found: list[str] = []
-    for heading in re.findall(r"^#{1,6} +(.+?) *#*$", text, re.MULTILINE):
+    for heading in re.findall(r"^#{1,6} +(.+?) *#*$", BLOCK.sub("", text), re.MULTILINE):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", html.unescape(heading)).lower()
         anchor = re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-")
         number = found.count(anchor)
@@ -94,39 +91,36 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_readme_is_short() -> None:
-    assert len(README.read_text(encoding="utf-8").splitlines()) <= MAX_README_LINES
+    assert len(TEXTS[README].splitlines()) <= 250
+
+
+def is_dead(page: Path, link: str) -> bool:
+    path, _, anchor = unquote(link).partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not target.is_relative_to(ROOT) or not target.is_file():
+        return not re.match(r"https?://", link)
+    return bool(anchor) and anchor not in anchors(TEXTS.get(target, ""))
 
 
 def test_links_lead_somewhere() -> None:
-    links = [(page, link) for page in PAGES for link in LINK.findall(prose(page))]
-    assert len(links) > 100
-    dead = []
-    for page, link in links:
-        path, _, anchor = unquote(link).partition("#")
-        target = (page.parent / path).resolve() if path else page
-        is_inside = target.is_relative_to(ROOT) and target.is_file()
-        is_there = is_inside and (not anchor or anchor in anchors(target))
-        if not is_there and not re.match(r"https?://", link):
-            dead.append((name_of(page), link))
-    assert dead == []
+    found = [(page, link) for page in TEXTS for link in links(page)]
+    assert len(found) > 100
+    assert [(name_of(page), link) for page, link in found if is_dead(page, link)] == []
 
 
 def test_every_page_is_listed() -> None:
     for page in (README, FOLDER / "index.md"):
-        links = {(page.parent / link).resolve() for link in LINK.findall(prose(page))}
-        assert set(DOCS) - {page} <= links
+        assert set(DOCS) - {page} <= {(page.parent / link).resolve() for link in links(page)}
     site = (ROOT / "zensical.toml").read_text(encoding="utf-8")
-    assert sorted(re.findall(r'"([^"]+\.md)"', site)) == sorted(map(name_of, PAGES))
+    assert sorted(re.findall(r'"([^"]+\.md)"', site)) == sorted(map(name_of, TEXTS))
     assert tomllib.loads(site)["project"]["theme"]["font"] is False  # nothing of other hosts
 
 
 @pytest.mark.parametrize("page", [README, FOLDER / "streams.md"], ids=name_of)
 def test_the_table_of_streams_is_right(page: Path) -> None:
     rows: dict[str, tuple[list[str], list[str]]] = {}
-    for line in page.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("|"):
-            continue
-        cells = [re.findall(r"`([\w.]+)`", cell) for cell in line.strip("|").split("|")]
+    for line in re.findall(r"^\|(.*)\|$", TEXTS[page], re.MULTILINE):
+        cells = [re.findall(r"`([\w.]+)`", cell) for cell in line.split("|")]
         if cells[0] and cells[0][0] in STREAM_NAMES:  # other tables have the same names as fields
             rows.setdefault(cells[0][0], (cells[1], cells[-1]))
     assert rows == {
@@ -139,10 +133,9 @@ def test_the_table_of_streams_is_right(page: Path) -> None:
 
 
 def test_page_on_tokens_lists_data_centers() -> None:
-    page = (FOLDER / "token.md").read_text(encoding="utf-8")
-    for data_center, (accounts_url, _) in DATA_CENTERS.items():
-        console = api_console_url(data_center)
-        assert f"| `{data_center}` | {console} | {accounts_url} |" in page
+    for name, (accounts_url, _) in DATA_CENTERS.items():
+        line = f"| `{name}` | {api_console_url(name)} | {accounts_url} |"
+        assert line in TEXTS[FOLDER / "token.md"]
 
 
 def test_the_page_on_the_shell_shows_the_script() -> None:
@@ -150,16 +143,14 @@ def test_the_page_on_the_shell_shows_the_script() -> None:
     assert blocks(FOLDER / "shell.md", "bash") == [script]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", TEXTS, ids=name_of)
 def test_blocks_can_be_read(page: Path) -> None:
-    for text in [*blocks(page, "sh"), *blocks(page, "bash")]:
+    for text in blocks(page, "sh|bash"):
         subprocess.run(["bash", "-n"], input=text, text=True, check=True)  # noqa: S607
-    for text in blocks(page, "json"):
-        assert isinstance(json.loads(text), dict)
+    assert all(isinstance(json.loads(text), dict) for text in blocks(page, "json"))
+    assert all(YAML(typ="safe").load(text) for text in blocks(page, "yaml"))
     for text in blocks(page, "python"):
         ast.parse(text)
-    for text in blocks(page, "yaml"):
-        assert YAML(typ="safe").load(text)
 
 
 def test_every_block_has_a_language_that_is_checked() -> None:
@@ -183,24 +174,24 @@ def test_variables_that_are_named_are_settings() -> None:
     assert named - names == {"TAP_ZOHOVOICE_CODE"}  # an option of tap-zohovoice-authorize
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", ["tap-zohovoice", "tap-zohovoice-authorize", "zoho-voice-sandbox"]
+)
 def test_options_of_the_commands_exist(command: str, tmp_path: Path) -> None:
     """Each option that a block gives to a command of this repository is one of it."""
-    texts = itertools.chain.from_iterable(blocks(page, "sh|console|bash") for page in PAGES)
-    lines = [line for text in texts for line in re.split(r"\n|[|;&]", text.replace("\\\n", " "))]
+    texts = [text for page in TEXTS for text in blocks(page, "sh|console|bash")]
+    lines = re.split(r"[\n|;&]", "\n".join(texts).replace("\\\n", " "))
     # Meltano has options of its own.
-    given = [
-        re.search(rf"(?:^|[\s/$]){command} (.*)", line) for line in lines if "meltano" not in line
-    ]
-    used = {option for match in given if match for option in OPTION.findall(match[0])}
+    own = "\n".join(line for line in lines if "meltano" not in line)
+    given = re.findall(rf"(?:^|[\s/$]){command} .*", own, re.MULTILINE)
+    used = {option for line in given for option in OPTION.findall(line)}
     assert set() < used <= {*OPTION.findall(run_script(f"{command} --help", tmp_path, {}))}
 
 
 def test_readme_leads_from_sandbox_to_duckdb(tmp_path: Path) -> None:
     """The block of the README, without the installation."""
     pytest.importorskip("duckdb")  # the group demo: not for Python 3.14
-    text = README.read_text(encoding="utf-8")
-    section = text.partition("## From the sandbox to DuckDB\n")[2].partition("\n## ")[0]
+    section = TEXTS[README].partition("## From the sandbox to DuckDB\n")[2].partition("\n## ")[0]
     ((_, _, block),) = (found for found in BLOCK.findall(section) if found[1] == "sh")
     install, rest = block.split("cp docs/", maxsplit=1)
     assert [line.split()[0] for line in install.splitlines()] == ["python3", "pip"]
@@ -288,8 +279,7 @@ def test_block_for_recordings_stores_files(sh: Callable[..., str], tmp_path: Pat
 def test_blocks_for_more_streams_run(sh: Callable[..., str], tmp_path: Path) -> None:
     sh(block("recordings.md", "sh", "transcripts"))
     assert records(tmp_path / "calls.jsonl", "transcripts")
-    page = (FOLDER / "streams.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"`(TAP_ZOHOVOICE_STREAMS=[^`]*)`", page)
+    (command,) = re.findall(r"`(TAP_ZOHOVOICE_STREAMS=[^`]*)`", TEXTS[FOLDER / "streams.md"])
     sh(command)
     assert len(records(tmp_path / "account.jsonl", "users")) > 1
     assert records(tmp_path / "account.jsonl", "call_queues")
@@ -297,7 +287,7 @@ def test_blocks_for_more_streams_run(sh: Callable[..., str], tmp_path: Path) -> 
 
 def test_block_for_stream_maps_hides_people(sh: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "maps.json").write_text(block("privacy.md", "json", "stream_maps"))
-    page = (FOLDER / "privacy.md").read_text(encoding="utf-8")
+    page = TEXTS[FOLDER / "privacy.md"]
     (command,) = re.findall(r"`(tap-zohovoice --config config.json --config [^`]*)`", page)
     sh("tap-zohovoice --config config.json > plain.jsonl")
     assert "WARNING" not in sh(f"{command} > hidden.jsonl")
