@@ -26,6 +26,7 @@ from tests.integration.test_tls import LINES
 from tests.support.account import Accounts
 from tests.support.calls import call, history
 from tests.support.cli import NOW, Run
+from tests.support.recordings import BEFORE
 from zoho_voice_sandbox import Sandbox
 from zoho_voice_sandbox.directory import Directory
 
@@ -36,7 +37,8 @@ CASES = json.loads((Path(__file__).parent / "messages.json").read_text(encoding=
 """Settings, and responses to requests of a path, by the message that they cause."""
 WARNINGS = PAGE.partition("\n## Warnings\n")[2].partition("\n## ")[0]
 DAY = 86_400_000
-ALWAYS = range(1, 80)
+ALWAYS, SILENT = range(1, 80), range(3, 10)
+"""Numbers of requests: all, and those for days without calls."""
 FOLDER = "memory://calls"
 
 
@@ -87,15 +89,7 @@ def state_of(value: str, key: str = "start_time", stream: str = "call_logs") -> 
 
 def odd(**fields: Any) -> Callable[[Sandbox], object]:
     """Return what adds a call with odd fields to a sandbox."""
-    start = round(NOW * 1000) - DAY
-    return lambda box: box.store.add({**call(box, "odd", start), **fields}, at_ms=start)
-
-
-def same_page() -> dict[str, Any]:
-    """Return the response of a server that ignores offsets."""
-    start = round(NOW * 1000) - DAY
-    rows = [{"logid": str(n), "start_time": str(start)} for n in range(40)]
-    return {"json": {"logs": rows, "meta": {"total": 4000}, "status": "200"}}
+    return lambda box: box.store.add({**call(box, "odd", BEFORE), **fields}, at_ms=BEFORE)
 
 
 def odd_dotenv(stage: Stage) -> Run:
@@ -121,15 +115,10 @@ def failing(stage: Stage, place: str, error: Exception) -> Run:
     return stage.run()
 
 
-def stop(_number: int) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def several_legs(box: Sandbox) -> None:
     """Add a call of two rows that differ."""
-    start = round(NOW * 1000) - DAY
-    for end in (start + 1_000, start + 2_000):
-        box.store.add(call(box, "legs", start, end_time=str(end)), is_leg=True)
+    for end in (BEFORE + 1_000, BEFORE + 2_000):
+        box.store.add(call(box, "legs", BEFORE, end_time=str(end)), is_leg=True)
 
 
 def without_redis(stage: Stage) -> Run:
@@ -162,7 +151,7 @@ def drop_a_change(box: Sandbox) -> None:
     box.statuses.drop(agent, change.changed_ms)
 
 
-SILENT_DAYS_FAIL = dict.fromkeys(range(3, 10), "500")
+SAME_PAGE = [{"logid": str(number), "start_time": str(BEFORE)} for number in range(40)]
 ACQUIRED = ("acquired", 0.0)
 FORGOTTEN = "The rate-limit store is new or was restarted"
 LOST = "The rate-limit store has been unreachable since … (…); sending"
@@ -233,11 +222,11 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Voice: timed out": answered({"exc": requests.ReadTimeout}),
     "Zoho Voice: row … of … has no valid …": settings(rows=odd(logid=None)),
     "Zoho Voice: row … of … has a field": settings(rows=odd(new=json.loads("[" * 60 + "]" * 60))),
-    "Zoho returns the same calls": answered(same_page()),
+    "Zoho returns the same calls": answered({"json": {"logs": SAME_PAGE, "meta": {"total": 4000}}}),
     "Too many calls on …": dense(2_000, max_offset=100, offset_over="empty"),
     "The order of calls on … changes": dense(300, order="shifting", total="absent"),
     "Requests for … alone fail": settings(
-        box={"calls": 150, "first": dt.date(2026, 1, 15), "faults": SILENT_DAYS_FAIL},
+        box={"calls": 150, "first": dt.date(2026, 1, 15), "faults": dict.fromkeys(SILENT, "500")},
         start_date="2025-06-01",
     ),
     "recordings_path is set, but": settings(catalog=catalog(), recordings_path=FOLDER),
@@ -256,11 +245,11 @@ MESSAGES: dict[str, Meet] = {
         rows=odd(call_recording={"recording_filename": "x.wav", "recording_size_in_bytes": 5}),
         recordings_path=FOLDER,
     ),
-    STOPPED: on_server(before_request=stop),
+    STOPPED: on_server(before_request=lambda _: os.kill(os.getpid(), signal.SIGTERM)),
     "Unexpected … at …": meet(failing, "streams.base.RecordConverter.convert", ZeroDivisionError()),
 }
-GOES_ON = {FORGOTTEN, LOST, "Cannot open the shared rate-limit file"}
-GOES_ON.add("Zoho Voice: HTTP …: the API is locked")
+LOCKED = "Zoho Voice: HTTP …: the API is locked"
+GOES_ON = {FORGOTTEN, LOST, LOCKED, "Cannot open the shared rate-limit file"}
 """What a run tells and goes on, beside the warnings of the page."""
 
 
