@@ -1,5 +1,7 @@
 """Retry policy: which failures are retried, how often, and after which waits."""
 
+from typing import Any
+
 import pytest
 
 from tap_zohovoice.exceptions import (
@@ -38,6 +40,17 @@ class Script:
     def run(self, limits: RetryLimits = DEFAULT_LIMITS) -> str:
         return self.policy.call(self._attempt, limits)
 
+    def fail(
+        self,
+        kind: type[Exception],
+        match: str | None = None,
+        limits: RetryLimits = DEFAULT_LIMITS,
+    ) -> Any:
+        """Run, which raises an error of this kind; return it."""
+        with pytest.raises(kind, match=match) as raised:
+            self.run(limits)
+        return raised.value
+
     def _attempt(self) -> str:
         self.limiter.acquire()
         self.limiter.release()
@@ -56,6 +69,8 @@ class Script:
     [
         *[([], []), ([EMPTY], [])],
         ([FAILED, ODD, FAILED, ODD, FAILED], [2, 4, 8, 16, 32]),
+        # Lockouts count as no attempts, and are waited out in the limiter.
+        ([FAILED, LOCKED, FAILED, LOCKED, FAILED, LOCKED, FAILED, FAILED], [2, 4, 8, 16, 32]),
         *[([RetryableError("x", wait=given)], [2]) for given in (None, 1)],
         *[([RetryableError("x", wait=given)], [min(given, 600)]) for given in (30, 9999)],
     ],
@@ -66,26 +81,19 @@ def test_errors_are_retried_after_waits(
 ) -> None:
     script = Script(clock, *errors)
     assert script.run() == "done"
-    assert (clock.slept, script.attempts) == (waits, len(errors) + 1)
+    assert [seconds for seconds in clock.slept if seconds <= 600] == waits
+    assert script.attempts == len(errors) + 1
+    assert len(clock.slept) == len(waits) + errors.count(LOCKED)
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 6])
 def test_attempts_are_limited(clock: FakeClock, attempts: int) -> None:
     error = RetryableError("HTTP 500", summary="summary", is_unreachable=True)
     script = Script(clock, *[error] * 9)
-    with pytest.raises(RetriesExhaustedError) as raised:
-        script.run(RetryLimits(attempts))
+    raised = script.fail(RetriesExhaustedError, limits=RetryLimits(attempts))
     assert script.attempts == attempts
-    assert str(raised.value) == "HTTP 500" + f"; gave up after {attempts} attempts" * (attempts > 1)
-    assert (raised.value.summary, raised.value.is_unreachable) == ("summary", True)
-    assert raised.value.__cause__ is error
-
-
-def test_lockouts_count_as_no_attempts(clock: FakeClock) -> None:
-    script = Script(clock, FAILED, LOCKED, FAILED, LOCKED, FAILED, LOCKED, FAILED, FAILED)
-    assert script.run() == "done"
-    assert script.attempts == 9
-    assert [seconds for seconds in clock.slept if seconds < 600] == [2, 4, 8, 16, 32]
+    assert str(raised) == "HTTP 500" + f"; gave up after {attempts} attempts" * (attempts > 1)
+    assert (raised.summary, raised.is_unreachable, raised.__cause__) == ("summary", True, error)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +123,7 @@ def test_lockouts_are_limited_in_number_and_length(
     clock: FakeClock, wait: float | None, limits: RetryLimits, attempts: int
 ) -> None:
     script = Script(clock, *[RateLimitedError("locked", wait=wait)] * 9)
-    with pytest.raises(RateLimitLockoutError, match=r"^locked: the lockout lasts too long"):
-        script.run(limits)
+    script.fail(RateLimitLockoutError, "^locked: the lockout lasts too long", limits)
     assert script.attempts == attempts
     # Closed for what comes next, too.
     assert script.limiter.try_acquire()[0] > 600 if wait is None else clock.slept == []
@@ -126,16 +133,12 @@ def test_uncertain_lockout_of_one_request_is_a_refusal(clock: FakeClock) -> None
     """Where one request fails and a smaller one succeeds, it was not a lockout."""
     unsure = uncertain("limit exceeded")
     script = Script(clock, unsure, unsure)
-    with pytest.raises(InvalidParameterError, match="limit exceeded") as error:
-        script.run()
-    assert error.value.rejected == "other"
+    assert script.fail(InvalidParameterError, "limit exceeded").rejected == "other"
     assert script.attempts == 2
     assert script.run() == "done"
     script.errors = [unsure] * 9
-    with pytest.raises(InvalidParameterError):
-        script.run()
-    with pytest.raises(RateLimitLockoutError):  # the smaller request fails too
-        script.run()
+    script.fail(InvalidParameterError)
+    script.fail(RateLimitLockoutError)  # the smaller request fails too
     assert script.attempts == 3 + 2 + 4
 
 
@@ -151,13 +154,11 @@ def test_uncertain_lockout_that_ended_is_waited_out_again(clock: FakeClock) -> N
 def test_known_refusal_is_not_waited_for_again(clock: FakeClock) -> None:
     refusals = [uncertain(f'HTTP 400, "limit exceeded at {place}"') for place in (10, 10, 20)]
     script = Script(clock, *refusals[:2])
-    with pytest.raises(InvalidParameterError):
-        script.run()
+    script.fail(InvalidParameterError)
     assert script.run() == "done"
     waited = sum(clock.slept)
     script.errors = [refusals[2]]
-    with pytest.raises(InvalidParameterError, match="at 20"):
-        script.run()
+    script.fail(InvalidParameterError, "at 20")
     assert script.run() == "done"
     assert sum(clock.slept) == waited
     script.errors = [LOCKED]
@@ -172,8 +173,7 @@ def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCapt
     assert (script.renewals, clock.slept) == (1, [])
     assert caplog.messages == ["rejected; requesting a new access token"]
     script.errors = [REJECTED, FAILED, REJECTED]
-    with pytest.raises(ZohoVoiceError, match=r"^rejected: a new access token was rejected too"):
-        script.run()
+    script.fail(ZohoVoiceError, "^rejected: a new access token was rejected too")
     assert (script.renewals, script.attempts) == (2, 5)
 
 
@@ -183,9 +183,8 @@ def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCapt
 def test_other_errors_are_not_retried(clock: FakeClock, error: Exception) -> None:
     script = Script(clock, error)
     script.may_renew = False
-    with pytest.raises(Exception, match="rejected too" if error is REJECTED else "x") as raised:
-        script.run()
-    assert error is (raised.value.__cause__ if error is REJECTED else raised.value)
+    raised = script.fail(Exception, "rejected too" if error is REJECTED else "x")
+    assert error is (raised.__cause__ if error is REJECTED else raised)
     assert script.attempts == 1
 
 
@@ -195,8 +194,7 @@ def test_renewal_that_was_not_possible_is_possible_later(clock: FakeClock) -> No
     unknown = InvalidParameterError("x", summary="HTTP 403", is_uncertain=True)
     script.may_renew = False
     script.errors = [unknown]
-    with pytest.raises(InvalidParameterError):
-        script.run()
+    script.fail(InvalidParameterError)
     assert script.run() == "done"
     script.may_renew = True
     script.errors = [unknown]
