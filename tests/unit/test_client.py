@@ -104,56 +104,49 @@ def test_slots_are_released_where_all_attempts_fail(stack: Stack, response: dict
     stack.assert_released()
 
 
-class TestFailureAfterSuccess:
-    def test_gets_one_new_token(self, stack: Stack) -> None:
-        sent = stack.respond(OK, DENIED, OK, DENIED, OK)
-        for _ in range(3):
+REFUSED: list[dict[str, Any]] = [
+    DENIED,
+    {"status_code": 302, "headers": {"Location": "/login"}},
+    {"status_code": 400, "json": {"code": "X7", "message": "No"}},
+    {"status_code": 404, "json": {"code": "X7"}},
+    {"json": {"status": "ERROR"}},
+]
+VALUES = [{"code": "ZVT015"}, {"code": "ZVT010"}, {"message": "Invalid fromDate"}]
+
+
+@pytest.mark.parametrize(
+    ("responses", "succeed", "tokens", "words"),
+    [
+        ([DENIED], [False], 1, "administrator"),
+        ([OK, DENIED, OK, DENIED, OK], [True, True, True], 3, ""),
+        # Where a new token is no help, there is not another one.
+        *[([OK, bad, bad, OK, bad], [True, False, True, False], 2, "") for bad in REFUSED],
+        # A token is not to blame for a value.
+        *[([OK, {"status_code": 400, "json": json}], [True, False], 1, "") for json in VALUES],
+    ],
+    ids=str,
+)
+def test_failure_after_a_success_gets_one_new_token(
+    stack: Stack, responses: list[dict[str, Any]], succeed: list[bool], tokens: int, words: str
+) -> None:
+    sent = stack.respond(*responses)
+    for is_success in succeed:
+        if is_success:
             stack.get()
-        assert (sent.call_count, stack.tokens_issued.call_count) == (5, 3)
+        else:
+            error = str(stack.fail(rf"^Zoho Voice: HTTP \d+.*{words}"))
+            assert "new access token" not in error
+    assert (sent.call_count, stack.tokens_issued.call_count) == (len(responses), tokens)
 
-    @pytest.mark.parametrize(
-        "response",
-        [
-            DENIED,
-            {"status_code": 302, "headers": {"Location": "/login"}},
-            {"status_code": 400, "json": {"code": "X7", "message": "No"}},
-            {"status_code": 404, "json": {"code": "X7"}},
-            {"json": {"status": "ERROR"}},
-        ],
-        ids=str,
-    )
-    def test_is_final_where_new_token_is_no_help(
-        self, stack: Stack, response: dict[str, Any]
-    ) -> None:
-        sent = stack.respond(OK, response, response, OK, response)
-        stack.get()
-        assert "new access token" not in str(stack.fail(r"^Zoho Voice: HTTP \d+"))
-        stack.get()
-        stack.fail()
-        assert (sent.call_count, stack.tokens_issued.call_count) == (5, 2)
 
-    @pytest.mark.parametrize(
-        "json", [{"code": "ZVT015"}, {"code": "ZVT010"}, {"message": "Invalid fromDate"}], ids=str
-    )
-    def test_about_a_value_gets_no_new_token(self, stack: Stack, json: dict[str, str]) -> None:
-        stack.respond(OK, {"status_code": 400, "json": json})
-        stack.get()
-        stack.fail()
-        assert stack.tokens_issued.call_count == 1
-
-    def test_with_a_text_that_changes_may_be_a_lockout(self, stack: Stack) -> None:
-        refusals = [{"status_code": 400, "json": {"code": code}} for code in ("A", "B", "C")]
-        stack.respond(OK, *refusals, OK)
-        stack.get()
-        stack.fail()
-        stack.get()
-        assert stack.tokens_issued.call_count == 2
-        assert 600 < sum(stack.clock.slept) < 620
-
-    def test_of_the_first_request_gets_no_new_token(self, stack: Stack) -> None:
-        stack.respond(DENIED)
-        stack.fail("administrator")
-        assert stack.tokens_issued.call_count == 1
+def test_failure_with_a_text_that_changes_may_be_a_lockout(stack: Stack) -> None:
+    refusals = [{"status_code": 400, "json": {"code": code}} for code in ("A", "B", "C")]
+    stack.respond(OK, *refusals, OK)
+    stack.get()
+    stack.fail()
+    stack.get()
+    assert stack.tokens_issued.call_count == 2
+    assert 600 < sum(stack.clock.slept) < 620
 
 
 class TestNetworkError:
