@@ -19,6 +19,8 @@ NOW = 1_772_366_400.0  # 2026-03-01 12:00:00 UTC
 class FakeClock(Clock):
     """A clock that only moves when somebody sleeps."""
 
+    ahead = 0.0  # seconds of the wall clock
+
     def __init__(self, now: float = NOW) -> None:
         self.time = now
         self.slept: list[float] = []
@@ -26,7 +28,7 @@ class FakeClock(Clock):
 
     @override
     def now(self) -> float:
-        return self.time
+        return self.time + self.ahead
 
     @override
     def monotonic(self) -> float:
