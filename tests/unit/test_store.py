@@ -94,31 +94,23 @@ USABLE: dict[str, Damage] = {
 }
 
 
-def request_times_with_damage(clock: FakeClock, damage: Damage, number: int) -> list[float]:
-    """Return the times of eight requests under a limit of three a minute.
-
-    The file is damaged before the first request, or while a later one is in flight.
-    """
+@pytest.mark.parametrize("number", [0, 1, 2])  # of the request in flight; 0: before the first one
+@pytest.mark.parametrize("name", [*UNUSABLE, *USABLE])
+def test_damaged_file_keeps_the_limit_and_warns_if_unusable(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, name: str, number: int
+) -> None:
+    damage, path = (UNUSABLE | USABLE)[name], store_path(CLIENT, URL)
     seconds_waited(make_limiter(clock, calls=3), clock)  # a run before, so that there is a file
     if not number:
-        damage(store_path(CLIENT, URL))
+        damage(path)
     limiter = make_limiter(clock, calls=3)
     seen = []
     for request in range(8):
         limiter.acquire()
         seen.append(clock.time)
         if number and request == number:
-            damage(store_path(CLIENT, URL))
+            damage(path)
         limiter.release()
-    return seen
-
-
-@pytest.mark.parametrize("number", [0, 1, 2])
-@pytest.mark.parametrize("name", [*UNUSABLE, *USABLE])
-def test_damaged_file_keeps_the_limit_and_warns_if_unusable(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture, name: str, number: int
-) -> None:
-    seen = request_times_with_damage(clock, (UNUSABLE | USABLE)[name], number)
     assert_limit_kept(seen, 3, 60)
     if name in USABLE:
         assert not caplog.messages
@@ -127,15 +119,9 @@ def test_damaged_file_keeps_the_limit_and_warns_if_unusable(
     assert sum(clock.slept) <= 4 * 60 + 1
     (warning,) = caplog.messages
     assert warning.startswith("Cannot open the shared rate-limit file (")
-    assert str(store_path(CLIENT, URL)) in warning
-
-
-def test_lockout_applies_without_a_file(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    store_path(CLIENT, URL).mkdir(parents=True)
-    limiter = make_limiter(clock)
+    assert str(path) in warning
     limiter.lock_for(600, "locked")
     assert seconds_waited(limiter, clock) >= 600
-    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("has_file", [True, False])
