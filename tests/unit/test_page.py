@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from itertools import permutations
 from typing import Any
 
@@ -208,28 +209,29 @@ FAILED: dict[str, Any] = {"summary": "HTTP 400"}  # without one, no access token
 
 
 @pytest.mark.parametrize(
-    ("error", "sizes"),
+    ("error", "sizes", "is_for_granted"),  # also for a size that was granted before
     [
-        (ZohoVoiceError("redirect", **FAILED), [200, 100, 200]),
-        (RetriesExhaustedError("500", **FAILED), [200, 100, 200]),
-        (InvalidParameterError("size", **FAILED, rejected="size"), [200, 100]),
-        (InvalidParameterError("any", **FAILED), [200, 100, 200]),
+        (ZohoVoiceError("redirect", **FAILED), [200, 100, 200], False),
+        (RetriesExhaustedError("500", **FAILED), [200, 100, 200], True),
+        (InvalidParameterError("size", **FAILED, rejected="size"), [200, 100], True),
+        (InvalidParameterError("any", **FAILED), [200, 100, 200], False),
     ],
     ids=str,
 )
 def test_smaller_page_is_requested_where_size_may_be_the_reason(
-    error: ZohoVoiceError, sizes: list[int]
+    error: ZohoVoiceError, sizes: list[int], *, is_for_granted: bool
 ) -> None:
     assert sizes_of(PageRequester(None), 100, error) == sizes
+    pages = PageRequester(None)
+    assert sizes_of(pages, 1_000) == [200, 1_000, 1_000]
+    with nullcontext() if is_for_granted else pytest.raises(type(error)):
+        assert sizes_of(pages, 300, error) == [1_000, 500, 200]
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        *[
-            ZohoVoiceError("no token"),
-            RetriesExhaustedError("no token"),
-        ],
+        *[kind("no token") for kind in (ZohoVoiceError, RetriesExhaustedError)],
         *[MissingScopeError("scope", **FAILED), RateLimitLockoutError("lock", **FAILED)],
         InvalidParameterError("dates", **FAILED, rejected="dates"),
     ],
@@ -239,17 +241,3 @@ def test_error_that_has_another_reason_is_raised(error: ZohoVoiceError) -> None:
     with pytest.raises(type(error)) as raised:
         sizes_of(PageRequester(None), 100, error)
     assert raised.value is error
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        RetriesExhaustedError("500", **FAILED),
-        InvalidParameterError("size", **FAILED, rejected="size"),
-    ],
-    ids=str,
-)
-def test_size_that_was_granted_is_lowered_where_it_fails(error: ZohoVoiceError) -> None:
-    pages = PageRequester(None)
-    assert sizes_of(pages, 1_000) == [200, 1_000, 1_000]
-    assert sizes_of(pages, 300, error) == [1_000, 500, 200]
