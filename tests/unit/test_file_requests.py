@@ -81,7 +81,7 @@ def start(day: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("before", "files", "due"),
+    ("before", "files", "due"),  # files: day, and whether it is provisional
     [
         ("", [(20, False), (21, False)], []),
         ("", [(20, True), (21, True)], [20, 21]),
@@ -94,9 +94,7 @@ def start(day: int) -> str:
     ],
 )
 def test_files_behind_a_provisional_one_wait(
-    before: str,
-    files: list[tuple[int, bool]],
-    due: list[int],  # days, and what is provisional
+    before: str, files: list[tuple[int, bool]], due: list[int]
 ) -> None:
     rechecks = Rechecks(before, LOOKBACK)
     for day, is_provisional in files:
