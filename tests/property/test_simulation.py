@@ -337,7 +337,6 @@ SCENARIOS = json.loads((Path(__file__).parent / "scenarios.json").read_text(enco
 def run_of(
     changes: Iterable[tuple[Any, ...]] = (), stop: tuple[Any, ...] | None = None, **given: Any
 ) -> RunSpec:
-    """Return a run of a named scenario."""
     made = tuple(Change(*change) for change in changes)
     faults = tuple((number, fault) for number, fault in given.pop("faults", ()))
     return RunSpec(changes=made, stop=Stop(*stop) if stop else None, faults=faults, **given)

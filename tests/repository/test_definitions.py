@@ -27,7 +27,6 @@ class Project:
     capsys: pytest.CaptureFixture[str]
 
     def run(self, *options: str) -> tuple[int, str]:
-        """Run the command; return its exit code and its output."""
         code = main([*options, "--root", str(self.root)], lambda: self.tap)
         return code, "".join(self.capsys.readouterr())
 

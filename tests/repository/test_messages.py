@@ -160,7 +160,6 @@ WRITE = "singer.writer.MessageWriter.write_message"
 
 
 def dense(calls: int, **habits: Any) -> Meet:
-    """Read a day of many calls."""
     day = dt.date(2026, 2, 25)
     box = {"calls": history(calls, first=day, last=day), **habits}
     return settings(box=box, page_size=100)

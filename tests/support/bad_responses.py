@@ -46,7 +46,6 @@ def nested(depth: int) -> bytes:
 
 
 def row(**fields: Any) -> str:
-    """Return a log with any fields, as JSON."""
     return json.dumps({"logid": "fuzz-1", "start_time": "1772300000000", **fields})
 
 

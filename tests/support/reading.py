@@ -33,8 +33,6 @@ _REJECTED = {"size": "size", "fromDate": "dates", "toDate": "dates"}
 
 @dataclass
 class Reading:
-    """The result of a reading."""
-
     account: AccountSpec
     chunks: list[WindowResult]
     error: ZohoVoiceError | None  # what ended it early

@@ -48,8 +48,6 @@ _RETRIED |= {"hollow", "renamed", "cut", "timeout", "unreachable"}
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run of the tap, and what happens before and during it."""
-
     gap: float = 0.0  # seconds since the run before
     # Changes of the account, by number of the request for logs in this run.
     changes: tuple[Change, ...] = ()
@@ -61,8 +59,6 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Scenario:
-    """An account, a server, a machine, and some runs."""
-
     # The account's calls, the server's dialect, and the settings that depend on them.
     account: AccountSpec
     # The runs; the last one has no trouble but changes of the account.
@@ -113,7 +109,6 @@ class ScenarioRun:
         self.catalog = self._write("catalog", _catalog(scenario.streams))
 
     def run(self) -> None:
-        """Run the tap as often as specified, and check each run."""
         for number, spec in enumerate(self.scenario.runs, 1):
             self.clock.time += spec.gap
             # The tap refuses a start_date of the future, so no clock is set back beyond it.
@@ -254,8 +249,6 @@ class ScenarioRun:
 
 
 class Output:
-    """Checks what comes out of a run."""
-
     def __init__(
         self, run: ScenarioRun, state: dict[str, Any] | None, began: float, ahead: float
     ) -> None:
@@ -331,7 +324,6 @@ class Output:
             run.highest[name] = bookmark
 
     def finish(self, *, is_complete: bool) -> None:
-        """Check what has come out in all."""
         account, ahead = self._run.scenario.account, round(min(self._ahead, 0) * 1000)
         for row in self._run.account.calls:
             self._moments.setdefault(row[1], self._run.account.sent_start(row))
@@ -412,7 +404,6 @@ def _is_unfinished(state: dict[str, Any], stream: str) -> bool:
 
 @contextmanager
 def prepared(scenario: Scenario) -> Generator[ScenarioRun]:
-    """Give a scenario folders of its own."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         state_home = Path(folder) / "state"  # runs share their counts there
         patch.setenv("XDG_STATE_HOME", str(state_home))
@@ -422,6 +413,5 @@ def prepared(scenario: Scenario) -> Generator[ScenarioRun]:
 
 
 def simulate(scenario: Scenario) -> None:
-    """Run a scenario and check the rules."""
     with prepared(scenario) as run:
         run.run()

@@ -121,7 +121,6 @@ def kept_since(dialect: Dialect, now: int) -> int:
 
 
 def build_rows(account: AccountSpec) -> list[Row]:
-    """Return the calls of an account, by start."""
     return list(_build_rows(account.bursts, account.kinds))
 
 
@@ -294,7 +293,6 @@ def _has_file(logid: str, key: str) -> bool:
 
 @lru_cache(maxsize=100_000)
 def _build_log(row: Row, has_files: bool) -> dict[str, Any]:
-    """Return a row as the API sends it."""
     start, logid, call_type = row
     log: dict[str, Any] = {
         "logid": logid,

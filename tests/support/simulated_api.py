@@ -131,7 +131,6 @@ class SimulatedApi:
         raise RuleViolationError(message)
 
     def _count(self, name: EndpointName | None) -> Fault:
-        """Count a request, and return its fault."""
         if not name:
             self.tokens += 1
             fault = self._token_faults.get(self.tokens, "")
@@ -168,7 +167,6 @@ class SimulatedApi:
         return response
 
     def _check_log(self, name: EndpointName) -> None:
-        """Check the last requests for an endpoint."""
         log, dialect = self._stats[name].log, self.account.dialect
         arrival, params, _ = log[-1]
         if len(log) >= dialect.limit_calls:
@@ -180,7 +178,6 @@ class SimulatedApi:
             self.fail(f"unexpected parameters: {sorted(params)}")
 
     def _ask(self, request: requests.PreparedRequest) -> Response:
-        """Ask the sandbox."""
         environ = create_environ(
             request.path_url,
             "http://localhost",

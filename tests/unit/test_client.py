@@ -60,7 +60,6 @@ class Stack:
     def fail(
         self, match: str | None = None, limits: RetryLimits = DEFAULT_LIMITS
     ) -> ZohoVoiceError:
-        """Get what fails; return the error."""
         with pytest.raises(ZohoVoiceError, match=match) as error:
             self.get(limits)
         return error.value

@@ -40,7 +40,6 @@ def assert_complete(reading: Reading) -> None:
 
 
 def read_whole(account: AccountSpec) -> Reading:
-    """Read an account whole, each call once."""
     reading = read(account)
     assert_complete(reading)
     assert_once(reading)
