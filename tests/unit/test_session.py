@@ -3,7 +3,7 @@
 import gzip
 import io
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -94,22 +94,33 @@ CONTENT = b"".join(b"%d," % number for number in range(100_000))
 GZIPPED = gzip.compress(CONTENT)
 
 
-def response_of(raw: io.BufferedIOBase, **headers: str) -> requests.Response:
+class Steady(io.BytesIO):
+    """A body of which some bytes come in each second."""
+
+    def __init__(self, clock: FakeClock, per_second: int, body: bytes = CONTENT) -> None:
+        super().__init__(body)
+        self.clock, self.per_second = clock, per_second
+
+    @override
+    def read1(self, size: int | None = -1) -> bytes:
+        self.clock.sleep(1)
+        return super().read1(self.per_second)
+
+
+def iter_body(raw: bytes | Steady, timeout: float = 60, **headers: str) -> Iterator[bytes]:
+    """Read a body with these headers by the tap's session."""
     response = requests.Response()
     response.headers.update({name.replace("_", "-"): text for name, text in headers.items()})
-    response.raw = HTTPResponse(raw, dict(response.headers), preload_content=False)
-    return response
-
-
-def read_body(response: requests.Response, clock: FakeClock, timeout: float) -> bytes:
+    file = io.BytesIO(raw) if isinstance(raw, bytes) else raw
+    response.raw = HTTPResponse(file, dict(response.headers), preload_content=False)
+    clock = FakeClock() if isinstance(raw, bytes) else raw.clock
     session = PlainSession(clock, timeout)
     session.sent_at = clock.monotonic()
-    return read_whole(session.iter_body(response))
+    return session.iter_body(response)
 
 
-def fetch(body: bytes, **headers: str) -> bytes:
-    """Read a body with these headers by the tap's reader."""
-    return read_body(response_of(io.BytesIO(body), **headers), FakeClock(), 60)
+def read_body(raw: bytes | Steady, timeout: float = 60, **headers: str) -> bytes:
+    return read_whole(iter_body(raw, timeout, **headers))
 
 
 @pytest.mark.parametrize(
@@ -124,31 +135,18 @@ def fetch(body: bytes, **headers: str) -> bytes:
     ],
 )
 def test_body_is_decompressed_if_coding_is_known(encoding: str, body: bytes) -> None:
-    assert fetch(body, Content_Encoding=encoding) == CONTENT
-
-
-class Steady(io.BytesIO):
-    """A body of which some bytes come in each second."""
-
-    def __init__(self, clock: FakeClock, per_second: int, body: bytes = CONTENT) -> None:
-        super().__init__(body)
-        self.clock, self.per_second = clock, per_second
-
-    @override
-    def read1(self, size: int | None = -1) -> bytes:
-        self.clock.sleep(1)
-        return super().read1(self.per_second)
+    assert read_body(body, Content_Encoding=encoding) == CONTENT
 
 
 def test_slow_body_may_take_time_by_size(clock: FakeClock) -> None:
-    assert read_body(response_of(Steady(clock, 5_000)), clock, 5) == CONTENT
+    assert read_body(Steady(clock, 5_000), timeout=5) == CONTENT
     assert len(clock.slept) > 100
 
 
 def test_body_that_drips_ends_by_its_deadline(clock: FakeClock) -> None:
     """A server that sends a byte now and then keeps every single read within its timeout."""
     with pytest.raises(requests.Timeout):
-        read_body(response_of(Steady(clock, 4)), clock, 60)
+        read_body(Steady(clock, 4), timeout=60)
     assert 60 <= sum(clock.slept) <= 62
 
 
@@ -157,13 +155,13 @@ def test_body_that_drips_ends_by_its_deadline(clock: FakeClock) -> None:
 def test_all_members_of_a_gzip_body_are_read(sizes: tuple[int, ...], rest: bytes) -> None:
     file = io.BytesIO(CONTENT)
     body = b"".join(gzip.compress(file.read(size)) for size in (*sizes, -1))
-    assert fetch(body + rest, Content_Encoding="gzip") == CONTENT
+    assert read_body(body + rest, Content_Encoding="gzip") == CONTENT
 
 
 def test_members_are_found_where_reads_divide_them(clock: FakeClock) -> None:
     body = gzip.compress(CONTENT[:5000]) + gzip.compress(CONTENT[5000:6000]) + bytes(3)
-    response = response_of(Steady(clock, 1, body), Content_Encoding="gzip")
-    assert read_body(response, clock, 10**6) == CONTENT[:6000]
+    steady = Steady(clock, 1, body)
+    assert read_body(steady, timeout=10**6, Content_Encoding="gzip") == CONTENT[:6000]
 
 
 @pytest.mark.parametrize(
@@ -182,13 +180,12 @@ def test_truncated_or_undecodable_body_is_an_error(
 ) -> None:
     length = str(len(body) + missing)
     with pytest.raises(requests.RequestException):
-        fetch(body, Content_Encoding=encoding, Content_Length=length)
+        read_body(body, Content_Encoding=encoding, Content_Length=length)
 
 
 def test_highly_compressed_body_comes_in_small_chunks() -> None:
-    body = io.BytesIO(gzip.compress(bytes(10_000_000)))
-    response = response_of(body, Content_Encoding="gzip")
-    sizes = [len(chunk) for chunk in PlainSession(FakeClock(), 10**9).iter_body(response)]
+    body = gzip.compress(bytes(10_000_000))
+    sizes = [len(chunk) for chunk in iter_body(body, Content_Encoding="gzip")]
     assert sum(sizes) == 10_000_000
     assert max(sizes) <= 64 * 1024
 
@@ -196,13 +193,10 @@ def test_highly_compressed_body_comes_in_small_chunks() -> None:
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 def test_body_of_100_megabytes_is_rejected(encoding: str) -> None:
     body = bytes(100_000_000)
-    response = response_of(
-        io.BytesIO(gzip.compress(body, 1) if encoding == "gzip" else body),
-        Content_Encoding=encoding,
-    )
+    body = gzip.compress(body, 1) if encoding == "gzip" else body
     tracemalloc.start()
     with pytest.raises(requests.RequestException):
-        read_body(response, FakeClock(), 60)
+        read_body(body, Content_Encoding=encoding)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50_000_000
