@@ -11,7 +11,6 @@ import sysconfig
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -21,6 +20,7 @@ from tap_zohovoice.config.data_centers import DATA_CENTERS, api_console_url
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
 from tests.support.calls import history, server_ids
+from tests.support.cli import Run
 from zoho_voice_sandbox import Dialect, Sandbox
 from zoho_voice_sandbox.token_endpoint import OAuthClient
 
@@ -228,22 +228,13 @@ def sh(box: Sandbox, tmp_path: Path) -> Callable[..., str]:
     return lambda script, **more: run_script(script, tmp_path, variables | more)
 
 
-def records(path: Path, stream: str = "call_logs") -> list[dict[str, Any]]:
-    messages = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return [
-        message["record"]
-        for message in messages
-        if message["type"] == "RECORD" and message["stream"] == stream
-    ]
-
-
-def ids(path: Path) -> set[str]:
-    return {record["logid"] for record in records(path)}
+def output(path: Path) -> Run:
+    return Run(0, [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()], "")
 
 
 def test_settings_in_a_file(box: Sandbox, sh: Callable[..., str], tmp_path: Path) -> None:
     assert "The settings work." in sh(block("shell.md", "sh", "--test"))
-    assert ids(tmp_path / "calls.jsonl") == server_ids(box)
+    assert {*output(tmp_path / "calls.jsonl").ids} == server_ids(box)
 
 
 def test_settings_in_the_environment(box: Sandbox, sh: Callable[..., str], tmp_path: Path) -> None:
@@ -256,7 +247,7 @@ def test_settings_in_the_environment(box: Sandbox, sh: Callable[..., str], tmp_p
     (tmp_path / ".env.example").write_text(example, encoding="utf-8")
     sh(f"unset ${{!TAP_@}}\n{block('shell.md', 'sh', '.env.example')}")
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
-    assert ids(tmp_path / "calls.jsonl") == server_ids(box)
+    assert {*output(tmp_path / "calls.jsonl").ids} == server_ids(box)
 
 
 def test_token_by_curl(box: Sandbox, sh: Callable[..., str]) -> None:
@@ -270,7 +261,7 @@ def test_token_by_curl(box: Sandbox, sh: Callable[..., str]) -> None:
 def test_block_for_recordings_stores_files(sh: Callable[..., str], tmp_path: Path) -> None:
     folder = tmp_path / "files"
     sh(block("recordings.md", "sh", "RECORDINGS_PATH").replace("/srv/calls", str(folder)))
-    rows = records(tmp_path / "calls.jsonl", "recordings")
+    rows = output(tmp_path / "calls.jsonl").rows("recordings")
     stored = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     names = {re.sub(r"^\d{4}/\d\d/\d\d/(?=[^/]+$)", "day ", str(path)) for path in stored}
     assert names == {f"day {row['recording_filename']}" for row in rows} != set()
@@ -278,11 +269,11 @@ def test_block_for_recordings_stores_files(sh: Callable[..., str], tmp_path: Pat
 
 def test_blocks_for_more_streams_run(sh: Callable[..., str], tmp_path: Path) -> None:
     sh(block("recordings.md", "sh", "transcripts"))
-    assert records(tmp_path / "calls.jsonl", "transcripts")
+    assert output(tmp_path / "calls.jsonl").rows("transcripts")
     (command,) = re.findall(r"`(TAP_ZOHOVOICE_STREAMS=[^`]*)`", TEXTS[FOLDER / "streams.md"])
     sh(command)
-    assert len(records(tmp_path / "account.jsonl", "users")) > 1
-    assert records(tmp_path / "account.jsonl", "call_queues")
+    assert len(output(tmp_path / "account.jsonl").rows("users")) > 1
+    assert output(tmp_path / "account.jsonl").rows("call_queues")
 
 
 def test_block_for_stream_maps_hides_people(sh: Callable[..., str], tmp_path: Path) -> None:
@@ -291,7 +282,7 @@ def test_block_for_stream_maps_hides_people(sh: Callable[..., str], tmp_path: Pa
     (command,) = re.findall(r"`(tap-zohovoice --config config.json --config [^`]*)`", page)
     sh("tap-zohovoice --config config.json > plain.jsonl")
     assert "WARNING" not in sh(f"{command} > hidden.jsonl")
-    plain, hidden = (records(tmp_path / f"{name}.jsonl") for name in ("plain", "hidden"))
+    plain, hidden = (output(tmp_path / f"{name}.jsonl").records for name in ("plain", "hidden"))
     assert len(plain) == len(hidden)
     for before, after in zip(plain, hidden, strict=True):
         assert before.keys() - after.keys() == {
@@ -326,6 +317,6 @@ def test_sandbox_and_tap(sh: Callable[..., str], tmp_path: Path) -> None:
         f"{block('sandbox.md', 'sh', 'tap-zohovoice')}\n"
         "kill -INT $! && wait $!"
     )
-    assert len(ids(tmp_path / "calls.jsonl")) >= 5_000
+    assert len({*output(tmp_path / "calls.jsonl").ids}) >= 5_000
     last = (tmp_path / "sandbox.log").read_text().splitlines()[-1]
     assert json.loads(last)["stats"]["requests"] >= 6
