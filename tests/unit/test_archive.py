@@ -33,7 +33,7 @@ def read(data: bytes, name: str) -> bytes:
 @pytest.mark.parametrize("method", [ZIP_STORED, ZIP_DEFLATED])
 @pytest.mark.parametrize("folder", ["", "2026/02/", "/", "../../", "C:\\calls\\", "a.wav/"])
 @pytest.mark.parametrize(
-    "prefix", [b"", b"PK\7\x08", b"PK00", b"\r\n", b"\xef\xbb\xbf", bytes(508)]
+    "prefix", [b"", b"PK\x07\x08", b"PK00", b"\r\n", b"\xef\xbb\xbf", bytes(508)]
 )
 def test_entries_are_found_in_any_folder_behind_other_bytes(
     prefix: bytes, folder: str, method: int
