@@ -17,8 +17,6 @@ from tests.support.cli import Run, RunTap, selecting
 from zoho_voice_sandbox import Dialect, History, Sandbox
 from zoho_voice_sandbox.clock import Clock
 
-_DIALECT = {field.name for field in fields(Dialect)}
-_HISTORY = {"seed", "first", "last"}
 _PROGRAM = """
 from tap_zohovoice.tap import TapZohoVoice
 try:
@@ -45,8 +43,8 @@ class Account(Sandbox):
             return {name: options.pop(name) for name in [*options] if name in names}
 
         if isinstance(calls, int):
-            calls = history(calls, **take(_HISTORY))
-        dialect = Dialect(**take(_DIALECT))
+            calls = history(calls, **take({"seed", "first", "last"}))
+        dialect = Dialect(**take({field.name for field in fields(Dialect)}))
         super().__init__(history=calls, dialect=dialect, clock=clock, **options)
         self.run_tap = run_tap
         self.own: dict[str, Any] = {} if calls else {"start_date": "2026-01-01"}

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -86,9 +87,9 @@ def drive(
     flow: Generator[PageRequest | WindowResult, Page, object],
     respond: Callable[[PageRequest], Page],
 ) -> Iterator[WindowResult]:
-    item = next(flow, None)
-    while item is not None:
-        try:
+    with suppress(StopIteration):
+        item = next(flow)
+        while True:
             if not isinstance(item, PageRequest):
                 yield item
                 item = next(flow)
@@ -99,8 +100,6 @@ def drive(
                 item = flow.throw(error)
             else:
                 item = flow.send(page)
-        except StopIteration:
-            return
 
 
 def _respond(

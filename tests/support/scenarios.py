@@ -324,12 +324,10 @@ class Output:
             run.highest[name] = bookmark
 
     def finish(self, *, is_complete: bool) -> None:
-        account, ahead = self._run.scenario.account, round(min(self._ahead, 0) * 1000)
-        for row in self._run.account.calls:
-            self._moments.setdefault(row[1], self._run.account.sent_start(row))
         if not is_complete:
             return
-        end = readable_until(account.dialect, self._began + ahead)
+        ahead = round(min(self._ahead, 0) * 1000)
+        end = readable_until(self._run.scenario.account.dialect, self._began + ahead)
         for name in self._run.scenario.streams:
             self._check_out(name, end, f"{name} is not complete")
             missing = self._missing(name, self._first, end, self._run.out)
