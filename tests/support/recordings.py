@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from tests.support.account import Account
 from tests.support.calls import call
 from tests.support.cli import NOW, Run
+from zoho_voice_sandbox import calls
 from zoho_voice_sandbox.audio_fixtures import duration, wav_size
 
 AUDIO = b"RIFF\0\0\0\0WAVE"
@@ -59,12 +60,7 @@ class FileAccount(Account):
     @property
     def named(self) -> set[str]:
         """The files that the calls of the account name."""
-        return {
-            row[key]["recording_filename"]
-            for row in self.store.rows()
-            for key in ("call_recording", "voicemail")
-            if key in row
-        }
+        return {name for row in self.store.rows() for name in calls.file_names(row)}
 
     @property
     def requested(self) -> list[int]:
