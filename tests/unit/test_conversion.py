@@ -39,6 +39,7 @@ INVALID[FieldType.ID] += [NAN]
 INVALID[FieldType.TIMESTAMP] += [float("inf"), NAN, HUGE]
 INVALID[FieldType.NUMBER] += [HUGE]
 INVALID[FieldType.INTEGER] += [HUGE]
+NON_OBJECTS: list[object] = [None, [], "row", 5]
 UNSET_CLOCKS: list[object] = ["0", 0, -1, -1764831298, "-1764831298", "1970-01-01T00:00:00Z"]
 INVALID_STARTS = [None, "", *(at for at in INVALID[FieldType.TIMESTAMP] if at not in UNSET_CLOCKS)]
 LEAVES = [
@@ -165,7 +166,7 @@ def test_uuid_replaces_a_missing_logid(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("log", "reason"),
     [
-        *[(log, "is not an object") for log in (None, [], "row", 5)],
+        *[(log, "is not an object") for log in NON_OBJECTS],
         ({"start_time": "1764831298000"}, "no valid logid"),
         *[({**LOG, "logid": bad}, "no valid logid") for bad in [None, "", *INVALID[FieldType.ID]]],
         ({**LOG, "logid": None, "uuid": {}}, "no valid logid"),
