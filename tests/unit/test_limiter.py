@@ -1,13 +1,9 @@
 """Sliding-window limiter: limit, lockouts and waits, with and without a shared store."""
 
 import logging
-import sqlite3
-import sys
 import uuid
-from contextlib import closing
 from functools import partial
 from itertools import cycle, islice, product
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +16,7 @@ from tap_zohovoice.rate_limit.limiter import (
     SlidingWindowLimiter,
     SlotStore,
 )
-from tap_zohovoice.rate_limit.store import SQLiteSlotStore, store_path
+from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tests.support.cli import FakeClock
 
 CLIENT, URL = "1000.MADEUPCLIENT", "https://voice.example.invalid/rest/json/zv/logs"
@@ -233,47 +229,3 @@ def test_wait_logs_reason_and_end(clock: FakeClock, caplog: pytest.LogCaptureFix
     ]
     fields = vars(caplog.records[-1])
     assert (fields["wait_seconds"], fields["wait_until"]) == (7, "2026-03-01T12:12:14+00:00")
-
-
-def test_store_holds_only_numbers(clock: FakeClock) -> None:
-    limiter = make_limiter(clock)
-    request_times(limiter, clock, 40)
-    limiter.lock_for(600, "locked by +1 555 0100")
-    path = store_path(CLIENT, URL)
-    with closing(sqlite3.connect(path)) as file:
-        tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master")]
-        rows = [row for name in tables for row in file.execute(f"SELECT * FROM {name}")]  # noqa: S608
-    assert len(rows) > 5
-    assert {type(value) for row in rows for value in row} <= {int, float, type(None)}
-    contents = {entry.name: entry.read_bytes() for entry in path.parent.iterdir()}
-    assert contents.pop(f"{path.name}-journal") == b""
-    (content,) = contents.values()
-    assert not [word for word in (CLIENT, URL, "555") if word.encode() in content]
-    assert CLIENT not in str(path)
-    assert "voice" not in path.name
-    assert path.parent.stat().st_mode & 0o077 == 0
-
-
-def test_store_path_is_unique_in_the_state_folder(
-    state_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pairs = [(CLIENT, URL), (CLIENT, URL + "/x"), (CLIENT + "x", URL), ("", CLIENT + URL)]
-    assert len({store_path(*pair) for pair in [*pairs, *pairs]}) == len(pairs)
-    assert store_path(CLIENT, URL).parent == state_home / "tap-zohovoice"
-    if sys.platform == "linux":
-        monkeypatch.delenv("XDG_STATE_HOME")
-        monkeypatch.setenv("HOME", str(tmp_path))
-        assert store_path(CLIENT, URL).parent == tmp_path / ".local" / "state" / "tap-zohovoice"
-
-
-def test_store_without_home_folder_warns_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(
-        "tap_zohovoice.rate_limit.store.user_state_path",
-        lambda *_, **__: Path("~nobody-of-that-name/x"),
-    )
-    with caplog.at_level(logging.WARNING, LOGGER):
-        assert seconds_waited(make_limiter(FakeClock()), FakeClock()) == 0
-    line = "Cannot open the shared rate-limit file (RuntimeError, no home folder); limiting this"
-    assert caplog.messages == [f"{line} process only"]
