@@ -64,10 +64,7 @@ def test_run_without_a_checkpoint_reads_the_lookback(state: dict[str, Any]) -> N
 
 @pytest.mark.parametrize(
     ("hour", "expected"),  # on February 27; a day may be over everywhere 12 hours later
-    [
-        (12, WRITTEN),
-        (11, replace(NOT_BEGUN, window=days(20, 26))),
-    ],
+    [(12, WRITTEN), (11, replace(NOT_BEGUN, window=days(20, 26)))],
 )
 def test_checkpoint_is_limited_to_days_that_are_over(hour: int, expected: Checkpoint) -> None:
     assert WRITTEN.limited(dt.datetime(2026, 2, 27, hour, tzinfo=dt.UTC)) == expected

@@ -10,12 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_zohovoice._compat import override
-from tap_zohovoice.rate_limit.limiter import (
-    SHARED_LOCKOUT,
-    Grant,
-    SlidingWindowLimiter,
-    SlotStore,
-)
+from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlidingWindowLimiter, SlotStore
 from tap_zohovoice.rate_limit.store import SQLiteSlotStore
 from tests.support.cli import FakeClock
 
