@@ -134,7 +134,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     # --- bookmarks ---
 
     @cached_property
-    def present(self) -> str:
+    def max_bookmark(self) -> str:
         """The latest possible bookmark, known after the first response."""
         return format_timestamp(self.services.present)
 
@@ -151,7 +151,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
         """Advance the bookmark after all earlier records, but not back or into the future."""
         # The clock of a phone may be ahead.
-        state, latest = self.get_context_state(context), min(timestamp, self.present)
+        state, latest = self.get_context_state(context), min(timestamp, self.max_bookmark)
         if latest > (state.get("replication_key_value") or "") and not self.is_connection_test:
             state.update(replication_key=self.replication_key, replication_key_value=latest)
 

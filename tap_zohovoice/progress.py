@@ -72,7 +72,7 @@ class Progress:
     def __post_init__(self) -> None:
         """Start to count."""
         self._started_at = self.limiter.clock.monotonic()
-        self._delay_before = self.limiter.delay
+        self._interruption_before = self.limiter.interruption_seconds
         self._requests_before = self._requests_logged = self.limiter.requests
         self._written_before = self.writer.records_written
 
@@ -98,7 +98,7 @@ class Progress:
         if share and share < 1:
             # The first requests are free; from then on the limit sets the pace.
             limited = self.limiter.seconds_for(self.limiter.requests - self._requests_before)
-            own = self._elapsed - (self.limiter.delay - self._delay_before)
+            own = self._elapsed - (self.limiter.interruption_seconds - self._interruption_before)
             left = max(own, limited) * (1 - share) / share
         pace = f"{60 * count / max(self._elapsed, 1.0):,.0f}/min" if count else ""
         if received := figures.get("bytes_received"):

@@ -65,7 +65,7 @@ class SlidingWindowLimiter:
     store: SlotStore = field(default_factory=SlotStore)
     requests = 0  # that got a slot
     waits = 0  # of `LOG_WAIT_FROM` seconds or more
-    delay = 0.0  # seconds of all waits for another reason than the limit
+    interruption_seconds = 0.0  # of all waits for lockouts and retries
     current_wait: Wait | None = field(default=None, init=False)
     _released: deque[float] = field(default_factory=deque, init=False)
     _in_flight: list[int | str | None] = field(default_factory=list, init=False)
@@ -125,7 +125,7 @@ class SlidingWindowLimiter:
         """Log why and until when, then sleep."""
         is_limit, is_notable = reason.startswith(_AT_LIMIT), seconds >= LOG_WAIT_FROM
         self.waits += is_notable
-        self.delay += 0 if is_limit else seconds
+        self.interruption_seconds += 0 if is_limit else seconds
         until = self.clock.utcnow() + dt.timedelta(seconds=seconds)
         self.current_wait = Wait("at the limit" if is_limit else "waiting", until)
         level = logging.INFO if is_notable else logging.DEBUG

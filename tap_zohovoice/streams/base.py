@@ -121,7 +121,7 @@ class IncrementalStream(ZohoVoiceStream):
         if latest and window.rows:
             newest = window.rows[-1].start_time
             self.advance_bookmark(min(newest, latest), context)
-            state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.present))
+            state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.max_bookmark))
         elif latest and window.covered_until:  # calls may appear later
             lookback = max(self.services.settings.lookback, DAY)
             safe = min(window.covered_until, self.services.present) - lookback

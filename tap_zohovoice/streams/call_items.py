@@ -139,7 +139,7 @@ class CallItemStream(IncrementalStream):
         checkpoint = state.get(CHECKPOINT) or {}
         with self.services.reporter.task(self._progress.snapshot):
             for number, record in enumerate(self.request_items(items), 1):
-                if self._is_emitted(record, state):
+                if self._should_emit(record, state):
                     yield record
                 start = record["start_time"]
                 if start <= self.latest_bookmark(window):
@@ -162,10 +162,10 @@ class CallItemStream(IncrementalStream):
                 del self._emitted[next(iter(self._emitted))]
             yield {**dict.fromkeys(self.schema["properties"]), **item}
 
-    def _is_emitted(self, record: Record, state: Record) -> bool:
-        """Return whether to emit a record: no error replaces what an earlier run emitted."""
-        # The state keeps the keys that failed. Only for these, and for calls newer than the
-        # bookmark, no earlier run has emitted a record without error.
+    def _should_emit(self, record: Record, state: Record) -> bool:
+        """Return whether to emit a record, and note in the state whether its item failed."""
+        # No error may replace a record without one. Only for keys in the state, and for calls newer
+        # than the bookmark, no earlier run has emitted such a record.
         key, failed = self.record_key(record), state.get(FAILURES) or []
         if record["error"] and key not in failed and record["start_time"] <= self._bookmark_before:
             self._suppressed += 1

@@ -88,5 +88,5 @@ class RecordingsStream(CallItemStream):
                 start = download.item["start_time"]
                 rechecks.record(start, is_provisional=download.is_provisional)
             if rechecks.verified_until:
-                state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.present)
+                state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.max_bookmark)
             yield {**download.item, **fields}

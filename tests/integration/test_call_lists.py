@@ -112,7 +112,7 @@ def test_default_start_date_works_despite_retention(
 @pytest.mark.parametrize("fields", [{}, {"agent_number": "Ann"}])
 @pytest.mark.parametrize("every", [1, 10])
 @pytest.mark.parametrize("total", ["exact", "absent"])
-def test_long_day_of_calls_with_several_rows_is_read(
+def test_dense_day_of_multi_row_calls_is_read(
     account: Accounts, fields: dict[str, Any], every: int, total: str
 ) -> None:
     with account(611, first=date(2026, 2, 10), last=date(2026, 2, 10), total=total) as box:

@@ -85,7 +85,7 @@ def test_transcripts_come_in_stopped_runs(account: Accounts, first: date) -> Non
     assert 3 <= len(runs) <= 1.5 * len(keys) / TWO_MINUTES + 1
 
 
-def test_states_within_a_window_keep_what_is_known_of_the_server(account: Accounts) -> None:
+def test_states_within_a_window_keep_known_limits(account: Accounts) -> None:
     with account(2_500, first=date(2026, 1, 1), max_size=50) as box:
         run = box.succeed(start_date="2026-01-01", streams=["transcripts"])
     partitions = [state["bookmarks"]["transcripts"]["partitions"][0] for state in run.states]

@@ -69,7 +69,7 @@ def test_smaller_grant_later_loses_no_call(
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 @pytest.mark.parametrize("more", [{}, {"max_size": 200}])
-def test_smaller_grant_for_the_next_stream_loses_no_file(
+def test_smaller_grant_for_next_stream_loses_nothing(
     account: Accounts, behaviour: Any, more: dict[str, Any]
 ) -> None:
     with account(600, **more) as box:

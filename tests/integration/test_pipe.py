@@ -190,7 +190,7 @@ def test_missing_target_fails_the_script(
     assert "no-such-target" in capsys.readouterr().err
 
 
-def test_cron_runs_one_script_and_gets_its_exit_code(run_stubs: Stubs, tmp_path: Path) -> None:
+def test_cron_runs_one_script_and_gets_exit_code(run_stubs: Stubs, tmp_path: Path) -> None:
     page = (DOCS / "orchestrators.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^7 \* \* \* \* (.*pipe\.sh.*)$", page, re.MULTILINE)
     command = ("/bin/sh", "-c", line.replace("/opt/zoho", str(tmp_path)))

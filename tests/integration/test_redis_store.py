@@ -123,9 +123,7 @@ def test_no_period_holds_all_requests(
 
 
 @pytest.mark.parametrize("timeout", [21, 60, 300])
-def test_slot_is_freed_a_period_after_the_response_or_timeout(
-    machines: Machines, timeout: int
-) -> None:
+def test_slot_is_freed_after_response_or_timeout(machines: Machines, timeout: int) -> None:
     first, second, third = (machines.limiter(2, timeout=timeout) for _ in range(3))
     first.acquire()
     machines.clock.sleep(20)
@@ -214,7 +212,7 @@ def test_store_holds_only_numbers_and_digests(machines: Machines) -> None:
 
 
 @pytest.mark.parametrize("loss", ["new", "restarted", "restarted from a snapshot", "failover"])
-def test_store_that_may_have_lost_requests_grants_nothing_for_a_period(
+def test_doubtful_store_grants_nothing_for_a_period(
     machines: Machines, caplog: Captured, loss: str
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
@@ -317,7 +315,7 @@ def test_run_uses_no_file(box: Account, new_machines: Machines, state_home: Path
         (("/0", "/0?retry=hush"), "AttributeError"),
     ],
 )
-def test_unreachable_store_is_one_line_and_no_matter_to_discovery(
+def test_unreachable_store_is_one_line_outside_discovery(
     box: Account, server: RedisServer, change: tuple[str, str], reason: str
 ) -> None:
     url = server.url.replace(*change)

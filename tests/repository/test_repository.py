@@ -31,7 +31,7 @@ def pins(name: str) -> dict[str, tuple[str, frozenset[str]]]:
         ("build", PROJECT["build-system"]["requires"]),
     ],
 )
-def test_container_has_versions_of_the_tests_and_names_no_host(part: str, needs: list[str]) -> None:
+def test_container_has_pinned_versions_and_no_host(part: str, needs: list[str]) -> None:
     all_pins = pins("constraints")
     assert {name: all_pins.get(name) for name in pins(part)} == pins(part)
     assert {re.split(r"[^\w.-]", need)[0] for need in needs} <= set(pins(part))

@@ -35,7 +35,7 @@ def read(data: bytes, name: str) -> bytes:
 @pytest.mark.parametrize(
     "prefix", [b"", b"PK\x07\x08", b"PK00", b"\r\n", b"\xef\xbb\xbf", bytes(508)]
 )
-def test_entries_are_found_in_any_folder_behind_other_bytes(
+def test_entries_are_found_behind_folders_and_bytes(
     prefix: bytes, folder: str, method: int
 ) -> None:
     data = prefix + build(((folder + name, content) for name, content in FILES.items()), method)

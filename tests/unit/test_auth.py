@@ -83,7 +83,7 @@ class TestAccessToken:
         }
 
     @pytest.mark.parametrize(("life", "seconds"), CASES["lives"], ids=str)
-    def test_reused_until_a_minute_before_expiry_or_half_its_life(
+    def test_reused_until_shortly_before_expiry(
         self, accounts: Accounts, life: dict[str, Any], seconds: int
     ) -> None:
         age = max(seconds - 60, seconds / 2)

@@ -131,7 +131,7 @@ def test_failure_after_a_success_gets_one_new_token(
     assert (sent.call_count, stack.tokens_issued.call_count) == (len(responses), tokens)
 
 
-def test_failure_with_a_text_that_changes_may_be_a_lockout(stack: Stack) -> None:
+def test_failure_with_changing_text_may_be_a_lockout(stack: Stack) -> None:
     refusals = [{"status_code": 400, "json": {"code": code}} for code in ("A", "B", "C")]
     stack.respond(OK, *refusals, OK)
     stack.get()

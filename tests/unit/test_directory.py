@@ -181,9 +181,7 @@ def test_end_in_any_form(
 
 
 @pytest.mark.parametrize("stream", OFFSET_PAGED)
-def test_row_that_moves_to_an_earlier_page_is_read(
-    read_keys: Any, mock: Mocker, stream: Any
-) -> None:
+def test_row_moved_to_earlier_page_is_read(read_keys: Any, mock: Mocker, stream: Any) -> None:
     server = Server(mock, stream, 120)
 
     def delete_a_row(request: Any) -> bool:

@@ -132,7 +132,7 @@ def test_lockout_applies_to_all_processes(
     assert "A lockout reported by another run is in effect" in caplog.text
 
 
-def test_lockout_counts_from_the_late_reply_of_a_store(clock: FakeClock) -> None:
+def test_lockout_counts_from_late_reply_of_store(clock: FakeClock) -> None:
     class SlowStore(SlotStore):
         @override
         def try_acquire(self, slots: int, seconds: float) -> Grant:

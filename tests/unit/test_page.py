@@ -123,7 +123,7 @@ def test_row_of_later_response_is_kept(distance: int) -> None:
 
 
 @pytest.mark.parametrize(("total", "is_complete"), [(7, True), (8, False)])
-def test_rows_that_a_new_call_repeats_do_not_count(total: int, *, is_complete: bool) -> None:
+def test_rows_repeated_by_new_calls_do_not_count(total: int, *, is_complete: bool) -> None:
     this = WindowPass(ServerLimits(5), "")
     first, second = (Page([*map(row, ids)], total, 5) for ids in ("abcde", "cdefg"))
     this.totals.append(total)
@@ -218,7 +218,7 @@ FAILED: dict[str, Any] = {"summary": "HTTP 400"}  # without one, no access token
     ],
     ids=str,
 )
-def test_smaller_page_is_requested_where_size_may_be_the_reason(
+def test_doubtful_size_is_tried_smaller(
     error: ZohoVoiceError, sizes: list[int], *, is_for_granted: bool
 ) -> None:
     assert sizes_of(PageRequester(None), 100, error) == sizes

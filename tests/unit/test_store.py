@@ -98,7 +98,7 @@ USABLE: dict[str, Damage] = {
 
 @pytest.mark.parametrize("number", [0, 1, 2])  # of the request in flight; 0: before the first one
 @pytest.mark.parametrize("name", [*UNUSABLE, *USABLE])
-def test_damaged_file_keeps_the_limit_and_warns_if_unusable(
+def test_damaged_file_keeps_limit_and_may_warn(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, name: str, number: int
 ) -> None:
     damage, path = (UNUSABLE | USABLE)[name], store_path(CLIENT, URL)

@@ -215,7 +215,7 @@ def test_example_is_whole_or_an_error(name: str) -> None:
         assert reading.most_between <= most_between
 
 
-def test_share_that_is_done_counts_rows_where_their_number_is_known() -> None:
+def test_share_done_counts_rows_of_known_number() -> None:
     now = dt.datetime.fromtimestamp(NOW / 1000, dt.UTC)
     planner = WindowPlanner(now - dt.timedelta(400), None, now, ServerLimits(200))
     window = planner.next_window()
