@@ -93,16 +93,14 @@ class PageRequester:
     def restore(self, state: Mapping[str, Any], started: dt.datetime) -> None:
         """Begin with the size of an earlier run of the same week; larger ones need no trial."""
         match state.get(_STATE):
-            case [int(size), week] if (
-                week == started.strftime(_WEEK) and self._untried and size > 0
-            ):
+            case [int(size), week] if week == f"{started:{_WEEK}}" and self._untried and size > 0:
                 self._untried = [larger for larger in self._untried if larger <= size]
                 self.size = self._base = max(min(size, self._base), _DOCUMENTED_SIZE)
 
     def store(self, state: dict[str, Any], started: dt.datetime) -> None:
         """Store the largest size that is granted, once that is known."""
         if self.proven and not (self._is_fixed or self._untried):
-            state[_STATE] = [min(self.proven, self.size), started.strftime(_WEEK)]
+            state[_STATE] = [min(self.proven, self.size), f"{started:{_WEEK}}"]
 
     @property
     def _is_unproven(self) -> bool:

@@ -108,7 +108,7 @@ class Recovery:
         try:
             yield PageRequest(0, _FEW_ROWS, self._windows.params_of(window), str(window), limits)
         except RequestFailedError as error:
-            if limits is not FEW_ATTEMPTS and not isinstance(error, InvalidParameterError):
+            if limits == DEFAULT_LIMITS and not isinstance(error, InvalidParameterError):
                 raise  # a day that fails may have calls
             if isinstance(error.__cause__, RateLimitedError) and day != self._recent:
                 yield from self._accepts(self._recent)  # raises an error if it is locked

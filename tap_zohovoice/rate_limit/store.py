@@ -5,7 +5,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,6 +53,7 @@ class SQLiteSlotStore(SlotStore):
     timeout: float  # seconds that a request of a killed process may still be in flight
     clock: Clock  # its wall clock is the only one that processes share
     _is_unusable = False
+    _path: Path | None = field(default=None, init=False)
 
     @override
     def try_acquire(self, slots: int, seconds: float) -> Grant:
@@ -76,7 +77,8 @@ class SQLiteSlotStore(SlotStore):
     def _acquire(self, slots: int, seconds: float, file: sqlite3.Connection) -> Grant:
         now = self.clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
-        file.execute("UPDATE slot SET taken = MIN(taken, ?1), answered = MIN(answered, ?1)", [now])
+        sql = "UPDATE slot SET taken = MIN(taken, ?1), answered = MIN(answered, ?1)"
+        file.execute(sql + " WHERE taken > ?1 OR answered > ?1", [now])
         file.execute("UPDATE lock SET since = ?1 WHERE since > ?1", [now])
         for (locked_until,) in file.execute("SELECT since + seconds FROM lock"):
             left = locked_until - now
@@ -99,9 +101,8 @@ class SQLiteSlotStore(SlotStore):
         """Run one transaction; return None where the file is not usable."""
         if self._is_unusable:
             return None
-        path = None
         try:
-            path = store_path(self.client_id, self.url)
+            path = self._path = self._path or store_path(self.client_id, self.url)
             if not path.exists():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The file is opened anew each time, so that damage, deletion and forks do no harm.
@@ -113,5 +114,5 @@ class SQLiteSlotStore(SlotStore):
         except (sqlite3.Error, OSError, RuntimeError, TypeError) as error:
             self._is_unusable = True
             text = "Cannot open the shared rate-limit file (%s, %s); limiting this process only"
-            _LOGGER.warning(text, type(error).__name__, path or "no home folder")
+            _LOGGER.warning(text, type(error).__name__, self._path or "no home folder")
             return None

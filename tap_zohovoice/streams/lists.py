@@ -125,17 +125,17 @@ class ListStream(ZohoVoiceStream):
     @override
     def validate_response(self, response: requests.Response) -> None:
         self._rows = self.api.parse_json(response, self.parse_page)
-        keys = list(dict.fromkeys(map(self.record_key, self._rows)))
+        keys = dict.fromkeys(map(self.record_key, self._rows))
         known = [key for key in self._seen if key in keys]
         # A new row moves all others by one.
-        self._has_moved |= known != keys[: len(known)] or len(known) < self._overlap
+        self._has_moved |= known != list(keys)[: len(known)] or len(known) < self._overlap
         if keys and len(known) == len(keys):
             # If offsets count from 1, a single row may be the last row again.
-            is_end = keys == list(self._seen)[-1:]
+            is_end = list(keys) == list(self._seen)[-1:]
             self._has_moved |= not is_end
             self._can_overlap &= is_end
             self._rows = []
-        self._seen |= dict.fromkeys(keys)
+        self._seen |= keys
         self._overlap = int(len(self._rows) > 1 and self._can_overlap and not self.rejects_end)
         self._row_count = len(self._rows) - self._overlap if self.size_param else 0
 

@@ -20,7 +20,7 @@ from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
 from tap_zohovoice.streams.lists import ListStream, OwnedStream
 
-_LONGEST_PERIOD, _PERIOD, _SHORTEST_PERIOD = map(dt.timedelta, (366, 30, 7))
+_LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD = map(dt.timedelta, (366, 30, 7))
 
 
 class CallLinkStream(OwnedStream, IncrementalStream):
@@ -118,8 +118,8 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
         last, end = format_timestamp(start - dt.timedelta.resolution), self.services.present
         has_last, lost, gaps = False, set[str](), 0
         while start < end:
-            # Without recent changes, those of a long period may be a part of them.
-            until = min(start + self._period, end - _PERIOD if end - start > _PERIOD else end)
+            # Recent changes are a period of their own: they show whether a longer one lacks some.
+            until = min(start + self._period, end - _RECENT if end - start > _RECENT else end)
             self._before = set()
             try:
                 changes = self._fetch(agent, start, until)
@@ -134,8 +134,9 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
                 if moment not in changes:
                     lost.add(moment)
                     gaps += has_last or moment > min(changes, default=moment)
+            first_later = format_timestamp(until)
             for time in sorted(changes):
-                if last < time < format_timestamp(until):
+                if last < time < first_later:
                     yield changes[time]
                     self.advance_bookmark(time, context)
                     last, has_last = time, True
@@ -151,7 +152,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
         if self._period < _LONGEST_PERIOD:
             found = self._fetch(agent, moment - self._period, moment)
         if time not in found and (found := self._fetch(agent, moment, moment)):
-            self._period = max(min(self._period / 4, _PERIOD), _SHORTEST_PERIOD)
+            self._period = max(min(self._period / 4, _RECENT), _SHORTEST_PERIOD)
         return found
 
     def _fetch(self, agent: str, start: dt.datetime, end: dt.datetime) -> dict[str, Record]:

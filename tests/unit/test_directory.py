@@ -228,13 +228,13 @@ def test_list_that_cannot_be_whole_is_an_error(read: Read, mock: Mocker, stream:
     server.shuffles = 1000
     with pytest.raises(Exception, match=f"The order of the list of {stream.name} changes"):
         read(stream.name)
-    base, first_page = "base", 1_000_000  # at each offset
-    for rows, member, value in (
-        (rows_of(stream, 60), base, first_page),
-        ([*rows_of(stream, 2), *rows_of(stream, 1)], base, first_page),
-        (rows_of(stream, 250), "unit", stream.page_size),
+    first_page_alone = {"base": 1_000_000}
+    for rows, members in (
+        (rows_of(stream, 60), first_page_alone),
+        ([*rows_of(stream, 2), *rows_of(stream, 1)], first_page_alone),
+        (rows_of(stream, 250), {"unit": stream.page_size}),
     ):
-        setattr(Server(mock, stream, rows), member, value)
+        vars(Server(mock, stream, rows)).update(members)
         with pytest.raises(Exception, match="the same rows of the list"):
             read(stream.name)
 
