@@ -84,10 +84,8 @@ class ApiClient:
     ) -> dict[str, Any]:
         """Return the JSON object of a success, or raise an exception; see `validate_response`."""
         try:
-            hidden = [*self.redact(), *redact]
-            return validate_response(
-                response, body, now=self.session.clock.now(), redact=hidden, scope=self.scope
-            )
+            now, hidden = self.session.clock.now(), [*self.redact(), *redact]
+            return validate_response(response, body, now=now, redact=hidden, scope=self.scope)
         except AmbiguousResponseError as error:
             if not self._was_ambiguous:  # one empty response must not move a bookmark
                 self._was_ambiguous = True

@@ -68,7 +68,8 @@ class RecordConverter:
         # much cheaper than looking at every field.
         key = (prefix, *values, *map(type, values.values()))
         undeclared, casts, objects = self._plans.get(key) or self._make_plan(key)
-        record = {**self._defaults[prefix], **values}
+        record = self._defaults[prefix].copy()  # faster than one display of both
+        record.update(values)
         for name, path in undeclared:
             _add_extra(extra, path, record.pop(name))
         for name, cast in casts:

@@ -23,7 +23,6 @@ class TranscriptsStream(CallItemStream):
 
     name = "transcripts"
     primary_keys = ("logid", "kind")
-    selected_by_default = False
     # The properties of a segment are not documented.
     schema = build_schema(
         Field("logid", FieldType.STRING, "Id of the call log.", required=True),
