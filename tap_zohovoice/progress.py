@@ -21,8 +21,7 @@ from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 from tap_zohovoice.singer.writer import MessageWriter
 
 _TIMER_INTERVAL = 0.5  # seconds
-_LOG_INTERVAL = 29.0
-"""Seconds after which a log line is due: never more than 30, including the delay of the timer."""
+_LOG_INTERVAL = 29.0  # seconds after which a log line is due: with the delay of the timer, 30
 
 
 @dataclass(frozen=True, slots=True)

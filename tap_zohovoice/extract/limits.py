@@ -5,8 +5,7 @@ from tap_zohovoice.pagination import Page
 _MAX_ROWS = 15_000
 """Rows of the largest window, where offsets have no limit."""
 _MAX_WINDOW_REQUESTS = 50
-"""Requests of a window of several days: its records are emitted when it is complete, and a stopped
-run should repeat less than two minutes of requests."""
+"""Requests of a window of several days, so that a stopped run repeats less than two minutes."""
 ITEM_WINDOW_REQUESTS = 10
 """The same for streams with a request for each row: after a stop, they list the window again."""
 _MIN_CHECKPOINT_ROWS = 1_000

@@ -147,13 +147,11 @@ class PageFlow:
 
     def _check_length(self) -> Flow[None]:
         """Check that a window without a total is not too large, by a request for a later row."""
-        most = self.limits.max_window_rows
-        if len(self.calls.kept) > most:
+        found, most = len(self.calls.kept), self.limits.max_window_rows
+        if found > most:
             raise WindowTooLargeError(None)
-        is_longest = (
-            len(self.calls.kept) > 2 * self.limits.proven_window_rows and self.split == "days"
-        )
-        if self._has_looked_ahead or not (is_longest or len(self.calls.kept) > most // 10):
+        is_longest = found > 2 * self.limits.proven_window_rows and self.split == "days"
+        if self._has_looked_ahead or not (is_longest or found > most // 10):
             return
         self._has_looked_ahead = True
         offset = int(TARGET_FILL * most) if is_longest else most

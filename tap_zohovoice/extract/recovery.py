@@ -11,6 +11,7 @@ from tap_zohovoice.pagination import Flow, PageRequest
 
 _LOGGER = logging.getLogger("tap-zohovoice.call_logs")
 _FEW_ROWS = 10  # of a request that must not fail because of its size
+_MAX_REFUSALS = 5  # texts, each of which is tested once; a text may have an id of its own each time
 
 
 class Recovery:
@@ -44,6 +45,7 @@ class Recovery:
         if not is_value and (error.concerns_all or not (yield from self._accepts(self._recent))):
             return False
         is_first = is_value and not error.rejected and error.summary not in self._refusals
+        is_first = is_first and len(self._refusals) < _MAX_REFUSALS
         # What looks like a lockout is none only if a smaller request succeeds.
         if is_first or isinstance(error.__cause__, RateLimitedError):
             self._refusals.add(error.summary)  # if the same request is rejected again
@@ -62,7 +64,11 @@ class Recovery:
         is_planned = is_smaller or is_earlier
         if not is_planned and error.rejected != "size":
             is_planned = yield from self._skip_rejected_past(window)
-        return is_planned or self._planner.halve(window) or self._halve_size()
+        # Where two days are accepted, `toDate` may be exclusive: one has no rows, without an error.
+        is_long = window.days > self._planner.min_days
+        if not is_planned and (is_long or not (yield from self._accepts(self._recent))):
+            is_planned = self._planner.halve(window)
+        return is_planned or self._halve_size()
 
     def _request_fewer_days(self, window: DateWindow) -> bool:
         """Request fewer days, or rows; return whether that is possible."""

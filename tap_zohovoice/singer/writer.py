@@ -19,7 +19,6 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     def __init__(self, deferred: Callable[[], AbstractContextManager[object]]) -> None:
         self._deferred = deferred
         self.records_written = 0
-        """Number of emitted records."""
 
     @override
     def serialize_message(self, message: Message) -> bytes:

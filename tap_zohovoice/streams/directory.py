@@ -144,7 +144,7 @@ class SmsLogsStream(ListStream):
     page_size = 100
 
     _start = ""
-    _last = "~"  # time of the last message while the newest ones come first, else empty
+    _last = ""  # time of the last message while the newest ones come first, else empty
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
@@ -158,7 +158,7 @@ class SmsLogsStream(ListStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        self._start, self._last = format_timestamp(self.get_starting_time(context)), "~"
+        self._start = format_timestamp(self.get_starting_time(context))
         is_archived = context == self.partitions[1]
         others = self._emitted if is_archived else {}  # may have archived messages too
         rows = self.read_list(context)
@@ -172,8 +172,9 @@ class SmsLogsStream(ListStream):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
+        last = self._last if self._seen else "~"  # a pass over the list begins
         super().validate_response(response)
-        moments = [self._last, *(record["submittedTime"] for record in self._rows)]
+        moments = [last, *(record["submittedTime"] for record in self._rows)]
         # In another order, newer messages may follow older ones.
         self._last = moments[-1] if moments == sorted(moments, reverse=True) else ""
         # Only a row with the same timestamp may follow, and it is not needed.

@@ -34,7 +34,6 @@ class ListStream(ZohoVoiceStream):
     _emitted: dict[str, Record]
     _seen: dict[str, None]  # keys of this pass over the list
     _has_moved = False  # whether rows changed their order in this pass
-    _total = 0
     _is_read = False
 
     @override
@@ -64,12 +63,12 @@ class ListStream(ZohoVoiceStream):
     def read_list(self, context: Context | None) -> Iterator[Record]:
         """Request the list, and return its rows without duplicates."""
         self._emitted = {}
-        self._total = duplicates = 0
+        duplicates = 0
         progress = Progress(self.name, self.api.policy.limiter, self.services.writer)
         with self.services.reporter.task(progress.snapshot):
             for attempt in range(_MAX_PASSES):
                 before, self._seen, self._has_moved = len(self._emitted), {}, False
-                self._overlap = 0
+                self._overlap = self._total = 0
                 for record in self._request_pages(context):
                     known = self._emitted.setdefault(self.record_key(record), record)
                     if known is record:
@@ -146,7 +145,7 @@ class ListStream(ZohoVoiceStream):
     def parse_page(self, body: dict[str, Any]) -> list[Record]:
         """Parse a response to records, or raise `UnexpectedResponseError`."""
         rows, total = parse_rows(body, self.envelope, len(self._emitted))
-        self._total = max(total or 0, self._total)
+        self._total = self._total or total or 0  # rows that arrive later are for the next run
         return self.convert_rows(rows)
 
 

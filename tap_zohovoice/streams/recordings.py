@@ -84,8 +84,8 @@ class RecordingsStream(CallItemStream):
         state = self.get_context_state({"kind": items[0]["kind"]})
         downloads = (files.writer.prepare(item, rechecks) for item in items)
         for download, fields in files.download_all(downloads):
-            if "error" not in fields:
-                start = download.item["start_time"]
+            start = download.item["start_time"]
+            if "error" not in fields and start <= self.max_bookmark:  # a clock may be ahead
                 rechecks.record(start, is_provisional=download.is_provisional)
             if rechecks.verified_until:
                 state[VERIFIED_UNTIL] = min(rechecks.verified_until, self.max_bookmark)

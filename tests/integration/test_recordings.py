@@ -468,6 +468,26 @@ def test_files_are_requested_once_more(account: FileAccounts, size: str) -> None
     assert requests == [1 + again, 2, 2, 2, 2]
 
 
+def test_phone_that_is_ahead_ends_no_recheck(account: FileAccounts) -> None:
+    with account(None) as box:
+        box.add_file("new", "new.wav", round((NOW - 3600) * 1000))
+        box.audio.put("new.wav", WHOLE[:2000])
+        run = box.download(streams=FILES)
+        box.clock.time += HOUR
+        box.audio.put("new.wav", WHOLE)
+        sized = {"recording_filename": "ahead.wav", "recording_size_in_bytes": len(WHOLE)}
+        row = call(box, "ahead", round(NOW * 1000) + 10**9, call_recording=sized)
+        box.store.add(row, at_ms=round(NOW * 1000))
+        box.audio.put("ahead.wav", WHOLE)
+        # Stopped before the file that may have grown.
+        box.before_file = lambda number: os.kill(os.getpid(), signal.SIGTERM) if number == 3 else 0
+        stopped = box.run(streams=FILES, state=run.state)
+        box.before_file = None
+        assert stopped.exit_code == 143
+        assert file_names(stopped) == {"ahead.wav"}
+        box.download(streams=FILES, state=stopped.state)
+
+
 @pytest.mark.parametrize("length", ["content_length", "close"])
 @pytest.mark.parametrize("missing", ["404", "500", "200_empty", None])
 def test_stored_file_outlives_a_failing_recheck(

@@ -150,6 +150,33 @@ def test_refusal_of_a_value_narrows(
     assert run.log.count("the API is locked") == lockouts
 
 
+@pytest.mark.parametrize("first", ["2026-02-10", "2026-01-01"])
+def test_refused_day_hides_no_later_call(account: Accounts, first: str) -> None:
+    """A single day has no calls where `toDate` is exclusive."""
+
+    def is_refused(request: Any) -> bool:
+        return bool(request.qs["fromdate"][0] <= first < request.qs["todate"][0])
+
+    refusal = {"status_code": 400, "json": {"message": "Too many records; narrow the range"}}
+    with (
+        account(600, first=date(2026, 1, 1), to_date_inclusive=False) as box,
+        odd_responses(box, is_refused, **refusal),
+    ):
+        run = box.fail("Too many records", start_date="2026-01-01")
+    assert run.bookmark[:10] <= first
+
+
+def test_refusals_in_changing_words_end(account: Accounts) -> None:
+    words = (f"Nein, {number:x}c" for number in range(100))
+
+    def refuse(_request: Any, context: Any) -> dict[str, str]:
+        context.status_code = 400
+        return {"message": next(words)}
+
+    with account(600) as box, odd_responses(box, lambda sent: days_of(sent) > 5, json=refuse):
+        box.read()
+
+
 @pytest.mark.parametrize("status", STATUSES)
 def test_only_refused_days_are_skipped(account: Accounts, status: int) -> None:
     words = {"status_code": status, "json": UNKNOWN_WORDS}

@@ -193,6 +193,21 @@ def test_row_moved_to_earlier_page_is_read(read_keys: Any, mock: Mocker, stream:
     assert {*read_keys(stream)} > {*server.keys}
 
 
+@pytest.mark.parametrize("stream", [*OFFSET_PAGED, SmsLogsStream])
+def test_rows_that_arrive_meanwhile_end_no_run(read_keys: Any, mock: Mocker, stream: Any) -> None:
+    first, *rows = messages_of(250) if stream is SmsLogsStream else rows_of(stream, 250)
+    server, key, number = Server(mock, stream, [*rows]), stream.primary_keys[0], itertools.count()
+
+    def add_a_row(_request: Any) -> bool:
+        server.rows.insert(0, {**first, key: f"new-{next(number)}"})
+        server.meta = {"meta": {"total": len(server.rows)}}
+        return False
+
+    mock.get(server.url, additional_matcher=add_a_row, json={})
+    assert {*read_keys(stream)} >= {row[key] for row in rows}
+    assert len(server.queries) <= 9
+
+
 @pytest.mark.parametrize("stream", OFFSET_PAGED)
 def test_offsets_rounded_to_pages_are_read(read_keys: Any, mock: Mocker, stream: Any) -> None:
     server = Server(mock, stream, 270)
@@ -298,6 +313,20 @@ def test_messages_in_any_order_are_read(
     assert len(read("sms_logs", start_date="2026-02-27T12:00:00Z")) == 49
     assert len(server.queries) == requests
     assert "meta.total" not in caplog.text
+
+
+def test_list_read_again_ends_at_the_start(read: Read, mock: Mocker) -> None:
+    server, messages = serve_messages(mock, messages_of(2_000)), messages_of(2_000)
+
+    def delete_rows(request: Any) -> bool:
+        if request.qs["from"] != ["0"] and len(server.rows) == 2_000:
+            del server.rows[3:5]
+        return False
+
+    mock.get(server.url, additional_matcher=delete_rows, json={})
+    found = read("sms_logs", start_date="2026-02-20T12:00:00Z")
+    assert {row["logid"] for row in found} >= {row["logid"] for row in messages[5:217]}
+    assert 3 < len(server.queries) <= 9
 
 
 def test_message_without_a_time_is_an_error(read: Read, mock: Mocker) -> None:
