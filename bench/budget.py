@@ -167,7 +167,7 @@ def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
     if not isinstance(stream, CallLogsStream):
         raise TypeError
     rows = total = 0
-    stream.reader = stream.get_reader(services.settings.start, None)
+    stream.reader = stream.start_reader(services.settings.start, None)
     for chunk in cast("Iterable[Any]", stream.request_records(None)):
         rows += len(chunk.rows)
         total += sum(int(row.logid) for row in chunk.rows)

@@ -135,7 +135,7 @@ class WindowProgress(Progress):
             done = f"{rows:,} of about {_plural(round(rows / share), 'call')}"
         return self._snapshot(done, rows, share, rows=rows)
 
-    def update(self, window: object, rows: int) -> None:
+    def finish_window(self, window: object, rows: int) -> None:
         """Log a window that was read and written."""
         self._rows += rows
         self._pending, self._pending_share = set(), 0.0

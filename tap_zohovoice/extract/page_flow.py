@@ -20,7 +20,7 @@ from tap_zohovoice.pagination import Flow, Page
 Split = Literal["days", "types", "nothing"]
 """What to request instead of a window: fewer days, or one type of calls of one day."""
 
-_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
+_LOGGER = logging.getLogger("tap-zohovoice.windows")
 _MAX_REREADS = 3
 TRACK_TOTAL_HITS_CAP = 10_000
 """Total at which search engines stop counting by default; there may be more rows."""
@@ -56,7 +56,7 @@ class PageFlow:
     @property
     def is_end_certain(self) -> bool:
         """Whether all rows were received, or the end is not likely to be a limit of offsets."""
-        if self._pass.passed_start:
+        if self._pass.passed_cutoff:
             return True
         found = len(self.calls.kept)
         if self._pass.has_trusted_total:
@@ -96,9 +96,9 @@ class PageFlow:
                 if not this.is_firm or self.limits.needs_single_pages:
                     break
             before = this
-        raise self._order_changes()
+        raise self._reject_order()
 
-    def _order_changes(self) -> WindowTooLargeError:
+    def _reject_order(self) -> WindowTooLargeError:
         self.limits.require_single_pages()
         return WindowTooLargeError(max(self._pass.totals, default=None))
 
@@ -111,17 +111,17 @@ class PageFlow:
             self._add(page, offset)
             if self._pass.stale_pages > _MAX_STALE_PAGES:
                 if self._pass.has_shifted:  # but a single page has all rows, in any order
-                    raise self._order_changes()
+                    raise self._reject_order()
                 message = (
                     f"Zoho returns the same calls of {self.name} at every offset; "
                     "run again later, and report it to Zoho's support if it persists"
                 )
                 raise ZohoVoiceError(message)
-            if self._pass.passed_start or self._is_last(page, offset):
+            if self._pass.passed_cutoff or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
         self._pass.is_single_page = self._pass.row_count == len(first.rows)
-        if self._pass.is_single_page and not self._pass.passed_start:
+        if self._pass.is_single_page and not self._pass.passed_cutoff:
             self.limits.proven_page_rows = max(self.limits.proven_page_rows, self._pass.row_count)
 
     def _get_next(self, offset: int, page: Page) -> Flow[tuple[int, Page | None]]:
@@ -168,14 +168,14 @@ class PageFlow:
             is_beyond = offset + self.limits.size > self.limits.confirmed_end
             if not offset or not (is_beyond or isinstance(error, InvalidParameterError)):
                 raise
-            raise self._offset_limit_hit(offset) from error
+            raise self._reject_offset(offset) from error
         self._longest = max(self._longest, len(page.rows))
         # A total of 0 behind other rows counts the rows of its own page.
         if page.total is not None and (page.total or page.rows or not offset):
             self._pass.totals.append(page.total)
         return page
 
-    def _offset_limit_hit(self, offset: int) -> WindowTooLargeError:
+    def _reject_offset(self, offset: int) -> WindowTooLargeError:
         self.limits.reject_offset(offset)
         return WindowTooLargeError(min(self._pass.totals, default=None))
 
@@ -238,4 +238,4 @@ class PageFlow:
             return
         had_room = offset + 1 < page.size and len(self._pass.seen) % _ROUND_PAGE
         if offset + page.size > self.limits.confirmed_end and not had_room:
-            raise self._offset_limit_hit(offset)
+            raise self._reject_offset(offset)

@@ -21,8 +21,7 @@ _LARGER_SIZES = (1_000, 500)
 """Sizes to try where a window has more rows than a page of `DEFAULT_SIZE`; none is documented."""
 _LEAST_SIZE = 25
 """The smallest size to request after failures that do not name the size."""
-_STATE = "page_size"
-"""Member of a bookmark: the largest size that the server grants, and when it was found."""
+_STATE = "page_size"  # member of a bookmark: the largest size granted, and when it was found
 _WEEK = "%G-W%V"  # in another one, larger pages are tried again
 
 
@@ -58,7 +57,7 @@ class PageRequester:
                 limits.was_silent = not page.rows
         self._observe(request, page)
         if not request.offset and self._untried and self._untried[0] <= self._wish:
-            page = (yield from self._try_larger(request, limits)) or page  # it failed by chance?
+            page = (yield from self._try_larger(request, limits)) or page  # failed by chance before
         limits.size = self.size
         limits.observe(request.offset, page)
         return page
@@ -154,15 +153,15 @@ class PageRequester:
             # No request that far has returned rows yet, so the offset may be the reason.
             is_beyond = offset > 0 and offset + size > limits.confirmed_end
             may_be_offset = is_beyond and size > self._base and not is_probe
-            options = FEW_ATTEMPTS if self._is_unproven else DEFAULT_LIMITS
+            retry_limits = FEW_ATTEMPTS if self._is_unproven else DEFAULT_LIMITS
             if may_be_offset or (offset and is_probe):
-                options = TRIAL_LIMITS
+                retry_limits = TRIAL_LIMITS
             try:
-                page = yield replace(request, size=size, retry_limits=options)
+                page = yield replace(request, size=size, retry_limits=retry_limits)
             except ZohoVoiceError as error:
                 if may_be_offset and isinstance(error, RequestFailedError):
                     limits.large_end = offset + self._base
-                elif not self._lower(error, is_beyond=is_beyond):
+                elif not self._lower_after(error, is_beyond=is_beyond):
                     raise
             else:
                 if page.rows or not may_be_offset:
@@ -186,7 +185,7 @@ class PageRequester:
             self.proven = 0
         return page
 
-    def _lower(self, error: ZohoVoiceError, *, is_beyond: bool) -> bool:
+    def _lower_after(self, error: ZohoVoiceError, *, is_beyond: bool) -> bool:
         """Lower the size if it may have caused a failure; return whether it could be."""
         if not isinstance(error, RequestFailedError):
             is_unclear = type(error) is ZohoVoiceError and not error.concerns_all  # a redirect

@@ -23,7 +23,7 @@ from tap_zohovoice.extract.windows import (
 from tap_zohovoice.pagination import Flow
 from tap_zohovoice.singer.json import SerializedRecord
 
-_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
+_LOGGER = logging.getLogger("tap-zohovoice.windows")
 _MAX_PROBES = 20
 """Requests of a run that verify days without calls; up to two more if one returns calls."""
 _MIN_ROWS = 5

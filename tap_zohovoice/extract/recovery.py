@@ -9,7 +9,7 @@ from tap_zohovoice.extract.windows import DAY, SHORT_RANGE_DAYS, DateWindow, Win
 from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, RetryLimits
 from tap_zohovoice.pagination import Flow, PageRequest
 
-_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
+_LOGGER = logging.getLogger("tap-zohovoice.windows")
 _FEW_ROWS = 10  # of a request that must not fail because of its size
 _MAX_REFUSALS = 5  # texts, each of which is tested once; a text may have an id of its own each time
 
@@ -26,10 +26,10 @@ class Recovery:
         self._planner = planner
         self._today = today
         self._recent = today - 3 * DAY
-        self._refusals: set[str] = set()  # summaries of responses that do not name what is rejected
+        self._refusals: set[str] = set()  # texts that do not name what is rejected
         self._retries_size = False
         self._range_days = planner.range_days  # when a page was read last
-        self._has_read = False
+        self._has_read = False  # a page, or the answer whether old days are rejected
         self._is_tested = False  # whether a few rows of the failed window were requested
 
     def observe(self) -> None:
@@ -52,7 +52,7 @@ class Recovery:
             is_accepted = yield from self._accepts(self._recent)
             if is_first or not is_accepted:
                 return is_accepted
-        # Granted in another list, it may be granted no more.
+        # A page size that another list was granted may be granted no more.
         if pages.proven and not (self._has_read or self._is_tested or error.rejected == "dates"):
             self._is_tested = True
             if (yield from self._accepts(window.first, last=window.last)) and pages.withdraw():
@@ -107,16 +107,17 @@ class Recovery:
         return True
 
     def _accepts(
-        self, day: dt.date, limits: RetryLimits = FEW_ATTEMPTS, last: dt.date | None = None
+        self, day: dt.date, retry_limits: RetryLimits = FEW_ATTEMPTS, last: dt.date | None = None
     ) -> Flow[bool]:
         """Return whether the server accepts a request for a few rows of a day, or until another."""
         window = DateWindow(day, last or day + DAY)
         try:
-            yield PageRequest(0, _FEW_ROWS, self._windows.params_of(window), str(window), limits)
+            params = self._windows.params_of(window)
+            yield PageRequest(0, _FEW_ROWS, params, str(window), retry_limits)
         except RequestFailedError as error:
-            if limits == DEFAULT_LIMITS and not isinstance(error, InvalidParameterError):
+            if retry_limits == DEFAULT_LIMITS and not isinstance(error, InvalidParameterError):
                 raise  # a day that fails may have calls
             if isinstance(error.__cause__, RateLimitedError) and day != self._recent:
-                yield from self._accepts(self._recent)  # raises an error if it is locked
+                yield from self._accepts(self._recent)  # raises the error of a lockout
             return False
         return True

@@ -14,7 +14,7 @@ from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.windows import MIN_UTC_OFFSET, DateWindow
 from tap_zohovoice.singer.json import SerializedRecord
 
-_LOGGER = logging.getLogger("tap-zohovoice.call_logs")
+_LOGGER = logging.getLogger("tap-zohovoice.windows")
 CHECKPOINT = "checkpoint"
 """Member of a bookmark while a run is not finished."""
 POSITION = "emitted_until"
@@ -42,7 +42,7 @@ class Checkpoint:
     range_days: int = 0  # that may be requested at once; 0: any number
 
     def to_state(self, bookmark: str, read_at: dt.datetime) -> dict[str, Any]:
-        """Return it as a run that started at `read_at` writes it beside its bookmark."""
+        """Return it as a run that started at `read_at` writes it; without `emitted_until`."""
         return {
             "replication_key_value": bookmark,
             "read_at": format_timestamp(read_at),
@@ -114,7 +114,7 @@ class ResultBuilder:
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else "~"  # sorts after all timestamps
         self._previous: Mapping[str, str] = {}  # start of the calls of the window before
-        self._emitted: Mapping[str, object] = {}  # of the current window
+        self._emitted: Mapping[str, object] = {}  # of types of a day; else empty
         self._strays = 0
         self._differing = 0  # calls with several rows that differ
 

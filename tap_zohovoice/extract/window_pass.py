@@ -17,7 +17,7 @@ _MIN_ROWS_OF_ORDER = 20
 class WindowPass:
     """The rows of one pass, from the first to the last."""
 
-    def __init__(self, limits: ServerLimits, start: str) -> None:
+    def __init__(self, limits: ServerLimits, cutoff: str) -> None:
         self._limits = limits
         self.ids: list[str] = []  # in the order of the responses, those of overlaps twice
         self.seen: dict[str, int] = {}  # first place of each id in `ids`
@@ -27,12 +27,12 @@ class WindowPass:
         self.is_firm = True  # whether no row has changed its place in this pass
         self.has_shifted = False  # whether rows before a seam were gone, or have moved
         self.empty_offsets: set[int] = set()  # that had no row, but should have had one
-        self.passed_start = False  # whether all further rows are too old: rows come newest first
-        self._start = start  # timestamp; calls that started before are too old
+        self.passed_cutoff = False  # whether all further rows are too old: rows come newest first
+        self._cutoff = cutoff  # timestamp; calls that started before are too old
         self._descends = True  # whether rows came newest first so far
         self._last = "~"  # timestamp of the last row so far
         self.stale_pages = 0  # consecutive last pages without a new row
-        self.overlap = 1  # rows of the last page that are requested again
+        self.overlap = 1  # rows requested again, of the last page that has others
         self._repeats = 0  # rows received again without being requested again
 
     @property
@@ -58,9 +58,9 @@ class WindowPass:
         self._descends = self._descends and descends
         self._last = timestamps[-1]
         # Calls of one millisecond are in any order: some row must be older than the first.
-        is_behind = timestamps[-1] < timestamps[0] < self._start
+        is_behind = timestamps[-1] < timestamps[0] < self._cutoff
         is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
-        self.passed_start = self._descends and is_behind and is_enough
+        self.passed_cutoff = self._descends and is_behind and is_enough
 
     def choose_overlap(self, page: Page) -> int:
         """Return how many rows of a page to request again; none if it has no others.
@@ -118,16 +118,16 @@ class WindowPass:
         first = [key for key in before.seen if key in self.seen]
         return first == [key for key in self.seen if key in before.seen]
 
-    def is_complete(self, found: int, *, keeps_order: bool) -> bool:
-        """Return whether this pass, with those before, found all rows.
+    def is_complete(self, calls: int, *, keeps_order: bool) -> bool:
+        """Return whether this pass, with those before, found all rows, as a number of calls.
 
         `keeps_order` says that the rows have kept their places, in this pass and between passes.
         """
         if not keeps_order or (self._limits.needs_single_pages and not self.is_single_page):
             # Only a total proves that all rows were received if their order changes.
-            return self.has_trusted_total and found >= max(self.totals)
-        if not self.has_trusted_total or self.passed_start:
+            return self.has_trusted_total and calls >= max(self.totals)
+        if not self.has_trusted_total or self.passed_cutoff:
             return True
         # Several rows of one id count in the total, but not those that a shift of rows repeats.
         count = 0 if self.has_shifted else self.row_count - self._repeats
-        return min(self.totals) <= max(found, count)
+        return min(self.totals) <= max(calls, count)

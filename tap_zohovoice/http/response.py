@@ -39,7 +39,7 @@ _CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}  # whose meaning i
 _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}
 """`Unauthorized`, and statuses of other servers for a session or token that has expired."""
-_SUCCESS, _REDIRECT, _CLIENT_ERROR, _FAILED = range(2, 6)  # classes of HTTP statuses
+_SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = range(2, 6)  # classes of HTTP statuses
 _DATA_KEYS = {
     *("logs", "transcribeObj", "users", "queues", "numberslist", "contacts", "contact_status"),
     *("smsLogQuery", "schedule", "records", "list"),
@@ -140,9 +140,9 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected:
     is_wrong_url = code == "ZVT011" or (is_json and not rejected and WRONG_URL.search(words))
     # Zoho also returns 500 for invalid values, and then names them.
     has_failed = is_json and FAULT.search(words)
-    names_value = is_json and rejected and not (has_failed and status_class == _FAILED)
+    names_value = is_json and rejected and not (has_failed and status_class == _SERVER_ERROR)
     is_fault = (
-        status_class == _FAILED or re.fullmatch(r"5\d\d", code) or has_failed
+        status_class == _SERVER_ERROR or re.fullmatch(r"5\d\d", code) or has_failed
     ) and not names_value
     is_plain = error.is_foreign and not error.is_html and status_class > _REDIRECT
     is_token = status in _TOKEN_REJECTED or ((is_json or is_plain) and TOKEN.search(words))

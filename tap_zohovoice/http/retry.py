@@ -38,7 +38,7 @@ class RetryLimits:
 
     attempts: int = 6  # without a usable response
     lockouts: int = 3  # consecutive ones to wait for
-    is_trial: bool = False  # whether a failure says nothing; without a response, it is final
+    is_trial: bool = False  # whether it may fail, which says nothing of token and lockout
 
 
 DEFAULT_LIMITS, FEW_ATTEMPTS = RetryLimits(), RetryLimits(attempts=2)

@@ -84,7 +84,7 @@ def _register(
     sample = {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
     steps = [step for step in mapper.stream_maps[stream] if isinstance(step, sdk.CustomStreamMap)]
     # The SDK applies the last map of the stream itself, then those of its copies.
-    keys = sorted(maps, key=lambda key: _SOURCE in maps[key])[-len(steps) :]
+    keys = sorted(maps, key=lambda key: _SOURCE in maps[key])[len(maps) - len(steps) :]
     for key, step in zip(keys, steps, strict=False):
         yield from _try_expressions(key, maps[key], step, _Sample(sample))
 
@@ -207,8 +207,8 @@ def _sample(schema: Json) -> Any:  # noqa: ANN401 - a value of any type
         return found
     if "array" in kinds:
         return [_sample(schema["items"])]
-    number = {"integer": 1, "number": 1.5, "boolean": True}
-    return next((number[kind] for kind in kinds if kind in number), "2025-01-01T00:00:00+00:00")
+    samples = {"integer": 1, "number": 1.5, "boolean": True}
+    return next((samples[kind] for kind in kinds if kind in samples), "2025-01-01T00:00:00+00:00")
 
 
 def _reason(error: Exception, expr: str) -> str:

@@ -35,7 +35,7 @@ class IncrementalStream(ZohoVoiceStream):
 
     reader: CallLogReader
     _paginator: SeamPaginator[WindowResult]
-    _page: Page | Exception
+    _outcome: Page | Exception  # of the last request; `parse_response` passes it to the flow
 
     def get_list_filters(self, context: Context | None) -> Mapping[str, str]:  # noqa: ARG002 - a hook
         """Return the filters of a partition, which include those of the user."""
@@ -46,7 +46,7 @@ class IncrementalStream(ZohoVoiceStream):
         yield call
 
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        """Return the records of a window; `_emit_window` advances the bookmark after them."""
+        """Return the records of a window; one that takes long may write STATE in between."""
         for row in window.rows + window.strays:
             yield from self.convert_call(row.record, context)
 
@@ -64,7 +64,7 @@ class IncrementalStream(ZohoVoiceStream):
         services = self.services
         with services.reporter.task(lambda: Snapshot(self.name, "requesting an access token")):
             start = self.get_starting_time(context)
-        self.reader = reader = self.get_reader(start, context)
+        self.reader = reader = self.start_reader(start, context)
         progress = WindowProgress(
             self.name,
             services.limiter_for(self.get_url(context)),
@@ -79,16 +79,16 @@ class IncrementalStream(ZohoVoiceStream):
             try:
                 for window in cast("Iterable[WindowResult]", self.request_records(context)):
                     services.pages.store(self.get_context_state(context), services.started)
-                    yield from self._emit_window(window, start, context)
-                    progress.update(window.window, len(window.rows) + len(window.strays))
+                    yield from self._sync_window(window, start, context)
+                    progress.finish_window(window.window, len(window.rows) + len(window.strays))
                 if self.get_context_state(context).pop(CHECKPOINT, None):
-                    self.write_state()  # the server rejects all remaining days
+                    self.write_state()  # no window came after it: all days are rejected
             finally:
                 self.converter.log_undeclared()
                 progress.finish(self.item_label)
 
-    def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
-        """Return a reader of the list of calls, which continues a run that was stopped."""
+    def start_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
+        """Start to read the list of calls; continue a stopped run, and note that in STATE."""
         settings, started = self.services.settings, self.services.started
         pages, state = self.services.pages, self.get_context_state(context)
         pages.restore(state, started)
@@ -112,12 +112,12 @@ class IncrementalStream(ZohoVoiceStream):
             self.write_state()
         return reader
 
-    def _emit_window(
+    def _sync_window(
         self, window: WindowResult, start: dt.datetime, context: Context | None
     ) -> Iterator[Record]:
-        """Emit the records of a window, then STATE."""
+        """Emit the records of a window, advance the bookmark, then write STATE."""
         yield from self.emit_window(window, context)
-        state, latest = self.get_context_state(context), self.latest_bookmark(window)
+        state, latest = self.get_context_state(context), self.bookmark_limit(window)
         if latest and window.rows:
             newest = window.rows[-1].start_time
             self.advance_bookmark(min(newest, latest), context)
@@ -137,8 +137,8 @@ class IncrementalStream(ZohoVoiceStream):
             limited = checkpoint.limited(min(present, end or present))
             state[CHECKPOINT] = limited.to_state(state.get("replication_key_value") or "", present)
 
-    def latest_bookmark(self, window: WindowResult) -> str:
-        """Return the latest possible bookmark after a window; empty if it must not move."""
+    def bookmark_limit(self, window: WindowResult) -> str:
+        """Return the limit of the bookmark after a window; empty if it must not move."""
         if not window.covered_until:  # earlier calls may follow
             return ""
         # A call far outside its window does not show that all calls before it are read.
@@ -165,7 +165,7 @@ class IncrementalStream(ZohoVoiceStream):
                 limits = self._paginator.current_value.retry_limits
                 return self.api.retry(partial(func, *args), limits)
             except ZohoVoiceError as error:
-                self._page = error  # the paginator's flow recovers from it, or raises it
+                self._outcome = error  # the paginator's flow recovers from it, or raises it
                 return requests.Response()
 
         return request
@@ -173,12 +173,12 @@ class IncrementalStream(ZohoVoiceStream):
     @override
     def validate_response(self, response: requests.Response) -> None:
         parse = partial(self._paginator.current_value.parse, convert=self.converter.convert)
-        self._page = self.api.parse_json(response, parse)
+        self._outcome = self.api.parse_json(response, parse)
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[Any]:
         # Windows, not records: `read_records` unpacks them, so that STATE follows each.
-        yield from self._paginator.receive(self._page)
+        yield from self._paginator.receive(self._outcome)
 
     @cached_property
     def converter(self) -> RecordConverter:

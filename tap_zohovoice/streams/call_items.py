@@ -41,7 +41,7 @@ class CallItemStream(IncrementalStream):
     fixed_partitions: ClassVar = [{"kind": kind} for kind in LIST_FILTERS]
     item_path: ClassVar[str]  # path of the requests for items
     item_headers: ClassVar[dict[str, str]] = {}
-    continues_windows: ClassVar[bool] = True  # whether a run continues within the last window
+    continues_windows: ClassVar[bool] = True  # whether a resumed run skips what was emitted
 
     def __init__(self, tap: Tap, services: Services) -> None:
         super().__init__(tap, services)
@@ -99,9 +99,9 @@ class CallItemStream(IncrementalStream):
         return DownloadProgress(*common, item, results, lambda: api.bytes_received)
 
     @override
-    def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
+    def start_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         self._bookmark_before = self.get_context_state(context).get("replication_key_value") or ""
-        reader = super().get_reader(start, context)
+        reader = super().start_reader(start, context)
         reader.emits_types = not self.continues_windows
         if self.requests_for(1):
             reader.limits.window_requests = ITEM_WINDOW_REQUESTS
@@ -131,7 +131,7 @@ class CallItemStream(IncrementalStream):
         # Strays do not move the position in the checkpoint, so they come first.
         calls = (row.record for row in window.strays + rows)
         items = [item for call in calls for item in self.convert_call(call, context)]
-        if window.covered_until:
+        if window.covered_until:  # until all items are emitted, a run begins with this window
             self.set_checkpoint(self.reader.checkpoint_at(days), state)
         if not items:
             return
@@ -142,7 +142,7 @@ class CallItemStream(IncrementalStream):
                 if self._should_emit(record, state):
                     yield record
                 start = record["start_time"]
-                if start <= self.latest_bookmark(window):
+                if start <= self.bookmark_limit(window):
                     self.advance_bookmark(start, context)
                     if self.continues_windows:
                         checkpoint[POSITION] = start
@@ -177,8 +177,8 @@ class CallItemStream(IncrementalStream):
         return True
 
     @override
-    def latest_bookmark(self, window: WindowResult) -> str:
-        return "" if self.failures.outages else super().latest_bookmark(window)
+    def bookmark_limit(self, window: WindowResult) -> str:
+        return "" if self.failures.outages else super().bookmark_limit(window)
 
     @override
     def set_checkpoint(self, checkpoint: Checkpoint | None, state: dict[str, Any]) -> None:

@@ -160,7 +160,7 @@ class SmsLogsStream(ListStream):
     def read_records(self, context: Context | None) -> Iterator[Record]:
         self._start = format_timestamp(self.get_starting_time(context))
         is_archived = context == self.partitions[1]
-        others = self._emitted if is_archived else {}  # may have archived messages too
+        others = self._found if is_archived else {}  # may have archived messages too
         rows = self.read_list(context)
         messages = [row for row in rows if row["submittedTime"] >= self._start]
         messages.sort(key=itemgetter("submittedTime"))

@@ -31,7 +31,7 @@ class ListStream(ZohoVoiceStream):
     _row_count = 0  # rows of the last page to skip; 0 if no page follows
     _overlap = 0  # rows that the next page has again, to show whether rows have moved
     _can_overlap = True  # unless the server rounds offsets down to whole pages
-    _emitted: dict[str, Record]
+    _found: dict[str, Record]
     _seen: dict[str, None]  # keys of this pass over the list
     _has_moved = False  # whether rows changed their order in this pass
     _is_read = False
@@ -57,24 +57,24 @@ class ListStream(ZohoVoiceStream):
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
         """Return the records of the list, which is requested once a run."""
-        yield from self._emitted.values() if self._is_read else self.read_list(context)
+        yield from self._found.values() if self._is_read else self.read_list(context)
         self._is_read = True
 
     def read_list(self, context: Context | None) -> Iterator[Record]:
         """Request the list, and return its rows without duplicates."""
-        self._emitted = {}
+        self._found = {}
         duplicates = 0
         progress = Progress(self.name, self.api.policy.limiter, self.services.writer)
         with self.services.reporter.task(progress.snapshot):
             for attempt in range(_MAX_PASSES):
-                before, self._seen, self._has_moved = len(self._emitted), {}, False
+                before, self._seen, self._has_moved = len(self._found), {}, False
                 self._overlap = self._total = 0
                 for record in self._request_pages(context):
-                    known = self._emitted.setdefault(self.record_key(record), record)
+                    known = self._found.setdefault(self.record_key(record), record)
                     if known is record:
                         yield record
                     duplicates += known != record and not attempt
-                missing, fresh = self._total - len(self._emitted), len(self._emitted) - before
+                missing, fresh = self._total - len(self._found), len(self._found) - before
                 if not missing or not (self._has_moved or (missing > 0 and fresh)):
                     break
             else:
@@ -89,7 +89,7 @@ class ListStream(ZohoVoiceStream):
             self.logger.warning(message, duplicates)
         if missing > 0:
             message = "meta.total is %d but only %d distinct rows were returned"
-            self.logger.warning(message, self._total, len(self._emitted))
+            self.logger.warning(message, self._total, len(self._found))
 
     def _request_pages(self, context: Context | None) -> Iterator[Record]:
         """Request the list from its first page to its last."""
@@ -107,7 +107,7 @@ class ListStream(ZohoVoiceStream):
     def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
         """Convert the rows of a page; an error names their place in the list."""
         name, convert = f"the list of {self.name}", self.converter.convert
-        places = enumerate(rows, len(self._emitted))
+        places = enumerate(rows, len(self._found))
         return [convert_row(row, convert, index, name) for index, row in places]
 
     # --- the SDK's request loop ---
@@ -144,49 +144,6 @@ class ListStream(ZohoVoiceStream):
 
     def parse_page(self, body: dict[str, Any]) -> list[Record]:
         """Parse a response to records, or raise `UnexpectedResponseError`."""
-        rows, total = parse_rows(body, self.envelope, len(self._emitted))
+        rows, total = parse_rows(body, self.envelope, len(self._found))
         self._total = self._total or total or 0  # rows that arrive later are for the next run
         return self.convert_rows(rows)
-
-
-class OwnedStream(ZohoVoiceStream):
-    """A stream with one partition and one bookmark for each owner, a row of another list."""
-
-    fixed_partitions = None
-    owner_key: ClassVar[str]
-    owner_stream: ClassVar[type[ListStream]]
-    owner_field: ClassVar[str]  # field of that stream with the id
-    filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
-
-    @property
-    def _owners(self) -> ListStream:
-        streams = self.tap.streams.values()
-        return next(stream for stream in streams if isinstance(stream, self.owner_stream))
-
-    @property
-    def _chosen(self) -> str:
-        """Ids of the owners in the user's filters, separated by commas; empty for all."""
-        return self.services.settings.filters.get(self.filter_param, "")
-
-    @property
-    @override
-    def partitions(self) -> list[dict[str, str]]:
-        """One for each owner."""
-        if not self.is_connection_test:
-            self.services.check_scopes()
-        elif not self.selected_by_default:
-            return []
-        ids = self._chosen.split(",")
-        if not self._chosen:
-            ids = [record[self.owner_field] for record in self._owners.read_records(None)]
-        return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
-
-    @override
-    def check_access(self) -> None:
-        if not self._chosen:
-            self._owners.check_access()
-
-    @override
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        if context:  # without owners, the SDK requests records without a context
-            yield from super().get_records(context)

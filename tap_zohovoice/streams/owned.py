@@ -5,12 +5,13 @@ A call log does not say which of them it belongs to, but the list of calls can b
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp, parse_date
+from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
 from tap_zohovoice.pagination import parse_rows
 from tap_zohovoice.schemas.conversion import Record
@@ -18,9 +19,52 @@ from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
 from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
-from tap_zohovoice.streams.lists import ListStream, OwnedStream
+from tap_zohovoice.streams.lists import ListStream
 
 _LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD = map(dt.timedelta, (366, 30, 7))
+
+
+class OwnedStream(ZohoVoiceStream):
+    """A stream with one partition and one bookmark for each owner, a row of another list."""
+
+    fixed_partitions = None
+    owner_key: ClassVar[str]
+    owner_stream: ClassVar[type[ListStream]]
+    owner_field: ClassVar[str]  # field of that stream with the id
+    filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
+
+    @property
+    def _owners(self) -> ListStream:
+        streams = self.tap.streams.values()
+        return next(stream for stream in streams if isinstance(stream, self.owner_stream))
+
+    @property
+    def _chosen(self) -> str:
+        """Ids of the owners in the user's filters, separated by commas; empty for all."""
+        return self.services.settings.filters.get(self.filter_param, "")
+
+    @property
+    @override
+    def partitions(self) -> list[dict[str, str]]:
+        """One for each owner."""
+        if not self.is_connection_test:
+            self.services.check_scopes()
+        elif not self.selected_by_default:
+            return []
+        ids = self._chosen.split(",")
+        if not self._chosen:
+            ids = [record[self.owner_field] for record in self._owners.read_records(None)]
+        return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]
+
+    @override
+    def check_access(self) -> None:
+        if not self._chosen:
+            self._owners.check_access()
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        if context:  # without owners, the SDK requests records without a context
+            yield from super().get_records(context)
 
 
 class CallLinkStream(OwnedStream, IncrementalStream):

@@ -18,8 +18,7 @@ from tap_zohovoice.schemas.types import Field, FieldType, build_schema
 from tap_zohovoice.services import Services
 from tap_zohovoice.streams.call_items import INTEGER, NUMBER, STRING, CallItemStream
 
-VERIFIED_UNTIL = "files_verified_until"
-"""Member of a bookmark: start of the call up to which all files are final."""
+VERIFIED_UNTIL = "files_verified_until"  # member of a bookmark: start of the last final file
 
 
 class RecordingsStream(CallItemStream):
@@ -63,13 +62,13 @@ class RecordingsStream(CallItemStream):
         return FileRequests(self.item_api, writer, settings.recordings_per_request, self.failures)
 
     @override
-    def get_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
+    def start_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         lookback, state = self.services.settings.lookback, self.get_context_state(context)
         # A run without a bookmark lists all calls, not only those in the lookback.
         is_first = not state.get("replication_key_value")
         oldest = format_timestamp(self.services.started - lookback) if is_first else ""
         self._rechecks = Rechecks(state.get(VERIFIED_UNTIL) or "", lookback, oldest)
-        return super().get_reader(start, context)
+        return super().start_reader(start, context)
 
     @override
     def requests_for(self, count: int) -> int:

@@ -479,8 +479,12 @@ def test_phone_that_is_ahead_ends_no_recheck(account: FileAccounts) -> None:
         row = call(box, "ahead", round(NOW * 1000) + 10**9, call_recording=sized)
         box.store.add(row, at_ms=round(NOW * 1000))
         box.audio.put("ahead.wav", WHOLE)
-        # Stopped before the file that may have grown.
-        box.before_file = lambda number: os.kill(os.getpid(), signal.SIGTERM) if number == 3 else 0
+
+        def stop_before_the_other(number: int) -> None:
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        box.before_file = stop_before_the_other
         stopped = box.run(streams=FILES, state=run.state)
         box.before_file = None
         assert stopped.exit_code == 143

@@ -57,7 +57,7 @@ def test_window_progress_lines(stage: Stage) -> None:
     for rows, requests in ((1000, 29), (1, 1), (2999, 2)):
         stage.request(requests)
         stage.clock.time += 90
-        progress.update(f"window of {rows}", rows)
+        progress.finish_window(f"window of {rows}", rows)
     stage.writer.records_written += 4000
     progress.finish("call")
     assert stage.logged() == [
@@ -71,9 +71,9 @@ def test_window_progress_lines(stage: Stage) -> None:
 def test_limit_sets_the_pace_of_the_estimate(stage: Stage) -> None:
     progress = stage.windows(lambda _rows, _partial: 0.5)
     stage.request(29)
-    progress.update("x", 2)
+    progress.finish_window("x", 2)
     stage.limiter.wait(600, "the API is locked")
-    progress.update("x", 2)
+    progress.finish_window("x", 2)
     assert [left for (left,) in stage.fields("seconds_left") if left] == [60, 60]
 
 
@@ -86,7 +86,7 @@ def test_pages_count_before_their_window_is_complete(stage: Stage) -> None:
     snapshot = progress.snapshot()
     assert snapshot.to_log_line("") == "4 of about 24 calls (17 %), 4/min, about 5 min 0 s left"
     assert snapshot.fields == {"rows": 4, "percent": 16, "seconds_left": 300}
-    progress.update("x", 1000)
+    progress.finish_window("x", 1000)
     progress.add_page(["e"], None, 0.5)
     assert progress.snapshot().done == "1,001 of about 2,002 calls"
 
