@@ -188,8 +188,7 @@ class DownloadProgress(Progress):
 class Reporter:
     """Reports the progress of a run, with the current wait.
 
-    A timer reports, so that reports continue while the tap waits for the limit, a slow response
-    or a target that does not read.
+    A timer reports, so that reports continue in waits, and while a target does not read.
     """
 
     def __init__(self, clock: Clock, find_wait: Callable[[], Wait | None]) -> None:

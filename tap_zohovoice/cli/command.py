@@ -34,8 +34,7 @@ _SDK_NOISE = {
 class TapCommand(SingerCommand):
     """The SDK's command, with an exit code for each way to end.
 
-    Exit codes: 0 success, 1 failure (or standard output was closed), 2 wrong usage, 128 + n stopped
-    by signal n.
+    Exit codes: 0 success, 1 failure or closed output, 2 wrong usage, 128 + n stopped by signal n.
     """
 
     @override

@@ -11,8 +11,7 @@ _OTHER_ROWS = "other_rows"
 class CallRows:
     """Rows of a window, one for each call.
 
-    Of rows that differ, the one of the later response is kept; within one response, the one with
-    the later `end_time`.
+    Of rows that differ, that of the later response is kept; within one, the later `end_time`.
     """
 
     def __init__(self) -> None:
@@ -28,8 +27,7 @@ class CallRows:
     def add(self, rows: Iterable[SerializedRecord], is_leg: Callable[[str], bool]) -> None:
         """Add the rows of a response.
 
-        `is_leg` returns for an id whether an earlier row is another row of the call, rather than an
-        older version of the same row.
+        `is_leg` tells for an id whether an earlier row is another leg, not an older version.
         """
         picked: dict[str, SerializedRecord] = {}
         for sent in rows:

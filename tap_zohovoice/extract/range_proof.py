@@ -138,8 +138,7 @@ class RangeProof:
     def _probes_of(self, silences: list[DateWindow], window: DateWindow) -> list[DateWindow]:
         """Return windows that together have all days of a window without calls.
 
-        Each has no more days than are proven, or else as few as the number of requests allows: each
-        window has its share of the requests of the run.
+        Each has no more days than are proven, or as few as its share of the requests allows.
         """
         share = math.ceil(_MAX_PROBES * self._planner.share_of(window))
         most = min(max(share, _LEAST_PROBES), _MAX_PROBES - self._probes)

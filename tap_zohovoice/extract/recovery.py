@@ -17,8 +17,7 @@ _MAX_REFUSALS = 5  # texts, each of which is tested once; a text may have an id 
 class Recovery:
     """Finds out which part of a request is rejected, and plans requests without it.
 
-    Where a response does not name it, a request for a few rows of a recent day shows whether the
-    API works at all.
+    Where a response does not name it, a few rows of a recent day show whether the API works.
     """
 
     def __init__(self, windows: WindowReader, planner: WindowPlanner, today: dt.date) -> None:

@@ -29,8 +29,7 @@ _RESTART = dt.timedelta(hours=1)
 class Checkpoint:
     """Where the next run continues, instead of at the bookmark minus the lookback.
 
-    A runner that stops each run after a while would otherwise read the lookback again each time,
-    and might never get beyond it.
+    Otherwise, runs that a runner stops after a while might never get beyond the lookback.
     """
 
     window: DateWindow  # to request next; all days before are read

@@ -222,8 +222,7 @@ def midnight(day: dt.date) -> dt.datetime:
 def days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
     """Return the days of rows beyond the last one that offsets reach, if there are any.
 
-    The timestamps are in the order of the server; without an order of time, both halves of the
-    window are possible.
+    If the timestamps are in no order of time, both halves of the window are possible.
     """
     last = dt.date.fromisoformat(timestamps[-1][:10])
     if list(timestamps) == sorted(timestamps):

@@ -46,8 +46,7 @@ class ApiClient:
     ) -> _T:
         """Send a GET request with retries; return what `handle` returns.
 
-        `handle` reads the body by `iter_body`, and may raise `RetryableError`. See
-        `RetryPolicy.call` for other errors.
+        `handle` reads the body by `iter_body`, and may raise errors as `RetryPolicy.call` says.
         """
         request = requests.Request("GET", self.url, params=dict(params), headers=self.headers)
         prepared = request.prepare()  # without a signature, which each attempt adds

@@ -66,8 +66,7 @@ def validate_response(
 ) -> dict[str, Any]:
     """Return the JSON object of a successful response, or raise the exception of a failed one.
 
-    Sources of the forms: the documentation of `zv/logs`, and responses of Zoho's other products
-    where Voice's own is not known.
+    Sources of the forms: the documentation of `zv/logs`, and responses of other Zoho products.
 
     `now` is the time in seconds since the epoch, where the response has no `Date`. No text of
     `redact` is in the error. `scope` is the one that the request needs.

@@ -26,8 +26,7 @@ _CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\v\f\r")
 def guess_audio_type(head: bytes, declared: str = "") -> str | None:
     """Guess the media type of a file by its first `SNIFF_BYTES` bytes, and what is declared.
 
-    `UNKNOWN` is for bytes that are neither known audio nor something else; None for anything but
-    audio: no bytes, text (HTML, JSON), archives, pictures.
+    `UNKNOWN` may be audio. None is for no bytes, text (HTML, JSON), archives and pictures.
     """
     head = head[:SNIFF_BYTES]
     if not head or _is_text(head):

@@ -38,8 +38,7 @@ class Rechecks:
     """Which files of unknown size to request once more, as they may not have been complete.
 
     Calls come in the order of their start, so that the files of all calls up to `verified_until`
-    need no further request. Those of calls before `oldest` get none. All timestamps are in the form
-    of records.
+    need no further request. Those of calls before `oldest` get none.
     """
 
     def __init__(self, verified_until: str, lookback: dt.timedelta, oldest: str = "") -> None:

@@ -80,9 +80,9 @@ def _register(
     except (MappingError, ValueError) as error:
         yield str(error)
         return
-    schemas = entry.schema.to_dict()["properties"]
-    sample = {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
     steps = [step for step in mapper.stream_maps[stream] if isinstance(step, sdk.CustomStreamMap)]
+    schemas = entry.schema.to_dict()["properties"] if steps else {}
+    sample = {name: _sample(spec) for name, spec in schemas.items() if mask["properties", name]}
     # The SDK applies the last map of the stream itself, then those of its copies.
     keys = sorted(maps, key=lambda key: _SOURCE in maps[key])[len(maps) - len(steps) :]
     for key, step in zip(keys, steps, strict=False):

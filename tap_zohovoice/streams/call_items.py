@@ -13,6 +13,7 @@ from singer_sdk.helpers.types import Context
 from singer_sdk.singerlib import StateMessage
 
 from tap_zohovoice._compat import override
+from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.extract.limits import ITEM_WINDOW_REQUESTS
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, POSITION, Checkpoint, WindowResult
@@ -32,6 +33,7 @@ STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
 _DEDUPE_WINDOW = 50_000  # keys that are remembered, as two legs of a call may have the same file
 _STATE_ITEMS = 10  # items after which STATE is written, where they take requests
 FAILURES = "open_failures"  # member of a bookmark: keys whose last record is an error
+LATEST = "latest_emitted"  # the same: start of the newest item that has a record without an error
 _MAX_FAILURES = 1_000
 
 
@@ -100,7 +102,9 @@ class CallItemStream(IncrementalStream):
 
     @override
     def start_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
-        self._bookmark_before = self.get_context_state(context).get("replication_key_value") or ""
+        state = self.get_context_state(context)
+        latest = (state.get(name) or "" for name in ("replication_key_value", LATEST))
+        self._emitted_until = max(latest)
         reader = super().start_reader(start, context)
         reader.emits_types = not self.continues_windows
         if self.requests_for(1):
@@ -141,7 +145,10 @@ class CallItemStream(IncrementalStream):
             for number, record in enumerate(self.request_items(items), 1):
                 if self._should_emit(record, state):
                     yield record
-                start = record["start_time"]
+                start, last = record["start_time"], min(days.near[1], self.services.clock.utcnow())
+                is_in_order = window.covered_until and start <= format_timestamp(last)
+                if is_in_order and not record["error"]:
+                    state[LATEST] = max(state.get(LATEST) or "", start)
                 if start <= self.bookmark_limit(window):
                     self.advance_bookmark(start, context)
                     if self.continues_windows:
@@ -164,10 +171,10 @@ class CallItemStream(IncrementalStream):
 
     def _should_emit(self, record: Record, state: Record) -> bool:
         """Return whether to emit a record, and note in the state whether its item failed."""
-        # No error may replace a record without one. Only for keys in the state, and for calls newer
-        # than the bookmark, no earlier run has emitted such a record.
+        # No error may replace a record without one. No earlier run has emitted such a record only
+        # for keys in the state, and for newer calls.
         key, failed = self.record_key(record), state.get(FAILURES) or []
-        if record["error"] and key not in failed and record["start_time"] <= self._bookmark_before:
+        if record["error"] and key not in failed and record["start_time"] <= self._emitted_until:
             self._suppressed += 1
             return False
         failed = [other for other in failed if other != key] + [key] * bool(record["error"])

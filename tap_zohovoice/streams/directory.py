@@ -106,9 +106,10 @@ class CampaignsStream(ListStream):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
+        asked = self._row_count if self._seen else 0
         super().validate_response(response)
-        count = len(self._rows)
-        self._row_count = 0 if count % 10 else count  # no page has another length
+        count = len(self._rows)  # of the first page, a round number may be the limit
+        self._row_count = count if count >= asked > 0 or not (asked or count % 10) else 0
 
 
 DIRECTORY_STREAMS = (
@@ -173,8 +174,10 @@ class SmsLogsStream(ListStream):
     @override
     def validate_response(self, response: requests.Response) -> None:
         last = self._last if self._seen else "~"  # a pass over the list begins
+        known = {*self._seen}  # a message that arrives moves them to the next page
         super().validate_response(response)
-        moments = [last, *(record["submittedTime"] for record in self._rows)]
+        fresh = [record for record in self._rows if self.record_key(record) not in known]
+        moments = [last, *(record["submittedTime"] for record in fresh)]
         # In another order, newer messages may follow older ones.
         self._last = moments[-1] if moments == sorted(moments, reverse=True) else ""
         # Only a row with the same timestamp may follow, and it is not needed.

@@ -22,6 +22,7 @@ from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, Users
 from tap_zohovoice.streams.lists import ListStream
 
 _LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD = map(dt.timedelta, (366, 30, 7))
+_MAX_GAPS = 10  # of an agent, behind each of which older changes are requested
 
 
 class OwnedStream(ZohoVoiceStream):
@@ -130,9 +131,8 @@ CALL_LINK_STREAMS = (CallQueuesStream, CallAgentsStream, CallCampaignsStream)
 class AgentStatusChangesStream(OwnedStream, ListStream):
     """Changes of status of each agent.
 
-    Each change carries the time of the one before. If that one was not returned, it is requested.
-    Whether `from` and `size` count agents or changes is not documented:
-    for a single agent, pages advance by the changes received, which is right for both.
+    Each change carries the time of the one before, which is requested if it was not returned.
+    For one agent, pages advance by the changes received: `from` may count agents or changes.
     """
 
     name = "agent_status_changes"
@@ -174,7 +174,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
                 continue
             while missing := {time for time in self._before - lost if time > last} - changes.keys():
                 moment = max(missing)
-                changes |= {} if gaps else self._fetch_until(agent, moment)
+                changes |= {} if gaps >= _MAX_GAPS else self._fetch_until(agent, moment)
                 if moment not in changes:
                     lost.add(moment)
                     gaps += has_last or moment > min(changes, default=moment)
@@ -195,7 +195,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
         moment, found = parse_date(time), dict[str, Record]()
         if self._period < _LONGEST_PERIOD:
             found = self._fetch(agent, moment - self._period, moment)
-        if time not in found and (found := self._fetch(agent, moment, moment)):
+        if time not in found and time in (found := self._fetch(agent, moment, moment)):
             self._period = max(min(self._period / 4, _RECENT), _SHORTEST_PERIOD)
         return found
 
@@ -208,13 +208,15 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
 
     @override
     def parse_page(self, body: dict[str, Any]) -> list[Record]:
+        cast = FieldType.TIMESTAMP.cast_or_none
         lists = parse_rows({**body, "list": body.get("list") or None}, "list", 0)[0]
         try:
             agents = [agent for found in lists for agent in found.get("agentStatus") or []]
             days = [day for agent in agents for day in agent.get("dates") or []]
             hits = [hit for day in days for hit in day.get("hits") or []]
             before = [agent["previousResult"] for agent in agents if agent.get("previousResult")]
-            for row in (*hits, *before):
+            times = [cast(row.get("current_action_time")) for row in before]
+            for row in hits:
                 row["agent_id"] = row.get("agent_id") or self._params["agentIds"]
             is_known = agents or not any(found.keys() - {"agentStatus"} for found in lists)
         except (AttributeError, TypeError):
@@ -223,6 +225,6 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
             message = "list has an unknown form"
             raise UnexpectedResponseError(message)
         changes = self.convert_rows(hits)
-        self._before |= {change["current_action_time"] for change in self.convert_rows(before)}
-        self._before |= {change["previous_action_time"] or "" for change in changes}
+        times += [change["previous_action_time"] for change in changes]
+        self._before.update(filter(None, times))
         return changes

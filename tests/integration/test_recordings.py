@@ -136,13 +136,13 @@ def test_passing_fault_loses_no_file(
     account: FileAccounts, fault: str, batch: int, number: int
 ) -> None:
     with account(None, file_faults={number: fault}) as box:
-        box.add_files(21)
+        box.add_files(12)
         run = box.download(recordings_per_request=batch)
         assert file_names(run) == box.named
         assert set(run.ids) == server_ids(box)
         assert box.stats.files.violations == box.stats.files.locked_calls == 0
         more = fault not in {"slow", "drip:5"}
-        assert box.stats.files.requests == (21 if batch == 1 else 3) + more
+        assert box.stats.files.requests == (12 if batch == 1 else 3) + more
         assert box.stats.tokens == 1 + (fault == "token")
         assert run.bookmarks("recordings")["recording"] == run.rows("recordings")[-1]["start_time"]
 

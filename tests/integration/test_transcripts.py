@@ -74,6 +74,27 @@ def test_endless_lockout_of_transcripts_stops(account: Accounts) -> None:
         assert box.stats.transcripts.locked_calls == 0
 
 
+def test_failure_replaces_no_transcript_of_new_call(account: Accounts) -> None:
+    status = {"call_recording_transcription_status": "completed"}
+    with account(None) as box:
+        for name, ago in (("old", 3600), ("during the run", -60)):
+            recording = {"recording_filename": f"{name}.wav"}
+            start = round(NOW - ago) * 1000
+            box.store.add(call(box, name, start, call_recording=recording, **status))
+
+        def wait(_: int) -> None:
+            box.clock.time = max(box.clock.time, NOW + 120)
+
+        box.before_request = wait
+        first = box.succeed(streams=["transcripts"])
+        assert [row["error"] for row in first.rows("transcripts")] == [None, None]
+        box.clock.time += 3600
+        box.transcript_faults = dict.fromkeys(range(1, 100), "redirect")
+        second = box.succeed(streams=["transcripts"], state=first.state)
+        assert second.rows("transcripts") == []
+        assert "2 error records are not emitted" in second.log
+
+
 def test_later_failure_does_not_replace_a_transcript(account: Accounts) -> None:
     with account(90, transcript_faults={2: "redirect"}) as box:
         own = {"streams": ALL, "lookback_days": 3650}

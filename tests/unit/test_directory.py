@@ -298,6 +298,22 @@ def messages_of(count: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("count", [15, 21, 45])
+def test_campaigns_up_to_an_included_index_are_read(
+    read_keys: Any, mock: Mocker, count: int, base: int
+) -> None:
+    server = Server(mock, CampaignsStream, count)
+    server.base = base
+
+    def include_the_last(request: Any) -> bool:
+        server.max_size = 10 + ("to_index" in request.qs)
+        return False
+
+    mock.get(server.url, additional_matcher=include_the_last, json={})
+    assert read_keys(CampaignsStream) == server.keys
+
+
 @pytest.mark.parametrize(
     ("order", "requests"),
     [
@@ -315,18 +331,21 @@ def test_messages_in_any_order_are_read(
     assert "meta.total" not in caplog.text
 
 
-def test_list_read_again_ends_at_the_start(read: Read, mock: Mocker) -> None:
-    server, messages = serve_messages(mock, messages_of(2_000)), messages_of(2_000)
+@pytest.mark.parametrize("fresh", [0, 1])  # messages that arrive; else two are deleted
+def test_moved_messages_end_at_the_start(read: Read, mock: Mocker, fresh: int) -> None:
+    messages = messages_of(2_000)
+    server = serve_messages(mock, messages[fresh:])
 
-    def delete_rows(request: Any) -> bool:
-        if request.qs["from"] != ["0"] and len(server.rows) == 2_000:
-            del server.rows[3:5]
+    def move_rows(request: Any) -> bool:
+        if request.qs["from"] != ["0"] and len(server.rows) == 2_000 - fresh:
+            server.rows[3:5] = server.rows[3:5] * fresh
+            server.rows[:0] = messages[:fresh]
         return False
 
-    mock.get(server.url, additional_matcher=delete_rows, json={})
+    mock.get(server.url, additional_matcher=move_rows, json={})
     found = read("sms_logs", start_date="2026-02-20T12:00:00Z")
     assert {row["logid"] for row in found} >= {row["logid"] for row in messages[5:217]}
-    assert 3 < len(server.queries) <= 9
+    assert 3 < len(server.queries) <= (5 if fresh else 9)
 
 
 def test_message_without_a_time_is_an_error(read: Read, mock: Mocker) -> None:
@@ -346,13 +365,15 @@ def serve_changes(
     newest: int = 0,
     oldest: int = 0,
     rejects: int = 0,
+    shift: int = 0,
     **more: Any,
 ) -> Any:
     """Serve the changes of one agent.
 
     Of a period longer than `longest`, only the first and the last one are returned; the change
     number `lost` is returned never. `newest` and `oldest` are the parts of a period that are
-    returned, and one longer than `rejects` is rejected.
+    returned, and one longer than `rejects` is rejected. The time of the change before is too early
+    by `shift`.
     """
     Server(mock, USERS, [{"userid": "1", "agentId": "7"}, {"userid": "2"}])
     chain = list(zip([0, *moments], moments, strict=False))
@@ -367,7 +388,7 @@ def serve_changes(
         first = max(first, last - newest) if newest else first
         last = min(last, first + oldest) if oldest else last
         hits = [
-            {"previous_action_time": before, "current_action_time": at, "agent_id": None}
+            {"previous_action_time": before - shift, "current_action_time": at, "agent_id": None}
             for before, at in chain
             if first <= at < last
         ]
@@ -376,8 +397,8 @@ def serve_changes(
         if int(request.qs["from"][0]):
             hits = []
         found: dict[str, Any] = {"agent_id": "7", "dates": [{"hits": hits}]}
-        if previous := [at for _, at in chain if at < first]:
-            found["previousResult"] = {"current_action_time": previous[-1]}
+        previous = [at for _, at in chain if at < first]
+        found["previousResult"] = {"current_action_time": previous[-1] if previous else 0}
         return {"code": "200", "list": {"agentStatus": [found]}, **more}
 
     return mock.get(AUDIT, json=respond)
@@ -437,6 +458,18 @@ def test_gap_is_read_again_and_told(
     assert times == sorted({*times})
     assert ("1 status changes do not follow the previous one" in caplog.text) == told
     assert ("do not follow" in caplog.text) == told
+
+
+@pytest.mark.parametrize("part", [{"newest": 6 * DAY}, {"longest": 8 * DAY}])
+def test_changes_before_a_gap_are_read(read: Read, mock: Mocker, part: Any) -> None:
+    serve_changes(mock, one_a_day(200), lost=168, **part)
+    assert len(read(STATUS, start_date="2024-01-01")) == 199
+
+
+def test_inexact_times_shorten_no_period(read: Read, mock: Mocker) -> None:
+    server = serve_changes(mock, one_a_day(400), shift=1)
+    assert len(read(STATUS)) == 400
+    assert server.call_count < 50
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
