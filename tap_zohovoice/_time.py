@@ -57,8 +57,7 @@ class Clock:
 def format_epoch_ms(milliseconds: int) -> str:
     """Format a moment as `2025-12-04T06:54:58.000000+00:00`, in which bookmarks are compared.
 
-    Raises:
-        OverflowError: If the calendar does not reach that far.
+    `OverflowError` is raised if the calendar does not reach that far.
     """
     # Each call has four timestamps; formatting them with `datetime` takes five times as long.
     days, rest = divmod(milliseconds, _DAY_MS)

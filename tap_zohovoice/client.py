@@ -3,6 +3,7 @@
 import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any, ClassVar
@@ -39,12 +40,14 @@ class ZohoVoiceStream(RESTStream[Any]):
     def __init__(self, tap: Tap, services: Services) -> None:
         self.tap = tap
         self.services = services
-        if chosen := tap.config.get("streams"):
+        if isinstance(chosen := tap.config.get("streams"), list) and chosen:
             self.selected_by_default = self.name in chosen
         super().__init__(tap)
         # Lines for single requests are logged at DEBUG.
         self.metrics_logger = self.metrics_logger.getChild("requests")
         self.metrics_logger.addFilter(_demote_to_debug)
+        for logger in filter(None, (self.metrics_logger, self.metrics_logger.parent)):
+            logger.addFilter(_without_context)
 
     @property
     @override
@@ -113,9 +116,10 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record:
-        # Without type conformance, the SDK does not leave out what the catalog leaves out.
+        # Without type conformance, the SDK does not leave out what the catalog leaves out, and it
+        # changes objects in place, with which lists compare later rows.
         declared = self.effective_schema["properties"]
-        return {name: value for name, value in row.items() if name in declared}
+        return {name: copy(value) for name, value in row.items() if name in declared}
 
     def record_key(self, record: Record) -> str:
         """Return the key of a record as one text."""
@@ -168,6 +172,13 @@ class ZohoVoiceStream(RESTStream[Any]):
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
         """Keep single records from moving the bookmark; the SDK has no public hook for that."""
+
+
+def _without_context(record: logging.LogRecord) -> bool:
+    """Remove the ids of agents, queues and campaigns from a line of metrics."""
+    for point in record.args or ():
+        getattr(point, "tags", {}).pop("context", None)
+    return True
 
 
 def _demote_to_debug(record: logging.LogRecord) -> bool:

@@ -14,8 +14,7 @@ from tap_zohovoice.http.retry import DEFAULT_LIMITS, RetryLimits
 from tap_zohovoice.singer.json import SerializedRecord
 
 _Result = TypeVar("_Result")
-_ENVELOPE_KEYS = {"meta", "status", "code", "message"}
-"""Members of a response without a list; any other member may hold the rows."""
+_ENVELOPE_KEYS = {"meta", "status", "code", "message"}  # any other member may hold the rows
 
 
 def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any], int | None]:
@@ -147,8 +146,7 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
 class RowOffsetPaginator(BaseAPIPaginator[int]):
     """Offset paginator that advances by the rows received, until a page has none.
 
-    The SDK's own adds the size that was requested, and would lose rows where the server returns
-    fewer. `count_rows` returns the number of rows of the last page.
+    The SDK's own adds the size that was requested, and loses rows where fewer are returned.
     """
 
     def __init__(self, count_rows: Callable[[], int]) -> None:

@@ -34,6 +34,7 @@ class Services:
     check_scopes: Callable[[], None]  # of all selected streams, once a run
     user_agent: str
     _limiters: dict[str, SlidingWindowLimiter] = field(default_factory=dict, init=False)
+    _policies: dict[str, RetryPolicy] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Create what every run needs."""
@@ -105,12 +106,13 @@ class Services:
     def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
         """Return a client of a URL without a query."""
         limiter, tokens, settings = self.limiter_for(url), self.tokens, self.settings
+        policy = RetryPolicy(limiter, tokens.invalidate, settings.lock_seconds)
         return ApiClient(
             url=url,
             headers=headers,
             session=self.session,
             authenticator=ThrottledAuthenticator(tokens=tokens, limiter=limiter),
-            policy=RetryPolicy(limiter, tokens.invalidate, settings.lock_seconds),
+            policy=self._policies.setdefault(url, policy),
             redact=lambda: [*tokens.secrets, *settings.filters.values()],
             scope=scope,
         )

@@ -132,7 +132,8 @@ def authorize(
         _prompt_for_missing(ctx, values, scope)
         code = values.pop("code")
         settings = {**parse_env(CONFIG_SCHEMA), **values, "refresh_token": "unknown"}
-        for unused in ("start_date", "end_date", "stream_maps"):  # Meltano's dates may be relative
+        # Meltano's dates may be relative.
+        for unused in ("start_date", "end_date", "stream_maps", "flattening_enabled"):
             settings.pop(unused, None)
         tap = ctx.obj(config=settings)
         shutdown.install()  # in place of the tap's own

@@ -22,12 +22,9 @@ Split = Literal["days", "types", "nothing"]
 
 _LOGGER = logging.getLogger("tap-zohovoice.windows")
 _MAX_REREADS = 3
-TRACK_TOTAL_HITS_CAP = 10_000
-"""Total at which search engines stop counting by default; there may be more rows."""
-_MAX_STALE_PAGES = 30
-"""Consecutive pages without a new row; fewer may be due to calls that arrive meanwhile."""
-_ROUND_PAGE = 50
-"""Servers cap pages at round numbers, so a page of such a length may be a capped one."""
+TRACK_TOTAL_HITS_CAP = 10_000  # at which search engines stop counting by default
+_MAX_STALE_PAGES = 30  # without a new row; fewer may be due to calls that arrive meanwhile
+_ROUND_PAGE = 50  # servers cap pages at round numbers, so a page of such a length may be capped
 _ROUND_LIMITS = 100, 128
 """Limits of offsets are multiples of these or of 10: a list of such a length may be cut off."""
 
@@ -36,9 +33,8 @@ _ROUND_LIMITS = 100, 128
 class PageFlow:
     """Reads one window to its end.
 
-    `request_page` requests the page at an offset, as a probe if no rows are expected.
-    `split` is what can be requested instead if the window holds too many rows. Calls that started
-    before `cutoff` (timestamp) are not needed, but windows have some.
+    `request_page` requests the page at an offset, `split` is what to request instead of too many
+    rows. Calls that started before `cutoff` (timestamp) are not needed, but windows have some.
     """
 
     request_page: Callable[..., Flow[Page]]

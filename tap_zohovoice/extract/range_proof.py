@@ -24,24 +24,18 @@ from tap_zohovoice.pagination import Flow
 from tap_zohovoice.singer.json import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.windows")
-_MAX_PROBES = 20
-"""Requests of a run that verify days without calls; up to two more if one returns calls."""
-_MIN_ROWS = 5
-"""Minimum rows of a window that show which gap between calls is unusual."""
-_MAX_WRONG_CLOCKS = 2
-"""Rows far from the others, at either end of a window, whose clocks may be wrong."""
-_LEAST_PROBES = 3
-"""Requests that any window may use, even if its share of the days of the run is small."""
-_MAX_CALL = dt.timedelta(hours=1)
-"""Calls that started up to this long before a run may be listed during the run."""
+_MAX_PROBES = 20  # of a run, for days without calls; up to two more if one returns calls
+_MIN_ROWS = 5  # of a window that shows which gap between calls is unusual
+_MAX_WRONG_CLOCKS = 2  # rows far from the others, at either end of a window
+_LEAST_PROBES = 3  # that any window may use, even if its share of the days of the run is small
+_MAX_CALL = dt.timedelta(hours=1)  # a call that started before a run may be listed during it
 
 
 class RangeProof:
     """Verifies that windows are complete, by requests for their days without rows.
 
-    A server that returns only a part of a range returns its last days, or its first. So the days
-    without rows at either end may have some; and the days between the first and the last row prove
-    that ranges of that length are returned completely.
+    A server that returns only a part of a range returns its last days, or its first. So only the
+    days between the first and the last row prove that ranges of that length are complete.
     """
 
     def __init__(self, windows: WindowReader, planner: WindowPlanner, now: dt.datetime) -> None:

@@ -6,12 +6,9 @@ from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.pagination import Page
 from tap_zohovoice.singer.json import SerializedRecord
 
-_WIDE_OVERLAP = 20
-"""Rows of an overlap that prove the order of rows, where no total does."""
-_ENOUGH_OVERLAPS = 10
-"""Consecutive wide overlaps after which an overlap of one row shows whether rows moved."""
-_MIN_ROWS_OF_ORDER = 20
-"""Minimum rows of a page that show an order."""
+_WIDE_OVERLAP = 20  # rows that prove their order, where no total does
+_ENOUGH_OVERLAPS = 10  # consecutive wide ones, after which one row shows whether rows moved
+_MIN_ROWS_OF_ORDER = 20  # of a page that shows an order
 
 
 class WindowPass:

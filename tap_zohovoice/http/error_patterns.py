@@ -88,9 +88,11 @@ def is_throttled(status: int, words: str, wait: float | None, *, is_html: bool) 
         return True
     if is_html or status in _NEVER_THROTTLED:
         return False
-    if wait_from_words(words) or _LOCKED_FOR.search(words):
+    is_token = TOKEN.search(words) and not re.search(r"\bthreshold|\blimit exceed", words)
+    may_wait = _MAYBE_WAIT.search(words) and not is_token  # a token is valid for some time
+    if _WAIT.search(words) or _LOCKED_FOR.search(words) or may_wait:
         return True
-    if _BOUNDS.search(words) or TOKEN.search(words):
+    if _BOUNDS.search(words) or is_token:
         return False
     # A failing server says "later" as well, but not when.
     is_fault = status >= 500 or FAULT.search(words)  # noqa: PLR2004
@@ -100,9 +102,8 @@ def is_throttled(status: int, words: str, wait: float | None, *, is_html: bool) 
 
 def wait_from_words(words: str) -> float | None:
     """Return the wait that an error names, in seconds; None if it names none."""
-    found = _WAIT.search(words) or _MAYBE_WAIT.search(words)
-    seconds = float(int(found[1]) * _UNITS[found[2][0]]) if found else 0.0
-    return seconds or None
+    found = [*_WAIT.finditer(words)] or _MAYBE_WAIT.finditer(words)
+    return max((float(int(each[1]) * _UNITS[each[2][0]]) for each in found), default=0.0) or None
 
 
 def rejected_value(words: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Collection
+from html import unescape
+from urllib.parse import unquote_plus
 
 HIDDEN = "[hidden]"
 _LONGEST = 200
@@ -21,6 +23,7 @@ def redact(text: str, hide: Collection[str] = ()) -> str:
 
     Values to hide, long numbers, e-mail addresses, quoted values, names and tokens are replaced.
     """
+    text = unescape(unquote_plus(text))  # a server may quote the query
     for value in sorted(hide, key=len, reverse=True):
         if len(value) >= _SHORTEST_VALUE:
             text = re.sub(re.escape(value), HIDDEN, text, flags=re.IGNORECASE)

@@ -68,8 +68,7 @@ def validate_response(
 
     Sources of the forms: the documentation of `zv/logs`, and responses of other Zoho products.
 
-    `now` is the time in seconds since the epoch, where the response has no `Date`. No text of
-    `redact` is in the error. `scope` is the one that the request needs.
+    `now` (seconds since the epoch) is for responses without `Date`. No error has text of `redact`.
 
     Raises:
         RetryableError: If another attempt may help.

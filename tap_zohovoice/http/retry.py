@@ -10,7 +10,6 @@ from typing import Any, TypeAlias, TypeVar
 import tenacity
 
 from tap_zohovoice.exceptions import (
-    AmbiguousResponseError,
     InvalidParameterError,
     RateLimitedError,
     RateLimitLockoutError,
@@ -28,7 +27,7 @@ FAIL_FAST_AFTER = 3  # consecutive items without a usable response; then each ge
 LASTING_OUTAGE = 10  # consecutive items without a response; the bookmark stays before them
 MAX_WAIT = 6 * 3600.0  # seconds; a longer lockout ends the run
 _FAULTS_BEFORE_RENEWAL = 3
-_MAX_FAULT_WAIT, _SHORT_WAIT = 600.0, 60.0  # seconds
+_MAX_FAULT_WAIT, _TOKEN_WAIT = 600.0, 30.0  # seconds; Zoho may not know its own new token yet
 _TOO_LONG = "the lockout lasts too long; run again later"
 
 
@@ -140,7 +139,7 @@ class RetryPolicy:
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
         self._failures = Counter[Cause]()
-        self._most: dict[Cause, int] = {RetryableError: limits.attempts, TokenRejectedError: 2}
+        self._most: dict[Cause, int] = {RetryableError: limits.attempts, TokenRejectedError: 3}
         self._most |= {RateLimitedError: limits.lockouts + 1, ZohoVoiceError: 1}
         self._is_trial = limits.is_trial
         self.causes.begin_request()
@@ -173,8 +172,8 @@ class RetryPolicy:
 
     def _find_wait(self, _: tenacity.RetryCallState) -> float:
         """Return the seconds to wait here; a lockout is waited for in the limiter."""
-        if self._cause is not RetryableError or isinstance(self._error, AmbiguousResponseError):
-            return 0.0
+        if self._cause is not RetryableError:
+            return _TOKEN_WAIT * (self._failures[TokenRejectedError] > 1)
         longer = min(self._error.wait or 0.0, _MAX_FAULT_WAIT)
         return max(2.0 ** self._failures[RetryableError], longer)
 
@@ -185,7 +184,7 @@ class RetryPolicy:
 
     def _renew_token(self, _: tenacity.RetryCallState) -> None:
         """Discard a rejected token, so that the next attempt requests a new one."""
-        if self._cause is TokenRejectedError:
+        if self._cause is TokenRejectedError and self._failures[TokenRejectedError] == 1:
             if not self.invalidate_token():
                 raise self._error
             _LOGGER.info("%s; requesting a new access token", self._error)
@@ -197,8 +196,8 @@ class RetryPolicy:
     def _lock(self) -> None:
         error = self._error
         seconds = self.lock_seconds if error.wait is None else error.wait
-        if self._failures[RateLimitedError] > 1 and seconds < _SHORT_WAIT:
-            seconds = max(seconds, self.lock_seconds)  # what the server asked for was not enough
+        if self._failures[RateLimitedError] > 1:  # what the server asked for was not enough
+            seconds = max(seconds, self.lock_seconds)
         if seconds > MAX_WAIT:
             message = f"{error}: {_TOO_LONG}"
             raise RateLimitLockoutError(message) from error  # without a summary: it concerns all

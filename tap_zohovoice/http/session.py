@@ -57,8 +57,7 @@ class _Adapter(HTTPAdapter):
 class PlainSession(requests.Session):
     """A session without redirects, cookies and interim responses, which leaves bodies unread.
 
-    Even with `allow_redirects=False`, requests reads the body of a redirect without bound, and
-    parses the address in it.
+    Even with `allow_redirects=False`, requests reads the body of a redirect without bound.
     """
 
     sent_at = 0.0  # when the last request was sent, in seconds of the monotonic clock

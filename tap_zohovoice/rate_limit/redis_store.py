@@ -33,9 +33,8 @@ _REASONS = {
 class RedisStore(SlotStore):
     """Slots and lockouts of an OAuth client and a URL on a Redis server.
 
-    If the store is lost during a run, the process waits for it: requests without the store could
-    exceed the limit. What could not be reported in the meantime is reported with the next call.
-    No error and no log line quotes any of `server`.
+    A process waits for a store that is lost: requests without it could exceed the limit. What could
+    not be reported is reported with the next call. No error or log line quotes any of `server`.
 
     Raises:
         ZohoVoiceError: If the server cannot be reached, or later is lost for longer.

@@ -25,7 +25,7 @@ local function lockout(text)
 end
 
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
-if redis.call('HGET', key, 'run_id') ~= run_id then
+if redis.call('HGET', key, 'run_id') ~= run_id or tonumber(redis.call('HGET', key, 'since')) > now then
   redis.call('HSET', key, 'run_id', run_id)
   put('since', now)
 end
@@ -49,7 +49,7 @@ for i = 1, #stored, 2 do
   local url, kind = string.match(field, '^(%w+)/(%l+)')
   if kind == 'lock' then
     local left = lockout(value)
-    if left <= 0 then redis.call('HDEL', key, field) end
+    if left > 0 then put(field, now, left) else redis.call('HDEL', key, field) end
     if url == wanted_url then locked = left end
   elseif kind then
     local time = math.min(value, now)

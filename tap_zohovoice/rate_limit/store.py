@@ -44,8 +44,7 @@ def store_path(client_id: str, url: str) -> Path:
 class SQLiteSlotStore(SlotStore):
     """Slots of a URL in a file, safe for several processes and for a kill at any moment.
 
-    If the file cannot be used, or its content is invalid, one warning is logged and every slot is
-    free, so that only the limiter's own window in memory counts.
+    If the file is unusable, one warning is logged, and the limiter's window in memory counts.
     """
 
     client_id: str

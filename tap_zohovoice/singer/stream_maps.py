@@ -161,7 +161,10 @@ def _try_expressions(
             errors.append(describe(expr, f"unknown name {shorten(unknown[0])}{hint}"))
             return True
         try:
-            _declare(step.transformed_schema["properties"], names_of(expr), evaluate_with_sdk(expr))
+            value = evaluate_with_sdk(expr)
+            if step.flattening_enabled and isinstance(value, dict | list):
+                value = ""  # the SDK writes it as text
+            _declare(step.transformed_schema["properties"], names_of(expr), value)
         except Exception as error:  # noqa: BLE001 - any other may depend on the values
             if isinstance(error, InvalidExpression | AttributeError | TypeError):
                 errors.append(describe(expr, _reason(error, expr)))
@@ -184,8 +187,9 @@ def _try_expressions(
 def _declare(properties: dict[str, Any], names: list[str], value: object) -> None:
     """Declare the type of a value, where the SDK takes its expression for text."""
     kinds = next((names for kind, names in _TYPES.items() if isinstance(value, kind)), [])
-    for name in properties.keys() & names:
-        if kinds and not {*kinds} & {*properties[name].get("type", kinds)}:
+    for name in (name for name in names if not name.startswith("__")):
+        # An object that becomes a value was flattened, so it is not declared.
+        if kinds and not {*kinds} & {*properties.get(name, {"type": ()}).get("type", kinds)}:
             properties[name] = {"type": [kinds[0], "null"]}
 
 

@@ -127,9 +127,8 @@ DIRECTORY_STREAMS = (
 class SmsLogsStream(ListStream):
     """Text messages, sent and received.
 
-    Archived ones have a separate partition. The format and the time zone of the date filters are
-    not documented, so none is sent. If the newest messages come first, the stream stops at messages
-    older than the bookmark minus the lookback. Otherwise it reads to the end.
+    Archived ones have a separate partition. The form of the date filters is not documented, so none
+    is sent. If the newest messages come first, the stream stops at the bookmark minus the lookback.
     """
 
     name = "sms_logs"

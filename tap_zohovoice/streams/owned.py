@@ -52,7 +52,7 @@ class OwnedStream(ZohoVoiceStream):
             self.services.check_scopes()
         elif not self.selected_by_default:
             return []
-        ids = self._chosen.split(",")
+        ids = [owner.strip() for owner in self._chosen.split(",")]
         if not self._chosen:
             ids = [record[self.owner_field] for record in self._owners.read_records(None)]
         return [{self.owner_key: owner} for owner in dict.fromkeys(filter(None, ids))]

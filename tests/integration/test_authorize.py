@@ -136,6 +136,7 @@ class TestOutput:
     def test_reads_the_environment(self, cli: Cli, around: str, level: str) -> None:
         cli.patch.setenv("LOGLEVEL", level)
         cli.patch.setenv(PREFIX + "START_DATE", "30 days ago")  # as Meltano passes it
+        cli.patch.setenv(PREFIX + "FLATTENING_ENABLED", "true")
         cli.patch.setenv(PREFIX + "STREAM_MAPS", '{"call_logs": {"new": "broken("}}')
         for option in options(cli.box):
             name, _, value = option.removeprefix("--").partition("=")

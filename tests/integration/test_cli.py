@@ -32,7 +32,7 @@ def test_discover_needs_no_settings(
 ) -> None:
     monkeypatch.setenv("TAP_ZOHOVOICE_PAGE_SIZE", "many")
     run = run_tap({}, "--discover")
-    invalid = run_tap({"start_date": "soon", "typo": 1}, "--config=ENV", "--discover")
+    invalid = run_tap({"start_date": "soon", "typo": 1, "streams": 5}, "--config=ENV", "--discover")
     assert catalog_of(run) == snapshot
     assert catalog_of(invalid) == catalog_of(run)
     assert run.exit_code == invalid.exit_code == 0
@@ -183,11 +183,14 @@ def test_log_holds_nothing_secret_or_personal(account: Accounts, monkeypatch: Pa
     faults = {2: "error_200", 3: "html", 4: "lock", 5: "token", 7: "truncated"}
     with account(300, faults=faults) as box:
         box.store.add(call(box, "private", round(NOW * 1000) - 5000, **private))
-        runs = [box.succeed(), box.succeed(filters=filters)]
+        runs = [box.succeed(), box.succeed(filters=filters), box.succeed(streams=["call_agents"])]
         secrets = [box.config["client_secret"], box.config["refresh_token"], "Zoho-oauthtoken"]
     log = "".join(run.log for run in runs)
     for text in [*secrets, *filters.values(), *map(str, private.values()), "5550100", "shoes"]:
         assert text not in log
+    agents = {row["agent_id"] for row in runs[2].rows("call_agents")}
+    assert agents
+    assert not [agent for agent in agents if agent in log]
     names = {record["caller_id_name"] for record in runs[0].records} - {None, "", "Zoho"}
     assert len(names) > 10
     assert not [name for name in names if name in log]

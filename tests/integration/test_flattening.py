@@ -76,6 +76,30 @@ def test_flattened_records_are_valid_and_complete(box: Account, depth: int, sepa
                 assert (json.loads(value) if is_text else value) == expected[name]
 
 
+@pytest.mark.parametrize("is_flat", [False, True])
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        {"additional_fields": "additional_fields or {}", "x": "additional_fields"},
+        {"x": "{'a': call_type}", "y": "[voicemail]"},
+        {"voice_credits": "voice_credits['total'] if voice_credits else None"},
+        {"call_recording": "call_recording['recording_filename'] if call_recording else None"},
+    ],
+    ids=lambda expressions: next(iter(expressions.values())),
+)
+def test_mapped_objects_fit_the_schema(
+    box: Account, expressions: dict[str, str], is_flat: bool
+) -> None:
+    options = {"flattening_enabled": True, "flattening_max_depth": 1} if is_flat else {}
+    run = run_streams(box, stream_maps={"call_logs": expressions}, **options)
+    schema = schemas_of(run)["call_logs"]
+    validator = jsonschema.Draft4Validator(schema)
+    for record in run.records:
+        assert [error.message for error in validator.iter_errors(record)] == []
+        values = {name for name, value in record.items() if value is not None}
+        assert values <= schema["properties"].keys()
+
+
 PARQUET_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "string": "TEXT"}
 
 

@@ -146,6 +146,25 @@ def test_test_asks_selected_streams_only(account: Accounts) -> None:
         assert not any(stats.requests for stats in box.stats.lists.values())
 
 
+def test_blanks_between_ids_are_no_part_of_them(account: Accounts) -> None:
+    with account("call_queues") as box:
+        queues = sorted({queue for queue, _ in keys(box.succeed(), "call_queues")})[:2]
+        run = box.succeed(filters={"groupIds": ", ".join(queues)})
+    assert sorted({queue for queue, _ in keys(run, "call_queues")}) == queues
+
+
+def test_deselected_member_makes_no_duplicate(account: Accounts) -> None:
+    catalog = selecting("contacts")
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if len(item["breadcrumb"]) == 4:
+                item["metadata"]["selected"] = False
+    with account(list_max_size=20, list_size_over="cap") as box:
+        run = box.succeed(catalog=catalog)
+    assert len(run.rows("contacts")) > 20
+    assert "duplicate" not in run.log
+
+
 def test_catalog_goes_before_the_setting(account: Accounts) -> None:
     with account("users") as box:
         run = box.succeed(catalog=selecting("queues", "call_logs"))

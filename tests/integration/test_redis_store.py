@@ -166,6 +166,15 @@ def test_server_clock_set_back_adds_no_wait(machines: Machines) -> None:
     assert machines.limiter(2).try_acquire()[0] == about(607)
 
 
+def test_server_clock_set_back_is_waited_out(new_machines: Machines) -> None:
+    new_machines.store()
+    new_machines.server.let_pass(-3600)
+    assert new_machines.waited(new_machines.limiter()) == about(60)
+    new_machines.store().lock_for(10)
+    new_machines.server.let_pass(-3600)
+    assert new_machines.waited(new_machines.limiter()) <= 61
+
+
 def test_lockout_that_no_run_waits_for_is_dropped(machines: Machines) -> None:
     machines.store().lock_for(1e9)
     assert machines.waited(machines.limiter()) == 0

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +12,7 @@ import requests
 import requests_mock
 
 from tests.support.account import Account, Accounts, read_cases
+from tests.support.cli import NOW
 from zoho_voice_sandbox.dialect import Throttle, TokenRefused
 
 MANY = range(1, 100)
@@ -100,7 +101,42 @@ def test_refused_first_page_is_tried_smaller_once(
         assert box.stats.tokens <= 3  # one more for each of the two sizes
     assert run.exit_code == is_dead
     assert is_dead or len(set(run.ids)) == 900
-    assert refused.call_count <= 4 or "text" in response
+    # A new token is tried twice.
+    is_token = response["status_code"] == 401 or "AUTH" in str(response)
+    assert refused.call_count <= (6 if is_token else 4) or "text" in response
+
+
+@pytest.mark.parametrize("body", ["", "{}", '{"status": "SUCCESS"}'])
+@pytest.mark.parametrize("days", [2, 10, 40])
+def test_empty_responses_for_a_moment_lose_no_call(account: Accounts, body: str, days: int) -> None:
+    start = f"{date(2026, 3, 1) - timedelta(days)}T00:00:00+00:00"
+    state = {"bookmarks": {"call_logs": {"replication_key_value": start}}}
+    with account(900) as box, odd_responses(box, lambda _: box.clock.time < NOW + 1.5, text=body):
+        run = box.succeed(state=state)
+    assert len(set(run.ids)) > 3 * days
+
+
+@pytest.mark.parametrize("kind", ["token", "lock"])
+def test_second_stream_knows_that_requests_succeeded(account: Accounts, kind: str) -> None:
+    began: list[tuple[int, float]] = []
+
+    def is_odd(request: Any) -> bool:
+        if not began and {"isrecording", "isvoicemail"} & request.qs.keys():
+            began.append((box.stats.tokens, box.clock.now()))
+        if kind == "token":
+            return bool(began) and box.stats.tokens == began[0][0]
+        return bool(began) and box.clock.now() < began[0][1] + 600
+
+    words = {"status_code": 400, "json": UNKNOWN_WORDS}
+    with account(300) as box, odd_responses(box, is_odd, **words):
+        box.succeed(streams=["call_logs", "transcripts"])
+
+
+def test_token_may_be_known_later(account: Accounts) -> None:
+    words = {"status_code": 401, "json": {"code": "INVALID_OAUTHTOKEN"}}
+    with account(300) as box, odd_responses(box, {2, 3}, **words):
+        box.read()
+        assert box.stats.tokens == 2
 
 
 @pytest.mark.parametrize("form", get_args(TokenRefused))

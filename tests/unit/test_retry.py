@@ -67,7 +67,7 @@ class Script:
 @pytest.mark.parametrize(
     ("errors", "waits"),
     [
-        *[([], []), ([EMPTY], [])],
+        *[([], []), ([EMPTY], [2])],
         ([FAILED, ODD, FAILED, ODD, FAILED], [2, 4, 8, 16, 32]),
         # Lockouts count as no attempts, and are waited out in the limiter.
         ([FAILED, LOCKED, FAILED, LOCKED, FAILED, LOCKED, FAILED, FAILED], [2, 4, 8, 16, 32]),
@@ -101,7 +101,7 @@ def test_attempts_are_limited(clock: FakeClock, attempts: int) -> None:
     [
         *[(None, [600]), (90, [90]), (MAX_WAIT, [MAX_WAIT])],
         # A lockout that is longer than it said.
-        *[(1, [1, 600, 600]), (59, [59, 600, 600]), (60, [60, 60, 60]), (700, [700, 700, 700])],
+        *[(1, [1, 600, 600]), (59, [59, 600, 600]), (60, [60, 600, 600]), (700, [700, 700, 700])],
     ],
 )
 def test_lockouts_are_waited_out_in_the_limiter(
@@ -172,9 +172,10 @@ def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCapt
     assert script.run() == "done"
     assert (script.renewals, clock.slept) == (1, [])
     assert caplog.messages == ["rejected; requesting a new access token"]
-    script.errors = [REJECTED, FAILED, REJECTED]
+    script.errors = [REJECTED, FAILED, REJECTED, REJECTED]
     script.fail(ZohoVoiceError, "^rejected: a new access token was rejected too")
-    assert (script.renewals, script.attempts) == (2, 5)
+    # The new token may not be known at once.
+    assert (script.renewals, script.attempts, clock.slept) == (2, 6, [2, 30])
 
 
 @pytest.mark.parametrize(
