@@ -15,8 +15,7 @@ from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.settings import DEFAULT_START_DATE
 from tap_zohovoice.singer.stream_maps import shorten, suggest
 
-PREFIX = "TAP_ZOHOVOICE_"
-"""Prefix of the environment variables."""
+PREFIX = "TAP_ZOHOVOICE_"  # of the environment variables
 STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
 """Start of a `recordings_path` that fsspec opens; any other is a local path."""
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")

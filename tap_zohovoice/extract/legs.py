@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tap_zohovoice.singer.json import SerializedRecord
 
-_OTHER_ROWS = "other_rows"
-"""Member of `additional_fields`: values of other rows of a call that differ."""
+_OTHER_ROWS = "other_rows"  # member of `additional_fields`: values that differ
 
 
 class CallRows:

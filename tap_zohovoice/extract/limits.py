@@ -2,8 +2,7 @@
 
 from tap_zohovoice.pagination import Page
 
-_MAX_ROWS = 15_000
-"""Rows of the largest window, where offsets have no limit."""
+_MAX_ROWS = 15_000  # of the largest window, where offsets have no limit
 _MAX_WINDOW_REQUESTS = 50
 """Requests of a window of several days, so that a stopped run repeats less than two minutes."""
 ITEM_WINDOW_REQUESTS = 10
@@ -13,12 +12,9 @@ _MIN_CHECKPOINT_ROWS = 1_000
 LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 """Likely limits of `from` + `size`, most likely first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""
-_ROUND_ROWS = 50
-"""A limit of lists that is not known is likely to be a multiple of this."""
-TRUSTED_DAYS = 7
-"""Days of a range that are trusted without proof: a daily run requests no more."""
-DEFAULT_SIZE = 200
-"""The size of first pages, unless `page_size` is set: clients use it."""
+_ROUND_ROWS = 50  # a limit of lists that is not known is likely to be a multiple of this
+TRUSTED_DAYS = 7  # of a range, without proof: a daily run requests no more
+DEFAULT_SIZE = 200  # of first pages, unless `page_size` is set: clients use it
 
 
 class ServerLimits:

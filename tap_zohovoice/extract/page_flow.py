@@ -17,8 +17,8 @@ from tap_zohovoice.extract.window_pass import WindowPass
 from tap_zohovoice.extract.windows import TARGET_FILL
 from tap_zohovoice.pagination import Flow, Page
 
-Split = Literal["days", "types", "nothing"]
-"""What to request instead of a window: fewer days, or one type of calls of one day."""
+Split = Literal["days", "types", "cut", "nothing"]
+"""What to request instead of a window: fewer days, or one type of calls; `cut` if it is cut off."""
 
 _LOGGER = logging.getLogger("tap-zohovoice.windows")
 _MAX_REREADS = 3
@@ -54,14 +54,14 @@ class PageFlow:
         """Whether all rows were received, or the end is not likely to be a limit of offsets."""
         if self._pass.passed_cutoff:
             return True
-        found = len(self.calls.kept)
+        rows = self._pass.row_count
         if self._pass.has_trusted_total:
-            is_suspect = found in self.limits.suspect_totals and self.split != "nothing"
-            return not is_suspect or found < self.limits.deepest_row
-        rows = self._pass.row_count  # a list may lack its last row, or have one that was added
+            is_suspect = rows in self.limits.suspect_totals and self.split != "nothing"
+            return not is_suspect or rows < self.limits.deepest_row
+        # A list may lack its last row, or have one that was added.
         nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
         is_round = rows % 10 == 0 or not all(nearby)
-        return (self._has_ended and not is_round) or found < self.limits.proven_window_rows
+        return (self._has_ended and not is_round) or rows < self.limits.proven_window_rows
 
     def read_window(self) -> Flow[CallRows]:
         """Read the window, again if rows are missing or moved, and return its rows.
@@ -126,7 +126,7 @@ class PageFlow:
         if not self._pass.has_trusted_total:
             if offset:  # so the page before it was a full one
                 self.limits.full_page_rows = self._longest
-            if self.split != "nothing":
+            if self.split in {"days", "types"}:
                 yield from self._check_length()
         # The last row is requested again: if it is not where it was, rows have moved.
         overlap = self._pass.choose_overlap(page)

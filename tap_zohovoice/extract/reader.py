@@ -51,7 +51,7 @@ class CallLogReader:
         self._stopped_at = checkpoint
         self.planner.boundary.is_inclusive = checkpoint.is_inclusive
         if checkpoint.range_days:
-            self.planner.range_days = checkpoint.range_days
+            self.planner.range_days = max(checkpoint.range_days, self.planner.min_days)
         return self.planner.start_at(checkpoint.window.first, checkpoint.window.last)
 
     def read_windows(self) -> Generator[PageRequest | WindowResult, Page, None]:
@@ -78,10 +78,13 @@ class CallLogReader:
         by_days = window.days > self.planner.min_days
         # Of a day before the start, only a part is read, so its total cannot be compared.
         is_after_start = self._start <= midnight(window.first)
-        by_type = self._can_split_types and self.emits_types and is_after_start
+        can_split = self._can_split_types
+        by_type = can_split and self.emits_types and is_after_start
         begin, end = self.planner.moments_of(window)
         reading = self._windows.read(
-            window, "days" if by_days else "types" if by_type else "nothing", is_silent=begin >= end
+            window,
+            "days" if by_days else "types" if by_type else "cut" if can_split else "nothing",
+            is_silent=begin >= end,
         )
         try:
             return (yield from reading)
@@ -106,11 +109,11 @@ class CallLogReader:
         for known in attempts if self._can_split_types else []:
             with suppress(WindowTooLargeError):
                 return (yield from self._read_by_call_type(window, error.total, known))
-            if len(self._windows.rows) >= self.limits.reachable_rows:
+            if len(self._windows.calls.kept) >= self.limits.reachable_rows:
                 break
             if not known:
                 with suppress(WindowTooLargeError):  # offsets may reach all rows
-                    return (yield from self._windows.read(window))
+                    return (yield from self._windows.read(window, "cut"))
         days = window.first if window.days == 1 else window
         problem = f"Too many calls on {days} to page through"
         if self.limits.needs_single_pages:
@@ -125,7 +128,8 @@ class CallLogReader:
 
         `WindowTooLargeError` is raised if rows are still missing.
         """
-        calls, whole, counts = CallRows(), dict(self._windows.rows), dict(known)
+        calls, whole, counts = CallRows(), dict(self._windows.calls.kept), dict(known)
+        length = len(whole) + len(self._windows.calls.legs)
         # If all types may take too many requests, each is emitted at once.
         is_long = self.limits.total_is_reliable and (total or 0) > self.limits.checkpoint_rows
         emits_types = self.emits_types and (is_long or total is None)
@@ -141,7 +145,9 @@ class CallLogReader:
             # A total that is wrong, has changed or is missing hides calls of no known type.
             page = yield from self._windows.request_page(window, count, is_probe=True)
             is_short = bool(page.rows)
-        is_short = is_short or max(counts.values()) == len(whole) < count  # a type was cut off too
+        if max(counts.values()) == length:  # a type was cut off too
+            is_round = length in self.limits.suspect_totals and length >= self.limits.deepest_row
+            is_short = is_short or length < count or is_round
         # If a received row has none of these types, there may be more such rows.
         if is_short or not (known or whole.keys() <= calls.kept.keys()):
             raise WindowTooLargeError(total)

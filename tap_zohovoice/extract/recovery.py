@@ -64,8 +64,10 @@ class Recovery:
         if not is_planned and error.rejected != "size":
             is_planned = yield from self._skip_rejected_past(window)
         # Where two days are accepted, `toDate` may be exclusive: one has no rows, without an error.
-        is_long = window.days > self._planner.min_days
-        if not is_planned and (is_long or not (yield from self._accepts(self._recent))):
+        is_long, recent = window.days > self._planner.min_days, self._recent
+        if not (is_planned or is_long or self._has_read or (yield from self._accepts(recent))):
+            is_long = yield from self._accepts(recent, last=recent)  # so this is no outage
+        if is_long and not is_planned:
             is_planned = self._planner.halve(window)
         return is_planned or self._halve_size()
 

@@ -15,10 +15,8 @@ from tap_zohovoice.extract.windows import MIN_UTC_OFFSET, DateWindow
 from tap_zohovoice.singer.json import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.windows")
-CHECKPOINT = "checkpoint"
-"""Member of a bookmark while a run is not finished."""
-POSITION = "emitted_until"
-"""Member of a checkpoint."""
+CHECKPOINT = "checkpoint"  # member of a bookmark while a run is not finished
+POSITION = "emitted_until"  # member of a checkpoint
 _TOLERATED_STRAYS = 10  # calls far outside the days of their window
 _CLOCK_SKEW = dt.timedelta(minutes=5)
 _RESTART = dt.timedelta(hours=1)

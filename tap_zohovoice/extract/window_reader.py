@@ -13,8 +13,7 @@ from tap_zohovoice.extract.windows import DateWindow, days_after
 from tap_zohovoice.pagination import Flow, Page, PageRequest
 from tap_zohovoice.singer.json import SerializedRecord
 
-Rows = dict[str, SerializedRecord]
-"""Rows by `logid`."""
+Rows = dict[str, SerializedRecord]  # by `logid`
 
 
 @dataclass(eq=False)
@@ -29,8 +28,8 @@ class WindowReader:
     filters: Mapping[str, str]
     cutoff: str
     on_page: Callable[[DateWindow, Page], None]
-    rows: Rows = field(default_factory=dict, init=False)
-    """Rows of the last window of all types, even if it was not read to its end."""
+    calls: CallRows = field(default_factory=CallRows, init=False)
+    """Those of the last window of all types, even if it was not read to its end."""
     _has_verified_offset = False
 
     def read(
@@ -45,13 +44,14 @@ class WindowReader:
         flow = self._page_flow(window, split)
         flow.is_silent = is_silent
         if not window.call_type:
-            self.rows = flow.calls.kept
+            self.calls = flow.calls
         calls = yield from flow.read_window()
+        length = len(calls.kept) + len(calls.legs)
         if not flow.is_end_certain:
             if split == "days":
                 yield from self._verify_end(window, calls.kept)
             # Without totals, a type may have been cut off as well, but not if offsets reach deeper.
-            elif not window.call_type or len(calls.kept) >= 0.9 * self.limits.deepest_row:
+            elif not window.call_type or length >= 0.9 * self.limits.deepest_row:
                 raise WindowTooLargeError(None)
         if not window.call_type:
             self.limits.observe_window(len(calls.kept))

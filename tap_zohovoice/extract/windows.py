@@ -14,14 +14,10 @@ DAY = dt.timedelta(days=1)
 MIN_UTC_OFFSET = dt.timedelta(hours=-12)
 MAX_UTC_OFFSET = dt.timedelta(hours=14)
 """Range of the world's time zones."""
-TARGET_FILL = 0.7
-"""Planned share of the rows that a window may hold."""
-SHORT_RANGE_DAYS = 30
-"""Days of a range that is likely to be complete where longer ones are not."""
-_MAX_DST_SHIFT = dt.timedelta(hours=2)
-"""Change of a zone's UTC offset between two windows, and delay until a call is listed."""
-_MIN_EVIDENCE = 3
-"""Minimum rows of evidence; single rows may have a wrong time."""
+TARGET_FILL = 0.7  # planned share of the rows that a window may hold
+SHORT_RANGE_DAYS = 30  # of a range that is likely to be complete where longer ones are not
+_MAX_DST_SHIFT = dt.timedelta(hours=2)  # also the delay until a call is listed
+_MIN_EVIDENCE = 3  # rows; single ones may have a wrong time
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +224,8 @@ def days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow
     if list(timestamps) == sorted(timestamps):
         return [DateWindow(min(max(last - DAY, window.first), window.last), window.last)]
     if list(timestamps) == sorted(timestamps, reverse=True):
-        return [DateWindow(window.first, max(min(last + DAY, window.last), window.first))]
+        # East of UTC, it may be of the next day, which an exclusive `toDate` leaves out.
+        last = (dt.datetime.fromisoformat(timestamps[-1]) + MAX_UTC_OFFSET).date() + DAY
+        return [DateWindow(window.first, max(min(last, window.last), window.first))]
     middle = window.last - (window.days // 2) * DAY
     return [DateWindow(window.first, middle), DateWindow(middle, window.last)]

@@ -15,7 +15,6 @@ _REPORTS_PER_PERIOD = 3
 """Reports of a lockout to a volatile store; one that lost it grants no slot for a period."""
 _AT_LIMIT = "At the limit"
 SHARED_LOCKOUT = "A lockout reported by another run is in effect"
-"""Reason of a wait."""
 
 
 class Wait(NamedTuple):

@@ -18,8 +18,7 @@ from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process that holds the file
-MAX_LOCKOUT = 7 * 3600.0
-"""Seconds; no run waits longer than that, so a file with a longer lockout is damaged."""
+MAX_LOCKOUT = 7 * 3600.0  # seconds; no run waits longer, so a longer lockout is damage
 # Every version of the tap shares these files, so the names of the columns stay.
 _BEGIN = """
     PRAGMA synchronous = OFF;

@@ -122,6 +122,15 @@ def test_dense_day_of_multi_row_calls_is_read(
         box.read()
 
 
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_multi_row_calls_beyond_a_cut_list_are_read(account: Accounts, order: str) -> None:
+    cut = {"max_offset": 200, "offset_over": "cut", "total": "capped", "total_error": 200}
+    with account(600, first=date(2026, 2, 22), order=order, **cut) as box:
+        for row in [*box.store.rows()][::20]:
+            box.store.add({**row, "agent_number": "Ann"}, is_leg=True)
+        box.read(start_date="2026-02-22", page_size=50)
+
+
 def test_leg_in_a_later_window_is_emitted_too(account: Accounts) -> None:
     with account(None, max_range_days=5) as box:
         for day in range(1, 28):

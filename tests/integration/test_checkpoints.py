@@ -73,6 +73,22 @@ def test_checkpoint_keeps_how_many_days_are_returned(account: Accounts) -> None:
         box.read(start_date="2017-12-14", state=stopped.state)
 
 
+def test_checkpoint_of_single_days_proves_no_inclusive_end(account: Accounts) -> None:
+    first = "2026-02-01T00:00:00.000000+00:00"
+    checkpoint = {
+        "replication_key_value": first,
+        "read_at": "2026-03-01T11:30:00.000000+00:00",
+        "next_day": "2026-02-01",
+        "last_day": "2026-02-01",
+        "is_inclusive": False,
+        "range_days": 1,
+        "call_types": [],
+    }
+    bookmark = {"replication_key_value": first, "checkpoint": checkpoint}
+    with account(600, first=date(2026, 2, 3), to_date_inclusive=False) as box:
+        box.read(start_date=first, state={"bookmarks": {"call_logs": bookmark}})
+
+
 @pytest.mark.parametrize("first", [date(2026, 2, 27), date(2026, 1, 1)])
 def test_transcripts_come_in_stopped_runs(account: Accounts, first: date) -> None:
     with account(1_000, first=first) as box:

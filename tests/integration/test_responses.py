@@ -202,6 +202,19 @@ def test_refused_day_hides_no_later_call(account: Accounts, first: str) -> None:
     assert run.bookmark[:10] <= first
 
 
+@pytest.mark.parametrize("count", range(2, 12))
+@pytest.mark.parametrize("first", [1, 6])
+def test_passing_refusals_of_dates_hide_no_call(account: Accounts, first: int, count: int) -> None:
+    """A single day has no calls where `toDate` is exclusive."""
+    refused, words = range(first, first + count), {"message": "Invalid date range"}
+    with (
+        account(600, first=date(2026, 1, 1), to_date_inclusive=False, max_range_days=30) as box,
+        odd_responses(box, refused, status_code=400, json=words),
+    ):
+        run = box.run(start_date="2026-01-01")
+    assert run.exit_code == 1 or len(set(run.ids)) > 590
+
+
 def test_refusals_in_changing_words_end(account: Accounts) -> None:
     words = (f"Nein, {number:x}c" for number in range(100))
 
