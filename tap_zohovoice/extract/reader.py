@@ -145,9 +145,7 @@ class CallLogReader:
             # A total that is wrong, has changed or is missing hides calls of no known type.
             page = yield from self._windows.request_page(window, count, is_probe=True)
             is_short = bool(page.rows)
-        if max(counts.values()) == length:  # a type was cut off too
-            is_round = length in self.limits.suspect_totals and length >= self.limits.deepest_row
-            is_short = is_short or length < count or is_round
+        is_short = is_short or max(counts.values()) == length < count  # a type was cut off too
         # If a received row has none of these types, there may be more such rows.
         if is_short or not (known or whole.keys() <= calls.kept.keys()):
             raise WindowTooLargeError(total)
