@@ -168,7 +168,8 @@ class DownloadProgress(Progress):
         """Add to the number of items, and log how long the added ones take."""
         self._total += count
         left = self.limiter.seconds_for(requests)
-        text = f"{_plural(count, self.item)} to download, about {_format_duration(left)}"
+        verb = "download" if requests else "list"
+        text = f"{_plural(count, self.item)} to {verb}, about {_format_duration(left)}"
         _log(self.name, f"{text} at the rate limit", {"named": count, "seconds_left": round(left)})
 
     @override

@@ -30,7 +30,7 @@ _MAYBE_THROTTLED = re.compile(
 )
 """Words of a lockout, unless they are about a token, or one of `_BOUNDS`."""
 _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for|until|till)\b")
-_LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b")
+_LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b|\btry (?:after|later)\b")
 _GAP = r"(?:(?!\b(?:range|interval|window|span)\b)\D){0,30}?"
 _WAIT = re.compile(
     r"(?:again|retry|wait|(?:allowed|back) in"

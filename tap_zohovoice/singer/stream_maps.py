@@ -77,8 +77,9 @@ def _register(
         return
     try:
         mapper.register_raw_streams_from_catalog(Catalog({stream: entry}))
-    except (MappingError, ValueError) as error:
-        yield str(error)
+    except Exception as error:  # noqa: BLE001 - an alias is an expression too
+        is_told = isinstance(error, MappingError | ValueError)
+        yield str(error) if is_told else f"the alias of {stream} is invalid: {_reason(error, '')}"
         return
     steps = [step for step in mapper.stream_maps[stream] if isinstance(step, sdk.CustomStreamMap)]
     schemas = entry.schema.to_dict()["properties"] if steps else {}

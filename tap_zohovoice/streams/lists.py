@@ -135,8 +135,10 @@ class ListStream(ZohoVoiceStream):
             self._can_overlap &= is_end
             self._rows = []
         self._seen |= keys
+        repeated = self._overlap * bool(known)
         self._overlap = int(len(self._rows) > 1 and self._can_overlap and not self.rejects_end)
         self._row_count = len(self._rows) - self._overlap if self.size_param else 0
+        self._rows = self._rows[repeated:]  # it may have changed since the last page
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[Record]:

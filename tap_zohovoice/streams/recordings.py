@@ -78,6 +78,7 @@ class RecordingsStream(CallItemStream):
     def request_items(self, items: Sequence[Record]) -> Iterator[Record]:
         files, rechecks = self._files, self._rechecks
         if files is None:
+            self.results["listed"] += len(items)
             yield from items
             return
         state = self.get_context_state({"kind": items[0]["kind"]})

@@ -425,6 +425,8 @@ def test_only_calls_with_files_are_read(account: FileAccounts, order: str, keys:
         run = box.succeed(streams=FILES, recordings_path=None, page_size=100)
         assert file_names(run) == box.named
         assert len(run.rows("recordings")) == len(box.named)
+        assert f": {len(box.named):,} listed" in run.log
+        assert "download" not in run.log
         assert box.stats.requests <= -(-len(box.named) // 100) + 2 * 6
         kinds = [{"isRecording", "isVoiceMail"} & set(query) for _, query, _ in box.stats.log]
         assert all(len(kind) == 1 for kind in kinds)

@@ -208,6 +208,20 @@ def test_rows_that_arrive_meanwhile_end_no_run(read_keys: Any, mock: Mocker, str
     assert len(server.queries) <= 9
 
 
+def test_row_that_changes_between_pages_is_no_duplicate(
+    read_keys: Any, mock: Mocker, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, number = Server(mock, USERS, 120), itertools.count()
+
+    def change_the_rows(_request: Any) -> bool:
+        server.rows = [{**row, "onlineStatus": f"{next(number)}"} for row in server.rows]
+        return False
+
+    mock.get(server.url, additional_matcher=change_the_rows, json={})
+    assert read_keys(USERS) == server.keys
+    assert "duplicate" not in caplog.text
+
+
 @pytest.mark.parametrize("stream", OFFSET_PAGED)
 def test_offsets_rounded_to_pages_are_read(read_keys: Any, mock: Mocker, stream: Any) -> None:
     server = Server(mock, stream, 270)
