@@ -135,7 +135,7 @@ class ListStream(ZohoVoiceStream):
             self._can_overlap &= is_end
             self._rows = []
         self._seen |= keys
-        repeated = self._overlap * bool(known)
+        repeated = self._overlap if known and known[0] == next(iter(keys)) else 0
         self._overlap = int(len(self._rows) > 1 and self._can_overlap and not self.rejects_end)
         self._row_count = len(self._rows) - self._overlap if self.size_param else 0
         self._rows = self._rows[repeated:]  # it may have changed since the last page
