@@ -173,7 +173,8 @@ class RetryPolicy:
     def _find_wait(self, _: tenacity.RetryCallState) -> float:
         """Return the seconds to wait here; a lockout is waited for in the limiter."""
         if self._cause is not RetryableError:
-            return _TOKEN_WAIT * (self._failures[TokenRejectedError] > 1)
+            is_new_token = self._cause is TokenRejectedError and self._failures[self._cause] > 1
+            return _TOKEN_WAIT if is_new_token else 0.0
         longer = min(self._error.wait or 0.0, _MAX_FAULT_WAIT)
         return max(2.0 ** self._failures[RetryableError], longer)
 

@@ -176,6 +176,9 @@ def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCapt
     script.fail(ZohoVoiceError, "^rejected: a new access token was rejected too")
     # The new token may not be known at once.
     assert (script.renewals, script.attempts, clock.slept) == (2, 6, [2, 30])
+    script.errors = [REJECTED, REJECTED, LOCKED]
+    assert script.run() == "done"
+    assert clock.slept.count(30) == 2  # a lockout is waited for in the limiter alone
 
 
 @pytest.mark.parametrize(
