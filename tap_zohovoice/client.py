@@ -3,7 +3,6 @@
 import datetime as dt
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any, ClassVar
@@ -116,10 +115,9 @@ class ZohoVoiceStream(RESTStream[Any]):
 
     @override
     def post_process(self, row: Record, context: Context | None = None) -> Record:
-        # Without type conformance, the SDK does not leave out what the catalog leaves out, and it
-        # changes objects in place, with which lists compare later rows.
+        # Without type conformance, the SDK does not leave out what the catalog leaves out.
         declared = self.effective_schema["properties"]
-        return {name: copy(value) for name, value in row.items() if name in declared}
+        return {name: value for name, value in row.items() if name in declared}
 
     def record_key(self, record: Record) -> str:
         """Return the key of a record as one text."""

@@ -16,8 +16,7 @@ from tap_zohovoice.config.settings import DEFAULT_START_DATE
 from tap_zohovoice.singer.stream_maps import shorten, suggest
 
 PREFIX = "TAP_ZOHOVOICE_"  # of the environment variables
-STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")
-"""Start of a `recordings_path` that fsspec opens; any other is a local path."""
+STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")  # any other is a local path
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")
 # Quotes, and all except letters, digits and visible ASCII characters, at either end.
 _AROUND = re.compile(r"""\A(?:[^\w!-~]|["'`])+|(?:[^\w!-~]|["'`])+\Z""")

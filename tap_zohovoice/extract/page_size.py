@@ -16,8 +16,7 @@ from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, TRIAL_LIMITS
 from tap_zohovoice.pagination import Flow, Page, PageRequest
 
 _DOCUMENTED_SIZE = 100  # of the documentation's sample request; clients use larger ones
-_LARGER_SIZES = (1_000, 500)
-"""Sizes to try where a window has more rows than a page of `DEFAULT_SIZE`; none is documented."""
+_LARGER_SIZES = (1_000, 500)  # to try where more rows than `DEFAULT_SIZE` follow; not documented
 _LEAST_SIZE = 25  # to request after failures that do not name the size
 _STATE = "page_size"  # member of a bookmark: the largest size granted, and when it was found
 _WEEK = "%G-W%V"  # in another one, larger pages are tried again

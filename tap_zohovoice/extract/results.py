@@ -19,8 +19,7 @@ CHECKPOINT = "checkpoint"  # member of a bookmark while a run is not finished
 POSITION = "emitted_until"  # member of a checkpoint
 _TOLERATED_STRAYS = 10  # calls far outside the days of their window
 _CLOCK_SKEW = dt.timedelta(minutes=5)
-_RESTART = dt.timedelta(hours=1)
-"""A run that starts this soon after the start of a stopped one does not read the lookback again."""
+_RESTART = dt.timedelta(hours=1)  # after a stopped run began; later, the lookback is read again
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _MAYBE_THROTTLED = re.compile(
 )
 """Words of a lockout, unless they are about a token, or one of `_BOUNDS`."""
 _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for|until|till)\b")
+_LIMIT_OF_TOKEN = re.compile(r"\bthreshold|\blimit exceed")
 _LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b|\btry (?:after|later)\b")
 _GAP = r"(?:(?!\b(?:range|interval|window|span)\b)\D){0,30}?"
 _WAIT = re.compile(
@@ -88,7 +89,7 @@ def is_throttled(status: int, words: str, wait: float | None, *, is_html: bool) 
         return True
     if is_html or status in _NEVER_THROTTLED:
         return False
-    is_token = TOKEN.search(words) and not re.search(r"\bthreshold|\blimit exceed", words)
+    is_token = TOKEN.search(words) and not _LIMIT_OF_TOKEN.search(words)
     may_wait = _MAYBE_WAIT.search(words) and not is_token  # a token is valid for some time
     if _WAIT.search(words) or _LOCKED_FOR.search(words) or may_wait:
         return True

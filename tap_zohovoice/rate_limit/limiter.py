@@ -11,8 +11,7 @@ from tap_zohovoice._time import Clock
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 ROUNDING_MARGIN = 0.001  # seconds, so that no rounded wait ends before the slot is free
 LOG_WAIT_FROM = 1.0  # seconds from which a wait is logged at INFO; shorter ones are common
-_REPORTS_PER_PERIOD = 3
-"""Reports of a lockout to a volatile store; one that lost it grants no slot for a period."""
+_REPORTS_PER_PERIOD = 3  # of a lockout, as a store that lost it grants no slot for a period
 _AT_LIMIT = "At the limit"
 SHARED_LOCKOUT = "A lockout reported by another run is in effect"
 

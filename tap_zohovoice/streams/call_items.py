@@ -104,7 +104,7 @@ class CallItemStream(IncrementalStream):
     def start_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         state = self.get_context_state(context)
         latest = (state.get(name) or "" for name in ("replication_key_value", LATEST))
-        self._emitted_until = max(latest)
+        self._latest_emitted = max(latest)
         reader = super().start_reader(start, context)
         reader.emits_types = not self.continues_windows
         if self.requests_for(1):
@@ -174,7 +174,7 @@ class CallItemStream(IncrementalStream):
         # No error may replace a record without one. No earlier run has emitted such a record only
         # for keys in the state, and for newer calls.
         key, failed = self.record_key(record), state.get(FAILURES) or []
-        if record["error"] and key not in failed and record["start_time"] <= self._emitted_until:
+        if record["error"] and key not in failed and record["start_time"] <= self._latest_emitted:
             self._suppressed += 1
             return False
         failed = [other for other in failed if other != key] + [key] * bool(record["error"])

@@ -1,6 +1,7 @@
 """Streams of lists: users, queues, contacts, messages and others."""
 
 from collections.abc import Iterator
+from itertools import islice
 from operator import itemgetter
 from typing import Any, ClassVar
 
@@ -108,8 +109,9 @@ class CampaignsStream(ListStream):
     def validate_response(self, response: requests.Response) -> None:
         asked = self._row_count if self._seen else 0
         super().validate_response(response)
-        count = len(self._rows)  # of the first page, a round number may be the limit
-        self._row_count = count if count >= asked > 0 or not (asked or count % 10) else 0
+        count = len(self._rows)
+        is_full = count >= asked if asked else count % 10 == 0
+        self._row_count = count if is_full else 0
 
 
 DIRECTORY_STREAMS = (
@@ -172,11 +174,12 @@ class SmsLogsStream(ListStream):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
-        last = self._last if self._seen else "~"  # a pass over the list begins
-        known = {*self._seen}  # a message that arrives moves them to the next page
+        last, count = self._last if self._seen else "~", len(self._seen)  # "~": a pass begins
         super().validate_response(response)
-        fresh = [record for record in self._rows if self.record_key(record) not in known]
-        moments = [last, *(record["submittedTime"] for record in fresh)]
+        # A message that arrives moves known ones to the next page.
+        fresh = {*islice(reversed(self._seen), len(self._seen) - count)}
+        rows = (record for record in self._rows if self.record_key(record) in fresh)
+        moments = [last, *(record["submittedTime"] for record in rows)]
         # In another order, newer messages may follow older ones.
         self._last = moments[-1] if moments == sorted(moments, reverse=True) else ""
         # Only a row with the same timestamp may follow, and it is not needed.

@@ -1,6 +1,7 @@
 """Base classes of the streams that read lists other than that of calls."""
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -72,7 +73,8 @@ class ListStream(ZohoVoiceStream):
                 for record in self._request_pages(context):
                     known = self._found.setdefault(self.record_key(record), record)
                     if known is record:
-                        yield record
+                        # The SDK changes objects in place; later rows are compared with this one.
+                        yield {name: copy(value) for name, value in record.items()}
                     duplicates += known != record and not attempt
                 missing, fresh = self._total - len(self._found), len(self._found) - before
                 if not missing or not (self._has_moved or (missing > 0 and fresh)):
