@@ -71,7 +71,7 @@ next: $(VENV)/.test ## Run the tests of the SDK integration with the newest sing
 	@PYTHONPATH=$(NEXT) $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal \
 		-p no:cacheprovider $(NEXT_TESTS:%=tests/integration/test_%.py) $(PYTEST_ARGS)
 
-simulate: $(VENV)/.test ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 50,000
+simulate: $(VENV)/.test ## Run 1,000 generated scenarios in virtual time, and more; HYPOTHESIS_PROFILE=nightly: 20,000
 	@$(BIN)/pytest --numprocesses auto --dist worksteal -m simulation $(PYTEST_ARGS)
 
 mutants: $(VENV)/.test $(MUTMUT)/.done ## Run mutation tests of the core; MUTANTS='tap_zohovoice.pagination*' selects modules

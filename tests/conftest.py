@@ -21,7 +21,7 @@ from tests.support.cli import FakeClock, Run, RunTap, call_cli
 
 # The default is the same every time, so that CI fails for changes alone.
 settings.register_profile("default", max_examples=200, deadline=None, derandomize=True)
-settings.register_profile("nightly", max_examples=20_000, deadline=None)
+settings.register_profile("nightly", max_examples=8_000, deadline=None)
 # Reports the first failing example as it is, at once.
 settings.register_profile(
     "unshrunk", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)

@@ -37,7 +37,7 @@ from zoho_voice_sandbox import Dialect
 from zoho_voice_sandbox.dialect import SeveralFiles, Throttle, TokenRefused
 
 # A scenario of several runs costs more than one reading.
-EXAMPLES = {"default": 250, "unshrunk": 250, "nightly": 12_500}[
+EXAMPLES = {"default": 250, "unshrunk": 250, "nightly": 5_000}[
     os.environ.get("HYPOTHESIS_PROFILE", "default")
 ]
 """Examples of each property that has its full share; four of them are scenarios."""
