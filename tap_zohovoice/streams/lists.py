@@ -17,6 +17,7 @@ from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.types import Field, build_schema
 
 _MAX_PASSES = 8  # over a list whose order changes, or that lacks rows
+_MIN_PAGE_SIZE = 10  # that is requested after rejections of larger ones
 
 
 class ListStream(ZohoVoiceStream):
@@ -25,7 +26,7 @@ class ListStream(ZohoVoiceStream):
     fields: ClassVar[tuple[Field, ...]]
     envelope: ClassVar[str]  # member of the response with the rows
     size_param: ClassVar[str] = "offset"  # empty if the list has no pages of this kind
-    page_size: ClassVar[int] = 50  # rows to request: the documented maximum, or a similar list's
+    page_size: int = 50  # rows to request: the documented maximum, or a similar list's
     rejects_end: ClassVar[bool] = False  # whether an offset after the last row may be rejected
 
     _rows: list[Record]  # of the last page
@@ -98,6 +99,11 @@ class ListStream(ZohoVoiceStream):
         try:
             yield from self.request_records(context)
         except InvalidParameterError as error:
+            is_size = error.rejected == "size" or (error.rejected and self.size_param == "offset")
+            if is_size and not self._seen and self.page_size > _MIN_PAGE_SIZE:
+                self.page_size //= 2
+                yield from self._request_pages(context)
+                return
             if not (error.rejected and (len(self._seen) == 1 or (self.rejects_end and self._seen))):
                 raise
             # It raises an error, unless it is the offset that is rejected.

@@ -21,7 +21,7 @@ from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
 from tap_zohovoice.streams.lists import ListStream
 
-_LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD = map(dt.timedelta, (366, 30, 7))
+_LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD, _DAY = map(dt.timedelta, (366, 30, 7, 1))
 _MAX_GAPS = 10  # of an agent, behind each of which older changes are requested
 
 
@@ -149,6 +149,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
     rejects_end = True  # it is after the only agent, if `from` counts agents
 
     _params: Mapping[str, str]  # of the agent and the period
+    _kept = dt.datetime.min.replace(tzinfo=dt.UTC)  # earlier periods are rejected
     _period = _LONGEST_PERIOD  # shorter if Zoho rejects it, or returns a part of the changes
     _before: set[str]  # times of changes that others follow
 
@@ -158,19 +159,23 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
-        agent, start = (context or {})[self.owner_key], self.get_starting_time(context)
-        last, end = format_timestamp(start - dt.timedelta.resolution), self.services.present
-        has_last, lost, gaps = False, set[str](), 0
+        agent, end = (context or {})[self.owner_key], self.services.present
+        begin = start = max(self.get_starting_time(context), self._kept)
+        last, has_last, lost, gaps = "", False, set[str](), 0
         while start < end:
+            last = last or format_timestamp(start - dt.timedelta.resolution)
             # Recent changes are a period of their own: they show whether a longer one lacks some.
             until = min(start + self._period, end - _RECENT if end - start > _RECENT else end)
             self._before = set()
             try:
                 changes = self._fetch(agent, start, until)
-            except InvalidParameterError:
-                if until - start <= _SHORTEST_PERIOD:
-                    raise
+            except InvalidParameterError as error:
                 self._period = (until - start) / 4
+                if until - start <= _SHORTEST_PERIOD:
+                    if start > begin or not error.rejected:
+                        raise
+                    begin = start = self._find_kept(agent, start, end)
+                    last = ""
                 continue
             while missing := {time for time in self._before - lost if time > last} - changes.keys():
                 moment = max(missing)
@@ -178,17 +183,34 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
                 if moment not in changes:
                     lost.add(moment)
                     gaps += has_last or moment > min(changes, default=moment)
-            first_later = format_timestamp(until)
-            for time in sorted(changes):
-                if last < time < first_later:
-                    yield changes[time]
-                    self.advance_bookmark(time, context)
-                    last, has_last = time, True
+            for time in sorted(time for time in changes if last < time < format_timestamp(until)):
+                yield changes[time]
+                self.advance_bookmark(time, context)
+                last, has_last = time, True
             self.write_state()
             start = until
         if gaps:
             message = "%d status changes do not follow the previous one; Zoho may not have kept all"
             self.logger.warning(message, gaps)
+
+    def _find_kept(self, agent: str, rejected: dt.datetime, end: dt.datetime) -> dt.datetime:
+        """Return from when on Zoho accepts periods, as an early one is rejected; raise if none."""
+        kept = max(end - _DAY, rejected)
+        self._fetch(agent, kept, end)
+        while kept - rejected > _DAY / 24:
+            middle = kept - (kept - rejected) / 2
+            try:
+                self._fetch(agent, middle, middle + _SHORTEST_PERIOD)
+            except InvalidParameterError as error:
+                if not error.rejected:
+                    raise
+                rejected = middle
+            else:
+                kept = middle
+        message = "Zoho rejects days before %s; emitting the status changes since then"
+        self.logger.warning(message, format_timestamp(kept))
+        self._kept, self._period = kept, _LONGEST_PERIOD
+        return kept
 
     def _fetch_until(self, agent: str, time: str) -> dict[str, Record]:
         """Return a change that a longer period lacks, if Zoho has it, and some before it."""

@@ -312,6 +312,19 @@ def messages_of(count: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.parametrize("most", [49, 20])
+@pytest.mark.parametrize("stream", OFFSET_PAGED)
+def test_rejected_page_size_is_lowered(read: Read, mock: Mocker, stream: Any, most: int) -> None:
+    server = Server(mock, stream, 110)
+
+    def is_rejected(request: Any) -> bool:
+        return int(request.qs[stream.size_param][0]) > most
+
+    error = {"code": "ZVT015", "message": f"Page size exceeds {most}"}
+    mock.get(server.url, additional_matcher=is_rejected, status_code=400, json=error)
+    assert len(read(stream.name)) == 110
+
+
 @pytest.mark.parametrize("base", [0, 1])
 @pytest.mark.parametrize("count", [15, 21, 45])
 def test_campaigns_up_to_an_included_index_are_read(
@@ -379,6 +392,7 @@ def serve_changes(
     newest: int = 0,
     oldest: int = 0,
     rejects: int = 0,
+    kept: int = 0,
     shift: int = 0,
     **more: Any,
 ) -> Any:
@@ -386,8 +400,8 @@ def serve_changes(
 
     Of a period longer than `longest`, only the first and the last one are returned; the change
     number `lost` is returned never. `newest` and `oldest` are the parts of a period that are
-    returned, and one longer than `rejects` is rejected. The time of the change before is too early
-    by `shift`.
+    returned. A period longer than `rejects`, or that begins before `kept`, is rejected. The time of
+    the change before is too early by `shift`.
     """
     Server(mock, USERS, [{"userid": "1", "agentId": "7"}, {"userid": "2"}])
     chain = list(zip([0, *moments], moments, strict=False))
@@ -396,9 +410,9 @@ def serve_changes(
 
     def respond(request: Any, context: Any) -> dict[str, Any]:
         first, last = (int(request.qs[name][0]) for name in ("fromepoch", "toepoch"))
-        if rejects and last - first > rejects:
+        if (rejects and last - first > rejects) or first < kept:
             context.status_code = 400
-            return {**NEIN, "message": "The range is too long"}
+            return {**NEIN, "message": "The range is not possible"}
         first = max(first, last - newest) if newest else first
         last = min(last, first + oldest) if oldest else last
         hits = [
@@ -472,6 +486,31 @@ def test_gap_is_read_again_and_told(
     assert times == sorted({*times})
     assert ("1 status changes do not follow the previous one" in caplog.text) == told
     assert ("do not follow" in caplog.text) == told
+
+
+@pytest.mark.parametrize("rejects", [0, 32 * DAY])
+@pytest.mark.parametrize("days", [3.3, 90.3, 500.3])
+def test_rejected_old_changes_are_told(
+    read: Read, mock: Mocker, caplog: pytest.LogCaptureFixture, days: float, rejects: int
+) -> None:
+    kept = NOW_MS - int(days * DAY)
+    server = serve_changes(mock, one_a_day(600), kept=kept, rejects=rejects)
+    Server(mock, USERS, [{"userid": str(number), "agentId": "7"} for number in range(3)])
+    assert len(read(STATUS)) >= int(days)
+    assert caplog.text.count("Zoho rejects days before ") == 1
+    assert server.call_count < 40 + days
+
+
+def test_rejection_between_accepted_periods_is_an_error(read: Read, mock: Mocker) -> None:
+    server = serve_changes(mock, one_a_day(20))
+
+    def is_rejected(request: Any) -> bool:
+        return int(request.qs["fromepoch"][0]) > NOW_MS - 300 * DAY
+
+    mock.get(AUDIT, additional_matcher=is_rejected, status_code=400, json=NEIN)
+    with pytest.raises(Exception, match="HTTP 400"):
+        read(STATUS)
+    assert server.called
 
 
 @pytest.mark.parametrize("part", [{"newest": 6 * DAY}, {"longest": 8 * DAY}])
