@@ -113,8 +113,7 @@ class Progress:
 class WindowProgress(Progress):
     """Counts calls page by page; logs each window that was read, and a summary."""
 
-    share_done: Callable[[int, float], float]
-    """Share of the work, given the rows read, and the share of a window that is not complete."""
+    share_done: Callable[[int, float], float]  # by rows and the share of an incomplete window
     tokens_fetched: Callable[[], int]
     _pending: set[str] = field(default_factory=set, init=False)
     _pending_share = 0.0

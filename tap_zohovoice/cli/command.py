@@ -23,12 +23,11 @@ from tap_zohovoice.exceptions import InvalidInputError, ShutdownRequested, ZohoV
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
 _CLOSED = "Standard output is closed"
-_SDK_NOISE = {
+_SDK_NOISE = {  # lines of the SDK without information
     "Config validation failed",  # beside the lines for each error, or of --discover
     "Skipping deselected stream '%s'.",
     "Skipping parse of env var settings...",
 }
-"""Lines of the SDK without information."""
 
 
 class TapCommand(SingerCommand):

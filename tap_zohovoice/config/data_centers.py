@@ -23,8 +23,7 @@ Those of Zoho Accounts are documented; of Zoho Voice only `us` is, the others fo
 Zoho's products (`accounts_url` and `api_url` override both).
 """
 
-SCOPE = "ZohoVoice.call.READ"
-"""OAuth scope of everything under `zv/logs`. Source: documentation."""
+SCOPE = "ZohoVoice.call.READ"  # of everything under `zv/logs`; source: documentation
 
 
 def api_console_url(data_center: str) -> str:

@@ -3,12 +3,9 @@
 from tap_zohovoice.pagination import Page
 
 _MAX_ROWS = 15_000  # of the largest window, where offsets have no limit
-_MAX_WINDOW_REQUESTS = 50
-"""Requests of a window of several days, so that a stopped run repeats less than two minutes."""
-ITEM_WINDOW_REQUESTS = 10
-"""The same for streams with a request for each row: after a stop, they list the window again."""
-_MIN_CHECKPOINT_ROWS = 1_000
-"""Rows that any window of files may have: short windows repeat days, as they overlap."""
+_MAX_WINDOW_REQUESTS = 50  # of several days: a stopped run repeats less than two minutes
+ITEM_WINDOW_REQUESTS = 10  # with one for each row: after a stop, the window is listed again
+_MIN_CHECKPOINT_ROWS = 1_000  # of any window of files: short ones repeat days, as they overlap
 LIKELY_LIMITS = (10_000, 5_000, 2_000, 1_000, 500, 200, 100)
 """Likely limits of `from` + `size`, most likely first: the default of the search engine that Zoho's
 metrics suggest; clients stop at 5,000 and 2,000; the documentation's sample asks for 100."""

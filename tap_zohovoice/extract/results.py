@@ -32,8 +32,7 @@ class Checkpoint:
     window: DateWindow  # to request next; all days before are read
     call_types: Mapping[str, int] = field(default_factory=dict)
     """Types of calls of the window that are read, with their numbers of rows."""
-    emitted_until: str = ""
-    """Start of the last emitted item, of those that take a request."""
+    emitted_until: str = ""  # start of the last emitted item, of those that take a request
     is_inclusive: bool = False  # whether `toDate` is known to be
     range_days: int = 0  # that may be requested at once; 0: any number
 
@@ -99,8 +98,7 @@ class WindowResult:
     covered_until: dt.datetime | None
     """All calls before are read, so the bookmark less the lookback must not pass it, even if rows
     start later, by clocks that are ahead; None: calls of other types of the day follow."""
-    checkpoint: Checkpoint | None
-    """Where the next run continues if this one stops here; None: all days are read."""
+    checkpoint: Checkpoint | None  # where the next run continues; None: all days are read
 
 
 class ResultBuilder:

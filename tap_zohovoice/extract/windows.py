@@ -11,9 +11,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice.extract.limits import ServerLimits
 
 DAY = dt.timedelta(days=1)
-MIN_UTC_OFFSET = dt.timedelta(hours=-12)
-MAX_UTC_OFFSET = dt.timedelta(hours=14)
-"""Range of the world's time zones."""
+MIN_UTC_OFFSET, MAX_UTC_OFFSET = dt.timedelta(hours=-12), dt.timedelta(hours=14)
 TARGET_FILL = 0.7  # planned share of the rows that a window may hold
 SHORT_RANGE_DAYS = 30  # of a range that is likely to be complete where longer ones are not
 _MAX_DST_SHIFT = dt.timedelta(hours=2)  # also the delay until a call is listed

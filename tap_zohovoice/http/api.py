@@ -34,7 +34,6 @@ class ApiClient:
     policy: RetryPolicy
     redact: Callable[[], Collection[str]]
     scope: str = SCOPE
-
     bytes_received = 0  # in all bodies so far, decompressed
     _was_ambiguous = False
 

@@ -19,8 +19,7 @@ _CODES = ("code", "title", "errorcode", "error", "statuscode", "reason", "type")
 _MESSAGES = ("message", "errordescription", "errormessage", "description", "detail", "msg")
 _NESTED = ("error", "errors", "details", "data", "response", "fault", "status")
 _ERROR_KEYS = {*_CODES, *_MESSAGES, "errors", "response", "fault", "faultstring", "result"}
-_ERROR_KEYS |= {"status", "success", "exception"}
-"""Members of errors, in lower case and without underscores."""
+_ERROR_KEYS |= {"status", "success", "exception"}  # in lower case, without underscores
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ _THROTTLED = re.compile(
     r"|\b(?:limit|quota) (?:\w+ ){0,3}?for (?:the |this |to)(?:day|month|hour)\b"
     r"|\b(?:requests|api calls) (?:\w+ ){0,4}?(?:per|a|within a) (?:day|month)\b"
 )
-_MAYBE_THROTTLED = re.compile(
+_MAYBE_THROTTLED = re.compile(  # a lockout, unless about a token, or one of `_BOUNDS`
     r"limit ?(?:is |was |has been )?(?:exceeded|reached|hit)|\bover (?:\w+ )?limit"
     r"|\b(?:exceeded|crossed|exhaust\w*)\b"
     r"|\b(?:api|maximum) (?:\w+ )?limits?\b|\bthreshold|\bquota\b|\btoo (?:many calls|fast|often)"
@@ -28,7 +28,6 @@ _MAYBE_THROTTLED = re.compile(
     r"|\brequest count\b|\b(?:locked|blocked|banned|suspended|frozen|blacklisted)\b"
     rf"|\b\d+ ?(?!hour){_PER}"
 )
-"""Words of a lockout, unless they are about a token, or one of `_BOUNDS`."""
 _LOCKED_FOR = re.compile(r"\b(?:locked|blocked|banned|suspended) (?:out )?(?:for|until|till)\b")
 _LIMIT_OF_TOKEN = re.compile(r"\bthreshold|\blimit exceed")
 _LATER = re.compile(r"\b(?:try again|retry) ?(?:after|later|in)\b|\btry (?:after|later)\b")
@@ -52,7 +51,7 @@ _REJECTED = {
         r"|\b(?:before|prior to|since) (?:\d{4}|the (?:start|beginning|creation))\b"
     ),
 }
-_BOUNDS = re.compile(
+_BOUNDS = re.compile(  # values that a server limits, other than the rate of requests
     r"\b(?:offsets?|pages?|paging|pagination|records?|rows?|results?|index|window)\b"
     r"|\b(?:entries|items|cursor|depth|skip|exports?|positions?|scroll|batch|parameter)\b"
     r"|\bnarrow\w*\b|\bper (?:request|call)\b|\b(?:number of|\d+) (?:\w+ )?logs\b"
@@ -60,20 +59,18 @@ _BOUNDS = re.compile(
     rf"|\b(?:logs?|list|response|search) {_TOO_LONG}"
     rf"|{_REJECTED['size'].pattern}|{_REJECTED['dates'].pattern}"
 )
-"""Values that a server limits, other than the rate of requests."""
 _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
 TOKEN = re.compile(
     r"(?<!page )token|\b(?:jwt|bearer|oauth|ticket(?:id)?|session|grant|credentials?)\b"
     r"|\bauthenticat|\b(?:unauthori[sz]ed|authori[sz]ation)\b|\bauth (?:fail|error|expired|denied)"
     r"|\b(?:log|sign)(?:ged|ed)? ?in\b|\bre ?log|\bno longer valid\b"
 )
-FAULT = re.compile(
+FAULT = re.compile(  # of the server, which may pass
     r"\binternal\b.{0,20}\berror\b|\b(?:server|service|system|backend) (?:error|failure|fault)\b"
     r"|\b(?:temporar(?:y|ily)|currently|service) unavailable\b|\b(?:is |too )busy\b|\bmaintenance\b"
     r"|\boverload(?:ed)?\b|\bwent wrong\b|\b(?:\w+) time(?:d )? ?out\b|\bin progress\b"
     r"|\btemporary (?:\w+ )?(?:error|failure|fault|problem|issue)\b"
 )
-"""A fault of the server that may pass."""
 WRONG_URL = re.compile(r"\burl rule not configured\b|\binvalid (?:request )?(?:url|uri|path)\b")
 
 

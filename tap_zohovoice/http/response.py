@@ -37,14 +37,12 @@ from tap_zohovoice.singer.json import loads
 _Decision = tuple[type[RequestError], str]
 _CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}  # whose meaning is known
 _RETRIED = {408, 409, 421, 425, 499}
-_TOKEN_REJECTED = {401, 419, 440, 498}
-"""`Unauthorized`, and statuses of other servers for a session or token that has expired."""
+_TOKEN_REJECTED = {401, 419, 440, 498}  # the others: an expired session of other servers
 _SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = range(2, 6)  # classes of HTTP statuses
-_DATA_KEYS = {
+_DATA_KEYS = {  # members that hold the rows of a response, of all endpoints
     *("logs", "transcribeObj", "users", "queues", "numberslist", "contacts", "contact_status"),
     *("smsLogQuery", "schedule", "records", "list"),
 }
-"""Members that hold the rows of a response, of all endpoints."""
 _MAX_RETRY_AFTER = 86_400.0  # seconds; a larger value is a point in time, or wrong
 
 _CHECK_URL = "check data_center, or api_url if it is set"

@@ -60,11 +60,9 @@ class FailureCauses:
        then rejects a value, unless the next request, with other values, gets it too.
     """
 
-    failures_before_renewal: int = 1
-    """Consecutive failures after a success; the last one is retried with a new access token."""
+    failures_before_renewal: int = 1  # after a success; the last is retried with a new token
     _has_passed = False  # whether any request succeeded
-    _uncertain: list[str] = field(default_factory=list, init=False)
-    """Texts of such failures since the last success."""
+    _uncertain: list[str] = field(default_factory=list, init=False)  # texts since a success
     _remedied: set[tuple[Cause, str]] = field(default_factory=set, init=False)
     """Causes of failures of the current request, each with the text of its failure."""
     _ruled_out: set[tuple[Cause, str]] = field(default_factory=set, init=False)

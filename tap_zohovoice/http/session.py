@@ -22,8 +22,7 @@ from tap_zohovoice._time import Clock
 
 ACCEPT_ENCODING = "gzip"
 CHUNK_SIZE = 64 * 1024
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Limit of a body that is read whole; the largest page, of 1,000 calls, has about 2 MB."""
+MAX_BODY_BYTES = 32 * 1024 * 1024  # of one read whole; a page of 1,000 calls has about 2 MB
 MIN_BYTES_PER_SECOND = 4_000  # slower responses are aborted; telephone audio has 8,000
 _GZIP_START = b"\x1f"
 _MAX_INTERIM = 20

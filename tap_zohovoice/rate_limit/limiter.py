@@ -34,8 +34,7 @@ class Grant(NamedTuple):
 class SlotStore:
     """Slots and lockouts of a URL, for the processes that share them; here, for none."""
 
-    is_volatile = False
-    """Whether it may lose lockouts, so that a waiting process must report them again."""
+    is_volatile = False  # whether it may lose lockouts, which a waiting process reports again
 
     def try_acquire(self, slots: int, seconds: float) -> Grant:  # noqa: ARG002
         """Acquire one of some slots, each free `seconds` after its release, unless locked."""

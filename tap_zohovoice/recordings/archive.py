@@ -11,10 +11,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from tap_zohovoice.exceptions import RetryableError
 from tap_zohovoice.http.session import CHUNK_SIZE
 
-Archive = dict[str, tuple[int, Iterator[bytes]]]
-"""Size and content of the usable files, by their names."""
-MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")
-"""First bytes of an archive; a marker or white space may precede them."""
+Archive = dict[str, tuple[int, Iterator[bytes]]]  # size and content of usable files, by name
+MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")  # a marker or white space may precede it
 _MAX_READ = 256 * 1024
 _METHODS = {ZIP_STORED, ZIP_DEFLATED}
 """Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""

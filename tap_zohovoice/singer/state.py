@@ -13,7 +13,6 @@ from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
 
 Bookmark = dict[str, Any]
-
 _LOGGER = logging.getLogger("tap-zohovoice.state")
 NEWEST = "newest_start_time"  # member of a bookmark: start of the newest call that was emitted
 _CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning

@@ -16,7 +16,6 @@ from singer_sdk.singerlib.catalog import CatalogEntry
 from tap_zohovoice.exceptions import InvalidInputError, ZohoVoiceError
 
 Json = Mapping[str, Any]
-
 _ELSE, _FILTER, _SOURCE = "__else__", "__filter__", "__source__"
 _OPTIONS: dict[str, Any] = {
     "__alias__": {"type": "string"},
@@ -25,7 +24,7 @@ _OPTIONS: dict[str, Any] = {
     "__key_properties__": {"type": ["array", "null"], "items": {"type": "string"}},
     _SOURCE: {"type": "string"},
 }
-STREAM_MAPS_SCHEMA: dict[str, Any] = {
+STREAM_MAPS_SCHEMA: dict[str, Any] = {  # the SDK's own is not valid JSON Schema
     "properties": {_ELSE: _OPTIONS[_ELSE]},
     "propertyNames": {"pattern": f"^({_ELSE}$|(?!__))", "examples": ["call_logs"]},
     "additionalProperties": {
@@ -36,7 +35,6 @@ STREAM_MAPS_SCHEMA: dict[str, Any] = {
         "additionalProperties": {"type": ["string", "null"]},
     },
 }
-"""Of the setting; the SDK's own schema is not valid JSON Schema."""
 _NULLS = (None, sdk.NULL_STRING)
 _TYPES: dict[type, list[str]] = {str: ["string"], bool: ["boolean"], int: ["number", "integer"]}
 _TYPES |= {float: ["number"], dict: ["object"], list: ["array"]}

@@ -114,7 +114,7 @@ class CampaignsStream(ListStream):
         self._row_count = count if is_full else 0
 
 
-DIRECTORY_STREAMS = (
+DIRECTORY_STREAMS = (  # those that are read as a whole in each run
     UsersStream,
     QueuesStream,
     NumbersStream,
@@ -123,7 +123,6 @@ DIRECTORY_STREAMS = (
     ScheduledSmsStream,
     CampaignsStream,
 )
-"""Those that are read as a whole in each run."""
 
 
 class SmsLogsStream(ListStream):

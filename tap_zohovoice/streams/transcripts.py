@@ -14,8 +14,7 @@ from tap_zohovoice.streams.call_items import FILE_FIELDS, CallItemStream
 
 # Source of these names: documentation of call transcription, and clients.
 _PROVIDER, _SEGMENTS, _ANALYTICS = "transcriptionProvider", "transcriptJson", "callAnalytics"
-_TYPES = {"voicemail": "1", "recording": "2"}
-"""`transcriptionType` of each kind. Source: documentation."""
+_TYPES = {"voicemail": "1", "recording": "2"}  # `transcriptionType`; source: documentation
 
 
 class TranscriptsStream(CallItemStream):
