@@ -220,6 +220,8 @@ class PageFlow:
             self._pass.empty_offsets.add(offset)
             return lower, back
         self._add(back, lower)
+        if offset + page.size > self.limits.confirmed_end:  # the row there was received
+            raise self._reject_offset(offset)
         self._check_unexpected_end(offset, page)
         return offset, None
 
