@@ -29,7 +29,6 @@ from tap_zohovoice.singer.json import loads
 MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
 EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
 MAX_LIFETIME = 86_400  # seconds; a larger `expires_in` is in milliseconds
-
 _SECRETS = ("client_secret", "code", "refresh_token")
 # OAuth errors that are final. Sources: RFC 6749, OAuth documentation of Zoho Accounts.
 _FINAL = re.compile(

@@ -38,13 +38,8 @@ from tap_zohovoice.streams.recordings import RecordingsStream
 from tap_zohovoice.streams.transcripts import TranscriptsStream
 
 STREAMS = (
-    CallLogsStream,
-    RecordingsStream,
-    TranscriptsStream,
-    *CALL_LINK_STREAMS,
-    *DIRECTORY_STREAMS,
-    SmsLogsStream,
-    AgentStatusChangesStream,
+    *(CallLogsStream, RecordingsStream, TranscriptsStream, *CALL_LINK_STREAMS),
+    *(*DIRECTORY_STREAMS, SmsLogsStream, AgentStatusChangesStream),
 )
 
 _HELP = """

@@ -40,7 +40,18 @@ class Recovery:
 
     def plan_retry(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
         """Plan fewer days or rows after a failure; return whether to request the window again."""
-        pages, is_value = self._windows.pages, isinstance(error, InvalidParameterError)
+        decided = yield from self._test_recent(error)
+        if decided is not None:
+            return decided
+        if error.rejected != "dates" and (yield from self._withdraw_size(window)):
+            return True
+        if isinstance(error, InvalidParameterError):
+            return (yield from self._avoid_value(window, error.rejected))
+        return self._request_fewer_days(window)
+
+    def _test_recent(self, error: RequestFailedError) -> Flow[bool | None]:
+        """Return whether a recent day shows that the request must be sent again; None: neither."""
+        is_value = isinstance(error, InvalidParameterError)
         if not is_value and (error.concerns_all or not (yield from self._accepts(self._recent))):
             return False
         is_first = is_value and not error.rejected and error.summary not in self._refusals
@@ -49,19 +60,23 @@ class Recovery:
         if is_first or isinstance(error.__cause__, RateLimitedError):
             self._refusals.add(error.summary)  # if the same request is rejected again
             is_accepted = yield from self._accepts(self._recent)
-            if is_first or not is_accepted:
-                return is_accepted
-        # A page size that another list was granted may be granted no more.
-        if pages.proven and not (self._has_read or self._is_tested or error.rejected == "dates"):
-            self._is_tested = True
-            if (yield from self._accepts(window.first, last=window.last)) and pages.withdraw():
-                return True
-        if not is_value:
-            return self._request_fewer_days(window)
-        is_smaller = error.rejected != "dates" and pages.lower_unproven()
-        is_earlier = error.rejected != "size" and self._planner.avoid_future(window)
+            return is_accepted if is_first or not is_accepted else None
+        return None
+
+    def _withdraw_size(self, window: DateWindow) -> Flow[bool]:
+        """Lower a page size that another list was granted, if a few rows show that it failed."""
+        pages = self._windows.pages
+        if not pages.proven or self._has_read or self._is_tested:
+            return False
+        self._is_tested = True
+        return (yield from self._accepts(window.first, last=window.last)) and pages.withdraw()
+
+    def _avoid_value(self, window: DateWindow, rejected: str) -> Flow[bool]:
+        """Plan a request without the value that is rejected; return whether that is possible."""
+        is_smaller = rejected != "dates" and self._windows.pages.lower_unproven()
+        is_earlier = rejected != "size" and self._planner.avoid_future(window)
         is_planned = is_smaller or is_earlier
-        if not is_planned and error.rejected != "size":
+        if not is_planned and rejected != "size":
             is_planned = yield from self._skip_rejected_past(window)
         # Where two days are accepted, `toDate` may be exclusive: one has no rows, without an error.
         is_long, recent = window.days > self._planner.min_days, self._recent

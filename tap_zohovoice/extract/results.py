@@ -92,9 +92,7 @@ class WindowResult:
     window: DateWindow
     rows: list[SerializedRecord]  # new in this run, by `start_time`, then `logid`
     strays: list[SerializedRecord]  # far outside the window; they do not move the bookmark
-    legs: list[SerializedRecord]
-    """Rows that are not kept, of calls with several rows that differ; each call is in `rows` or
-    `strays` once, or in an earlier window."""
+    legs: list[SerializedRecord]  # rows that are not kept, of calls in this or an earlier window
     covered_until: dt.datetime | None
     """All calls before are read, so the bookmark less the lookback must not pass it, even if rows
     start later, by clocks that are ahead; None: calls of other types of the day follow."""

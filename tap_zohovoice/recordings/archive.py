@@ -14,8 +14,7 @@ from tap_zohovoice.http.session import CHUNK_SIZE
 Archive = dict[str, tuple[int, Iterator[bytes]]]  # size and content of usable files, by name
 MAGIC = re.compile(rb"PK(?:\x03\x04|\x05\x06)")  # a marker or white space may precede it
 _MAX_READ = 256 * 1024
-_METHODS = {ZIP_STORED, ZIP_DEFLATED}
-"""Compressions that `zipfile` inflates in bounded chunks; it does not bound the others."""
+_METHODS = {ZIP_STORED, ZIP_DEFLATED}  # those that `zipfile` inflates in bounded chunks
 _ENCRYPTED = 1  # flag of an entry
 _DAMAGED = "the archive is incomplete"
 # Exceptions of `zipfile` for invalid data.

@@ -50,14 +50,9 @@ def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN4
     """Replace values of a catalog with which the SDK would lose rows."""
     name, keys, replication_key = stream.name, [*stream.primary_keys], stream.replication_key
     method = "INCREMENTAL" if replication_key else "FULL_TABLE"
-    own: dict[str, Any] = {
-        "stream": name,
-        "key_properties": keys,
-        "table_key_properties": keys,
-        "replication_key": replication_key,
-        "replication_method": method,
-        "forced_replication_method": method,
-    }
+    own: dict[str, Any] = {"stream": name, "replication_key": replication_key}
+    own |= dict.fromkeys(("key_properties", "table_key_properties"), keys)
+    own |= dict.fromkeys(("replication_method", "forced_replication_method"), method)
     if entry.metadata:  # without an entry of the stream, the SDK selects none of its fields
         default = StreamMetadata(selected_by_default=stream.selected_by_default)
         entry.metadata.setdefault((), default)

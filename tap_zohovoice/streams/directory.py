@@ -115,13 +115,8 @@ class CampaignsStream(ListStream):
 
 
 DIRECTORY_STREAMS = (  # those that are read as a whole in each run
-    UsersStream,
-    QueuesStream,
-    NumbersStream,
-    ContactsStream,
-    ContactStatusesStream,
-    ScheduledSmsStream,
-    CampaignsStream,
+    *(UsersStream, QueuesStream, NumbersStream, ContactsStream, ContactStatusesStream),
+    *(ScheduledSmsStream, CampaignsStream),
 )
 
 
