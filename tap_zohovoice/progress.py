@@ -164,12 +164,12 @@ class DownloadProgress(Progress):
     _total = 0
 
     def add_total(self, count: int, requests: int) -> None:
-        """Add to the number of items, and log how long the added ones take."""
+        """Add to the number of items, and log how long the added ones take, if they do."""
         self._total += count
-        left = self.limiter.seconds_for(requests)
-        verb = "download" if requests else "list"
-        text = f"{_plural(count, self.item)} to {verb}, about {_format_duration(left)}"
-        _log(self.name, f"{text} at the rate limit", {"named": count, "seconds_left": round(left)})
+        if left := self.limiter.seconds_for(requests):
+            text = f"{_plural(count, self.item)} to download, about {_format_duration(left)}"
+            fields = {"named": count, "seconds_left": round(left)}
+            _log(self.name, f"{text} at the rate limit", fields)
 
     @override
     def snapshot(self) -> Snapshot:
