@@ -18,6 +18,7 @@ from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process that holds the file
+RETRY_SECONDS = 60.0  # after which an unusable file is tried again; a try may take `BUSY_TIMEOUT`
 MAX_LOCKOUT = 7 * 3600.0  # seconds; no run waits longer, so a longer lockout is damage
 # Every version of the tap shares these files, so the names of the columns stay.
 _BEGIN = """
@@ -43,14 +44,15 @@ def store_path(client_id: str, url: str) -> Path:
 class SQLiteSlotStore(SlotStore):
     """Slots of a URL in a file, safe for several processes and for a kill at any moment.
 
-    If the file is unusable, one warning is logged, and the limiter's window in memory counts.
+    While the file is unusable, the limiter's window in memory counts; one warning is logged.
     """
 
     client_id: str
     url: str
     timeout: float  # seconds that a request of a killed process may still be in flight
     clock: Clock  # its wall clock is the only one that processes share
-    _is_unusable = False
+    _retry_at = float("-inf")  # when an unusable file is tried again, by the monotonic clock
+    _has_warned = False
     _path: Path | None = field(default=None, init=False)
 
     @override
@@ -97,7 +99,7 @@ class SQLiteSlotStore(SlotStore):
 
     def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
         """Run one transaction; return None where the file is not usable."""
-        if self._is_unusable:
+        if self.clock.monotonic() < self._retry_at:
             return None
         try:
             path = self._path = self._path or store_path(self.client_id, self.url)
@@ -110,7 +112,9 @@ class SQLiteSlotStore(SlotStore):
                 return work(file)
         # A column is null in another version of the tap.
         except (sqlite3.Error, OSError, RuntimeError, TypeError) as error:
-            self._is_unusable = True
-            text = "Cannot open the shared rate-limit file (%s, %s); limiting this process only"
-            _LOGGER.warning(text, type(error).__name__, self._path or "no home folder")
+            self._retry_at = self.clock.monotonic() + RETRY_SECONDS
+            if not self._has_warned:
+                text = "Cannot open the shared rate-limit file (%s, %s); limiting this process only"
+                _LOGGER.warning(text, type(error).__name__, self._path or "no home folder")
+            self._has_warned = True
             return None

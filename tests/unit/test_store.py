@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tap_zohovoice.rate_limit.limiter import Grant
-from tap_zohovoice.rate_limit.store import SQLiteSlotStore, store_path
+from tap_zohovoice.rate_limit.store import RETRY_SECONDS, SQLiteSlotStore, store_path
 from tests.support.cli import FakeClock
 from tests.unit.test_limiter import (
     CLIENT,
@@ -124,6 +124,22 @@ def test_damaged_file_keeps_limit_and_may_warn(
     assert str(path) in warning
     limiter.lock_for(600, "locked")
     assert seconds_waited(limiter, clock) >= 600
+
+
+def test_file_is_shared_again_after_a_failure(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = store_path(CLIENT, URL)
+    limiter, other = make_limiter(clock, calls=30), make_limiter(clock, calls=2)
+    path.parent.parent.mkdir(parents=True)
+    path.parent.touch()  # where the folder should be
+    assert seconds_waited(limiter, clock) == 0
+    assert seconds_waited(limiter, clock) == 0
+    path.parent.unlink()
+    clock.time += RETRY_SECONDS
+    assert seconds_waited(limiter, clock) == 0
+    assert seconds_waited(other, clock) > 50
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("has_file", [True, False])
