@@ -124,10 +124,6 @@ class ZohoVoiceStream(RESTStream[Any]):
         return "|".join(str(record[name]) for name in self.primary_keys)
 
     @override
-    def generate_child_contexts(self, record: Record, context: Context | None) -> tuple[()]:
-        return ()  # there are no children, and the SDK would copy each record to find out
-
-    @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         # The SDK logs each error as unhandled; the command line reports it, once and plainly.
         level = logging.DEBUG if level == logging.ERROR else level
@@ -170,6 +166,10 @@ class ZohoVoiceStream(RESTStream[Any]):
         self, latest_record: Record, *, context: Context | None = None
     ) -> None:
         """Keep single records from moving the bookmark; the SDK has no public hook for that."""
+
+    @override
+    def _process_record(self, *_: Any, **__: Any) -> None:
+        """Add no context, whose fields a catalog may leave out; there are no children either."""
 
 
 def _without_context(record: logging.LogRecord) -> bool:

@@ -90,7 +90,7 @@ def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[
         message = "The state is invalid: bookmarks must be an object with one object per stream"
         raise InvalidInputError(message) from error
     for stream in streams:
-        if stream.name in loaded and stream.replication_key:
+        if stream.name in loaded:
             loaded[stream.name] = _load_bookmark(stream, loaded[stream.name], now)
     return {"bookmarks": loaded}
 
@@ -120,6 +120,8 @@ def _without_markers(bookmark: Bookmark) -> Bookmark:
 
 def _load_bookmark(stream: Any, bookmark: Bookmark, now: dt.datetime) -> Bookmark:  # noqa: ANN401 - a class
     stored = {str(item["context"]): item for item in bookmark.pop("partitions", [])}
+    if not stream.replication_key:
+        return bookmark
     seed, contexts = _validate(stream, bookmark, now), stream.fixed_partitions
     if contexts == ():
         return seed

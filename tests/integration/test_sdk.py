@@ -57,6 +57,12 @@ def test_sdk_moves_bookmarks_where_it_is_overridden() -> None:
     assert "_increment_stream_state(" in inspect.getsource(Stream._sync_records)  # noqa: SLF001
 
 
+def test_sdk_adds_contexts_to_records_where_it_is_overridden() -> None:
+    source = inspect.getsource(Stream._process_record)  # noqa: SLF001
+    assert "record[key] = val" in source
+    assert "self._process_record(" in inspect.getsource(Stream._sync_records)  # noqa: SLF001
+
+
 def test_sdk_installs_signal_handlers_where_it_is_overridden() -> None:
     assert list(inspect.signature(Tap._setup_signal_handlers).parameters) == ["self"]  # noqa: SLF001
     assert "self._setup_signal_handlers()" in inspect.getsource(PluginBase.__init__)

@@ -215,6 +215,21 @@ def test_all_streams_keep_their_key(box: Account, catalog: Catalogs) -> None:
     assert keys == {stream.name: [*stream.primary_keys] for stream in STREAMS}
 
 
+def test_contexts_add_no_fields_and_no_rows(account: Accounts) -> None:
+    foreign = {"users": {"partitions": [{"context": {"other": 1}}, {"context": {"other": 2}}]}}
+    catalog = selecting("recordings", "sms_logs", "users")
+    for entry in catalog["streams"]:
+        for field in ("kind", "archived"):
+            entry["schema"]["properties"].pop(field, None)
+    with account(40) as box:
+        run = box.succeed(catalog=catalog, state={"bookmarks": foreign})
+    for schema in run.of("SCHEMA"):
+        (key,) = schema["key_properties"]
+        rows = run.rows(schema["stream"])
+        assert {*rows[0]} == {*schema["schema"]["properties"]}
+        assert len({row[key] for row in rows}) == len(rows)
+
+
 @pytest.mark.parametrize("name", ["calls", "tap-zohovoice-call_logs"])
 def test_entry_of_another_tap_is_told(box: Account, catalog: Catalogs, name: str) -> None:
     plain, entry = box.run(), copy.deepcopy(catalog["streams"][0])
