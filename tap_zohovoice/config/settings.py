@@ -138,7 +138,7 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     _text("rate_limit_store", _REDIS, "redis://:password@redis.example.com:6379/0", secret=True),
     _integer("lock_seconds", 600, 1, 86_400),
     _integer("request_timeout", 60, 1, 3600),
-    _text("user_agent", "[ -~]*", "tap-zohovoice/1.0"),
+    _text("user_agent", "(?! )[ -~]*", "tap-zohovoice/1.0"),
     additional_properties=False,
 ).to_dict()
 CONFIG_SCHEMA["properties"]["stream_maps"] = {

@@ -142,8 +142,9 @@ def storage_errors() -> Generator[None]:
         yield
     except Exception as error:
         # Drivers put names and addresses even into `strerror`.
-        code = error.errno if isinstance(error, OSError) else None
-        message = f"recordings_path: {os.strerror(code) if code else type(error).__name__}"
+        # Those of name resolution have negative codes.
+        code = (error.errno or 0) if isinstance(error, OSError) else 0
+        message = f"recordings_path: {os.strerror(code) if code > 0 else type(error).__name__}"
         raise StorageError(message) from error
 
 
@@ -151,9 +152,9 @@ def open_storage(path: str) -> Storage:
     """Open the storage at a local path or a URL of fsspec, such as `s3://bucket/calls`."""
     if path.lower().startswith("file:///"):
         path = unquote(path[len("file://") :])
-    if not STORAGE_URL.match(path):
-        return LocalStorage(Path(path).expanduser().absolute())
     with storage_errors():
+        if not STORAGE_URL.match(path):
+            return LocalStorage(Path(path).expanduser().absolute())  # `~name` may be unknown
         return Storage(*fsspec.core.url_to_fs(path))
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import socket
 import stat
 import tempfile
 from contextlib import nullcontext
@@ -221,6 +222,7 @@ def test_folder_in_place_of_file_is_an_error(storage: Storage, tmp_path: Path) -
         (RuntimeError("secret token"), "RuntimeError"),
         (PermissionError("secret user"), "PermissionError"),
         (OSError(13, "secret bucket"), "Permission denied"),
+        (socket.gaierror(-2, "secret host"), "gaierror"),
     ],
 )
 def test_driver_errors_are_reported_without_their_text(error: Exception, reason: str) -> None:
@@ -238,5 +240,6 @@ def test_setting_is_a_path_or_a_url(tmp_path: Path) -> None:
     assert open_storage("~/calls").uri("x") == (Path.home() / "calls" / "x").as_uri()
     assert isinstance(open_storage("C:\\calls"), LocalStorage)
     assert type(open_storage("memory://calls")) is Storage
-    with pytest.raises(StorageError):
-        open_storage("nosuch://bucket")
+    for path in ("nosuch://bucket", "~nobody-of-that-name/calls"):
+        with pytest.raises(StorageError, match="^recordings_path: "):
+            open_storage(path)
