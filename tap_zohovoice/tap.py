@@ -25,7 +25,7 @@ from tap_zohovoice.cli.command import (
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.config.settings import CONFIG_SCHEMA
 from tap_zohovoice.config.validation import clean_settings, parse_env, validation_errors
-from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError
+from tap_zohovoice.exceptions import InvalidInputError, MissingScopeError, ZohoVoiceError
 from tap_zohovoice.progress import Snapshot
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import load_catalog, load_state
@@ -140,6 +140,9 @@ class TapZohoVoice(Tap):
                         stream.check_access()
                     except MissingScopeError as error:
                         missing.setdefault(error.scope, []).append(stream.name)
+                    except ZohoVoiceError as error:  # before any stream begins
+                        message = f"{error} (stream {stream.name})"
+                        raise ZohoVoiceError(message) from error
         if missing:
             listed = "; ".join(f"{scope} for {', '.join(of)}" for scope, of in missing.items())
             advice = "Create a new token with them, or deselect these streams"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from requests_mock import Mocker
 
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.streams.directory import DIRECTORY_STREAMS, CampaignsStream, SmsLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.cli import NOW, FakeClock
@@ -294,6 +295,13 @@ def test_rejection_of_no_index_is_an_error(read: Read, mock: Mocker, status: int
     mock.get(server.url, [page, page, {"status_code": status, "json": NEIN}])
     with pytest.raises(Exception, match=f"HTTP {status}"):
         read("campaigns")
+
+
+def test_error_before_the_first_record_names_the_stream(read: Read, mock: Mocker) -> None:
+    numbers = Server(mock, DIRECTORY_STREAMS[2], 1)
+    mock.get(numbers.url, status_code=404, json=REJECTED)
+    with pytest.raises(ZohoVoiceError, match=r"ZVT015.* \(stream numbers\)$"):
+        read("numbers")
 
 
 def serve_messages(mock: Mocker, messages: list[dict[str, Any]]) -> Server:

@@ -241,5 +241,5 @@ def test_setting_is_a_path_or_a_url(tmp_path: Path) -> None:
     assert isinstance(open_storage("C:\\calls"), LocalStorage)
     assert type(open_storage("memory://calls")) is Storage
     for path in ("nosuch://bucket", "~nobody-of-that-name/calls"):
-        with pytest.raises(StorageError, match="^recordings_path: "):
+        with pytest.raises(StorageError, match=r"^recordings_path: "):
             open_storage(path)
