@@ -14,6 +14,8 @@ from tap_zohovoice.schemas import directory as fields
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.streams.lists import ListStream
 
+_IN_BOTH = "in_both_lists"  # member of a bookmark: whether archived messages are among the others
+
 
 class UsersStream(ListStream):
     """Users, who are the agents of the account."""
@@ -154,14 +156,18 @@ class SmsLogsStream(ListStream):
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
+        is_archived, key = context == self.partitions[1], self.record_key
+        # From a time on, it is known which archived messages are among the others too.
+        others, known_from = (self._found, self._start) if is_archived else ({}, "~")
         self._start = format_timestamp(self.get_starting_time(context))
-        is_archived = context == self.partitions[1]
-        others = self._found if is_archived else {}  # may have archived messages too
-        rows = self.read_list(context)
-        messages = [row for row in rows if row["submittedTime"] >= self._start]
+        messages = [row for row in self.read_list(context) if row["submittedTime"] >= self._start]
         messages.sort(key=itemgetter("submittedTime"))
+        state = self.get_context_state(context)
+        if known := [key(row) in others for row in messages if row["submittedTime"] >= known_from]:
+            state[_IN_BOTH] = all(known)
         for message in messages:
-            if self.record_key(message) not in others:
+            is_other = message["submittedTime"] < known_from and state.get(_IN_BOTH)
+            if not (is_other or key(message) in others):
                 yield {**message, "archived": is_archived}
         if messages:
             self.advance_bookmark(messages[-1]["submittedTime"], context)

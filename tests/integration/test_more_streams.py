@@ -92,6 +92,7 @@ def test_each_message_comes_once(account: Accounts, archived: str, pages: dict[s
         before = box.stats.lists["sms_logs"].requests
         again = box.succeed(lookback_days=0, state=run.state)
         assert 0 < len(again.rows("sms_logs")) < box.directory.messages / 2
+        assert all(row in rows for row in again.rows("sms_logs"))  # with `archived` as before
         assert "meta.total" not in again.log
         assert box.stats.lists["sms_logs"].requests - before < before
 
