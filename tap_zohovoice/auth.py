@@ -50,7 +50,6 @@ HINTS["invalid_grant"] = HINTS["invalid_code"]  # OAuth's own code for it
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
 _HTML_PAGE = "an HTML page; check proxies, firewalls and accounts_url"
 _NO_ANSWER = "no token in the response; check data_center, or accounts_url if it is set"
-_LATER = "temporary error of Zoho Accounts; run again later"
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -130,7 +129,7 @@ class OAuthTokens:
         prefix += f", {text if error in hints else redact(text, hidden)}: "
         if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.match(error):
             return ZohoVoiceError(prefix + hints.get(error, hints[""]))
-        return RetryableError(prefix + _LATER)
+        return RetryableError(prefix + "temporary error of Zoho Accounts; run again later")
 
     def invalidate(self) -> bool:
         """Discard a token that the API rejected; return whether a new one may be fetched."""

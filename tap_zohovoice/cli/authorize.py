@@ -43,11 +43,8 @@ the code at the prompts, or set environment variables.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 CENTERS = click.Choice(list(DATA_CENTERS), case_sensitive=False)
-_LABELS = {
-    "client_id": "Client ID",
-    "client_secret": "Client secret (not shown)",
-    "code": "Code (not shown)",
-}
+_LABELS = {"client_id": "Client ID", "client_secret": "Client secret (not shown)"}
+_LABELS |= {"code": "Code (not shown)"}
 _SAVED = ("client_id", "client_secret", "refresh_token", "data_center", "accounts_url", "api_url")
 _TERMINAL = "CONOUT$" if sys.platform == "win32" else "/dev/tty"
 echo = partial(click.echo, err=True)

@@ -34,22 +34,14 @@ _REDIS = rf"rediss?://([^/\s]*@)?{_HOST}(/\d*)?(\?\S*)?"
 # Of the URLs of local files, only those that `recordings/storage.py` opens as private folders.
 _PATH = r"(?!file:(?!///))[^\x00-\x1f\x7f]+(?<!://)"
 # Formats are shown in the documentation; they are not validated.
-_ID = th.CustomType({"type": ["string", "integer", "null"], "format": "id"})
+_TEXTS = ["string", "integer"]
+_ID = th.CustomType({"type": [*_TEXTS, "null"], "format": "id"})
 _IDS = th.CustomType(
-    {
-        "type": ["string", "integer", "array", "null"],
-        "format": "id",
-        "items": {"type": ["string", "integer"]},
-    }
+    {"type": [*_TEXTS, "array", "null"], "format": "id", "items": {"type": _TEXTS}}
 )
 _DIGITS = th.CustomType(
-    {
-        "type": ["string", "integer", "null"],
-        "format": "digits",
-        "pattern": r"^[0-9]*(?!\n)$",
-        "exclusiveMinimum": -1,
-        "examples": ["1234"],
-    }
+    {"type": [*_TEXTS, "null"], "format": "digits", "pattern": r"^[0-9]*(?!\n)$"}
+    | {"exclusiveMinimum": -1, "examples": ["1234"]}
 )
 _FILTERS: Any = (  # the SDK's types have no common base
     ("callType", th.StringType(allowed_values=CALL_TYPES), "Kind of call."),
@@ -141,10 +133,9 @@ CONFIG_SCHEMA: dict[str, Any] = th.PropertiesList(
     _text("user_agent", "(?! )[ -~]*", "tap-zohovoice/1.0"),
     additional_properties=False,
 ).to_dict()
-CONFIG_SCHEMA["properties"]["stream_maps"] = {
-    **STREAM_MAPS_CONFIG["properties"]["stream_maps"],
-    **STREAM_MAPS_SCHEMA,
-}
+CONFIG_SCHEMA["properties"]["stream_maps"] = (
+    STREAM_MAPS_CONFIG["properties"]["stream_maps"] | STREAM_MAPS_SCHEMA
+)
 
 
 @dataclass(frozen=True, slots=True)

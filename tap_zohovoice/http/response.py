@@ -46,8 +46,6 @@ _DATA_KEYS = {  # members that hold the rows of a response, of all endpoints
 _MAX_RETRY_AFTER = 86_400.0  # seconds; a larger value is a point in time, or wrong
 
 _CHECK_URL = "check data_center, or api_url if it is set"
-_REDIRECTS = f"the server redirects; {_CHECK_URL}"
-_NOT_FOUND = f"URL not found; {_CHECK_URL}"
 _NO_SCOPE = "the refresh token lacks a scope; create a new one with {scope}"
 _DENIED = "access denied; the token must be created by an administrator of Zoho Voice"
 _REFUSED = "the request was rejected; check filters and the other settings"
@@ -153,9 +151,9 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected:
         (is_locked, RateLimitedError, ""),
         (is_token, TokenRejectedError, ""),
         (status_class < _SUCCESS or status in _RETRIED or is_fault, RetryableError, ""),
-        (status_class == _REDIRECT, ZohoVoiceError, _REDIRECTS),
+        (status_class == _REDIRECT, ZohoVoiceError, f"the server redirects; {_CHECK_URL}"),
         (is_foreign, RetryableError, _FOREIGN),
-        (status in {404, 405}, InvalidParameterError, _NOT_FOUND),
+        (status in {404, 405}, InvalidParameterError, f"URL not found; {_CHECK_URL}"),
         (status == HTTPStatus.FORBIDDEN and not rejected, InvalidParameterError, _DENIED),
         (True, InvalidParameterError, _REFUSED),
     )

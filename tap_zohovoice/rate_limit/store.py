@@ -52,7 +52,6 @@ class SQLiteSlotStore(SlotStore):
     timeout: float  # seconds that a request of a killed process may still be in flight
     clock: Clock  # its wall clock is the only one that processes share
     _retry_at = float("-inf")  # when an unusable file is tried again, by the monotonic clock
-    _has_warned = False
     _path: Path | None = field(default=None, init=False)
 
     @override
@@ -112,9 +111,8 @@ class SQLiteSlotStore(SlotStore):
                 return work(file)
         # A column is null in another version of the tap.
         except (sqlite3.Error, OSError, RuntimeError, TypeError) as error:
-            self._retry_at = self.clock.monotonic() + RETRY_SECONDS
-            if not self._has_warned:
+            if self._retry_at < 0:  # the first failure
                 text = "Cannot open the shared rate-limit file (%s, %s); limiting this process only"
                 _LOGGER.warning(text, type(error).__name__, self._path or "no home folder")
-            self._has_warned = True
+            self._retry_at = self.clock.monotonic() + RETRY_SECONDS
             return None

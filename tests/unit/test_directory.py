@@ -304,6 +304,12 @@ def test_error_before_the_first_record_names_the_stream(read: Read, mock: Mocker
         read("numbers")
 
 
+def test_error_of_all_streams_names_none(read: Read, mock: Mocker) -> None:
+    mock.post(f"{ACCOUNTS}/oauth/v2/token", json={"error": "invalid_code"})
+    with pytest.raises(ZohoVoiceError, match=r"^Zoho Accounts: (?!.*\(stream)"):
+        read("numbers")
+
+
 def serve_messages(mock: Mocker, messages: list[dict[str, Any]]) -> Server:
     server = Server(mock, SmsLogsStream, messages)
     server.meta = {"meta": {"total": len(messages)}}
