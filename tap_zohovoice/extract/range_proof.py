@@ -25,6 +25,7 @@ from tap_zohovoice.singer.json import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.windows")
 _MAX_PROBES = 20  # of a run, for days without calls; up to two more if one returns calls
+_MORE_PROBES = 6  # for windows with calls, if windows without calls took the others
 _MIN_ROWS = 5  # of a window that shows which gap between calls is unusual
 _MAX_WRONG_CLOCKS = 2  # rows far from the others, at either end of a window
 _LEAST_PROBES = 3  # that any window may use, even if its share of the days of the run is small
@@ -135,7 +136,8 @@ class RangeProof:
         Each has no more days than are proven, or as few as its share of the requests allows.
         """
         share = math.ceil(_MAX_PROBES * self._planner.share_of(window))
-        most = min(max(share, _LEAST_PROBES), _MAX_PROBES - self._probes)
+        left = _MAX_PROBES + _MORE_PROBES * (window not in silences) - self._probes
+        most = min(max(share, _LEAST_PROBES), left)
         if not 0 < len(silences) <= most:
             return []
         days = max(sum(silent.days for silent in silences) // most, self._proven_days)
