@@ -91,6 +91,7 @@ class ScenarioRun:
     # Calls that came out before it, and that a run need not repeat which continues there.
     kept: Mapping[str, frozenset[object]] = field(default_factory=dict)
     is_misled: bool = False  # whether a faulty response could pass for a list of calls
+    has_changed: bool = False  # whether calls came or went since the last run that was complete
 
     def __post_init__(self) -> None:
         scenario = self.scenario
@@ -177,11 +178,13 @@ class ScenarioRun:
         code, log, messages = self.call_tap(*options)
         self._check_end(code, log)
         self.is_misled |= api.is_misled
+        self.has_changed |= bool(spec.changes)
         checked = Output(self, before, began, ahead)
         for message in messages:
             checked.take(message)
         checked.finish(is_complete=code == 0)
-        self._check_cost(began, checked.earliest, spec)
+        self._check_cost(began, checked.earliest)
+        self.has_changed &= code != 0
 
     def _check_end(self, code: int | None, log: str) -> None:
         api, dialect = self.api, self.scenario.account.dialect
@@ -218,7 +221,7 @@ class ScenarioRun:
         times = 10 if self._is_plain else 50
         return times * (pages + windows + 20) * len(self.scenario.streams)
 
-    def _check_cost(self, began: float, earliest: int, spec: RunSpec) -> None:
+    def _check_cost(self, began: float, earliest: int) -> None:
         api, scenario = self.api, self.scenario
         mishaps = len(api.fired) + len(api.tokens_failed)
         # No waiting without need: the limit's pace, locks, slow answers, growing waits, and slots
@@ -234,7 +237,7 @@ class ScenarioRun:
         assert api.tokens <= 3 + mishaps + elapsed / (dialect.token_ttl_seconds / 2)
         if not self._is_plain or dialect.order == "logid" or _has_bad_response(api.fired.values()):
             return
-        if spec.changes or scenario.streams != ("call_logs",) or scenario.call_type:
+        if self.has_changed or scenario.streams != ("call_logs",) or scenario.call_type:
             return
         rows = len(self.account.between(earliest - 2 * DAY, self.account.now_ms() + 2 * DAY))
         budget = math.floor(math.ceil(rows / max(scenario.account.page - 1, 1)) * 1.05 + 12)
