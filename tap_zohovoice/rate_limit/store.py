@@ -111,7 +111,7 @@ class SQLiteSlotStore(SlotStore):
                 return work(file)
         # A column is null in another version of the tap.
         except (sqlite3.Error, OSError, RuntimeError, TypeError) as error:
-            if self._retry_at < 0:  # the first failure
+            if self._retry_at < 0:  # it did not fail before
                 text = "Cannot open the shared rate-limit file (%s, %s); limiting this process only"
                 _LOGGER.warning(text, type(error).__name__, self._path or "no home folder")
             self._retry_at = self.clock.monotonic() + RETRY_SECONDS

@@ -142,8 +142,7 @@ def storage_errors() -> Generator[None]:
         yield
     except Exception as error:
         # Drivers put names and addresses even into `strerror`.
-        # Those of name resolution have negative codes.
-        code = (error.errno or 0) if isinstance(error, OSError) else 0
+        code = (error.errno or 0) if isinstance(error, OSError) else 0  # negative for host names
         message = f"recordings_path: {os.strerror(code) if code > 0 else type(error).__name__}"
         raise StorageError(message) from error
 

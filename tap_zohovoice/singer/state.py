@@ -89,9 +89,8 @@ def load_state(state: object, now: dt.datetime, streams: Sequence[Any]) -> dict[
     except (AttributeError, KeyError, TypeError) as error:
         message = "The state is invalid: bookmarks must be an object with one object per stream"
         raise InvalidInputError(message) from error
-    for stream in streams:
-        if stream.name in loaded:
-            loaded[stream.name] = _load_bookmark(stream, loaded[stream.name], now)
+    for stream in (each for each in streams if each.name in loaded):
+        loaded[stream.name] = _load_bookmark(stream, loaded[stream.name], now)
     return {"bookmarks": loaded}
 
 
