@@ -44,9 +44,8 @@ class ZohoVoiceStream(RESTStream[Any]):
         super().__init__(tap)
         # Lines for single requests are logged at DEBUG.
         self.metrics_logger = self.metrics_logger.getChild("requests")
-        self.metrics_logger.addFilter(_demote_to_debug)
         for logger in filter(None, (self.metrics_logger, self.metrics_logger.parent)):
-            logger.addFilter(_without_context)
+            logger.addFilter(_filter_metrics)
 
     @property
     @override
@@ -77,18 +76,13 @@ class ZohoVoiceStream(RESTStream[Any]):
     def authenticator(self) -> Auth:
         return self.api.authenticator
 
-    @property
-    def is_connection_test(self) -> bool:
-        """Whether a few records are enough: `--test`."""
-        return self.ABORT_AT_RECORD_COUNT is not None
-
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        if not self.is_connection_test:
+        if self.ABORT_AT_RECORD_COUNT is None:  # without `--test`
             self.services.check_scopes()
             yield from self.read_records(context)
         elif self.selected_by_default:  # `--test` selects all streams, whether wanted or not
-            missing = (self.ABORT_AT_RECORD_COUNT or 0) - self._sampled  # one more aborts the sync
+            missing = self.ABORT_AT_RECORD_COUNT - self._sampled  # one more aborts the sync
             for record in islice(self.read_sample(context), missing):
                 self._sampled += 1
                 yield record
@@ -149,9 +143,9 @@ class ZohoVoiceStream(RESTStream[Any]):
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
         """Advance the bookmark after all earlier records, but not back or into the future."""
         # The clock of a phone may be ahead.
-        state, latest = self.get_context_state(context), min(timestamp, self.max_bookmark)
-        if latest > (state.get("replication_key_value") or "") and not self.is_connection_test:
-            state.update(replication_key=self.replication_key, replication_key_value=latest)
+        state, last = self.get_context_state(context), min(timestamp, self.max_bookmark)
+        if self.ABORT_AT_RECORD_COUNT is None and last > (state.get("replication_key_value") or ""):
+            state.update(replication_key=self.replication_key, replication_key_value=last)
 
     def write_state(self) -> None:
         """Write STATE after all records that it covers are emitted."""
@@ -162,9 +156,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         return None  # `advance_bookmark` keeps the bookmark from the future
 
     @override
-    def _increment_stream_state(
-        self, latest_record: Record, *, context: Context | None = None
-    ) -> None:
+    def _increment_stream_state(self, *_: Any, **__: Any) -> None:
         """Keep single records from moving the bookmark; the SDK has no public hook for that."""
 
     @override
@@ -172,13 +164,10 @@ class ZohoVoiceStream(RESTStream[Any]):
         """Add no context, whose fields a catalog may leave out; there are no children either."""
 
 
-def _without_context(record: logging.LogRecord) -> bool:
-    """Remove the ids of agents, queues and campaigns from a line of metrics."""
+def _filter_metrics(record: logging.LogRecord) -> bool:
+    """Remove the ids of agents, queues and campaigns, and log single requests at DEBUG."""
     for point in record.args or ():
         getattr(point, "tags", {}).pop("context", None)
-    return True
-
-
-def _demote_to_debug(record: logging.LogRecord) -> bool:
-    record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
-    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+    if record.name.endswith(".requests"):
+        record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+    return logging.getLogger(record.name).isEnabledFor(record.levelno)

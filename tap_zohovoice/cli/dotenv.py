@@ -1,7 +1,6 @@
 """Updates of `.env` files, each in one step."""
 
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -52,9 +51,8 @@ def _update(target: Path, values: Mapping[str, str]) -> None:
         copy = Path(folder, target.name)
         copy.touch(0o600)
         copy.write_text(text, encoding="utf-8")
-        exports = bool(re.search(r"^\s*export\s", text, re.MULTILINE))  # for `. ./.env` without -a
         for key, value in values.items():
-            set_key(copy, key, value, export=exports)
+            set_key(copy, key, value, export="\nexport " in f"\n{text}")  # for sh without `set -a`
         if not values:
             return
         with copy.open("r+b") as file:

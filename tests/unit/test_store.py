@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tap_zohovoice.rate_limit.limiter import Grant
-from tap_zohovoice.rate_limit.store import RETRY_SECONDS, SQLiteSlotStore, store_path
+from tap_zohovoice.rate_limit.store import BUSY_TIMEOUT, SQLiteSlotStore, store_path
 from tests.support.cli import FakeClock
 from tests.unit.test_limiter import (
     CLIENT,
@@ -136,7 +136,7 @@ def test_file_is_shared_again_after_a_failure(
     assert seconds_waited(limiter, clock) == 0
     assert seconds_waited(limiter, clock) == 0
     path.parent.unlink()
-    clock.time += RETRY_SECONDS
+    clock.time += BUSY_TIMEOUT
     assert seconds_waited(limiter, clock) == 0
     assert seconds_waited(other, clock) > 50
     assert len(caplog.messages) == 1
