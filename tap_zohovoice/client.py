@@ -76,13 +76,18 @@ class ZohoVoiceStream(RESTStream[Any]):
     def authenticator(self) -> Auth:
         return self.api.authenticator
 
+    @property
+    def is_connection_test(self) -> bool:
+        """Whether a few records are enough: `--test`."""
+        return self.ABORT_AT_RECORD_COUNT is not None
+
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        if self.ABORT_AT_RECORD_COUNT is None:  # without `--test`
+        if not self.is_connection_test:
             self.services.check_scopes()
             yield from self.read_records(context)
         elif self.selected_by_default:  # `--test` selects all streams, whether wanted or not
-            missing = self.ABORT_AT_RECORD_COUNT - self._sampled  # one more aborts the sync
+            missing = (self.ABORT_AT_RECORD_COUNT or 0) - self._sampled  # one more aborts the sync
             for record in islice(self.read_sample(context), missing):
                 self._sampled += 1
                 yield record
@@ -144,7 +149,7 @@ class ZohoVoiceStream(RESTStream[Any]):
         """Advance the bookmark after all earlier records, but not back or into the future."""
         # The clock of a phone may be ahead.
         state, last = self.get_context_state(context), min(timestamp, self.max_bookmark)
-        if self.ABORT_AT_RECORD_COUNT is None and last > (state.get("replication_key_value") or ""):
+        if last > (state.get("replication_key_value") or "") and not self.is_connection_test:
             state.update(replication_key=self.replication_key, replication_key_value=last)
 
     def write_state(self) -> None:

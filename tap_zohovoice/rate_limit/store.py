@@ -17,7 +17,7 @@ from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
-BUSY_TIMEOUT = 30.0  # seconds to wait for a process that holds the file, then without the file
+BUSY_TIMEOUT = 30.0  # seconds to wait for another process that holds the file
 MAX_LOCKOUT = 7 * 3600.0  # seconds; no run waits longer, so a longer lockout is damage
 # Every version of the tap shares these files, so the names of the columns stay.
 _BEGIN = """
@@ -113,5 +113,5 @@ class SQLiteSlotStore(SlotStore):
             if self._retry_at < 0:  # it did not fail before
                 text = "Cannot open the shared rate-limit file (%s, %s); limiting this process only"
                 _LOGGER.warning(text, type(error).__name__, self._path or "no home folder")
-            self._retry_at = self.clock.monotonic() + BUSY_TIMEOUT
+            self._retry_at = self.clock.monotonic() + 10 * BUSY_TIMEOUT
             return None

@@ -48,7 +48,7 @@ class OwnedStream(ZohoVoiceStream):
     @override
     def partitions(self) -> list[dict[str, str]]:
         """One for each owner."""
-        if self.ABORT_AT_RECORD_COUNT is None:
+        if not self.is_connection_test:
             self.services.check_scopes()
         elif not self.selected_by_default:
             return []
