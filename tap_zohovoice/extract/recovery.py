@@ -47,7 +47,7 @@ class Recovery:
             return True
         if isinstance(error, InvalidParameterError):
             return (yield from self._avoid_value(window, error.rejected))
-        return self._request_fewer_days(window)
+        return (yield from self._request_fewer_days(window))
 
     def _test_recent(self, error: RequestFailedError) -> Flow[bool | None]:
         """Return whether a recent day shows that the request must be sent again; None: neither."""
@@ -86,17 +86,17 @@ class Recovery:
             is_planned = self._planner.halve(window)
         return is_planned or self._halve_size()
 
-    def _request_fewer_days(self, window: DateWindow) -> bool:
+    def _request_fewer_days(self, window: DateWindow) -> Flow[bool]:
         """Request fewer days, or rows; return whether that is possible."""
         if window.days > SHORT_RANGE_DAYS:
             self._planner.range_days = SHORT_RANGE_DAYS
             return True
         # If `toDate` is exclusive, a single day has no rows, without an error.
-        return (
-            (window.days > self._planner.min_days and self._planner.halve(window))
-            or (window.first > self._today and self._planner.avoid_future(window))
-            or self._halve_size()
-        )
+        if window.days > self._planner.min_days:
+            return self._planner.halve(window)
+        # A server that fails for a day because it is in the future fails for later ones too.
+        is_future = window.last >= self._today and not (yield from self._accepts(window.last + DAY))
+        return (is_future and self._planner.avoid_future(window)) or self._halve_size()
 
     def _halve_size(self) -> bool:
         self._retries_size = self._windows.pages.halve()

@@ -72,7 +72,7 @@ def read(account: AccountSpec) -> Reading:
     )
     chunks, error, before, most_between = [], None, 0, 0
     handler = LogsHandler(server, AudioFiles(server))
-    respond = partial(_respond, server, handler, account.most_days)
+    respond = partial(_respond, server, handler, account)
     try:
         for chunk in drive(reader.read_windows(), respond):
             chunks.append(chunk)
@@ -103,7 +103,7 @@ def drive(
 
 
 def _respond(
-    server: SimulatedAccount, handler: LogsHandler, most_days: float, request: PageRequest
+    server: SimulatedAccount, handler: LogsHandler, account: AccountSpec, request: PageRequest
 ) -> Page:
     """Respond to the tap's request as its reader of responses would."""
     params = dict(request.params)
@@ -112,11 +112,13 @@ def _respond(
     server.clock.time += _REQUEST_SECONDS
     server.count_request()
     message = "no answer"
-    if (last - first).days > most_days:
+    if (last - first).days > account.most_days:
         raise RetriesExhaustedError(message, summary=message)
     try:
         page = handler.query(query, server.dialect)
     except RejectedError as error:
+        if account.fails:
+            raise RetriesExhaustedError(message, summary=message) from error
         message = "refused"
         rejected = _REJECTED.get(error.parameter, "other")
         raise InvalidParameterError(message, summary=message, rejected=rejected) from error

@@ -77,6 +77,7 @@ class AccountSpec:
     kinds: int = 5
     changes: tuple[Change, ...] = ()  # what happens during the reading
     most_days: float = math.inf  # days of a request above which the server fails
+    fails: bool = False  # whether the server fails at what it rejects
 
     @property
     def page(self) -> int:
@@ -99,7 +100,7 @@ def account_of(
     calls: Iterable[tuple[int, int, int]], changes: Iterable[tuple[Any, ...]] = (), **given: Any
 ) -> AccountSpec:
     """Return an account of an example: what is not said of the reading is a habit of the server."""
-    names = ("size", "days", "end_minutes", "kinds", "most_days")
+    names = ("size", "days", "end_minutes", "kinds", "most_days", "fails")
     reading = {name: given.pop(name) for name in names if name in given}
     bursts = tuple(Burst(*call) for call in calls)
     made = tuple(Change(*change) for change in changes)
