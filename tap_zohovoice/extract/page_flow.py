@@ -60,7 +60,9 @@ class PageFlow:
         # A list may lack its last row, or have one that was added.
         nearby = [(rows + by) % round_limit for by in (-1, 0, 1) for round_limit in _ROUND_LIMITS]
         is_round = rows % 10 == 0 or not all(nearby)
-        return (self._has_ended and not is_round) or rows < self.limits.proven_window_rows
+        lacks_page = max(self._pass.totals, default=0) > rows + self._longest
+        is_end = self._has_ended and not is_round and not lacks_page
+        return is_end or rows < self.limits.proven_window_rows
 
     def read_window(self) -> Flow[CallRows]:
         """Read the window, again if rows are missing or moved, and return its rows.
@@ -190,12 +192,10 @@ class PageFlow:
     def _is_last(self, page: Page, offset: int) -> bool:
         """Return whether a page ends the window."""
         length = len(page.rows)
-        if page.total is None:
-            # A short page may be a capped one. Only a page with nothing but the overlap is the end.
-            self._has_ended = bool(offset) and length == self._pass.overlap < self._longest
-            return self._has_ended
+        # A short page may be a capped one. Only a page with nothing but the overlap is the end.
+        self._has_ended = bool(offset) and length == self._pass.overlap < self._longest
         if offset + length != page.total:  # more rows than the total prove that it is wrong
-            return False
+            return page.total is None and self._has_ended
         # A total may count only the rows of its page, until one does not, or its end is verified.
         # A page as long as the longest may have been capped.
         verified = min(self.limits.proven_page_rows, self.limits.longest_page_rows - 1)
