@@ -42,6 +42,7 @@ _HOUR = 3600
 def build_row(outline: CallOutline, start_ms: int, now_ms: int) -> Row:
     """Return the row of a call, with the keys that calls of its type have.
 
+    The objects in it are shared with other copies of the row, and must not be changed.
     Recordings, transcripts and ratings appear within five minutes of a call's end.
 
     Args:
@@ -49,7 +50,7 @@ def build_row(outline: CallOutline, start_ms: int, now_ms: int) -> Row:
         start_ms: Its start, in milliseconds since the epoch.
         now_ms: The time, in milliseconds since the epoch.
     """
-    return _build(outline, start_ms, has_late=_has_late(outline, start_ms, now_ms))
+    return {**_build(outline, start_ms, _has_late(outline, start_ms, now_ms))}
 
 
 def encode_row(outline: CallOutline, start_ms: int, now_ms: int) -> bytes:
@@ -59,7 +60,7 @@ def encode_row(outline: CallOutline, start_ms: int, now_ms: int) -> bytes:
 
 @lru_cache(maxsize=10_000)  # some 15 MB
 def _encode(outline: CallOutline, start_ms: int, has_late: bool) -> bytes:  # noqa: FBT001 - a key
-    return encode(_build(outline, start_ms, has_late=has_late))
+    return encode(_build(outline, start_ms, has_late))
 
 
 def _has_late(outline: CallOutline, start_ms: int, now_ms: int) -> bool:
@@ -70,7 +71,8 @@ def _end_ms(outline: CallOutline, start_ms: int) -> int:
     return start_ms + (outline.ring + outline.talk) * 1000
 
 
-def _build(outline: CallOutline, start_ms: int, *, has_late: bool) -> Row:
+@lru_cache(maxsize=3_000)  # some 15 MB; filters look at the same rows again and again
+def _build(outline: CallOutline, start_ms: int, has_late: bool) -> Row:  # noqa: FBT001 - a key
     row = _base(outline, start_ms)
     if outline.talk:
         _add_answer(row, outline, start_ms)

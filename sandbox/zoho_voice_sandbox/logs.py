@@ -108,11 +108,11 @@ class LogsHandler:
             return self._cache[key]
 
     def _filter(self, calls: Rows[int], query: LogQuery, *, by_id: bool) -> array[int]:
-        found = array("q")
-        for place in range(len(calls)):
-            row = self._store.row(calls[place]) if query.filters else {}
-            if row is not None and query.matches(row):
-                found.append(calls[place])
+        found = array("q", (calls[place] for place in range(len(calls))))
+        if query.filters:
+            matches = query.matcher()
+            rows = zip(found, map(self._store.row, found), strict=True)
+            found = array("q", (each for each, row in rows if row is not None and matches(row)))
         return array("q", sorted(found, key=self._store.logid)) if by_id else found
 
 
