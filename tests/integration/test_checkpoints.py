@@ -24,7 +24,7 @@ def january(calls: int, first: int, last: int) -> History:
 
 
 ORDERS = ("oldest", "logid")
-DENSE = january(1_750, 20, 20)
+DENSE = january(700, 20, 20)
 
 
 def stop() -> None:
@@ -54,8 +54,8 @@ def ids_of(runs: list[Run], box: Account) -> list[str]:
 @pytest.mark.parametrize(
     ("calls", "first", "server"),
     [
-        (7_000, date(2026, 2, 27), {"max_size": 50, "utc_offset_minutes": 330}),
-        (9_000, date(2026, 1, 30), {"max_size": 45, "total": "absent"}),
+        (1_400, date(2026, 2, 27), {"max_size": 10, "utc_offset_minutes": 330}),
+        (1_800, date(2026, 1, 30), {"max_size": 9, "total": "absent"}),
     ],
 )
 def test_run_stopped_in_a_window_requests_fewer_days(
@@ -113,8 +113,8 @@ def test_files_of_a_dense_day_come_by_type(
     run_tap: RunTap, clock: FakeClock, tmp_path: Path
 ) -> None:
     own = {"start_date": "2026-01-15"}
-    calls = january(2_200, 20, 20)
-    with FileAccount(tmp_path / "files", own, run_tap, clock, calls, max_size=50) as box:
+    calls = january(1_000, 20, 20)
+    with FileAccount(tmp_path / "files", own, run_tap, clock, calls, max_size=10) as box:
         runs = run_in_parts(box, streams=["recordings"])
         named = box.named
     rows = [row for run in runs for row in run.rows("recordings")]
@@ -129,8 +129,8 @@ def test_files_of_a_dense_day_come_by_type(
 
 @pytest.mark.parametrize("pause", [0.0, 86_400.0])
 def test_stopped_run_does_not_repeat_the_lookback(account: Accounts, pause: float) -> None:
-    calls = history(4_000, first=date(2026, 1, 10), last=date(2026, 2, 1))
-    with account(calls, max_size=25) as box:
+    calls = history(1_600, first=date(2026, 1, 10), last=date(2026, 2, 1))
+    with account(calls, max_size=10) as box:
         runs = run_in_parts(box, start_date="2026-01-10", pause=pause)
         ids = ids_of(runs, box)
     # Two windows share a day; and what came before a stop comes once.
@@ -142,9 +142,9 @@ def test_stopped_run_does_not_repeat_the_lookback(account: Accounts, pause: floa
 @pytest.mark.parametrize(
     ("calls", "server"),
     [
-        (DENSE, {"max_size": 25}),
-        (DENSE, {"max_size": 25, "to_date_inclusive": False}),
-        *((DENSE, {"max_size": 25, "total": "absent", "order": order}) for order in ORDERS),
+        (DENSE, {"max_size": 10}),
+        (DENSE, {"max_size": 10, "to_date_inclusive": False}),
+        *((DENSE, {"max_size": 10, "total": "absent", "order": order}) for order in ORDERS),
         (january(800, 20, 20), {"max_size": 10}),
     ],
     ids=str,
@@ -174,7 +174,7 @@ def test_dense_day_ends_in_stopped_runs(account: Accounts, calls: Any, server: A
 def test_unknown_call_types_of_dense_day_are_read(
     account: Accounts, others: int, total: dict[str, Any]
 ) -> None:
-    with account(DENSE, max_size=25, **total) as box:
+    with account(DENSE, max_size=10, **total) as box:
         start = milliseconds("2026-01-20T08:00:00+00:00")
         for number in range(others):
             box.store.add(call(box, f"other-{number}", start, call_type="conference"))
@@ -182,7 +182,7 @@ def test_unknown_call_types_of_dense_day_are_read(
 
 
 def test_legs_of_two_types_are_kept(account: Accounts) -> None:
-    with account(DENSE, max_size=25) as box:
+    with account(DENSE, max_size=10) as box:
         start = milliseconds("2026-01-20T08:00:00+00:00")
         for kind, seconds in (("incoming", 60), ("forward", 30)):
             end = str(start + seconds * 1000)
@@ -199,7 +199,7 @@ def test_legs_of_two_types_are_kept(account: Accounts) -> None:
 @pytest.mark.parametrize("end", ["2026-01-16", "2026-01-16T12:00:00Z"])
 @pytest.mark.parametrize("requests", [45, 52])
 def test_later_end_date_loses_no_call(account: Accounts, end: str, requests: int) -> None:
-    with account(january(2_500, 10, 20), max_size=30) as box:
+    with account(january(780, 10, 20), max_size=10) as box:
         stopped = box.stop_after(requests, start_date="2026-01-10", end_date=end)
         assert stopped.exit_code == 143
         run = box.succeed(start_date="2026-01-10", state=stopped.state)
@@ -207,8 +207,8 @@ def test_later_end_date_loses_no_call(account: Accounts, end: str, requests: int
 
 
 def test_unfinished_day_is_read_again_without_a_lookback(account: Accounts) -> None:
-    calls = history(1_500, first=date(2026, 2, 26), last=date(2026, 3, 1))
-    with account(calls, max_size=19) as box:
+    calls = history(750, first=date(2026, 2, 26), last=date(2026, 3, 1))
+    with account(calls, max_size=10) as box:
         box.own["lookback_days"] = 0
         runs = run_in_parts(box, start_date="2026-02-26")
     states = [state["bookmarks"]["call_logs"] for run in runs for state in run.states]
