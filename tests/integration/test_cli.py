@@ -181,7 +181,7 @@ def test_log_holds_nothing_secret_or_personal(account: Accounts, monkeypatch: Pa
         "feedback": "not a number: +1 5550100999",
     }
     faults = {2: "error_200", 3: "html", 4: "lock", 5: "token", 7: "truncated"}
-    with account(300, faults=faults) as box:
+    with account(100, faults=faults) as box:
         box.store.add(call(box, "private", round(NOW * 1000) - 5000, **private))
         runs = [box.succeed(), box.succeed(filters=filters), box.succeed(streams=["call_agents"])]
         secrets = [box.config["client_secret"], box.config["refresh_token"], "Zoho-oauthtoken"]

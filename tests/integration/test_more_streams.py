@@ -15,7 +15,7 @@ from zoho_voice_sandbox.directory import Directory
 LINKS = {"call_queues": "groupIds", "call_agents": "agent", "call_campaigns": "campaignId"}
 LISTS = ("users", "queues", "numbers", "contacts", "contact_statuses", "scheduled_sms", "campaigns")
 KEYS = {stream.name: stream.primary_keys for stream in STREAMS}
-FEW = Directory(users=20, messages=60)
+FEW = Directory(users=8, messages=60)
 SMALL_PAGES = {"list_max_size": 7, "list_size_over": "cap"}
 DIALECTS = read_cases("dialects")["lists"]
 
@@ -190,7 +190,9 @@ def test_faults_lose_no_row(
     account: Accounts, keys_without_faults: dict[str, Any], fault: str, at: int
 ) -> None:
     def read(faults: Any) -> dict[str, Any]:
-        with account(*FAULTY, calls=60, list_faults=faults) as box:
+        with account(
+            *FAULTY, calls=60, directory=Directory(users=8, messages=60), list_faults=faults
+        ) as box:
             box.clock.time = NOW
             run = box.succeed(start_date="2026-02-20")
         return {name: keys(run, name) for name in FAULTY}

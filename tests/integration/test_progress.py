@@ -129,7 +129,7 @@ def fields(run: Run, name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("json_logs")
 def test_windows_waits_and_estimates_are_structured_fields(account: Accounts, watch: Watch) -> None:
-    with account(3_000, max_range_days=31) as box:
+    with account(1_500, max_range_days=31) as box:
         run = box.read(page_size=10)
         requests, end = box.stats.requests, box.clock.time
     moments = zip(watch.times[1:], watch.records, strict=True)
