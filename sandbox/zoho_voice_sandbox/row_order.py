@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -38,14 +39,23 @@ def order_places(
     if dialect.order == "swapping":
         return _swap_neighbors(count, newest, dice)
     if dialect.order == "replicas":
-        replica = dice.randrange(dialect.replicas)
-        dice = Random(f"{dialect.order_seed} replica {replica}")  # noqa: S311 - not for secrets
+        seed = f"{dialect.order_seed} replica {dice.randrange(dialect.replicas)}"
+        return _replica(count, dialect.order_reach, seed)[offsets.start : offsets.stop]
+    return _shuffle(count, dialect.order_reach, dice)[offsets.start : offsets.stop]
+
+
+@lru_cache(maxsize=8)
+def _replica(count: int, reach: int | None, seed: str) -> list[int]:
+    return _shuffle(count, reach, Random(seed))  # noqa: S311 - not for secrets
+
+
+def _shuffle(count: int, reach: int | None, dice: Random) -> list[int]:
+    """Return all places, each in front of few others or, without a reach, anywhere."""
     # Drawn from the oldest on, so that new rows leave the others of a replica in their order.
     draws = [dice.random() for _ in range(count)]
-    if dialect.order_reach is not None:
-        draws = [place - dialect.order_reach * draw for place, draw in enumerate(draws)]
-    places = sorted(range(count), key=draws.__getitem__, reverse=True)
-    return places[offsets.start : offsets.stop]
+    if reach is not None:
+        draws = [place - reach * draw for place, draw in enumerate(draws)]
+    return sorted(range(count), key=draws.__getitem__, reverse=True)
 
 
 def _swap_neighbors(count: int, places: range, dice: Random) -> list[int]:
