@@ -166,5 +166,5 @@ class ResultBuilder:
         """Return the rows that no result of the current window has yet, or not with all legs."""
         legs = Counter(leg.logid for leg in calls.legs)
         versions = {key: (row, legs[key]) for key, row in calls.kept.items()}
-        before, self._emitted = self._emitted, versions
+        before, self._emitted = self._emitted, {**self._emitted, **versions}
         return {key: row for key, row in calls.kept.items() if before.get(key) != versions[key]}
