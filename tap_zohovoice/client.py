@@ -148,9 +148,9 @@ class ZohoVoiceStream(RESTStream[Any]):
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
         """Advance the bookmark after all earlier records, but not back or into the future."""
         # The clock of a phone may be ahead.
-        state, last = self.get_context_state(context), min(timestamp, self.max_bookmark)
-        if last > (state.get("replication_key_value") or "") and not self.is_connection_test:
-            state.update(replication_key=self.replication_key, replication_key_value=last)
+        state, latest = self.get_context_state(context), min(timestamp, self.max_bookmark)
+        if latest > (state.get("replication_key_value") or "") and not self.is_connection_test:
+            state.update(replication_key=self.replication_key, replication_key_value=latest)
 
     def write_state(self) -> None:
         """Write STATE after all records that it covers are emitted."""

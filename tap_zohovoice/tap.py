@@ -141,8 +141,8 @@ class TapZohoVoice(Tap):
                     except MissingScopeError as error:
                         missing.setdefault(error.scope, []).append(stream.name)
                     except ZohoVoiceError as error:  # before any stream begins
-                        of = "" if error.concerns_all else f" (stream {stream.name})"
-                        message = f"{error}{of}"
+                        suffix = "" if error.concerns_all else f" (stream {stream.name})"
+                        message = f"{error}{suffix}"
                         raise ZohoVoiceError(message) from error
         if missing:
             listed = "; ".join(f"{scope} for {', '.join(of)}" for scope, of in missing.items())

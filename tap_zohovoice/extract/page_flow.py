@@ -222,7 +222,6 @@ class PageFlow:
         self._add(back, lower)
         if offset + page.size > self.limits.confirmed_end:  # the row there was received
             raise self._reject_offset(offset)
-        self._check_unexpected_end(offset, page)
         return offset, None
 
     def _check_unexpected_end(self, offset: int, page: Page) -> None:

@@ -44,7 +44,6 @@ _DATA_KEYS = {  # members that hold the rows of a response, of all endpoints
     *("smsLogQuery", "schedule", "records", "list"),
 }
 _MAX_RETRY_AFTER = 86_400.0  # seconds; a larger value is a point in time, or wrong
-
 _CHECK_URL = "check data_center, or api_url if it is set"
 _NO_SCOPE = "the refresh token lacks a scope; create a new one with {scope}"
 _DENIED = "access denied; the token must be created by an administrator of Zoho Voice"

@@ -13,6 +13,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
+from tap_zohovoice.extract.windows import DAY
 from tap_zohovoice.pagination import parse_rows
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
@@ -21,7 +22,7 @@ from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
 from tap_zohovoice.streams.lists import ListStream
 
-_LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD, _DAY = map(dt.timedelta, (366, 30, 7, 1))
+_LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD = map(dt.timedelta, (366, 30, 7))
 _MAX_GAPS = 10  # of an agent, behind each of which older changes are requested
 
 
@@ -183,7 +184,8 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
                 if moment not in changes:
                     lost.add(moment)
                     gaps += has_last or moment > min(changes, default=moment)
-            for time in sorted(time for time in changes if last < time < format_timestamp(until)):
+            first_later = format_timestamp(until)
+            for time in sorted(time for time in changes if last < time < first_later):
                 yield changes[time]
                 self.advance_bookmark(time, context)
                 last, has_last = time, True
@@ -195,9 +197,9 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
 
     def _find_kept(self, agent: str, rejected: dt.datetime, end: dt.datetime) -> dt.datetime:
         """Return from when on Zoho accepts periods, as an early one is rejected; raise if none."""
-        kept = max(end - _DAY, rejected)
+        kept = max(end - DAY, rejected)
         self._fetch(agent, kept, end)
-        while kept - rejected > _DAY / 24:
+        while kept - rejected > DAY / 24:
             middle = kept - (kept - rejected) / 2
             try:
                 self._fetch(agent, middle, middle + _SHORTEST_PERIOD)
