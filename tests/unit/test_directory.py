@@ -516,14 +516,15 @@ def test_rejected_old_changes_are_told(
 
 
 def test_rejection_between_accepted_periods_is_an_error(read: Read, mock: Mocker) -> None:
-    server = serve_changes(mock, one_a_day(20))
+    server = serve_changes(mock, one_a_day(20), rejects=32 * DAY)
 
     def is_rejected(request: Any) -> bool:
-        return int(request.qs["fromepoch"][0]) > NOW_MS - 300 * DAY
+        return NOW_MS - 300 * DAY < int(request.qs["fromepoch"][0]) < NOW_MS - 100 * DAY
 
-    mock.get(AUDIT, additional_matcher=is_rejected, status_code=400, json=NEIN)
+    error = {**NEIN, "message": "The range is not possible"}
+    mock.get(AUDIT, additional_matcher=is_rejected, status_code=400, json=error)
     with pytest.raises(Exception, match="HTTP 400"):
-        read(STATUS)
+        read(STATUS, start_date="2025-03-01")
     assert server.called
 
 
