@@ -75,9 +75,9 @@ class SQLiteSlotStore(SlotStore):
     def _acquire(self, slots: int, seconds: float, file: sqlite3.Connection) -> Grant:
         now = self.clock.now()
         # Times in the future were written before the clock was set back: count them from now on.
-        sql = "UPDATE slot SET taken = MIN(taken, ?1), answered = MIN(answered, ?1)"
-        file.execute(sql + " WHERE taken > ?1 OR answered > ?1", [now])
-        file.execute("UPDATE lock SET since = ?1 WHERE since > ?1", [now])
+        sql = "UPDATE slot SET taken = MIN(taken, :now), answered = MIN(answered, :now)"
+        file.execute(sql + " WHERE taken > :now OR answered > :now", {"now": now})
+        file.execute("UPDATE lock SET since = :now WHERE since > :now", {"now": now})
         for (locked_until,) in file.execute("SELECT since + seconds FROM lock"):
             left = locked_until - now
             if left > MAX_LOCKOUT:
