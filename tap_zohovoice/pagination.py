@@ -1,6 +1,6 @@
 """Pages: what to request, how to parse a response, and the SDK's paginators over them."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -38,18 +38,19 @@ def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any
     return rows, total
 
 
-def convert_row(
-    row: object, convert: Callable[[object], dict[str, Any]], index: int, name: str
-) -> dict[str, Any]:
-    """Convert a row, or raise `ZohoVoiceError` with its index and its list."""
-    try:
-        return convert(row)
-    except InvalidRecordError as error:
-        message = (
-            f"Zoho Voice: row {index} of {name} {error}; the row cannot be emitted, "
-            "and skipping it would lose data; report it to Zoho's support"
-        )
-        raise ZohoVoiceError(message) from error
+def convert_rows(
+    rows: Iterable[object], convert: Callable[[object], dict[str, Any]], offset: int, name: str
+) -> Iterator[dict[str, Any]]:
+    """Convert the rows of a page, or raise `ZohoVoiceError` with the index of one and its list."""
+    for index, row in enumerate(rows, offset):
+        try:
+            yield convert(row)
+        except InvalidRecordError as error:
+            message = (
+                f"Zoho Voice: row {index} of {name} {error}; the row cannot be emitted, "
+                "and skipping it would lose data; report it to Zoho's support"
+            )
+            raise ZohoVoiceError(message) from error
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,19 +62,17 @@ class PageRequest:
     params: Mapping[str, str]  # further query parameters
     name: str  # what the page is part of, for errors
     retry_limits: RetryLimits = DEFAULT_LIMITS
+    is_probe: bool = False  # whether it is expected to have no rows
 
     def to_query_params(self) -> dict[str, str]:
         """Return all query parameters."""
         return {"from": str(self.offset), "size": str(self.size), **self.params}
 
     def parse(self, body: Mapping[str, Any], convert: Callable[[object], dict[str, Any]]) -> "Page":
-        """Parse the response; the errors are those of `parse_rows` and `convert_row`."""
+        """Parse the response; the errors are those of `parse_rows` and `convert_rows`."""
         logs, total = parse_rows(body, "logs", self.offset)
-        rows = [
-            SerializedRecord.from_record(convert_row(log, convert, index, self.name))
-            for index, log in enumerate(logs, self.offset)
-        ]
-        return Page(rows, total, self.size)
+        records = convert_rows(logs, convert, self.offset, self.name)
+        return Page([*map(SerializedRecord.from_record, records)], total, self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,18 +38,16 @@ class PageRequester:
         self.proven = 0  # the largest size for which the server has returned rows
         self._has_full_page = False  # whether more rows than the base may follow
 
-    def request(
-        self, request: PageRequest, limits: ServerLimits, *, is_probe: bool = False
-    ) -> Flow[Page]:
-        """Request a page; a probe is one that is expected to have no rows."""
-        page = None
+    def request(self, request: PageRequest, limits: ServerLimits) -> Flow[Page]:
+        """Request a page, whatever size the request has."""
+        page, is_probe = None, request.is_probe
         if request.offset and not is_probe:  # the page before was full: more rows are certain
             page = yield from self._try_larger(request, limits)
         if page is None:
-            page = yield from self._request_granted(request, limits, is_probe=is_probe)
+            page = yield from self._request_granted(request, limits)
         if not request.offset:
             if not page.rows:
-                page = yield from self._verify_silence(request, page, limits, is_probe=is_probe)
+                page = yield from self._verify_silence(request, page, limits)
             if not is_probe:
                 limits.was_silent = not page.rows
         self._observe(request, page)
@@ -139,11 +137,9 @@ class PageRequester:
                 return page
         return None
 
-    def _request_granted(
-        self, request: PageRequest, limits: ServerLimits, *, is_probe: bool
-    ) -> Flow[Page]:
+    def _request_granted(self, request: PageRequest, limits: ServerLimits) -> Flow[Page]:
         """Request a page, and smaller ones as long as the size may be the reason of a failure."""
-        offset = request.offset
+        offset, is_probe = request.offset, request.is_probe
         is_silent = not offset and (is_probe or limits.was_silent)
         while True:
             size = self._small_size if is_silent else self._clip(offset, self.size, limits)
@@ -165,14 +161,12 @@ class PageRequester:
                     return page
                 limits.large_end = offset + self._base
 
-    def _verify_silence(
-        self, request: PageRequest, page: Page, limits: ServerLimits, *, is_probe: bool
-    ) -> Flow[Page]:
+    def _verify_silence(self, request: PageRequest, page: Page, limits: ServerLimits) -> Flow[Page]:
         """Request a window without rows in a small page too: a larger one may hide rows."""
         days = [dt.date.fromisoformat(request.params[name]) for name in ("fromDate", "toDate")]
         # The lookback of the next run covers a few days, even if the size is granted no more.
         is_safe = page.size <= self._base and (days[1] - days[0]).days < TRUSTED_DAYS
-        is_expected = is_probe or limits.was_silent or (is_safe and not limits.deepest_row)
+        is_expected = request.is_probe or limits.was_silent or (is_safe and not limits.deepest_row)
         size = self._small_size if is_expected else min(_LEAST_SIZE, self._base)
         if page.size <= size:
             return page

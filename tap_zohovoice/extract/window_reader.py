@@ -65,9 +65,10 @@ class WindowReader:
         self, window: DateWindow, offset: int = 0, *, is_probe: bool = False
     ) -> Flow[Page]:
         """Request a page; a probe is expected to have no rows, and has none if an offset fails."""
-        request = PageRequest(offset, 0, self.params_of(window), str(window))
+        params, name = self.params_of(window), str(window)
+        request = PageRequest(offset, 0, params, name, is_probe=is_probe)
         try:
-            page = yield from self.pages.request(request, self.limits, is_probe=is_probe)
+            page = yield from self.pages.request(request, self.limits)
         except RequestFailedError:
             if not (offset and is_probe):
                 raise

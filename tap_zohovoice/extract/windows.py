@@ -63,12 +63,11 @@ class ToDateBoundary:
             self.is_inclusive = True  # an exclusive `toDate` would leave nothing
         if len(near) < 2 * _MIN_EVIDENCE:
             return
-        self._min_offset = max(
-            self._min_offset, midnight(window.first) - near[_MIN_EVIDENCE - 1] - _MAX_DST_SHIFT
-        )
-        self._max_offset = min(
-            self._max_offset, midnight(window.last) - near[-_MIN_EVIDENCE] + _MAX_DST_SHIFT
-        )
+        earliest, latest = near[_MIN_EVIDENCE - 1], near[-_MIN_EVIDENCE]
+        least = midnight(window.first) - earliest - _MAX_DST_SHIFT
+        most = midnight(window.last) - latest + _MAX_DST_SHIFT
+        self._min_offset = max(self._min_offset, least)
+        self._max_offset = min(self._max_offset, most)
         self.is_inclusive = self.is_inclusive or self._min_offset > self._max_offset
 
 

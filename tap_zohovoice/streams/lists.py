@@ -11,7 +11,7 @@ from singer_sdk.helpers.types import Context
 from tap_zohovoice._compat import override
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
-from tap_zohovoice.pagination import RowOffsetPaginator, convert_row, parse_rows
+from tap_zohovoice.pagination import RowOffsetPaginator, convert_rows, parse_rows
 from tap_zohovoice.progress import Progress
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.types import Field, build_schema
@@ -115,8 +115,7 @@ class ListStream(ZohoVoiceStream):
     def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
         """Convert the rows of a page; an error names their place in the list."""
         name, convert = f"the list of {self.name}", self.converter.convert
-        places = enumerate(rows, len(self._found))
-        return [convert_row(row, convert, index, name) for index, row in places]
+        return [*convert_rows(rows, convert, len(self._found), name)]
 
     # --- the SDK's request loop ---
 
