@@ -1,1 +1,1 @@
-"""Fields of the streams, and conversion of rows to records."""
+"""Types of fields, fields of calls, and conversion of rows to records."""

@@ -2,11 +2,7 @@
 
 from typing import Any
 
-from tap_zohovoice.schemas.types import Field, FieldType, build_schema
-
-ID, STRING, TIMESTAMP = FieldType.ID, FieldType.STRING, FieldType.TIMESTAMP
-NUMBER, INTEGER, BOOLEAN = FieldType.NUMBER, FieldType.INTEGER, FieldType.BOOLEAN
-OBJECT, SECONDS = FieldType.OBJECT, FieldType.SECONDS
+from tap_zohovoice.schemas.types import ID, NUMBER, OBJECT, STRING, Field, FieldType, build_schema
 
 
 def _file_fields(what: str) -> tuple[Field, ...]:
@@ -16,14 +12,14 @@ def _file_fields(what: str) -> tuple[Field, ...]:
         Field("content_type", STRING, "Media type of the file."),
         Field("dfs_path", STRING, "Path in Zoho's file store."),
         Field("block_id", ID, "Block in Zoho's file store."),
-        Field("recording_size_in_bytes", INTEGER, "Size of the file, in bytes."),
+        Field("recording_size_in_bytes", FieldType.INTEGER, "Size of the file, in bytes."),
     )
 
 
 _AGENT_FIELDS = (
     Field("agent", ID, "Id of the agent."),
     Field("domain", STRING, "SIP domain."),
-    Field("time", TIMESTAMP, "When the agent was connected."),
+    Field("time", FieldType.TIMESTAMP, "When the agent was connected."),
     Field("uuid", ID, "Id of the agent's leg of the call."),
     Field("user_agent", STRING, "Software of the agent's phone."),
 )
@@ -39,8 +35,8 @@ FIELDS: tuple[Field, ...] = (
     Field("logid", ID, "Id of the call log, a UUID; `uuid` if only that is sent.", alias="uuid"),
     Field("call_type", STRING, "incoming, outgoing, missed, bridged or forward."),
     Field("start_time", FieldType.START, "When the call started."),
-    Field("answer_time", TIMESTAMP, "When the call was answered; null if it was not."),
-    Field("end_time", TIMESTAMP, "When the call ended."),
+    Field("answer_time", FieldType.TIMESTAMP, "When the call was answered; null if it was not."),
+    Field("end_time", FieldType.TIMESTAMP, "When the call ended."),
     Field("duration", FieldType.DURATION, "Length as Zoho sends it: MM:SS or HH:MM:SS."),
     Field("caller_id_number", ID, "Number of the caller."),
     Field("caller_id_name", STRING, "Name of the caller."),
@@ -58,19 +54,21 @@ FIELDS: tuple[Field, ...] = (
     Field("hangup_cause_description", STRING, "Description of that reason."),
     Field("sip_hangup_disposition", STRING, "Side that hung up, as a SIP disposition."),
     Field("disconnected_by", STRING, "Who ended the call: agent or customer."),
-    Field("isBlocked", BOOLEAN, "Whether the number is blocked."),
-    Field("is_test_call", BOOLEAN, "Whether it was a test call."),
-    Field("voicemail_read_by", BOOLEAN, "Whether a voicemail, if any, was listened to."),
+    Field("isBlocked", FieldType.BOOLEAN, "Whether the number is blocked."),
+    Field("is_test_call", FieldType.BOOLEAN, "Whether it was a test call."),
+    Field("voicemail_read_by", FieldType.BOOLEAN, "Whether a voicemail, if any, was listened to."),
     Field("call_recording_transcription_status", STRING, "State of transcription: completed, ..."),
     Field("bridged_agent", OBJECT, "The agent that the call was connected to.", _AGENT_FIELDS),
     Field("voice_credits", OBJECT, "What the call cost, in credits.", _CREDIT_FIELDS),
     Field("contact_name", STRING, "Name of the contact."),
-    Field("feedback", INTEGER, "Rating of the call, 1 to 5."),
+    Field("feedback", FieldType.INTEGER, "Rating of the call, 1 to 5."),
     Field("bh_profile", STRING, "Profile of business hours."),
-    Field("is_bh_off_duty", BOOLEAN, "Whether the call came outside business hours."),
+    Field("is_bh_off_duty", FieldType.BOOLEAN, "Whether the call came outside business hours."),
     Field("call_recording", OBJECT, "The recording, if any.", _file_fields("recording")),
     Field("voicemail", OBJECT, "The voicemail, if any.", _file_fields("voicemail")),
-    Field("duration_seconds", SECONDS, "Length of the call, in seconds.", alias="duration"),
+    Field(
+        "duration_seconds", FieldType.SECONDS, "Length of the call, in seconds.", alias="duration"
+    ),
 )
 CALL_LOG_SCHEMA: dict[str, Any] = build_schema(*FIELDS, is_open=True)
 """JSON schema of a call log. Sources: the two samples of the documentation, and clients."""

@@ -161,6 +161,11 @@ class FieldType(Enum):
             return None
 
 
+# The frequent ones.
+ID, STRING, NUMBER = FieldType.ID, FieldType.STRING, FieldType.NUMBER
+INTEGER, BOOLEAN, OBJECT = FieldType.INTEGER, FieldType.BOOLEAN, FieldType.OBJECT
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field of a stream; an object without properties is open."""

@@ -21,7 +21,7 @@ from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import ItemFailures
 from tap_zohovoice.progress import DownloadProgress
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.schemas.types import FieldType
+from tap_zohovoice.schemas.types import INTEGER, NUMBER, STRING
 from tap_zohovoice.services import Services
 from tap_zohovoice.streams.base import IncrementalStream
 
@@ -29,7 +29,6 @@ LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
 """Kind, and the filter of `zv/logs` for the calls that have one. Source: documentation."""
 FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 """Kind, and the field of a call log that names the file."""
-STRING, NUMBER, INTEGER = FieldType.STRING, FieldType.NUMBER, FieldType.INTEGER
 _DEDUPE_WINDOW = 50_000  # keys that are remembered, as two legs of a call may have the same file
 _STATE_ITEMS = 10  # items after which STATE is written, where they take requests
 FAILURES = "open_failures"  # member of a bookmark: keys whose last record is an error

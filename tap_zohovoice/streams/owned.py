@@ -16,8 +16,7 @@ from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseEr
 from tap_zohovoice.extract.windows import DAY
 from tap_zohovoice.pagination import parse_rows
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.schemas.directory import STATUS_CHANGE_FIELDS
-from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice.schemas.types import ID, INTEGER, STRING, Field, FieldType, build_schema
 from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
 from tap_zohovoice.streams.lists import ListStream
@@ -77,8 +76,8 @@ class CallLinkStream(OwnedStream, IncrementalStream):
         super().__init_subclass__()
         cls.owner_scope, owner = cls.owner_stream.scope, cls.owner_key.removesuffix("_id")
         cls.schema = build_schema(
-            Field(cls.owner_key, FieldType.ID, f"Id of the {owner}."),
-            Field("logid", FieldType.ID, "Id of the call log."),
+            Field(cls.owner_key, ID, f"Id of the {owner}."),
+            Field("logid", ID, "Id of the call log."),
             Field("start_time", FieldType.TIMESTAMP, "When the call started."),
             description=f"{cls.__doc__} Requires the scope {cls.owner_scope}.",
         )
@@ -144,10 +143,26 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
     owner_stream = UsersStream
     owner_field = "agentId"
     scope = UsersStream.scope
-    fields = STATUS_CHANGE_FIELDS
     size_param = "size"
     page_size = 100
     rejects_end = True  # it is after the only agent, if `from` counts agents
+    fields = (
+        Field("agent_id", ID, "Id of the agent."),
+        Field("agentName", STRING, "Name of the agent."),
+        Field("agentEmail", STRING, "E-mail address of the agent."),
+        Field("previous_action_time", FieldType.TIMESTAMP, "When the former status began."),
+        Field("current_action_time", FieldType.TIMESTAMP, "When the status changed."),
+        Field("duration", INTEGER, "Time in the former status, in milliseconds."),
+        Field("previous_status", STRING, "The former status."),
+        Field("current_status", STRING, "The new status."),
+        Field("triggered_by", STRING, "Kind of actor that changed the status."),
+        Field("triggered_by_medium", STRING, "Medium of the change, such as Web."),
+        Field("triggered_by_username", STRING, "Name of the user who changed the status."),
+        Field("triggered_by_zuid", ID, "Zoho account of the user who changed the status."),
+        Field("triggered_reason", STRING, "Reason of the change."),
+        Field("triggered_reason_desc", STRING, "Description of the reason."),
+        Field("zsoid", ID, "Id of the organisation."),
+    )
 
     _params: Mapping[str, str]  # of the agent and the period
     _kept = dt.datetime.min.replace(tzinfo=dt.UTC)  # earlier periods are rejected

@@ -14,9 +14,9 @@ from tap_zohovoice.recordings.file_requests import FileRequests
 from tap_zohovoice.recordings.storage import open_storage
 from tap_zohovoice.recordings.writer import FileWriter, Rechecks
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice.schemas.types import INTEGER, NUMBER, STRING, Field, FieldType, build_schema
 from tap_zohovoice.services import Services
-from tap_zohovoice.streams.call_items import INTEGER, NUMBER, STRING, CallItemStream
+from tap_zohovoice.streams.call_items import CallItemStream
 
 VERIFIED_UNTIL = "files_verified_until"  # member of a bookmark: start of the last final file
 

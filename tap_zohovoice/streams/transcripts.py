@@ -8,7 +8,7 @@ from typing import Any
 from tap_zohovoice._compat import override
 from tap_zohovoice.exceptions import UnexpectedResponseError, ZohoVoiceError
 from tap_zohovoice.schemas.conversion import Record
-from tap_zohovoice.schemas.types import Field, FieldType, build_schema
+from tap_zohovoice.schemas.types import OBJECT, STRING, Field, FieldType, build_schema
 from tap_zohovoice.singer.json import loads, sanitize, within_depth
 from tap_zohovoice.streams.call_items import FILE_FIELDS, CallItemStream
 
@@ -24,15 +24,15 @@ class TranscriptsStream(CallItemStream):
     primary_keys = ("logid", "kind")
     # The properties of a segment are not documented.
     schema = build_schema(
-        Field("logid", FieldType.STRING, "Id of the call log.", required=True),
-        Field("kind", FieldType.STRING, "Source: recording or voicemail.", required=True),
+        Field("logid", STRING, "Id of the call log.", required=True),
+        Field("kind", STRING, "Source: recording or voicemail.", required=True),
         Field("start_time", FieldType.TIMESTAMP, "When the call started."),
-        Field("provider", FieldType.STRING, "Provider of the transcription."),
+        Field("provider", STRING, "Provider of the transcription."),
         Field("segments", FieldType.OBJECTS, "Segments of speech, in order, as Zoho returns them."),
-        Field("analytics", FieldType.OBJECT, "Analysis by feature, such as sentiment or summary."),
-        Field("additional_fields", FieldType.OBJECT, "Other members of the transcript."),
-        Field("raw", FieldType.STRING, "Raw text of a transcript that cannot be parsed."),
-        Field("error", FieldType.STRING, "Reason why there is no transcript."),
+        Field("analytics", OBJECT, "Analysis by feature, such as sentiment or summary."),
+        Field("additional_fields", OBJECT, "Other members of the transcript."),
+        Field("raw", STRING, "Raw text of a transcript that cannot be parsed."),
+        Field("error", STRING, "Reason why there is no transcript."),
     )
     item_path = "zv/transcribe"
     item_label = "transcript"
