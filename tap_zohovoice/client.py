@@ -2,7 +2,8 @@
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any, ClassVar
@@ -16,8 +17,10 @@ from singer_sdk.streams import RESTStream
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.config.data_centers import SCOPE
+from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.session import ACCEPT_ENCODING
+from tap_zohovoice.pagination import FlowPaginator, PageRequest
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import lower_future_bookmark
@@ -35,6 +38,8 @@ class ZohoVoiceStream(RESTStream[Any]):
     """Contexts of the partitions, if there are any; None if they are known only at run time."""
     schema: ClassVar[dict[str, Any]]
     _sampled = 0
+    _paginator: FlowPaginator
+    _outcome: object  # of the last request: a page or an error, which the paginator receives
 
     def __init__(self, tap: Tap, services: Services) -> None:
         self.tap = tap
@@ -92,22 +97,13 @@ class ZohoVoiceStream(RESTStream[Any]):
                 self._sampled += 1
                 yield record
 
+    @abstractmethod
     def read_records(self, context: Context | None) -> Iterable[Record]:
         """Return all records of a sync; the scopes of all streams are checked before."""
-        return self.request_records(context)
 
     def read_sample(self, context: Context | None) -> Iterable[Record]:
         """Return a few records, to test the connection."""
         return self.read_records(context)
-
-    @override
-    def build_prepared_request(self, *args: Any, **kwargs: Any) -> requests.PreparedRequest:
-        # The SDK signs here and again when it sends, so that each request would take two slots.
-        return requests.Request(*args, **kwargs).prepare()
-
-    @override
-    def request_decorator(self, func: RequestFunc) -> RequestFunc:
-        return lambda *args: self.api.retry(partial(func, *args))
 
     def check_access(self) -> None:
         """Raise `MissingScopeError` if the token lacks a scope beyond that for calls."""
@@ -127,6 +123,52 @@ class ZohoVoiceStream(RESTStream[Any]):
         # The SDK logs each error as unhandled; the command line reports it, once and plainly.
         level = logging.DEBUG if level == logging.ERROR else level
         super().log(message, *args, level=level, **kwargs)
+
+    # --- the SDK's request loop ---
+
+    @abstractmethod
+    def read_pages(self) -> Generator[Any, Any, None]:
+        """Yield page requests, each of which gets what `parse_page` returns, and results."""
+
+    @abstractmethod
+    def parse_page(self, request: PageRequest, body: dict[str, Any]) -> object:
+        """Parse a response, or raise `UnexpectedResponseError`."""
+
+    @override
+    def get_new_paginator(self) -> FlowPaginator:
+        self._paginator = FlowPaginator(self.read_pages())
+        return self._paginator
+
+    @override
+    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
+        request: PageRequest = next_page_token
+        return request.to_query_params()
+
+    @override
+    def build_prepared_request(self, *args: Any, **kwargs: Any) -> requests.PreparedRequest:
+        # The SDK signs here and again when it sends, so that each request would take two slots.
+        return requests.Request(*args, **kwargs).prepare()
+
+    @override
+    def request_decorator(self, func: RequestFunc) -> RequestFunc:
+        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
+            try:
+                limits = self._paginator.current_value.retry_limits
+                return self.api.retry(partial(func, *args), limits)
+            except ZohoVoiceError as error:
+                self._outcome = error  # the paginator's flow recovers from it, or raises it
+                return requests.Response()
+
+        return request
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        parse = partial(self.parse_page, self._paginator.current_value)
+        self._outcome = self.api.parse_json(response, parse)
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[Any]:
+        yield from self._paginator.receive(self._outcome)
 
     # --- bookmarks ---
 

@@ -1,9 +1,9 @@
-"""Pages: what to request, how to parse a response, and the SDK's paginators over them."""
+"""Pages: what to request, how to parse a response, and the SDK's paginator over them."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import requests
 from singer_sdk.pagination import BaseAPIPaginator
@@ -98,14 +98,14 @@ def parse_total(meta: object, rows: int) -> int | None:
     return None if total == 0 and rows else total
 
 
-class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
-    """Offset paginator over from/size, driven by a flow.
+class FlowPaginator(BaseAPIPaginator[PageRequest]):
+    """Paginator driven by a flow.
 
     A flow is a generator without I/O, like an `auth_flow` of httpx: it yields page requests and is
     sent pages, or has the error of a request thrown in. Between them, it yields results.
     """
 
-    def __init__(self, flow: Generator[PageRequest | _Result, Page, None]) -> None:
+    def __init__(self, flow: Generator[Any, Any, None]) -> None:
         self._flow = flow
         first = next(flow, None)
         self._upcoming = first if isinstance(first, PageRequest) else None
@@ -116,7 +116,7 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
     def finished(self) -> bool:
         return self._upcoming is None
 
-    def receive(self, page: Page | Exception) -> Iterator[_Result]:
+    def receive(self, page: object) -> Iterator[Any]:
         """Continue the flow with the requested page, or with the error of its request.
 
         Yields:
@@ -140,23 +140,3 @@ class SeamPaginator(BaseAPIPaginator[PageRequest], Generic[_Result]):
     @override
     def get_next(self, response: requests.Response) -> PageRequest | None:
         return self._upcoming
-
-
-class RowOffsetPaginator(BaseAPIPaginator[int]):
-    """Offset paginator that advances by the rows received, until a page has none.
-
-    The SDK's own adds the size that was requested, and loses rows where fewer are returned.
-    """
-
-    def __init__(self, count_rows: Callable[[], int]) -> None:
-        super().__init__(0)
-        self._count_rows = count_rows
-
-    @override
-    def continue_if_empty(self, response: requests.Response) -> bool:
-        return True  # then `get_next` ends it, without a log line
-
-    @override
-    def get_next(self, response: requests.Response) -> int | None:
-        count = self._count_rows()
-        return self.current_value + count if count else None

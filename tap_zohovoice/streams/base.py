@@ -1,21 +1,19 @@
 """Base class of the streams that read the list of calls: bookmarks, windows, records."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any, ClassVar, cast
 
-import requests
-from singer_sdk.helpers.types import Context, RequestFunc
+from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.client import ZohoVoiceStream
-from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import DAY
-from tap_zohovoice.pagination import Page, PageRequest, SeamPaginator
+from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.progress import Snapshot, WindowProgress
 from tap_zohovoice.schemas.call_logs import FIELDS
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
@@ -34,8 +32,6 @@ class IncrementalStream(ZohoVoiceStream):
     item_label: ClassVar[str] = "call"  # what a record is, in the singular, for the summary
 
     reader: CallLogReader
-    _paginator: SeamPaginator[WindowResult]
-    _outcome: Page | Exception  # of the last request; `parse_response` passes it to the flow
 
     def get_list_filters(self, context: Context | None) -> Mapping[str, str]:  # noqa: ARG002 - a hook
         """Return the filters of a partition, which include those of the user."""
@@ -54,8 +50,7 @@ class IncrementalStream(ZohoVoiceStream):
     def read_sample(self, context: Context | None) -> Iterator[Record]:
         size = (self.ABORT_AT_RECORD_COUNT or 0) + 1
         request = PageRequest(0, size, self.get_list_filters(context), "the sample")
-        parse = partial(request.parse, convert=self.converter.convert)
-        page = self.api.get_json(request.to_query_params(), parse)
+        page = self.api.get_json(request.to_query_params(), partial(self.parse_page, request))
         for row in sorted(page.rows):
             yield from self.convert_call(row.record, context)
 
@@ -145,40 +140,14 @@ class IncrementalStream(ZohoVoiceStream):
         last = window.covered_until + self.services.settings.lookback
         return format_timestamp(min(window.window.near[1], last))
 
-    # --- the SDK's request loop ---
-
     @override
-    def get_new_paginator(self) -> SeamPaginator[WindowResult]:
-        self._paginator = SeamPaginator(self.reader.read_windows())
-        return self._paginator
-
-    @override
-    def get_url_params(
-        self, context: Context | None, next_page_token: PageRequest | None
-    ) -> dict[str, str]:
-        return next_page_token.to_query_params() if next_page_token else {}
-
-    @override
-    def request_decorator(self, func: RequestFunc) -> RequestFunc:
-        def request(*args: Any) -> requests.Response:  # noqa: ANN401 - the SDK's
-            try:
-                limits = self._paginator.current_value.retry_limits
-                return self.api.retry(partial(func, *args), limits)
-            except ZohoVoiceError as error:
-                self._outcome = error  # the paginator's flow recovers from it, or raises it
-                return requests.Response()
-
-        return request
-
-    @override
-    def validate_response(self, response: requests.Response) -> None:
-        parse = partial(self._paginator.current_value.parse, convert=self.converter.convert)
-        self._outcome = self.api.parse_json(response, parse)
-
-    @override
-    def parse_response(self, response: requests.Response) -> Iterator[Any]:
+    def read_pages(self) -> Generator[PageRequest | WindowResult, Page, None]:
         # Windows, not records: `read_records` unpacks them, so that STATE follows each.
-        yield from self._paginator.receive(self._outcome)
+        return self.reader.read_windows()
+
+    @override
+    def parse_page(self, request: PageRequest, body: dict[str, Any]) -> Page:
+        return request.parse(body, self.converter.convert)
 
     @cached_property
     def converter(self) -> RecordConverter:

@@ -1,11 +1,9 @@
 """Streams of lists: users, queues, contacts, messages and others."""
 
 from collections.abc import Iterator
-from itertools import islice
 from operator import itemgetter
 from typing import Any, ClassVar
 
-import requests
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
@@ -198,18 +196,18 @@ class CampaignsStream(ListStream):
         Field("contact_upload_status", STRING, "State of the upload of contacts."),
     )
 
-    @override
-    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
-        first, last = next_page_token, next_page_token + self._row_count
-        return {"from_index": str(first), "to_index": str(last)} if first else {}
+    _step = 0  # rows of the last page
 
     @override
-    def validate_response(self, response: requests.Response) -> None:
-        asked = self._row_count if self._seen else 0
-        super().validate_response(response)
-        count = len(self._rows)
-        is_full = count >= asked if asked else count % 10 == 0
-        self._row_count = count if is_full else 0
+    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
+        first = next_page_token.offset
+        return {"from_index": str(first), "to_index": str(first + self._step)} if first else {}
+
+    @override
+    def next_step(self, rows: list[Record], step: int) -> int:
+        is_full = len(rows) >= step if step else len(rows) % 10 == 0
+        self._step = len(rows) if is_full else 0
+        return self._step
 
 
 DIRECTORY_STREAMS = (  # those that are read as a whole in each run
@@ -282,15 +280,15 @@ class SmsLogsStream(ListStream):
             self.advance_bookmark(messages[-1]["submittedTime"], context)
 
     @override
-    def validate_response(self, response: requests.Response) -> None:
-        last, count = self._last if self._seen else "~", len(self._seen)  # "~": a pass begins
-        super().validate_response(response)
+    def next_step(self, rows: list[Record], step: int) -> int:
         # A message that arrives moves known ones to the next page.
-        fresh = {*islice(reversed(self._seen), len(self._seen) - count)}
-        rows = (record for record in self._rows if self.record_key(record) in fresh)
-        moments = [last, *(record["submittedTime"] for record in rows)]
+        fresh = (message for message in rows if self.record_key(message) not in self._seen)
+        last = self._last if step else "~"  # a pass begins
+        moments = [last, *(message["submittedTime"] for message in fresh)]
         # In another order, newer messages may follow older ones.
         self._last = moments[-1] if moments == sorted(moments, reverse=True) else ""
+        if not "" < self._last < self._start:
+            return super().next_step(rows, step)
         # Only a row with the same timestamp may follow, and it is not needed.
-        if "" < self._last < self._start:
-            self._row_count = self._total = 0  # the total counts the older ones too
+        self._total = 0  # it counts the older ones too
+        return 0

@@ -1,17 +1,16 @@
 """Base classes of the streams that read lists other than that of calls."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from copy import copy
 from functools import cached_property
 from typing import Any, ClassVar
 
-import requests
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, ZohoVoiceError
-from tap_zohovoice.pagination import RowOffsetPaginator, convert_rows, parse_rows
+from tap_zohovoice.pagination import PageRequest, convert_rows, parse_rows
 from tap_zohovoice.progress import Progress
 from tap_zohovoice.schemas.conversion import Record, RecordConverter
 from tap_zohovoice.schemas.types import Field, build_schema
@@ -29,8 +28,6 @@ class ListStream(ZohoVoiceStream):
     page_size: int = 50  # rows to request: the documented maximum, or a similar list's
     rejects_end: ClassVar[bool] = False  # whether an offset after the last row may be rejected
 
-    _rows: list[Record]  # of the last page
-    _row_count = 0  # rows of the last page to skip; 0 if no page follows
     _overlap = 0  # rows that the next page has again, to show whether rows have moved
     _can_overlap = True  # unless the server rounds offsets down to whole pages
     _found: dict[str, Record]
@@ -53,8 +50,7 @@ class ListStream(ZohoVoiceStream):
 
     @override
     def check_access(self) -> None:
-        params = self.get_url_params(None, 0)
-        self.api.get_json(params | ({self.size_param: "1"} if params else {}), dict)
+        self.api.get_json(self.get_url_params(None, self.page_at(0, size=1)), dict)
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
@@ -71,7 +67,7 @@ class ListStream(ZohoVoiceStream):
             for attempt in range(_MAX_PASSES):
                 before, self._seen, self._has_moved = len(self._found), {}, False
                 self._overlap = self._total = 0
-                for record in self._request_pages(context):
+                for record in self.request_records(context):
                     known = self._found.setdefault(self.record_key(record), record)
                     if known is record:
                         # The SDK changes objects in place; later rows are compared with this one.
@@ -94,44 +90,49 @@ class ListStream(ZohoVoiceStream):
             message = "meta.total is %d but only %d distinct rows were returned"
             self.logger.warning(message, self._total, len(self._found))
 
-    def _request_pages(self, context: Context | None) -> Iterator[Record]:
-        """Request the list from its first page to its last."""
-        try:
-            yield from self.request_records(context)
-        except InvalidParameterError as error:
-            is_size = error.rejected == "size" or (error.rejected and self.size_param == "offset")
-            if is_size and not self._seen and self.page_size > _MIN_PAGE_SIZE:
-                self.page_size //= 2
-                yield from self._request_pages(context)
+    @override
+    def read_pages(self) -> Generator[Any, Any, None]:
+        """Read the list from its first page to its last."""
+        offset = step = 0
+        while True:
+            try:
+                rows = yield self.page_at(offset)
+            except InvalidParameterError as error:
+                rejected = error.rejected
+                is_size = rejected == "size" or (rejected and self.size_param == "offset")
+                if is_size and not self._seen and self.page_size > _MIN_PAGE_SIZE:
+                    self.page_size //= 2
+                    continue
+                may_be_end = len(self._seen) == 1 or (self.rejects_end and self._seen)
+                if not (rejected and may_be_end):
+                    raise
+                yield self.page_at(0)  # raises an error, unless it is the offset that is rejected
+                if not self.size_param:  # whether it has pages is not documented
+                    message = "Zoho returned %d %s and rejected the next page; there may be more"
+                    self.logger.warning(message, len(self._seen), self.name)
                 return
-            if not (error.rejected and (len(self._seen) == 1 or (self.rejects_end and self._seen))):
-                raise
-            # It raises an error, unless it is the offset that is rejected.
-            self.api.get_json(self.get_url_params(context, 0), dict)
-            if not self.size_param:  # whether it has pages is not documented
-                message = "Zoho returned %d %s and rejected the next page; there may be more"
-                self.logger.warning(message, len(self._seen), self.name)
+            rows, repeated = self._check_seam(rows)
+            step = self.next_step(rows, step)
+            self._seen |= dict.fromkeys(map(self.record_key, rows))
+            yield from rows[repeated:]  # what is left out may have changed since the last page
+            if not step:
+                return
+            offset += step
 
-    def convert_rows(self, rows: Iterable[Any]) -> list[Record]:
-        """Convert the rows of a page; an error names their place in the list."""
-        name, convert = f"the list of {self.name}", self.converter.convert
-        return [*convert_rows(rows, convert, len(self._found), name)]
+    def page_at(self, offset: int, size: int = 0) -> PageRequest:
+        """Return a request for a page."""
+        return PageRequest(offset, size or self.page_size, {}, f"the list of {self.name}")
 
-    # --- the SDK's request loop ---
+    def next_step(self, rows: list[Record], step: int) -> int:  # noqa: ARG002 - a hook
+        """Return how many rows after a page the next one is; 0 if none follows.
 
-    @override
-    def get_new_paginator(self) -> RowOffsetPaginator:
-        return RowOffsetPaginator(lambda: self._row_count)
+        `rows` are those of the page, none if all are known; `step` led to it, 0 for the first.
+        """
+        return len(rows) - self._overlap if self.size_param else 0
 
-    @override
-    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
-        page = {"from": str(next_page_token), self.size_param: str(self.page_size)}
-        return page if self.size_param else {}
-
-    @override
-    def validate_response(self, response: requests.Response) -> None:
-        self._rows = self.api.parse_json(response, self.parse_page)
-        keys = dict.fromkeys(map(self.record_key, self._rows))
+    def _check_seam(self, rows: list[Record]) -> tuple[list[Record], int]:
+        """Check whether rows have moved; return the rows of a page, and how many are repeated."""
+        keys = dict.fromkeys(map(self.record_key, rows))
         known = [key for key in self._seen if key in keys]
         # A new row moves all others by one.
         self._has_moved |= known != list(keys)[: len(known)] or len(known) < self._overlap
@@ -140,19 +141,19 @@ class ListStream(ZohoVoiceStream):
             is_end = list(keys) == list(self._seen)[-1:]
             self._has_moved |= not is_end
             self._can_overlap &= is_end
-            self._rows = []
-        self._seen |= keys
+            rows = []
         repeated = self._overlap if known and known[0] == next(iter(keys)) else 0
-        self._overlap = int(len(self._rows) > 1 and self._can_overlap and not self.rejects_end)
-        self._row_count = len(self._rows) - self._overlap if self.size_param else 0
-        self._rows = self._rows[repeated:]  # it may have changed since the last page
+        self._overlap = int(len(rows) > 1 and self._can_overlap and not self.rejects_end)
+        return rows, repeated
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterator[Record]:
-        yield from self._rows
+    def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:
+        page: PageRequest = next_page_token
+        params = {"from": str(page.offset), self.size_param: str(page.size)}
+        return params if self.size_param else {}
 
-    def parse_page(self, body: dict[str, Any]) -> list[Record]:
-        """Parse a response to records, or raise `UnexpectedResponseError`."""
+    @override
+    def parse_page(self, request: PageRequest, body: dict[str, Any]) -> list[Record]:
         rows, total = parse_rows(body, self.envelope, len(self._found))
         self._total = self._total or total or 0  # rows that arrive later are for the next run
-        return self.convert_rows(rows)
+        return [*convert_rows(rows, self.converter.convert, len(self._found), request.name)]

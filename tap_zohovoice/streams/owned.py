@@ -14,7 +14,7 @@ from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.client import ZohoVoiceStream
 from tap_zohovoice.exceptions import InvalidParameterError, UnexpectedResponseError
 from tap_zohovoice.extract.windows import DAY
-from tap_zohovoice.pagination import parse_rows
+from tap_zohovoice.pagination import PageRequest, convert_rows, parse_rows
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import ID, INTEGER, STRING, Field, FieldType, build_schema
 from tap_zohovoice.streams.base import IncrementalStream
@@ -246,7 +246,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
         return {change["current_action_time"]: change for change in self.read_list(None)}
 
     @override
-    def parse_page(self, body: dict[str, Any]) -> list[Record]:
+    def parse_page(self, request: PageRequest, body: dict[str, Any]) -> list[Record]:
         cast = FieldType.TIMESTAMP.cast_or_none
         lists = parse_rows({**body, "list": body.get("list") or None}, "list", 0)[0]
         try:
@@ -263,7 +263,8 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
         if not is_known:
             message = "list has an unknown form"
             raise UnexpectedResponseError(message)
-        changes = self.convert_rows(hits)
+        convert, count = self.converter.convert, len(self._found)
+        changes = [*convert_rows(hits, convert, count, request.name)]
         times += [change["previous_action_time"] for change in changes]
         self._before.update(filter(None, times))
         return changes
