@@ -11,15 +11,7 @@ from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.exceptions import InvalidParameterError, RequestFailedError
 from tap_zohovoice.extract.limits import TRUSTED_DAYS
 from tap_zohovoice.extract.window_reader import Rows, WindowReader
-from tap_zohovoice.extract.windows import (
-    DAY,
-    MAX_UTC_OFFSET,
-    MIN_UTC_OFFSET,
-    SHORT_RANGE_DAYS,
-    DateWindow,
-    WindowPlanner,
-    midnight,
-)
+from tap_zohovoice.extract.windows import DAY, SHORT_RANGE_DAYS, DateWindow, WindowPlanner
 from tap_zohovoice.pagination import Flow
 from tap_zohovoice.singer.json import SerializedRecord
 
@@ -76,8 +68,7 @@ class RangeProof:
     def _observe(self, window: DateWindow, rows: Iterable[SerializedRecord]) -> list[dt.datetime]:
         """Observe rows of a window, and return when they start, in order."""
         # The time zone of the days is not known; rows of other days have a wrong time.
-        first = format_timestamp(midnight(window.first) - MAX_UTC_OFFSET)
-        last = format_timestamp(midnight(window.last) + DAY - MIN_UTC_OFFSET)
+        first, last = map(format_timestamp, window.possible_starts)
         near = sorted(row.start_time for row in rows if first <= row.start_time < last)
         starts = _without_wrong_clocks([*map(dt.datetime.fromisoformat, near)])
         if starts:

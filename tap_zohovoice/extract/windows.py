@@ -32,6 +32,11 @@ class DateWindow:
         return (self.last - self.first).days + 1
 
     @property
+    def possible_starts(self) -> tuple[dt.datetime, dt.datetime]:
+        """Range of the start of its calls, in any time zone."""
+        return midnight(self.first) - MAX_UTC_OFFSET, midnight(self.last) + DAY - MIN_UTC_OFFSET
+
+    @property
     def near(self) -> tuple[dt.datetime, dt.datetime]:
         """Range of the start of its calls, in any time zone, with two days of tolerance."""
         return midnight(self.first) - 2 * DAY, midnight(self.last) + 3 * DAY

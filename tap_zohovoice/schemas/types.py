@@ -95,10 +95,6 @@ def _integer(value: object) -> int:
     raise CastError
 
 
-def _seconds(value: object) -> int:
-    return _parse_duration(str(value))
-
-
 @lru_cache(maxsize=4_096)
 def _parse_duration(text: str) -> int:
     """Parse `MM:SS` (documented), `HH:MM:SS` or seconds (seen by clients)."""
@@ -144,7 +140,7 @@ class FieldType(Enum):
     INTEGER = (th.IntegerType, _integer)
     BOOLEAN = (th.BooleanType, _boolean, bool)
     DURATION = (th.StringType, _text(str, int, float), str)  # clients have seen plain seconds too
-    SECONDS = (th.IntegerType, _seconds)
+    SECONDS = (th.IntegerType, lambda value: _parse_duration(str(value)))
     OBJECT = (th.CustomType({"type": "object"}), _object)
     OBJECTS = (th.ArrayType(th.CustomType(_OPEN_ITEM)), _objects)
 
