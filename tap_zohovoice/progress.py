@@ -114,7 +114,6 @@ class WindowProgress(Progress):
     """Counts calls page by page; logs each window that was read, and a summary."""
 
     share_done: Callable[[int, float], float]  # by rows and the share of an incomplete window
-    tokens_fetched: Callable[[], int]
     _pending: set[str] = field(default_factory=set, init=False)
     _pending_share = 0.0
     _rows = 0
@@ -146,9 +145,9 @@ class WindowProgress(Progress):
         own = {"window": str(window), "rows": rows, "requests": requests}
         _log(self.name, text, {**now.fields, **own})
 
-    def finish(self, item: str) -> None:
-        """Log a summary with the number of emitted records."""
-        limiter, tokens, rows = self.limiter, self.tokens_fetched(), self._written
+    def finish(self, item: str, tokens: int) -> None:
+        """Log a summary with the number of emitted records, and of all access tokens so far."""
+        limiter, rows = self.limiter, self._written
         counts = {"requests": limiter.requests, "waits": limiter.waits, "tokens": tokens}
         listed = _join(*(_plural(count, name.rstrip("s")) for name, count in counts.items()))
         self._log_summary(rows, item, listed, rows=rows, **counts)

@@ -1,7 +1,7 @@
 """Reader of call logs: window after window, sorted and without duplicates."""
 
 import datetime as dt
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -33,8 +33,8 @@ class CallLogReader:
     ) -> None:
         # An hour for calls that are listed by another time than their start.
         cutoff = format_timestamp(start - dt.timedelta(hours=1))
-        # Called with each page, and the share of all days that its window has.
-        self.on_page: Callable[[Page, float], None] = lambda _page, _share: None
+        # Called with ids and total of each page, and the share of all days that its window has.
+        self.on_page: Callable[[Iterable[str], int | None, float], None] = lambda *_: None
         self.emits_types = True  # one by one, with checkpoints, where a day takes long
         self.limits = ServerLimits(pages.size)
         self._windows = WindowReader(pages, self.limits, filters, cutoff, self._observe)
@@ -158,7 +158,8 @@ class CallLogReader:
 
     def _observe(self, window: DateWindow, page: Page) -> None:
         self._recovery.observe()
-        self.on_page(page, self.planner.share_of(window))
+        ids = (row.logid for row in page.rows)
+        self.on_page(ids, page.total, self.planner.share_of(window))
         if not self.planner.boundary.is_inclusive:
             starts = [dt.datetime.fromisoformat(row.start_time) for row in page.rows]
             self.planner.boundary.observe(window, starts)

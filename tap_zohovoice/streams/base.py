@@ -60,16 +60,9 @@ class IncrementalStream(ZohoVoiceStream):
         with services.reporter.task(lambda: Snapshot(self.name, "requesting an access token")):
             start = self.get_starting_time(context)
         self.reader = reader = self.start_reader(start, context)
-        progress = WindowProgress(
-            self.name,
-            services.limiter_for(self.get_url(context)),
-            services.writer,
-            share_done=reader.planner.share_done,
-            tokens_fetched=lambda: services.tokens.fetched,
-        )
-        reader.on_page = lambda page, share: progress.add_page(
-            (row.logid for row in page.rows), page.total, share
-        )
+        limiter, share_done = self.api.policy.limiter, reader.planner.share_done
+        progress = WindowProgress(self.name, limiter, services.writer, share_done)
+        reader.on_page = progress.add_page
         with services.reporter.task(progress.snapshot):
             try:
                 for window in cast("Iterable[WindowResult]", self.request_records(context)):
@@ -80,7 +73,7 @@ class IncrementalStream(ZohoVoiceStream):
                     self.write_state()  # no window came after it: all days are rejected
             finally:
                 self.converter.log_undeclared()
-                progress.finish(self.item_label)
+                progress.finish(self.item_label, services.tokens.fetched)
 
     def start_reader(self, start: dt.datetime, context: Context | None) -> CallLogReader:
         """Start to read the list of calls; continue a stopped run, and note that in STATE."""

@@ -27,7 +27,7 @@ class Stage:
     writer: Any = field(default_factory=lambda: Mock(records_written=5))
 
     def windows(self, share_done: Callable[[int, float], float]) -> WindowProgress:
-        return WindowProgress("call_logs", self.limiter, self.writer, share_done, lambda: 1)
+        return WindowProgress("call_logs", self.limiter, self.writer, share_done)
 
     def downloads(self, results: Counter[str], received: int = 0) -> DownloadProgress:
         more: Any = ("file", results, lambda: received)
@@ -59,7 +59,7 @@ def test_window_progress_lines(stage: Stage) -> None:
         stage.clock.time += 90
         progress.finish_window(f"window of {rows}", rows)
     stage.writer.records_written += 4000
-    progress.finish("call")
+    progress.finish("call", 1)
     assert stage.logged() == [
         "window of 1000: 1,000 calls in 29 requests; 25 % done; about 4 min 30 s left",
         "window of 1: 1 call in 1 request; 25 % done; about 8 min 59 s left",
