@@ -24,12 +24,12 @@ class CallLogReader:
 
     def __init__(
         self,
+        pages: PageRequester,
+        filters: Mapping[str, str],
         *,
         start: dt.datetime,
         end: dt.datetime | None,
         now: dt.datetime,
-        pages: PageRequester,
-        filters: Mapping[str, str],
     ) -> None:
         # An hour for calls that are listed by another time than their start.
         cutoff = format_timestamp(start - dt.timedelta(hours=1))

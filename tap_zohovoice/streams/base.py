@@ -80,20 +80,14 @@ class IncrementalStream(ZohoVoiceStream):
         settings, started = self.services.settings, self.services.started
         pages, state = self.services.pages, self.get_context_state(context)
         pages.restore(state, started)
-        reader = CallLogReader(
-            start=start,
-            end=settings.end,
-            now=started,
-            pages=pages,
-            filters=self.get_list_filters(context),
-        )
+        filters = self.get_list_filters(context)
+        reader = CallLogReader(pages, filters, start=start, end=settings.end, now=started)
         self.resumed = found = Checkpoint.from_state(state, started, settings.lookback)
         if not found:
             state.pop(CHECKPOINT, None)
         elif reader.continue_at(found):
-            self.logger.info(
-                "Continuing at %s, because the last run was stopped", found.window.first
-            )
+            message = "Continuing at %s, because the last run was stopped"
+            self.logger.info(message, found.window.first)
             # If this run is stopped before it has read these days, the next one tries fewer.
             last_day = max(found.window.last.isoformat(), state[CHECKPOINT]["next_day"])
             state[CHECKPOINT]["last_day"] = last_day
