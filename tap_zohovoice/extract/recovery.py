@@ -29,7 +29,6 @@ class Recovery:
         self._retries_size = False
         self._range_days = planner.range_days  # when a page was read last
         self._has_read = False  # a page, or the answer whether old days are rejected
-        self._is_tested = False  # whether a few rows of the failed window were requested
 
     def observe(self) -> None:
         """Observe that a page was read."""
@@ -66,9 +65,8 @@ class Recovery:
     def _withdraw_size(self, window: DateWindow) -> Flow[bool]:
         """Lower a page size that another list was granted, if a few rows show that it failed."""
         pages = self._windows.pages
-        if not pages.proven or self._has_read or self._is_tested:
+        if not pages.proven or self._has_read:
             return False
-        self._is_tested = True
         return (yield from self._accepts(window.first, last=window.last)) and pages.withdraw()
 
     def _avoid_value(self, window: DateWindow, rejected: str) -> Flow[bool]:
