@@ -20,7 +20,7 @@ from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import ZohoVoiceError
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.session import ACCEPT_ENCODING
-from tap_zohovoice.pagination import FlowPaginator, PageRequest
+from tap_zohovoice.pagination import PageRequest, SeamPaginator
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.services import Services
 from tap_zohovoice.singer.state import lower_future_bookmark
@@ -38,7 +38,7 @@ class ZohoVoiceStream(RESTStream[Any]):
     """Contexts of the partitions, if there are any; None if they are known only at run time."""
     schema: ClassVar[dict[str, Any]]
     _sampled = 0
-    _paginator: FlowPaginator
+    _paginator: SeamPaginator
     _outcome: object  # of the last request: a page or an error, which the paginator receives
 
     def __init__(self, tap: Tap, services: Services) -> None:
@@ -135,8 +135,8 @@ class ZohoVoiceStream(RESTStream[Any]):
         """Parse a response, or raise `UnexpectedResponseError`."""
 
     @override
-    def get_new_paginator(self) -> FlowPaginator:
-        self._paginator = FlowPaginator(self.read_pages())
+    def get_new_paginator(self) -> SeamPaginator:
+        self._paginator = SeamPaginator(self.read_pages())
         return self._paginator
 
     @override

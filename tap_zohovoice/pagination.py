@@ -1,4 +1,4 @@
-"""Pages: what to request, how to parse a response, and the SDK's paginator over them."""
+"""Pages: what to request, how to parse a response, and an SDK paginator over them."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -98,8 +98,8 @@ def parse_total(meta: object, rows: int) -> int | None:
     return None if total == 0 and rows else total
 
 
-class FlowPaginator(BaseAPIPaginator[PageRequest]):
-    """Paginator driven by a flow.
+class SeamPaginator(BaseAPIPaginator[PageRequest]):
+    """Offset paginator, over from/size in most lists, that is driven by a flow.
 
     A flow is a generator without I/O, like an `auth_flow` of httpx: it yields page requests and is
     sent pages, or has the error of a request thrown in. Between them, it yields results.

@@ -20,7 +20,7 @@ from tap_zohovoice.pagination import Page, PageRequest
 
 
 class CallLogReader:
-    """Reads all calls from `start` until before `end`, as a flow for `FlowPaginator`."""
+    """Reads all calls from `start` until before `end`, as a flow for `SeamPaginator`."""
 
     def __init__(
         self,
