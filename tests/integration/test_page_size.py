@@ -66,6 +66,19 @@ def test_smaller_grant_later_loses_no_call(
         assert at + 3 < box.stats.requests <= (60 if granted == 200 else 220)
 
 
+@pytest.mark.parametrize(("behaviour", "most"), [("error500", 80), ("refuse", 40)])
+def test_windows_are_long_again_after_size_failed(
+    account: Accounts, behaviour: Any, most: int
+) -> None:
+    def change(number: int) -> None:
+        if number == 2:
+            box.dialect = Dialect(max_size=100, size_over=behaviour, size_named=False)
+
+    with account(800, first=date(2025, 1, 1), before_request=change) as box:
+        box.read(**START)
+        assert 10 < box.stats.requests <= most
+
+
 @pytest.mark.parametrize("more", [{}, {"max_size": 200}])
 def test_smaller_grant_for_next_stream_loses_nothing(
     account: Accounts, more: dict[str, Any]
