@@ -91,7 +91,7 @@ class RedisStore(SlotStore):
             "answered": [(slot, now - at) for slot, at in self._answered],
             **wanted,
         }
-        key = f"tap-zohovoice:{_digest(self.client_id)}"
+        key = f"tap-zohovoice:slots:{_digest(self.client_id)}"
         reply: Any = self._client.eval(_SCRIPT, 1, key, json.dumps(request))
         self._answered.clear()
         if self._lost:

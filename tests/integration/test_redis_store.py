@@ -3,6 +3,7 @@
 Times pass by setting back what the server has stored, so that nothing waits.
 """
 
+import json
 import logging
 import re
 import uuid
@@ -66,10 +67,10 @@ class Machines:
         self.store(client_id=client)
         self.server.let_pass(86_400)
 
-    def stored(self) -> tuple[str, dict[str, str]]:
-        """Return the only key of the server, and its fields."""
+    def stored(self) -> tuple[str, dict[str, Any]]:
+        """Return the only key of the server, and its content."""
         (key,) = self.server.client.keys("*")
-        return key, self.server.client.hgetall(key)
+        return key, json.loads(self.server.client.get(key))
 
 
 @pytest.fixture
@@ -213,9 +214,13 @@ def test_store_holds_only_numbers_and_digests(machines: Machines) -> None:
         machines.waited(limiter)
     limiter.lock_for(600, "locked by +1 555 0100")
     key, stored = machines.stored()
-    answered = [field for field in stored if "/answered/" in field]
-    assert len(answered) == 40 - 29  # those of the first period are deleted
-    assert len(stored) == len(answered) + len(("run_id", "since", "lock"))
+    (url,) = stored["urls"].values()
+    assert len(url["answered"]) == 40 - 29  # those of the first period are deleted
+    assert url["taken"] == {}
+    numbers = (stored["since"], url["locked"], url["lockout"], *url["answered"].values())
+    assert {type(number) for number in numbers} <= {int, float}
+    assert stored.keys() == {"run_id", "since", "urls"}
+    assert url.keys() == {"locked", "lockout", "taken", "answered"}
     for word in (CLIENT, URL, "voice.example", "+1 555"):
         assert word not in f"{key} {stored}"
 
@@ -233,7 +238,8 @@ def test_doubtful_store_grants_nothing_for_a_period(
     if loss == "new":
         server.client.flushall()
     elif loss == "failover":  # the data is there, but was written by another server
-        server.client.hset(machines.stored()[0], "run_id", "0" * 40)
+        key, stored = machines.stored()
+        server.client.set(key, json.dumps({**stored, "run_id": "0" * 40}))
     else:
         server.restart()
         server.snapshot.unlink(missing_ok=True)
@@ -306,7 +312,8 @@ def test_run_uses_no_file(box: Account, new_machines: Machines, state_home: Path
     new_machines.wait_until_known(box.config["client_id"])
     run = box.read(rate_limit_store=new_machines.server.url)
     _, stored = new_machines.stored()
-    assert sum("/answered/" in field for field in stored) == box.stats.requests > 0
+    answered = [token for url in stored["urls"].values() for token in url["answered"]]
+    assert len(answered) == box.stats.requests > 0
     assert not list(state_home.rglob("*"))
     assert PASSWORD not in run.log
 

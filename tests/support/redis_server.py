@@ -1,5 +1,6 @@
 """A real Redis server on the loopback interface, and a clock that moves with its data."""
 
+import json
 import os
 import shutil
 import socket
@@ -84,11 +85,13 @@ class RedisServer:
     def let_pass(self, seconds: float) -> None:
         """Set back all times that the tap has stored, as if they were that much longer ago."""
         for key in self.client.keys("tap-zohovoice:*"):
-            for field, value in self.client.hgetall(key).items():
-                if field != "run_id":
-                    time_stored, *rest = value.split(" ")
-                    moved = f"{float(time_stored) - seconds:.6f}"
-                    self.client.hset(key, field, " ".join([moved, *rest]))
+            state = json.loads(self.client.get(key))
+            state["since"] -= seconds
+            for url in state["urls"].values():
+                url["locked"] -= seconds
+                for kind in ("taken", "answered"):
+                    url[kind] = {token: at - seconds for token, at in url[kind].items()}
+            self.client.set(key, json.dumps(state))
 
 
 class ServerClock(FakeClock):
