@@ -88,10 +88,8 @@ class SQLiteSlotStore(SlotStore):
         # A slot that was never released belongs to a request in flight, or to a killed process.
         ends = "COALESCE(answered, taken + ?)"
         file.execute(f"DELETE FROM slot WHERE {ends} <= ?", [self.timeout, now - seconds])  # noqa: S608 - no input
-        ((used,),) = file.execute("SELECT COUNT(*) FROM slot")
-        if used >= slots:
-            sql = f"SELECT {ends} FROM slot ORDER BY 1 LIMIT 1 OFFSET ?"  # noqa: S608 - no input
-            ((end,),) = file.execute(sql, [self.timeout, used - slots])
+        sql = f"SELECT {ends} FROM slot ORDER BY 1 DESC LIMIT 1 OFFSET ?"  # noqa: S608 - no input
+        for (end,) in file.execute(sql, [self.timeout, slots - 1]):  # all slots are taken
             return Grant(None, end + seconds - now)
         return Grant(file.execute("INSERT INTO slot (taken) VALUES (?)", [now]).lastrowid)
 
