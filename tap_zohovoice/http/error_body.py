@@ -20,6 +20,8 @@ _MESSAGES = ("message", "errordescription", "errormessage", "description", "deta
 _NESTED = ("error", "errors", "details", "data", "response", "fault", "status")
 _ERROR_KEYS = {*_CODES, *_MESSAGES, "errors", "response", "fault", "faultstring", "result"}
 _ERROR_KEYS |= {"status", "success", "exception"}  # in lower case, without underscores
+_FAILURE_KEYS = ("error", "errors", "errorcode", "errormessage", "exception", "fault")
+_SUCCESS_KEYS = ("success", "ok", "issuccess", "succeeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class ErrorBody:
         items = content if isinstance(content, list) else []
         if items and all(isinstance(item, dict) and _is_error(item) for item in items):
             # Rows, which only a success has, have other members too.
-            are_errors = all(_fold(item).keys() <= _ERROR_KEYS for item in items)
+            are_errors = all(fold(item).keys() <= _ERROR_KEYS for item in items)
             content = {"errors": items} if are_errors or status >= HTTPStatus.BAD_REQUEST else items
         if not isinstance(content, dict):
             start = body[:_MAX_CHARS].strip().removeprefix(b"\xef\xbb\xbf")
@@ -71,26 +73,35 @@ def _normalize(text: str) -> str:
 
 def _find_member(content: dict[str, Any], names: tuple[str, ...], depth: int = _DEPTH) -> str:
     """Find a member by name, at the top or inside `error`, `errors`, `details` and the like."""
-    members = _fold(content)
+    members = fold(content)
     for name in names:
         value = members.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool):
             return str(value)
-    inner = [members.get(name) for name in _NESTED if depth]
-    if isinstance(errors := members.get("errors"), list):
-        inner += errors[:1]
-    found = (_find_member(item, names, depth - 1) for item in inner if isinstance(item, dict))
+    inner = (members.get(name) for name in _NESTED if depth)
+    first = (value[0] if isinstance(value, list) and value else value for value in inner)
+    found = (_find_member(item, names, depth - 1) for item in first if isinstance(item, dict))
     return next(filter(None, found), "")
 
 
-def _fold(content: dict[str, Any]) -> dict[str, Any]:
+def fold(content: dict[str, Any]) -> dict[str, Any]:
+    """Return members by their names in lower case, without underscores."""
     return {name.lower().replace("_", ""): value for name, value in content.items()}
 
 
+def states_failure(members: dict[str, Any]) -> bool:
+    """Return whether folded members, without rows among them, say that a request failed."""
+    values = [members.get(name) for name in _FAILURE_KEYS]
+    flags = [str(members.get(name, True)).strip().lower() for name in _SUCCESS_KEYS]
+    return any(value not in (None, "", 0, "0", [], {}) for value in values) or any(
+        flag in {"false", "0", "no", "n"} for flag in flags
+    )
+
+
 def _is_error(content: dict[str, Any]) -> bool:
-    members = _fold(content)
+    members = fold(content)
     named = (name for name in _ERROR_KEYS & members.keys() if not isinstance(members[name], list))
-    return "errors" in members or any(named)
+    return any(named) or not members.keys().isdisjoint(("error", "errors"))
 
 
 def _iter_strings(value: object, depth: int = _DEPTH) -> Iterator[str]:

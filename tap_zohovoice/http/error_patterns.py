@@ -71,6 +71,10 @@ FAULT = re.compile(  # of the server, which may pass
     r"|\boverload(?:ed)?\b|\bwent wrong\b|\b(?:\w+) time(?:d )? ?out\b|\bin progress\b"
     r"|\btemporary (?:\w+ )?(?:error|failure|fault|problem|issue)\b"
 )
+FAILURE = re.compile(
+    r"(?<!\bno )(?<!\bwithout )\b(?:fail(?:s|ed|ing|ures?)?|errors?|exceptions?|denied|rejected)\b"
+    r"|\b(?:could not|cannot|unable to) (?!find|locate)"
+)
 WRONG_URL = re.compile(r"\burl rule not configured\b|\binvalid (?:request )?(?:url|uri|path)\b")
 
 

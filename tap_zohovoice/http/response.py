@@ -21,8 +21,9 @@ from tap_zohovoice.exceptions import (
     TokenRejectedError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.error_body import ErrorBody
+from tap_zohovoice.http.error_body import ErrorBody, fold, states_failure
 from tap_zohovoice.http.error_patterns import (
+    FAILURE,
     FAULT,
     TOKEN,
     WRONG_URL,
@@ -111,19 +112,26 @@ def validate_response(
 
 
 def _is_success(content: dict[str, Any]) -> bool:
-    if content.get("error"):
+    if content.get("error") or content.get("errors"):
         return False
-    word, has_rows = content.get("status"), any(content.get(name) for name in _DATA_KEYS)
-    if not has_rows:
+    stated = [content.get("status")]
+    if not any(map(_has_content, map(content.get, _DATA_KEYS))):
+        meta = content.get("meta")
+        members = fold((meta if isinstance(meta, dict) else {}) | content)
         words = ErrorBody.from_response(HTTPStatus.OK, content, b"").words
-        is_denied = str(content.get("success")).lower() == "false"
-        is_error = TOKEN.search(words) or FAULT.search(words) or is_limit(words)
-        if is_denied or is_error or is_throttled(HTTPStatus.OK, words, None, is_html=False):
+        is_error = any(pattern.search(words) for pattern in (TOKEN, FAULT, FAILURE))
+        is_refusal = is_limit(words) or is_throttled(HTTPStatus.OK, words, None, is_html=False)
+        if is_error or is_refusal or states_failure(members):
             return False
-        word = content.get("code") if word is None else word  # a reason for no rows
-    if word is None:
+        stated = [members.get("status"), members.get("code")]  # a reason for no rows
+    words = " ".join(str(word).strip().lower() for word in stated if word not in (None, ""))
+    if not words:
         return bool(_DATA_KEYS & content.keys()) or content.keys() <= {"meta"}
-    return bool(re.fullmatch(r"success|ok|2..", str(word).strip().lower()))
+    return bool(re.fullmatch(r"(?:success|ok|2..)(?: (?:success|ok|2..|0))?", words))
+
+
+def _has_content(value: object) -> bool:
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected: str) -> _Decision:
