@@ -18,7 +18,9 @@ from tap_zohovoice.exceptions import (
     RetryableError,
     ZohoVoiceError,
 )
+from tap_zohovoice.http.error_body import ErrorBody
 from tap_zohovoice.http.redaction import redact
+from tap_zohovoice.http.response import retry_after
 from tap_zohovoice.http.retry import RetryLimits, RetryPolicy
 from tap_zohovoice.http.session import ACCEPT_ENCODING, PlainSession, read_whole
 from tap_zohovoice.http.transport import network_errors
@@ -92,8 +94,7 @@ class OAuthTokens:
         The hints say what to do about an OAuth error, by its code in lower case; "" is any other.
 
         Raises:
-            RetriesExhaustedError: If no response is usable.
-            ZohoVoiceError: If Zoho rejects the request, or the URL is not that of Zoho Accounts.
+            ZohoVoiceError: If Zoho rejects the request, or no response is usable.
         """
         url = f"{self.accounts_url}/oauth/v2/token"
         form = {**grant, "client_id": self.client_id, "client_secret": self.client_secret}
@@ -107,29 +108,39 @@ class OAuthTokens:
             content = _parse(body)
             if "access_token" in content:
                 return content
-            raise self._error_of(response.status_code, body, form, hints)
+            raise self._error_of(response, body, form, hints)
 
         try:
             return self.policy.call(attempt, self.retry_limits)
-        except RetriesExhaustedError as error:  # without a summary: it concerns all
-            raise RetriesExhaustedError(str(error)) from error
+        except RetriesExhaustedError as error:  # no smaller request helps, so it concerns all
+            raise ZohoVoiceError(str(error)) from error
 
     def _error_of(
-        self, status: int, body: bytes, form: Mapping[str, str], hints: Mapping[str, str]
+        self,
+        response: requests.Response,
+        body: bytes,
+        form: Mapping[str, str],
+        hints: Mapping[str, str],
     ) -> RequestError:
         """Return the error of a response without a token."""
-        found, prefix = _parse(body).get("error"), f"Zoho Accounts: HTTP {status}"
-        named = (found.get("code") or found.get("message")) if isinstance(found, dict) else found
-        text = str(named or "")
+        wait = retry_after(response.headers, self.session.clock.now())
+        status, content = response.status_code, _parse(body)
+        prefix = f"Zoho Accounts: HTTP {status}"
+        found, named = ErrorBody.from_response(status, content or None, body), content.get("error")
+        text = named if isinstance(named, str) else found.code or (found.message if named else "")
+        if found.is_foreign and not found.is_html:  # plain text or XML
+            plain = "_".join(found.words.split())
+            text = plain if plain in hints and plain.startswith("invalid") else ""
         error = text.lower()
         if not text:
-            is_html = body.lstrip().startswith(b"<")
-            return RetryableError(f"{prefix}, {_HTML_PAGE if is_html else _NO_ANSWER}")
+            reason = _HTML_PAGE if found.is_html else _NO_ANSWER
+            return RetryableError(f"{prefix}, {reason}", wait=wait)
         hidden = [form.get(name, "") for name in _SECRETS]
         prefix += f", {text if error in hints else redact(text, hidden)}: "
         if status < HTTPStatus.INTERNAL_SERVER_ERROR and _FINAL.match(error):
             return ZohoVoiceError(prefix + hints.get(error, hints[""]))
-        return RetryableError(prefix + "temporary error of Zoho Accounts; run again later")
+        message = prefix + "temporary error of Zoho Accounts; run again later"
+        return RetryableError(message, wait=wait)
 
     def invalidate(self) -> bool:
         """Discard a token that the API rejected; return whether a new one may be fetched."""

@@ -84,7 +84,7 @@ def validate_response(
             message = "empty response"
             raise AmbiguousResponseError(message, body=content)
     error = ErrorBody.from_response(status, content, body)
-    wait = _retry_after(response.headers, now)
+    wait = retry_after(response.headers, now)
     code, rejected = error.code.upper(), rejected_value(error.words)
     # Zoho also returns a status as the code of an error.
     named = int(code) if code in {"401", "429"} and status != 429 else status  # noqa: PLR2004
@@ -167,7 +167,7 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected:
     return next((exception, advice) for applies, exception, advice in rules if applies)
 
 
-def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the wait in seconds; None if it is missing, in the past, or too long."""
     text, seconds = headers.get("Retry-After", "").strip(), 0.0
     if text.isdecimal():

@@ -294,3 +294,12 @@ def test_outage_of_accounts_is_waited_out(
         run = box.read(page_size=10)
         assert failed.call_count + box.stats.token_requests >= 6 + number
     assert re.search(r"waiting 64 s, until 2026-03-01 12:\d\d:\d\d UTC", run.log)
+
+
+def test_lasting_outage_of_accounts_is_tried_once(account: Accounts) -> None:
+    """Fewer rows or days would fail too."""
+    server = account(450, faults={2: "token"}, token_faults=dict.fromkeys(range(2, 99), "500"))
+    with server as box:
+        box.fail("Zoho Accounts: .*gave up after 7 attempts$")
+        assert box.stats.token_requests == 8
+    assert sum(box.clock.slept) < 130

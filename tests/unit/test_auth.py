@@ -2,6 +2,7 @@
 
 import json
 import logging
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -11,11 +12,11 @@ import requests
 from requests_mock import Mocker
 
 from tap_zohovoice.auth import OAuthTokens, ThrottledAuthenticator
-from tap_zohovoice.exceptions import RetriesExhaustedError, ZohoVoiceError
+from tap_zohovoice.exceptions import RequestFailedError, ZohoVoiceError
 from tap_zohovoice.http.retry import RetryLimits, RetryPolicy
 from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-from tests.support.cli import FakeClock, RunTap
+from tests.support.cli import NOW, FakeClock, RunTap
 from zoho_voice_sandbox import Sandbox
 
 ACCOUNTS = "https://accounts.example.invalid"
@@ -50,11 +51,9 @@ class Accounts:
     def respond(self, *responses: dict[str, Any], **only: Any) -> None:
         self.mock.post(TOKEN_URL, list(responses) or [only])
 
-    def fail(
-        self, match: str | None = None, kind: type[ZohoVoiceError] = ZohoVoiceError
-    ) -> ZohoVoiceError:
+    def fail(self, match: str | None = None) -> ZohoVoiceError:
         """Request a token, which fails; return the error."""
-        with pytest.raises(kind, match=match) as error:
+        with pytest.raises(ZohoVoiceError, match=match) as error:
             self.tokens.access_token()
         return error.value
 
@@ -134,7 +133,9 @@ class TestTokenEndpoint:
         error = accounts.fail(f"^Zoho Accounts: HTTP {status}, {words}")
         is_final = "data_center" in words
         assert accounts.mock.call_count == (1 if is_final else 3)
-        assert isinstance(error, RetriesExhaustedError) != is_final
+        assert ("gave up after 3 attempts" in str(error)) != is_final
+        assert error.concerns_all
+        assert not isinstance(error, RequestFailedError)  # that fewer rows or days would avoid
         assert accounts.clock.slept == ([] if is_final else [2, 4])
 
     @pytest.mark.parametrize("error", CASES["passing errors"])
@@ -148,7 +149,16 @@ class TestTokenEndpoint:
             accounts.tokens = tokens_of(accounts.clock)
             accounts.respond(failure)
             match = r", \S.*temporary error of Zoho Accounts; run again later; gave up after 3"
-            assert "client" not in str(accounts.fail(match, RetriesExhaustedError))
+            assert "client" not in str(accounts.fail(match))
+
+    @pytest.mark.parametrize("status", [200, 429, 503])
+    @pytest.mark.parametrize("later", ["100", formatdate(NOW + 100, usegmt=True)])
+    def test_time_to_retry_is_kept(self, accounts: Accounts, status: int, later: str) -> None:
+        headers = {"Retry-After": later}
+        locked = {"json": {"error": "odd"}, "status_code": status, "headers": headers}
+        accounts.respond(locked, {"json": TOKEN})
+        assert accounts.tokens.access_token() == TOKEN["access_token"]
+        assert accounts.clock.slept == [100]
 
     @pytest.mark.parametrize("word", ["x {} y", "{}", "ann@example.invalid", "+1 555 010 0123"])
     @pytest.mark.parametrize("status", [200, 400])
