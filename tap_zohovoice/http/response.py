@@ -39,6 +39,7 @@ _Decision = tuple[type[RequestError], str]
 _CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}  # whose meaning is known
 _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}  # the others: an expired session of other servers
+_OF_PROXIES = {407, 511}  # that want a sign-in of their own
 _SUCCESS, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = range(2, 6)  # classes of HTTP statuses
 _DATA_KEYS = {  # members that hold the rows of a response, of all endpoints
     *("logs", "transcribeObj", "users", "queues", "numberslist", "contacts", "contact_status"),
@@ -157,6 +158,7 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected:
         (code == "ZVT015", InvalidParameterError, "invalid value; check filters"),
         (is_locked, RateLimitedError, ""),
         (is_token, TokenRejectedError, ""),
+        (status in _OF_PROXIES, RetryableError, _FOREIGN),
         (status_class < _SUCCESS or status in _RETRIED or is_fault, RetryableError, ""),
         (status_class == _REDIRECT, ZohoVoiceError, f"the server redirects; {_CHECK_URL}"),
         (is_foreign, RetryableError, _FOREIGN),

@@ -82,7 +82,8 @@ def _explain(error: Exception, setting: str, url: str, advice: str) -> tuple[str
 
 def _explain_network_error(error: OSError, causes: list[BaseException], url: str) -> str:
     parts = urlsplit(url)
-    server = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    port = 443 if parts.scheme == "https" else 80
+    server = parts.netloc if parts.port else f"{parts.netloc}:{port}"  # IPv6 keeps its brackets
     if isinstance(error, requests.exceptions.ReadTimeout):
         return f"timed out waiting for a response from {server}"
     kinds = (

@@ -37,7 +37,8 @@ STREAM_MAPS_SCHEMA: dict[str, Any] = {  # the SDK's own is not valid JSON Schema
 }
 _NULLS = (None, sdk.NULL_STRING)
 _TYPES: dict[type, list[str]] = {str: ["string"], bool: ["boolean"], int: ["number", "integer"]}
-_TYPES |= {float: ["number"], dict: ["object"], list: ["array"]}
+_TYPES |= {float: ["number"], dict: ["object"]}
+_TYPES |= {kind: ["array"] for kind in (list, set, tuple)}
 
 
 def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.PluginMapper:

@@ -26,6 +26,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         if isinstance(message, SchemaMessage):
             # Loaders that check for draft 4 reject its name, and nothing here is newer.
             fields["schema"].pop("$schema", None)
+            fields.setdefault("key_properties", [])  # loaders require it, and the SDK drops null
         return dumps(fields)
 
     @override

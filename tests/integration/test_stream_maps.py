@@ -115,6 +115,14 @@ def test_unmapped_streams_and_fields_can_be_left_out(box: Account, null: str | N
     assert run.rows("transcripts") == []
 
 
+@pytest.mark.parametrize("keys", [None, []])
+def test_map_without_keys_declares_none(box: Account, keys: Any) -> None:
+    """Loaders require the member `key_properties`."""
+    run = succeed(box, {"call_logs": {"__key_properties__": keys}})
+    assert [message["key_properties"] for message in run.of("SCHEMA")] == [[]]
+    assert run.records
+
+
 def test_valid_maps_pass_without_a_word(box: Account) -> None:
     copy = {"__source__": "call_logs", "__else__": None, "logid": "logid", "department": "self"}
     maps = {

@@ -174,6 +174,21 @@ class TestNetworkError:
         assert isinstance(found, RetriesExhaustedError)
         assert found.is_unreachable
 
+    @pytest.mark.parametrize(
+        ("url", "server"),
+        [
+            ("http://[::1]:8080/logs", "[::1]:8080"),
+            ("https://[2001:db8::1]/logs", "[2001:db8::1]:443"),
+            ("http://voice.example.invalid/logs", "voice.example.invalid:80"),
+        ],
+    )
+    def test_names_host_and_port(
+        self, clock: FakeClock, requests_mock: Mocker, url: str, server: str
+    ) -> None:
+        requests_mock.get(url, exc=requests.ReadTimeout)
+        found = Stack(clock, requests_mock, url).fail()
+        assert f"a response from {server};" in str(found)
+
     def test_of_a_closed_socket_is_told(self, clock: FakeClock, requests_mock: Mocker) -> None:
         with raw_server(b"") as server:
             requests_mock.get(server.url, real_http=True)
