@@ -17,6 +17,9 @@ _LOGGER = logging.getLogger("tap-zohovoice.state")
 NEWEST = "newest_start_time"  # member of a bookmark: start of the newest call that was emitted
 _CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning
 _VALUE = "replication_key_value"
+# Further members of bookmarks, which the modules of `streams/` define.
+_MEMBER_TYPES: dict[str, type] = {"open_failures": list, "in_both_lists": bool}
+_MEMBER_TYPES |= dict.fromkeys(("latest_emitted", "files_verified_until"), str)
 # Names under which loaders and Meltano keep a state; a partial state overrides the rest.
 _WRAPPERS = (
     *("value", "state", "singer_state"),
@@ -109,8 +112,12 @@ def _unwrap(state: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _without_markers(bookmark: Bookmark) -> Bookmark:
-    """Drop progress markers: the SDK wipes them at the start, and fails on unusual ones."""
-    kept = {name: value for name, value in bookmark.items() if name != "progress_markers"}
+    """Drop members of a wrong type, and progress markers: the SDK fails on unusual ones."""
+    kept = {
+        name: value
+        for name, value in bookmark.items()
+        if name != "progress_markers" and isinstance(value, _MEMBER_TYPES.get(name, object))
+    }
     if "partitions" in kept:
         items = [item for item in kept["partitions"] if isinstance(item.get("context"), dict)]
         kept["partitions"] = [*map(_without_markers, items)]
