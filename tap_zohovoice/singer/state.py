@@ -113,7 +113,7 @@ def _unwrap(state: Any) -> Any:  # noqa: ANN401 - any JSON
 
 def _without_markers(bookmark: Bookmark) -> Bookmark:
     """Drop members of a wrong type, and progress markers: the SDK fails on unusual ones."""
-    kept = {
+    kept: Bookmark = {
         name: value
         for name, value in bookmark.items()
         if name != "progress_markers" and isinstance(value, _MEMBER_TYPES.get(name, object))

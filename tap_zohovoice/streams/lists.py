@@ -34,6 +34,7 @@ class ListStream(ZohoVoiceStream):
     _seen: dict[str, None]  # keys of this pass over the list
     _has_moved = False  # whether rows changed their order in this pass
     _is_read = False
+    _has_rows = False  # whether the check of the access returned a row
 
     @override
     def __init_subclass__(cls) -> None:
@@ -50,7 +51,8 @@ class ListStream(ZohoVoiceStream):
 
     @override
     def check_access(self) -> None:
-        self.api.get_json(self.get_url_params(None, self.page_at(0, size=1)), dict)
+        params = self.get_url_params(None, self.page_at(0, size=1))
+        self._has_rows = self.api.get_json(params, lambda body: bool(body.get(self.envelope)))
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
@@ -74,7 +76,10 @@ class ListStream(ZohoVoiceStream):
                         yield {name: copy(value) for name, value in record.items()}
                     duplicates += known != record and not attempt
                 missing, fresh = self._total - len(self._found), len(self._found) - before
-                if not missing or not (self._has_moved or (missing > 0 and fresh)):
+                # A list that had rows before is not empty.
+                is_hollow = not self._seen and (self._found or self._has_rows)
+                is_moving = missing and (self._has_moved or (missing > 0 and fresh))
+                if not (is_hollow or is_moving):
                     break
             else:
                 message = (
@@ -82,6 +87,7 @@ class ListStream(ZohoVoiceStream):
                     "of the list again; run again later"
                 )
                 raise ZohoVoiceError(message)
+        self._has_rows = False  # other lists of the stream may be empty
         self.converter.log_undeclared()
         if duplicates:
             message = "%d rows have a duplicate id, but other values; keeping the first row"

@@ -1,10 +1,11 @@
 """Streams beside the calls, through the command line: complete, once, with bookmarks and scopes."""
 
 import datetime as dt
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
+from requests_mock import Mocker
 
 from tap_zohovoice.config.settings import STREAM_NAMES
 from tap_zohovoice.tap import STREAMS
@@ -51,6 +52,34 @@ def test_each_list_is_complete(account: Accounts, dialect: dict[str, Any]) -> No
     expected = {name: getattr(directory, name) for name in same}
     assert counts == {**expected, "contact_statuses": 3, "scheduled_sms": directory.scheduled}
     assert counts == {name: len(set(keys(run, name))) for name in LISTS}
+
+
+@pytest.mark.parametrize("stream", ["users", "queues", "numbers", "contacts", "scheduled_sms"])
+@pytest.mark.parametrize("is_lasting", [False, True])
+@pytest.mark.parametrize("body", [{}, {"status": "200", "meta": {"total": 0}}], ids=str)
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_empty_page_is_no_end_of_known_rows(
+    account: Accounts, stream: str, number: int, body: dict[str, Any], *, is_lasting: bool
+) -> None:
+    """The first request is the check of the access; each page begins with the row before."""
+    cls: Any = next(cls for cls in STREAMS if cls.name == stream)
+    empty, sent = {cls.envelope: [], **body}, count(1)
+
+    def is_odd(_: Any) -> bool:
+        at = next(sent)
+        return at >= number if is_lasting else at == number
+
+    many = Directory(users=120, queues=120, numbers=120, contacts=120, scheduled=220)
+    with (
+        account(stream, directory=many, list_total="absent") as box,
+        Mocker(real_http=True) as mock,
+    ):
+        url = f"{box.url}/rest/json/{cls.path}"
+        mock.get(url, json=empty, additional_matcher=is_odd)
+        if is_lasting:
+            box.fail(f"The order of the list of {stream} changes, or")
+        else:
+            assert len(box.succeed().rows(stream)) == (220 if stream == "scheduled_sms" else 120)
 
 
 @pytest.mark.parametrize("stream", LINKS)
