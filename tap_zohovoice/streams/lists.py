@@ -52,7 +52,7 @@ class ListStream(ZohoVoiceStream):
     @override
     def check_access(self) -> None:
         params = self.get_url_params(None, self.page_at(0, size=1))
-        self._has_rows = self.api.get_json(params, lambda body: bool(body.get(self.envelope)))
+        self._has_rows |= self.api.get_json(params, lambda body: bool(body.get(self.envelope)))
 
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:

@@ -82,6 +82,15 @@ def test_empty_page_is_no_end_of_known_rows(
             assert len(box.succeed().rows(stream)) == (220 if stream == "scheduled_sms" else 120)
 
 
+def test_list_that_is_checked_twice_had_rows(account: Accounts) -> None:
+    sent = count(1)
+    with account("queues", "call_queues", calls=20) as box, Mocker(real_http=True) as mock:
+        url, empty = f"{box.url}/rest/json/zv/api/queues", {"queues": [], "status": "SUCCESS"}
+        mock.get(url, json=empty, additional_matcher=lambda _: next(sent) > 1)
+        run = box.fail("The order of the list of queues changes, or")
+    assert run.of("RECORD") == []
+
+
 @pytest.mark.parametrize("stream", LINKS)
 def test_links_name_each_call_of_each_owner(account: Accounts, stream: str) -> None:
     with account("call_logs", stream) as box:
