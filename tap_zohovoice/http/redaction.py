@@ -14,8 +14,18 @@ _TOKEN = re.compile(r"\b(?=[\w.-]*\d)[\w.-]{20,}", re.ASCII)
 _NUMBER = re.compile(r"\+?\d(?:[\s().-]*\d){4,}")
 _QUOTED = re.compile(r"\"(?!\w{1,30}\")[^\"]*\"|'(?!\w{1,30}')[^']*'|`(?!\w{1,30}`)[^`]*`")
 _FOREIGN = re.compile(r"\S*[^\x20-\x7e]+\S*")
-# Zoho capitalises words too, so the start of a sentence and a few names are kept.
-_NAME = re.compile(r"(?<!^)(?<![.!?] )\b(?!(?:OAuth|Zoho|Voice|Accounts)\b)[A-Z][a-z]+\w*")
+# A sentence may begin with a name as well, so only words that begin errors are kept there.
+_FIRST = (
+    r"A|Access|Account|Agent|All|An|Api|Auth\w*|Bad|Blocked|Calls?|Cannot|Client|Conflict|Could"
+    r"|Data|Database|Dates?|Denied|Duplicate|Error|Exceeded|Expired|Extra|Failed|File|Forbidden"
+    r"|Gateway|Internal|Invalid|It|Limit|Locked|Logs?|Maximum|Missing|Must|No|Not|Number|Only"
+    r"|Pages?|Parameter|Pattern|Permission|Please|Range|Rate|Request|Requests|Resource|Server"
+    r"|Service|Session|Size|Something|Sorry|Suspended|Temporary|That|The|There|This|Threshold"
+    r"|Throttl\w*|Time|To|Token|Too|Total|Try|Un\w+d|Unable|Unknown|Usage|User|Value|We|Wrong"
+    r"|Your?"
+)
+_KEPT = rf"(?:^|(?<=[.!?] ))(?:{_FIRST})(?![a-z])|(?:OAuth|Zoho|Voice|Accounts)\b"
+_NAME = re.compile(rf"\b(?!{_KEPT})[A-Z][a-z]+\w*")
 
 
 def redact(text: str, hide: Collection[str] = ()) -> str:
