@@ -21,6 +21,7 @@ _NESTED = ("error", "errors", "details", "data", "response", "fault", "status")
 _ERROR_KEYS = {*_CODES, *_MESSAGES, "errors", "response", "fault", "faultstring", "result"}
 _ERROR_KEYS |= {"status", "success", "exception"}  # in lower case, without underscores
 _FAILURE_KEYS = ("error", "errors", "errorcode", "errormessage", "exception", "fault")
+_NO_FAILURE: tuple[object, ...] = (None, "", 0, "0", [], {})
 _SUCCESS_KEYS = ("success", "ok", "issuccess", "succeeded")
 
 
@@ -91,11 +92,9 @@ def fold(content: dict[str, Any]) -> dict[str, Any]:
 
 def states_failure(members: dict[str, Any]) -> bool:
     """Return whether folded members, without rows among them, say that a request failed."""
-    values = [members.get(name) for name in _FAILURE_KEYS]
-    flags = [str(members.get(name, True)).strip().lower() for name in _SUCCESS_KEYS]
-    return any(value not in (None, "", 0, "0", [], {}) for value in values) or any(
-        flag in {"false", "0", "no", "n"} for flag in flags
-    )
+    is_named = any(members.get(name) not in _NO_FAILURE for name in _FAILURE_KEYS)
+    flags = {str(members.get(name, True)).strip().lower() for name in _SUCCESS_KEYS}
+    return is_named or not flags.isdisjoint(("false", "0", "no", "n"))
 
 
 def _is_error(content: dict[str, Any]) -> bool:
