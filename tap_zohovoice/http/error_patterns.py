@@ -62,7 +62,7 @@ _BOUNDS = re.compile(  # values that a server limits, other than the rate of req
 _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
 TOKEN = re.compile(
     r"(?<!page )token|\b(?:jwt|bearer|oauth|ticket(?:id)?|session|grant|credentials?)\b"
-    r"|\bauthenticat|\b(?:unauthori[sz]ed|authori[sz]ation)\b|\bauth (?:fail|error|expired|denied)"
+    r"|authenticat|\b(?:unauthori[sz]ed|authori[sz]ation)\b|\bauth (?:fail|error|expired|denied)"
     r"|\b(?:log|sign)(?:ged|ed)? ?in\b|\bre ?log|\bno longer valid\b"
 )
 FAULT = re.compile(  # of the server, which may pass

@@ -80,7 +80,8 @@ def validate_response(
         if content == [] or not body.strip():
             content = {}
         if isinstance(content, dict) and _is_success(content):
-            if content.keys() & {*_DATA_KEYS, "meta"} or status == HTTPStatus.NO_CONTENT:
+            has_list = content.keys() & _DATA_KEYS or content.get("meta")
+            if has_list or status == HTTPStatus.NO_CONTENT:
                 return content
             message = "empty response"
             raise AmbiguousResponseError(message, body=content)
