@@ -1,8 +1,7 @@
 """Exceptions of the tap, derived from those of the SDK where they end a sync or a request."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
 
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, RetriableAPIError
 
@@ -71,13 +70,6 @@ class RateLimitedError(RetryableError):
 
 class TokenRejectedError(RetryableError):
     """The API rejects the access token."""
-
-
-@dataclass(eq=False, repr=False, kw_only=True)
-class AmbiguousResponseError(RetryableError):
-    """A successful response without content, which may also be a fault."""
-
-    body: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False, repr=False)

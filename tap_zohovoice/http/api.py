@@ -9,8 +9,8 @@ import requests
 from requests.auth import AuthBase
 
 from tap_zohovoice.config.data_centers import SCOPE
-from tap_zohovoice.exceptions import AmbiguousResponseError
-from tap_zohovoice.http.response import validate_response
+from tap_zohovoice.exceptions import RetryableError
+from tap_zohovoice.http.response import is_ambiguous, validate_response
 from tap_zohovoice.http.retry import DEFAULT_LIMITS, RetryLimits, RetryPolicy
 from tap_zohovoice.http.session import PlainSession, read_whole
 from tap_zohovoice.http.transport import network_errors
@@ -81,14 +81,13 @@ class ApiClient:
         self, response: requests.Response, body: bytes, redact: Collection[str] = ()
     ) -> dict[str, Any]:
         """Return the JSON object of a success, or raise an exception; see `validate_response`."""
-        try:
-            now, hidden = self.session.clock.now(), [*self.redact(), *redact]
-            return validate_response(response, body, now=now, redact=hidden, scope=self.scope)
-        except AmbiguousResponseError as error:
-            if not self._was_ambiguous:  # one empty response must not move a bookmark
-                self._was_ambiguous = True
-                raise
-            return error.body
+        now, hidden = self.session.clock.now(), [*self.redact(), *redact]
+        content = validate_response(response, body, now=now, redact=hidden, scope=self.scope)
+        if is_ambiguous(response.status_code, content) and not self._was_ambiguous:
+            self._was_ambiguous = True  # one empty response must not move a bookmark
+            message = "empty response"
+            raise RetryableError(message)
+        return content
 
     def retry(self, func: Callable[[], _T], limits: RetryLimits = DEFAULT_LIMITS) -> _T:
         """Call a function that makes one attempt, with retries; see `get`."""

@@ -12,7 +12,6 @@ import requests
 
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import (
-    AmbiguousResponseError,
     InvalidParameterError,
     MissingScopeError,
     RateLimitedError,
@@ -80,11 +79,7 @@ def validate_response(
         if content == [] or not body.strip():
             content = {}
         if isinstance(content, dict) and _is_success(content):
-            has_list = content.keys() & _DATA_KEYS or content.get("meta")
-            if has_list or status == HTTPStatus.NO_CONTENT:
-                return content
-            message = "empty response"
-            raise AmbiguousResponseError(message, body=content)
+            return content
     error = ErrorBody.from_response(status, content, body)
     wait = retry_after(response.headers, now)
     code, rejected = error.code.upper(), rejected_value(error.words)
@@ -111,6 +106,12 @@ def validate_response(
         rejected=rejected or ("other" if code == "ZVT015" else ""),
         scope=scope,
     )
+
+
+def is_ambiguous(status: int, content: Mapping[str, Any]) -> bool:
+    """Return whether a successful response has no content, and may also be a fault."""
+    has_list = content.keys() & _DATA_KEYS or content.get("meta")
+    return status != HTTPStatus.NO_CONTENT and not has_list
 
 
 def _is_success(content: dict[str, Any]) -> bool:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from tap_zohovoice.exceptions import (
-    AmbiguousResponseError,
     InvalidParameterError,
     RateLimitedError,
     RateLimitLockoutError,
@@ -19,7 +18,7 @@ from tap_zohovoice.http.retry import DEFAULT_LIMITS, MAX_WAIT, RetryLimits, Retr
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
 
-FAILED, ODD, EMPTY = RetryableError("a"), UnexpectedResponseError("b"), AmbiguousResponseError("c")
+FAILED, ODD, EMPTY = RetryableError("a"), UnexpectedResponseError("b"), RetryableError("c")
 LOCKED, REJECTED = RateLimitedError("locked"), TokenRejectedError("rejected")
 
 
