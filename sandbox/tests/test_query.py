@@ -179,12 +179,25 @@ def test_total_has_the_form_of_the_dialect(total: str, of_ten: object, of_none: 
     assert run(LogQuery(), 0, total=total, total_error=3).total == of_none
 
 
-def test_total_of_the_page_alone() -> None:
+@pytest.mark.parametrize(
+    ("total", "expected"), [("page", [60, 60, 30, 0]), ("page_end", [60, 120, 150, 150])]
+)
+def test_total_of_the_page_alone(total: str, expected: list[int]) -> None:
     totals = [
-        run(LogQuery(offset, 200), 150, total="page", max_size=60).total
+        run(LogQuery(offset, 200), 150, total=total, max_size=60).total
         for offset in (0, 60, 120, 180)
     ]
-    assert totals == [60, 60, 30, 0]
+    assert totals == expected
+
+
+def test_offset_behind_the_last_row() -> None:
+    behind = LogQuery(150, 60)
+    assert not run(behind, 150).rows
+    assert run(behind, 150, from_behind="last_page").rows == run(LogQuery(120, 60), 150).rows
+    with pytest.raises(InvalidParameterError):
+        run(behind, 150, from_behind="refuse")
+    with pytest.raises(QueryFailedError):
+        run(behind, 150, from_behind="error500")
 
 
 def days_of(first: date | None, last: date | None, **dialect: Any) -> tuple[int, int]:

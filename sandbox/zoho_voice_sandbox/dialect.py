@@ -16,7 +16,16 @@ Order: TypeAlias = Literal[
 ]
 OffsetOver: TypeAlias = Literal["refuse", "empty", "empty_uncounted", "error500", "cut"]
 Total: TypeAlias = Literal[
-    "exact", "absent", "minus_one", "text", "words", "stale_high", "stale_low", "capped", "page"
+    "exact",
+    "absent",
+    "minus_one",
+    "text",
+    "words",
+    "stale_high",
+    "stale_low",
+    "capped",
+    "page",
+    "page_end",
 ]
 SizeOver: TypeAlias = Literal["cap", "refuse", "error500", "timeout", "cut", "empty", "nothing"]
 SeveralFiles: TypeAlias = Literal[
@@ -102,7 +111,9 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         offset_counts_size: Whether `from` + `size` is limited, or `from` alone.
         offset_named: The parameter that the rejection of an offset names.
         from_ignored: Whether all pages start at the first row.
-        total: Value of `meta.total`; `page` counts only the rows of the page.
+        from_behind: Response to a `from` behind the last row: no row, an error, or the last page.
+        total: Value of `meta.total`; `page` counts only the rows of the page, `page_end` those up
+            to its end.
         total_error: Error of a stale total, or the highest capped total, in rows.
         rows_form: Form of a response without rows.
         status_value: `status` of a success.
@@ -163,6 +174,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     offset_counts_size: bool = True
     offset_named: Literal["from", "size", "none"] = "from"
     from_ignored: bool = False
+    from_behind: Literal["empty", "refuse", "error500", "last_page"] = "empty"
     total: Total = "exact"
     total_error: int = 1
     rows_form: Literal["list", "missing", "null", "body", "no_content", "bare_list"] = "list"

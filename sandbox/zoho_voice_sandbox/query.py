@@ -188,15 +188,19 @@ def run_query(
     size = _granted_size(query.size, dialect)
     rows = select(selected)
     count = len(rows)
-    start = 0 if dialect.from_ignored else query.offset
+    start = _start(query.offset, count, size, dialect)
     end = _end(query.offset, start + size, size, dialect)
     offsets = range(min(start, count), min(end, count))
     places = order_places(count, offsets, dialect, request_number)
     is_uncounted = (not end and dialect.offset_over == "empty_uncounted") or (
         not size and dialect.size_over == "nothing"
     )
-    is_own = dialect.total == "page" or is_uncounted
-    total = len(places) if is_own else _total(count, dialect)
+    if dialect.total == "page_end":
+        total: int | str | None = offsets.start + len(places)
+    elif dialect.total == "page" or is_uncounted:
+        total = len(places)
+    else:
+        total = _total(count, dialect)
     return Page([rows[place] for place in places], total)
 
 
@@ -211,6 +215,19 @@ def _granted_size(size: int, dialect: Dialect) -> int:
     if dialect.size_over == "empty" or dialect.size_over == "nothing":  # noqa: PLR1714 - narrows
         return 0
     raise QueryFailedError(dialect.size_over)
+
+
+def _start(offset: int, count: int, size: int, dialect: Dialect) -> int:
+    """Return the offset at which the page starts."""
+    if dialect.from_ignored:
+        return 0
+    if not offset or offset < count or dialect.from_behind == "empty":
+        return offset
+    if dialect.from_behind == "refuse":
+        reject_value("from", dialect)
+    if dialect.from_behind == "error500":
+        raise QueryFailedError
+    return max(count - 1, 0) // max(size, 1) * size
 
 
 def _end(offset: int, end: int, size: int, dialect: Dialect) -> int:

@@ -34,6 +34,7 @@ class ServerLimits:
         self.suspect_totals = {*LIKELY_LIMITS[3:]}
         self.total_is_reliable = True  # whether totals have been right so far
         self.total_exceeds_page = False  # whether a total was greater than the rows of its page
+        self.total_exceeds_end = False  # whether one was greater than the end of its page
         self.firm_overlaps = 0  # consecutive wide overlaps of pages whose rows kept their order
         self.needs_single_pages = False  # whether each window must fit a page: the order changes
 
@@ -63,9 +64,10 @@ class ServerLimits:
                 self.reachable_rows = max(self.reachable_rows, min(self.deepest_row, _MAX_ROWS))
             if total > 2 * (offset + rows):
                 self.full_page_rows = rows
-        # A total may count only the rows of its page.
+        # A total may count only the rows of its page, or those up to its end.
         if total > rows and total >= offset + rows:
             self.total_exceeds_page = True
+            self.total_exceeds_end = self.total_exceeds_end or total > offset + rows
         if offset and rows > 1 and total == rows and not self.total_exceeds_page:
             self.total_is_reliable = False
 

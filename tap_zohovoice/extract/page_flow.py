@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import islice
 from typing import Literal
 
 from tap_zohovoice.exceptions import (
@@ -132,15 +133,28 @@ class PageFlow:
         # The last row is requested again: if it is not where it was, rows have moved.
         overlap = self._pass.choose_overlap(page)
         offset = end - overlap
-        following = yield from self._get(offset)
+        is_end = not overlap and len(page.rows) < page.size
+        following = yield from self._get(offset, is_end=is_end)
         is_known = bool(following.rows) and following.rows[0].logid in self._pass.seen
         if overlap and not is_known:
             return (yield from self._step_back(offset, following))
         if following.rows:
+            is_over = self._is_over(following, overlap, is_end=is_end)
             self._pass.check_seam(page, following, self.calls.kept)
-            return offset, following
+            return offset, None if is_over else following
         self._check_unexpected_end(offset, following)
         return offset, None
+
+    def _is_over(self, page: Page, overlap: int, *, is_end: bool) -> bool:
+        """Return whether a page repeats the last rows, since calls arrived before them.
+
+        Behind the end, a server may return any rows again, such as those of the last page.
+        """
+        ids, seen = [row.logid for row in page.rows], self._pass.seen
+        if len(ids) == overlap or not seen.keys() >= set(ids):
+            return False
+        is_tail = ids == [*islice(reversed(seen), len(ids))][::-1]
+        return is_end or (is_tail and len(ids) < self._longest)
 
     def _check_length(self) -> Flow[None]:
         """Check that a window without a total is not too large, by a request for a later row."""
@@ -156,10 +170,12 @@ class PageFlow:
         if any(row.logid not in self.calls.kept for row in page.rows):
             raise WindowTooLargeError(None)
 
-    def _get(self, offset: int) -> Flow[Page]:
+    def _get(self, offset: int, *, is_end: bool = False) -> Flow[Page]:
         try:
             page = yield from self.request_page(offset, is_probe=self.is_silent and not offset)
         except RequestFailedError as error:
+            if is_end and not error.concerns_all:  # there may be no such row
+                return Page([], None, self.limits.size)
             # Some search engines respond with a server error beyond their limit, even if the rows
             # end before it.
             is_beyond = offset + self.limits.size > self.limits.confirmed_end
@@ -196,10 +212,12 @@ class PageFlow:
         self._has_ended = bool(offset) and length == self._pass.overlap < self._longest
         if offset + length != page.total:  # more rows than the total prove that it is wrong
             return page.total is None and self._has_ended
-        # A total may count only the rows of its page, until one does not, or its end is verified.
-        # A page as long as the longest may have been capped.
-        verified = min(self.limits.proven_page_rows, self.limits.longest_page_rows - 1)
-        is_counted = bool(offset) or self.limits.total_exceeds_page or length <= verified
+        # A total may count only the rows of its page, or those up to its end, until one does not,
+        # or its end is verified. A page as long as the longest may have been capped.
+        limits = self.limits
+        longest = limits.longest_page_rows - (not limits.total_exceeds_page)
+        is_verified = not offset and length <= min(limits.proven_page_rows, longest)
+        is_counted = limits.total_exceeds_end or self._has_ended or is_verified
         is_full = length >= page.size or (offset > 0 and length >= self._longest)
         return is_counted and not is_full and length % _ROUND_PAGE != 0
 

@@ -122,7 +122,7 @@ class WindowPass:
         """
         if not keeps_order or (self._limits.needs_single_pages and not self.is_single_page):
             # Only a total proves that all rows were received if their order changes.
-            return self.has_trusted_total and calls >= max(self.totals)
+            return self.has_trusted_total and calls == max(self.totals)
         if not self.has_trusted_total or self.passed_cutoff:
             return True
         # Several rows of one id count in the total, but not those that a shift of rows repeats.
