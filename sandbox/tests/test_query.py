@@ -190,6 +190,15 @@ def test_total_of_the_page_alone(total: str, expected: list[int]) -> None:
     assert totals == expected
 
 
+def test_small_size_is_refused() -> None:
+    assert len(run(LogQuery(0, 50), 150, min_size=50).rows) == 50
+    assert rejected_parameter(LogQuery(0, 49), min_size=50) == "size"
+
+
+def test_groups_are_in_order_of_time() -> None:
+    assert run(LogQuery(0, 4), 5, order="grouped").rows == [4, 2, 0, 3]
+
+
 def test_offset_behind_the_last_row() -> None:
     behind = LogQuery(150, 60)
     assert not run(behind, 150).rows

@@ -12,7 +12,7 @@ from zoho_voice_sandbox.sms_dialect import SmsDialect
 from zoho_voice_sandbox.status_dialect import StatusDialect
 
 Order: TypeAlias = Literal[
-    "newest", "oldest", "logid", "shifting", "swapping", "replicas", "rotating"
+    "newest", "oldest", "logid", "grouped", "shifting", "swapping", "replicas", "rotating"
 ]
 OffsetOver: TypeAlias = Literal["refuse", "empty", "empty_uncounted", "error500", "cut"]
 Total: TypeAlias = Literal[
@@ -78,7 +78,8 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     """Behaviour for everything that is not documented; the defaults are the most likely.
 
     Attributes:
-        order: Order of the rows. `logid` is unrelated to time. With the last four, the order
+        order: Order of the rows. `logid` is unrelated to time; `grouped` has two groups of calls,
+            each from the newest to the oldest. With the last four, the order
             changes from request to request: any rows change places (`shifting`), only adjacent
             rows do (`swapping`), each request gets one of `replicas` fixed orders, or begins at
             another row (`rotating`).
@@ -99,6 +100,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         wrong_start: Form of wrong times of some calls, which are still filed under the right day:
             in seconds instead of milliseconds, of a clock that was reset to 2000-01-01, or 0.
         wrong_start_every: About one of this number of calls has wrong times.
+        min_size: Smallest `size` that is not refused.
         max_size: Most rows in a page, None for any number.
         size_over: Response to a larger `size`: it is capped or refused; the server fails, closes
             the connection after `give_up_seconds` or in the body, or sends only the total, or no
@@ -165,6 +167,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     retention_refused: Literal["start", "end"] = "start"
     wrong_start: WrongStart = "none"
     wrong_start_every: int = 50
+    min_size: int = 0
     max_size: int | None = None
     size_over: SizeOver = "cap"
     give_up_seconds: float = 300.0

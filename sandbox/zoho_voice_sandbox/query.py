@@ -206,12 +206,12 @@ def run_query(
 
 def _granted_size(size: int, dialect: Dialect) -> int:
     """Return the number of rows of a full page."""
-    if dialect.max_size is None or size <= dialect.max_size:
+    if dialect.min_size <= size <= (dialect.max_size or size):
         return size
-    if dialect.size_over == "refuse":
+    if size < dialect.min_size or dialect.size_over == "refuse":
         reject_value("size" if dialect.size_named else "", dialect)
     if dialect.size_over == "cap":
-        return dialect.max_size
+        return dialect.max_size or size
     if dialect.size_over == "empty" or dialect.size_over == "nothing":  # noqa: PLR1714 - narrows
         return 0
     raise QueryFailedError(dialect.size_over)

@@ -106,7 +106,7 @@ class ResultBuilder:
         self._start = format_timestamp(start)
         self._end = format_timestamp(end) if end else "~"  # sorts after all timestamps
         self._previous: Mapping[str, str] = {}  # start of the calls of the window before
-        self._emitted: Mapping[str, object] = {}  # of types of a day; else empty
+        self._emitted: Mapping[str, int] = {}  # number of legs, of types of a day; else empty
         self._strays = 0
         self._differing = 0  # calls with several rows that differ
 
@@ -165,6 +165,6 @@ class ResultBuilder:
     def _get_fresh(self, calls: CallRows) -> dict[str, SerializedRecord]:
         """Return the rows that no result of the current window has yet, or not with all legs."""
         legs = Counter(leg.logid for leg in calls.legs)
-        versions = {key: (row, legs[key]) for key, row in calls.kept.items()}
-        before, self._emitted = self._emitted, {**self._emitted, **versions}
-        return {key: row for key, row in calls.kept.items() if before.get(key) != versions[key]}
+        counts = {key: legs[key] for key in calls.kept}
+        before, self._emitted = self._emitted, {**self._emitted, **counts}
+        return {key: row for key, row in calls.kept.items() if before.get(key) != counts[key]}

@@ -9,6 +9,7 @@ from tap_zohovoice.singer.json import SerializedRecord
 _WIDE_OVERLAP = 20  # rows that prove their order, where no total does
 _ENOUGH_OVERLAPS = 10  # consecutive wide ones, after which one row shows whether rows moved
 _MIN_ROWS_OF_ORDER = 20  # of a page that shows an order
+_MIN_FRESH_SHARE = 0.1  # new rows of a page, unless the server returns the same rows again
 
 
 class WindowPass:
@@ -28,7 +29,7 @@ class WindowPass:
         self._cutoff = cutoff  # timestamp; calls that started before are too old
         self._descends = True  # whether rows came newest first so far
         self._last = "~"  # timestamp of the last row so far
-        self.stale_pages = 0  # consecutive last pages without a new row
+        self.stale_pages = 0  # consecutive last pages with hardly a new row
         self.overlap = 1  # rows requested again, of the last page that has others
         self._repeats = 0  # rows received again without being requested again
 
@@ -40,7 +41,8 @@ class WindowPass:
     def add(self, page: Page, offset: int) -> None:
         """Add the rows of a page."""
         fresh = [row.start_time for row in page.rows if row.logid not in self.seen]
-        self.stale_pages = 0 if fresh else self.stale_pages + 1
+        is_stale = len(fresh) < _MIN_FRESH_SHARE * len(page.rows)  # a few calls may have arrived
+        self.stale_pages = self.stale_pages + 1 if is_stale else 0
         if fresh:
             self._observe_order(fresh)
         self.row_count = offset + len(page.rows)
@@ -58,6 +60,11 @@ class WindowPass:
         is_behind = timestamps[-1] < timestamps[0] < self._cutoff
         is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
         self.passed_cutoff = self._descends and is_behind and is_enough
+
+    def observe_later(self, page: Page) -> None:
+        """Observe rows that were not reached yet, which must not be newer than the last one."""
+        self._descends = all(row.start_time <= self._last for row in page.rows)
+        self.passed_cutoff = self._descends
 
     def choose_overlap(self, page: Page) -> int:
         """Return how many rows of a page to request again; none if it has no others.

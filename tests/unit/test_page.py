@@ -17,11 +17,13 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
-from tap_zohovoice.extract.legs import add_other_rows
+from tap_zohovoice.extract.legs import CallRows, add_other_rows
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import PageFlow
 from tap_zohovoice.extract.page_size import PageRequester
+from tap_zohovoice.extract.results import Checkpoint, ResultBuilder
 from tap_zohovoice.extract.window_pass import WindowPass
+from tap_zohovoice.extract.windows import DateWindow
 from tap_zohovoice.pagination import Page, PageRequest
 from tap_zohovoice.singer.json import SerializedRecord
 from tests.support.reading import drive
@@ -241,3 +243,13 @@ def test_error_that_has_another_reason_is_raised(error: ZohoVoiceError) -> None:
     with pytest.raises(type(error)) as raised:
         sizes_of(PageRequester(None), 100, error)
     assert raised.value is error
+
+
+def test_call_of_a_dense_day_is_emitted_once_although_its_values_change() -> None:
+    window = DateWindow(dt.date(2026, 2, 10), dt.date(2026, 2, 10))
+    builder, counts = ResultBuilder(NOW - dt.timedelta(30), NOW), []
+    for value in "abc":
+        calls = CallRows()
+        calls.add([row("1", extra={"url": value})], lambda _: False)
+        counts.append(len(builder.build(window, calls, Checkpoint(window)).rows))
+    assert counts == [1, 0, 0]
