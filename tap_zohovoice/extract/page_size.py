@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from tap_zohovoice.exceptions import (
+    InvalidParameterError,
     RateLimitLockoutError,
     RequestFailedError,
     RetriesExhaustedError,
@@ -35,6 +36,7 @@ class PageRequester:
         self.size = self._base = self._wish  # in use, and that of first pages at least
         self._untried = [] if size else [*_LARGER_SIZES]
         self._is_fixed = bool(size)
+        self._least = _LEAST_SIZE  # where no rows are expected, or hidden by a larger size
         self.proven = 0  # the largest size for which the server has returned rows
         self._has_full_page = False  # whether more rows than the base may follow
 
@@ -104,7 +106,7 @@ class PageRequester:
     @property
     def _small_size(self) -> int:
         """The size that is sufficient where no rows are expected."""
-        return _LEAST_SIZE if self._is_unproven else self._base
+        return self._least if self._is_unproven else self._base
 
     def _observe(self, request: PageRequest, page: Page) -> None:
         """Observe which size has returned rows, and whether more than the base may follow."""
@@ -154,6 +156,8 @@ class PageRequester:
             except ZohoVoiceError as error:
                 if may_be_offset and isinstance(error, RequestFailedError):
                     limits.large_end = offset + self._base
+                elif size < self._base and _may_reject_size(error):
+                    is_silent = False
                 elif not self._lower_after(error, is_beyond=is_beyond):
                     raise
             else:
@@ -167,10 +171,15 @@ class PageRequester:
         # The lookback of the next run covers a few days, even if the size is granted no more.
         is_safe = page.size <= self._base and (days[1] - days[0]).days < TRUSTED_DAYS
         is_expected = request.is_probe or limits.was_silent or (is_safe and not limits.deepest_row)
-        size = self._small_size if is_expected else min(_LEAST_SIZE, self._base)
+        size = self._small_size if is_expected else min(self._least, self._base)
         if page.size <= size:
             return page
-        page = yield replace(request, size=size)
+        try:
+            page = yield replace(request, size=size)
+        except InvalidParameterError as error:
+            if not _may_reject_size(error):
+                raise
+            self._least = self._base  # what the server does not grant, it rejects
         if page.rows:
             self._lower_granted()
             self.proven = 0
@@ -205,3 +214,7 @@ class PageRequester:
         """Return the size of a page that ends where offsets may end, but at least the base."""
         end = max(limits.large_end, limits.confirmed_end)
         return min(size, max(end - offset, self._base))
+
+
+def _may_reject_size(error: ZohoVoiceError) -> bool:
+    return isinstance(error, InvalidParameterError) and error.rejected != "dates"
