@@ -60,6 +60,10 @@ class InvalidInputError(ConfigValidationError):
         super().__init__("; ".join(lines), errors=list(lines))
 
 
+class MissingCallsError(ZohoVoiceError):
+    """Calls that were received before are not returned for their days."""
+
+
 class RetryableError(RequestError, RetriableAPIError):
     """A failed attempt that a retry may fix."""
 

@@ -63,6 +63,7 @@ class PageRequest:
     name: str  # what the page is part of, for errors
     retry_limits: RetryLimits = DEFAULT_LIMITS
     is_probe: bool = False  # whether it is expected to have no rows
+    had_rows: bool = False  # whether rows of it were received before
 
     def to_query_params(self) -> dict[str, str]:
         """Return all query parameters."""
@@ -71,6 +72,9 @@ class PageRequest:
     def parse(self, body: Mapping[str, Any], convert: Callable[[object], dict[str, Any]]) -> "Page":
         """Parse the response; the errors are those of `parse_rows` and `convert_rows`."""
         logs, total = parse_rows(body, "logs", self.offset)
+        if self.had_rows and not logs:
+            message = "no rows although there were some before"
+            raise UnexpectedResponseError(message)
         records = convert_rows(logs, convert, self.offset, self.name)
         return Page([*map(SerializedRecord.from_record, records)], total, self.size)
 

@@ -23,6 +23,7 @@ Split = Literal["days", "types", "cut", "nothing"]
 
 _LOGGER = logging.getLogger("tap-zohovoice.windows")
 _MAX_REREADS = 3
+MAX_DELETED = 25  # calls that may be deleted during a run
 TRACK_TOTAL_HITS_CAP = 10_000  # at which search engines stop counting by default
 _MAX_STALE_PAGES = 30  # without a new row; fewer may be due to calls that arrive meanwhile
 _ROUND_PAGE = 50  # servers cap pages at round numbers, so a page of such a length may be capped
@@ -183,7 +184,9 @@ class PageFlow:
 
     def _get(self, offset: int, *, is_end: bool = False) -> Flow[Page]:
         try:
-            page = yield from self.request_page(offset, is_probe=self.is_silent and not offset)
+            had_rows = not offset and len(self.calls.kept) > MAX_DELETED
+            is_probe = self.is_silent and not offset
+            page = yield from self.request_page(offset, is_probe=is_probe, had_rows=had_rows)
         except RequestFailedError as error:
             if is_end and not error.concerns_all:  # there may be no such row
                 return Page([], None, self.limits.size)

@@ -46,6 +46,11 @@ class CallLogReader:
         self._stopped_at: Checkpoint | None = None
         self._can_split_types = "callType" not in filters
 
+    @property
+    def expects_rows(self) -> bool:
+        """Whether calls were received that no result has yet."""
+        return bool(self._results.received)
+
     def continue_at(self, checkpoint: Checkpoint) -> bool:
         """Continue where a run was stopped; return whether the range has that day."""
         self._stopped_at = checkpoint
@@ -106,6 +111,7 @@ class CallLogReader:
         stopped, self._stopped_at = self._stopped_at, None
         if stopped and stopped.window == window and stopped.call_types:
             attempts.insert(0, stopped.call_types)  # go on with the other types
+            self._results.received.clear()
         for known in attempts if self._can_split_types else []:
             with suppress(WindowTooLargeError):
                 return (yield from self._read_by_call_type(window, error.total, known))
@@ -158,6 +164,7 @@ class CallLogReader:
 
     def _observe(self, window: DateWindow, page: Page) -> None:
         self._recovery.observe()
+        self._results.observe(window, page)
         ids = (row.logid for row in page.rows)
         self.on_page(ids, page.total, self.planner.share_of(window))
         if not self.planner.boundary.is_inclusive:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tap_zohovoice._time import format_timestamp, parse_date
-from tap_zohovoice.exceptions import ZohoVoiceError
+from tap_zohovoice.exceptions import MissingCallsError, ZohoVoiceError
 from tap_zohovoice.extract.legs import CallRows
+from tap_zohovoice.extract.page_flow import MAX_DELETED
 from tap_zohovoice.extract.windows import MIN_UTC_OFFSET, DateWindow
+from tap_zohovoice.pagination import Page
 from tap_zohovoice.singer.json import SerializedRecord
 
 _LOGGER = logging.getLogger("tap-zohovoice.windows")
@@ -107,8 +109,15 @@ class ResultBuilder:
         self._end = format_timestamp(end) if end else "~"  # sorts after all timestamps
         self._previous: Mapping[str, str] = {}  # start of the calls of the window before
         self._emitted: Mapping[str, int] = {}  # number of legs, of types of a day; else empty
+        self.received: dict[str, dt.date] = {}
+        """Calls that no result has yet, and the last of the days for which they were received."""
         self._strays = 0
         self._differing = 0  # calls with several rows that differ
+
+    def observe(self, window: DateWindow, page: Page) -> None:
+        """Observe a page, whose calls must be in a result of its days."""
+        rows = (row.logid for row in page.rows if row.start_time >= self._start)
+        self.received |= dict.fromkeys(rows, window.last)
 
     def build(
         self,
@@ -120,8 +129,11 @@ class ResultBuilder:
         """Build the result of a window, or of the types of its calls that are read so far.
 
         Raises:
-            ZohoVoiceError: If the calls are not of the days that were requested.
+            ZohoVoiceError: If the calls are not of the days that were requested, or if many calls
+                that were received before are not among them.
         """
+        if covered_until:
+            self._check_received(window, calls)
         found = self._get_fresh(calls) if self._emitted or not covered_until else calls.kept
         previous = self._previous  # a row of these that starts later is another leg of its call
         repeated = found.keys() & previous.keys()
@@ -146,6 +158,16 @@ class ResultBuilder:
             start, end = self._start, self._end
             legs = [leg for leg in legs if leg.logid in known or start <= leg.start_time < end]
         return WindowResult(window, rows, strays, legs, covered_until, checkpoint)
+
+    def _check_received(self, window: DateWindow, calls: CallRows) -> None:
+        for key in calls.kept:
+            self.received.pop(key, None)
+        gone = [key for key, last in self.received.items() if last <= window.last]
+        if len(gone) > MAX_DELETED:
+            message = f"Zoho no longer returns {len(gone)} calls that it returned; run again later"
+            raise MissingCallsError(message)
+        for key in gone:
+            del self.received[key]
 
     def log_warnings(self) -> None:
         """Log how many calls had several rows, or were far outside the requested days."""

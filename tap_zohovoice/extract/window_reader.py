@@ -62,11 +62,16 @@ class WindowReader:
         return PageFlow(request, self.limits, split=split, name=str(window), cutoff=self.cutoff)
 
     def request_page(
-        self, window: DateWindow, offset: int = 0, *, is_probe: bool = False
+        self,
+        window: DateWindow,
+        offset: int = 0,
+        *,
+        is_probe: bool = False,
+        had_rows: bool = False,
     ) -> Flow[Page]:
         """Request a page; a probe is expected to have no rows, and has none if an offset fails."""
         params, name = self.params_of(window), str(window)
-        request = PageRequest(offset, 0, params, name, is_probe=is_probe)
+        request = PageRequest(offset, 0, params, name, is_probe=is_probe, had_rows=had_rows)
         try:
             page = yield from self.pages.request(request, self.limits)
         except RequestFailedError:

@@ -10,6 +10,7 @@ from singer_sdk.helpers.types import Context
 from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.client import ZohoVoiceStream
+from tap_zohovoice.exceptions import MissingCallsError
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint, WindowResult
 from tap_zohovoice.extract.windows import DAY
@@ -71,6 +72,10 @@ class IncrementalStream(ZohoVoiceStream):
                     progress.finish_window(window.window, len(window.rows) + len(window.strays))
                 if self.get_context_state(context).pop(CHECKPOINT, None):
                     self.write_state()  # no window came after it: all days are rejected
+            except MissingCallsError:
+                self.get_context_state(context).pop(CHECKPOINT, None)
+                self.write_state()
+                raise
             finally:
                 self.converter.log_undeclared()
                 progress.finish(self.item_label, services.tokens.fetched)
@@ -104,8 +109,9 @@ class IncrementalStream(ZohoVoiceStream):
             newest = window.rows[-1].start_time
             self.advance_bookmark(min(newest, latest), context)
             state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.max_bookmark))
-        elif latest and window.covered_until:  # calls may appear later
-            lookback = max(self.services.settings.lookback, DAY)
+        # If received calls are missing in the end, these days may have had calls too.
+        elif latest and window.covered_until and not self.reader.expects_rows:
+            lookback = max(self.services.settings.lookback, DAY)  # calls may appear later
             safe = min(window.covered_until, self.services.present) - lookback
             self.advance_bookmark(format_timestamp(max(safe, start)), context)
         self.set_checkpoint(window.checkpoint, state)

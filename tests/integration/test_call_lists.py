@@ -2,12 +2,14 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+from requests_mock import Mocker
 
 from tests.support.account import Account, Accounts
-from tests.support.calls import call, history, milliseconds
+from tests.support.calls import call, history, milliseconds, server_ids
 from tests.support.cli import NOW, Run, bookmark, selecting
 from tests.support.recordings import file_names
 
@@ -245,3 +247,27 @@ def test_phone_that_is_ahead_moves_no_bookmark(account: Accounts) -> None:
             assert bookmark(message["value"]) <= unread
         elif message["type"] == "RECORD" and not message["record"]["logid"].startswith("ahead"):
             unread = min(unread, message["record"]["start_time"])
+
+
+@pytest.mark.parametrize("total", ["exact", "absent"])
+@pytest.mark.parametrize("first_empty", [2, 3, 5, 12, 40])
+def test_lists_that_become_empty_lose_no_call(
+    account: Accounts, total: Any, first_empty: int
+) -> None:
+    sent, empty = count(1), {"logs": [], "status": "200"}
+    with account(3_000, max_size=50, total=total) as box:
+        with Mocker(real_http=True) as mock:
+            url = f"{box.url}/rest/json/zv/logs"
+            mock.get(url, json=empty, additional_matcher=lambda _: next(sent) >= first_empty)
+            run = box.fail(r"^Zoho no longer returns \d+ calls that it returned; run again later$")
+        following = box.succeed(state=run.states[-1] if run.states else None)
+        assert {*run.ids, *following.ids} == server_ids(box)
+
+
+@pytest.mark.parametrize("lasting", [1, 3])
+def test_lists_that_are_empty_for_a_while_lose_no_call(account: Accounts, lasting: int) -> None:
+    sent = count(1)
+    with account(450, total="absent") as box, Mocker(real_http=True) as mock:
+        url = f"{box.url}/rest/json/zv/logs"
+        mock.get(url, json={"logs": []}, additional_matcher=lambda _: 1 < next(sent) <= 1 + lasting)
+        box.read()

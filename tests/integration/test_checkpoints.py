@@ -156,7 +156,7 @@ def test_dense_day_ends_in_stopped_runs(account: Accounts, calls: Any, server: A
     assert len(ids) <= 1.5 * len(set(ids))
     first = next(run for run in runs if run.ids)
     bookmarks = [state["bookmarks"]["call_logs"] for state in first.states]
-    assert max(bookmark["replication_key_value"] for bookmark in bookmarks) < "2026-01-20"
+    assert max(bookmark.get("replication_key_value", "") for bookmark in bookmarks) < "2026-01-20"
     checkpoints = [bookmark.get("checkpoint", {}) for bookmark in bookmarks]
     checkpoint = next(each for each in checkpoints if each.get("call_types"))
     # Meltano merges objects, and replaces all else; types must not outlive their day.
