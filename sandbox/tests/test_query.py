@@ -195,10 +195,6 @@ def test_small_size_is_refused() -> None:
     assert rejected_parameter(LogQuery(0, 49), min_size=50) == "size"
 
 
-def test_groups_are_in_order_of_time() -> None:
-    assert run(LogQuery(0, 4), 5, order="grouped").rows == [4, 2, 0, 3]
-
-
 def test_offset_behind_the_last_row() -> None:
     behind = LogQuery(150, 60)
     assert not run(behind, 150).rows

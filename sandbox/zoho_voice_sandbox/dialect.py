@@ -12,7 +12,7 @@ from zoho_voice_sandbox.sms_dialect import SmsDialect
 from zoho_voice_sandbox.status_dialect import StatusDialect
 
 Order: TypeAlias = Literal[
-    "newest", "oldest", "logid", "grouped", "shifting", "swapping", "replicas", "rotating"
+    "newest", "oldest", "logid", "shifting", "swapping", "replicas", "rotating"
 ]
 OffsetOver: TypeAlias = Literal["refuse", "empty", "empty_uncounted", "error500", "cut"]
 Total: TypeAlias = Literal[
@@ -78,8 +78,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     """Behaviour for everything that is not documented; the defaults are the most likely.
 
     Attributes:
-        order: Order of the rows. `logid` is unrelated to time; `grouped` has two groups of calls,
-            each from the newest to the oldest. With the last four, the order
+        order: Order of the rows. `logid` is unrelated to time. With the last four, the order
             changes from request to request: any rows change places (`shifting`), only adjacent
             rows do (`swapping`), each request gets one of `replicas` fixed orders, or begins at
             another row (`rotating`).

@@ -29,9 +29,8 @@ def order_places(
     if dialect.order in {"oldest", "logid"}:
         return offsets
     newest = range(count - 1 - offsets.start, count - 1 - offsets.stop, -1)
-    if dialect.order in {"newest", "grouped"}:
-        slots = slice(offsets.start, offsets.stop)
-        return newest if dialect.order == "newest" else _group(count)[slots]
+    if dialect.order == "newest":
+        return newest
     if dialect.order == "rotating":
         shift = request_number * (dialect.order_reach or 7)
         return [count - 1 - (offset + shift) % count for offset in offsets]
@@ -43,11 +42,6 @@ def order_places(
         seed = f"{dialect.order_seed} replica {dice.randrange(dialect.replicas)}"
         return _replica(count, dialect.order_reach, seed)[offsets.start : offsets.stop]
     return _shuffle(count, dialect.order_reach, dice)[offsets.start : offsets.stop]
-
-
-def _group(count: int) -> list[int]:
-    """Return all places: every other one, and then the others, each from the newest."""
-    return [*range(count - 1, -1, -2), *range(count - 2, -1, -2)]
 
 
 @lru_cache(maxsize=8)

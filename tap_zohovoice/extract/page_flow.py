@@ -116,23 +116,12 @@ class PageFlow:
                     "run again later, and report it to Zoho's support if it persists"
                 )
                 raise ZohoVoiceError(message)
-            if self._pass.passed_cutoff:
-                yield from self._check_cutoff(offset + len(page.rows))
             if self._pass.passed_cutoff or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
         self._pass.is_single_page = self._pass.row_count == len(first.rows)
         if self._pass.is_single_page and not self._pass.passed_cutoff:
             self.limits.proven_page_rows = max(self.limits.proven_page_rows, self._pass.row_count)
-
-    def _check_cutoff(self, end: int) -> Flow[None]:
-        """Check that later rows are older too, not of a group such as another type of call."""
-        left = max(self._pass.totals) - end if self._pass.has_trusted_total else 0
-        if left > self.limits.size:
-            page = yield from self.request_page(end + left // 2, is_probe=True)
-            self._pass.observe_later(page)
-        elif left > 0:
-            self._pass.passed_cutoff = False  # to read them takes no more requests
 
     def _get_next(self, offset: int, page: Page) -> Flow[tuple[int, Page | None]]:
         """Get the page after a page with its offset; None at the end."""

@@ -61,11 +61,6 @@ class WindowPass:
         is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
         self.passed_cutoff = self._descends and is_behind and is_enough
 
-    def observe_later(self, page: Page) -> None:
-        """Observe rows that were not reached yet, which must not be newer than the last one."""
-        self._descends = all(row.start_time <= self._last for row in page.rows)
-        self.passed_cutoff = self._descends
-
     def choose_overlap(self, page: Page) -> int:
         """Return how many rows of a page to request again; none if it has no others.
 
