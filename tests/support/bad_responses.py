@@ -111,6 +111,7 @@ _NASTY: dict[str, bytes | BadResponse] = {
     "a million empty rows": listed(*["{}"] * 1_000_000),
     "a gzip bomb": BadResponse(gzip.compress(bytes(40_000_000), 1), headers=GZIP),
     "too late for the calendar": BadResponse(b"", 429, (("Retry-After", "9" * 30),)),
+    "a time to wait": BadResponse(b"", 503, (("Retry-After", "600"),)),
     "a moment that never was": BadResponse(b"", 503, (("Retry-After", "Wed, 99 Foo 0000"),)),
 }
 NASTY: dict[str, BadResponse] = {

@@ -230,6 +230,8 @@ class ScenarioRun:
         # of killed runs.
         seconds = 60 * (api.requests / max(scenario.calls - 1, 1) + 1) + 120
         seconds += 610 * (api.locks + 1) + 130 * mishaps
+        # Zoho Accounts may ask for ten minutes each time.
+        seconds += 600 * sum(isinstance(fault, BadResponse) for fault in api.tokens_failed)
         seconds += (api.requests + api.tokens) * scenario.latency
         seconds += 12 * api.requests * (scenario.account.dialect.offset_over == "error500")
         seconds += 6.1 * 3600 * _has_bad_response(api.fired.values()) * mishaps
