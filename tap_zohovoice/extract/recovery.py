@@ -27,15 +27,21 @@ class Recovery:
         self._recent = today - 3 * DAY
         self._refusals: set[str] = set()  # texts that do not name what is rejected
         self._retries_size = False
+        self._least_days = 2  # 1, if a single day was accepted where two days were rejected
         self._range_days = planner.range_days  # when a page was read last
         self._has_read = False  # a page, or the answer whether old days are rejected
 
     def observe(self) -> None:
         """Observe that a page was read."""
         self._has_read = True
-        if self._retries_size:  # days were not the reason
+        if self._retries_size:  # days were not the only reason, and maybe none
+            self._least_days = min(self._least_days, self._planner.range_days)
             self._planner.range_days = self._range_days
         self._retries_size, self._range_days = False, self._planner.range_days
+
+    @property
+    def _min_days(self) -> int:
+        return min(self._planner.min_days, self._least_days)
 
     def plan_retry(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
         """Plan fewer days or rows after a failure; return whether to request the window again."""
@@ -77,7 +83,7 @@ class Recovery:
         if not is_planned and rejected != "size":
             is_planned = yield from self._skip_rejected_past(window)
         # Where two days are accepted, `toDate` may be exclusive: one has no rows, without an error.
-        is_long, recent = window.days > self._planner.min_days, self._recent
+        is_long, recent = window.days > self._min_days, self._recent
         if not (is_planned or is_long or self._has_read or (yield from self._accepts(recent))):
             is_long = yield from self._accepts(recent, last=recent)  # so this is no outage
         if is_long and not is_planned:
@@ -90,7 +96,7 @@ class Recovery:
             self._planner.range_days = SHORT_RANGE_DAYS
             return True
         # If `toDate` is exclusive, a single day has no rows, without an error.
-        if window.days > self._planner.min_days:
+        if window.days > self._min_days:
             return self._planner.halve(window)
         # A server that fails for a day because it is in the future fails for later ones too.
         is_future = window.last >= self._today and not (yield from self._accepts(window.last + DAY))
