@@ -25,7 +25,7 @@ _LOGGER = logging.getLogger("tap-zohovoice.windows")
 _MAX_REREADS = 3
 MAX_DELETED = 25  # calls that may be deleted during a run
 TRACK_TOTAL_HITS_CAP = 10_000  # at which search engines stop counting by default
-_MAX_STALE_PAGES = 30  # without a new row; fewer may be due to calls that arrive meanwhile
+_MAX_STALE_PAGES = 30  # with hardly a new row; fewer may be due to calls that arrive meanwhile
 _ROUND_PAGE = 50  # servers cap pages at round numbers, so a page of such a length may be capped
 _ROUND_LIMITS = 100, 128  # multiples of these or of 10: a list of such a length may be cut off
 

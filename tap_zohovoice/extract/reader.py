@@ -111,7 +111,7 @@ class CallLogReader:
         stopped, self._stopped_at = self._stopped_at, None
         if stopped and stopped.window == window and stopped.call_types:
             attempts.insert(0, stopped.call_types)  # go on with the other types
-            self._results.received.clear()
+            self._results.received.clear()  # those of the types that are known do not come again
         for known in attempts if self._can_split_types else []:
             with suppress(WindowTooLargeError):
                 return (yield from self._read_by_call_type(window, error.total, known))

@@ -19,7 +19,7 @@ _FIRST = (
     r"A|Access|Account|Agent|All|An|Api|Auth\w*|Bad|Blocked|Calls?|Cannot|Client|Conflict|Could"
     r"|Data|Database|Dates?|Denied|Duplicate|Error|Exceeded|Expired|Extra|Failed|File|Forbidden"
     r"|Gateway|Internal|Invalid|It|Limit|Locked|Logs?|Maximum|Missing|Must|No|Not|Number|Only"
-    r"|Pages?|Parameter|Pattern|Permission|Please|Range|Rate|Request|Requests|Resource|Server"
+    r"|Pages?|Parameter|Pattern|Permission|Please|Range|Rate|Requests?|Resource|Server"
     r"|Service|Session|Size|Something|Sorry|Suspended|Temporary|That|The|There|This|Threshold"
     r"|Throttl\w*|Time|To|Token|Too|Total|Try|Un\w+d|Unable|Unknown|Usage|User|Value|We|Wrong"
     r"|Your?"

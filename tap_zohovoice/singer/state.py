@@ -14,12 +14,14 @@ from tap_zohovoice.singer.json import within_depth
 
 Bookmark = dict[str, Any]
 _LOGGER = logging.getLogger("tap-zohovoice.state")
-NEWEST = "newest_start_time"  # member of a bookmark: start of the newest call that was emitted
+NEWEST = "newest_start_time"  # member of a bookmark, as all: start of the newest emitted call
+FAILURES = "open_failures"  # keys whose last record is an error
+LATEST = "latest_emitted"  # start of the newest item that has a record without an error
+VERIFIED_UNTIL = "files_verified_until"  # start of the last final file
+IN_BOTH = "in_both_lists"  # whether archived messages are among the others
+_MEMBER_TYPES: dict[str, type] = {FAILURES: list, LATEST: str, VERIFIED_UNTIL: str, IN_BOTH: bool}
 _CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning
 _VALUE = "replication_key_value"
-# Further members of bookmarks, which the modules of `streams/` define.
-_MEMBER_TYPES: dict[str, type] = {"open_failures": list, "in_both_lists": bool}
-_MEMBER_TYPES |= dict.fromkeys(("latest_emitted", "files_verified_until"), str)
 # Names under which loaders and Meltano keep a state; a partial state overrides the rest.
 _WRAPPERS = (
     *("value", "state", "singer_state"),

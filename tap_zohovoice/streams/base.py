@@ -72,7 +72,7 @@ class IncrementalStream(ZohoVoiceStream):
                     progress.finish_window(window.window, len(window.rows) + len(window.strays))
                 if self.get_context_state(context).pop(CHECKPOINT, None):
                     self.write_state()  # no window came after it: all days are rejected
-            except MissingCallsError:
+            except MissingCallsError:  # the next run begins at the bookmark, before these days
                 self.get_context_state(context).pop(CHECKPOINT, None)
                 self.write_state()
                 raise

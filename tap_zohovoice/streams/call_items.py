@@ -23,6 +23,7 @@ from tap_zohovoice.progress import DownloadProgress
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import INTEGER, NUMBER, STRING
 from tap_zohovoice.services import Services
+from tap_zohovoice.singer.state import FAILURES, LATEST
 from tap_zohovoice.streams.base import IncrementalStream
 
 LIST_FILTERS = {"recording": "isRecording", "voicemail": "isVoiceMail"}
@@ -31,8 +32,6 @@ FILE_FIELDS = {"recording": "call_recording", "voicemail": "voicemail"}
 """Kind, and the field of a call log that names the file."""
 _DEDUPE_WINDOW = 50_000  # keys that are remembered, as two legs of a call may have the same file
 _STATE_ITEMS = 10  # items after which STATE is written, where they take requests
-FAILURES = "open_failures"  # member of a bookmark: keys whose last record is an error
-LATEST = "latest_emitted"  # the same: start of the newest item that has a record without an error
 _MAX_FAILURES = 1_000
 
 

@@ -10,9 +10,9 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import format_timestamp
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import BOOLEAN, ID, INTEGER, OBJECT, STRING, Field, FieldType
+from tap_zohovoice.singer.state import IN_BOTH
 from tap_zohovoice.streams.lists import ListStream
 
-_IN_BOTH = "in_both_lists"  # member of a bookmark: whether archived messages are among the others
 # Source of all fields, unless a comment says otherwise: the documentation's samples.
 _WAIT_MUSIC = (
     Field("mode", STRING, "Kind of music."),
@@ -271,9 +271,9 @@ class SmsLogsStream(ListStream):
         messages.sort(key=itemgetter("submittedTime"))
         state = self.get_context_state(context)
         if known := [key(row) in others for row in messages if row["submittedTime"] >= known_from]:
-            state[_IN_BOTH] = all(known)
+            state[IN_BOTH] = all(known)
         for message in messages:
-            is_other = message["submittedTime"] < known_from and state.get(_IN_BOTH)
+            is_other = message["submittedTime"] < known_from and state.get(IN_BOTH)
             if not (is_other or key(message) in others):
                 yield {**message, "archived": is_archived}
         if messages:

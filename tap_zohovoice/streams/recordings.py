@@ -16,9 +16,8 @@ from tap_zohovoice.recordings.writer import FileWriter, Rechecks
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import INTEGER, NUMBER, STRING, Field, FieldType, build_schema
 from tap_zohovoice.services import Services
+from tap_zohovoice.singer.state import VERIFIED_UNTIL
 from tap_zohovoice.streams.call_items import CallItemStream
-
-VERIFIED_UNTIL = "files_verified_until"  # member of a bookmark: start of the last final file
 
 
 class RecordingsStream(CallItemStream):
