@@ -146,8 +146,7 @@ class RetryPolicy:
             after=self._observe,
             wait=self._find_wait,
             stop=self._is_last,
-            before_sleep=self._renew_token,
-            sleep=self._sleep,
+            sleep=self._prepare_retry,
             reraise=True,
         )
         try:
@@ -181,14 +180,12 @@ class RetryPolicy:
         is_final = self._is_trial and self._error.is_unreachable
         return is_final or self._failures[self._cause] >= self._most[self._cause]
 
-    def _renew_token(self, _: tenacity.RetryCallState) -> None:
-        """Discard a rejected token, so that the next attempt requests a new one."""
+    def _prepare_retry(self, seconds: float) -> None:
+        """Discard a token that was rejected, so that the next attempt requests a new one; wait."""
         if self._cause is TokenRejectedError and self._failures[TokenRejectedError] == 1:
             if not self.invalidate_token():
                 raise self._error
             _LOGGER.info("%s; requesting a new access token", self._error)
-
-    def _sleep(self, seconds: float) -> None:
         if seconds:
             self.limiter.wait(seconds, str(self._error))
 
