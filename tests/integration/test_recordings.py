@@ -213,6 +213,16 @@ def test_outage_keeps_bookmark_before_files(
         assert len(files(box.folder)) == 40
 
 
+def test_bookmark_stays_before_an_outage_that_ended(account: FileAccounts) -> None:
+    lost = 3 * 3 + 9  # requests for twelve files
+    with account(None, file_faults=dict.fromkeys(range(21, 21 + lost), "cut")) as box:
+        box.add_files(40)
+        run = box.read(recordings_per_request=1)
+        rows = run.rows("recordings")
+        assert [row["error"] is None for row in rows] == [True] * 20 + [False] * 12 + [True] * 8
+        assert run.bookmarks("recordings")["recording"] == rows[19]["start_time"]
+
+
 @pytest.mark.parametrize("words", ["This recording is blocked by its owner.", "try again later"])
 def test_response_like_lockout_loses_one_file(account: FileAccounts, words: str) -> None:
     with account(60) as box:
