@@ -99,8 +99,7 @@ class SQLiteSlotStore(SlotStore):
             return None
         try:
             path = self._path = self._path or store_path(self.client_id, self.url)
-            if not path.exists():
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The file is opened anew each time, so that damage, deletion and forks do no harm.
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
             with closing(connection) as file, file:
