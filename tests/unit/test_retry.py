@@ -165,6 +165,16 @@ def test_known_refusal_is_not_waited_for_again(clock: FakeClock) -> None:
     assert sum(clock.slept) > waited + 600
 
 
+def test_lockout_taken_for_a_refusal_is_waited_out_again(clock: FakeClock) -> None:
+    unsure = uncertain('HTTP 400, "limit exceeded"')
+    script = Script(clock, unsure, unsure)
+    script.fail(InvalidParameterError)
+    for waits in (2, 3):  # the smaller request fails too, and succeeds after the wait
+        script.errors = [unsure]
+        assert script.run() == "done"
+        assert sum(clock.slept) == pytest.approx(waits * 607, abs=0.1)
+
+
 def test_rejected_token_is_renewed_once(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "tap-zohovoice.client")
     script = Script(clock, REJECTED)
@@ -203,3 +213,17 @@ def test_renewal_that_was_not_possible_is_possible_later(clock: FakeClock) -> No
     script.errors = [unknown]
     assert script.run() == "done"
     assert script.renewals == 1
+
+
+def test_success_with_a_new_token_rules_out_no_lockout(clock: FakeClock) -> None:
+    script = Script(clock)
+    assert script.run() == "done"
+    unknown = InvalidParameterError("x", summary="HTTP 403", is_uncertain=True)
+    script.errors = [unknown]
+    assert script.run() == "done"
+    script.errors = [unknown, unknown]
+    script.fail(InvalidParameterError)
+    assert (script.renewals, clock.slept) == (2, [])
+    script.errors = [unknown]
+    assert script.run() == "done"
+    assert sum(clock.slept) == pytest.approx(607, abs=0.1)
