@@ -223,6 +223,15 @@ def test_bookmark_stays_before_an_outage_that_ended(account: FileAccounts) -> No
         assert run.bookmarks("recordings")["recording"] == rows[19]["start_time"]
 
 
+def test_bookmark_stays_before_the_lockout_that_ends_a_run(account: FileAccounts) -> None:
+    with account(None, file_faults=dict.fromkeys(range(10, 100), "lock")) as box:
+        box.add_files(12)
+        run = box.fail("the lockout lasts too long", recordings_per_request=1)
+        rows = run.rows("recordings")
+        assert [row["error"] is None for row in rows] == [True] * 9 + [False]
+        assert run.bookmarks("recordings")["recording"] == rows[8]["start_time"]
+
+
 @pytest.mark.parametrize("words", ["This recording is blocked by its owner.", "try again later"])
 def test_response_like_lockout_loses_one_file(account: FileAccounts, words: str) -> None:
     with account(60) as box:
