@@ -92,13 +92,12 @@ class RedisStore(SlotStore):
             **wanted,
         }
         key = f"tap-zohovoice:slots:{_digest(self.client_id)}"
-        reply: Any = self._client.eval(_SCRIPT, 1, key, json.dumps(request))
+        outcome, wait = json.loads(self._client.eval(_SCRIPT, 1, key, json.dumps(request)))
         self._answered.clear()
         if self._lost:
             _LOGGER.info("The rate-limit store is back, after %.0f s", now - self._lost[0])
             self._lost = None
-        outcome, microseconds = reply
-        return str(outcome, "ascii"), microseconds / 1e6
+        return outcome, wait
 
     def _try_call(self, **wanted: Any) -> tuple[str, float] | None:  # noqa: ANN401 - any JSON
         """Run the script; return None if the store is lost."""

@@ -17,7 +17,7 @@ state.urls[request.url] = url
 
 local function reply(outcome, seconds)
   redis.call('SET', key, cjson.encode(state))
-  return {outcome, math.ceil(seconds * 1000000)}
+  return cjson.encode({outcome, seconds})
 end
 
 -- A time in the future was written before the clock was set back: it counts from now on.

@@ -134,11 +134,11 @@ def stored(stage: Stage, *replies: tuple[str, float] | None) -> Run:
     """
     rest = list(replies)
 
-    def reply(*_: object) -> tuple[bytes, int]:
+    def reply(*_: object) -> str:
         found = rest.pop(0) if len(rest) > 1 else rest[0]
         if found is None:
             raise redis.ConnectionError
-        return found[0].encode(), round(found[1] * 1e6)
+        return json.dumps(found)
 
     stage.patch.setattr(redis.Redis, "eval", reply)
     return stage.run(rate_limit_store="redis://localhost")
