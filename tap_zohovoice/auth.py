@@ -130,7 +130,7 @@ class OAuthTokens:
         text = named if isinstance(named, str) else found.code or (found.message if named else "")
         if found.is_foreign and not found.is_html:  # plain text or XML
             plain = "_".join(found.words.split())
-            text = plain if plain in hints and plain.startswith("invalid") else ""
+            text = plain if plain in hints else ""
         error = text.lower()
         if not text:
             reason = _HTML_PAGE if found.is_html else _NO_ANSWER

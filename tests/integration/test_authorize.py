@@ -210,6 +210,13 @@ class TestExchange:
         (request,) = requests_mock.request_history
         assert request.headers["User-Agent"].startswith("tap-zohovoice/")
 
+    def test_oauth_error_may_be_plain_text(self, cli: Cli, requests_mock: Mocker) -> None:
+        url = f"{ACCOUNTS}/oauth/v2/token"
+        requests_mock.post(url, status_code=400, text="oauth_scope_mismatch\n")
+        result = cli(ends=1, accounts_url=ACCOUNTS)
+        line = "Error: Zoho Accounts: HTTP 400, oauth_scope_mismatch: the code lacks a scope; "
+        assert result.err.startswith(line)
+
     @pytest.mark.parametrize(
         ("faults", "hint"),
         [
