@@ -95,6 +95,11 @@ def test_attempts_are_limited(clock: FakeClock, attempts: int) -> None:
     assert (raised.summary, raised.is_unreachable, raised.__cause__) == ("summary", True, error)
 
 
+def test_error_without_a_summary_concerns_its_request_alone(clock: FakeClock) -> None:
+    raised = Script(clock, *[EMPTY] * 9).fail(RetriesExhaustedError)
+    assert (raised.summary, raised.concerns_all) == ("c", False)
+
+
 @pytest.mark.parametrize(
     ("wait", "waits"),
     [
@@ -227,3 +232,13 @@ def test_success_with_a_new_token_rules_out_no_lockout(clock: FakeClock) -> None
     script.errors = [unknown]
     assert script.run() == "done"
     assert sum(clock.slept) == pytest.approx(607, abs=0.1)
+
+
+def test_third_fault_is_retried_with_a_new_token(clock: FakeClock) -> None:
+    script = Script(clock)
+    assert script.run() == "done"
+    fault = RetryableError("x", summary="HTTP 500", is_uncertain=True)
+    for count, renewals in ((2, 0), (3, 1)):
+        script.errors = [fault] * count
+        assert script.run() == "done"
+        assert script.renewals == renewals
