@@ -96,6 +96,12 @@ def test_each_attempt_takes_one_slot_and_is_signed(
     stack.assert_released()
 
 
+def test_empty_response_of_each_request_is_retried(stack: Stack) -> None:
+    sent = stack.respond(EMPTY, EMPTY, EMPTY, OK)
+    assert [stack.get(), stack.get()] == [{}, {"logs": []}]
+    assert sent.call_count == 4
+
+
 REFUSED: list[dict[str, Any]] = [
     DENIED,
     {"status_code": 302, "headers": {"Location": "/login"}},
