@@ -309,12 +309,12 @@ def test_logs_as_json(sh: Callable[..., str], tmp_path: Path) -> None:
 def test_sandbox_and_tap(sh: Callable[..., str], tmp_path: Path) -> None:
     """The two blocks of the page, one in the background."""
     install, start = block("sandbox.md", "sh", "pip install").splitlines()
-    assert install == "pip install ./sandbox"
+    assert install == "~/.venvs/tap-zohovoice/bin/pip install ./sandbox"
     (tmp_path / "config.json").unlink()
     sh(
         f"{start} > sandbox.log &\n"
         "until test -s config.json; do sleep 0.2; done\n"
-        f"{block('sandbox.md', 'sh', 'tap-zohovoice')}\n"
+        f"{block('sandbox.md', 'sh', 'calls.jsonl')}\n"
         "kill -INT $! && wait $!"
     )
     assert len({*output(tmp_path / "calls.jsonl").ids}) >= 5_000
