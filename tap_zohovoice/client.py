@@ -184,8 +184,8 @@ class ZohoVoiceStream(RESTStream[Any]):
             self.services.tokens.access_token()  # the first response has the server's time
             lower_future_bookmark(self.name, state, self.services.present)
         value = state.get("replication_key_value")
-        bookmark = parse_date(value) if value else settings.start
-        return max(settings.start, max(settings.start, bookmark) - settings.lookback)
+        bookmark = max(settings.start, parse_date(value)) if value else settings.start
+        return max(settings.start, bookmark - settings.lookback)
 
     def advance_bookmark(self, timestamp: str, context: Context | None) -> None:
         """Advance the bookmark after all earlier records, but not back or into the future."""

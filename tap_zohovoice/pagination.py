@@ -111,8 +111,7 @@ class SeamPaginator(BaseAPIPaginator[PageRequest]):
 
     def __init__(self, flow: Generator[Any, Any, None]) -> None:
         self._flow = flow
-        first = next(flow, None)
-        self._upcoming = first if isinstance(first, PageRequest) else None
+        self._upcoming: PageRequest | None = next(flow, None)
         super().__init__(self._upcoming or PageRequest(0, 0, {}, ""))
 
     @property

@@ -80,11 +80,9 @@ class CallLogReader:
         self, window: DateWindow
     ) -> Generator[PageRequest | WindowResult, Page, CallRows | None]:
         """Read a window; None: the planner has another one to read first."""
-        by_days = window.days > self.planner.min_days
+        by_days, can_split = window.days > self.planner.min_days, self._can_split_types
         # Of a day before the start, only a part is read, so its total cannot be compared.
-        is_after_start = self._start <= midnight(window.first)
-        can_split = self._can_split_types
-        by_type = can_split and self.emits_types and is_after_start
+        by_type = can_split and self.emits_types and self._start <= midnight(window.first)
         begin, end = self.planner.moments_of(window)
         reading = self._windows.read(
             window,

@@ -49,6 +49,10 @@ class ListStream(ZohoVoiceStream):
         required = map(str, filter(None, (*self.primary_keys, self.replication_key)))
         return RecordConverter(self.fields, required, self.logger)
 
+    @cached_property
+    def _progress(self) -> Progress:  # of all partitions
+        return Progress(self.name, self.api.policy.limiter, self.services.writer)
+
     @override
     def check_access(self) -> None:
         params = self.get_url_params(None, self.page_at(0, size=1))
@@ -64,8 +68,7 @@ class ListStream(ZohoVoiceStream):
         """Request the list, and return its rows without duplicates."""
         self._found = {}
         duplicates = 0
-        progress = Progress(self.name, self.api.policy.limiter, self.services.writer)
-        with self.services.reporter.task(progress.snapshot):
+        with self.services.reporter.task(self._progress.snapshot):
             for attempt in range(_MAX_PASSES):
                 before, self._seen, self._has_moved = len(self._found), {}, False
                 self._overlap = self._total = 0

@@ -198,6 +198,18 @@ def test_downloads_log_a_line_every_30_seconds(
         assert all(0 < each["percent"] <= 100 for each in fetched)
 
 
+@pytest.mark.usefixtures("json_logs")
+def test_changes_of_status_are_counted_over_all_agents(account: Accounts) -> None:
+    stream = "agent_status_changes"
+    with account(0) as box:
+        run = box.succeed(streams=[stream], start_date="2026-02-20")
+    told = [entry["extra"] for entry in entries(run) if entry["stream_name"] == stream]
+    for name, least in (("rows", 30), ("requests", 60)):
+        counts = [each[name] for each in told]
+        assert counts == sorted(counts)
+        assert counts[-1] > least
+
+
 @pytest.fixture
 def at_terminal(tmp_path: Path) -> AtTerminal:
     """Run the tap at a terminal, with its records in a file."""
