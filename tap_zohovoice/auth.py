@@ -19,11 +19,11 @@ from tap_zohovoice.exceptions import (
     ZohoVoiceError,
 )
 from tap_zohovoice.http.error_body import ErrorBody
+from tap_zohovoice.http.network_errors import network_errors
 from tap_zohovoice.http.redaction import redact
 from tap_zohovoice.http.response import retry_after
 from tap_zohovoice.http.retry import RetryLimits, RetryPolicy
 from tap_zohovoice.http.session import ACCEPT_ENCODING, PlainSession, read_whole
-from tap_zohovoice.http.transport import network_errors
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.singer.json import loads
 
@@ -51,7 +51,7 @@ HINTS = {
 HINTS["invalid_grant"] = HINTS["invalid_code"]  # OAuth's own code for it
 _CHECK_NETWORK = "; check accounts_url if it is set, else the network"
 _HTML_PAGE = "an HTML page; check proxies, firewalls and accounts_url"
-_NO_ANSWER = "no token in the response; check data_center, or accounts_url if it is set"
+_UNUSABLE = "no token in the response; check data_center, or accounts_url if it is set"
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -133,7 +133,7 @@ class OAuthTokens:
             text = plain if plain in hints else ""
         error = text.lower()
         if not text:
-            reason = _HTML_PAGE if found.is_html else _NO_ANSWER
+            reason = _HTML_PAGE if found.is_html else _UNUSABLE
             return RetryableError(f"{prefix}, {reason}", wait=wait)
         hidden = [form.get(name, "") for name in _SECRETS]
         prefix += f", {text if error in hints else redact(text, hidden)}: "

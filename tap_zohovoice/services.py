@@ -18,7 +18,7 @@ from tap_zohovoice.http.retry import RetryPolicy
 from tap_zohovoice.http.session import PlainSession
 from tap_zohovoice.progress import Reporter
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, SlotStore, Wait
-from tap_zohovoice.rate_limit.store import SQLiteSlotStore
+from tap_zohovoice.rate_limit.sqlite_store import SQLiteSlotStore
 from tap_zohovoice.singer.writer import MessageWriter
 
 
@@ -38,7 +38,6 @@ class Services:
 
     def __post_init__(self) -> None:
         """Create what every run needs."""
-        self.user_agent = self.config.get("user_agent") or self.user_agent
         self.reporter = Reporter(self.clock, self._find_wait)
 
     @cached_property
@@ -68,7 +67,7 @@ class Services:
     def tokens(self) -> OAuthTokens:
         """The access token, for all URLs."""
         url = self.settings.accounts_url
-        limiter = self._limiters[url] = SlidingWindowLimiter(1, 1, self.clock)  # only waits
+        limiter = self._limiters[url] = SlidingWindowLimiter(1, 1, self.clock)  # acquires no slot
         return OAuthTokens(
             accounts_url=url,
             session=self.session,

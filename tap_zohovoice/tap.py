@@ -83,9 +83,9 @@ class TapZohoVoice(Tap):
         errors = validation_errors(settings, self.config_jsonschema, self.started)
         if errors and validate_config:  # discovery needs no settings
             raise InvalidInputError(*errors)
-        self._stopper = GracefulShutdown(self.write_last_state)
-        self.writer = MessageWriter(self._stopper.deferred)
-        with self._stopper.deferred():  # until there is a state
+        self._shutdown = GracefulShutdown(self.write_last_state)
+        self.writer = MessageWriter(self._shutdown.deferred)
+        with self._shutdown.deferred():  # until there is a state
             # The SDK's own check of the settings would quote their values, secret or not.
             super().__init__(
                 config=settings,
@@ -98,7 +98,7 @@ class TapZohoVoice(Tap):
 
     @override
     def _setup_signal_handlers(self) -> None:
-        self._stopper.install()  # the SDK's own would end with exit code 0
+        self._shutdown.install()  # the SDK's own would end with exit code 0
 
     @override
     def setup_mapper(self) -> None:
@@ -127,7 +127,7 @@ class TapZohoVoice(Tap):
             started=self.started,
             writer=self.writer,
             check_scopes=cache(self.check_scopes),
-            user_agent=f"{self.name}/{self.plugin_version}",
+            user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
         )
 
     def check_scopes(self) -> None:

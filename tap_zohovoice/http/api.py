@@ -10,10 +10,10 @@ from requests.auth import AuthBase
 
 from tap_zohovoice.config.data_centers import SCOPE
 from tap_zohovoice.exceptions import RetryableError
+from tap_zohovoice.http.network_errors import network_errors
 from tap_zohovoice.http.response import is_ambiguous, validate_response
 from tap_zohovoice.http.retry import DEFAULT_LIMITS, RetryLimits, RetryPolicy
 from tap_zohovoice.http.session import PlainSession, read_whole
-from tap_zohovoice.http.transport import network_errors
 
 _T = TypeVar("_T")
 _Parse = Callable[[dict[str, Any]], _T]

@@ -137,8 +137,8 @@ class RetryPolicy:
             ZohoVoiceError: If a new access token is rejected too, or `func` raises one.
         """
         self._failures = Counter[Cause]()
-        self._most: dict[Cause, int] = {RetryableError: limits.attempts, TokenRejectedError: 3}
-        self._most |= {RateLimitedError: limits.lockouts + 1, ZohoVoiceError: 1}
+        self._limits: dict[Cause, int] = {RetryableError: limits.attempts, TokenRejectedError: 3}
+        self._limits |= {RateLimitedError: limits.lockouts + 1, ZohoVoiceError: 1}
         self._is_trial = limits.is_trial
         self.causes.begin_request()
         retrying = tenacity.Retrying(
@@ -178,7 +178,7 @@ class RetryPolicy:
     def _is_last(self, _: tenacity.RetryCallState) -> bool:
         """Return whether there are enough failures of this cause."""
         is_final = self._is_trial and self._error.is_unreachable
-        return is_final or self._failures[self._cause] >= self._most[self._cause]
+        return is_final or self._failures[self._cause] >= self._limits[self._cause]
 
     def _prepare_retry(self, seconds: float) -> None:
         """Discard a token that was rejected, so that the next attempt requests a new one; wait."""

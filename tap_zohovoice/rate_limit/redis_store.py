@@ -1,6 +1,5 @@
 """Redis store of slots and lockouts, shared by processes on several machines."""
 
-import hashlib
 import json
 import logging
 import uuid
@@ -16,7 +15,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.exceptions import ZohoVoiceError, iter_causes
 from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlotStore
-from tap_zohovoice.rate_limit.store import MAX_LOCKOUT
+from tap_zohovoice.rate_limit.sqlite_store import MAX_LOCKOUT, digest
 
 _LOGGER = logging.getLogger("tap-zohovoice.rate_limit")
 _SCRIPT = resources.files("tap_zohovoice.rate_limit").joinpath("slots.lua").read_text("utf-8")
@@ -84,14 +83,14 @@ class RedisStore(SlotStore):
         """Run the script; return the outcome and how many seconds to wait."""
         now = self.clock.monotonic()
         request = {
-            "url": _digest(self.url),
+            "url": digest(self.url),
             "timeout": self.timeout,
             "max_lockout": MAX_LOCKOUT,
             "lockout": 0,
             "answered": [(slot, now - at) for slot, at in self._answered],
             **wanted,
         }
-        key = f"tap-zohovoice:slots:{_digest(self.client_id)}"
+        key = f"tap-zohovoice:slots:{digest(self.client_id)}"
         outcome, wait = json.loads(self._client.eval(_SCRIPT, 1, key, json.dumps(request)))
         self._answered.clear()
         if self._lost:
@@ -118,10 +117,6 @@ class RedisStore(SlotStore):
             message = f"{text}, {limit}; run again when it is back"
             raise ZohoVoiceError(message)
         self.clock.sleep(RETRY_SECONDS)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _reason(error: BaseException) -> str:

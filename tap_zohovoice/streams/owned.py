@@ -165,7 +165,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
     )
 
     _params: Mapping[str, str]  # of the agent and the period
-    _kept = dt.datetime.min.replace(tzinfo=dt.UTC)  # earlier periods are rejected
+    _accepted_from = dt.datetime.min.replace(tzinfo=dt.UTC)  # earlier periods are rejected
     _period = _LONGEST_PERIOD  # shorter if Zoho rejects it, or returns a part of the changes
     _before: set[str]  # times of changes that others follow
 
@@ -176,7 +176,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
     @override
     def read_records(self, context: Context | None) -> Iterator[Record]:
         agent, end = (context or {})[self.owner_key], self.services.present
-        begin = start = max(self.get_starting_time(context), self._kept)
+        begin = start = max(self.get_starting_time(context), self._accepted_from)
         last, has_last, lost, gaps = "", False, set[str](), 0
         while start < end:
             last = last or format_timestamp(start - dt.timedelta.resolution)
@@ -190,7 +190,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
                 if until - start <= _SHORTEST_PERIOD:
                     if start > begin or not error.rejected:
                         raise
-                    begin = start = self._find_kept(agent, start, end)
+                    begin = start = self._find_accepted(agent, start, end)
                     last = ""
                 continue
             while missing := {time for time in self._before - lost if time > last} - changes.keys():
@@ -210,12 +210,12 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
             message = "%d status changes do not follow the previous one; Zoho may not have kept all"
             self.logger.warning(message, gaps)
 
-    def _find_kept(self, agent: str, rejected: dt.datetime, end: dt.datetime) -> dt.datetime:
+    def _find_accepted(self, agent: str, rejected: dt.datetime, end: dt.datetime) -> dt.datetime:
         """Return from when on Zoho accepts periods, as an early one is rejected; raise if none."""
-        kept = max(end - DAY, rejected)
-        self._fetch(agent, kept, end)
-        while kept - rejected > DAY / 24:
-            middle = kept - (kept - rejected) / 2
+        accepted = max(end - DAY, rejected)
+        self._fetch(agent, accepted, end)
+        while accepted - rejected > DAY / 24:
+            middle = accepted - (accepted - rejected) / 2
             try:
                 self._fetch(agent, middle, middle + _SHORTEST_PERIOD)
             except InvalidParameterError as error:
@@ -223,11 +223,11 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
                     raise
                 rejected = middle
             else:
-                kept = middle
+                accepted = middle
         message = "Zoho rejects days before %s; emitting the status changes since then"
-        self.logger.warning(message, format_timestamp(kept))
-        self._kept, self._period = kept, _LONGEST_PERIOD
-        return kept
+        self.logger.warning(message, format_timestamp(accepted))
+        self._accepted_from, self._period = accepted, _LONGEST_PERIOD
+        return accepted
 
     def _fetch_until(self, agent: str, time: str) -> dict[str, Record]:
         """Return a change that a longer period lacks, if Zoho has it, and some before it."""

@@ -24,7 +24,7 @@ from tap_zohovoice._time import Clock
 from tap_zohovoice.cli.authorize import main
 from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
-from tap_zohovoice.rate_limit.store import SQLiteSlotStore
+from tap_zohovoice.rate_limit.sqlite_store import SQLiteSlotStore
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.account import read_cases
 from tests.support.calls import history

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tap_zohovoice._compat import override
 from tap_zohovoice.rate_limit.limiter import SHARED_LOCKOUT, Grant, SlidingWindowLimiter, SlotStore
-from tap_zohovoice.rate_limit.store import SQLiteSlotStore
+from tap_zohovoice.rate_limit.sqlite_store import SQLiteSlotStore
 from tests.support.cli import FakeClock
 
 CLIENT, URL = "1000.MADEUPCLIENT", "https://voice.example.invalid/rest/json/zv/logs"

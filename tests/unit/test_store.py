@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tap_zohovoice.rate_limit.limiter import Grant
-from tap_zohovoice.rate_limit.store import BUSY_TIMEOUT, SQLiteSlotStore, store_path
+from tap_zohovoice.rate_limit.sqlite_store import BUSY_TIMEOUT, SQLiteSlotStore, store_path
 from tests.support.cli import FakeClock
 from tests.unit.test_limiter import (
     CLIENT,
@@ -214,7 +214,7 @@ def test_store_without_home_folder_warns_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(
-        "tap_zohovoice.rate_limit.store.user_state_path",
+        "tap_zohovoice.rate_limit.sqlite_store.user_state_path",
         lambda *_, **__: Path("~nobody-of-that-name/x"),
     )
     with caplog.at_level(logging.WARNING, LOGGER):

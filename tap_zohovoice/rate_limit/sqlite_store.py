@@ -30,9 +30,14 @@ _BEGIN = """
 """
 
 
+def digest(text: str) -> str:
+    """Return a short name that does not reveal a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
 def store_path(client_id: str, url: str) -> Path:
     """Return the file for one OAuth client and one rate-limited URL; its name reveals neither."""
-    name = hashlib.sha256(f"{client_id}\n{url}".encode()).hexdigest()[:24]
+    name = digest(f"{client_id}\n{url}")
     folder = user_state_path("tap-zohovoice", appauthor=False).expanduser()
     if not folder.is_absolute():  # XDG ignores such a path; each working folder would have a count
         folder = Path.home() / ".local" / "state" / "tap-zohovoice"
