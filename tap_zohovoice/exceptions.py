@@ -12,7 +12,7 @@ class RequestError(Exception):
 
     text: str = ""  # one line that says what to do
     _: KW_ONLY
-    summary: str = ""  # text of a single response, without advice; empty if there was none
+    summary: str = ""  # what failed, without advice; empty if it concerns all requests
     is_unreachable: bool = False  # whether there was no response, or an incomplete one
     wait: float | None = None  # seconds to wait, if the response states them
     is_uncertain: bool = False  # whether the reason may be another one, such as a lockout
@@ -50,7 +50,7 @@ class InvalidParameterError(RequestFailedError):
 
 
 class StorageError(ZohoVoiceError):
-    """`recordings_path` cannot be read or written."""
+    """A file or folder, such as `recordings_path`, cannot be read or written."""
 
 
 class InvalidInputError(ConfigValidationError):
@@ -78,7 +78,7 @@ class TokenRejectedError(RetryableError):
 
 @dataclass(eq=False, repr=False)
 class UnexpectedResponseError(RetryableError):
-    """A successful response with an unexpected body, for a reason."""
+    """A successful response with an unexpected body; `text` is the reason."""
 
     def __post_init__(self) -> None:
         """Name the kind of error."""
@@ -98,7 +98,7 @@ class CastError(ValueError):
 
 
 class InvalidRecordError(ValueError):
-    """A row without a key or a readable start."""
+    """A row that cannot be converted to a record, since it lacks its key, for example."""
 
 
 @dataclass(eq=False, repr=False)

@@ -31,7 +31,7 @@ def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any
     if not isinstance(rows, list):
         message = f"{key} is not a list"
         raise UnexpectedResponseError(message)
-    total = parse_total(body.get("meta"), len(rows))
+    total = parse_total(body.get("meta"), has_rows=bool(rows))
     if not rows and not offset and total:
         message = f"no rows although meta.total is {total}"
         raise UnexpectedResponseError(message)
@@ -92,14 +92,14 @@ Flow = Generator[PageRequest, Page, _Result]
 """Yields page requests, is sent pages or has errors of requests thrown in, and returns a result."""
 
 
-def parse_total(meta: object, rows: int) -> int | None:
+def parse_total(meta: object, *, has_rows: bool) -> int | None:
     """Parse `meta.total`; None where it is missing, or not a count (contacts have -1)."""
     total = meta.get("total") if isinstance(meta, dict) else None
     if isinstance(total, str) and total.isdecimal() and total.isascii():
         total = int(total[:18])
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
         return None
-    return None if total == 0 and rows else total
+    return None if total == 0 and has_rows else total
 
 
 class SeamPaginator(BaseAPIPaginator[PageRequest]):

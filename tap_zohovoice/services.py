@@ -47,7 +47,7 @@ class Services:
 
     @cached_property
     def pages(self) -> PageRequester:
-        """The page size of the list of calls."""
+        """Requests pages of the list of calls, in a size that all streams share."""
         return PageRequester(self.settings.page_size)
 
     @property

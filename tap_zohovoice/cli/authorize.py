@@ -227,7 +227,7 @@ def _check_token(tap: TapZohoVoice, names: Sequence[str]) -> bool:
     streams = cast("dict[str, Any]", tap.streams)
     total = streams["call_logs"].api.get_json(
         {"from": "0", "size": "1"},
-        lambda body: parse_total(body.get("meta"), bool(body.get("logs"))),
+        lambda body: parse_total(body.get("meta"), has_rows=bool(body.get("logs"))),
     )
     echo("The token works." if total is None else f"The token works: {total:,} calls.")
     results = dict.fromkeys(names, "works")

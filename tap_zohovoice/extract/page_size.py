@@ -19,8 +19,8 @@ from tap_zohovoice.pagination import Flow, Page, PageRequest
 _DOCUMENTED_SIZE = 100  # of the documentation's sample request; clients use larger ones
 _LARGER_SIZES = (1_000, 500)  # to try where more rows than `DEFAULT_SIZE` follow; not documented
 _LEAST_SIZE = 25  # to request after failures that do not name the size
-_STATE = "page_size"  # member of a bookmark: the largest size granted, and when it was found
-_WEEK = "%G-W%V"  # in another one, larger pages are tried again
+_MEMBER = "page_size"  # of a bookmark: the largest size granted, and when it was found
+_WEEK = "%G-W%V"  # a week; in another one, larger pages are tried again
 
 
 class PageRequester:
@@ -88,7 +88,7 @@ class PageRequester:
 
     def restore(self, state: Mapping[str, Any], started: dt.datetime) -> None:
         """Begin with the size of an earlier run of the same week; larger ones need no trial."""
-        match state.get(_STATE):
+        match state.get(_MEMBER):
             case [int(size), week] if week == f"{started:{_WEEK}}" and self._untried and size > 0:
                 self._untried = [larger for larger in self._untried if larger <= size]
                 self.size = self._base = max(min(size, self._base), _DOCUMENTED_SIZE)
@@ -96,7 +96,7 @@ class PageRequester:
     def store(self, state: dict[str, Any], started: dt.datetime) -> None:
         """Store the largest size that is granted, once that is known."""
         if self.proven and not (self._is_fixed or self._untried):
-            state[_STATE] = [min(self.proven, self.size), f"{started:{_WEEK}}"]
+            state[_MEMBER] = [min(self.proven, self.size), f"{started:{_WEEK}}"]
 
     @property
     def _is_unproven(self) -> bool:

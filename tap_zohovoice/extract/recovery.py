@@ -116,11 +116,11 @@ class Recovery:
             return False
         while (accepted - rejected).days > 1:
             middle = rejected + (accepted - rejected) // 2
-            is_kept = yield from self._accepts(middle)
-            rejected, accepted = (rejected, middle) if is_kept else (middle, accepted)
+            is_accepted = yield from self._accepts(middle)
+            rejected, accepted = (rejected, middle) if is_accepted else (middle, accepted)
         # In an outage or a lockout, which may end at any moment, both days get the same response.
-        is_kept = yield from self._accepts(accepted)
-        if not is_kept or (yield from self._accepts(rejected, DEFAULT_LIMITS)):
+        is_accepted = yield from self._accepts(accepted)
+        if not is_accepted or (yield from self._accepts(rejected, DEFAULT_LIMITS)):
             return False
         _LOGGER.warning("Zoho rejects days before %s; reading the calls from then on", accepted)
         self._planner.start_at(accepted)

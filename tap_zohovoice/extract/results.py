@@ -28,7 +28,7 @@ _RESTART = dt.timedelta(hours=1)  # after a stopped run began; later, the lookba
 class Checkpoint:
     """Where the next run continues, instead of at the bookmark minus the lookback.
 
-    Otherwise, runs that a runner stops after a while might never get beyond the lookback.
+    Otherwise, runs that are always stopped after a while might never get beyond the lookback.
     """
 
     window: DateWindow  # to request next; all days before are read

@@ -127,7 +127,7 @@ class FileRequests:
     def download(self, download: Download, archive: Archive) -> Record:
         """Store a file, of an archive or by a request of its own; return fields of its record."""
         size, content = archive.get(download.name, (0, iter(())))
-        if size == (download.declared_size or min(size, self.writer.max_bytes)):
+        if download.declared_size in {None, size} and size <= self.writer.max_bytes:
             with suppress(RetryableError):
                 head, chunks = _peek(content)
                 kind = guess_audio_type(head)

@@ -12,12 +12,12 @@ from tap_zohovoice._time import format_timestamp, parse_date
 from tap_zohovoice.exceptions import InvalidInputError
 from tap_zohovoice.singer.json import within_depth
 
-Bookmark = dict[str, Any]
+Bookmark = dict[str, Any]  # with some of the members below
 _LOGGER = logging.getLogger("tap-zohovoice.state")
-NEWEST = "newest_start_time"  # member of a bookmark, as all: start of the newest emitted call
+NEWEST = "newest_start_time"  # start of the newest emitted call
 FAILURES = "open_failures"  # keys whose last record is an error
 LATEST = "latest_emitted"  # start of the newest item that has a record without an error
-VERIFIED_UNTIL = "files_verified_until"  # start of the last final file
+VERIFIED_UNTIL = "files_verified_until"  # no file of a call up to this start is requested again
 IN_BOTH = "in_both_lists"  # whether archived messages are among the others
 _MEMBER_TYPES: dict[str, type] = {FAILURES: list, LATEST: str, VERIFIED_UNTIL: str, IN_BOTH: bool}
 _CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning

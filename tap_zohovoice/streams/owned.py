@@ -21,7 +21,7 @@ from tap_zohovoice.streams.base import IncrementalStream
 from tap_zohovoice.streams.directory import CampaignsStream, QueuesStream, UsersStream
 from tap_zohovoice.streams.lists import ListStream
 
-_LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD = map(dt.timedelta, (366, 30, 7))
+_LONGEST_PERIOD, _RECENT, _SHORTEST_PERIOD = (dt.timedelta(days=days) for days in (366, 30, 7))
 _MAX_GAPS = 10  # of an agent, behind each of which older changes are requested
 
 
