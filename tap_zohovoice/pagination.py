@@ -14,14 +14,14 @@ from tap_zohovoice.http.retry import DEFAULT_LIMITS, RetryLimits
 from tap_zohovoice.singer.json import SerializedRecord
 
 _Result = TypeVar("_Result")
-_ENVELOPE_KEYS = {"meta", "status", "code", "message"}  # any other member may hold the rows
+_META_KEYS = {"meta", "status", "code", "message"}  # any other member may hold the rows
 
 
 def parse_rows(body: Mapping[str, Any], key: str, offset: int) -> tuple[list[Any], int | None]:
     """Return the rows of a page, or raise `UnexpectedResponseError`; and a usable `meta.total`."""
     rows = body.get(key)
     if rows in (None, ""):
-        unknown = [name for name, value in body.items() if name not in _ENVELOPE_KEYS and value]
+        unknown = [name for name, value in body.items() if name not in _META_KEYS and value]
         if unknown:
             message = f"{key} not found, but {len(unknown)} unknown members"
             raise UnexpectedResponseError(message)

@@ -18,7 +18,7 @@ from tap_zohovoice.cli.command import GracefulShutdown, TapCommand, drop_invalid
 from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
 from tap_zohovoice.config.data_centers import DATA_CENTERS, SCOPE, api_console_url
 from tap_zohovoice.config.settings import CONFIG_SCHEMA, STREAM_NAMES
-from tap_zohovoice.config.validation import PREFIX, clean_credential, parse_env
+from tap_zohovoice.config.validation import ENV_PREFIX, clean_credential, parse_env
 from tap_zohovoice.exceptions import InvalidInputError, StorageError, ZohoVoiceError
 from tap_zohovoice.pagination import parse_total
 from tap_zohovoice.tap import STREAMS, TapZohoVoice
@@ -76,7 +76,7 @@ def _parse_streams(names: str) -> list[str]:
 def _option(
     name: str, description: str, kind: click.ParamType[str] | Callable[[str], str] = click.STRING
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    variable = PREFIX + name.strip("-").replace("-", "_").upper()
+    variable = ENV_PREFIX + name.strip("-").replace("-", "_").upper()
     return click.option(name, envvar=variable, show_envvar=True, help=description, type=kind)
 
 

@@ -15,7 +15,7 @@ from tap_zohovoice._time import parse_date
 from tap_zohovoice.config.settings import DEFAULT_START_DATE
 from tap_zohovoice.singer.stream_maps import shorten, suggest
 
-PREFIX = "TAP_ZOHOVOICE_"  # of the environment variables
+ENV_PREFIX = "TAP_ZOHOVOICE_"
 STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")  # any other is a local path
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")
 # Quotes, and all except letters, digits and visible ASCII characters, at either end.
@@ -38,7 +38,7 @@ def parse_env(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for name, spec in schema["properties"].items():
-        text, kinds = os.environ.get(PREFIX + name.upper(), ""), spec["type"]
+        text, kinds = os.environ.get(ENV_PREFIX + name.upper(), ""), spec["type"]
         if text.strip():
             values[name] = text
             with suppress(KeyError, RecursionError, ValueError):

@@ -15,10 +15,10 @@ _INVISIBLE = re.compile(
 )
 _CAMEL_CASE = re.compile(r"\b(?:[a-z]+|[A-Z][a-z]+)(?:[A-Z][a-z]+)+\b")
 _XML = re.compile(rb"(?is)<(?:\?xml|errors?|response|result|fault|soap)\b(?!.*<html)")
-_CODES = ("code", "title", "errorcode", "error", "statuscode", "reason", "type")
-_MESSAGES = ("message", "errordescription", "errormessage", "description", "detail", "msg")
-_NESTED = ("error", "errors", "details", "data", "response", "fault", "status")
-_ERROR_KEYS = {*_CODES, *_MESSAGES, "errors", "response", "fault", "faultstring", "result"}
+_CODE_KEYS = ("code", "title", "errorcode", "error", "statuscode", "reason", "type")
+_MESSAGE_KEYS = ("message", "errordescription", "errormessage", "description", "detail", "msg")
+_NESTED_KEYS = ("error", "errors", "details", "data", "response", "fault", "status")
+_ERROR_KEYS = {*_CODE_KEYS, *_MESSAGE_KEYS, "errors", "response", "fault", "faultstring", "result"}
 _ERROR_KEYS |= {"status", "success", "exception"}  # in lower case, without underscores
 _FAILURE_KEYS = ("error", "errors", "errorcode", "errormessage", "exception", "fault")
 _NO_FAILURE: tuple[object, ...] = (None, "", 0, "0", [], {})
@@ -52,8 +52,8 @@ class ErrorBody:
             is_foreign = content is None and bool(start)
             is_html = is_foreign and start.startswith(b"<") and not _XML.match(start)
             return cls("", "", _normalize(text), False, is_foreign, is_html)  # noqa: FBT003
-        code = _find_member(content, _CODES)
-        message = _find_member(content, _MESSAGES)
+        code = _find_member(content, _CODE_KEYS)
+        message = _find_member(content, _MESSAGE_KEYS)
         members = {name: value for name, value in content.items() if name != "logs"}
         text = " ".join(_iter_strings(members))[:_MAX_CHARS]
         code = "" if code == str(status) else code
@@ -79,7 +79,7 @@ def _find_member(content: dict[str, Any], names: tuple[str, ...], depth: int = _
         value = members.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool):
             return str(value)
-    inner = (members.get(name) for name in _NESTED if depth)
+    inner = (members.get(name) for name in _NESTED_KEYS if depth)
     first = (value[0] if isinstance(value, list) and value else value for value in inner)
     found = (_find_member(item, names, depth - 1) for item in first if isinstance(item, dict))
     return next(filter(None, found), "")

@@ -35,7 +35,7 @@ from tap_zohovoice.http.error_patterns import (
 from tap_zohovoice.singer.json import loads
 
 _Decision = tuple[type[RequestError], str]
-_CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}  # whose meaning is known
+_KNOWN_CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}
 _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}  # the others: an expired session of other servers
 _OF_PROXIES = {407, 511}  # that want a sign-in of their own
@@ -94,7 +94,7 @@ def validate_response(
         if days := re.findall(r"(?:from|to)Date=([^&]+)", str(response.request.url)):
             summary += f" ({' to '.join(days)})"
     is_gateway = status in {502, 503, 504}
-    is_clear = is_gateway or rejected or code in _CODES or kind is TokenRejectedError
+    is_clear = is_gateway or rejected or code in _KNOWN_CODES or kind is TokenRejectedError
     if kind is RateLimitedError:
         is_clear = wait is not None or is_surely_throttled(named, error.words)
     raise kind(

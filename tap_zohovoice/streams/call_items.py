@@ -73,7 +73,7 @@ class CallItemStream(IncrementalStream):
         """Request items, and return a record for each, in the same order."""
 
     def requests_for(self, count: int) -> int:
-        """Return how many requests that many items take."""
+        """Return how many requests that many items take; 0 if they are only listed."""
         return count
 
     @property

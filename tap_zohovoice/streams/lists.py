@@ -80,9 +80,9 @@ class ListStream(ZohoVoiceStream):
                     duplicates += known != record and not attempt
                 missing, fresh = self._total - len(self._found), len(self._found) - before
                 # A list that had rows before is not empty.
-                is_hollow = not self._seen and (self._found or self._has_rows)
+                has_vanished = not self._seen and (self._found or self._has_rows)
                 is_moving = missing and (self._has_moved or (missing > 0 and fresh))
-                if not (is_hollow or is_moving):
+                if not (has_vanished or is_moving):
                     break
             else:
                 message = (
