@@ -29,7 +29,11 @@ class ZohoVoiceError(RequestError, FatalAPIError):
     """Ends the sync."""
 
 
-class MissingScopeError(ZohoVoiceError):
+class UnsupportedRequestError(ZohoVoiceError):
+    """The API rejects all requests of a kind: their URL, a parameter, or the scope of the token."""
+
+
+class MissingScopeError(UnsupportedRequestError):
     """The refresh token lacks the scope that a request needs."""
 
 

@@ -18,6 +18,7 @@ from tap_zohovoice.exceptions import (
     RequestError,
     RetryableError,
     TokenRejectedError,
+    UnsupportedRequestError,
     ZohoVoiceError,
 )
 from tap_zohovoice.http.error_body import ErrorBody, fold, states_failure
@@ -155,8 +156,8 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected:
     is_foreign = not is_json and (status_class < _CLIENT_ERROR or error.is_foreign)
     rules: tuple[tuple[object, *_Decision], ...] = (
         (lacks_scope, MissingScopeError, _NO_SCOPE),
-        (code == "ZVT010", ZohoVoiceError, "unsupported parameter; check filters"),
-        (is_wrong_url, ZohoVoiceError, f"unsupported URL; {_CHECK_URL}"),
+        (code == "ZVT010", UnsupportedRequestError, "unsupported parameter; check filters"),
+        (is_wrong_url, UnsupportedRequestError, f"unsupported URL; {_CHECK_URL}"),
         (code == "ZVT015", InvalidParameterError, "invalid value; check filters"),
         (is_locked, RateLimitedError, ""),
         (is_token, TokenRejectedError, ""),

@@ -17,6 +17,7 @@ from tap_zohovoice.exceptions import (
     RetriesExhaustedError,
     RetryableError,
     TokenRejectedError,
+    UnsupportedRequestError,
     ZohoVoiceError,
 )
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
@@ -217,8 +218,8 @@ class ItemFailures:
     """Outcomes of the last requests for items, such as files."""
 
     unusable = 0  # requests without a usable response since the last success
-    lockouts = 0  # consecutive requests that ended in a lockout
-    outages = 0  # consecutive lockouts or requests without a response; stays at `LASTING_OUTAGE`
+    refusals = 0  # consecutive requests that ended in a lockout, or with a new token rejected too
+    outages = 0  # consecutive refusals or requests without a response; stays at `LASTING_OUTAGE`
 
     @property
     def limits(self) -> RetryLimits:
@@ -227,9 +228,10 @@ class ItemFailures:
 
     def observe(self, error: ZohoVoiceError | None, *, is_single: bool = True) -> None:
         """Observe the error of a request, if any; one for several items does not count."""
-        is_lockout = isinstance(error, RateLimitLockoutError)
-        self.lockouts = self.lockouts + 1 if is_lockout else 0
-        is_outage = is_lockout or bool(error and error.is_unreachable)
+        is_token = bool(error and isinstance(error.__cause__, TokenRejectedError))
+        is_refusal = is_token or isinstance(error, RateLimitLockoutError)
+        self.refusals = self.refusals + 1 if is_refusal else 0
+        is_outage = is_refusal or bool(error and error.is_unreachable)
         if is_single and self.outages < LASTING_OUTAGE:
             self.outages = self.outages + 1 if is_outage else 0
         if error is None:
@@ -240,6 +242,7 @@ class ItemFailures:
     def concerns_others(self, error: ZohoVoiceError) -> bool:
         """Return whether the error of the last request would be that of other items too.
 
-        One response that looks like a lockout may be about its item; two in a row are not.
+        One response that looks like a lockout or a dead token may be about its item; two are not.
         """
-        return error.concerns_all or self.lockouts > 1
+        is_unsupported = isinstance(error, UnsupportedRequestError)
+        return error.concerns_all or is_unsupported or self.refusals > 1

@@ -307,6 +307,32 @@ def test_refusal_in_unknown_words_ends(
 
 
 @pytest.mark.parametrize(
+    ("status", "code", "text"),
+    [
+        (400, "ZVT022", "the refresh token lacks a scope"),
+        (400, "ZVT010", "unsupported parameter"),
+        (404, "ZVT011", "unsupported URL"),
+        (401, "401", "a new access token was rejected too"),
+    ],
+)
+@pytest.mark.parametrize("stream", ["recordings", "transcripts"])
+def test_error_of_all_items_stops_before_them(
+    account: FileAccounts, stream: str, status: int, code: str, text: str
+) -> None:
+    error = {"code": code, "message": "No", "status": "ERROR"}
+    with account(120) as box:
+        first = box.succeed(streams=[stream], end_date="2025-09-01")
+        with requests_mock.Mocker(real_http=True) as mock:
+            mock.get(re.compile("voicerecording|transcribe"), status_code=status, json=error)
+            failed = box.fail(text, streams=[stream], state=first.state)
+        assert failed.bookmarks(stream) == first.bookmarks(stream)
+        runs = [box.succeed(streams=[stream], state=run.state) for run in (failed, first)]
+    rows, expected = ([(row["logid"], row["error"]) for row in run.rows(stream)] for run in runs)
+    assert rows == expected
+    assert {error for _, error in rows} == {None}
+
+
+@pytest.mark.parametrize(
     ("number", "batch"), [(1, 1), (5, 1), (31, 1), (60, 1), (1, 10), (2, 10), (5, 10)]
 )
 def test_stopped_run_leaves_no_part(account: FileAccounts, number: int, batch: int) -> None:
