@@ -18,7 +18,7 @@ from tap_zohovoice.extract.limits import ITEM_WINDOW_REQUESTS
 from tap_zohovoice.extract.reader import CallLogReader
 from tap_zohovoice.extract.results import CHECKPOINT, POSITION, Checkpoint, WindowResult
 from tap_zohovoice.http.api import ApiClient
-from tap_zohovoice.http.retry import ItemFailures
+from tap_zohovoice.http.retry import LASTING_OUTAGE, ItemFailures
 from tap_zohovoice.progress import DownloadProgress
 from tap_zohovoice.schemas.conversion import Record
 from tap_zohovoice.schemas.types import INTEGER, NUMBER, STRING
@@ -122,6 +122,9 @@ class CallItemStream(IncrementalStream):
             self.logger.warning(text, self._suppressed)
         if context == self.partitions[-1]:
             self._progress.finish()
+            if self.results.total() == self.results["failed"] >= LASTING_OUTAGE:
+                text = "All %d %ss failed; their records have the reasons"
+                self.logger.warning(text, self.results["failed"], self.item_label)
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:

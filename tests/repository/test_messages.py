@@ -236,6 +236,13 @@ MESSAGES: dict[str, Meet] = {
         rows=odd(call_recording={"recording_filename": "x.wav"}),
         recordings_path=FOLDER,
     ),
+    "All … files failed": settings(
+        box={"calls": 60, "file_faults": dict.fromkeys(ALWAYS, "error_200")}, recordings_path=FOLDER
+    ),
+    "All … transcripts failed": settings(
+        box={"calls": 60, "transcript_faults": dict.fromkeys(ALWAYS, "error_200")},
+        streams=["transcripts"],
+    ),
     "recordings_path: …": lambda stage: stage.run(recordings_path=str(stage.file() / "calls")),
     "Cannot open the shared rate-limit file": no_state_home,
     "The bookmark of … (…) is in the future": settings(state=state_of("2099-01-01T00:00:00Z")),
