@@ -59,6 +59,7 @@ _BOUNDS = re.compile(  # values that a server limits, other than the rate of req
     rf"|\b(?:logs?|list|response|search) {_TOO_LONG}"
     rf"|{_REJECTED['size'].pattern}|{_REJECTED['dates'].pattern}"
 )
+_OWNER = re.compile(r"\binvalid (?:agent|group|queue|campaign)\b")  # source: documentation of users
 _LIMIT = re.compile(r"limit|exceed|\bmax|\btoo\b|\bout of\b|\bbeyond\b")
 TOKEN = re.compile(
     r"(?<!page )token|\b(?:jwt|bearer|oauth|ticket(?:id)?|session|grant|credentials?)\b"
@@ -110,7 +111,7 @@ def wait_from_words(words: str) -> float | None:
 
 def rejected_value(words: str) -> str:
     """Return the value that an error may reject: `size`, `dates`, `other`, or an empty text."""
-    other = "other" if is_limit(words) else ""
+    other = "other" if is_limit(words) or _OWNER.search(words) else ""
     return next((name for name, pattern in _REJECTED.items() if pattern.search(words)), other)
 
 

@@ -5,8 +5,10 @@ A call log does not say which of them it belongs to, but the list of calls can b
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any, ClassVar
 
+import requests
 from singer_sdk.helpers.types import Context
 
 from tap_zohovoice._compat import override
@@ -33,6 +35,8 @@ class OwnedStream(ZohoVoiceStream):
     owner_stream: ClassVar[type[ListStream]]
     owner_field: ClassVar[str]  # field of that stream with the id
     filter_param: ClassVar[str] = ""  # of the list of calls; source: documentation of `zv/logs`
+    _is_accepted = False  # whether a request for the current owner succeeded
+    _rejected = 0  # owners
 
     @property
     def _owners(self) -> ListStream:
@@ -64,8 +68,23 @@ class OwnedStream(ZohoVoiceStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        if context:  # without owners, the SDK requests records without a context
+        if not context:  # without owners, the SDK requests records without a context
+            return
+        self._is_accepted, pages = False, deepcopy(self.services.pages)
+        try:
             yield from super().get_records(context)
+        except InvalidParameterError as error:
+            self._rejected += 1
+            if self._is_accepted or 2 * self._rejected > len(self.partitions):
+                raise  # it is not the owner that is rejected
+            self.services.pages = pages  # the size was not the reason
+            message = "Zoho rejects one of the %ss, whose rows are not read: %s"
+            self.logger.warning(message, self.owner_key.removesuffix("_id"), error.summary)
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        super().validate_response(response)
+        self._is_accepted = True
 
 
 class CallLinkStream(OwnedStream, IncrementalStream):
@@ -188,6 +207,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
             except InvalidParameterError as error:
                 self._period = (until - start) / 4
                 if until - start <= _SHORTEST_PERIOD:
+                    self._period = _LONGEST_PERIOD
                     if start > begin or not error.rejected:
                         raise
                     begin = start = self._find_accepted(agent, start, end)
@@ -226,7 +246,7 @@ class AgentStatusChangesStream(OwnedStream, ListStream):
                 accepted = middle
         message = "Zoho rejects days before %s; emitting the status changes since then"
         self.logger.warning(message, format_timestamp(accepted))
-        self._accepted_from, self._period = accepted, _LONGEST_PERIOD
+        self._accepted_from = accepted
         return accepted
 
     def _fetch_until(self, agent: str, time: str) -> dict[str, Record]:

@@ -1,6 +1,7 @@
 """Streams beside the calls, through the command line: complete, once, with bookmarks and scopes."""
 
 import datetime as dt
+import re
 from itertools import count, pairwise
 from typing import Any
 
@@ -110,6 +111,30 @@ def test_links_name_each_call_of_each_owner(account: Accounts, stream: str) -> N
     first, after = run.bookmarks(stream), second.bookmarks(stream)
     assert first.keys() == after.keys()
     assert all(after[owner] >= first[owner] for owner in first)
+
+
+@pytest.mark.parametrize("stream", ["call_agents", "agent_status_changes"])
+@pytest.mark.parametrize(
+    "error", [{"code": "ZVT015", "message": "No"}, {"code": "500", "message": "Invalid agent."}]
+)
+def test_rejected_owner_stops_no_other(account: Accounts, stream: str, error: Any) -> None:
+    refusal = {"status_code": 400, "json": {**error, "status": "ERROR"}}
+    with account(stream) as box:
+        box.own |= {"start_date": "2026-02-20"}
+        expected = keys(box.succeed(), stream)
+        agent = expected[0][0]
+        with Mocker(real_http=True) as mock:
+            mock.get(re.compile(f"agent(Ids)?={agent}"), **refusal)
+            before = box.stats.requests
+            run = box.succeed()
+            assert box.stats.requests - before <= 2 * len(expected)
+        assert keys(run, stream) == [key for key in expected if key[0] != agent]
+        assert "Zoho rejects one of the agents, whose rows are not read: HTTP 400" in run.log
+        later = keys(box.succeed(state=run.state), stream)
+        assert {key for key in expected if key[0] == agent} <= {*later}
+        with Mocker(real_http=True) as mock:
+            mock.get(re.compile("agent(Ids)?="), **refusal)
+            box.fail(error["message"])
 
 
 @pytest.mark.parametrize("archived", ["separate", "everywhere"])

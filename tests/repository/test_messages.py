@@ -151,6 +151,14 @@ def drop_a_change(box: Sandbox) -> None:
     box.statuses.drop(agent, change.changed_ms)
 
 
+def rejected_owner(stage: Stage) -> Run:
+    with stage.account(calls=30) as box:
+        agent = box.lists["users"].rows()[0]["agentId"]
+    error = {"code": "500", "message": "Invalid agent.", "status": "ERROR"}
+    refusal = {"status_code": 400, "json": error}
+    return stage.answered(f"agent={agent}", refusal, streams=["call_agents"])
+
+
 SAME_PAGE = [{"logid": str(number), "start_time": str(BEFORE)} for number in range(40)]
 ACQUIRED = ("acquired", 0.0)
 FORGOTTEN = "The rate-limit store is new or was restarted"
@@ -192,6 +200,7 @@ MESSAGES: dict[str, Meet] = {
     "The rate-limit store has been unreachable since … (…), longer": meet(stored, ACQUIRED, None),
     "The setting streams is ignored": settings(catalog=catalog(), streams=["users"]),
     "… calls have several rows that differ": settings(rows=several_legs),
+    "Zoho rejects one of the …": rejected_owner,
     "… status changes do not follow": settings(
         streams=["agent_status_changes"],
         rows=drop_a_change,
