@@ -63,10 +63,10 @@ class TranscriptsStream(CallItemStream):
 def parse_transcript(body: Record) -> Record:
     """Parse `transcribeObj`, an object or JSON in a string, to fields; if invalid, to `raw`."""
     sent = body.get("transcribeObj")
-    if sent is None or not within_depth(sent):
-        message = "transcribeObj not found, or nested too deeply"
+    extra = _parse_nested(sent) if within_depth(sent) else None
+    if not extra:  # an empty one must not replace a transcript
+        message = "transcribeObj not found, empty, or nested too deeply"
         raise UnexpectedResponseError(message)
-    extra = _parse_nested(sent)
     if not isinstance(extra, dict):
         return {"raw": sent if isinstance(sent, str) else json.dumps(sent)}
     provider = extra.pop(_PROVIDER, None)

@@ -1,8 +1,10 @@
 """Transcripts: asked for one by one, for calls that have one, and only if they are wanted."""
 
+import re
 from typing import Any
 
 import pytest
+from requests_mock import Mocker
 
 from tests.support.account import Account, Accounts
 from tests.support.calls import call, server_ids
@@ -111,3 +113,16 @@ def test_later_failure_does_not_replace_a_transcript(account: Accounts) -> None:
         assert len(third.rows("transcripts")) == total
         assert failed(third) == []
         assert "open_failures" not in str(third.state)
+
+
+@pytest.mark.parametrize("sent", ["", "{}", {}], ids=str)
+def test_empty_response_replaces_no_transcript(account: Accounts, sent: object) -> None:
+    own = {"streams": ["transcripts"], "lookback_days": 3650}
+    with account(40) as box, Mocker(real_http=True) as mock:
+        first = box.succeed(**own)
+        empty = {"transcribeObj": sent, "code": "200", "status": "SUCCESS"}
+        mock.get(re.compile("zv/transcribe"), json=empty)
+        second = box.succeed(**own, state=first.state)
+    assert len(first.rows("transcripts")) > 3
+    assert second.rows("transcripts") == []
+    assert "error records are not emitted" in second.log

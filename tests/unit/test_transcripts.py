@@ -1,6 +1,7 @@
 """Parsing of transcripts."""
 
 import json
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_zohovoice.exceptions import UnexpectedResponseError
+from tap_zohovoice.singer.json import loads
 from tap_zohovoice.streams.transcripts import TranscriptsStream, parse_transcript
 
 VALIDATOR = DEFAULT_JSONSCHEMA_VALIDATOR(TranscriptsStream.schema)
@@ -46,7 +48,7 @@ def test_raw_control_characters_are_read(raw: str, encodings: int) -> None:
     assert parse(sent)["segments"] == [{"text": text}]
 
 
-@pytest.mark.parametrize("sent", ["{broken", "", "[1]", "7", '"text"'])
+@pytest.mark.parametrize("sent", ["{broken", "[1]", "7", '"text"'])
 def test_unparsable_transcript_is_kept_raw(sent: str) -> None:
     assert parse(sent) == {"raw": sent}
 
@@ -71,10 +73,23 @@ def test_unexpected_property_is_kept_as_sent(name: str, value: object) -> None:
 
 def test_too_deep_transcript_is_rejected() -> None:
     nested: Any = json.loads("[" * 60 + "]" * 60)
-    for sent in {"transcriptJson": nested}, None:
-        with pytest.raises(UnexpectedResponseError, match="transcribeObj not found, or nested"):
-            parse_transcript({"transcribeObj": sent})
+    with pytest.raises(UnexpectedResponseError, match="nested too deeply"):
+        parse_transcript({"transcribeObj": {"transcriptJson": nested}})
     assert parse(json.dumps({"transcriptJson": nested}))["raw"]
+
+
+def is_empty(sent: object) -> bool:
+    """Return whether a transcript, in any number of encodings, has nothing in it."""
+    with suppress(ValueError, RecursionError):
+        while isinstance(sent, str):
+            sent = loads(sent)
+    return not sent
+
+
+@pytest.mark.parametrize("sent", [None, "", {}, [], "null", "{}", "[]", '""', '"{}"'], ids=str)
+def test_empty_transcript_is_rejected(sent: object) -> None:
+    with pytest.raises(UnexpectedResponseError, match="transcribeObj not found, empty, or"):
+        parse_transcript({"transcribeObj": sent})
 
 
 NAMES = st.sampled_from([*CONTENT, "feature", "result", "speaker", "start", "text"])
@@ -88,9 +103,9 @@ JSON = st.recursive(
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
 def test_any_json_can_be_parsed(sent: Any) -> None:
-    parse(json.dumps(sent))
-    if sent is not None:  # without a transcript, there is an error
-        parse(sent)
+    for form in (json.dumps(sent), sent):
+        with pytest.raises(UnexpectedResponseError) if is_empty(form) else nullcontext():
+            parse(form)
 
 
 def test_numbers_beyond_floats_stay_text() -> None:
