@@ -208,6 +208,9 @@ def test_test_asks_selected_streams_only(account: Accounts) -> None:
     with account("call_logs", scopes={"ZohoVoice.call.READ"}) as box:
         box.succeed("--test")
         assert not any(stats.requests for stats in box.stats.lists.values())
+    with account("sms_logs", **SMALL_PAGES) as box:
+        box.succeed("--test")
+        assert box.stats.lists["sms_logs"].requests == 1  # of nine pages
 
 
 def test_blanks_between_ids_are_no_part_of_them(account: Accounts) -> None:
