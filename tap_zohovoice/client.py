@@ -199,10 +199,6 @@ class ZohoVoiceStream(RESTStream[Any]):
         self.tap.state_writer.write_state(self.tap_state)
 
     @override
-    def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        return None  # `advance_bookmark` keeps the bookmark from the future
-
-    @override
     def _increment_stream_state(self, *_: Any, **__: Any) -> None:
         """Keep single records from moving the bookmark; the SDK has no public hook for that."""
 
