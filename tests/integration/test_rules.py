@@ -23,6 +23,9 @@ def test_start_is_inclusive_and_end_exclusive(account: Accounts) -> None:
         for name, moment in moments.items():
             box.store.add(call(box, name, moment))
         run = box.run(start_date="2026-01-10T09:30:00+01:00", end_date="2026-01-12T17:00:00Z")
+        sent = box.stats.requests
+        box.succeed(state=run.state, start_date="2026-01-01", end_date="2026-01-05")
+        assert box.stats.requests == sent  # the bookmark is later than the end
     assert run.ids == ["first", "last"]
 
 
