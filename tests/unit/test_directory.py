@@ -463,6 +463,12 @@ def test_requests_name_agent_and_period(read: Read, mock: Mocker) -> None:
     assert len(first["toepoch"][0]) == len(first["fromepoch"][0])
 
 
+@pytest.mark.parametrize("stream", ["call_agents", STATUS])
+def test_no_rows_without_owners(read: Read, mock: Mocker, stream: str) -> None:
+    Server(mock, USERS, 0)
+    assert read(stream) == []
+
+
 def test_change_at_end_of_period_comes_once(read: Read, mock: Mocker) -> None:
     start = NOW_MS - 400 * DAY
     end_of_first = start + 366 * DAY
