@@ -141,8 +141,9 @@ def test_valid_maps_pass_without_a_word(box: Account) -> None:
         },
         "copy": copy,
         "recordings": {"uri": "__NULL__"},
+        "sms_logs": {"file": "mmsMeta[0]['fileName'] if mmsMeta else None"},
     }
-    run = succeed(box, maps)
+    run = succeed(box, maps, "call_logs", "sms_logs")
     assert run.logged("WARNING") == []
     assert {tuple(record) for record in run.rows("copy")} == {("logid", "department")}
     assert len(run.rows("copy")) == 40
