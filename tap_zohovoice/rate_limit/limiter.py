@@ -131,11 +131,9 @@ class SlidingWindowLimiter:
         fields = {"wait_seconds": round(seconds, 3), "wait_until": end}
         _LOGGER.log(level, "%s", text, extra=fields)
         part = self.seconds / _REPORTS_PER_PERIOD
-        try:
-            while self.store.is_volatile and seconds > part:
-                self.clock.sleep(part)
-                self.store.lock_for(max(self._locked_until - self.clock.monotonic(), 0))
-                seconds -= part
-            self.clock.sleep(seconds)
-        finally:
-            self.current_wait = None
+        while self.store.is_volatile and seconds > part:
+            self.clock.sleep(part)
+            self.store.lock_for(max(self._locked_until - self.clock.monotonic(), 0))
+            seconds -= part
+        self.clock.sleep(seconds)
+        self.current_wait = None

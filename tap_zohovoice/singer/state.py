@@ -22,7 +22,7 @@ IN_BOTH = "in_both_lists"  # whether archived messages are among the others
 _MEMBER_TYPES: dict[str, type] = {FAILURES: list, LATEST: str, VERIFIED_UNTIL: str, IN_BOTH: bool}
 _CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning
 _VALUE = "replication_key_value"
-# Names under which loaders and Meltano keep a state; a partial state overrides the rest.
+# Names under which messages, loaders and Meltano have a state; a partial one overrides the rest.
 _WRAPPERS = (
     *("value", "state", "singer_state"),
     *("completed", "completed_state", "partial", "partial_state"),
@@ -103,8 +103,6 @@ def _unwrap(state: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return the bookmarks of a state; `KeyError` if it has none in a known place."""
     if not state and isinstance(state, dict | None):
         return {}
-    if state.get("type") == "STATE":
-        return _unwrap(state["value"])
     if "bookmarks" in state:
         return {} if state["bookmarks"] is None else state["bookmarks"]
     found = [_unwrap(state[name]) for name in _WRAPPERS if name in state]
