@@ -136,6 +136,8 @@ def test_file_is_shared_again_after_a_failure(
     assert seconds_waited(limiter, clock) == 0
     assert seconds_waited(limiter, clock) == 0
     path.parent.unlink()
+    assert seconds_waited(limiter, clock) == 0
+    assert not path.exists()  # each try may wait for a lock, so the next one is later
     clock.time += 10 * BUSY_TIMEOUT
     assert seconds_waited(limiter, clock) == 0
     assert seconds_waited(other, clock) > 50
