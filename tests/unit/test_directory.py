@@ -521,6 +521,17 @@ def test_rejected_old_changes_are_told(
     assert server.call_count < 40 + days
 
 
+def test_unclear_error_among_rejected_days_is_no_rejection(read: Read, mock: Mocker) -> None:
+    def is_week(request: Any) -> bool:
+        first, last = (int(request.qs[name][0]) for name in ("fromepoch", "toepoch"))
+        return last - first == 7 * DAY + 2
+
+    serve_changes(mock, one_a_day(600), kept=NOW_MS - 90 * DAY)
+    mock.get(AUDIT, additional_matcher=is_week, status_code=404, json=NEIN)
+    with pytest.raises(ZohoVoiceError, match="HTTP 404"):
+        read(STATUS)
+
+
 def test_rejection_between_accepted_periods_is_an_error(read: Read, mock: Mocker) -> None:
     server = serve_changes(mock, one_a_day(20), rejects=32 * DAY)
 
