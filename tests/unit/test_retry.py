@@ -14,7 +14,14 @@ from tap_zohovoice.exceptions import (
     UnexpectedResponseError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.retry import DEFAULT_LIMITS, MAX_WAIT, RetryLimits, RetryPolicy
+from tap_zohovoice.http.retry import (
+    DEFAULT_LIMITS,
+    FAIL_FAST_AFTER,
+    MAX_WAIT,
+    ItemFailures,
+    RetryLimits,
+    RetryPolicy,
+)
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tests.support.cli import FakeClock
 
@@ -242,3 +249,13 @@ def test_third_fault_is_retried_with_a_new_token(clock: FakeClock) -> None:
         script.errors = [fault] * count
         assert script.run() == "done"
         assert script.renewals == renewals
+
+
+def test_items_after_a_success_get_all_attempts() -> None:
+    failures = ItemFailures()
+    for _ in range(FAIL_FAST_AFTER):
+        assert failures.limits.attempts == 3
+        failures.observe(RetriesExhaustedError("gave up", summary="HTTP 500"))
+    assert failures.limits.attempts == 1
+    failures.observe(None)
+    assert failures.limits.attempts == 3
