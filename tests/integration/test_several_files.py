@@ -204,6 +204,13 @@ def test_endless_lockout_stops_after_call_logs(account: FileAccounts) -> None:
         assert box.stats.files.locked_calls == 0
 
 
+def test_outage_of_accounts_at_an_archive_is_tried_once(account: FileAccounts) -> None:
+    outage = dict.fromkeys(range(2, 99), "500")
+    with account(40, file_faults={2: "token"}, token_faults=outage) as box:
+        box.fail("Zoho Accounts: .*gave up after 7 attempts$")
+        assert box.stats.token_requests == 8
+
+
 @pytest.mark.parametrize(
     ("words", "waits"), [("limit exceeded: too many names", 1), ("request limit exceeded", 2)]
 )

@@ -11,7 +11,12 @@ import requests
 from requests_mock import Mocker
 
 from tap_zohovoice.auth import ThrottledAuthenticator
-from tap_zohovoice.exceptions import RetriesExhaustedError, RetryableError, ZohoVoiceError
+from tap_zohovoice.exceptions import (
+    RetriesExhaustedError,
+    RetryableError,
+    ZohoVoiceError,
+    iter_causes,
+)
 from tap_zohovoice.http.api import ApiClient
 from tap_zohovoice.http.retry import DEFAULT_LIMITS, FEW_ATTEMPTS, RetryLimits, RetryPolicy
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
@@ -212,3 +217,9 @@ def test_retryable_error_of_the_handler_is_retried(stack: Stack) -> None:
     with pytest.raises(KeyError):
         stack.client.get({}, handle)
     stack.assert_released()
+
+
+def test_circle_of_causes_ends() -> None:
+    error, cause = OSError(), ValueError()
+    error.__cause__, cause.__cause__ = cause, error
+    assert list(iter_causes(error)) == [error, cause]
