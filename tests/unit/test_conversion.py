@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_zohovoice._time import format_epoch_ms
-from tap_zohovoice.exceptions import InvalidRecordError
+from tap_zohovoice.exceptions import CastError, InvalidRecordError
 from tap_zohovoice.http.response import validate_response
 from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA, FIELDS
 from tap_zohovoice.schemas.conversion import RecordConverter
@@ -96,6 +96,12 @@ def test_invalid_value_becomes_null_with_one_warning(
         assert record["additional_fields"] == {name: sanitize(value)}
         assert converter.cast_failures == {name: count}, value
     assert caplog.messages == [MISMATCH.format(name) + "additional_fields"]
+
+
+@pytest.mark.parametrize("value", ["text", 5, {}, ["text"], [{}, "text"]])
+def test_list_has_only_objects(value: object) -> None:
+    with pytest.raises(CastError):
+        FieldType.OBJECTS.cast(value)
 
 
 NEW = [f"new_{number}" for number in range(1_001)]
