@@ -70,8 +70,6 @@ class IncrementalStream(ZohoVoiceStream):
                     services.pages.store(self.get_context_state(context), services.started)
                     yield from self._sync_window(window, start, context)
                     progress.finish_window(window.window, len(window.rows) + len(window.strays))
-                if self.get_context_state(context).pop(CHECKPOINT, None):
-                    self.write_state()  # no window came after it: all days are rejected
             except MissingCallsError:  # the next run begins at the bookmark, before these days
                 self.get_context_state(context).pop(CHECKPOINT, None)
                 self.write_state()
