@@ -97,6 +97,15 @@ def rows_of(stream: Any, count: int) -> list[dict[str, Any]]:
     return [{stream.primary_keys[0]: f"{number:03}"} for number in range(count)]
 
 
+@pytest.mark.parametrize("settings", [{}, {"user_agent": "tap-zohovoice/own"}])
+def test_all_requests_have_the_user_agent(read: Read, mock: Mocker, settings: Any) -> None:
+    Server(mock, USERS, 1)
+    read("users", **settings)
+    (agent,) = {request.headers["User-Agent"] for request in mock.request_history}
+    assert agent.startswith("tap-zohovoice/")
+    assert agent.endswith("/own") == bool(settings)
+
+
 @pytest.mark.parametrize("stream", DIRECTORY_STREAMS)
 @pytest.mark.parametrize("count", [0, 1, 49, 137])
 def test_all_rows_are_read_once(read_keys: Any, mock: Mocker, stream: Any, count: int) -> None:
