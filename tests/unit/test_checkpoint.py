@@ -3,11 +3,14 @@
 import datetime as dt
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from tap_zohovoice.extract.results import Checkpoint
+from tap_zohovoice.extract.results import CHECKPOINT, Checkpoint
 from tap_zohovoice.extract.windows import DateWindow
+from tap_zohovoice.http.retry import ItemFailures
+from tap_zohovoice.streams.call_items import CallItemStream
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 LOOKBACK = dt.timedelta(days=3)
@@ -68,3 +71,10 @@ def test_run_without_a_checkpoint_reads_the_lookback(state: dict[str, Any]) -> N
 )
 def test_checkpoint_is_limited_to_days_that_are_over(hour: int, expected: Checkpoint) -> None:
     assert WRITTEN.limited(dt.datetime(2026, 2, 27, hour, tzinfo=dt.UTC)) == expected
+
+
+def test_outage_keeps_the_checkpoint_before_its_items() -> None:
+    stream, state = Mock(failures=ItemFailures()), {CHECKPOINT: WRITTEN}
+    stream.failures.outages = 1
+    CallItemStream.set_checkpoint(stream, NOT_BEGUN, state)
+    assert state == {CHECKPOINT: WRITTEN}
