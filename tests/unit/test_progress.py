@@ -1,6 +1,7 @@
 """Progress: log lines, structured fields and the estimate of the time left."""
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from tap_zohovoice._compat import override
+from tap_zohovoice._time import Clock
 from tap_zohovoice.progress import DownloadProgress, Progress, Reporter, Snapshot, WindowProgress
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter, Wait
 from tests.support.cli import FakeClock
@@ -193,3 +195,10 @@ def test_line_comes_every_30_seconds_of_a_wait(stage: Stage) -> None:
     assert len(stage.caplog.messages) == 4 + 3
     assert stage.fields("stream_name", "rows")[1] == ("x", 29)
     assert stage.limiter.current_wait is None
+
+
+def test_timer_ends_with_its_block() -> None:
+    called = threading.Event()
+    with Clock().every(0.01, called.set):
+        assert called.wait(10)
+    assert "timer" not in {thread.name for thread in threading.enumerate()}
