@@ -412,8 +412,9 @@ def test_form_of_a_page_without_rows(caller: Caller, form: str, expected: object
     else:
         assert answer.json().get("queues") == expected
         assert ("queues" in answer.json()) == (form != "missing")
-    set_dialect(caller, rows_form="no_content")
-    assert caller.get(QUEUES, from_=7).status_code == 204
+    for bare, status in (("no_content", 204), ("error", 404)):
+        set_dialect(caller, rows_form=bare)
+        assert caller.get(QUEUES, from_=7).status_code == status
 
 
 # The directory

@@ -531,6 +531,7 @@ def test_forms_of_the_total(caller: Caller, total: str, meta: dict[str, object])
         ("body", 200, ""),
         ("no_content", 204, ""),
         ("bare_list", 200, "[]"),
+        ("error", 404, '{"code":"ZVT404","message":"No records found","status":"ERROR"}'),
     ],
 )
 def test_forms_of_an_empty_page(caller: Caller, form: str, status: int, text: str) -> None:

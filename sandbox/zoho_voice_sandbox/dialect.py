@@ -27,6 +27,7 @@ Total: TypeAlias = Literal[
     "page",
     "page_end",
 ]
+EmptyForm: TypeAlias = Literal["no_content", "body", "bare_list", "error"]
 SizeOver: TypeAlias = Literal["cap", "refuse", "error500", "timeout", "cut", "empty", "nothing"]
 SeveralFiles: TypeAlias = Literal[
     "zip",
@@ -116,7 +117,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         total: Value of `meta.total`; `page` counts only the rows of the page, `page_end` those up
             to its end.
         total_error: Error of a stale total, or the highest capped total, in rows.
-        rows_form: Form of a response without rows.
+        rows_form: Form of a response without rows; `error` is an HTTP 404 that says so.
         status_value: `status` of a success.
         throttle: Response to a request over the limit or during a lock.
         retry_after: Whether that response has a `Retry-After` header.
@@ -179,7 +180,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     from_behind: Literal["empty", "refuse", "error500", "last_page"] = "empty"
     total: Total = "exact"
     total_error: int = 1
-    rows_form: Literal["list", "missing", "null", "body", "no_content", "bare_list"] = "list"
+    rows_form: Literal["list", "missing", "null", EmptyForm] = "list"
     status_value: Literal["200", "SUCCESS", "success"] = "200"
     throttle: Throttle = "400_url_rolling"
     retry_after: bool = False

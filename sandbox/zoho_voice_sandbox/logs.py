@@ -125,7 +125,7 @@ def list_response(rows: list[bytes], total: int | str | None, dialect: Dialect) 
         dialect: Form of a page without rows, and of the status.
     """
     form = "list" if rows else dialect.rows_form
-    if form in {"no_content", "body", "bare_list"}:
+    if form in {"no_content", "body", "bare_list", "error"}:
         return empty_response(form)
     meta = encode({} if total is None else {"total": total})
     parts = [b'"meta":' + meta]

@@ -142,7 +142,7 @@ class ResourceHandler:
             return error_response(error.code, error.message)
         places = self._places(len(rows), offsets, dialect)
         sent = [rewrite(rows[place], resource.ids, resource.numbers, dialect) for place in places]
-        if not sent and dialect.rows_form in {"no_content", "body", "bare_list"}:
+        if not sent and dialect.rows_form in {"no_content", "body", "bare_list", "error"}:
             return empty_response(dialect.rows_form)
         total = self._total(len(rows), params, dialect)
         body: dict[str, object] = {} if total is None else {"meta": {"total": total}}

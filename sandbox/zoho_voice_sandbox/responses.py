@@ -11,7 +11,7 @@ from werkzeug.http import http_date
 from zoho_voice_sandbox.row_forms import encode
 
 if TYPE_CHECKING:
-    from zoho_voice_sandbox.dialect import Dialect
+    from zoho_voice_sandbox.dialect import Dialect, EmptyForm
 
 _JSON = "application/json;charset=UTF-8"
 SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
@@ -37,10 +37,12 @@ def json_response(body: object, status: int = 200, form: type[Response] = Respon
     return form(data, status, content_type=_JSON)
 
 
-def empty_response(form: Literal["no_content", "body", "bare_list"]) -> Response:
+def empty_response(form: EmptyForm) -> Response:
     """Return a list without rows and without an envelope."""
     if form == "no_content":
         return Response(status=204)
+    if form == "error":
+        return error_response("ZVT404", "No records found", 404)
     return Response(b"", content_type=_JSON) if form == "body" else json_response([])
 
 

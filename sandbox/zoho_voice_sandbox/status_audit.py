@@ -68,7 +68,7 @@ class StatusAuditHandler:
         except InvalidParameterError as error:
             return error_response(error.code, error.message)
         form = "list" if agents else dialect.rows_form
-        if form in {"no_content", "body", "bare_list"}:
+        if form in {"no_content", "body", "bare_list", "error"}:
             return empty_response(form)
         sent = [rewrite(agent, _IDS, _NUMBERS, dialect) for agent in agents]
         found = {} if form == "missing" else {"agentStatus": None if form == "null" else sent}

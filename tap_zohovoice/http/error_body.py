@@ -23,6 +23,13 @@ _ERROR_KEYS |= {"status", "success", "exception"}  # in lower case, without unde
 _FAILURE_KEYS = ("error", "errors", "errorcode", "errormessage", "exception", "fault")
 _NO_FAILURE: tuple[object, ...] = (None, "", 0, "0", [], {})
 _SUCCESS_KEYS = ("success", "ok", "issuccess", "succeeded")
+_NO_ROWS = re.compile(  # of no other reason, such as a plan or a role
+    r"(?:there (?:is|are) )?no (?:call |matching |more )*(?:records?|rows?|data|results?|calls"
+    r"|(?:call ?)?logs?|entries|items|contacts|queues|numbers|messages|campaigns)"
+    r" (?:(?:is|are|was|were) )?(?:found|available|exists?|to (?:show|display))"
+    r"(?: (?:for|in|with|the|this|given|requested|selected|specified|dates?|range|period|criteria"
+    r"|filters?))*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,14 @@ def states_failure(members: dict[str, Any]) -> bool:
     is_named = any(members.get(name) not in _NO_FAILURE for name in _FAILURE_KEYS)
     flags = {str(members.get(name, True)).strip().lower() for name in _SUCCESS_KEYS}
     return is_named or not flags.isdisjoint(("false", "0", "no", "n"))
+
+
+def states_no_rows(content: object) -> bool:
+    """Return whether an error says that there are no rows, and nothing else."""
+    texts = {_normalize(text).strip() for text in _iter_strings(content)}
+    others = {text for text in texts if not _NO_ROWS.fullmatch(text)}
+    # A single word is a code or a status.
+    return others < texts and all(text == "error occurred" or " " not in text for text in others)
 
 
 def _is_error(content: dict[str, Any]) -> bool:

@@ -72,7 +72,7 @@ FAULT = re.compile(  # of the server, which may pass
     r"|\boverload(?:ed)?\b|\bwent wrong\b|\b(?:\w+) time(?:d )? ?out\b|\bin progress\b"
     r"|\btemporary (?:\w+ )?(?:error|failure|fault|problem|issue)\b"
 )
-FAILURE = re.compile(
+_FAILURE = re.compile(
     r"(?<!\bno )(?<!\bwithout )\b(?:fail(?:s|ed|ing|ures?)?|errors?|exceptions?|denied|rejected)\b"
     r"|\b(?:could not|cannot|unable to) (?!find|locate)"
 )
@@ -118,3 +118,9 @@ def rejected_value(words: str) -> str:
 def is_limit(words: str) -> bool:
     """Return whether an error is about the limit of a value, not of the rate of requests."""
     return bool(_BOUNDS.search(words) and _LIMIT.search(words))
+
+
+def has_failure(words: str) -> bool:
+    """Return whether words beside an empty list say that the request failed."""
+    is_error = any(pattern.search(words) for pattern in (TOKEN, FAULT, _FAILURE))
+    return is_error or is_limit(words) or is_throttled(200, words, None, is_html=False)

@@ -21,13 +21,12 @@ from tap_zohovoice.exceptions import (
     UnsupportedRequestError,
     ZohoVoiceError,
 )
-from tap_zohovoice.http.error_body import ErrorBody, fold, states_failure
+from tap_zohovoice.http.error_body import ErrorBody, fold, states_failure, states_no_rows
 from tap_zohovoice.http.error_patterns import (
-    FAILURE,
     FAULT,
     TOKEN,
     WRONG_URL,
-    is_limit,
+    has_failure,
     is_surely_throttled,
     is_throttled,
     rejected_value,
@@ -37,6 +36,7 @@ from tap_zohovoice.singer.json import loads
 
 _Decision = tuple[type[RequestError], str]
 _KNOWN_CODES = {"ZVT010", "ZVT011", "ZVT015", "ZVT022", "ZVTST005"}
+_WITHOUT_ROWS = {200, 400, 404}  # of errors that say so; source: clients of Zoho People and Recruit
 _RETRIED = {408, 409, 421, 425, 499}
 _TOKEN_REJECTED = {401, 419, 440, 498}  # the others: an expired session of other servers
 _OF_PROXIES = {407, 511}  # that want a sign-in of their own
@@ -81,6 +81,8 @@ def validate_response(
             content = {}
         if isinstance(content, dict) and _is_success(content):
             return content
+    if status in _WITHOUT_ROWS and not _has_rows(content) and states_no_rows(content):
+        return {}
     error = ErrorBody.from_response(status, content, body)
     wait = retry_after(response.headers, now)
     code, rejected = error.code.upper(), rejected_value(error.words)
@@ -119,13 +121,11 @@ def _is_success(content: dict[str, Any]) -> bool:
     if content.get("error") or content.get("errors"):
         return False
     stated = [content.get("status")]
-    if not any(map(_has_content, map(content.get, _DATA_KEYS))):
+    if not _has_rows(content):
         meta = content.get("meta")
         members = fold((meta if isinstance(meta, dict) else {}) | content)
         words = ErrorBody.from_response(HTTPStatus.OK, content, b"").words
-        is_error = any(pattern.search(words) for pattern in (TOKEN, FAULT, FAILURE))
-        is_refusal = is_limit(words) or is_throttled(HTTPStatus.OK, words, None, is_html=False)
-        if is_error or is_refusal or states_failure(members):
+        if has_failure(words) or states_failure(members):
             return False
         stated = [members.get("status"), members.get("code")]  # a reason for no rows
     words = " ".join(str(word).strip().lower() for word in stated if word not in (None, ""))
@@ -134,8 +134,9 @@ def _is_success(content: dict[str, Any]) -> bool:
     return bool(re.fullmatch(r"(?:success|ok|2..)(?: (?:success|ok|2..|0))?", words))
 
 
-def _has_content(value: object) -> bool:
-    return any(value.values()) if isinstance(value, dict) else bool(value)
+def _has_rows(content: object) -> bool:
+    members = [content.get(name) for name in _DATA_KEYS] if isinstance(content, dict) else []
+    return any(any(value.values()) if isinstance(value, dict) else value for value in members)
 
 
 def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected: str) -> _Decision:
@@ -175,8 +176,8 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected:
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the wait in seconds; None if it is missing, in the past, or too long."""
     text, seconds = headers.get("Retry-After", "").strip(), 0.0
-    if text.isdecimal():
-        seconds = float(text)
+    if number := re.match(r"\d+(?:\.\d+)?(?=,|$)", text, re.ASCII):  # a proxy may repeat it
+        seconds = float(number[0])
     elif at := parse_http_date(text):
         sent = parse_http_date(headers.get("Date", ""))  # the clock that `text` was made by
         seconds = at.timestamp() - (sent.timestamp() if sent else now)

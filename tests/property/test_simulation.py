@@ -62,7 +62,7 @@ RESPONSES: dict[str, st.SearchStrategy[Any]] = {
     "throttle": st.sampled_from(get_args(Throttle)),
     "retry_after": st.booleans(),
     "token_refused": st.sampled_from(get_args(TokenRefused)),
-    "rows_form": st.sampled_from(("list", "list", "missing", "null", "body", "no_content")),
+    "rows_form": st.sampled_from(("list", "missing", "null", "body", "no_content", "error")),
     "status_value": st.sampled_from(("200", "SUCCESS", "success")),
     "token_ttl_seconds": st.sampled_from((3600.0, 3600.0, 300.0)),
     "token_field": st.sampled_from(("expires_in", "expires_in_sec")),
