@@ -77,15 +77,15 @@ class Recovery:
 
     def _avoid_value(self, window: DateWindow, rejected: str) -> Flow[bool]:
         """Plan a request without the value that is rejected; return whether that is possible."""
-        is_smaller = rejected != "dates" and self._windows.pages.lower_unproven()
-        is_earlier = rejected != "size" and self._planner.avoid_future(window)
-        is_planned = is_smaller or is_earlier
+        is_planned = rejected != "dates" and self._windows.pages.lower_unproven()
+        if rejected != "size":
+            is_planned = (yield from self._avoid_future(window)) or is_planned
         if not is_planned and rejected != "size":
             is_planned = yield from self._skip_rejected_past(window)
         # Where two days are accepted, `toDate` may be exclusive: one has no rows, without an error.
-        is_long, recent = window.days > self._min_days, self._recent
-        if not (is_planned or is_long or self._has_read or (yield from self._accepts(recent))):
-            is_long = yield from self._accepts(recent, last=recent)  # so this is no outage
+        is_long = window.days > self._min_days
+        if not (is_planned or is_long or self._has_read):
+            is_long = yield from self._needs_single_days()
         if is_long and not is_planned:
             is_planned = self._planner.halve(window)
         return is_planned or self._halve_size()
@@ -100,7 +100,21 @@ class Recovery:
             return self._planner.halve(window)
         # A server that fails for a day because it is in the future fails for later ones too.
         is_future = window.last >= self._today and not (yield from self._accepts(window.last + DAY))
-        return (is_future and self._planner.avoid_future(window)) or self._halve_size()
+        is_planned = is_future and (yield from self._avoid_future(window))
+        return is_planned or self._halve_size()
+
+    def _avoid_future(self, window: DateWindow) -> Flow[bool]:
+        """Request no day of the future, or single days if only those are accepted."""
+        is_tested = window.days <= self._planner.longest_days
+        if not is_tested and self._planner.is_extending and (yield from self._needs_single_days()):
+            return self._planner.halve(window)
+        return self._planner.avoid_future(window)
+
+    def _needs_single_days(self) -> Flow[bool]:
+        """Return whether the server accepts a single recent day, but not two."""
+        recent = self._recent
+        is_accepted = yield from self._accepts(recent)
+        return not is_accepted and (yield from self._accepts(recent, last=recent))
 
     def _halve_size(self) -> bool:
         self._retries_size = self._windows.pages.halve()

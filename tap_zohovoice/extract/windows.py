@@ -95,10 +95,11 @@ class WindowPlanner:
         # In UTC+14, with an exclusive `toDate`, only the day after tomorrow covers this moment.
         self._last_day = (self._end + MAX_UTC_OFFSET).date() + DAY
         self._covering_day = self._last_day
-        self._is_extending = False  # day by day, beyond the last day that the server accepted
+        self.is_extending = False  # day by day, beyond the last day that the server accepted
         self._days = self.range_days = self._all_days  # of the next window, and of any
         self._all_rows: int | None = None
         self._has_rows = False
+        self.longest_days = 0  # of a window that was read
 
     def share_done(self, rows: int, partial: float = 0.0) -> float:
         """Return the share of the rows that is read, or of the days if their total is not known.
@@ -153,7 +154,7 @@ class WindowPlanner:
 
     def avoid_future(self, window: DateWindow) -> bool:
         """After a rejection, request no day that may not have begun; return whether one has."""
-        if self._is_extending:
+        if self.is_extending:
             self._next = None
             return True
         if window.last <= self._earliest_today:
@@ -166,7 +167,7 @@ class WindowPlanner:
     def _extend(self, first: dt.date) -> None:
         """Continue day by day: the server's day may be ahead, or it rejects something else."""
         self._last_day = max(self._last_day + DAY, first)
-        self._is_extending = True
+        self.is_extending = True
         self._next = first if self._last_day <= self._covering_day else None
 
     def halve(self, window: DateWindow) -> bool:
@@ -188,6 +189,7 @@ class WindowPlanner:
     def mark_read(self, window: DateWindow, rows: int) -> None:
         """Continue after a window that was read, with its number of rows."""
         self._has_rows = self._has_rows or rows > 0
+        self.longest_days = max(self.longest_days, window.days)
         fitting = self._fitting_days(window, rows) if rows else 2 * window.days
         self._days = max(min(fitting, 2 * window.days), 1)
         self._next = window.last + DAY if self._is_inclusive else window.last
