@@ -30,6 +30,7 @@ class Recovery:
         self._least_days = 2  # 1, if a single day was accepted where two days were rejected
         self._range_days = planner.range_days  # when a page was read last
         self._has_read = False  # a page, or the answer whether old days are rejected
+        self._knows_past = False  # that answer
 
     def observe(self) -> None:
         """Observe that a page was read."""
@@ -123,9 +124,11 @@ class Recovery:
     def _skip_rejected_past(self, window: DateWindow) -> Flow[bool]:
         """Find the oldest day that the server accepts, if it rejects the first ones as too old."""
         rejected, accepted = window.first, self._recent
-        if self._has_read or rejected >= accepted or not (yield from self._accepts(accepted)):
+        # Rows of a longer window do not show it: a server may reject only a range of old days.
+        is_settled = self._knows_past or rejected >= accepted or self._planner.longest_days
+        if is_settled or not (yield from self._accepts(accepted)):
             return False
-        self._has_read = True
+        self._has_read = self._knows_past = True
         if (yield from self._accepts(rejected)):
             return False
         while (accepted - rejected).days > 1:

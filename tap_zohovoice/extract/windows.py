@@ -88,7 +88,7 @@ class WindowPlanner:
         self.boundary = ToDateBoundary()
         self._limits = limits
         self._end = now if end is None else min(now, end)
-        self._earliest_today = (now + MIN_UTC_OFFSET).date()
+        self.earliest_today = (now + MIN_UTC_OFFSET).date()  # by the server's time zone
         self._start = start
         self._first_day = (start + MIN_UTC_OFFSET).date()
         self._next: dt.date | None = self._first_day if start <= self._end else None
@@ -157,9 +157,9 @@ class WindowPlanner:
         if self.is_extending:
             self._next = None
             return True
-        if window.last <= self._earliest_today:
+        if window.last <= self.earliest_today:
             return False
-        self._last_day = self._earliest_today
+        self._last_day = self.earliest_today
         if window.first > self._last_day:
             self._extend(window.first)
         return True
