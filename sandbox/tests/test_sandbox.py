@@ -471,6 +471,9 @@ def test_future_dates_may_be_rejected(caller: Caller) -> None:
     assert caller.get(fromDate="2026-06-02").json()["code"] == "ZVT015"
     set_dialect(caller, utc_offset_minutes=-1)
     assert caller.get(toDate="2026-06-01").json()["code"] == "ZVT015"
+    set_dialect(caller, future_dates="empty", utc_offset_minutes=0)
+    assert caller.ids(toDate="2026-06-01")
+    assert caller.ids(toDate="2026-06-02") == []
 
 
 def test_range_beyond_the_longest_is_rejected(caller: Caller) -> None:

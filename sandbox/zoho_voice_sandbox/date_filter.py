@@ -59,6 +59,8 @@ def time_range(
             _reject("toDate" if to_date else "fromDate", dialect)
     if dialect.retention_days is not None:
         from_date = _kept(from_date, to_date, current - timedelta(dialect.retention_days), dialect)
+    if dialect.future_dates == "empty" and to_date is not None and to_date > current:
+        return TimeRange(0, 0)
     end = None
     if to_date is not None:
         end = to_date + timedelta(days=1) if dialect.to_date_inclusive else to_date

@@ -89,7 +89,8 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         utc_offset_minutes: Time zone of `fromDate` and `toDate`, in minutes east of UTC.
         daylight_saving: Whether that zone is an hour further east from April to October.
         to_date_inclusive: Whether `toDate` itself is included.
-        future_dates: Whether dates after the current day of the server are accepted.
+        future_dates: Whether dates after the current day of the server are accepted; `empty`: a
+            range that ends after it has no rows.
         dates_named: Whether the rejection of a date names its parameter.
         max_range_days: Longest range of days accepted, None for any.
         answered_days: Days of a longer range that are answered, without an error; None for all.
@@ -158,7 +159,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
     utc_offset_minutes: int = 0
     daylight_saving: bool = False
     to_date_inclusive: bool = True
-    future_dates: Literal["accepted", "refused"] = "accepted"
+    future_dates: Literal["accepted", "refused", "empty"] = "accepted"
     dates_named: bool = True
     max_range_days: int | None = None
     answered_days: int | None = None

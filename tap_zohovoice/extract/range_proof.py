@@ -43,12 +43,16 @@ class RangeProof:
         """Return whether a window that was read is complete; if not, shorter ones are planned."""
         starts = self._observe(window, rows.values())
         follows_rows, self._follows_rows = self._follows_rows, len(starts) >= _MIN_ROWS
-        if window.days <= self._proven_days:
+        # A server may return no row of a range that ends in the future.
+        begun = DateWindow(window.first, min(window.last, self._planner.earliest_today))
+        is_future = not starts and 1 < begun.days < window.days
+        if window.days <= self._proven_days and not is_future:
             return True
+        silences = [begun if is_future else window]
         if starts:
             silences = self._silences(window, starts)
-        else:
-            silences = [window] if window.days > SHORT_RANGE_DAYS or follows_rows else []
+        elif not (is_future or follows_rows or window.days > SHORT_RANGE_DAYS):
+            return True
         for probe in self._probes_of(silences, window):
             try:
                 is_silent = not (yield from self._has_new_rows(probe, rows))
@@ -58,6 +62,8 @@ class RangeProof:
             else:
                 if is_silent:
                     continue
+                if is_future and (probe == begun or (yield from self._has_new_rows(begun, rows))):
+                    return not self._planner.avoid_future(window)
                 days = min(self._proven_days, SHORT_RANGE_DAYS)
                 problem = "Zoho returns only some of the calls of long date ranges"
             _LOGGER.warning("%s; reading windows of %d days", problem, days)
@@ -111,9 +117,10 @@ class RangeProof:
         longest = max((after - before for before, after in pairwise(starts)), default=2 * DAY)
         begin, end = self._planner.moments_of(window)
         first, last = starts[0].date(), starts[-1].date()
+        last_day = min(window.last, end.date())
         silences = (
             (window.first, first - DAY, (first - begin.date()).days, starts[0] - begin),
-            (last + DAY, window.last, (end.date() - last).days, end - starts[-1]),
+            (last + DAY, window.last, (last_day - last).days, end - starts[-1]),
         )
         return [
             DateWindow(first, last)
