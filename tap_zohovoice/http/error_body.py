@@ -59,7 +59,8 @@ class ErrorBody:
             is_foreign = content is None and bool(start)
             is_html = is_foreign and start.startswith(b"<") and not _XML.match(start)
             return cls("", "", _normalize(text), False, is_foreign, is_html)  # noqa: FBT003
-        code = _find_member(content, _CODE_KEYS)
+        stated = re.fullmatch(r"[45]\d\d", str(content.get("status")))
+        code = _find_member(content, _CODE_KEYS) or (stated[0] if stated else "")
         message = _find_member(content, _MESSAGE_KEYS)
         members = {name: value for name, value in content.items() if name != "logs"}
         text = " ".join(_iter_strings(members))[:_MAX_CHARS]

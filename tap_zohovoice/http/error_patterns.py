@@ -74,7 +74,9 @@ FAULT = re.compile(  # of the server, which may pass
 )
 _FAILURE = re.compile(
     r"(?<!\bno )(?<!\bwithout )\b(?:fail(?:s|ed|ing|ures?)?|errors?|exceptions?|denied|rejected)\b"
-    r"|\b(?:could not|cannot|unable to) (?!find|locate)"
+    r"|\b(?:could not|cannot|unable to) (?!find|locate)|\b(?:permissions?|privileges?|upgrade)\b"
+    r"|\b(?:degraded|disabled|expired|forbidden|incomplete|invalid|partial(?:ly)?|restricted)\b"
+    r"|\bnot (?:yet )?(?:allowed|authori[sz]ed|enabled|permitted|ready|supported)\b|\btry again\b"
 )
 WRONG_URL = re.compile(r"\burl rule not configured\b|\binvalid (?:request )?(?:url|uri|path)\b")
 
