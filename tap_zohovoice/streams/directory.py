@@ -205,7 +205,7 @@ class CampaignsStream(ListStream):
 
     @override
     def next_step(self, rows: list[Record], step: int) -> int:
-        is_full = len(rows) >= step if step else len(rows) % 10 == 0
+        is_full = len(rows) >= step if step else len(rows) % 5 == 0
         self._step = len(rows) if is_full else 0
         return self._step
 

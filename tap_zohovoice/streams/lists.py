@@ -107,18 +107,15 @@ class ListStream(ZohoVoiceStream):
             try:
                 rows = yield self.page_at(offset)
             except InvalidParameterError as error:
-                rejected = error.rejected
-                is_size = rejected == "size" or (rejected and self.size_param == "offset")
-                if is_size and not self._seen and self.page_size > _MIN_PAGE_SIZE:
+                can_lower = not self._seen and self.page_size > _MIN_PAGE_SIZE
+                if can_lower and error.rejected in {"size", "other"}:
                     self.page_size //= 2
                     continue
                 may_be_end = len(self._seen) == 1 or (self.rejects_end and self._seen)
-                if not (rejected and may_be_end):
+                if not (error.rejected and may_be_end):
                     raise
                 yield self.page_at(0)  # raises an error, unless it is the offset that is rejected
-                if not self.size_param:  # whether it has pages is not documented
-                    message = "Zoho returned %d %s and rejected the next page; there may be more"
-                    self.logger.warning(message, len(self._seen), self.name)
+                self._log_end()
                 return
             rows, repeated = self._check_seam(rows)
             step = self.next_step(rows, step)
@@ -146,14 +143,23 @@ class ListStream(ZohoVoiceStream):
         # A new row moves all others by one.
         self._has_moved |= known != list(keys)[: len(known)] or len(known) < self._overlap
         if keys and len(known) == len(keys):
-            # If offsets count from 1, a single row may be the last row again.
-            is_end = list(keys) == list(self._seen)[-1:]
+            # If offsets count from 1, a single row may be the last row again. Where it is not
+            # documented that a list has pages, rows that come again are all there is.
+            is_tail = list(keys) == list(self._seen)[-len(keys) :]
+            is_end = is_tail and (len(keys) == 1 or not self.size_param)
+            if is_end and len(keys) > 1:
+                self._log_end()
             self._has_moved |= not is_end
             self._can_overlap &= is_end
             rows = []
         repeated = self._overlap if known and known[0] == next(iter(keys)) else 0
         self._overlap = int(len(rows) > 1 and self._can_overlap and not self.rejects_end)
         return rows, repeated
+
+    def _log_end(self) -> None:
+        if not self.size_param:  # whether it has pages is not documented
+            message = "Zoho returned %d %s, but no page after them; there may be more"
+            self.logger.warning(message, len(self._seen), self.name)
 
     @override
     def get_url_params(self, context: Context | None, next_page_token: Any) -> dict[str, str]:

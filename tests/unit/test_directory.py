@@ -138,6 +138,7 @@ def test_requests_name_offset_size_and_archive(read: Read, mock: Mocker, stream:
     [
         *itertools.product(OFFSET_PAGED, [120], [20, 1000]),
         *itertools.product([CampaignsStream], [10, 25, 30, 47], [10]),
+        *itertools.product([CampaignsStream], [25, 61], [25]),
     ],
 )
 @pytest.mark.parametrize("base", [0, 1])
@@ -149,7 +150,7 @@ def test_no_row_is_lost_in_any_dialect(
     server.base, server.max_size, server.meta = base, max_size, total
     assert read_keys(stream) == server.keys
     if stream is CampaignsStream and count > 10:  # a page that is not full is the last one
-        assert server.mock.call_count == 2 + count // 10
+        assert server.mock.call_count == 2 + count // max_size
 
 
 @pytest.mark.parametrize(
@@ -335,17 +336,31 @@ def messages_of(count: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.parametrize("message", ["Page size exceeds {}", "Invalid value"])
 @pytest.mark.parametrize("most", [49, 20])
 @pytest.mark.parametrize("stream", OFFSET_PAGED)
-def test_rejected_page_size_is_lowered(read: Read, mock: Mocker, stream: Any, most: int) -> None:
+def test_rejected_page_size_is_lowered(
+    read: Read, mock: Mocker, stream: Any, most: int, message: str
+) -> None:
     server = Server(mock, stream, 110)
 
     def is_rejected(request: Any) -> bool:
         return int(request.qs[stream.size_param][0]) > most
 
-    error = {"code": "ZVT015", "message": f"Page size exceeds {most}"}
+    error = {"code": "ZVT015", "message": message.format(most)}
     mock.get(server.url, additional_matcher=is_rejected, status_code=400, json=error)
     assert len(read(stream.name)) == 110
+
+
+@pytest.mark.parametrize("count", [10, 50, 200])
+def test_campaigns_that_come_again_are_all(
+    read_keys: Any, mock: Mocker, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    server = Server(mock, CampaignsStream, count)
+    server.max_size = server.step = 1_000  # so the index has no effect
+    assert read_keys(CampaignsStream) == server.keys
+    assert server.mock.call_count == 3
+    assert f"{count} campaigns, but no page after them; there may be more" in caplog.text
 
 
 @pytest.mark.parametrize("base", [0, 1])
