@@ -95,6 +95,7 @@ class WindowTooLargeError(Exception):
     """A window has more rows than can be paged through."""
 
     total: int | None  # number of its rows; None if that is not known
+    days: int = 0  # to request instead; 0 if any number is as good
 
 
 class CastError(ValueError):

@@ -95,7 +95,7 @@ class CallLogReader:
             if not by_days:
                 return (yield from self._read_dense_day(window, error))
             if not (yield from self._windows.verify_offset(window, error.total)):
-                self.planner.shrink(window, error.total)
+                self.planner.shrink(window, error.total, error.days)
         except RequestFailedError as error:
             if not (yield from self._recovery.plan_retry(window, error)):
                 raise

@@ -9,7 +9,7 @@ from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.limits import ServerLimits
 from tap_zohovoice.extract.page_flow import TRACK_TOTAL_HITS_CAP, PageFlow, Split
 from tap_zohovoice.extract.page_size import PageRequester
-from tap_zohovoice.extract.windows import DateWindow, days_after
+from tap_zohovoice.extract.windows import DateWindow, days_after, days_around
 from tap_zohovoice.pagination import Flow, Page, PageRequest
 from tap_zohovoice.singer.json import SerializedRecord
 
@@ -87,13 +87,15 @@ class WindowReader:
 
         `WindowTooLargeError` is raised if the days after the last row have other rows.
         """
-        for days in days_after(window, [row.start_time for row in rows.values()]):
+        timestamps = [row.start_time for row in rows.values()]
+        for days in days_after(window, timestamps):
             found = yield from self._page_flow(days).read_window()
             if found.kept.keys() - rows:
                 self.limits.reject_offset(len(rows))
                 raise WindowTooLargeError(None)
             if len(found.kept) > 0.9 * len(rows):
-                raise WindowTooLargeError(None)  # it may be cut off too
+                # It may be cut off too.
+                raise WindowTooLargeError(None, days_around(window, timestamps))
 
     def verify_offset(self, window: DateWindow, total: int | None) -> Flow[bool]:
         """Return whether the last row of a large window can be requested, so that it fits.

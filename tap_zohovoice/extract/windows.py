@@ -142,10 +142,11 @@ class WindowPlanner:
         end = window.last + DAY if self._is_inclusive else window.last
         return min(midnight(end) - MAX_UTC_OFFSET, self._end)
 
-    def shrink(self, window: DateWindow, rows: int | None) -> None:
-        """Plan fewer days, since a window has too many rows, or an unknown number."""
+    def shrink(self, window: DateWindow, rows: int | None, days: int = 0) -> None:
+        """Plan fewer days, if possible this number, as a window has too many rows, or unknown."""
         if rows is None:
-            self._days = min(SHORT_RANGE_DAYS, max(window.days // 2, 1))
+            fewer = min(SHORT_RANGE_DAYS, max(window.days // 2, 1))
+            self._days = days if 0 < days < window.days else fewer
             return
         self._all_rows = self._all_rows or rows
         fitting = self._fitting_days(window, rows)
@@ -222,7 +223,7 @@ def midnight(day: dt.date) -> dt.datetime:
 def days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow]:
     """Return the days of rows beyond the last one that offsets reach, if there are any.
 
-    If the timestamps are in no order of time, both halves of the window are possible.
+    If the timestamps are in no order of time, the days of both halves of the rows are possible.
     """
     last = dt.date.fromisoformat(timestamps[-1][:10])
     if list(timestamps) == sorted(timestamps):
@@ -231,5 +232,14 @@ def days_after(window: DateWindow, timestamps: Sequence[str]) -> list[DateWindow
         # East of UTC, it may be of the next day, which an exclusive `toDate` leaves out.
         last = (dt.datetime.fromisoformat(timestamps[-1]) + MAX_UTC_OFFSET).date() + DAY
         return [DateWindow(window.first, max(min(last, window.last), window.first))]
-    middle = window.last - (window.days // 2) * DAY
+    middle = dt.date.fromisoformat(sorted(timestamps)[len(timestamps) // 2][:10])
+    middle = min(max(middle, window.first), window.last)
     return [DateWindow(window.first, middle), DateWindow(middle, window.last)]
+
+
+def days_around(window: DateWindow, timestamps: Sequence[str]) -> int:
+    """Return how many days of a window come before all rows, or else until after them."""
+    first, last = (dt.date.fromisoformat(each[:10]) for each in (min(timestamps), max(timestamps)))
+    # In any time zone, a row is of the day of UTC, or of one beside it.
+    before = (first - window.first).days - 1
+    return before if before > 0 else (last - window.first).days + 3
