@@ -114,6 +114,12 @@ class TestOffsetLimit:
         page = run(LogQuery(offset=4, size=4), order=order, max_offset=6, offset_over="empty")
         assert (page.rows, page.total) == ([], 10)
 
+    def test_page_comes_again(self) -> None:
+        beyond, limit = LogQuery(offset=4, size=4), {"max_offset": 6}
+        first, last = (run(LogQuery(offset=offset, size=4)).rows for offset in (0, 2))
+        assert run(beyond, offset_over="first_page", **limit).rows == first
+        assert run(beyond, offset_over="last_page", **limit).rows == last
+
     def test_offset_beyond_the_limit_fails(self) -> None:
         with pytest.raises(QueryFailedError):
             run(LogQuery(offset=4, size=4), max_offset=6, offset_over="error500")

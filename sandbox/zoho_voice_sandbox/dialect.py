@@ -14,7 +14,9 @@ from zoho_voice_sandbox.status_dialect import StatusDialect
 Order: TypeAlias = Literal[
     "newest", "oldest", "logid", "shifting", "swapping", "replicas", "rotating"
 ]
-OffsetOver: TypeAlias = Literal["refuse", "empty", "empty_uncounted", "error500", "cut"]
+OffsetOver: TypeAlias = Literal[
+    "refuse", "empty", "empty_uncounted", "error500", "cut", "first_page", "last_page"
+]
 Total: TypeAlias = Literal[
     "exact",
     "absent",
@@ -110,7 +112,7 @@ class Dialect(DirectoryDialect, SmsDialect, StatusDialect):
         size_named: Whether the rejection of a size names its parameter.
         max_offset: Highest `from` + `size`, None for any.
         offset_over: Response to a higher one; `cut` ends the rows there, `empty_uncounted` sends no
-            row and a total of 0.
+            row and a total of 0, `first_page` and `last_page` send a page again.
         offset_counts_size: Whether `from` + `size` is limited, or `from` alone.
         offset_named: The parameter that the rejection of an offset names.
         from_ignored: Whether all pages start at the first row.

@@ -219,8 +219,11 @@ def _granted_size(size: int, dialect: Dialect) -> int:
 
 def _start(offset: int, count: int, size: int, dialect: Dialect) -> int:
     """Return the offset at which the page starts."""
+    most = dialect.max_offset
     if dialect.from_ignored:
         return 0
+    if most and offset + size > most and dialect.offset_over in {"first_page", "last_page"}:
+        return max(most - size, 0) if dialect.offset_over == "last_page" else 0
     if not offset or offset < count or dialect.from_behind == "empty":
         return offset
     if dialect.from_behind == "refuse":
@@ -235,7 +238,7 @@ def _end(offset: int, end: int, size: int, dialect: Dialect) -> int:
     most = dialect.max_offset
     if most is None:
         return end
-    if dialect.offset_over == "cut":
+    if dialect.offset_over in {"cut", "first_page", "last_page"}:
         return min(end, most)
     if offset + (size if dialect.offset_counts_size else 0) <= most:
         return end

@@ -10,7 +10,6 @@ from tap_zohovoice.exceptions import (
     InvalidParameterError,
     RequestFailedError,
     WindowTooLargeError,
-    ZohoVoiceError,
 )
 from tap_zohovoice.extract.legs import CallRows
 from tap_zohovoice.extract.limits import ServerLimits
@@ -109,13 +108,7 @@ class PageFlow:
         while page is not None:
             self._add(page, offset)
             if self._pass.stale_pages > _MAX_STALE_PAGES:
-                if self._pass.has_shifted:  # but a single page has all rows, in any order
-                    raise self._reject_order()
-                message = (
-                    f"Zoho returns the same calls of {self.name} at every offset; "
-                    "run again later, and report it to Zoho's support if it persists"
-                )
-                raise ZohoVoiceError(message)
+                raise self._reject_order()  # but a single page has all rows, in any order
             if self._pass.passed_cutoff or self._is_last(page, offset):
                 break
             offset, page = yield from self._get_next(offset, page)
@@ -141,6 +134,9 @@ class PageFlow:
             return (yield from self._step_back(offset, following))
         if following.rows:
             is_over = self._is_over(following, overlap, is_end=is_end)
+            if not is_over and len(following.rows) > overlap and self._is_repeated(following):
+                self.limits.deepest_row = self.limits.confirmed_end = offset + overlap
+                raise self._reject_offset(offset)
             self._pass.check_seam(page, following, self.calls.kept)
             return offset, None if is_over else following
         self._check_unexpected_end(offset, following)
@@ -155,7 +151,13 @@ class PageFlow:
         if len(ids) == overlap or not seen.keys() >= set(ids):
             return False
         is_tail = ids == [*islice(reversed(seen), len(ids))][::-1]
-        return is_end or (is_tail and len(ids) < self._longest)
+        return is_end or (is_tail and len(ids) < min(page.size, self.limits.longest_page_rows))
+
+    def _is_repeated(self, page: Page) -> bool:
+        """Return whether a page is an earlier one again, as beyond a limit of offsets."""
+        ids, seen = [row.logid for row in page.rows], [*self._pass.seen]
+        start = seen.index(ids[0]) if ids[0] in self._pass.seen else len(seen)
+        return seen[start : start + len(ids)] == ids
 
     def _check_length(self) -> Flow[None]:
         """Check that a window without a total is not too large, by a request for a later row."""

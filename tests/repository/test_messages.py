@@ -230,7 +230,6 @@ MESSAGES: dict[str, Meet] = {
     "Zoho Voice: timed out": answered({"exc": requests.ReadTimeout}),
     "Zoho Voice: row … of … has no valid …": settings(rows=odd(logid=None)),
     "Zoho Voice: row … of … has a field": settings(rows=odd(new=json.loads("[" * 60 + "]" * 60))),
-    "Zoho returns the same calls": answered({"json": {"logs": SAME_PAGE, "meta": {"total": 4000}}}),
     "Zoho no longer returns": answered({"json": {"logs": SAME_PAGE}}, {"json": {"logs": []}}),
     "Too many calls on …": dense(2_000, max_offset=100, offset_over="empty"),
     "The order of calls on … changes": dense(300, order="shifting", total="absent"),
