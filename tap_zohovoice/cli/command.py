@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -97,6 +98,7 @@ class GracefulShutdown:
         if threading.current_thread() is threading.main_thread():
             for signum in SIGNALS:
                 signal.signal(signum, self._handle)
+            sys.unraisablehook = partial(self._reclaim, sys.unraisablehook)
 
     @contextmanager
     def deferred(self) -> Generator[None]:
@@ -114,6 +116,13 @@ class GracefulShutdown:
         self._pending = signum
         if not self._is_deferred:
             self._raise_pending()
+
+    def _reclaim(self, report: Callable[[Any], object], lost: Any) -> None:  # noqa: ANN401 - the interpreter's
+        """Raise again after the next line what Python ignores in finalizers."""
+        if isinstance(lost.exc_value, ShutdownRequested):
+            self._pending = lost.exc_value.signum
+        else:
+            report(lost)
 
     def _raise_pending(self) -> None:
         if signum := self._pending:

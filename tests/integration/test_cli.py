@@ -15,8 +15,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from tap_zohovoice.singer import stream_maps
+from tap_zohovoice.singer.writer import MessageWriter
 from tests.support.account import Account, Accounts
-from tests.support.calls import call, history
+from tests.support.calls import call, history, server_ids
 from tests.support.cli import NOW, Run, RunTap, selecting
 from zoho_voice_sandbox import Sandbox
 
@@ -243,6 +244,32 @@ def test_signal_while_the_tap_is_created(
     assert run.exit_code == code
     assert box.stats.token_requests == 0
     assert run.logged("WARNING")[0].startswith("Stopped by SIG")
+
+
+class Finalized:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(10))  # the handler is called, and Python ignores what it raises here
+
+
+def test_signal_in_a_finalizer_is_not_lost(account: Accounts, monkeypatch: Patch) -> None:
+    with account(max_range_days=31) as box:
+        write = MessageWriter.write_message
+
+        def write_and_finalize(writer: MessageWriter, message: Any) -> None:
+            write(writer, message)
+            if writer.records_written:
+                monkeypatch.setattr(MessageWriter, "write_message", write)
+                Finalized()
+
+        monkeypatch.setattr(MessageWriter, "write_message", write_and_finalize)
+        run = box.run()
+        assert run.exit_code == 143
+        assert len(run.logged("WARNING")) == 1
+        assert run.stdout.endswith("\n")
+        assert 0 < len(run.ids) < 900
+        resumed = box.succeed(state=run.state)
+        assert {*run.ids, *resumed.ids} == server_ids(box)
 
 
 def test_interrupt_before_the_run_has_no_traceback() -> None:

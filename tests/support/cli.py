@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import signal
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -146,13 +147,15 @@ def bookmark(state: dict[str, Any]) -> str:
 
 @contextmanager
 def process_restored() -> Generator[None]:
-    """Restore the loggers and the signal handlers that a command changes in its process."""
+    """Restore loggers, signal handlers and the hook that a command changes in its process."""
     loggers = [logging.root, *map(logging.getLogger, ("tap-zohovoice", "singer_sdk"))]
     handlers_of_signals = {signum: signal.getsignal(signum) for signum in SIGNALS}
     before = [(each, each.level, list(each.handlers), list(each.filters)) for each in loggers]
+    hook = sys.unraisablehook
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for each, level, handlers, filters in before:
             each.setLevel(level)
             each.handlers[:], each.filters[:] = handlers, filters
