@@ -77,6 +77,8 @@ class TapCommand(SingerCommand):
             code = end.code
             if sys.stdout is not stdout:  # click's own after a closed pipe, with another stdout
                 raise BrokenPipeError from end
+        finally:
+            exit_at_signals()  # nothing handles an exception from here on
         stdout.flush()
         return code
 
@@ -111,8 +113,7 @@ class GracefulShutdown:
             self._raise_pending()
 
     def _handle(self, signum: int, _frame: object) -> None:
-        for each in SIGNALS:
-            signal.signal(each, lambda again, _: os._exit(128 + again))
+        exit_at_signals()
         self._pending = signum
         if not self._is_deferred:
             self._raise_pending()
@@ -128,6 +129,13 @@ class GracefulShutdown:
         if signum := self._pending:
             self._pending = 0
             raise ShutdownRequested(signum, self.on_shutdown)
+
+
+def exit_at_signals() -> None:
+    """Let the next signal end the process at once, with the exit code of a shell."""
+    if threading.current_thread() is threading.main_thread():
+        for signum in SIGNALS:
+            signal.signal(signum, lambda number, _: os._exit(128 + number))
 
 
 def drop_invalid_log_levels(logger: logging.Logger) -> None:

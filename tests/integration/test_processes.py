@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -94,6 +95,21 @@ def test_signal_while_nobody_reads_is_obeyed(
         run = wait(process, first)
     assert run.exit_code == 143, run.log
     assert run.bookmark <= run.records[-1]["start_time"]
+
+
+AT_EXIT = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.{})\n"
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize("page_size", [200, 0])
+def test_signal_after_the_run_has_no_traceback(
+    account: Accounts, start: Start, name: str, code: int, page_size: int
+) -> None:
+    with account(**UNLIMITED) as box:
+        run = wait(start(box, prelude=AT_EXIT.format(name), page_size=page_size))
+        assert len(run.ids) == (900 if page_size else 0)
+    assert run.exit_code == code
+    assert not re.search("Traceback|Exception", run.log)
 
 
 # Its clock stops in the middle of a transaction, when it is asked for the second time.
