@@ -83,7 +83,10 @@ class PlainSession(requests.Session):
         # To find them in 40 variables of the environment takes 2 % of the CPU of a page.
         kwargs.setdefault("proxies", self._proxies_of(url))
         self.sent_at = self.clock.monotonic()
-        response = super().send(request, **kwargs)
+        try:
+            response = super().send(request, **kwargs)
+        except (TypeError, UnicodeError) as error:  # of requests, for credentials of a proxy
+            raise requests.exceptions.InvalidProxyURL from error
         if date := response.headers.get("Date"):
             self.first_dates.setdefault(url, date)
         return response

@@ -153,6 +153,7 @@ PROXIES = [
         (url, " HTTPS_PROXY is invalid; use http://host:port; for a SOCKS proxy, inst", False)
         for url in (
             *("http://", f"http://{HIDDEN}127.0.0.1:99999", f"http://{HIDDEN}proxy..invalid:1"),
+            *(f"http://{HIDDEN}", f"http://{USER}:{PASSWORD}%E2%82%AC@127.0.0.1:1"),
             *(f"ftp://{HIDDEN}127.0.0.1:1", f"socks5://{HIDDEN}127.0.0.1:1"),
         )
     ],
