@@ -22,6 +22,7 @@ IN_BOTH = "in_both_lists"  # whether archived messages are among the others
 _MEMBER_TYPES: dict[str, type] = {FAILURES: list, LATEST: str, VERIFIED_UNTIL: str, IN_BOTH: bool}
 _CLOCK_SKEW = dt.timedelta(minutes=5)  # a bookmark this far in the future causes no warning
 _VALUE = "replication_key_value"
+_UNSELECTED = {"false", "0", "no", "off", ""}  # texts, in lower case
 # Names under which messages, loaders and Meltano have a state; a partial one overrides the rest.
 _WRAPPERS = (
     *("value", "state", "singer_state"),
@@ -37,18 +38,28 @@ def load_catalog(catalog: Any, streams: Sequence[Any]) -> Catalog | None:  # noq
         is_loaded = isinstance(catalog, Catalog)
         loaded = catalog if is_loaded else Catalog.from_dict({"streams": catalog["streams"]})
         for metadata in (each for entry in loaded.values() for each in entry.metadata.values()):
-            if isinstance(metadata.selected, str):  # any text would select, `false` too
-                metadata.selected = metadata.selected.lower() == "true"
+            for name in ("selected", "selected_by_default"):
+                if isinstance(flag := getattr(metadata, name), str):  # any text would select
+                    setattr(metadata, name, flag.strip().lower() not in _UNSELECTED)
         own = {stream.name: stream for stream in streams}
         for name, entry in [*loaded.items()]:
             if name in own:
                 _use_own_definition(entry, own[name])
+                _warn_of_unknown_fields(entry, own[name])
             elif loaded.pop(name).metadata.root.selected:
                 _LOGGER.warning("%.60r in the catalog is not a stream of the tap", name)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         message = "The catalog is invalid; create one with --discover"
         raise InvalidInputError(message) from error
     return loaded
+
+
+def _warn_of_unknown_fields(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN401 - a class
+    known = {("properties", field) for field in stream.schema["properties"]}
+    for breadcrumb, metadata in entry.metadata.items():
+        if breadcrumb and metadata.selected is False and breadcrumb[:2] not in known:
+            message = "%s: %.60r in the catalog is not a field of the stream; it hides nothing"
+            _LOGGER.warning(message, stream.name, ".".join(breadcrumb))
 
 
 def _use_own_definition(entry: CatalogEntry, stream: Any) -> None:  # noqa: ANN401 - a class

@@ -230,6 +230,42 @@ def test_contexts_add_no_fields_and_no_rows(account: Accounts) -> None:
         assert len({row[key] for row in rows}) == len(rows)
 
 
+@pytest.mark.parametrize(
+    ("flag", "is_selected"),
+    [
+        *((text, False) for text in ("false", " False ", "0", "no", "Off", "", False, 0)),
+        *((text, True) for text in ("true", "1", "yes", " On", True, 1)),
+    ],
+)
+@pytest.mark.parametrize("name", ["selected", "selected-by-default"])
+def test_flag_of_a_catalog_may_be_text(
+    box: Account, catalog: Catalogs, name: str, flag: object, is_selected: bool
+) -> None:
+    for entry in catalog["streams"]:
+        root_of(entry).update({"selected": None, "selected-by-default": False})
+    root_of(catalog["streams"][0])[name] = flag
+    assert len(box.succeed(catalog=catalog).ids) == 9 * is_selected
+
+
+@pytest.mark.parametrize(
+    ("breadcrumb", "name"),
+    [
+        (["properties", "contact_nmae"], "properties.contact_nmae"),
+        (["contact_name"], "contact_name"),
+        ("contact_name", "c.o.n.t.a.c.t._.n.a.m.e"),
+    ],
+)
+def test_breadcrumb_that_hides_nothing_is_told(
+    box: Account, catalog: Catalogs, breadcrumb: object, name: str
+) -> None:
+    known = {"breadcrumb": ["properties", "voicemail", "properties", "size"]}
+    for item in ({"breadcrumb": breadcrumb}, known):
+        catalog["streams"][0]["metadata"].append({**item, "metadata": {"selected": False}})
+    assert box.read(catalog=catalog).logged("WARNING") == [
+        f"call_logs: {name!r} in the catalog is not a field of the stream; it hides nothing"
+    ]
+
+
 @pytest.mark.parametrize("name", ["calls", "tap-zohovoice-call_logs"])
 def test_entry_of_another_tap_is_told(box: Account, catalog: Catalogs, name: str) -> None:
     plain, entry = box.run(), copy.deepcopy(catalog["streams"][0])

@@ -219,6 +219,11 @@ MESSAGES: dict[str, Meet] = {
             tap_stream_id="calls", metadata=[{"breadcrumb": [], "metadata": {"selected": True}}]
         )
     ),
+    "…: … in the catalog is not a field": settings(
+        catalog=catalog(
+            metadata=[{"breadcrumb": ["properties", "x"], "metadata": {"selected": False}}]
+        )
+    ),
     "Standard output is closed": closed_output,
     "Standard output is closed: its": meet(failing, WRITE, BrokenPipeError()),
     "…: standard output": meet(failing, WRITE, OSError(errno.ENOSPC, "No space left on device")),
