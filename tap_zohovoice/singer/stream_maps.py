@@ -4,6 +4,7 @@ import ast
 import difflib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from fnmatch import fnmatch
 from typing import Any
 
@@ -37,7 +38,7 @@ STREAM_MAPS_SCHEMA: dict[str, Any] = {  # the SDK's own is not valid JSON Schema
 }
 _NULLS = (None, sdk.NULL_STRING)
 _TYPES: dict[type, list[str]] = {str: ["string"], bool: ["boolean"], int: ["number", "integer"]}
-_TYPES |= {float: ["number"], dict: ["object"]}
+_TYPES |= {float: ["number"], Decimal: ["number"], dict: ["object"]}
 _TYPES |= {kind: ["array"] for kind in (list, set, tuple)}
 
 
@@ -58,6 +59,7 @@ def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.
     for name, entry in catalog.items():
         own = {key: fields for key, fields in maps.items() if fnmatch(name, _source(key, fields))}
         errors += _register(mapper, name, entry, own)
+    errors += [] if errors else _find_invalid_names(mapper, catalog)
     if errors:
         raise InvalidInputError(*(f"stream_maps: {error}" for error in dict.fromkeys(errors)))
     return mapper
@@ -87,6 +89,19 @@ def _register(
     keys = sorted(maps, key=lambda key: _SOURCE in maps[key])[len(maps) - len(steps) :]
     for key, step in zip(keys, steps, strict=False):
         yield from _try_expressions(key, maps[key], step, _Sample(sample))
+
+
+def _find_invalid_names(mapper: sdk.PluginMapper, catalog: Catalog) -> Iterator[str]:
+    """Yield aliases that are no names, and names that several streams would have in the output."""
+    selected = [name for name, entry in catalog.items() if entry.metadata.resolve_selection()[()]]
+    steps = [step for name in selected for step in mapper.stream_maps.get(name, ())]
+    names = [step.stream_alias for step in steps if not isinstance(step, sdk.RemoveRecordTransform)]
+    folded = [str(name).lower() for name in names]  # loaders fold them too
+    for name in names:
+        if not name or not isinstance(name, str):
+            yield f"the alias {shorten(str(name))} is not a name"
+        elif folded.count(name.lower()) > 1:
+            yield f"several streams have the name {shorten(name)}; give each another alias"
 
 
 def _source(key: str, fields: Any) -> str:  # noqa: ANN401 - any JSON

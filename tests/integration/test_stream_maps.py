@@ -10,7 +10,7 @@ from tap_zohovoice.schemas.call_logs import CALL_LOG_SCHEMA
 from tap_zohovoice.tap import STREAMS
 from tests.support.account import Account, read_cases
 from tests.support.calls import call, milliseconds
-from tests.support.cli import Run
+from tests.support.cli import Run, selecting
 
 CASES = read_cases("stream_maps")
 HIDDEN = ("caller_id_name", "destination_name", "contact_name", "additional_fields")
@@ -148,6 +148,56 @@ def test_valid_maps_pass_without_a_word(box: Account) -> None:
     assert {tuple(record) for record in run.rows("copy")} == {("logid", "department")}
     assert len(run.rows("copy")) == 40
     assert 0 < len(run.rows("calls")) < 40
+
+
+@pytest.mark.parametrize("case", CASES["invalid names of streams"], ids=str)
+def test_streams_have_names_of_their_own(box: Account, case: list[Any]) -> None:
+    """A loader would replace the table, or rows that have the same key."""
+    maps, *reasons = case
+    run = box.run(streams=["call_logs", "recordings"], stream_maps=maps)
+    assert run.exit_code == 1
+    assert run.logged("ERROR") == [f"stream_maps: {reason}" for reason in reasons]
+    assert run.messages == []
+
+
+def test_name_of_a_stream_that_is_not_read_is_free(box: Account) -> None:
+    maps = {"call_logs": {"__alias__": "users"}, "users": {"first_name": "__NULL__"}}
+    assert len(succeed(box, maps).rows("users")) == 40
+
+
+ODD = {"contact_name": ["hush"], "voice_credits": {"total": {"hush": 1}, "new": 2}, "other": [3]}
+HIDDEN_NAMES = [["contact_name", "voice_credits"], ["contact_name", "voice_credits.total"]]
+
+
+def deselecting(*names: str) -> dict[str, Any]:
+    catalog = selecting("call_logs")
+    (entry,) = (each for each in catalog["streams"] if each["tap_stream_id"] == "call_logs")
+    for name in names:
+        path = [part for member in name.split(".") for part in ("properties", member)]
+        entry["metadata"].append({"breadcrumb": path, "metadata": {"selected": False}})
+    return catalog
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        *(
+            ({"stream_maps": {"call_logs": dict.fromkeys(HIDDEN_NAMES[0], value)}}, {"other": [3]})
+            for value in ("__NULL__", "md5(str(self))")
+        ),
+        ({"catalog": deselecting(*HIDDEN_NAMES[0])}, {"other": [3]}),
+        ({"catalog": deselecting(*HIDDEN_NAMES[1])}, {"other": [3], "voice_credits.new": 2}),
+    ],
+)
+def test_hidden_field_of_another_type_stays_hidden(
+    box: Account, settings: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    start = milliseconds("2026-02-27T10:00:00+00:00")
+    box.store.add({"logid": "odd", "start_time": str(start), **ODD})
+    run = box.succeed(streams=() if "catalog" in settings else ["call_logs"], **settings)
+    (record,) = [record for record in run.records if record["logid"] == "odd"]
+    assert record["additional_fields"] == kept
+    assert "hush" not in run.stdout
 
 
 @pytest.mark.parametrize(("expression", "reason"), CASES["expressions that fail"])
