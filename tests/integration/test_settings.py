@@ -12,7 +12,7 @@ import pytest
 
 from tap_zohovoice.config.data_centers import DATA_CENTERS
 from tap_zohovoice.config.settings import CALL_TYPES, CONFIG_SCHEMA, Settings, to_query_params
-from tap_zohovoice.config.validation import clean_settings, validation_errors
+from tap_zohovoice.config.validation import clean_settings, parse_env, validation_errors
 from tap_zohovoice.tap import TapZohoVoice
 from tests.support.account import Account, Accounts, read_cases
 from tests.support.calls import history
@@ -94,6 +94,21 @@ def test_invalid_environment_is_reported(
     box: Account, run_in_env: RunInEnv, change: dict[str, Any], expected: list[str]
 ) -> None:
     assert_refused(run_in_env({**box.config, **change}), box, *expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        *(("flattening_enabled", text, text != "OFF") for text in (" Yes", "True", "1", "OFF")),
+        *(("lookback_days", text, 7) for text in ("7", " 007 ")),
+        ("lookback_days", "7.0", "7.0"),
+    ],
+)
+def test_environment_is_read_by_type(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
+) -> None:
+    monkeypatch.setenv(f"TAP_ZOHOVOICE_{name.upper()}", text)
+    assert parse_env(TapZohoVoice.config_jsonschema)[name] == value
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t"])
