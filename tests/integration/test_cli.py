@@ -280,6 +280,22 @@ def test_interrupt_before_the_run_has_no_traceback() -> None:
     assert (run.returncode, run.stderr) == (-signal.SIGINT, b"")
 
 
+def test_second_signal_ends_the_process_at_once() -> None:
+    script = """
+import os, signal
+from tap_zohovoice.cli.command import GracefulShutdown
+shutdown = GracefulShutdown(print)
+shutdown.install()
+with shutdown.deferred():
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGTERM)
+    print("not at once", flush=True)
+"""
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (run.returncode, run.stdout) == (143, b"")
+
+
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
 
