@@ -113,6 +113,7 @@ class ListStream(ZohoVoiceStream):
                     continue
                 may_be_end = len(self._seen) == 1 or (self.rejects_end and self._seen)
                 if not (error.rejected and may_be_end):
+                    self.page_size = type(self).page_size  # it was not the reason
                     raise
                 yield self.page_at(0)  # raises an error, unless it is the offset that is rejected
                 self._log_end()

@@ -128,6 +128,8 @@ def test_rejected_owner_stops_no_other(account: Accounts, stream: str, error: An
             before = box.stats.requests
             run = box.succeed()
             assert box.stats.requests - before <= 2 * len(expected)
+            sent = [each.qs for each in mock.request_history if "agentids" in each.qs]
+            assert {query["size"][0] for query in sent if query["agentids"] != [agent]} <= {"100"}
         assert keys(run, stream) == [key for key in expected if key[0] != agent]
         assert "Zoho rejects one of the agents, whose rows are not read: HTTP 400" in run.log
         later = keys(box.succeed(state=run.state), stream)
