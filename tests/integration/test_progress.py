@@ -205,7 +205,7 @@ def test_changes_of_status_are_counted_over_all_agents(account: Accounts) -> Non
         run = box.succeed(streams=[stream], start_date="2026-02-20")
     told = [entry["extra"] for entry in entries(run) if entry["stream_name"] == stream]
     for name, least in (("rows", 30), ("requests", 60)):
-        counts = [each[name] for each in told]
+        counts = [each[name] for each in told if name in each]  # the SDK has lines without
         assert counts == sorted(counts)
         assert counts[-1] > least
 
