@@ -73,7 +73,7 @@ def test_configuration_has_values_with_their_sources(project: Path) -> None:
     found = run(project, block("sh", "config list"))
     assert "'30 days ago' (from the active environment in `meltano.yml`)" in found
     assert "'us' (from the TAP_ZOHOVOICE_DATA_CENTER variable in `.env`)" in found
-    assert extractor(project)["config"] == {"data_center": "eu"}
+    assert extractor(project)["config"] == {"lookback_days": 7}
 
 
 def test_streams_and_fields_are_selected(project: Path) -> None:
