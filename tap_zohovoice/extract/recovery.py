@@ -42,6 +42,7 @@ class Recovery:
 
     @property
     def _min_days(self) -> int:
+        """Fewest days; where two are accepted, one may have no rows, without an error."""
         return min(self._planner.min_days, self._least_days)
 
     def plan_retry(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
@@ -49,11 +50,18 @@ class Recovery:
         decided = yield from self._test_recent(error)
         if decided is not None:
             return decided
-        if error.rejected != "dates" and (yield from self._withdraw_size(window)):
+        # A few rows show whether a page size fails that another list was granted.
+        pages, is_value = self._windows.pages, isinstance(error, InvalidParameterError)
+        may_be_size = error.rejected != "dates" and pages.proven and not self._has_read
+        if may_be_size:
+            may_be_size = yield from self._accepts(window.first, last=window.last)
+        if may_be_size and pages.withdraw():
             return True
-        if isinstance(error, InvalidParameterError):
-            return (yield from self._avoid_value(window, error.rejected))
-        return (yield from self._request_fewer_days(window))
+        plan = self._avoid_value(window, error.rejected) if is_value else self._avoid_days(window)
+        if (yield from plan):
+            return True
+        self._retries_size = pages.halve()
+        return self._retries_size
 
     def _test_recent(self, error: RequestFailedError) -> Flow[bool | None]:
         """Return whether a recent day shows that the request must be sent again; None: neither."""
@@ -69,40 +77,29 @@ class Recovery:
             return is_accepted if is_first or not is_accepted else None
         return None
 
-    def _withdraw_size(self, window: DateWindow) -> Flow[bool]:
-        """Lower a page size that another list was granted, if a few rows show that it failed."""
-        pages = self._windows.pages
-        if not pages.proven or self._has_read:
-            return False
-        return (yield from self._accepts(window.first, last=window.last)) and pages.withdraw()
-
     def _avoid_value(self, window: DateWindow, rejected: str) -> Flow[bool]:
         """Plan a request without the value that is rejected; return whether that is possible."""
         is_planned = rejected != "dates" and self._windows.pages.lower_unproven()
         if rejected != "size":
             is_planned = (yield from self._avoid_future(window)) or is_planned
-        if not is_planned and rejected != "size":
-            is_planned = yield from self._skip_rejected_past(window)
-        # Where two days are accepted, `toDate` may be exclusive: one has no rows, without an error.
+            is_planned = is_planned or (yield from self._skip_rejected_past(window))
+        if is_planned:
+            return True
         is_long = window.days > self._min_days
-        if not (is_planned or is_long or self._has_read):
+        if not (is_long or self._has_read):
             is_long = yield from self._needs_single_days()
-        if is_long and not is_planned:
-            is_planned = self._planner.halve(window)
-        return is_planned or self._halve_size()
+        return is_long and self._planner.halve(window)
 
-    def _request_fewer_days(self, window: DateWindow) -> Flow[bool]:
-        """Request fewer days, or rows; return whether that is possible."""
+    def _avoid_days(self, window: DateWindow) -> Flow[bool]:
+        """Plan fewer days; return whether that is possible."""
         if window.days > SHORT_RANGE_DAYS:
             self._planner.range_days = SHORT_RANGE_DAYS
             return True
-        # If `toDate` is exclusive, a single day has no rows, without an error.
         if window.days > self._min_days:
             return self._planner.halve(window)
         # A server that fails for a day because it is in the future fails for later ones too.
         is_future = window.last >= self._today and not (yield from self._accepts(window.last + DAY))
-        is_planned = is_future and (yield from self._avoid_future(window))
-        return is_planned or self._halve_size()
+        return is_future and (yield from self._avoid_future(window))
 
     def _avoid_future(self, window: DateWindow) -> Flow[bool]:
         """Request no day of the future, or single days if only those are accepted."""
@@ -116,10 +113,6 @@ class Recovery:
         recent = self._recent
         is_accepted = yield from self._accepts(recent)
         return not is_accepted and (yield from self._accepts(recent, last=recent))
-
-    def _halve_size(self) -> bool:
-        self._retries_size = self._windows.pages.halve()
-        return self._retries_size
 
     def _skip_rejected_past(self, window: DateWindow) -> Flow[bool]:
         """Find the oldest day that the server accepts, if it rejects the first ones as too old."""
