@@ -41,15 +41,10 @@ class CallLogReader:
         self.planner = WindowPlanner(start, end, now, self.limits)
         self._proof = RangeProof(self._windows, self.planner, now)
         self._recovery = Recovery(self._windows, self.planner, now.date())
-        self._results = ResultBuilder(start, end)
+        self.results = ResultBuilder(start, end)
         self._start = start
         self._stopped_at: Checkpoint | None = None
         self._can_split_types = "callType" not in filters
-
-    @property
-    def expects_rows(self) -> bool:
-        """Whether calls were received that no result has yet."""
-        return bool(self._results.received)
 
     def continue_at(self, checkpoint: Checkpoint) -> bool:
         """Continue where a run was stopped; return whether the range has that day."""
@@ -66,15 +61,14 @@ class CallLogReader:
                 calls = yield from self._read(window)
                 if calls is None or not (yield from self._proof.is_whole(window, calls.kept)):
                     continue
-                self.planner.mark_read(window, len(calls.kept))
+                covered = self.planner.mark_read(window, len(calls.kept))
                 upcoming = self.planner.next_window()
                 checkpoint = self.checkpoint_at(upcoming) if upcoming else None
-                covered = self.planner.covered_until(window)
-                result = self._results.build(window, calls, checkpoint, covered)
+                result = self.results.build(window, calls, checkpoint, covered)
                 del calls  # the rows are held once
                 yield result
         finally:
-            self._results.log_warnings()
+            self.results.log_warnings()
 
     def _read(
         self, window: DateWindow
@@ -109,7 +103,7 @@ class CallLogReader:
         stopped, self._stopped_at = self._stopped_at, None
         if stopped and stopped.window == window and stopped.call_types:
             attempts.insert(0, stopped.call_types)  # go on with the other types
-            self._results.received.clear()  # those of the types that are known do not come again
+            self.results.received.clear()  # those of the types that are known do not come again
         for known in attempts if self._can_split_types else []:
             with suppress(WindowTooLargeError):
                 return (yield from self._read_by_call_type(window, error.total, known))
@@ -142,7 +136,7 @@ class CallLogReader:
             calls.merge(found)
             counts[call_type] = len(found.kept) + len(found.legs)
             if emits_types and call_type != CALL_TYPES[-1]:
-                yield self._results.build(window, calls, self.checkpoint_at(window, **counts))
+                yield self.results.build(window, calls, self.checkpoint_at(window, **counts))
         count = sum(counts.values())
         is_short = self.limits.total_is_reliable and count < (total or 0)
         if not is_short and len(whole) < self.limits.reachable_rows:
@@ -162,7 +156,7 @@ class CallLogReader:
 
     def _observe(self, window: DateWindow, page: Page) -> None:
         self._recovery.observe()
-        self._results.observe(window, page)
+        self.results.observe(window, page)
         ids = (row.logid for row in page.rows)
         self.on_page(ids, page.total, self.planner.share_of(window))
         if not self.planner.boundary.is_inclusive:

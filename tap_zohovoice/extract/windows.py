@@ -137,11 +137,6 @@ class WindowPlanner:
         """Return whether a window has all days of the range."""
         return window.first == self._first_day and window.last >= self._covering_day
 
-    def covered_until(self, window: DateWindow) -> dt.datetime:
-        """Return the moment before which all calls are read after a window, in any time zone."""
-        end = window.last + DAY if self._is_inclusive else window.last
-        return min(midnight(end) - MAX_UTC_OFFSET, self._end)
-
     def shrink(self, window: DateWindow, rows: int | None, days: int = 0) -> None:
         """Plan fewer days, if possible this number, as a window has too many rows, or unknown."""
         if rows is None:
@@ -187,17 +182,18 @@ class WindowPlanner:
             self._days = max((last - self._next).days + 1, 1)
         return has_day
 
-    def mark_read(self, window: DateWindow, rows: int) -> None:
-        """Continue after a window that was read, with its number of rows."""
+    def mark_read(self, window: DateWindow, rows: int) -> dt.datetime:
+        """Continue after a window of that many rows; return until when all calls are read."""
         self._has_rows = self._has_rows or rows > 0
         self.longest_days = max(self.longest_days, window.days)
         fitting = self._fitting_days(window, rows) if rows else 2 * window.days
         self._days = max(min(fitting, 2 * window.days), 1)
-        self._next = window.last + DAY if self._is_inclusive else window.last
+        unread = self._next = window.last + DAY if self.min_days == 1 else window.last
         if window.last >= self._covering_day:
             self._next = None
         elif window.last >= self._last_day:
-            self._extend(self._next)
+            self._extend(unread)
+        return min(midnight(unread) - MAX_UTC_OFFSET, self._end)  # in any time zone
 
     def _fitting_days(self, window: DateWindow, rows: int) -> int:
         # Before the first rows, days are skipped: short windows would only cost requests.
@@ -205,14 +201,10 @@ class WindowPlanner:
         return int(TARGET_FILL * most * window.days / rows)
 
     @property
-    def _is_inclusive(self) -> bool:
-        """Whether `toDate` is inclusive, as it must be if the server accepts a single day."""
-        return self.boundary.is_inclusive or self.range_days == 1
-
-    @property
     def min_days(self) -> int:
         """Fewest days of a window: with an exclusive `toDate`, one day is empty."""
-        return 1 if self._is_inclusive else 2
+        # It must be inclusive if the server accepts only a single day.
+        return 1 if self.boundary.is_inclusive or self.range_days == 1 else 2
 
 
 def midnight(day: dt.date) -> dt.datetime:

@@ -108,7 +108,7 @@ class IncrementalStream(ZohoVoiceStream):
             self.advance_bookmark(min(newest, latest), context)
             state[NEWEST] = max(state.get(NEWEST) or "", min(newest, self.max_bookmark))
         # If received calls are missing in the end, these days may have had calls too.
-        elif latest and window.covered_until and not self.reader.expects_rows:
+        elif latest and window.covered_until and not self.reader.results.received:
             lookback = max(self.services.settings.lookback, DAY)  # calls may appear later
             safe = min(window.covered_until, self.services.present) - lookback
             self.advance_bookmark(format_timestamp(max(safe, start)), context)
