@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from itertools import islice
 from typing import Literal
 
 from tap_zohovoice.exceptions import (
@@ -103,7 +102,11 @@ class PageFlow:
     def _read_pass(self) -> Flow[None]:
         """Read from the first row to the last."""
         first = yield from self._get(0)
-        self._check_fits(first)
+        total = first.total or 0
+        is_capped = len(first.rows) < total == TRACK_TOTAL_HITS_CAP
+        most = {"days": self.limits.max_window_rows, "types": self.limits.checkpoint_rows}
+        if is_capped or total > most.get(self.split, total):
+            raise WindowTooLargeError(total)
         offset, page = 0, first if first.rows else None
         while page is not None:
             self._add(page, offset)
@@ -133,31 +136,29 @@ class PageFlow:
         if overlap and not is_known:
             return (yield from self._step_back(offset, following))
         if following.rows:
-            is_over = self._is_over(following, overlap, is_end=is_end)
-            if not is_over and len(following.rows) > overlap and self._is_repeated(following):
-                self.limits.deepest_row = self.limits.confirmed_end = offset + overlap
-                raise self._reject_offset(offset)
+            is_over = self._is_over(following, offset, overlap, is_end=is_end)
             self._pass.check_seam(page, following, self.calls.kept)
             return offset, None if is_over else following
         self._check_unexpected_end(offset, following)
         return offset, None
 
-    def _is_over(self, page: Page, overlap: int, *, is_end: bool) -> bool:
+    def _is_over(self, page: Page, offset: int, overlap: int, *, is_end: bool) -> bool:
         """Return whether a page repeats the last rows, since calls arrived before them.
 
-        Behind the end, a server may return any rows again, such as those of the last page.
+        Behind the end, a server may return any rows again, such as those of the last page; beyond
+        a limit of offsets, an earlier page, for which `WindowTooLargeError` is raised.
         """
-        ids, seen = [row.logid for row in page.rows], self._pass.seen
-        if len(ids) == overlap or not seen.keys() >= set(ids):
-            return False
-        is_tail = ids == [*islice(reversed(seen), len(ids))][::-1]
-        return is_end or (is_tail and len(ids) < min(page.size, self.limits.longest_page_rows))
-
-    def _is_repeated(self, page: Page) -> bool:
-        """Return whether a page is an earlier one again, as beyond a limit of offsets."""
         ids, seen = [row.logid for row in page.rows], [*self._pass.seen]
-        start = seen.index(ids[0]) if ids[0] in self._pass.seen else len(seen)
-        return seen[start : start + len(ids)] == ids
+        if len(ids) == overlap or not self._pass.seen.keys() >= set(ids):
+            return False
+        is_short = len(ids) < min(page.size, self.limits.longest_page_rows)
+        if is_end or (is_short and seen[-len(ids) :] == ids):
+            return True
+        start = seen.index(ids[0])
+        if len(ids) > overlap and seen[start : start + len(ids)] == ids:
+            self.limits.deepest_row = self.limits.confirmed_end = offset + overlap
+            raise self._reject_offset(offset)
+        return False
 
     def _check_length(self) -> Flow[None]:
         """Check that a window without a total is not too large, by a request for a later row."""
@@ -196,13 +197,6 @@ class PageFlow:
     def _reject_offset(self, offset: int) -> WindowTooLargeError:
         self.limits.reject_offset(offset)
         return WindowTooLargeError(min(self._pass.totals, default=None))
-
-    def _check_fits(self, page: Page) -> None:
-        total = page.total or 0
-        is_capped = len(page.rows) < total == TRACK_TOTAL_HITS_CAP
-        most = {"days": self.limits.max_window_rows, "types": self.limits.checkpoint_rows}
-        if is_capped or total > most.get(self.split, total):
-            raise WindowTooLargeError(total)
 
     def _add(self, page: Page, offset: int) -> None:
         # Rows of an overlap, and those of an earlier pass, may have changed since.
@@ -252,9 +246,8 @@ class PageFlow:
 
         They may if no deeper one returned rows, and pages had no room for more, or a round length.
         """
-        total = page.total or min(self._pass.totals, default=None)
-        if total is None or total <= offset or not self.limits.total_is_reliable:
-            return
+        total = page.total or min(self._pass.totals, default=0)
+        is_early = offset < total and self.limits.total_is_reliable
         had_room = offset + 1 < page.size and len(self._pass.seen) % _ROUND_PAGE
-        if offset + page.size > self.limits.confirmed_end and not had_room:
+        if is_early and offset + page.size > self.limits.confirmed_end and not had_room:
             raise self._reject_offset(offset)

@@ -35,12 +35,7 @@ class WindowReader:
     def read(
         self, window: DateWindow, split: Split = "nothing", *, is_silent: bool = False
     ) -> Flow[CallRows]:
-        """Read a window; if `is_silent`, it is expected to have no rows.
-
-        Raises:
-            WindowTooLargeError: If fewer days, or one type of calls, must be requested.
-            InvalidParameterError: If the server rejects the window or the size.
-        """
+        """Read a window as `PageFlow` does; if `is_silent`, it is expected to have no rows."""
         flow = self._page_flow(window, split)
         flow.is_silent = is_silent
         if not window.call_type:
