@@ -47,11 +47,18 @@ class Recovery:
 
     def plan_retry(self, window: DateWindow, error: RequestFailedError) -> Flow[bool]:
         """Plan fewer days or rows after a failure; return whether to request the window again."""
-        decided = yield from self._test_recent(error)
-        if decided is not None:
-            return decided
+        is_value, pages = isinstance(error, InvalidParameterError), self._windows.pages
+        if not is_value and (error.concerns_all or not (yield from self._accepts(self._recent))):
+            return False
+        is_first = is_value and not error.rejected and error.summary not in self._refusals
+        is_first = is_first and len(self._refusals) < _MAX_REFUSALS
+        # What looks like a lockout is none only if a smaller request succeeds.
+        if is_first or isinstance(error.__cause__, RateLimitedError):
+            self._refusals.add(error.summary)  # if the same request is rejected again
+            is_accepted = yield from self._accepts(self._recent)
+            if is_first or not is_accepted:
+                return is_accepted
         # A few rows show whether a page size fails that another list was granted.
-        pages, is_value = self._windows.pages, isinstance(error, InvalidParameterError)
         may_be_size = error.rejected != "dates" and pages.proven and not self._has_read
         if may_be_size:
             may_be_size = yield from self._accepts(window.first, last=window.last)
@@ -62,20 +69,6 @@ class Recovery:
             return True
         self._retries_size = pages.halve()
         return self._retries_size
-
-    def _test_recent(self, error: RequestFailedError) -> Flow[bool | None]:
-        """Return whether a recent day shows that the request must be sent again; None: neither."""
-        is_value = isinstance(error, InvalidParameterError)
-        if not is_value and (error.concerns_all or not (yield from self._accepts(self._recent))):
-            return False
-        is_first = is_value and not error.rejected and error.summary not in self._refusals
-        is_first = is_first and len(self._refusals) < _MAX_REFUSALS
-        # What looks like a lockout is none only if a smaller request succeeds.
-        if is_first or isinstance(error.__cause__, RateLimitedError):
-            self._refusals.add(error.summary)  # if the same request is rejected again
-            is_accepted = yield from self._accepts(self._recent)
-            return is_accepted if is_first or not is_accepted else None
-        return None
 
     def _avoid_value(self, window: DateWindow, rejected: str) -> Flow[bool]:
         """Plan a request without the value that is rejected; return whether that is possible."""
