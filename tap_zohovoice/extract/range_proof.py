@@ -55,13 +55,12 @@ class RangeProof:
             return True
         for probe in self._probes_of(silences, window):
             try:
-                is_silent = not (yield from self._has_new_rows(probe, rows))
+                if not (yield from self._has_new_rows(probe, rows)):
+                    continue
             except RequestFailedError:
                 days = SHORT_RANGE_DAYS if window.days > SHORT_RANGE_DAYS else self._proven_days
                 problem = f"Requests for {probe} alone fail"
             else:
-                if is_silent:
-                    continue
                 if is_future and (probe == begun or (yield from self._has_new_rows(begun, rows))):
                     return not self._planner.avoid_future(window)
                 days = min(self._proven_days, SHORT_RANGE_DAYS)

@@ -160,14 +160,12 @@ class ResultBuilder:
         return WindowResult(window, rows, strays, legs, covered_until, checkpoint)
 
     def _check_received(self, window: DateWindow, calls: CallRows) -> None:
-        for key in calls.kept:
-            self.received.pop(key, None)
-        gone = [key for key, last in self.received.items() if last <= window.last]
-        if len(gone) > MAX_DELETED:
-            message = f"Zoho no longer returns {len(gone)} calls that it returned; run again later"
+        missing = {key: last for key, last in self.received.items() if key not in calls.kept}
+        self.received = {key: last for key, last in missing.items() if last > window.last}
+        gone = len(missing) - len(self.received)
+        if gone > MAX_DELETED:
+            message = f"Zoho no longer returns {gone} calls that it returned; run again later"
             raise MissingCallsError(message)
-        for key in gone:
-            del self.received[key]
 
     def log_warnings(self) -> None:
         """Log how many calls had several rows, or were far outside the requested days."""

@@ -27,8 +27,7 @@ class WindowPass:
         self.empty_offsets: set[int] = set()  # that had no row, but should have had one
         self.passed_cutoff = False  # whether all further rows are too old: rows come newest first
         self._cutoff = cutoff  # timestamp; calls that started before are too old
-        self._descends = True  # whether rows came newest first so far
-        self._last = "~"  # timestamp of the last row so far
+        self._last = "~"  # timestamp of the last row while the newest come first, else empty
         self.stale_pages = 0  # consecutive last pages with hardly a new row
         self.overlap = 1  # rows requested again, of the last page that has others
         self._repeats = 0  # rows received again without being requested again
@@ -54,12 +53,11 @@ class WindowPass:
     def _observe_order(self, timestamps: list[str]) -> None:
         """Observe the rows of a page that were not on an earlier one, in their order."""
         descends = timestamps[0] <= self._last and timestamps == sorted(timestamps, reverse=True)
-        self._descends = self._descends and descends
-        self._last = timestamps[-1]
+        self._last = timestamps[-1] if descends else ""
         # Calls of one millisecond are in any order: some row must be older than the first.
         is_behind = timestamps[-1] < timestamps[0] < self._cutoff
         is_enough = len(timestamps) >= _MIN_ROWS_OF_ORDER
-        self.passed_cutoff = self._descends and is_behind and is_enough
+        self.passed_cutoff = descends and is_behind and is_enough
 
     def choose_overlap(self, page: Page) -> int:
         """Return how many rows of a page to request again; none if it has no others.
@@ -86,8 +84,11 @@ class WindowPass:
         is_end = len(ids) == self.overlap and self.seen.keys() >= set(ids)
         if is_end and len(page.rows) == len(self.ids):
             return  # a single page has all rows, in any order
-        start = self._place_of(ids[0])
-        self._repeats += max(len(self.ids) - self.overlap - start, 0)
+        start = expected = len(self.ids) - self.overlap
+        if self.ids[expected] != ids[0]:  # several rows may have it
+            behind = self.ids[::-1].index(ids[0]) + 1 if ids[0] in self.seen else 0
+            start = len(self.ids) - behind
+        self._repeats += max(expected - start, 0)
         overlap = self.ids[start:][: len(ids)]
         # A known row that comes again has moved, unless the page has it twice; another leg differs.
         has_moved = any(
@@ -98,14 +99,6 @@ class WindowPass:
         self.is_firm = self.is_firm and is_firm
         if self.overlap > 1:
             self._limits.firm_overlaps = self._limits.firm_overlaps + 1 if is_firm else 0
-
-    def _place_of(self, first_id: str) -> int:
-        """Return the place in `ids` where a page begins whose first row has this id."""
-        expected = len(self.ids) - self.overlap
-        if self.ids[expected] == first_id:  # several rows may have it
-            return expected
-        behind = self.ids[::-1].index(first_id) + 1 if first_id in self.seen else 0
-        return len(self.ids) - behind
 
     def check_order(self, page: Page) -> None:
         """Check that rows which were received before are in the same order."""
