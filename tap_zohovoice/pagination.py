@@ -120,13 +120,10 @@ class SeamPaginator(BaseAPIPaginator[PageRequest]):
         return self._upcoming is None
 
     def receive(self, page: object) -> Iterator[Any]:
-        """Continue the flow with the requested page, or with the error of its request.
+        """Continue the flow with a page, or with the error of its request, and yield its results.
 
-        Yields:
-            Each result; the flow continues only when the next result is requested.
-
-        Raises:
-            Exception: `page`, if the flow cannot recover from it.
+        It continues only when the next result is requested. An error that it cannot recover from
+        is raised.
         """
         self._upcoming = None
         with suppress(StopIteration):

@@ -28,20 +28,16 @@ class CallLogsStream(IncrementalStream):
 
     @override
     def emit_window(self, window: WindowResult, context: Context | None) -> Iterator[Record]:
-        if self._can_bulk_write():
-            self._bulk_write(add_other_rows(window.rows + window.strays, window.legs))
-        else:
-            # What a selection or a map hides must not be emitted within `additional_fields`.
-            yield from super().emit_window(window, context)
-
-    def _can_bulk_write(self) -> bool:
-        """Return whether records are emitted as they are: no field deselected, no map applied."""
         is_plain = all(
             isinstance(step, SameRecordTransform) and not step.flattening_enabled
             for step in self.stream_maps
         )
         is_whole = self.effective_schema["properties"].keys() >= self.schema["properties"].keys()
-        return is_plain and is_whole and all(self.mask.values())
+        if is_plain and is_whole and all(self.mask.values()):  # records are emitted as they are
+            self._bulk_write(add_other_rows(window.rows + window.strays, window.legs))
+        else:
+            # What a selection or a map hides must not be emitted within `additional_fields`.
+            yield from super().emit_window(window, context)
 
     def _bulk_write(self, rows: list[SerializedRecord]) -> None:
         # One by one through the SDK, each record would take longer than everything else takes:
