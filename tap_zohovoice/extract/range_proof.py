@@ -145,7 +145,7 @@ class RangeProof:
     def _cut(self, silent: DateWindow, most_days: int) -> Generator[DateWindow]:
         """Cut days into windows, newest first and shortest first: calls are likely to be recent."""
         end = self._planner.moments_of(silent)[1].date()  # no day after it has calls
-        shared = 0 if self._planner.boundary.is_inclusive else 1
+        shared = 0 if self._planner.is_inclusive else 1
         last, days = silent.last, max(self._proven_days, most_days // 8)
         while True:
             left = max((min(last, end) - silent.first).days, 0)

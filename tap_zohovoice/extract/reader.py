@@ -49,7 +49,7 @@ class CallLogReader:
     def continue_at(self, checkpoint: Checkpoint) -> bool:
         """Continue where a run was stopped; return whether the range has that day."""
         self._stopped_at = checkpoint
-        self.planner.boundary.is_inclusive = checkpoint.is_inclusive
+        self.planner.is_inclusive = checkpoint.is_inclusive
         if checkpoint.range_days:
             self.planner.range_days = max(checkpoint.range_days, self.planner.min_days)
         return self.planner.start_at(checkpoint.window.first, checkpoint.window.last)
@@ -151,7 +151,7 @@ class CallLogReader:
 
     def checkpoint_at(self, window: DateWindow, **call_types: int) -> Checkpoint:
         """Return a checkpoint at a window, with what is known of the server."""
-        is_inclusive, days = self.planner.boundary.is_inclusive, self.planner.range_days
+        is_inclusive, days = self.planner.is_inclusive, self.planner.range_days
         return Checkpoint(window, call_types, is_inclusive=is_inclusive, range_days=days)
 
     def _observe(self, window: DateWindow, page: Page) -> None:
@@ -159,6 +159,6 @@ class CallLogReader:
         self.results.observe(window, page)
         ids = (row.logid for row in page.rows)
         self.on_page(ids, page.total, self.planner.share_of(window))
-        if not self.planner.boundary.is_inclusive:
+        if not self.planner.is_inclusive:
             starts = [dt.datetime.fromisoformat(row.start_time) for row in page.rows]
-            self.planner.boundary.observe(window, starts)
+            self.planner.observe(window, starts)

@@ -47,35 +47,6 @@ class DateWindow:
         return f"{self.first}..{self.last} {self.call_type}".rstrip()
 
 
-class ToDateBoundary:
-    """Detects whether `toDate` is inclusive, so that no day is read twice.
-
-    If it is exclusive, every row lies before the start of its window's last day, and after the
-    start of the first, in a zone that stays the same. Once no time zone is left in which that
-    holds for all rows seen, `toDate` is inclusive.
-    """
-
-    def __init__(self) -> None:
-        self.is_inclusive = False
-        self._min_offset = MIN_UTC_OFFSET
-        self._max_offset = MAX_UTC_OFFSET
-
-    def observe(self, window: DateWindow, timestamps: Sequence[dt.datetime]) -> None:
-        """Observe the rows of a page."""
-        first, last = window.near
-        near = sorted(moment for moment in timestamps if first < moment < last)
-        if window.days == 1 and len(near) >= _MIN_EVIDENCE:
-            self.is_inclusive = True  # an exclusive `toDate` would leave nothing
-        if len(near) < 2 * _MIN_EVIDENCE:
-            return
-        earliest, latest = near[_MIN_EVIDENCE - 1], near[-_MIN_EVIDENCE]
-        least = midnight(window.first) - earliest - _MAX_DST_SHIFT
-        most = midnight(window.last) - latest + _MAX_DST_SHIFT
-        self._min_offset = max(self._min_offset, least)
-        self._max_offset = min(self._max_offset, most)
-        self.is_inclusive = self.is_inclusive or self._min_offset > self._max_offset
-
-
 class WindowPlanner:
     """Cuts a range of time into windows, oldest first, sized by the rows of those before.
 
@@ -85,7 +56,8 @@ class WindowPlanner:
     def __init__(
         self, start: dt.datetime, end: dt.datetime | None, now: dt.datetime, limits: ServerLimits
     ) -> None:
-        self.boundary = ToDateBoundary()
+        self.is_inclusive = False  # whether `toDate` is known to be
+        self._min_offset, self._max_offset = MIN_UTC_OFFSET, MAX_UTC_OFFSET  # if it is not
         self._limits = limits
         self._end = now if end is None else min(now, end)
         self.earliest_today = (now + MIN_UTC_OFFSET).date()  # by the server's time zone
@@ -127,6 +99,26 @@ class WindowPlanner:
         left = max((self._last_day - self._next).days + 1, 1)
         days = max(min(self._days, self.range_days), self.min_days)
         return DateWindow(self._next, self._next + (min(days, left) - 1) * DAY)
+
+    def observe(self, window: DateWindow, timestamps: Sequence[dt.datetime]) -> None:
+        """Observe the rows of a page: whether `toDate` is inclusive, so that no day is read twice.
+
+        If it is exclusive, every row lies before the start of its window's last day, and after the
+        start of the first, in a zone that stays the same. Once no time zone is left in which that
+        holds for all rows seen, `toDate` is inclusive.
+        """
+        first, last = window.near
+        near = sorted(moment for moment in timestamps if first < moment < last)
+        if window.days == 1 and len(near) >= _MIN_EVIDENCE:
+            self.is_inclusive = True  # an exclusive `toDate` would leave nothing
+        if len(near) < 2 * _MIN_EVIDENCE:
+            return
+        earliest, latest = near[_MIN_EVIDENCE - 1], near[-_MIN_EVIDENCE]
+        least = midnight(window.first) - earliest - _MAX_DST_SHIFT
+        most = midnight(window.last) - latest + _MAX_DST_SHIFT
+        self._min_offset = max(self._min_offset, least)
+        self._max_offset = min(self._max_offset, most)
+        self.is_inclusive = self.is_inclusive or self._min_offset > self._max_offset
 
     def moments_of(self, window: DateWindow) -> tuple[dt.datetime, dt.datetime]:
         """Return from when to when a window may have requested calls, by the days of UTC."""
@@ -204,7 +196,7 @@ class WindowPlanner:
     def min_days(self) -> int:
         """Fewest days of a window: with an exclusive `toDate`, one day is empty."""
         # It must be inclusive if the server accepts only a single day.
-        return 1 if self.boundary.is_inclusive or self.range_days == 1 else 2
+        return 1 if self.is_inclusive or self.range_days == 1 else 2
 
 
 def midnight(day: dt.date) -> dt.datetime:
