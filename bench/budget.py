@@ -34,6 +34,7 @@ from tap_zohovoice._compat import override
 from tap_zohovoice._time import Clock
 from tap_zohovoice.auth import OAuthTokens
 from tap_zohovoice.http.retry import RetryPolicy
+from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.streams.call_logs import CallLogsStream
 from tap_zohovoice.tap import TapZohoVoice
 from zoho_voice_sandbox import Dialect, History
@@ -157,7 +158,7 @@ def first_run(calls: int, granted: int, lock_at: int = 0) -> Run:
     starts = History(seed=1, calls=calls, first=FIRST, last=LAST).starts(NOW)
     server = SimulatedServer(starts, clock, granted, lock_at)
     services = tap.services
-    policy = RetryPolicy(services.limiter_for(""), lambda: False, 0)
+    policy = RetryPolicy(SlidingWindowLimiter(1, 1, clock), lambda: False, 0)
     names = ("accounts_url", "user_agent", "client_id", "client_secret", "refresh_token")
     services.tokens = MadeUpTokens(
         session=services.session, policy=policy, **dict.fromkeys(names, "")

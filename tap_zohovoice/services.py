@@ -33,7 +33,6 @@ class Services:
     writer: MessageWriter
     check_scopes: Callable[[], None]  # of all selected streams, once a run
     user_agent: str
-    _limiters: dict[str, SlidingWindowLimiter] = field(default_factory=dict, init=False)
     _policies: dict[str, RetryPolicy] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -67,11 +66,12 @@ class Services:
     def tokens(self) -> OAuthTokens:
         """The access token, for all URLs."""
         url = self.settings.accounts_url
-        limiter = self._limiters[url] = SlidingWindowLimiter(1, 1, self.clock)  # acquires no slot
+        limiter = SlidingWindowLimiter(1, 1, self.clock)  # acquires no slot
+        policy = RetryPolicy(limiter, lambda: False, self.settings.lock_seconds)
         return OAuthTokens(
             accounts_url=url,
             session=self.session,
-            policy=RetryPolicy(limiter, lambda: False, self.settings.lock_seconds),
+            policy=self._policies.setdefault(url, policy),
             user_agent=self.user_agent,
             client_id=self.config["client_id"],
             client_secret=self.config["client_secret"],
@@ -79,16 +79,8 @@ class Services:
         )
 
     def _find_wait(self) -> Wait | None:
-        waits = [limiter.current_wait for limiter in list(self._limiters.values())]
+        waits = [policy.limiter.current_wait for policy in list(self._policies.values())]
         return next(filter(None, waits), None)
-
-    def limiter_for(self, url: str) -> SlidingWindowLimiter:
-        """Return the limiter of a URL: Zoho counts the requests of each URL separately."""
-        if url not in self._limiters:
-            calls, seconds = self.settings.rate_limit_calls, self.settings.rate_limit_seconds
-            store = self._slot_store(url)
-            self._limiters[url] = SlidingWindowLimiter(calls, seconds, self.clock, store)
-        return self._limiters[url]
 
     def _slot_store(self, url: str) -> SlotStore:
         common = self.config["client_id"], url, self.settings.request_timeout, self.clock
@@ -104,14 +96,18 @@ class Services:
 
     def client_for(self, url: str, headers: Mapping[str, str], scope: str = SCOPE) -> ApiClient:
         """Return a client of a URL without a query."""
-        limiter, tokens, settings = self.limiter_for(url), self.tokens, self.settings
-        policy = RetryPolicy(limiter, tokens.invalidate, settings.lock_seconds)
+        tokens, settings = self.tokens, self.settings
+        if url not in self._policies:  # Zoho counts the requests of each URL separately
+            pace = settings.rate_limit_calls, settings.rate_limit_seconds
+            limiter = SlidingWindowLimiter(*pace, self.clock, self._slot_store(url))
+            self._policies[url] = RetryPolicy(limiter, tokens.invalidate, settings.lock_seconds)
+        policy = self._policies[url]
         return ApiClient(
             url=url,
             headers=headers,
             session=self.session,
-            authenticator=ThrottledAuthenticator(tokens=tokens, limiter=limiter),
-            policy=self._policies.setdefault(url, policy),
+            authenticator=ThrottledAuthenticator(tokens=tokens, limiter=policy.limiter),
+            policy=policy,
             redact=lambda: [*tokens.secrets, *settings.filters.values()],
             scope=scope,
         )
