@@ -55,16 +55,13 @@ def parse_env(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def clean_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Drop settings and filters that are null or empty; strip what a copy leaves around others."""
-    cleaned: dict[str, Any] = {}
-    for name, given in config.items():
-        value = given
-        if name in _CREDENTIALS and isinstance(value, str):
-            value = clean_credential(value)
-        elif name == "filters" and isinstance(value, dict):
-            value = clean_settings(value)
-        if value is not None and value != "":
-            cleaned[name] = value
-    return cleaned
+    cleaned = dict(config)
+    for name in _CREDENTIALS:
+        if isinstance(text := config.get(name), str):
+            cleaned[name] = clean_credential(text)
+    if isinstance(filters := config.get("filters"), dict):
+        cleaned["filters"] = clean_settings(filters)
+    return {name: value for name, value in cleaned.items() if value not in (None, "")}
 
 
 def clean_credential(text: str) -> str:
