@@ -12,7 +12,6 @@ from typing import Any, cast
 import click
 from click.core import ParameterSource
 
-from tap_zohovoice._compat import override
 from tap_zohovoice.auth import HINTS, OAuthTokens
 from tap_zohovoice.cli.command import GracefulShutdown, TapCommand, drop_invalid_log_levels
 from tap_zohovoice.cli.dotenv import is_storable, update_dotenv
@@ -46,17 +45,9 @@ CENTERS = click.Choice(list(DATA_CENTERS), case_sensitive=False)
 _LABELS = {"client_id": "Client ID", "client_secret": "Client secret (not shown)"}
 _LABELS |= {"code": "Code (not shown)"}
 _SAVED = ("client_id", "client_secret", "refresh_token", "data_center", "accounts_url", "api_url")
+_NAME = "tap-zohovoice-authorize"
 _TERMINAL = "CONOUT$" if sys.platform == "win32" else "/dev/tty"
 echo = partial(click.echo, err=True)
-
-
-# The SDK's `plugin_cli` would make the command a member of the tap, which is in a lower layer.
-class AuthorizeCommand(TapCommand):
-    """The SDK's command, with errors for a person at a terminal instead of log lines."""
-
-    @override
-    def report_error(self, line: str) -> None:
-        echo(f"Error: {line}")
 
 
 def text(value: str) -> str:
@@ -80,9 +71,8 @@ def _option(
     return click.option(name, envvar=variable, show_envvar=True, help=description, type=kind)
 
 
-@click.command(
-    "tap-zohovoice-authorize", cls=AuthorizeCommand, logger=TapZohoVoice.logger, help=_HELP
-)
+# The SDK's `plugin_cli` would make the command a member of the tap, which is in a lower layer.
+@click.command(_NAME, cls=TapCommand, logger=logging.getLogger(_NAME), help=_HELP)
 @_option("--data-center", "Data center of the account: the domain of its sign-in address.", CENTERS)
 @_option("--client-id", "Client ID of the self client.", text)
 @_option("--client-secret", "Client secret of the self client.", text)
@@ -117,7 +107,9 @@ def authorize(
 ) -> int:
     """Get a refresh token, as the help says."""
     streams = list(STREAM_NAMES) if all_streams else streams
-    scope = _scopes_of(streams)
+    chosen = [stream for stream in STREAMS if stream.name in streams]
+    scopes = [scope for stream in chosen for scope in (stream.scope, stream.owner_scope) if scope]
+    scope = ",".join(dict.fromkeys([SCOPE, *scopes]))  # as the API console wants them
     values = {name: value or "" for name, value in options.items()}
     shutdown = GracefulShutdown(lambda name: echo(f"\nStopped by {name}"))
     shutdown.install()
@@ -143,13 +135,6 @@ def authorize(
     except (click.Abort, InvalidInputError) as error:
         raise click.UsageError(str(error) or "the input ended") from error
     return 0 if is_saved and works else 1
-
-
-def _scopes_of(streams: Sequence[str]) -> str:
-    """Return the scopes that some streams need, as the API console wants them."""
-    chosen = [stream for stream in STREAMS if stream.name in streams]
-    scopes = [scope for stream in chosen for scope in (stream.scope, stream.owner_scope) if scope]
-    return ",".join(dict.fromkeys([SCOPE, *scopes]))
 
 
 def _prompt_for_missing(ctx: click.Context, values: dict[str, str], scope: str) -> None:
@@ -242,6 +227,10 @@ def _check_token(tap: TapZohoVoice, names: Sequence[str]) -> bool:
 
 def main(arguments: Sequence[str] | None = None, *, tap: type[TapZohoVoice] = TapZohoVoice) -> None:
     """Run the command with the command line of the process, or other arguments."""
+    # Errors are for a person at a terminal, without the level and time of log lines.
+    errors = logging.StreamHandler(sys.stderr)
+    errors.setFormatter(logging.Formatter("Error: %(message)s"))
+    authorize.logger.addHandler(errors)
     # Log lines of the modules of the tap, such as waits, but not those of the SDK.
     logger = logging.getLogger(tap.name)
     handler = logging.StreamHandler(sys.stderr)

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +45,7 @@ class TapCommand(SingerCommand):
         logging.root.setLevel(logging.ERROR)
         logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)  # it quotes filters
         self.logger.addFilter(lambda record: record.msg not in _SDK_NOISE)
-        code = 1
+        code, lines = 1, list[str]()
         try:
             code = self._run(*args, **options)
         except ShutdownRequested as stop:
@@ -55,16 +55,12 @@ class TapCommand(SingerCommand):
             except OSError:  # standard output is closed, or its disk is full
                 silence_stdout()
         except click.ClickException as error:
-            code = error.exit_code
-            self.report_error(error.format_message())
+            code, lines = error.exit_code, [error.format_message()]
         except Exception as error:  # noqa: BLE001 - the last resort: no traceback for users
-            for line in _describe(error):
-                self.report_error(line)
+            lines = _describe(error)
+        for line in lines:
+            self.logger.error(line)
         sys.exit(code)
-
-    def report_error(self, line: str) -> None:
-        """Report an error that ends the command."""
-        self.logger.error(line)
 
     def _run(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as above
         """Run, and return the exit code."""
@@ -162,14 +158,14 @@ def input_file(name: str, content: str = "a JSON object") -> Generator[None]:
         raise InvalidInputError(message) from error
 
 
-def _describe(error: Exception) -> Sequence[str]:
+def _describe(error: Exception) -> list[str]:
     """Describe an error in plain lines; a bug by its place, as its text may have personal data."""
     match error:
         case BrokenPipeError():
             silence_stdout()
             return [f"{_CLOSED}: its reader has ended"]
         case ConfigValidationError():
-            return error.errors or [str(error)]
+            return [*error.errors] or [str(error)]
         case ZohoVoiceError():
             return [str(error)]
         case OSError():
