@@ -80,13 +80,11 @@ class TokenRejectedError(RetryableError):
     """The API rejects the access token."""
 
 
-@dataclass(eq=False, repr=False)
 class UnexpectedResponseError(RetryableError):
-    """A successful response with an unexpected body; `text` is the reason."""
+    """A successful response with an unexpected body, for a reason."""
 
-    def __post_init__(self) -> None:
-        """Name the kind of error."""
-        self.summary = f"unexpected response: {self.text}"
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, summary=f"unexpected response: {reason}")
         self.args = (f"Zoho Voice: {self.summary}",)
 
 
