@@ -33,12 +33,11 @@ class _FinalResponse(http.client.HTTPResponse):
 
     @override
     def begin(self) -> None:
-        super().begin()
-        for _ in range(_MAX_INTERIM):
-            if self.status >= HTTPStatus.OK:
-                return
+        for _ in range(_MAX_INTERIM + 1):
             self.headers = None  # not begun
             super().begin()
+            if self.status >= HTTPStatus.OK:
+                return
 
 
 class _Adapter(HTTPAdapter):
@@ -73,7 +72,6 @@ class PlainSession(requests.Session):
 
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a request, and leave its body to `iter_body`."""
         url = str(request.url).partition("?")[0]
         # Whatever the SDK passes; the token must not be sent to another host.
         kwargs |= {**self._options_of(url), "timeout": self.timeout, "allow_redirects": False}
