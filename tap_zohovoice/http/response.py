@@ -152,15 +152,13 @@ def _classify_error(error: ErrorBody, status: int, wait: float | None, rejected:
     ) and not names_value
     is_plain = error.is_foreign and not error.is_html and status_class > _REDIRECT
     is_token = status in _TOKEN_REJECTED or ((is_json or is_plain) and TOKEN.search(words))
-    lacks_scope = code == "ZVT022" or (is_json and "scope" in words)
-    is_locked = is_throttled(status, words, wait, is_html=error.is_html)
     is_foreign = not is_json and (status_class < _CLIENT_ERROR or error.is_foreign)
     rules: tuple[tuple[object, *_Decision], ...] = (
-        (lacks_scope, MissingScopeError, _NO_SCOPE),
+        (code == "ZVT022" or (is_json and "scope" in words), MissingScopeError, _NO_SCOPE),
         (code == "ZVT010", UnsupportedRequestError, "unsupported parameter; check filters"),
         (is_wrong_url, UnsupportedRequestError, f"unsupported URL; {_CHECK_URL}"),
         (code == "ZVT015", InvalidParameterError, "invalid value; check filters"),
-        (is_locked, RateLimitedError, ""),
+        (is_throttled(status, words, wait, is_html=error.is_html), RateLimitedError, ""),
         (is_token, TokenRejectedError, ""),
         (status in _OF_PROXIES, RetryableError, _FOREIGN),
         (status_class < _SUCCESS or status in _RETRIED or is_fault, RetryableError, ""),
