@@ -66,7 +66,12 @@ class RedisStore(SlotStore):
     def try_acquire(self, slots: int, seconds: float) -> Grant:
         slot = uuid.uuid4().hex
         while not (reply := self._try_call(wanted=slot, slots=slots, seconds=seconds)):
-            self._wait_until_back()
+            lost_at, text = self._lost or (0.0, "")
+            if self.clock.monotonic() - lost_at >= self.patience:
+                limit = f"longer than lock_seconds ({self.patience:.0f} s)"
+                message = f"{text}, {limit}; run again when it is back"
+                raise ZohoVoiceError(message)
+            self.clock.sleep(RETRY_SECONDS)
         outcome, wait = reply
         return Grant(None, wait, _REASONS[outcome]) if wait else Grant(slot)
 
@@ -109,14 +114,6 @@ class RedisStore(SlotStore):
                 _LOGGER.warning("%s; sending no requests until it is back", text)
                 self._lost = self.clock.monotonic(), text
             return None
-
-    def _wait_until_back(self) -> None:
-        lost_at, text = self._lost or (0.0, "")
-        if self.clock.monotonic() - lost_at >= self.patience:
-            limit = f"longer than lock_seconds ({self.patience:.0f} s)"
-            message = f"{text}, {limit}; run again when it is back"
-            raise ZohoVoiceError(message)
-        self.clock.sleep(RETRY_SECONDS)
 
 
 def _reason(error: BaseException) -> str:
