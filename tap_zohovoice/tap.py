@@ -186,7 +186,6 @@ class TapZohoVoice(Tap):
     @plugin_cli
     @override
     def cli(cls) -> click.Command:  # noqa: N805 - the decorator passes the class
-        """Command line of the tap."""
         drop_invalid_log_levels(cls.logger)
         try:
             return super().cli

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
 from contextlib import suppress
 from typing import Any
 
@@ -20,8 +21,6 @@ STORAGE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|:)")  # any other is a 
 _CREDENTIALS = ("client_id", "client_secret", "refresh_token")
 # Quotes, and all except letters, digits and visible ASCII characters, at either end.
 _AROUND = re.compile(r"""\A(?:[^\w!-~]|["'`])+|(?:[^\w!-~]|["'`])+\Z""")
-_BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True)
-_BOOLEANS |= dict.fromkeys(("false", "0", "no", "off"), False)
 _RULES = {
     "type": "must be of type {}",
     "enum": "must be one of {}",
@@ -45,7 +44,7 @@ def parse_env(schema: Mapping[str, Any]) -> dict[str, Any]:
                 if "integer" in kinds:
                     values[name] = int(text)
                 elif "boolean" in kinds:
-                    values[name] = _BOOLEANS[text.strip().lower()]
+                    values[name] = ConfigParser.BOOLEAN_STATES[text.strip().lower()]
                 elif "array" in kinds and not text.lstrip().startswith("["):
                     values[name] = [item.strip() for item in text.split(",")]
                 elif "string" not in kinds:
