@@ -4,7 +4,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
 from tap_zohovoice.schemas.types import Field
@@ -15,14 +15,10 @@ _NULLS = ("", "--")  # instead of null where the type is not text; dashes come i
 _MAX_LOGGED_NAMES = 30
 _MAX_UNDECLARED_NAMES = 1_000
 _MAX_PLANS = 1_000
-
-
-class _Plan(NamedTuple):
-    """How to convert objects with the same fields and types of values."""
-
-    undeclared: list[tuple[str, str]]  # names and paths
-    casts: list[tuple[str, Callable[[object], object]]]
-    objects: list[tuple[str, str]]  # names and prefixes
+_Names = list[tuple[str, str]]
+_Plan = tuple[_Names, list[tuple[str, Callable[[object], object]]], _Names]
+"""How to convert objects with the same fields and types of values: names and paths of undeclared
+fields, names and casts, names and prefixes of objects with properties."""
 
 
 class RecordConverter:
@@ -86,7 +82,8 @@ class RecordConverter:
 
     def _make_plan(self, key: tuple[Any, ...]) -> _Plan:
         prefix, half = key[0], len(key) // 2 + 1
-        undeclared, casts, objects = plan = _Plan([], [], [])
+        plan: _Plan = ([], [], [])
+        undeclared, casts, objects = plan
         for name, kind in zip(key[1:half], key[half:], strict=True):
             field = self._fields[prefix].get(name)
             if field is None:

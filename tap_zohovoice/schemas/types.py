@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isfinite
 from types import NoneType
 from typing import Any
@@ -29,15 +29,10 @@ _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,15}|\.\d{15,400}([eE][+-]?\d{1,3})?)?"
 _DURATION = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.0+)?", re.ASCII)
 
 
-def _text(*types: type) -> _Cast:
-    """Return a cast of values of some types."""
-
-    def cast(value: object) -> str:
-        if type(value) in types:
-            return str(value)
-        raise CastError
-
-    return cast
+def _text(types: tuple[type, ...], value: object) -> str:
+    if type(value) in types:
+        return str(value)
+    raise CastError
 
 
 def _timestamp(value: object) -> str:
@@ -51,10 +46,10 @@ def _timestamp(value: object) -> str:
 
 
 def _start(value: object) -> str:
-    try:
+    with suppress(CastError):
         return _timestamp(value)
-    except CastError:  # the clock was never set; a call without a start would end each run
-        return format_epoch_ms(max(_milliseconds(value), 0))
+    # The clock was never set; a call without a start would end each run.
+    return format_epoch_ms(max(_milliseconds(value), 0))
 
 
 def _milliseconds(value: object) -> int:
@@ -111,10 +106,6 @@ def _boolean(value: object) -> bool:
     raise CastError
 
 
-def _object(_value: object) -> None:
-    raise CastError  # objects are converted property by property
-
-
 def _objects(value: object) -> object:
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         with suppress(RecursionError):
@@ -132,16 +123,16 @@ class FieldType(Enum):
     # A cast raises `CastError` or `OverflowError` if the value does not fit.
 
     # Some endpoints send the same id as a number and others as a string; 2^53 is exceeded.
-    ID = (th.StringType, _text(str, int), str)
-    STRING = (th.StringType, _text(str), str)
+    ID = (th.StringType, partial(_text, (str, int)), str)
+    STRING = (th.StringType, partial(_text, (str,)), str)
     TIMESTAMP = (th.DateTimeType, _timestamp)
     START = (th.DateTimeType, _start)
     NUMBER = (th.NumberType, _number, float)
     INTEGER = (th.IntegerType, _integer)
     BOOLEAN = (th.BooleanType, _boolean, bool)
-    DURATION = (th.StringType, _text(str, int, float), str)  # clients have seen plain seconds too
+    DURATION = (th.StringType, partial(_text, (str, int, float)), str)  # clients saw seconds too
     SECONDS = (th.IntegerType, lambda value: _parse_duration(str(value)))
-    OBJECT = (th.CustomType({"type": "object"}), _object)
+    OBJECT = (th.CustomType({"type": "object"}), partial(_text, ()))  # cast property by property
     OBJECTS = (th.ArrayType(th.CustomType(_OPEN_ITEM)), _objects)
 
     def __init__(self, json_type: Any, cast: _Cast, *exact: type) -> None:  # noqa: ANN401 - the SDK's types have no common base
@@ -151,10 +142,9 @@ class FieldType(Enum):
 
     def cast_or_none(self, value: object) -> Any:  # noqa: ANN401 - of any of the types
         """Cast a value that is reported elsewhere if it does not fit."""
-        try:
+        with suppress(CastError, OverflowError):
             return self.cast(value)
-        except (CastError, OverflowError):
-            return None
+        return None
 
 
 # The frequent ones.
