@@ -259,7 +259,6 @@ def _can_redraw() -> bool:
 
 
 def _log(name: str, text: str, fields: Mapping[str, object]) -> None:
-    """Log a line of a stream."""
     logger = logging.getLogger(f"tap-zohovoice.{name}")
     logger.info("%s", text, extra={"stream_name": name, **fields})
 

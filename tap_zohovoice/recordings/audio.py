@@ -20,7 +20,8 @@ _MAGIC = (
 _MARKUP = re.compile(rb"(\xff\xfe|\xfe\xff)|(\xef\xbb\xbf|\s)*\0?[<{[]\0?[\t-~]\0?[\t-~]")
 """Start of a text in UTF-16, or of HTML, XML or JSON in any encoding."""
 _TEXT_TYPES = ("text/", "json", "xml")
-_CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\v\f\r")
+_BINARY = re.compile("[\0-\x08\x0e-\x1f\x7f\udc80-\udcff]")
+"""Control characters, and how `surrogateescape` decodes bytes that are not UTF-8."""
 
 
 def guess_audio_type(head: bytes, declared: str = "") -> str | None:
@@ -29,7 +30,9 @@ def guess_audio_type(head: bytes, declared: str = "") -> str | None:
     `UNKNOWN` may be audio. None is for no bytes, text (HTML, JSON), archives and pictures.
     """
     head = head[:SNIFF_BYTES]
-    if not head or _is_text(head):
+    # Incremental: the last character may be cut in two.
+    text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(head)
+    if _MARKUP.match(head) or not _BINARY.search(text):  # it may be empty too
         return None
     for offset, magic, kind in _MAGIC:
         if head.startswith(magic, offset):
@@ -41,13 +44,3 @@ def guess_audio_type(head: bytes, declared: str = "") -> str | None:
     if frame & 0xFFE0 == 0xFFE0 and frame & 0x0006:  # noqa: PLR2004
         return "audio/mpeg"
     return None if any(text in declared.lower() for text in _TEXT_TYPES) else UNKNOWN
-
-
-def _is_text(head: bytes) -> bool:
-    """Return whether bytes are UTF-8 without control characters, or markup in any encoding."""
-    try:
-        # Incremental: the last character may be cut in two.
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        text = "\0"
-    return bool(_MARKUP.match(head)) or _CONTROLS.isdisjoint(map(ord, text))

@@ -49,7 +49,11 @@ class Storage:
         self._fs = filesystem
         self._root = root.rstrip("/")
         self._temp_folder = Path(temp_folder or tempfile.gettempdir())
-        _remove_stale_files(self._temp_folder)
+        # Those of killed runs are not locked any more.
+        for path in self._temp_folder.glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}"):
+            with suppress(OSError), path.open("rb") as file:
+                _lock(file)
+                path.unlink()
 
     def stat(self, path: str) -> StoredFile:
         """Return size and time of a file."""
@@ -111,11 +115,10 @@ class Storage:
             self._fs.put_file(temp, target)
 
     def _modified(self, target: str) -> dt.datetime | None:
-        try:
+        with suppress(Exception):  # unsupported, by an error or a value of each driver's own
             modified: dt.datetime = self._fs.modified(target)
             return modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)
-        except Exception:  # noqa: BLE001 - unsupported, by an error or a value of each driver's own
-            return None
+        return None
 
 
 class LocalStorage(Storage):
@@ -174,14 +177,6 @@ def storage_path(start_time: str, name: str) -> str:
 def _lock(file: IO[bytes]) -> None:
     if sys.platform != "win32":  # where an open file cannot be removed anyway
         flock(file, LOCK_EX | LOCK_NB)
-
-
-def _remove_stale_files(folder: Path) -> None:
-    """Remove the temporary files of killed runs: those that are not locked any more."""
-    for path in folder.glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}"):
-        with suppress(OSError), path.open("rb") as file:
-            _lock(file)
-            path.unlink()
 
 
 def _mkdir_private(folder: Path) -> None:

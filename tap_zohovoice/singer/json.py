@@ -53,10 +53,9 @@ def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
 
 def dumps(content: Mapping[str, Any]) -> bytes:
     """Serialize to one compact line of UTF-8; lone surrogates are escaped."""
-    try:
+    with suppress(UnicodeEncodeError):  # by a lone surrogate, which UTF-8 has no bytes for
         return _ENCODER.encode(content)
-    except UnicodeEncodeError:  # a lone surrogate, which UTF-8 has no bytes for
-        return _FALLBACK_ENCODER.encode(content).encode()
+    return _FALLBACK_ENCODER.encode(content).encode()
 
 
 def ascii_json(text: bytes) -> bytes:
@@ -66,11 +65,10 @@ def ascii_json(text: bytes) -> bytes:
 
 def within_depth(value: object, levels: int = MAX_DEPTH) -> bool:
     """Return whether a parsed value has at most that many levels of lists and objects."""
-    try:
+    with suppress(RecursionError):
         sanitize(value, levels)
-    except RecursionError:
-        return False
-    return True
+        return True
+    return False
 
 
 def sanitize(value: Any, levels: int = 2 * MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON of any type

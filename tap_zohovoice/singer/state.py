@@ -193,6 +193,5 @@ def lower_future_bookmark(stream: str, bookmark: Bookmark, now: dt.datetime) -> 
     else:
         del bookmark[_VALUE]
         start = "start_date"
-    _LOGGER.warning(
-        "The bookmark of %s (%s) is in the future; reading again from %s", stream, value, start
-    )
+    message = "The bookmark of %s (%s) is in the future; reading again from %s"
+    _LOGGER.warning(message, stream, value, start)

@@ -51,7 +51,6 @@ class OwnedStream(ZohoVoiceStream):
     @property
     @override
     def partitions(self) -> list[dict[str, str]]:
-        """One for each owner."""
         if not self.is_connection_test:
             self.services.check_scopes()
         elif not self.selected_by_default:
