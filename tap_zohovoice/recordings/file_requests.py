@@ -25,6 +25,7 @@ from tap_zohovoice.recordings.writer import Download, FileWriter, save
 from tap_zohovoice.schemas.conversion import Record
 
 _T = TypeVar("_T")
+_Group = tuple[list[Download], list[str]]
 _Handle = Callable[[requests.Response, bytes, Iterator[bytes]], _T | None]
 """Handles a response, given its first bytes and all of them; returns None for other content."""
 MAX_BYTES = 1024**3  # of the files of one request; source: documentation
@@ -67,9 +68,7 @@ class FileRequests:
                 for download in group:
                     yield download, self._fields_of(download, archive)
 
-    def iter_groups(
-        self, downloads: Iterable[Download]
-    ) -> Iterator[tuple[list[Download], list[str]]]:
+    def iter_groups(self, downloads: Iterable[Download]) -> Iterator[_Group]:
         """Iterate over groups of files, with the names to request at once by the limit then."""
         group, names, total = list[Download](), list[str](), 0
         for download in downloads:

@@ -105,8 +105,12 @@ class FileWriter:
                 download.short_digest = digest  # a second response may prove that it is complete
                 message = "the file is shorter than the call log declares"
                 raise RetryableError(message, is_unreachable=True)
-            if is_whole:
-                self._compare_size(download.item["size"] or 0, size)
+            declared = download.item["size"] or 0
+            if is_whole and declared > 0:
+                if size != declared and not self._sizes[False]:
+                    text = "The call log declares %d bytes for a file of %d bytes; keeping the file"
+                    _LOGGER.warning(text, declared, size)
+                self._sizes[size == declared] += 1
             if is_stored:
                 # A part, or the header of a WAV file alone, may be followed by more.
                 download.is_provisional &= size < stored_size or size <= _WAV_HEADER_BYTES
@@ -121,14 +125,6 @@ class FileWriter:
     def are_sizes_doubtful(self) -> bool:
         """Whether the next files decide if declared sizes are ignored."""
         return 0 < self._sizes[False] < MIN_WRONG_SIZES and not self._sizes[True]
-
-    def _compare_size(self, declared: int, size: int) -> None:
-        """Compare a declared size with the size of the whole file."""
-        is_right = size == declared
-        if declared > 0 and not (is_right or self._sizes[False]):
-            text = "The call log declares %d bytes for a file of %d bytes; keeping the file"
-            _LOGGER.warning(text, declared, size)
-        self._sizes[is_right] += declared > 0
 
     @property
     def too_big(self) -> str:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from tap_zohovoice.exceptions import CastError, InvalidRecordError
@@ -37,7 +38,7 @@ class RecordConverter:
         declared |= {f"{field.name}.": field.properties for field in fields}
         self._fields = {at: {field.name: field for field in of} for at, of in declared.items()}
         self._defaults = {at: dict.fromkeys(of) for at, of in self._fields.items()}
-        self._plans: dict[tuple[Any, ...], _Plan] = {}
+        self._plan_for = lru_cache(_MAX_PLANS)(self._make_plan)
 
     def convert(self, row: object) -> Record:
         """Convert a row to a record with every declared field, or raise `InvalidRecordError`."""
@@ -63,7 +64,7 @@ class RecordConverter:
         # Rows come in few combinations of fields and types of values, so that looking a plan up is
         # much cheaper than looking at every field.
         key = (prefix, *values, *map(type, values.values()))
-        undeclared, casts, objects = self._plans.get(key) or self._make_plan(key)
+        undeclared, casts, objects = self._plan_for(key)
         record = self._defaults[prefix].copy()  # faster than one display of both
         record.update(values)
         for name, path in undeclared:
@@ -94,9 +95,6 @@ class RecordConverter:
                 objects.append((name, f"{name}."))
             elif not issubclass(kind, field.type.exact_types):
                 casts.append((name, field.type.cast))
-        if len(self._plans) == _MAX_PLANS:
-            self._plans.clear()
-        self._plans[key] = plan
         return plan
 
     def count_cast_failure(self, path: str, remedy: str) -> None:

@@ -165,13 +165,11 @@ class Field:
 
     def to_property(self) -> th.Property[Any]:
         """Return the SDK's form of the field."""
-        json_type = self.type.json_type
+        schema = self.type.json_type
         if self.properties:
             members = (field.to_property() for field in self.properties)
-            json_type = th.ObjectType(*members, additional_properties=False)
-        return th.Property(
-            self.name, json_type, required=self.required, description=self.description
-        )
+            schema = th.ObjectType(*members, additional_properties=False)
+        return th.Property(self.name, schema, required=self.required, description=self.description)
 
 
 def build_schema(*fields: Field, is_open: bool = False, description: str = "") -> dict[str, Any]:
