@@ -37,10 +37,7 @@ def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
     """Parse JSON in any encoding, also with NaN, lone surrogates or unescaped characters.
 
     Bytes that are not text become U+FFFD. A number stays text if no float has its digits.
-
-    Raises:
-        ValueError: If it is invalid.
-        RecursionError: If it is nested too deeply.
+    `ValueError` is raised if it is invalid, `RecursionError` if it is nested too deeply.
     """
     with suppress(msgspec.DecodeError, UnicodeError):
         return _DECODER.decode(text)

@@ -46,10 +46,8 @@ def build_mapper(config: Json, catalog: Catalog, logger: logging.Logger) -> sdk.
     """Validate the stream maps and build the SDK's mapper.
 
     A map without effect is logged as a warning. Maps of deselected streams are not validated:
-    `--test` emits nothing of such a stream.
-
-    Raises:
-        InvalidInputError: If a map is invalid, with one line for each error, without values.
+    `--test` emits nothing of such a stream. `InvalidInputError` has one line for each error,
+    without values.
     """
     maps = config.get("stream_maps", {})
     for line in _find_unused(maps, catalog):

@@ -56,8 +56,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             sys.stdout.flush()
             # Without a buffer, what was written has gone out, also where the next write fails.
             output = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
-            rest, unwritten = text, records
+            rest, before = text, self.records_written
             while rest:
                 rest = rest[output.write(rest) :]
-                before, unwritten = unwritten, min(rest.count(b"\n"), records)
-                self.records_written += before - unwritten
+                self.records_written = before + max(records - rest.count(b"\n"), 0)

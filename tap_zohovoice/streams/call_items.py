@@ -52,9 +52,7 @@ class CallItemStream(IncrementalStream):
     def get_items(self, record: Record, kind: str) -> Iterator[Record]:
         """Return the files of a kind in a call log, each with its values in the log."""
         field = FILE_FIELDS[kind]
-        value = record[field]
-        if value is None:
-            value = (record["additional_fields"] or {}).get(field)
+        value = record[field] or (record["additional_fields"] or {}).get(field)
         for file in value if isinstance(value, list) else [value]:
             found = file if isinstance(file, dict) else {"recording_filename": file}
             if name := STRING.cast_or_none(found.get("recording_filename")):
@@ -162,13 +160,11 @@ class CallItemStream(IncrementalStream):
     def convert_call(self, call: Record, context: Context | None) -> Iterator[Record]:
         """Return the items of a call, without keys that were emitted before."""
         for item in self.get_items(call, (context or {})["kind"]):
-            key = self.record_key(item)
-            if key in self._emitted:
-                continue
-            self._emitted[key] = None
-            if len(self._emitted) > _DEDUPE_WINDOW:
-                del self._emitted[next(iter(self._emitted))]
-            yield {**dict.fromkeys(self.schema["properties"]), **item}
+            if (key := self.record_key(item)) not in self._emitted:
+                self._emitted[key] = None
+                if len(self._emitted) > _DEDUPE_WINDOW:
+                    del self._emitted[next(iter(self._emitted))]
+                yield {**dict.fromkeys(self.schema["properties"]), **item}
 
     def _should_emit(self, record: Record, state: Record) -> bool:
         """Return whether to emit a record, and note in the state whether its item failed."""
