@@ -27,6 +27,7 @@ from tap_zohovoice.http.session import ACCEPT_ENCODING, PlainSession, read_whole
 from tap_zohovoice.rate_limit.limiter import SlidingWindowLimiter
 from tap_zohovoice.singer.json import loads
 
+_Texts = Mapping[str, str]
 # Zoho issues ten tokens in this time. Source: OAuth documentation of Zoho Accounts.
 MAX_INVALIDATIONS, INVALIDATION_SECONDS = 5, 600.0
 EXPIRY_LEEWAY, DEFAULT_LIFETIME = 60.0, 3600.0  # seconds
@@ -88,7 +89,7 @@ class OAuthTokens:
         self.fetched += 1
         return self._token
 
-    def request_token(self, grant: Mapping[str, str], hints: Mapping[str, str]) -> dict[str, Any]:
+    def request_token(self, grant: _Texts, hints: _Texts) -> dict[str, Any]:
         """Return the response to a grant, which has an access token.
 
         The hints say what to do about an OAuth error, by its code in lower case; "" is any other.
@@ -116,11 +117,7 @@ class OAuthTokens:
             raise ZohoVoiceError(str(error)) from error
 
     def _error_of(
-        self,
-        response: requests.Response,
-        body: bytes,
-        form: Mapping[str, str],
-        hints: Mapping[str, str],
+        self, response: requests.Response, body: bytes, form: _Texts, hints: _Texts
     ) -> RequestError:
         """Return the error of a response without a token."""
         wait = retry_after(response.headers, self.session.clock.now())
