@@ -46,10 +46,10 @@ def _timestamp(value: object) -> str:
 
 
 def _start(value: object) -> str:
-    with suppress(CastError):
+    try:  # faster than a context manager, for each call
         return _timestamp(value)
-    # The clock was never set; a call without a start would end each run.
-    return format_epoch_ms(max(_milliseconds(value), 0))
+    except CastError:  # the clock was never set; a call without a start would end each run
+        return format_epoch_ms(max(_milliseconds(value), 0))
 
 
 def _milliseconds(value: object) -> int:
@@ -142,9 +142,10 @@ class FieldType(Enum):
 
     def cast_or_none(self, value: object) -> Any:  # noqa: ANN401 - of any of the types
         """Cast a value that is reported elsewhere if it does not fit."""
-        with suppress(CastError, OverflowError):
+        try:
             return self.cast(value)
-        return None
+        except (CastError, OverflowError):
+            return None
 
 
 # The frequent ones.

@@ -50,9 +50,10 @@ def loads(text: bytes | str) -> Any:  # noqa: ANN401 - JSON of any type
 
 def dumps(content: Mapping[str, Any]) -> bytes:
     """Serialize to one compact line of UTF-8; lone surrogates are escaped."""
-    with suppress(UnicodeEncodeError):  # by a lone surrogate, which UTF-8 has no bytes for
+    try:
         return _ENCODER.encode(content)
-    return _FALLBACK_ENCODER.encode(content).encode()
+    except UnicodeEncodeError:  # a lone surrogate, which UTF-8 has no bytes for
+        return _FALLBACK_ENCODER.encode(content).encode()
 
 
 def ascii_json(text: bytes) -> bytes:
