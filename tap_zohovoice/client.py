@@ -112,8 +112,8 @@ class ZohoVoiceStream(RESTStream[Any]):
     def post_process(self, row: Record, context: Context | None = None) -> Record:
         # Without type conformance, the SDK does not leave out what the catalog leaves out.
         record = {name: value for name, value in row.items() if name not in self._hidden}
-        extra, hidden = record.get("additional_fields") or {}, self._hidden | self._mapped
-        raw = [path for path in extra if hidden & {path, path.partition(".")[0]}]
+        extra = record.get("additional_fields") or {}
+        raw = [path for path in extra if self._replaced & {path, path.partition(".")[0]}]
         if raw:  # values of another type than that of their field
             kept = {path: value for path, value in extra.items() if path not in raw}
             record["additional_fields"] = kept or None
@@ -127,10 +127,10 @@ class ZohoVoiceStream(RESTStream[Any]):
         return left_out | {".".join(path[1::2]) for path, chosen in self.mask.items() if not chosen}
 
     @cached_property
-    def _mapped(self) -> set[str]:
-        """Fields of all stream maps."""
+    def _replaced(self) -> set[str]:
+        """Hidden fields, and those of all stream maps, whose raw values must not be emitted."""
         maps = self.config.get("stream_maps", {}).values()
-        return {name for fields in maps if isinstance(fields, dict) for name in fields}
+        return self._hidden.union(*(fields for fields in maps if isinstance(fields, dict)))
 
     def record_key(self, record: Record) -> str:
         """Return the key of a record as one text."""

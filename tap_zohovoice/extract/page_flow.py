@@ -148,11 +148,11 @@ class PageFlow:
         Behind the end, a server may return any rows again, such as those of the last page; beyond
         a limit of offsets, an earlier page, for which `WindowTooLargeError` is raised.
         """
-        ids, seen = [row.logid for row in page.rows], [*self._pass.seen]
+        ids = [row.logid for row in page.rows]
         if len(ids) == overlap or not self._pass.seen.keys() >= set(ids):
             return False
-        is_short = len(ids) < min(page.size, self.limits.longest_page_rows)
-        if is_end or (is_short and seen[-len(ids) :] == ids):
+        seen, longest = [*self._pass.seen], min(page.size, self.limits.longest_page_rows)
+        if is_end or (len(ids) < longest and seen[-len(ids) :] == ids):
             return True
         start = seen.index(ids[0])
         if len(ids) > overlap and seen[start : start + len(ids)] == ids:
